@@ -1,0 +1,32 @@
+/**
+ * Who is connected to Salesforce.
+ *
+ * Body: none. Answer: `{ "user_id", "organization_id", "name", "email", "instance_url" }`.
+ * Each Salesforce organisation has an address of its own; the connection's config holds it. Scope: `openid` or `id`.
+ */
+import { createClientFromRequest } from "npm:@base44/sdk";
+
+export default {
+  async fetch(req: Request): Promise<Response> {
+    try {
+      const base44 = createClientFromRequest(req);
+      const { accessToken, connectionConfig } = await base44.asServiceRole.connectors.getConnection("salesforce");
+      const instanceUrl = connectionConfig?.instance_url;
+      if (!instanceUrl) throw new Error("The connection has no instance_url. Connect the Salesforce account again.");
+
+      const response = await fetch(`${instanceUrl}/services/oauth2/userinfo`, {
+        headers: { Authorization: `Bearer ${accessToken}` },
+      });
+      if (!response.ok) throw new Error(`Salesforce answered ${response.status} to userinfo.`);
+      const { user_id, organization_id, name, email } = await response.json();
+      return Response.json({ user_id, organization_id, name, email, instance_url: instanceUrl });
+    } catch (error) {
+      return failure(error);
+    }
+  },
+};
+
+function failure(error: any): Response {
+  console.error("salesforce-whoami:", error.code ?? "", error.message);
+  return Response.json({ error: error.message, code: error.code ?? null }, { status: error.status || 502 });
+}

@@ -1,0 +1,54 @@
+/** Checks on what callers pass in, made before any request. All throw a TypeError that names the argument, never a token. */
+
+/** `value` as one percent-encoded part of a path, so that no identifier can lead to another route. */
+export function pathPart(value: unknown, label: string): string {
+  const part = requireText(value, label);
+  // URL parsers resolve these two, also when written as %2E: no encoding would keep them in their place.
+  if (part === "." || part === "..") throw new TypeError(`${label} must not be "." or ".."`);
+  try {
+    return encodeURIComponent(part);
+  } catch {
+    throw new TypeError(`${label} must not contain half of a surrogate pair`);
+  }
+}
+
+export function requireText(value: unknown, label: string): string {
+  if (typeof value !== "string" || value === "") throw new TypeError(`${label} must be a non-empty string`);
+  return value;
+}
+
+/** Sets a header. fetch would refuse a bad value with a message that quotes it, and here the value is often a token. */
+export function setHeader(headers: Headers, name: string, value: unknown): void {
+  try {
+    headers.set(name, requireText(value, name));
+  } catch {
+    throw new TypeError(
+      `Header ${name} cannot be sent: its name or value is empty or has characters that HTTP forbids in headers`,
+    );
+  }
+}
+
+/** `serverUrl` without slashes at its end. */
+export function serverBase(serverUrl: unknown): string {
+  if (serverUrl === "") {
+    if (typeof location === "object") return "";
+    throw new TypeError(
+      'serverUrl "" means the origin of the page, but there is no page here: give the address of the Holdfast server',
+    );
+  }
+  const url = parseUrl(serverUrl);
+  const usable =
+    url !== null && /^https?:$/.test(url.protocol) && url.username + url.password + url.search + url.hash === "";
+  // Not quoted: an address with a password in it is one of the cases.
+  if (!usable)
+    throw new TypeError("serverUrl must be an http or https address without user name, password, query and fragment");
+  return (url.origin + url.pathname).replace(/\/+$/, "");
+}
+
+function parseUrl(value: unknown): URL | null {
+  try {
+    return new URL(requireText(value, "serverUrl"));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The two sets of methods, and the routes behind them. Owns paths and the reading of answers; knows no header but the one
+ * that reports a refused token.
+ */
+import { pathPart, requireText } from "./argument.ts";
+import { callApi } from "./call-api.ts";
+import { isRecord, isStringRecord, textOf } from "./json.ts";
+import type { Send } from "./transport.ts";
+import type {
+  ConnectionOptions,
+  ConnectorApiResponse,
+  ConnectorConnectionResponse,
+  ConnectorsModule,
+  UserConnectorsModule,
+} from "./types.ts";
+
+export function createConnectors(send: Send): ConnectorsModule {
+  async function connection(path: string, { rejected, signal }: ConnectionOptions = {}) {
+    const headers: Record<string, string> = {};
+    if (rejected !== undefined) headers["X-Holdfast-Rejected-Token-Hash"] = await sha256Hex(rejected);
+    return send({ method: "GET", path, headers, signal }, readConnection);
+  }
+
+  return {
+    getConnection: async (type, options) => connection(typeTokenPath(type), options),
+    getAccessToken: async (type) => (await connection(typeTokenPath(type))).accessToken,
+    getWorkspaceConnection: async (connectorId, options) =>
+      connection(`external-auth/tokens/connectors/${connectorPart(connectorId)}`, options),
+    getCurrentAppUserConnection: async (connectorId, options) =>
+      connection(`${appUserPath(connectorId)}/token`, options),
+    callApi: async <T>(...args: Parameters<ConnectorsModule["callApi"]>) =>
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- T is the caller's claim about a vendor's body; see ConnectorApiResponse
+      callApi(send, ...args) as Promise<ConnectorApiResponse<T>>,
+  };
+}
+
+export function createUserConnectors(send: Send): UserConnectorsModule {
+  return {
+    connectAppUser: async (connectorId, options = {}) =>
+      send({ method: "POST", path: `${appUserPath(connectorId)}/initiate`, signal: options.signal }, readRedirect),
+    disconnectAppUser: async (connectorId, options = {}) => {
+      await send({ method: "DELETE", path: appUserPath(connectorId), signal: options.signal }, () => true);
+    },
+  };
+}
+
+const connectorPart = (connectorId: string) => pathPart(connectorId, "Connector ID");
+const appUserPath = (connectorId: string) => `app-user-auth/connectors/${connectorPart(connectorId)}`;
+const typeTokenPath = (type: string) => `external-auth/tokens/${pathPart(type, "Integration type")}`;
+
+function readConnection(body: unknown): ConnectorConnectionResponse | null {
+  if (!isRecord(body)) return null;
+  const accessToken = textOf(body["access_token"]);
+  const connectionConfig = body["connection_config"] ?? null;
+  if (accessToken === undefined || (connectionConfig !== null && !isStringRecord(connectionConfig))) return null;
+  return { accessToken, connectionConfig };
+}
+
+/** Pages navigate to this address, where `javascript:` would run as a script of theirs. */
+function readRedirect(body: unknown): string | null {
+  const url = isRecord(body) ? textOf(body["redirect_url"]) : undefined;
+  return url !== undefined && /^https?:\/\//i.test(url) ? url : null;
+}
+
+async function sha256Hex(token: string): Promise<string> {
+  const bytes = new TextEncoder().encode(requireText(token, "Option rejected"));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,165 @@
+/**
+ * The server: an installation under its lock, with recovery, sweeper, function runner and HTTP. The composition root; it
+ * starts parts in order and closes them in reverse.
+ */
+import type { AddressInfo } from "node:net";
+import { ApiError } from "./core/errors.ts";
+import { createHttpServer } from "./http/server.ts";
+import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
+import type { ApiHost } from "./providers/provider.ts";
+import { createFunctionRunner, type FunctionRunner } from "./runner/functions.ts";
+import { createSweeper, type Sweeper } from "./service/sweeper.ts";
+import { lockDataDirectory } from "./store/sqlite.ts";
+
+export interface Server {
+  readonly installation: Installation;
+  readonly sweeper: Sweeper;
+  /** Where it listens, which behind a proxy is not the public URL. */
+  readonly url: string;
+  /** Stops taking requests, lets refreshes in flight finish, closes everything. */
+  close(): Promise<void>;
+}
+
+/** How often the times of last use are written. */
+const LAST_USED_EVERY_MS = 10_000;
+
+/** @throws ApiError `database_in_use`, `port_in_use`, and what openInstallation throws */
+export async function startServer(options: InstallationOptions): Promise<Server> {
+  const { config, clock, log } = options;
+  const opened = await openLocked(options);
+  const { installation } = opened;
+  const { refresher, credentials, cache, store, revocations, limits } = { ...installation, limits: config.limits };
+  const sweeper = createSweeper({ store, refresher, revocations, clock, limits, log, random: installation.random });
+
+  let address = "";
+  const functions = functionRunner(installation, () => address);
+  const http = await createHttpServer({ ...installation, functions, ready: () => isReady(installation) });
+  const stops: (() => void)[] = [];
+
+  try {
+    await refresher.recover();
+    address = await listen(http, config.host, config.port);
+  } catch (error) {
+    await http.close();
+    await opened.close();
+    throw error;
+  }
+  sweeper.start();
+  stops.push(
+    () => sweeper.stop(),
+    watchOtherProcesses(installation),
+    every(installation, LAST_USED_EVERY_MS, () => credentials.flush()),
+  );
+  log.info("listening", { url: address });
+
+  return {
+    installation,
+    sweeper,
+    url: address,
+    async close() {
+      for (const stop of stops) stop();
+      await http.close();
+      await functions?.close();
+      await refresher.drain(limits.shutdown_ms);
+      cache.clear();
+      await opened.close();
+      log.info("stopped");
+    },
+  };
+}
+
+/** The lock comes after the key check and before the first write. */
+async function openLocked(
+  options: InstallationOptions,
+): Promise<{ installation: Installation; close: () => Promise<void> }> {
+  let unlock = (): void => {};
+  const installation = await openInstallation(
+    { ...options, beforeOpen: () => (unlock = lockDataDirectory(options.config.data_dir)) },
+    "serve",
+  ).catch((error: unknown) => {
+    unlock();
+    throw error;
+  });
+  return {
+    installation,
+    close: async () => {
+      await installation.close();
+      unlock();
+    },
+  };
+}
+
+function functionRunner(
+  { config, catalog, clock, log, functionTokens }: Installation,
+  server_url: () => string,
+): FunctionRunner | null {
+  if (config.functions_dir === null) return null;
+  return createFunctionRunner({
+    functions_dir: config.functions_dir,
+    server_url,
+    gateway: config.provider_gateway,
+    gateway_hosts: [...new Set(catalog.all().flatMap((provider) => provider.hosts.flatMap(gatewayHosts)))],
+    limits: config.limits,
+    clock,
+    log: ({ app_id, function_name, level, message }) =>
+      log[level]("function_output", { app_id, function_name, line: message }),
+    mintToken: ({ app_id, ...claims }) => functionTokens.mint({ ...claims, app_id }),
+    endInvocation: (invocation_id) => functionTokens.end(invocation_id),
+  });
+}
+
+async function listen(http: Awaited<ReturnType<typeof createHttpServer>>, host: string, port: number): Promise<string> {
+  try {
+    await http.listen({ host, port });
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
+      throw new ApiError("port_in_use", {
+        message: `Another program listens on port ${port}. Stop it, or choose another port: --port PORT.`,
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  const bound = http.server.address();
+  return `http://127.0.0.1:${isAddress(bound) ? bound.port : port}`;
+}
+
+function isAddress(address: unknown): address is AddressInfo {
+  return typeof address === "object" && address !== null && "port" in address;
+}
+
+/** Commands write to the same file; what this process remembers is forgotten when the file's version moves. */
+function watchOtherProcesses({ store, cache, credentials, clock, config }: Installation): () => void {
+  let seen = store.version();
+  return every({ clock }, config.limits.data_version_poll_ms, () => {
+    const version = store.version();
+    if (version === seen) return;
+    seen = version;
+    cache.clear();
+    credentials.clear();
+  });
+}
+
+function every({ clock }: Pick<Installation, "clock">, interval_ms: number, action: () => unknown): () => void {
+  let cancel = (): void => {};
+  const next = (): void => {
+    cancel = clock.after(interval_ms, () => {
+      void action();
+      next();
+    });
+  };
+  next();
+  return () => cancel();
+}
+
+/** `slack.com`, or `*.salesforce.com` for hosts that only the connection knows. */
+function gatewayHosts({ base_url, under = [] }: ApiHost): readonly string[] {
+  return URL.canParse(base_url) ? [new URL(base_url).hostname] : under.map((domain) => `*.${domain}`);
+}
+
+async function isReady({ store }: Installation): Promise<boolean> {
+  return store.keyIdsInUse().then(
+    () => true,
+    () => false,
+  );
+}

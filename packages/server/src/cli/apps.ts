@@ -1,0 +1,50 @@
+/** `holdfast apps create|list|delete`. */
+import type { Command } from "commander";
+import { asAppId } from "../core/ids.ts";
+import { withInstallation, type LocalFlags } from "./local.ts";
+import { createOutput, day, table } from "./output.ts";
+
+type Flags = LocalFlags & { json?: boolean };
+const DATA_DIR = [
+  "--data-dir <directory>",
+  "where the database and the master key live (default ./.holdfast)",
+] as const;
+
+export function appCommands(program: Command): void {
+  const apps = program.command("apps").description("apps: what functions and connections belong to");
+
+  apps
+    .command("create <name>")
+    .description("create an app; prints its first service token and an API key, this once")
+    .option(...DATA_DIR)
+    .action(async (name: string, flags: Flags) => {
+      const { app_id, service_token, api_key } = await withInstallation(flags, (installation) =>
+        installation.apps.create(name),
+      );
+      const value = { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
+      const text = `app_id         ${value.app_id}\nservice_token  ${value.service_token}\napi_key        ${value.api_key}\nStore the token and the key now: they are not shown again.`;
+      createOutput(flags.json === true).result(value, text);
+    });
+
+  apps
+    .command("list")
+    .description("list the apps")
+    .option(...DATA_DIR)
+    .action(async (flags: Flags) => {
+      const list = await withInstallation(flags, (installation) => installation.apps.list());
+      const value = list.map(({ id, name, created_at }) => ({ id, name, created_at }));
+      createOutput(flags.json === true).result(
+        { apps: value },
+        table(value.map((app) => [app.id, app.name, day(app.created_at)])),
+      );
+    });
+
+  apps
+    .command("delete <app>")
+    .description("delete an app with its connections; the running server revokes their tokens")
+    .option(...DATA_DIR)
+    .action(async (app: string, flags: Flags) => {
+      await withInstallation(flags, (installation) => installation.apps.remove(asAppId(app)));
+      createOutput(flags.json === true).result({ status: "deleted", app_id: app }, `Deleted ${app}.`);
+    });
+}

@@ -1,0 +1,183 @@
+/**
+ * `holdfast demo`: a server and simulated services on free ports, with a fresh temporary database, an app, its OAuth clients
+ * and the example functions. Nothing to register and nothing left behind. With --auto a played person connects the services
+ * and a function is called; with --once it ends after that.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { clientSecretOf, simulatedClientId, startSimulator } from "@holdfast/simulator";
+import type { Command } from "commander";
+import { Type } from "typebox";
+import { Value } from "typebox/value";
+import { startServer, type Server } from "../app.ts";
+import { loadConfig } from "../config.ts";
+import { systemClock } from "../core/clock.ts";
+import { ApiError } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
+import { ADMINISTRATOR } from "../service/administrator.ts";
+import type { CreatedApp } from "../service/apps.ts";
+import { createPerson } from "./demo-person.ts";
+import { stderrLog } from "./local.ts";
+import { createOutput } from "./output.ts";
+import { untilStopped } from "./serve.ts";
+
+interface DemoFlags {
+  readonly auto?: boolean;
+  readonly once?: boolean;
+  readonly json?: boolean;
+}
+
+const Scenario = Type.Object({
+  services: Type.Array(Type.String()),
+  first_service: Type.String(),
+  function: Type.Object({ name: Type.String(), body: Type.Record(Type.String(), Type.String()) }),
+});
+
+export function demoCommand(program: Command): void {
+  program
+    .command("demo")
+    .description("run everything against simulated services; nothing to register, nothing kept")
+    .option("--auto", "connect the services and call a function without a browser")
+    .option("--once", "end after that instead of staying up")
+    .action(runDemo);
+}
+
+async function runDemo(flags: DemoFlags): Promise<void> {
+  const data_dir = mkdtempSync(join(tmpdir(), "holdfast-demo-"));
+  const simulator = await startSimulator();
+  let server: Server | null = null;
+  try {
+    const examples = examplesDirectory();
+    const scenario = Value.Parse(Scenario, JSON.parse(readFileSync(join(examples, "demo.json"), "utf8")));
+    const port = await freePort();
+    const config = loadConfig({
+      dataDir: data_dir,
+      port: String(port),
+      publicUrl: `http://localhost:${port}`,
+      providerGateway: simulator.url,
+      functions: join(examples, "functions"),
+      logLevel: "warn",
+    });
+    server = await startServer({ config, clock: systemClock, log: stderrLog(config) });
+    const { installation } = server;
+    for (const provider of installation.catalog.all()) {
+      const client_id = simulatedClientId([]);
+      await installation.clients.set({
+        integration_type: provider.id,
+        client_id,
+        client_secret: new Secret(clientSecretOf(client_id)),
+        shared_callback: false,
+      });
+    }
+    const app = await installation.apps.create("demo");
+    const setup_url = await installation.administrator.createSetupLink();
+    const connected = flags.auto === true ? await connectAll(server, app, scenario.services) : [];
+    const function_url = `${config.public_url}/api/apps/${app.app_id}/functions/${scenario.function.name}`;
+    const function_result = flags.auto === true ? await callFunction(function_url, scenario.function.body) : null;
+    const value = {
+      server_url: config.public_url,
+      app_id: app.app_id,
+      service_token: app.service_token.expose(),
+      api_key: app.api_key.expose(),
+      setup_url,
+      simulator_url: simulator.url,
+      connected,
+      function_result,
+    };
+    const connect_url = installation.urls.reconnect(app.app_id, scenario.first_service);
+    const curl = `curl -sS -X POST ${function_url} -H 'content-type: application/json' -d '${JSON.stringify(scenario.function.body)}'`;
+    const text = [
+      `Holdfast demo at ${config.public_url}, with simulated services at ${simulator.url}`,
+      ...(flags.auto === true
+        ? [
+            `Connected: ${connected.map((one) => `${one.integration_type} (${one.account ?? "?"})`).join(", ")}`,
+            `The function answered: ${JSON.stringify(function_result)}`,
+          ]
+        : []),
+      "",
+      `1. Sign in (works once):     ${setup_url}`,
+      `2. Connect an account:       ${connect_url}`,
+      `3. Call the demo function:   ${curl}`,
+      "",
+      `Service token for your own code (app ${app.app_id}): ${value.service_token}`,
+      "Everything is gone when you press Ctrl-C.",
+    ].join("\n");
+    createOutput(flags.json === true).result(value, text);
+    if (flags.once !== true) await untilStopped(server);
+    else await server.close();
+    server = null;
+  } finally {
+    await server?.close();
+    await simulator.close();
+    rmSync(data_dir, { recursive: true, force: true });
+  }
+}
+
+async function connectAll(
+  { installation }: Server,
+  { app_id }: CreatedApp,
+  services: readonly string[],
+): Promise<{ integration_type: string; status: string; account: string | null }[]> {
+  const { administrator, connect, connections, config } = installation;
+  const person = createPerson(config.public_url);
+  // A link of its own: the printed one stays unused.
+  await person.signIn(await administrator.createSetupLink());
+  for (const integration_type of services) {
+    const { redirect_url } = await connect.initiate({
+      app_id,
+      integration_type,
+      scopes: [],
+      config: null,
+      initiator: ADMINISTRATOR,
+      return_to: null,
+    });
+    if (redirect_url !== null) await person.connect(redirect_url);
+  }
+  return (await connections.list(app_id)).map(({ integration_type, status, account }) => ({
+    integration_type,
+    status,
+    account: account.label,
+  }));
+}
+
+async function callFunction(url: string, body: Readonly<Record<string, string>>): Promise<unknown> {
+  const reply = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const result: unknown = await reply.json();
+  if (!reply.ok)
+    throw new ApiError("function_error", {
+      message: `The demo function answered ${reply.status}: ${JSON.stringify(result)}`,
+    });
+  return result;
+}
+
+/** In the repository, or beside the published package's dist. */
+function examplesDirectory(): string {
+  const found = ["../../../../examples", "../../examples"]
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((path) => existsSync(join(path, "demo.json")));
+  if (found === undefined)
+    throw new ApiError("internal", { message: "The examples that belong to the demo are missing from this package." });
+  return found;
+}
+
+/** The public URL has to be known before the server listens, so the port is chosen first. */
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => {
+    probe.listen(0, "localhost", resolve);
+  });
+  const address = probe.address();
+  await new Promise((resolve) => {
+    probe.close(resolve);
+  });
+  if (address === null || typeof address === "string")
+    throw new ApiError("internal", { message: "No free port was found." });
+  return address.port;
+}

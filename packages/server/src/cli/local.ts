@@ -1,0 +1,30 @@
+/**
+ * Commands on the server's own machine: they open the same data with short transactions, need no login, and never talk to a
+ * provider. What has to happen there (revoking tokens) they leave in the outbox, and the running server does it.
+ */
+import { loadConfig, type Config } from "../config.ts";
+import { systemClock } from "../core/clock.ts";
+import { openInstallation, type Installation } from "../installation.ts";
+import { createLog } from "../telemetry/log.ts";
+
+export interface LocalFlags {
+  readonly dataDir?: string;
+  readonly publicUrl?: string;
+}
+
+export const stderrLog = (config: Config) => createLog(config.log_level, (line) => void process.stderr.write(line));
+
+/** Opens the installation for one action and closes it again, whatever happens. */
+export async function withInstallation<T>(
+  flags: LocalFlags,
+  action: (installation: Installation) => Promise<T>,
+): Promise<T> {
+  const config = loadConfig({ dataDir: flags.dataDir, publicUrl: flags.publicUrl });
+  const log = stderrLog({ ...config, log_level: config.log_level === "debug" ? "debug" : "error" });
+  const installation = await openInstallation({ config, clock: systemClock, log }, "command");
+  try {
+    return await action(installation);
+  } finally {
+    await installation.close();
+  }
+}

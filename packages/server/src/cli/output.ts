@@ -1,0 +1,57 @@
+/**
+ * What commands print. Results go to stdout, as text or with --json as one document; everything else goes to stderr. An error
+ * says what to do; with --json it is a document on stdout, so that a program has one place to look.
+ */
+import { ApiError, ERRORS, exitCodeOf } from "../core/errors.ts";
+
+export interface Output {
+  readonly json: boolean;
+  /** The command's result: `text` for people, `value` for programs. */
+  result(value: unknown, text: string): void;
+  /** Progress and hints. */
+  note(text: string): void;
+}
+
+export function createOutput(json: boolean): Output {
+  return {
+    json,
+    result: (value, text) =>
+      void process.stdout.write(json ? `${JSON.stringify(value)}\n` : text === "" ? "" : `${text}\n`),
+    note: (text) => void process.stderr.write(`${text}\n`),
+  };
+}
+
+/** Prints an error; the exit code that goes with it. */
+export function reportError(error: unknown, json: boolean): number {
+  const known = error instanceof ApiError ? error : new ApiError("internal", { cause: error });
+  const { code, message, options } = known;
+  const fields = (options.errors ?? []).map((field) => `  ${field.name}: ${field.message}`);
+  if (json) {
+    const { who_must_act, retryable } = ERRORS[code];
+    process.stdout.write(
+      `${JSON.stringify({ error: { code, message, who_must_act, retryable, ...(options.errors === undefined ? {} : { errors: options.errors }) } })}\n`,
+    );
+  } else {
+    process.stderr.write(`${[message, ...fields, `(${code})`].join("\n")}\n`);
+  }
+  // A defect is reported with its place, since there is no server log to look into.
+  if (code === "internal" && error instanceof Error)
+    process.stderr.write(`${(error.stack ?? "").split("\n").slice(1, 6).join("\n")}\n`);
+  return exitCodeOf(code);
+}
+
+/** Columns of equal width, without a library for five lists. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+export const day = (at: number | null): string =>
+  at === null ? "-" : new Date(at).toISOString().slice(0, 16).replace("T", " ");

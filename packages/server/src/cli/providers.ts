@@ -1,0 +1,53 @@
+/** `holdfast providers list|show`: the catalog. Needs no data directory, server or login, and writes nothing. */
+import type { Command } from "commander";
+import { createCatalog } from "../providers/index.ts";
+import type { Provider } from "../providers/provider.ts";
+import { requireProvider } from "../service/catalog-errors.ts";
+import { createOutput, table } from "./output.ts";
+
+export interface ProviderSummary {
+  readonly display_name: string;
+  readonly description: string;
+  readonly config_fields: Provider["config_fields"];
+}
+
+export function providerSummary({ display_name, description, config_fields }: Provider): ProviderSummary {
+  return { display_name, description, config_fields };
+}
+
+/** The whole definition; deviations by name, since they are functions. */
+export function describeProvider(provider: Provider): Readonly<Record<string, unknown>> {
+  const { lifetime, deviations, ...rest } = provider;
+  return {
+    ...rest,
+    rotation: lifetime.refresh.kind === "rotates" ? lifetime.refresh.reuse : lifetime.refresh.kind,
+    access_token_lifetime_s: lifetime.access_s,
+    refresh_token_lifetime_s: lifetime.refresh_token_s,
+    deviations: deviations.map(({ name, rfc }) => ({ name, rfc })),
+  };
+}
+
+export function providerCommands(program: Command): void {
+  const command = program.command("providers").description("the catalog of services");
+
+  command
+    .command("list")
+    .description("list the services")
+    .action((flags: { json?: boolean }) => {
+      const list = createCatalog()
+        .all()
+        .map((provider) => ({ id: provider.id, ...providerSummary(provider) }));
+      createOutput(flags.json === true).result(
+        { providers: list },
+        table(list.map((one) => [one.id, one.display_name, one.description])),
+      );
+    });
+
+  command
+    .command("show <id>")
+    .description("show everything the catalog knows of a service")
+    .action((id: string, flags: { json?: boolean }) => {
+      const described = describeProvider(requireProvider(createCatalog(), id));
+      createOutput(flags.json === true).result(described, JSON.stringify(described, null, 2));
+    });
+}

@@ -1,0 +1,52 @@
+/** `holdfast serve`: the server, until SIGTERM or SIGINT. */
+import type { Command } from "commander";
+import { startServer, type Server } from "../app.ts";
+import { loadConfig, type Flags } from "../config.ts";
+import { systemClock } from "../core/clock.ts";
+import { stderrLog } from "./local.ts";
+import { createOutput } from "./output.ts";
+
+interface ServeFlags extends Flags {
+  readonly json?: boolean;
+}
+
+export function serveCommand(program: Command): void {
+  program
+    .command("serve")
+    .description("run the server")
+    .option("--data-dir <directory>", "where the database and the master key live (default ./.holdfast)")
+    .option("--host <host>", "address to listen on (default localhost)")
+    .option("--port <port>", "port to listen on (default 4180)")
+    .option("--public-url <origin>", "origin under which browsers and providers reach this server")
+    .option("--functions <directory>", "run the functions of this directory")
+    .option("--provider-gateway <origin>", "send every provider request to a simulator on loopback")
+    .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
+    .action(async (flags: ServeFlags) => {
+      const config = loadConfig(flags);
+      const server = await startServer({ config, clock: systemClock, log: stderrLog(config) });
+      const setup_url = await server.installation.administrator.createSetupLink();
+      const text = [
+        `Holdfast serves ${config.public_url}`,
+        ...(config.provider_gateway === null
+          ? []
+          : [`Simulation: every provider is simulated at ${config.provider_gateway}`]),
+        `Sign in, once, within an hour: ${setup_url}`,
+      ].join("\n");
+      createOutput(flags.json === true).result({ server_url: config.public_url, setup_url, pid: process.pid }, text);
+      await untilStopped(server);
+    });
+}
+
+/** Ends in order at the first signal, at once at the second. */
+export async function untilStopped(server: Pick<Server, "close">): Promise<void> {
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  const abort = (): never => process.exit(130);
+  process.once("SIGTERM", abort);
+  process.once("SIGINT", abort);
+  await server.close();
+  process.off("SIGTERM", abort);
+  process.off("SIGINT", abort);
+}

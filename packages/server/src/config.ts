@@ -1,0 +1,239 @@
+/**
+ * Configuration: flags and HOLDFAST_* variables become one frozen Config. The only file that reads the environment, and
+ * the place where every limit of the system stands with its unit and reason. An unknown HOLDFAST_* variable is an
+ * error, because a misspelt security setting must not be ignored in silence.
+ */
+import { resolve } from "node:path";
+import { ApiError } from "./core/errors.ts";
+import { Secret } from "./core/secret.ts";
+
+/** Each limit: default, and why. Settable as HOLDFAST_<NAME IN CAPITALS>. */
+export const LIMITS = {
+  /** Longest request body. Six times the largest legal one (200 scopes, 32 config values). */
+  body_bytes: 262_144,
+  url_bytes: 8_192,
+  headers_bytes: 16_384,
+  /** A client that drips its headers or body holds a socket, nothing else; Node's own 60/300 s is too generous. */
+  headers_timeout_ms: 10_000,
+  request_timeout_ms: 30_000,
+  connections: 2_000,
+  /** A consent: long enough to look up a password, short enough that a lost link is worthless. */
+  flow_ttl_ms: 600_000,
+  pending_flows_per_initiator: 20,
+  /** How long a finished flow is kept, for polling and for telling "used" from "unknown". */
+  finished_flow_ttl_ms: 3_600_000,
+  setup_link_ttl_ms: 3_600_000,
+  session_idle_ms: 43_200_000,
+  session_absolute_ms: 604_800_000,
+  live_service_tokens_per_app: 2,
+  /** Provider HTTP: connect, headers, and the whole answer of a token endpoint. */
+  provider_connect_timeout_ms: 10_000,
+  provider_headers_timeout_ms: 10_000,
+  provider_response_bytes: 262_144,
+  token_bytes: 16_384,
+  /** Refresh requests, by rotation class. Giving up on an answer that carries a single-use token loses the grant, so
+   *  strict providers are waited for longer; the lease always outlives the request. */
+  refresh_deadline_ms: 14_000,
+  refresh_lease_ms: 20_000,
+  refresh_deadline_strict_ms: 60_000,
+  refresh_lease_strict_ms: 90_000,
+  /** Left of the lease when the request must be over: time to commit. */
+  refresh_fence_ms: 2_000,
+  /** How long a reader waits for a refresh. */
+  reader_wait_ms: 15_000,
+  /** How long a reader waits when the token it could have still works. */
+  reader_soft_wait_ms: 2_000,
+  waiters_per_connection: 1_000,
+  /** A reader of an expired token may trigger an attempt once a second, whatever the background schedule. */
+  reader_retry_ms: 1_000,
+  /** A forced refresh of a token younger than this is refused. */
+  forced_refresh_interval_ms: 60_000,
+  /** The one confirming request after a refusal, for providers that do not rotate. */
+  confirm_refusal_after_ms: 60_000,
+  backoff_base_ms: 2_000,
+  backoff_cap_ms: 3_600_000,
+  retry_after_cap_ms: 3_600_000,
+  /** Failing this long without an answer that says why: a person has to look. Four days, as a long weekend. */
+  give_up_after_ms: 345_600_000,
+  sweep_interval_ms: 3_000,
+  sweep_batch: 50,
+  sweep_concurrency: 10,
+  outbox_batch: 20,
+  /** Cached decrypted tokens: count, and how long one may serve without a look at the database. */
+  token_cache_entries: 10_000,
+  token_cache_ttl_ms: 60_000,
+  credential_cache_entries: 10_000,
+  /** Writes of other processes on the same SQLite file are seen within this. */
+  data_version_poll_ms: 250,
+  /** Spilled answers kept for repair after their commit. */
+  spill_keep_ms: 600_000,
+  spill_bytes: 8_388_608,
+  /** Group commit: how many writes share one fsync. */
+  group_commit_items: 64,
+  busy_timeout_ms: 5_000,
+  audit_buffer_events: 10_000,
+  /** Releases of credentials are in the audit trail within this. */
+  audit_flush_ms: 500,
+  function_timeout_ms: 30_000,
+  function_start_timeout_ms: 10_000,
+  /** A function process without work ends after this. */
+  function_idle_ms: 60_000,
+  function_processes: 20,
+  function_heap_mb: 128,
+  function_body_bytes: 6_291_456,
+  function_source_bytes: 10_485_760,
+  /** What a function token outlives its invocation's time-out by: clock differences, a last call back. */
+  function_token_grace_ms: 60_000,
+  /** After SIGTERM: time for refreshes in flight to finish. */
+  shutdown_ms: 60_000,
+} as const;
+
+export type Limits = { readonly [Name in keyof typeof LIMITS]: number };
+
+export interface Config {
+  readonly data_dir: string;
+  readonly host: string;
+  readonly port: number;
+  /** Origin under which browsers and providers reach this server: decides redirect URIs and cookies. No path. */
+  readonly public_url: string;
+  /** `http://127.0.0.1:PORT` of a simulator, or null. Every provider request goes there. */
+  readonly provider_gateway: string | null;
+  readonly functions_dir: string | null;
+  /** The master key itself (base64, 32 bytes), when it does not come from `<data_dir>/master.key`. */
+  readonly master_key: Secret | null;
+  readonly log_level: LogLevel;
+  readonly limits: Limits;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
+
+/** Flags of a command line, already split; an unset one is undefined. */
+export interface Flags {
+  readonly dataDir?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: string | undefined;
+  readonly publicUrl?: string | undefined;
+  readonly functions?: string | undefined;
+  readonly logLevel?: string | undefined;
+  readonly providerGateway?: string | undefined;
+}
+
+type Environment = Record<string, string | undefined>;
+
+const SETTINGS = new Set([
+  "HOLDFAST_DATA_DIR",
+  "HOLDFAST_HOST",
+  "HOLDFAST_PORT",
+  "HOLDFAST_PUBLIC_URL",
+  "HOLDFAST_PROVIDER_GATEWAY",
+  "HOLDFAST_FUNCTIONS",
+  "HOLDFAST_MASTER_KEY",
+  "HOLDFAST_LOG_LEVEL",
+]);
+const LIMIT_VARIABLES = new Map(Object.keys(LIMITS).map((name) => [`HOLDFAST_${name.toUpperCase()}`, name]));
+
+export const DEFAULT_PORT = 4180;
+const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+/**
+ * @throws ApiError `configuration` (exit 78) naming the variable and an example.
+ */
+export function loadConfig(flags: Flags, environment: Environment = process.env): Config {
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith("HOLDFAST_") || SETTINGS.has(name) || LIMIT_VARIABLES.has(name)) continue;
+    throw wrong(`${name} is not a setting of Holdfast. Check its spelling, or unset it.`);
+  }
+  refuseUnsafeRuntime(environment);
+  const setting = (flag: string | undefined, name: string): string | undefined =>
+    flag ?? (environment[name] === "" ? undefined : environment[name]);
+
+  const host = setting(flags.host, "HOLDFAST_HOST") ?? "localhost";
+  const port = parsePort(setting(flags.port, "HOLDFAST_PORT"));
+  const gateway = setting(flags.providerGateway, "HOLDFAST_PROVIDER_GATEWAY");
+  const functions = setting(flags.functions, "HOLDFAST_FUNCTIONS");
+  const master_key = environment["HOLDFAST_MASTER_KEY"];
+  // Children (functions) and crash reports must not find it.
+  delete environment["HOLDFAST_MASTER_KEY"];
+  return Object.freeze({
+    data_dir: resolve(setting(flags.dataDir, "HOLDFAST_DATA_DIR") ?? ".holdfast"),
+    host,
+    port,
+    public_url: parsePublicUrl(setting(flags.publicUrl, "HOLDFAST_PUBLIC_URL") ?? `http://localhost:${port}`),
+    provider_gateway: gateway === undefined ? null : parseGateway(gateway),
+    functions_dir: functions === undefined ? null : resolve(functions),
+    master_key: master_key === undefined || master_key === "" ? null : new Secret(master_key),
+    log_level: parseLogLevel(setting(flags.logLevel, "HOLDFAST_LOG_LEVEL") ?? "info"),
+    limits: parseLimits(environment),
+  });
+}
+
+/** An inspector or a switched-off certificate check hands tokens to whoever asks; better not to start at all. */
+function refuseUnsafeRuntime(environment: Environment): void {
+  if (/--inspect|--heapsnapshot-signal/.test(environment["NODE_OPTIONS"] ?? "")) {
+    throw wrong("NODE_OPTIONS opens an inspector or heap snapshots, which show every token. Unset it.");
+  }
+  if (environment["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
+    throw wrong(
+      "NODE_TLS_REJECT_UNAUTHORIZED=0 switches certificate checks off. Unset it; for a private CA use NODE_EXTRA_CA_CERTS.",
+    );
+  }
+}
+
+export function parsePublicUrl(text: string): string {
+  const example = "Example: HOLDFAST_PUBLIC_URL=https://connect.example.com";
+  if (!URL.canParse(text)) throw wrong(`HOLDFAST_PUBLIC_URL is not an address. ${example}`);
+  const url = new URL(text);
+  const loopback = LOOPBACK_HOSTS.has(url.hostname);
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
+    throw wrong(`HOLDFAST_PUBLIC_URL must be https (http only on localhost). ${example}`);
+  }
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
+    throw wrong(`HOLDFAST_PUBLIC_URL must be an origin: no path, query, fragment or user. ${example}`);
+  }
+  return url.origin;
+}
+
+function parseGateway(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || url.protocol !== "http:" || !LOOPBACK_HOSTS.has(url.hostname) || url.pathname !== "/") {
+    throw wrong(
+      "HOLDFAST_PROVIDER_GATEWAY must be a loopback origin. Example: HOLDFAST_PROVIDER_GATEWAY=http://127.0.0.1:4190",
+    );
+  }
+  return url.origin;
+}
+
+function parsePort(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_PORT;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
+  if (port < 0 || port > 65_535)
+    throw wrong("HOLDFAST_PORT must be a number from 0 to 65535. Example: HOLDFAST_PORT=4180");
+  return port;
+}
+
+function parseLogLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === text);
+  if (level === undefined) throw wrong(`HOLDFAST_LOG_LEVEL must be one of ${LOG_LEVELS.join(", ")}.`);
+  return level;
+}
+
+function parseLimits(environment: Environment): Limits {
+  const limits: Record<keyof typeof LIMITS, number> = { ...LIMITS };
+  for (const [variable, name] of LIMIT_VARIABLES) {
+    const text = environment[variable];
+    if (text === undefined || text === "" || !isLimit(name)) continue;
+    if (!/^[1-9]\d{0,11}$/.test(text))
+      throw wrong(`${variable} must be a whole number above 0. Example: ${variable}=${LIMITS[name]}`);
+    limits[name] = Number(text);
+  }
+  return Object.freeze(limits);
+}
+
+function isLimit(name: string): name is keyof typeof LIMITS {
+  return Object.hasOwn(LIMITS, name);
+}
+
+function wrong(message: string): ApiError {
+  return new ApiError("configuration", { message });
+}

@@ -1,0 +1,113 @@
+/** Who is calling: reading credentials from requests. What a credential is worth is service/credentials.ts' business. */
+import { createHmac } from "node:crypto";
+import type { FastifyRequest } from "fastify";
+import { ApiError } from "../core/errors.ts";
+import { asAppId, sameDigest } from "../core/ids.ts";
+import type { Secret } from "../core/secret.ts";
+import type { AppId } from "../core/types.ts";
+import type { AppPrincipal, BuilderPrincipal } from "../service/credentials.ts";
+import type { HttpContext } from "./context.ts";
+import { readCookie } from "./cookies.ts";
+
+/** RFC 6750 §2.1, and nothing more lenient: one header, one blank, no other scheme. */
+const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/;
+const URL_CREDENTIALS = ["access_token", "token", "api_key", "service_token"];
+
+/** R30: a token in an address is refused even when a good one stands in the header, so that the leak is noticed. */
+function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
+  const query = request.query;
+  if (typeof query !== "object" || query === null || !URL_CREDENTIALS.some((name) => Object.hasOwn(query, name)))
+    return;
+  context.audit.record({
+    app_id: "",
+    actor: request.ip,
+    action: "token_in_url",
+    target: request.routeOptions.url ?? null,
+    request_id: request.id,
+  });
+  throw new ApiError("token_in_url");
+}
+
+function bearerOf(request: FastifyRequest): string | null {
+  const { authorization } = request.headers;
+  if (authorization === undefined) return null;
+  const sent = request.raw.rawHeaders.filter(
+    (name, index) => index % 2 === 0 && name.toLowerCase() === "authorization",
+  );
+  const bearer = BEARER.exec(authorization)?.[1];
+  if (sent.length !== 1 || bearer === undefined) throw new ApiError("malformed_token");
+  return bearer;
+}
+
+/**
+ * The backend of the app in the path. A token of another app gets the very answer that an app which is not there gets, so
+ * that nobody can find out which apps exist (R26).
+ */
+export async function requireApp(context: HttpContext, request: FastifyRequest, app_id: string): Promise<AppPrincipal> {
+  refuseTokenInUrl(context, request);
+  const bearer = bearerOf(request);
+  if (bearer === null) {
+    const { api_key } = request.headers;
+    if (typeof api_key !== "string") throw new ApiError("missing_token");
+    await context.credentials.builder(api_key);
+    throw new ApiError("service_token_required");
+  }
+  const principal = await context.credentials.app(bearer);
+  if (principal.app_id !== app_id) throw new ApiError("not_found");
+  return principal;
+}
+
+/** A builder, by API key or by session; a session's request must come from a page of ours when it changes something. */
+export async function requireBuilder(context: HttpContext, request: FastifyRequest): Promise<BuilderPrincipal> {
+  refuseTokenInUrl(context, request);
+  const { api_key } = request.headers;
+  if (typeof api_key === "string") return context.credentials.builder(api_key.trim());
+  const bearer = bearerOf(request);
+  if (bearer !== null) return context.credentials.builder(bearer);
+  const principal = await sessionPrincipal(context, request);
+  if (principal === null)
+    throw new ApiError("missing_token", {
+      message: "Send an API key: the header api_key with a key that starts with b44k_.",
+    });
+  if (request.method !== "GET" && !isSameOrigin(context, request, "required")) throw new ApiError("csrf");
+  return { kind: "builder", name: principal, actor: `session:${principal}` };
+}
+
+/** A builder who may act on the app of the path. */
+export async function requireAppBuilder(
+  context: HttpContext,
+  request: FastifyRequest,
+  app_id: string,
+): Promise<BuilderPrincipal & { readonly app_id: AppId }> {
+  const principal = await requireBuilder(context, request);
+  const app = await context.apps.get(asAppId(app_id));
+  return { ...principal, app_id: app.id };
+}
+
+export async function sessionPrincipal(context: HttpContext, request: FastifyRequest): Promise<string | null> {
+  const session = readCookie(request, context.config, "session");
+  return session === null ? null : context.administrator.principalOf(session);
+}
+
+/**
+ * Whether a browser says that a page of ours sent this. `required`: a request that says nothing is refused too; otherwise
+ * another proof (a form's token) must stand in for it, since only programs send neither header.
+ */
+export function isSameOrigin(context: HttpContext, request: FastifyRequest, proof: "required" | "if_sent"): boolean {
+  const { origin } = request.headers;
+  const site = request.headers["sec-fetch-site"];
+  if (site === undefined && origin === undefined) return proof === "if_sent";
+  if (site !== undefined && site !== "same-origin") return false;
+  return origin === undefined || origin === context.config.public_url;
+}
+
+/** The token in our forms: bound to the session, unknown to other sites. */
+export function formToken(session: Secret): string {
+  return createHmac("sha256", session.expose()).update("form").digest("base64url");
+}
+
+export function checkForm(context: HttpContext, request: FastifyRequest, session: Secret, given: unknown): void {
+  const expected = Buffer.from(formToken(session));
+  const valid = typeof given === "string" && sameDigest(Buffer.from(given), expected);
+  if (!valid || !isSameOrigin(context, request, "if_sent")) throw new ApiError("csrf");
+}

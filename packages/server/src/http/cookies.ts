@@ -1,0 +1,39 @@
+/**
+ * Our two cookies: the session, and the flow cookie that ties a consent to the browser that started it. SameSite=Lax, since
+ * the provider's redirect is a cross-site GET, on which Strict is not sent. `__Host-` and Secure on https; a browser would
+ * refuse both on loopback http.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Config } from "../config.ts";
+import { Secret } from "../core/secret.ts";
+
+export type CookieName = "session" | "flow";
+
+const VALUE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
+
+function fullName(config: Config, name: CookieName): string {
+  return config.public_url.startsWith("https:") ? `__Host-holdfast-${name}` : `holdfast-${name}`;
+}
+
+export function readCookie(request: FastifyRequest, config: Config, name: CookieName): Secret | null {
+  const value = request.cookies[fullName(config, name)];
+  return value !== undefined && VALUE_PATTERN.test(value) ? new Secret(value) : null;
+}
+
+export function setCookie(
+  reply: FastifyReply,
+  config: Config,
+  name: CookieName,
+  value: Secret,
+  max_age_s: number,
+): void {
+  void reply.setCookie(fullName(config, name), value.expose(), { ...attributes(config), maxAge: max_age_s });
+}
+
+export function clearCookie(reply: FastifyReply, config: Config, name: CookieName): void {
+  void reply.clearCookie(fullName(config, name), attributes(config));
+}
+
+function attributes(config: Config): { path: string; httpOnly: boolean; sameSite: "lax"; secure: boolean } {
+  return { path: "/", httpOnly: true, sameSite: "lax", secure: config.public_url.startsWith("https:") };
+}

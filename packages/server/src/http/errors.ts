@@ -1,0 +1,136 @@
+/**
+ * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or a page for a browser. What is
+ * not an ApiError is a defect: it is logged with its request id and answers `internal`, without a word of its own.
+ */
+import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import type { Config } from "../config.ts";
+import { ApiError, ERRORS, type ErrorCode, type FieldError } from "../core/errors.ts";
+import type { Log } from "../telemetry/log.ts";
+import { html } from "./html.ts";
+import { sendPage } from "./page.ts";
+
+export interface ErrorBody {
+  readonly message: string;
+  readonly detail: string;
+  readonly code: string;
+  readonly request_id: string;
+  readonly retryable: boolean;
+  readonly extra_data?: Readonly<Record<string, unknown>>;
+}
+
+export function errorBody(error: ApiError, request_id: string): ErrorBody {
+  const { retryable, who_must_act } = ERRORS[error.code];
+  const { reason, reconnect_url, errors } = error.options;
+  const extra_data = {
+    who_must_act,
+    ...(reason === undefined ? {} : { reason }),
+    ...(reconnect_url === undefined ? {} : { reconnect_url }),
+    ...(errors === undefined ? {} : { errors }),
+  };
+  return { message: error.message, detail: error.message, code: error.code, request_id, retryable, extra_data };
+}
+
+/** Sends an error; as a page when the caller is a browser that navigates. */
+export function sendError(request: FastifyRequest, reply: FastifyReply, config: Config, error: ApiError): FastifyReply {
+  const { retry_after_s, headers } = error.options;
+  void reply
+    .code(error.status)
+    .header("cache-control", "no-store")
+    .headers(headers ?? {});
+  if (retry_after_s !== undefined) void reply.header("retry-after", String(retry_after_s));
+  if (error.status === 401)
+    void reply.header(
+      "www-authenticate",
+      `Bearer realm="holdfast"${error.code === "missing_token" ? "" : ', error="invalid_token"'}`,
+    );
+  if (request.headers.accept?.includes("text/html") === true) return sendErrorPage(request, reply, config, error);
+  // Own serialisation: a route's response schemas describe its successes.
+  return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(errorBody(error, request.id));
+}
+
+function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Config, error: ApiError): FastifyReply {
+  const { errors = [], reconnect_url } = error.options;
+  const body = html`<p>${error.message}</p>
+    ${
+      errors.length === 0
+        ? null
+        : html`<ul>
+            ${errors.map((field) => html`<li>${field.name}: ${field.message}</li>`)}
+          </ul>`
+    }
+    ${reconnect_url === undefined ? null : html`<p><a href="${reconnect_url}">Start again</a></p>`}
+    <p class="soft">Code ${error.code}, request ${request.id}</p>`;
+  return sendPage(reply, config, { title: "That did not work", body, status: error.status });
+}
+
+/** Fastify's own refusals in our words. */
+const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: "unsupported_media_type",
+  FST_ERR_CTP_BODY_TOO_LARGE: "body_too_large",
+  FST_ERR_CTP_INVALID_JSON_BODY: "invalid_json",
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: "bad_request",
+  FST_ERR_BAD_URL: "bad_request",
+  FST_ERR_MAX_PARAM_LENGTH: "invalid_field",
+};
+
+export function toApiError(error: FastifyError | ApiError | Error): ApiError {
+  if (error instanceof ApiError) return error;
+  if ("validation" in error && Array.isArray(error.validation)) return validationError(error.validation);
+  const code = "code" in error ? FASTIFY_CODES[error.code] : undefined;
+  if (code !== undefined) return new ApiError(code);
+  if (error instanceof SyntaxError && error.message.includes("forbidden prototype"))
+    return new ApiError("forbidden_key");
+  if (
+    "statusCode" in error &&
+    typeof error.statusCode === "number" &&
+    error.statusCode >= 400 &&
+    error.statusCode < 500
+  ) {
+    return new ApiError("bad_request", { cause: error });
+  }
+  return new ApiError("internal", { cause: error });
+}
+
+interface AjvFinding {
+  readonly instancePath: string;
+  readonly keyword: string;
+  readonly message?: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** All findings at once, each with its place as a JSON pointer (RFC 6901). */
+function validationError(findings: readonly AjvFinding[]): ApiError {
+  const errors = findings.map(fieldError);
+  const unknown = findings.every((finding) => finding.keyword === "additionalProperties");
+  const names = errors.map((error) => `${error.name} ${error.message}`).join("; ");
+  return new ApiError(unknown ? "unknown_field" : "invalid_field", {
+    errors,
+    message: `${ERRORS[unknown ? "unknown_field" : "invalid_field"].message} (${names})`,
+  });
+}
+
+function fieldError({ instancePath, keyword, message, params }: AjvFinding): FieldError {
+  if (keyword === "additionalProperties")
+    return {
+      name: `${instancePath}/${String(params["additionalProperty"]).slice(0, 64)}`,
+      message: "is not known here",
+    };
+  if (keyword === "required")
+    return { name: `${instancePath}/${String(params["missingProperty"])}`, message: "is required" };
+  return { name: instancePath === "" ? "/" : instancePath, message: message ?? "is not valid" };
+}
+
+export function handleErrors(config: Config, log: Log) {
+  return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const error = toApiError(thrown);
+    if (error.status >= 500 && error.code === "internal") {
+      log.error("internal_error", {
+        request_id: request.id,
+        method: request.method,
+        route: request.routeOptions.url ?? "",
+        error: error.options.cause ?? thrown,
+      });
+    }
+    return sendError(request, reply, config, error);
+  };
+}

@@ -1,0 +1,170 @@
+/** The pages of the connect flow: confirm, go, result, and the one that errors point to. Reading changes nothing. */
+import { ApiError, ERRORS, type ErrorCode } from "../../core/errors.ts";
+import { randomToken } from "../../core/ids.ts";
+import { Secret } from "../../core/secret.ts";
+import type { AppId, FlowId } from "../../core/types.ts";
+import type { FlowView } from "../../service/connect.ts";
+import { requireProvider } from "../../service/catalog-errors.ts";
+import type { App } from "../app.ts";
+import { checkForm, formToken } from "../auth.ts";
+import type { HttpContext } from "../context.ts";
+import { readCookie, setCookie } from "../cookies.ts";
+import { html, type Html } from "../html.ts";
+import { sendPage } from "../page.ts";
+import { signedIn } from "../signed-in.ts";
+
+/** Form fields of connection settings, apart from our own. */
+const CONFIG_PREFIX = "config.";
+
+export function connectPages(app: App, context: HttpContext): void {
+  const { connect, config, urls, limits } = { ...context, limits: context.config.limits };
+  type FlowParams = { Params: { flow: FlowId } };
+  type Form = { Body: Record<string, unknown> | undefined };
+
+  app.get<FlowParams>("/connect/:flow", async (request, reply) => {
+    const { principal, session } = await signedIn(context, request);
+    const view = await connect.view(request.params.flow, principal);
+    if (view.flow.outcome !== null || view.flow.taken_at !== null)
+      return reply.redirect(urls.result(view.flow.id), 303);
+    return sendPage(reply, config, confirmPage(view, formToken(session)));
+  });
+
+  app.post<FlowParams & Form>("/connect/:flow", async (request, reply) => {
+    const { principal, session } = await signedIn(context, request);
+    const form = request.body ?? {};
+    checkForm(context, request, session, form["form_token"]);
+    // One flow cookie per browser, kept across flows: two consents in two tabs must not push each other out.
+    const browser = readCookie(request, config, "flow") ?? new Secret(randomToken());
+    await connect.start(request.params.flow, principal, browser, configOf(form));
+    setCookie(reply, config, "flow", browser, limits.session_absolute_ms / 1000);
+    return reply.redirect(urls.go(request.params.flow), 303);
+  });
+
+  app.get<FlowParams>("/connect/:flow/go", async (request, reply) => {
+    const { principal } = await signedIn(context, request);
+    const { provider } = await connect.view(request.params.flow, principal);
+    const next = await connect.authorizationUrl(request.params.flow, principal, readCookie(request, config, "flow"));
+    const body = html`<p>If nothing happens, <a href="${next}">go on to ${provider.display_name}</a>.</p>`;
+    return sendPage(reply, config, { title: `To ${provider.display_name}`, body, next });
+  });
+
+  app.get<FlowParams>("/connect/:flow/result", async (request, reply) => {
+    const { principal } = await signedIn(context, request);
+    return sendPage(reply, config, resultPage(await connect.outcome(request.params.flow, principal), urls.reconnect));
+  });
+
+  app.get<{ Params: { app: AppId; integration_type: string } }>(
+    "/apps/:app/connect/:integration_type",
+    async (request, reply) => {
+      const { session } = await signedIn(context, request);
+      const provider = requireProvider(context.catalog, request.params.integration_type);
+      const { name } = await context.apps.get(request.params.app);
+      const body = html`<p>
+          Connect an account of ${provider.display_name} to the app <b>${name}</b>. Every user of the app will share it.
+        </p>
+        <form method="post">
+          <input type="hidden" name="form_token" value="${formToken(session)}" /><button>
+            Connect ${provider.display_name}
+          </button>
+        </form>`;
+      return sendPage(reply, config, { title: `Connect ${provider.display_name}`, body });
+    },
+  );
+
+  app.post<{ Params: { app: AppId; integration_type: string } } & Form>(
+    "/apps/:app/connect/:integration_type",
+    async (request, reply) => {
+      const { principal, session } = await signedIn(context, request);
+      checkForm(context, request, session, request.body?.["form_token"]);
+      const { app: app_id, integration_type } = request.params;
+      await context.apps.get(app_id);
+      const initiated = await connect.reconnect({ app_id, integration_type, initiator: principal });
+      return reply.redirect(initiated.redirect_url ?? urls.public_url, 303);
+    },
+  );
+}
+
+function configOf(form: Readonly<Record<string, unknown>>): Record<string, string> {
+  const values = Object.entries(form).filter(
+    (entry): entry is [string, string] => entry[0].startsWith(CONFIG_PREFIX) && typeof entry[1] === "string",
+  );
+  return Object.fromEntries(values.map(([name, value]) => [name.slice(CONFIG_PREFIX.length), value.trim()]));
+}
+
+function confirmPage(
+  { app, provider, scopes, config, redirect_uri }: FlowView,
+  token: string,
+): { title: string; body: Html } {
+  const fields = provider.config_fields.map(
+    (field) =>
+      html`<label
+        >${field.display_name}${field.required ? null : " (optional)"}
+        <small>${field.description}</small>
+        <input
+          name="${CONFIG_PREFIX}${field.name}"
+          value="${config[field.name] ?? ""}"
+          placeholder="${field.placeholder}"
+          maxlength="1024"
+          autocomplete="off"
+          ${field.required ? html` required` : null}
+      /></label>`,
+  );
+  const body = html`<p>
+      The app <b>${app.name}</b> asks for an account of ${provider.display_name}. Every user of the app will share it.
+    </p>
+    <dl>
+      <dt>What it may do</dt>
+      <dd>
+        ${
+          scopes.length === 0
+            ? "What you choose at the provider: this service has no scopes."
+            : html`<ul>
+                ${scopes.map((scope) => html`<li>${scope}${meaning(provider, scope)}</li>`)}
+              </ul>`
+        }
+      </dd>
+      <dt>Redirect URI, to register with the provider</dt>
+      <dd><code>${redirect_uri}</code></dd>
+    </dl>
+    <form method="post">
+      <input type="hidden" name="form_token" value="${token}" />
+      ${fields}
+      <button>Connect ${provider.display_name}</button>
+    </form>`;
+  return { title: `Connect ${provider.display_name}`, body };
+}
+
+function meaning(provider: FlowView["provider"], scope: string): Html | null {
+  const known = provider.common_scopes.find((common) => common.scope === scope);
+  return known === undefined ? null : html` <small>${known.meaning}</small>`;
+}
+
+function resultPage(
+  { flow, app, provider }: FlowView,
+  reconnect: (app_id: string, integration_type: string) => string,
+): { title: string; body: Html } {
+  if (flow.outcome === "connected") {
+    const back =
+      flow.return_to === null
+        ? html`<p>You can close this page.</p>`
+        : html`<p><a href="${flow.return_to}">Continue</a></p>`;
+    return {
+      title: `${provider.display_name} is connected`,
+      body: html`<p>The app <b>${app.name}</b> can use the account now.</p>
+        ${back}`,
+    };
+  }
+  if (flow.outcome === null) throw new ApiError("flow_not_found", { message: "This consent is not finished yet." });
+  const text = isErrorCode(flow.outcome) ? ERRORS[flow.outcome].message : ERRORS.internal.message;
+  const again = html`<p><a class="button" href="${reconnect(app.id, provider.id)}">Start again</a></p>`;
+  return {
+    title: `${provider.display_name} was not connected`,
+    body: html`<p class="notice">${text}</p>
+      ${again}
+      <p class="soft">Code ${flow.outcome}</p>`,
+  };
+}
+
+function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}

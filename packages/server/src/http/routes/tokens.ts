@@ -1,0 +1,49 @@
+/** Tokens for backends: the route that everything else exists for. */
+import { ApiError } from "../../core/errors.ts";
+import type { App } from "../app.ts";
+import { requireApp } from "../auth.ts";
+import type { HttpContext } from "../context.ts";
+import { ServiceParams, TokenReply } from "../schemas.ts";
+
+const REJECTED_HEADER = "x-holdfast-rejected-token-hash";
+
+export function tokenRoutes(app: App, context: HttpContext): void {
+  app.get(
+    "/api/apps/:app/external-auth/tokens/:integration_type",
+    { schema: { params: ServiceParams, response: { 200: TokenReply } } },
+    async (request, reply) => {
+      const { app: app_id, integration_type } = request.params;
+      const principal = await requireApp(context, request, app_id);
+      const served = await context.connections.get(
+        principal.app_id,
+        integration_type,
+        rejectedHash(request.headers[REJECTED_HEADER]),
+      );
+      context.audit.record({
+        app_id,
+        actor: principal.actor,
+        action: "token.released",
+        target: integration_type,
+        request_id: request.id,
+      });
+      void reply.header("cache-control", "no-store");
+      return {
+        access_token: served.access_token.expose(),
+        integration_type: served.integration_type,
+        connection_config: served.connection_config === null ? null : { ...served.connection_config },
+      };
+    },
+  );
+}
+
+function rejectedHash(header: string | readonly string[] | undefined): string | null {
+  if (header === undefined) return null;
+  if (typeof header !== "string" || !/^[0-9a-f]{64}$/.test(header)) {
+    throw new ApiError("invalid_field", {
+      errors: [
+        { name: REJECTED_HEADER, message: "the SHA-256 of the refused access token, as 64 lower-case hex digits" },
+      ],
+    });
+  }
+  return header;
+}

@@ -1,0 +1,218 @@
+/**
+ * An installation, opened: keys, database and the services over them. Used by the server and by commands on the server's own
+ * machine alike; only the server adds the lock, the refreshes' recovery, the sweeper and HTTP (app.ts).
+ *
+ * The order protects data: the key is checked against what is stored before the database is opened for writing, so that a
+ * wrong or missing key changes nothing.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Config } from "./config.ts";
+import type { Clock } from "./core/clock.ts";
+import { ApiError } from "./core/errors.ts";
+import { newId } from "./core/ids.ts";
+import type { Secret } from "./core/secret.ts";
+import { createOAuthClient } from "./oauth/client.ts";
+import { createTransport } from "./oauth/transport.ts";
+import { createCatalog, type Catalog } from "./providers/index.ts";
+import { createAdministrator, type Administrator } from "./service/administrator.ts";
+import { createApps, type Apps } from "./service/apps.ts";
+import { createAudit, type Audit } from "./service/audit.ts";
+import { createCallback, type Callback } from "./service/callback.ts";
+import { createOAuthClients, INSTALLATION, type OAuthClients } from "./service/clients.ts";
+import { createConnectFlow, type ConnectFlow } from "./service/connect.ts";
+import { createConnections, type Connections } from "./service/connections.ts";
+import { createCredentials, type Credentials } from "./service/credentials.ts";
+import { createFunctionTokens, type FunctionTokens } from "./service/function-tokens.ts";
+import { createRefresher, type Refresher } from "./service/refresh.ts";
+import { createRevocations, type Revocations } from "./service/revocation.ts";
+import { openSpill, type Spill } from "./service/spill.ts";
+import { createTokenCache, type TokenCache } from "./service/token-cache.ts";
+import { createUrls, type Urls } from "./service/urls.ts";
+import { dataKeyStore } from "./store/data-keys.ts";
+import { DATABASE_FILE, openSqlite, storedKeyIds } from "./store/sqlite.ts";
+import { createStore, type Store } from "./store/store.ts";
+import type { Log } from "./telemetry/log.ts";
+import { checkKeyring, loadKeyring, type Keyring } from "./vault/keyring.ts";
+import { createVault, sealedFromStorage, type SealContext, type Vault } from "./vault/seal.ts";
+
+export interface InstallationOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random?: () => number;
+  /** Providers beside the built-in ones. */
+  readonly catalog?: Catalog;
+  /** PEM of the only certificate authority to trust for providers, in place of the system's. */
+  readonly ca?: string;
+  /** Called between the check of the keys and the first write: the server takes its lock here. */
+  readonly beforeOpen?: () => void;
+}
+
+export interface Installation {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly catalog: Catalog;
+  readonly keyring: Keyring;
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly urls: Urls;
+  readonly audit: Audit;
+  readonly cache: TokenCache;
+  readonly credentials: Credentials;
+  readonly functionTokens: FunctionTokens;
+  readonly administrator: Administrator;
+  readonly apps: Apps;
+  readonly clients: OAuthClients;
+  readonly refresher: Refresher;
+  readonly revocations: Revocations;
+  readonly connections: Connections;
+  readonly connect: ConnectFlow;
+  readonly callback: Callback;
+  close(): Promise<void>;
+}
+
+const PUBLIC_URL_SETTING = "public_url";
+
+/** @throws ApiError `missing_master_key`, `wrong_master_key`, `schema_too_new`, `database_unavailable` */
+export async function openInstallation(options: InstallationOptions, mode: "serve" | "command"): Promise<Installation> {
+  const { config, clock } = options;
+  const keyring = openKeys(config, mode);
+  options.beforeOpen?.();
+  const store = createStore(await openSqlite({ data_dir: config.data_dir, clock, limits: config.limits }));
+  const vault = await createVault({ keyring, data_keys: dataKeyStore(store), clock });
+  const spill = mode === "serve" ? await openServerSpill(config, clock, vault) : NO_SPILL;
+  const urls = createUrls(await publicUrl(config, store, mode));
+  const services = assemble(options, { keyring, store, vault, spill, urls });
+  return {
+    ...services,
+    async close() {
+      await services.audit.flush();
+      await services.credentials.flush();
+      await spill.close();
+      await store.close();
+    },
+  };
+}
+
+function openKeys(config: Config, mode: "serve" | "command"): Keyring {
+  const has_data = existsSync(join(config.data_dir, DATABASE_FILE));
+  if (!has_data && mode === "command") {
+    throw new ApiError("not_found", {
+      message: `There is no Holdfast data in ${config.data_dir}. Start the server first (holdfast serve), or name its directory: --data-dir DIRECTORY.`,
+    });
+  }
+  if (!has_data) mkdirSync(config.data_dir, { recursive: true, mode: 0o700 });
+  const keyring = loadKeyring({ data_dir: config.data_dir, master_key: config.master_key, has_data });
+  checkKeyring(keyring, storedKeyIds(config.data_dir));
+  return keyring;
+}
+
+/** The server says under which address it is reached; commands beside it use the same one. */
+async function publicUrl(config: Config, store: Store, mode: "serve" | "command"): Promise<string> {
+  if (mode === "command") return (await store.getSetting(PUBLIC_URL_SETTING)) ?? config.public_url;
+  await store.putSetting(PUBLIC_URL_SETTING, config.public_url);
+  return config.public_url;
+}
+
+interface Ground {
+  readonly keyring: Keyring;
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly spill: Spill;
+  readonly urls: Urls;
+}
+
+function assemble(
+  options: InstallationOptions,
+  { keyring, store, vault, spill, urls }: Ground,
+): Omit<Installation, "close"> {
+  const { config, clock, log, random = Math.random, catalog = createCatalog(), ca } = options;
+  const { limits, provider_gateway: gateway } = config;
+  const transport = createTransport({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
+  const oauth = createOAuthClient({ transport, clock, limits });
+  const cache = createTokenCache(clock, limits);
+  const audit = createAudit({ store, clock, limits, log });
+  const functionTokens = createFunctionTokens(keyring.deriveKey("function tokens"), clock);
+  const credentials = createCredentials({ store, functionTokens, clock, limits });
+  const clients = createOAuthClients({ store, vault, catalog });
+  const revocations = createRevocations({ store, vault, oauth, catalog, clients, clock, limits, log, random });
+  const refresher = createRefresher({
+    store,
+    vault,
+    oauth,
+    catalog,
+    clients,
+    spill,
+    clock,
+    limits,
+    log,
+    random,
+    owner: newId("node"),
+    changed: (row) => cache.drop(row),
+  });
+  return {
+    config,
+    clock,
+    log,
+    random,
+    catalog,
+    keyring,
+    store,
+    vault,
+    urls,
+    audit,
+    cache,
+    credentials,
+    functionTokens,
+    clients,
+    refresher,
+    revocations,
+    administrator: createAdministrator({ store, urls, clock, limits }),
+    apps: createApps({ store, vault, revocations, cache, limits, credentialsChanged: () => credentials.clear() }),
+    connections: createConnections({
+      store,
+      vault,
+      catalog,
+      oauth,
+      refresher,
+      revocations,
+      cache,
+      urls,
+      clock,
+      limits,
+      log,
+    }),
+    connect: createConnectFlow({ store, vault, catalog, oauth, clients, urls, gateway, clock, limits }),
+    callback: createCallback({ store, vault, catalog, oauth, clients, cache, audit, clock, log }),
+  };
+}
+
+function openServerSpill(config: Config, clock: Clock, vault: Vault): Promise<Spill> {
+  const context = (id: string): SealContext => ({
+    table: "spill",
+    column: "payload",
+    scope: INSTALLATION,
+    row_id: id,
+    generation: 0,
+  });
+  return openSpill({
+    path: join(config.data_dir, "spill.bin"),
+    limits: config.limits,
+    clock,
+    seal: (id: string, plaintext: Secret) => vault.seal(context(id), plaintext),
+    open: (id: string, bytes: Uint8Array) => vault.open(context(id), sealedFromStorage(bytes)),
+  });
+}
+
+/** Commands never refresh, so they have nothing to spill. */
+const NO_SPILL: Spill = {
+  append: () => Promise.reject(new ApiError("internal", { message: "Only the server refreshes tokens." })),
+  committed: () => Promise.resolve(),
+  pending: () => Promise.resolve([]),
+  repairable: () => Promise.resolve([]),
+  unreadable: 0,
+  close: () => Promise.resolve(),
+};

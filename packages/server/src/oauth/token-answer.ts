@@ -1,0 +1,89 @@
+/**
+ * Reading the answer of a token endpoint: from bytes to JSON through the provider's deviations, and from JSON to tokens.
+ *
+ * Strict where a mistake would store a broken credential (RFC 6749 Appendix A: tokens are visible ASCII), lenient where
+ * vendors vary and nothing is at stake (lifetimes, scopes). Only named fields are read on; the rest of the answer, which
+ * may hold further tokens and secret addresses, goes no further.
+ */
+import type { Limits } from "../config.ts";
+import { parseExpiresIn } from "../core/expiry.ts";
+import { parseScopes } from "../core/scopes.ts";
+import { Secret } from "../core/secret.ts";
+import type { ConnectionConfig, JsonObject, JsonValue } from "../core/types.ts";
+import { pickPaths, readText } from "../providers/json-path.ts";
+import type { DerivedValue, DeviationContext, Provider, TokenAnswer } from "../providers/provider.ts";
+import { matchesPattern } from "../providers/template.ts";
+import { decodeUtf8, parseJson } from "./json.ts";
+import type { IssuedTokens } from "./outcome.ts";
+import type { ProviderAnswer } from "./transport.ts";
+
+/** What RFC 6749 §5 would have looked like. The body is null when nothing could be made of it. */
+export function readTokenAnswer(provider: Provider, context: DeviationContext, answer: ProviderAnswer): TokenAnswer {
+  return applyResponse(provider, context, { status: answer.status, body: readBody(provider, answer) });
+}
+
+export function applyResponse(provider: Provider, context: DeviationContext, answer: TokenAnswer): TokenAnswer {
+  return provider.deviations.reduce((current, deviation) => deviation.response?.(current, context) ?? current, answer);
+}
+
+function readBody(provider: Provider, { body, headers, complete }: ProviderAnswer): JsonValue {
+  const text = complete ? decodeUtf8(body) : null;
+  if (text === null) return null;
+  const json = parseJson(text);
+  if (json !== undefined) return json;
+  const content_type = headers["content-type"] ?? "";
+  for (const deviation of provider.deviations) {
+    const parsed = deviation.parse?.(text, content_type) ?? null;
+    if (parsed !== null) return parsed;
+  }
+  return null;
+}
+
+/** RFC 6749 Appendix A.12 and A.17: 1*VSCHAR. Rules out line breaks, which would forge a header. */
+const TOKEN_TEXT = /^[\x20-\x7e]+$/;
+
+/** What goes to the protocol library: the members it checks, in the form it takes. */
+export function coreMembers(body: JsonObject): JsonObject {
+  const { access_token = null, token_type = null, refresh_token = null } = body;
+  // Vendors write "none" as null or an empty text.
+  const refresh = refresh_token === null || refresh_token === "" ? {} : { refresh_token };
+  return { access_token, token_type, ...refresh };
+}
+
+/** The tokens of an answer that the protocol library has accepted; null when one of them is unusable. */
+export function readTokens(
+  provider: Provider,
+  accepted: { readonly access_token: string; readonly refresh_token?: string | undefined },
+  body: JsonObject,
+  limits: Pick<Limits, "token_bytes">,
+): IssuedTokens | null {
+  const usable = (token: string): boolean => TOKEN_TEXT.test(token) && token.length <= limits.token_bytes;
+  const { access_token, refresh_token } = accepted;
+  if (!usable(access_token) || (refresh_token !== undefined && !usable(refresh_token))) return null;
+  const { scope, expires_in, refresh_token_expires_in } = body;
+  const fromToken = provider.derived_config.filter(({ from }) => from === "token");
+  return {
+    access_token: new Secret(access_token),
+    refresh_token: refresh_token === undefined ? null : new Secret(refresh_token),
+    announced_s: parseExpiresIn(expires_in),
+    refresh_announced_s: parseExpiresIn(refresh_token_expires_in),
+    scopes: typeof scope === "string" || Array.isArray(scope) ? parseScopes(scope) : null,
+    config: derive(fromToken, body),
+    extra: pickPaths(body, identityPaths(provider)),
+  };
+}
+
+/** Values that match their pattern; the others are dropped (R41: they may become a host). */
+export function derive(values: readonly DerivedValue[], body: JsonValue): ConnectionConfig {
+  return Object.fromEntries(
+    values.flatMap(({ name, path, pattern }) => {
+      const value = readText(body, path);
+      return value !== null && matchesPattern(pattern, value) ? [[name, value] as const] : [];
+    }),
+  );
+}
+
+function identityPaths({ identity }: Provider): readonly string[] {
+  if (identity.from === "request") return [];
+  return [identity.account.id, identity.account.label, identity.account.email].filter((path) => path !== null);
+}

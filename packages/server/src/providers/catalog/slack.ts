@@ -1,0 +1,38 @@
+/**
+ * Slack, acting as the connecting person (xoxp token). https://docs.slack.dev/authentication/installing-with-oauth
+ * (checked 2026-11-23)
+ *
+ * Beyond the family: the scopes go in `user_scope`, and the token sits under `authed_user` (RFC 6749 §5.1). A refresh
+ * answers at the top level.
+ */
+import { nestedToken } from "../deviations.ts";
+import { defineProvider } from "../provider.ts";
+import { authTest, slackFamily } from "./families/slack.ts";
+
+export const slack = defineProvider({
+  ...slackFamily,
+  id: "slack",
+  display_name: "Slack (user token)",
+  description: "Act in Slack as the connecting person.",
+  scope_param: "user_scope",
+  default_scopes: ["channels:read", "chat:write", "users:read"],
+  common_scopes: [
+    { scope: "channels:read", meaning: "list public channels" },
+    { scope: "channels:history", meaning: "read public channel messages" },
+    { scope: "groups:history", meaning: "read private channels the person is in" },
+    { scope: "im:history", meaning: "read direct messages" },
+    { scope: "chat:write", meaning: "post as the person" },
+    { scope: "users:read", meaning: "list people" },
+    { scope: "users:read.email", meaning: "e-mail addresses of people" },
+    { scope: "files:read", meaning: "read files" },
+    { scope: "files:write", meaning: "upload files" },
+    { scope: "reactions:write", meaning: "add reactions" },
+    { scope: "search:read", meaning: "search messages and files" },
+  ],
+  identity: { from: "request", request: authTest, account: { id: "user_id", label: "user", email: null } },
+  deviations: [nestedToken("authed_user"), ...slackFamily.deviations],
+  unverified: [
+    ...slackFamily.unverified,
+    "deviations: where a refreshed user token sits; one refresh with rotation on shows it",
+  ],
+});

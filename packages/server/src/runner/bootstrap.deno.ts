@@ -1,0 +1,217 @@
+/**
+ * Runs inside Deno, before the function: listens on a loopback port of its own choice, then loads `./function.mjs` and
+ * hands it the requests of the server that started this process. It must not know any vendor, token or path.
+ *
+ * In: one line of JSON on stdin ({@link Settings}). Out on stdout, besides what the function prints: `@@ready PORT`
+ * before any code of the function runs, so that no function can name another program's port, and `@@done ID` when an
+ * invocation has no work left. The end of stdin means that the server is gone: then this process ends too.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+
+interface Settings {
+  /** Random, per process. A request without it does not come from the server, and is refused. */
+  readonly key: string;
+  /** `http://127.0.0.1:PORT`, or null. */
+  readonly gateway: string | null;
+  /** Hosts that go to the gateway: `slack.com`, or `*.salesforce.com` for every host below. */
+  readonly hosts: readonly string[];
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+type Handler = (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>;
+type OnError = (error: unknown) => Response | Promise<Response>;
+type Served = {
+  readonly handler: Handler;
+  readonly onError?: OnError;
+  readonly onListen?: (address: Deno.NetAddr) => void;
+};
+/** What the answer says in `x-holdfast-failed` when the function gave none: see headers.ts. */
+type Failure = "load" | "no_handler" | "handler";
+
+const KEY = "x-holdfast-key";
+const INVOCATION = "x-holdfast-invocation";
+const FAILED = "x-holdfast-failed";
+/** Longer settings than this are a defect of the server, not a reason to eat memory. */
+const SETTINGS_BYTES = 1_048_576;
+
+const serve = Deno.serve;
+const settings = readSettings();
+const invocations = new AsyncLocalStorage<Set<Promise<unknown>>>();
+let served: Served | null = null;
+let loading = true;
+
+replaceEnvironment(settings.secrets);
+if (settings.gateway !== null) replaceFetch(settings.gateway, settings.hosts);
+define(globalThis, "Base44", Object.freeze({ secrets: Object.freeze({ get: secret }), waitUntil }));
+define(Deno, "serve", replacedServe);
+keepRunningAfterStrayErrors();
+
+const loaded = Promise.withResolvers<Served | Failure>();
+const server = serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => print(`@@ready ${port}`) }, dispatch);
+void endWithServer();
+loaded.resolve(await load(server.addr));
+
+/** Answers a request of the server; the function sees neither the key nor the invocation's id. */
+async function dispatch(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
+  if (request.headers.get(KEY) !== settings.key)
+    return new Response("Only the server may call this.\n", { status: 403 });
+  const id = request.headers.get(INVOCATION) ?? "";
+  const headers = new Headers(request.headers);
+  headers.delete(KEY);
+  headers.delete(INVOCATION);
+  const pending = new Set<Promise<unknown>>();
+  const answer = await invocations.run(pending, () => handle(new Request(request, { headers }), info));
+  void reportDone(id, info.completed, pending);
+  return answer;
+}
+
+async function handle(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
+  const target = await loaded.promise;
+  if (typeof target === "string") return failed(target);
+  try {
+    return checked(await target.handler(request, info));
+  } catch (error) {
+    if (target.onError === undefined) return reported(error);
+    try {
+      return checked(await target.onError(error));
+    } catch (second) {
+      return reported(second);
+    }
+  }
+}
+
+function checked(answer: unknown): Response {
+  if (answer instanceof Response) return answer;
+  throw new TypeError("The handler must return a Response.");
+}
+
+function reported(error: unknown): Response {
+  console.error(error);
+  return failed("handler");
+}
+
+function failed(failure: Failure): Response {
+  return new Response(null, { status: 500, headers: { [FAILED]: failure } });
+}
+
+async function load(address: Deno.NetAddr): Promise<Served | Failure> {
+  try {
+    // A literal, so that Deno reads it with the main module: a computed path would need --allow-read.
+    const module: { default?: unknown } = await import("./function.mjs");
+    loading = false;
+    const target = served ?? fromDefaultExport(module.default);
+    if (target === null) return "no_handler";
+    target.onListen?.(address);
+    return target;
+  } catch (error) {
+    console.error(error);
+    return "load";
+  }
+}
+
+function fromDefaultExport(value: unknown): Served | null {
+  if (typeof value === "function") return { handler: (request, info) => value(request, info) };
+  if (typeof value !== "object" || value === null || !("fetch" in value)) return null;
+  const { fetch } = value;
+  return typeof fetch === "function" ? { handler: (request, info) => fetch.call(value, request, info) } : null;
+}
+
+/** Deno.serve(handler), (options, handler), (options with handler). Port and host name are the server's business. */
+function replacedServe(...args: unknown[]): Deno.HttpServer<Deno.NetAddr> {
+  if (served !== null) throw new Error("Deno.serve was called twice. A function has one handler.");
+  if (!loading) throw new Error("Deno.serve must be called while the function is loaded, not later.");
+  const [first, second] = args;
+  const options = (typeof first === "object" && first !== null ? first : {}) as Partial<Served>;
+  const handler = [first, second, options.handler].find((candidate) => typeof candidate === "function");
+  if (handler === undefined) throw new TypeError("Deno.serve needs a handler function.");
+  served = { ...options, handler: handler as Handler };
+  return server;
+}
+
+/** Keeps `promise` going after the answer; the invocation's token works until it settles or the server's limit. */
+function waitUntil<T>(promise: T): T {
+  invocations.getStore()?.add(Promise.resolve(promise));
+  return promise;
+}
+
+async function reportDone(id: string, completed: Promise<void>, pending: Set<Promise<unknown>>): Promise<void> {
+  await completed.catch(() => {});
+  while (pending.size > 0) {
+    const batch = [...pending];
+    for (const result of await Promise.allSettled(batch)) {
+      if (result.status === "rejected") console.error(result.reason);
+    }
+    for (const promise of batch) pending.delete(promise);
+  }
+  print(`@@done ${id}`);
+}
+
+/** With a gateway, `https://HOST/PATH` of a known vendor goes to `GATEWAY/HOST/PATH`, so functions run unchanged. */
+function replaceFetch(gateway: string, hosts: readonly string[]): void {
+  const fetch = globalThis.fetch;
+  const rewritten = (address: string): string | null => {
+    const url = new URL(address);
+    if (url.protocol !== "https:" || url.port !== "" || !hosts.some((host) => covers(host, url.hostname))) return null;
+    return `${gateway}/${url.hostname}${url.pathname}${url.search}`;
+  };
+  define(globalThis, "fetch", async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const target = rewritten(input instanceof Request ? input.url : String(input));
+    if (target === null) return await fetch(input, init);
+    return await fetch(input instanceof Request ? new Request(target, input) : target, init);
+  });
+}
+
+function covers(pattern: string, host: string): boolean {
+  return pattern.startsWith("*.") ? host.endsWith(pattern.slice(1)) : host === pattern;
+}
+
+function secret(name: string): string | undefined {
+  return Object.hasOwn(settings.secrets, name) ? settings.secrets[name] : undefined;
+}
+
+/** Deno.env shows the function's secrets and nothing else. Without this a look-up throws, since env access is denied. */
+function replaceEnvironment(secrets: Readonly<Record<string, string>>): void {
+  const refuse = (): never => {
+    throw new Deno.errors.NotCapable("A function cannot change its environment.");
+  };
+  const has = (name: string): boolean => Object.hasOwn(secrets, name);
+  define(
+    Deno,
+    "env",
+    Object.freeze({ get: secret, has, toObject: () => ({ ...secrets }), set: refuse, delete: refuse }),
+  );
+}
+
+/** One invocation's forgotten promise must not end the process under all the others. */
+function keepRunningAfterStrayErrors(): void {
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    console.error(event.reason);
+  });
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    console.error(event.error);
+  });
+}
+
+async function endWithServer(): Promise<void> {
+  const rest = new Uint8Array(256);
+  while ((await Deno.stdin.read(rest)) !== null);
+  Deno.exit(0);
+}
+
+function readSettings(): Settings {
+  const bytes: number[] = [];
+  const one = new Uint8Array(1);
+  while (Deno.stdin.readSync(one) === 1 && one[0] !== 10 && bytes.length < SETTINGS_BYTES) bytes.push(one[0]!);
+  return JSON.parse(new TextDecoder().decode(new Uint8Array(bytes)));
+}
+
+/** A line of its own, also when the function has just printed half a line. */
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`\n${line}\n`));
+}
+
+function define(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, configurable: true, enumerable: true, writable: false });
+}

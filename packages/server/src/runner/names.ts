@@ -1,0 +1,109 @@
+/**
+ * Finds functions on disk. `<dir>/<name>/entry.ts` (or .js) is a function with a folder of its own;
+ * `<dir>/<name>.ts` (or .js) is one of a single file. Names may be nested (`crm/sync`). What lies inside a function's
+ * folder belongs to that function and is none itself, or a request could run a helper file as if it were a function.
+ *
+ * Must not know how a function is bundled or run.
+ */
+import { lstat, readdir, realpath } from "node:fs/promises";
+import { join, sep } from "node:path";
+import { ApiError } from "../core/errors.ts";
+
+/** One segment. Upper case is allowed because names that come from elsewhere are often camelCase. */
+const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/;
+const MAX_SEGMENTS = 8;
+const EXTENSIONS = [".ts", ".js"] as const;
+
+export interface FunctionSource {
+  readonly function_name: string;
+  /** Real path of the file that is loaded. */
+  readonly entry: string;
+  /** Real path of the folder whose files it may import; null for a function of a single file. */
+  readonly folder: string | null;
+}
+
+export interface FunctionMatch {
+  readonly function_name: string;
+  /** What follows the name, with its leading `/`; `/` if nothing does. */
+  readonly path: string;
+}
+
+/**
+ * @throws ApiError `function_not_found`, also for a name that could not be one; `function_invalid` when a symbolic link
+ * leads out of the functions directory.
+ */
+export async function findFunction(functions_dir: string, function_name: string): Promise<FunctionSource> {
+  const match = await matchFunction(functions_dir, function_name);
+  if (match === null || match.function_name !== function_name) throw notFound(function_name);
+  const base = await realpath(functions_dir);
+  const file = await entryOf(join(base, ...function_name.split("/")));
+  if (file === null) throw notFound(function_name);
+  const entry = await realpath(file.path);
+  if (entry !== file.path) {
+    throw new ApiError("function_invalid", {
+      message: `The function ${function_name} is reached through a symbolic link. Put its files themselves into the functions directory.`,
+    });
+  }
+  return { function_name, entry, folder: file.folder };
+}
+
+/** The function that a request path such as `crm/sync/42` means, and the rest. Null when there is none. */
+export async function matchFunction(functions_dir: string, path: string): Promise<FunctionMatch | null> {
+  const segments = path.replace(/^\//, "").split("/");
+  const base = await realpath(functions_dir).catch(() => null);
+  if (base === null) return null;
+  for (let count = 1; count <= Math.min(segments.length, MAX_SEGMENTS); count += 1) {
+    const name = segments.slice(0, count);
+    if (!name.every((segment) => SEGMENT.test(segment))) return null;
+    // The shortest match is the only one: inside a function's folder there are no others.
+    if ((await entryOf(join(base, ...name))) === null) continue;
+    return { function_name: name.join("/"), path: `/${segments.slice(count).join("/")}` };
+  }
+  return null;
+}
+
+/** All names, sorted. An unreadable or missing directory has none. */
+export async function listFunctions(functions_dir: string): Promise<readonly string[]> {
+  const found = await listBelow(functions_dir, []);
+  return [...new Set(found)].toSorted();
+}
+
+async function listBelow(directory: string, above: readonly string[]): Promise<string[]> {
+  if (above.length >= MAX_SEGMENTS) return [];
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const names: string[] = [];
+  for (const entry of entries) {
+    const extension = EXTENSIONS.find((known) => entry.name.endsWith(known));
+    const name = entry.isFile() && extension !== undefined ? entry.name.slice(0, -extension.length) : entry.name;
+    if (!SEGMENT.test(name)) continue;
+    const path = [...above, name];
+    if (entry.isFile() && extension !== undefined) names.push(path.join("/"));
+    if (!entry.isDirectory()) continue;
+    if (await folderEntry(join(directory, name))) names.push(path.join("/"));
+    else names.push(...(await listBelow(join(directory, name), path)));
+  }
+  return names;
+}
+
+async function entryOf(path: string): Promise<{ path: string; folder: string | null } | null> {
+  const inFolder = await folderEntry(path);
+  if (inFolder !== null) return { path: inFolder, folder: path };
+  const file = await firstFile(EXTENSIONS.map((extension) => path + extension));
+  return file === null ? null : { path: file, folder: null };
+}
+
+const folderEntry = (folder: string): Promise<string | null> =>
+  firstFile(EXTENSIONS.map((extension) => `${folder}${sep}entry${extension}`));
+
+async function firstFile(paths: readonly string[]): Promise<string | null> {
+  for (const path of paths) {
+    const stats = await lstat(path).catch(() => null);
+    if (stats !== null && (stats.isFile() || stats.isSymbolicLink())) return path;
+  }
+  return null;
+}
+
+function notFound(function_name: string): ApiError {
+  const shown = function_name.length <= 200 && !/[^\w/-]/.test(function_name) ? ` ${function_name}` : " of that name";
+  return new ApiError("function_not_found", { message: `There is no function${shown}.` });
+}

@@ -1,0 +1,27 @@
+/**
+ * Appends a source map to a bundle, so that an error in a function's log names the function's own file and line.
+ *
+ * The map names files by where they lie in the function's folder only. Deno looks at the files that a map names when it
+ * prints an error, and a function could bring a map of its own that names one of the server's.
+ */
+import { posix, relative, sep } from "node:path";
+import { isJsonObject, type JsonValue } from "../core/types.ts";
+
+const OTHER = "installed.js";
+
+/** `map` is esbuild's JSON; `own` are the real paths of the function's files, `root` the folder that they are shown from. */
+export function withSourceMap(
+  code: string,
+  map: string,
+  { own, root, namespace }: { own: ReadonlySet<string>; root: string; namespace: string },
+): string {
+  const parsed: JsonValue = JSON.parse(map);
+  if (!isJsonObject(parsed) || !Array.isArray(parsed["sources"])) return code;
+  const sources = parsed["sources"].map((source: JsonValue) => {
+    const path = (typeof source === "string" ? source : "").replace(`${namespace}:`, "");
+    return own.has(path) ? relative(root, path).split(sep).join(posix.sep) : OTHER;
+  });
+  const { mappings } = parsed;
+  const safe = JSON.stringify({ version: 3, sources, names: [], mappings });
+  return `${code}\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(safe).toString("base64")}\n`;
+}

@@ -1,0 +1,36 @@
+/** When a failed refresh is tried again. Pure; randomness comes in as a number in 0..1. */
+import type { Limits } from "../config.ts";
+import type { RotationClass } from "../providers/provider.ts";
+import type { FailClass } from "../store/tables.ts";
+
+/** After a request whose outcome is unknown: soon at first, to be inside any grace window of the provider. */
+const UNKNOWN_STEPS_MS = [1_000, 3_000, 10_000];
+/** A refused OAuth client needs a person; asking more often than this only fills the provider's log. */
+const MISCONFIGURED_FLOOR_MS = 60_000;
+/** A reader may not press on a single-use token whose last request may have been carried out. */
+const READER_STRICT_UNKNOWN_MS = 10_000;
+
+/** Full jitter (a random share of the doubled base) keeps connections that failed together from returning together. */
+export function backoff_ms(failures: number, limits: Limits, random: number): number {
+  const ceiling = Math.min(limits.backoff_cap_ms, limits.backoff_base_ms * 2 ** Math.min(failures, 30));
+  return Math.max(limits.backoff_base_ms / 2, Math.floor(ceiling * random));
+}
+
+export function nextAttempt_ms(
+  fail_class: FailClass,
+  failures: number,
+  retry_after_ms: number | null,
+  limits: Limits,
+  random: number,
+): number {
+  if (retry_after_ms !== null) return Math.min(retry_after_ms, limits.retry_after_cap_ms);
+  const step = fail_class === "unknown" ? UNKNOWN_STEPS_MS[failures] : undefined;
+  if (step !== undefined) return step;
+  const wait_ms = backoff_ms(failures, limits, random);
+  return fail_class === "misconfigured" ? Math.max(MISCONFIGURED_FLOOR_MS, wait_ms) : wait_ms;
+}
+
+/** How long after the last attempt a waiting reader may cause another one. */
+export function readerRetry_ms(rotation: RotationClass, fail_class: FailClass | null, limits: Limits): number {
+  return rotation === "strict" && fail_class === "unknown" ? READER_STRICT_UNKNOWN_MS : limits.reader_retry_ms;
+}

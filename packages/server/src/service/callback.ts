@@ -1,0 +1,232 @@
+/**
+ * The provider's answer to a consent (RFC 6749 §4.1.2), from the redirect to a stored connection.
+ *
+ * The order matters. Parameters are checked for shape, then the flow is taken, once, by its state; every check after that
+ * burns the flow when it fails, and no token request is made before all of them hold: the vendor's own redirect address
+ * (mix-up, RFC 9700 §4.4), the browser that started, the person who started, the issuer (RFC 9207 §2.4).
+ */
+import type { Clock } from "../core/clock.ts";
+import { ApiError, type ErrorCode } from "../core/errors.ts";
+import { newConnectionId } from "../core/ids.ts";
+import { Secret, sha256Hex } from "../core/secret.ts";
+import type { Account, ConnectionConfig, FlowId } from "../core/types.ts";
+import type { OAuthClient } from "../oauth/client.ts";
+import type { Catalog } from "../providers/index.ts";
+import type { Provider } from "../providers/provider.ts";
+import { declareConnector } from "../store/queries/apps.ts";
+import { putConnection } from "../store/queries/connections.ts";
+import { finishFlow } from "../store/queries/flows.ts";
+import type { Store } from "../store/store.ts";
+import type { ConnectionRow, FlowRow } from "../store/tables.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Vault } from "../vault/seal.ts";
+import type { Audit } from "./audit.ts";
+import { requireProvider } from "./catalog-errors.ts";
+import type { OAuthClients } from "./clients.ts";
+import { effectiveScopes, openFlowSecrets } from "./connect.ts";
+import { emit } from "./events.ts";
+import { grantColumns, grantOf, NOTHING_BEFORE, parseConfig, parseList, type Grant } from "./grant.ts";
+import type { TokenCache } from "./token-cache.ts";
+
+const MAX_CODE_LENGTH = 4096;
+const STATE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
+/** Parameters that decide something; others (hd, authuser, installation_id, …) are the vendor's own affair. */
+const DECIDING = ["state", "code", "error", "iss"] as const;
+/** A row that moves at each try means a storm of consents for one connection; three tries outlast any real race. */
+const PUT_TRIES = 3;
+
+export interface CallbackRequest {
+  readonly parameters: URLSearchParams;
+  /** The vendor segment of the redirect address; null at the shared one. */
+  readonly vendor: string | null;
+  readonly browser: Secret | null;
+  readonly principal: string | null;
+}
+
+export interface CallbackDeps {
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly catalog: Catalog;
+  readonly oauth: OAuthClient;
+  readonly clients: OAuthClients;
+  readonly cache: TokenCache;
+  readonly audit: Audit;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Callback {
+  /** The flow that ended, well or denied: its result page tells. Throws ApiError when nothing may be shown as a result. */
+  handle(request: CallbackRequest): Promise<FlowId>;
+}
+
+export function createCallback(deps: CallbackDeps): Callback {
+  const { store, vault, catalog, oauth, clients, cache, audit, clock, log } = deps;
+
+  async function handle(request: CallbackRequest): Promise<FlowId> {
+    const { parameters } = request;
+    const repeated = DECIDING.find((name) => parameters.getAll(name).length > 1);
+    if (repeated !== undefined) throw new ApiError("duplicate_parameter");
+    const state = parameters.get("state");
+    if (state === null || state === "") throw new ApiError("state_missing");
+    const state_hash = sha256Hex(state);
+    // Read first: taking the flow erases the verifier.
+    const before = STATE_PATTERN.test(state) ? await store.findFlowByState(state_hash) : null;
+    if (before === null) throw new ApiError("state_unknown");
+    const flow = await store.takeFlow(state_hash);
+    if (flow === null)
+      throw new ApiError(before.taken_at === null && before.expires_at <= clock.now() ? "state_expired" : "state_used");
+    try {
+      return await judge(request, flow, before);
+    } catch (error) {
+      const code: ErrorCode = error instanceof ApiError ? error.code : "internal";
+      await store.finishFlow(flow.id, code, null);
+      note(flow, code);
+      log.warn("consent_failed", {
+        flow_id: flow.id,
+        app_id: flow.app_id,
+        integration_type: flow.integration_type,
+        code,
+      });
+      throw error;
+    }
+  }
+
+  async function judge(request: CallbackRequest, flow: FlowRow, before: FlowRow): Promise<FlowId> {
+    const { parameters } = request;
+    const provider = requireProvider(catalog, flow.integration_type);
+    if (request.vendor !== flow.vendor) throw new ApiError("flow_context_mismatch");
+    if (request.browser === null || sha256Hex(request.browser.expose()) !== flow.browser_hash)
+      throw new ApiError("state_session_mismatch");
+    if (request.principal !== flow.initiator) throw new ApiError("flow_user_mismatch");
+    checkIssuer(provider, parameters.get("iss"));
+    const code = parameters.get("code");
+    if (parameters.get("error") !== null) {
+      if (code !== null) throw new ApiError("callback_invalid");
+      await store.finishFlow(flow.id, "consent_denied", null);
+      note(flow, "consent_denied");
+      log.info("consent_denied", { flow_id: flow.id, integration_type: flow.integration_type });
+      return flow.id;
+    }
+    if (code === null || code === "" || code.length > MAX_CODE_LENGTH) throw new ApiError("callback_invalid");
+    await connect(provider, flow, before, new Secret(code));
+    return flow.id;
+  }
+
+  async function connect(provider: Provider, flow: FlowRow, before: FlowRow, code: Secret): Promise<void> {
+    const { code_verifier } = await openFlowSecrets(vault, before);
+    const client = flow.oauth_client_id === null ? null : await clients.open(flow.oauth_client_id);
+    if (client === null || flow.redirect_uri === null) throw new ApiError("oauth_client_missing");
+    const config = parseConfig(flow.config);
+    const requested_scopes = effectiveScopes(provider, parseList(flow.scopes));
+    const outcome = await oauth.exchange({
+      provider,
+      config,
+      client,
+      redirect_uri: flow.redirect_uri,
+      code,
+      code_verifier,
+      requested_scopes,
+    });
+    if (outcome.kind !== "ok") throw exchangeError(outcome.kind, outcome.error);
+    const grant = grantOf(outcome.tokens, clock.now());
+    const identified = { ...config, ...grant.config };
+    const identity = await oauth.identity({
+      provider,
+      config: identified,
+      access_token: grant.access_token,
+      token: outcome.tokens.extra,
+    });
+    // Who it is can be asked again; the tokens cannot be issued again without a person.
+    if (identity.kind === "failed")
+      log.warn("identity_unknown", { flow_id: flow.id, integration_type: flow.integration_type });
+    const account = identity.kind === "ok" ? identity.account : { id: null, label: null, email: null };
+    const derived = identity.kind === "ok" ? identity.config : {};
+    await put(provider, flow, client.id, grant, { requested_scopes, account, config: { ...identified, ...derived } });
+  }
+
+  function note(flow: FlowRow, outcome: string): void {
+    audit.record({
+      app_id: flow.app_id,
+      actor: flow.initiator,
+      action: `consent.${outcome}`,
+      target: flow.integration_type,
+      request_id: null,
+    });
+  }
+
+  interface Consent {
+    readonly requested_scopes: readonly string[];
+    readonly account: Account;
+    readonly config: ConnectionConfig;
+  }
+
+  async function put(
+    provider: Provider,
+    flow: FlowRow,
+    oauth_client_id: ConnectionRow["oauth_client_id"],
+    grant: Grant,
+    consent: Consent,
+  ): Promise<void> {
+    for (let attempt = 1; attempt <= PUT_TRIES; attempt += 1) {
+      const seen = await store.findConnection(flow.app_id, flow.integration_type);
+      const target = {
+        app_id: flow.app_id,
+        id: seen?.id ?? newConnectionId(),
+        generation: (seen?.generation ?? 0) + 1,
+      };
+      const columns = await grantColumns(vault, provider, target, grant, NOTHING_BEFORE);
+      const consented = {
+        ...columns,
+        ...target,
+        integration_type: flow.integration_type,
+        account_id: consent.account.id,
+        account_label: consent.account.label,
+        account_email: consent.account.email,
+        scopes_requested: JSON.stringify(consent.requested_scopes),
+        scopes_granted: JSON.stringify(grant.scopes ?? consent.requested_scopes),
+        config: JSON.stringify(consent.config),
+        oauth_client_id,
+        connected_by: flow.initiator,
+      };
+      const done = await store.transaction(function* (tx) {
+        if (!(yield* putConnection(tx, consented, seen))) return false;
+        yield* declareConnector(tx, flow.app_id, flow.integration_type, flow.scopes);
+        yield* finishFlow(tx, flow.id, "connected", target.id);
+        yield* emit(tx, "connection.connected", { ...consented, reason: null });
+        return true;
+      });
+      if (done) {
+        cache.drop(flow);
+        note(flow, "connected");
+        log.info("connected", {
+          flow_id: flow.id,
+          app_id: flow.app_id,
+          connection_id: target.id,
+          integration_type: flow.integration_type,
+        });
+        return;
+      }
+    }
+    throw new ApiError("database_busy");
+  }
+
+  return { handle };
+}
+
+/** RFC 9207 §2.4: simple string comparison; absence counts where the server says that it always sends it. */
+function checkIssuer(provider: Provider, iss: string | null): void {
+  if (provider.issuer === null) return;
+  if (iss === null ? provider.issuer.required : iss !== provider.issuer.value) throw new ApiError("issuer_mismatch");
+}
+
+function exchangeError(kind: "retry_later" | "refused" | "misconfigured" | "unknown", reason: string): ApiError {
+  if (kind === "misconfigured") return new ApiError("oauth_client_rejected", { reason });
+  if (kind === "refused") return new ApiError("code_exchange_failed", { reason });
+  return new ApiError("provider_unavailable", {
+    reason,
+    retry_after_s: 1,
+    message:
+      "The provider did not answer properly when the code was exchanged for tokens. Nothing was connected. Start again.",
+  });
+}

@@ -1,0 +1,158 @@
+/**
+ * OAuth clients: what was registered at a provider. The secret is sealed and never returned. Tokens are bound to the client
+ * that they were issued to: a row names its client's id, and no other client's secret is ever sent with them.
+ */
+import { ApiError } from "../core/errors.ts";
+import { newOAuthClientId } from "../core/ids.ts";
+import type { Secret } from "../core/secret.ts";
+import type { OAuthClientId, WorkspaceId } from "../core/types.ts";
+import type { Catalog } from "../providers/index.ts";
+import type { Operation, Transaction } from "../store/operation.ts";
+import { deleteClient, insertClient, installationClient, replaceSecret } from "../store/queries/clients.ts";
+import { changeStatus, clearMisconfigured, connectionsOfClient } from "../store/queries/connections.ts";
+import type { Store } from "../store/store.ts";
+import type { OAuthClientsTable } from "../store/tables.ts";
+import { sealedFromStorage, type SealContext, type Vault } from "../vault/seal.ts";
+import { unknownService } from "./catalog-errors.ts";
+import { emit } from "./events.ts";
+
+/** Scope of everything that belongs to no single app. */
+export const INSTALLATION = "installation";
+export const CLIENT_ID_PATTERN = /^[\x21-\x7e]{1,512}$/;
+const SECRET_PATTERN = /^[\x20-\x7e]{1,4096}$/;
+
+export interface OpenClient {
+  readonly id: OAuthClientId;
+  readonly client_id: string;
+  readonly client_secret: Secret;
+}
+
+export interface ClientSummary {
+  readonly id: string;
+  readonly integration_type: string;
+  readonly client_id: string;
+  readonly shared_callback: boolean;
+  readonly created_at: number;
+  readonly updated_at: number;
+}
+
+export interface OAuthClients {
+  /** Registers, or replaces the secret of, the installation's client for a service. */
+  set(input: {
+    integration_type: string;
+    client_id: string;
+    client_secret: Secret;
+    shared_callback: boolean;
+  }): Promise<ClientSummary>;
+  list(): Promise<readonly ClientSummary[]>;
+  /** Connections made with it need a new consent afterwards. */
+  remove(integration_type: string): Promise<void>;
+  open(id: OAuthClientId): Promise<OpenClient | null>;
+  /** The client that a new consent of a workspace's app uses. */
+  find(workspace_id: WorkspaceId, integration_type: string): Promise<OAuthClientsTable | null>;
+}
+
+export function createOAuthClients({
+  store,
+  vault,
+  catalog,
+}: {
+  store: Store;
+  vault: Vault;
+  catalog: Catalog;
+}): OAuthClients {
+  const context = (id: OAuthClientId): SealContext => ({
+    table: "oauth_clients",
+    column: "secret",
+    scope: INSTALLATION,
+    row_id: id,
+    generation: 0,
+  });
+
+  return {
+    async set({ integration_type, client_id, client_secret, shared_callback }) {
+      if (catalog.get(integration_type) === null) throw unknownService(catalog, integration_type);
+      if (!CLIENT_ID_PATTERN.test(client_id))
+        throw new ApiError("invalid_field", {
+          errors: [{ name: "client_id", message: "1 to 512 visible ASCII characters" }],
+        });
+      if (!SECRET_PATTERN.test(client_secret.expose()))
+        throw new ApiError("invalid_field", {
+          errors: [{ name: "client_secret", message: "1 to 4096 ASCII characters on one line" }],
+        });
+      const current = await store.installationClient(integration_type);
+      const same = current !== null && current.client_id === client_id;
+      const id = same ? current.id : newOAuthClientId();
+      const sealed_secret = await vault.seal(context(id), client_secret);
+      const shared = shared_callback ? 1 : 0;
+      await store.transaction(function* (tx) {
+        if (same) {
+          yield* replaceSecret(tx, id, { sealed_secret, shared_callback: shared });
+          yield* clearMisconfigured(tx, id);
+          return;
+        }
+        if (current !== null) yield* retire(tx, current.id);
+        yield* insertClient(tx, {
+          id,
+          workspace_id: null,
+          integration_type,
+          client_id,
+          sealed_secret,
+          shared_callback: shared,
+        });
+      });
+      const saved = await store.getClient(id);
+      if (saved === null) throw new ApiError("internal");
+      return summary(saved);
+    },
+    async list() {
+      return (await store.listClients()).map(summary);
+    },
+    async remove(integration_type) {
+      const removed = await store.transaction(function* (tx) {
+        const client = yield* installationClient(tx, integration_type);
+        if (client === null) return false;
+        yield* retire(tx, client.id);
+        return true;
+      });
+      if (!removed) throw new ApiError("not_found", { message: `No OAuth client is set for ${integration_type}.` });
+    },
+    async open(id) {
+      const client = await store.getClient(id);
+      if (client === null) return null;
+      return {
+        id,
+        client_id: client.client_id,
+        client_secret: await vault.open(context(id), sealedFromStorage(client.sealed_secret)),
+      };
+    },
+    find: (workspace_id, integration_type) => store.findClient(workspace_id, integration_type),
+  };
+}
+
+/** Tokens of a retired client can never be refreshed again (R7): their connections say so at once. */
+function* retire(tx: Transaction, id: OAuthClientId): Operation<void> {
+  for (const row of yield* connectionsOfClient(tx, id)) {
+    if (row.status !== "active") continue;
+    const changed = yield* changeStatus(tx, {
+      id: row.id,
+      generation: row.generation,
+      status: "expired",
+      reason: "client_changed",
+      confirm_at: null,
+    });
+    if (changed !== null) yield* emit(tx, "connection.needs_reconnect", changed);
+  }
+  yield* deleteClient(tx, id);
+}
+
+function summary({
+  id,
+  integration_type,
+  client_id,
+  shared_callback,
+  created_at,
+  updated_at,
+}: OAuthClientsTable): ClientSummary {
+  return { id, integration_type, client_id, shared_callback: shared_callback === 1, created_at, updated_at };
+}

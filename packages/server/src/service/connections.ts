@@ -1,0 +1,287 @@
+/**
+ * Connections: handing out valid access tokens, listing, disconnecting, removing.
+ *
+ * A token that still works is served whatever the provider or the refresh does; a dead one is never served. Errors say who
+ * must act and where. Knows no HTTP; tokens leave only as Secret.
+ */
+import type { Limits } from "../config.ts";
+import { within, type Clock } from "../core/clock.ts";
+import { ApiError } from "../core/errors.ts";
+import { decide } from "../core/expiry.ts";
+import { missingScopes } from "../core/scopes.ts";
+import { sha256Hex, type Secret } from "../core/secret.ts";
+import { REASON_TEXT, type ReasonCode } from "../core/status.ts";
+import type { AppId, ConnectionConfig } from "../core/types.ts";
+import type { OAuthClient } from "../oauth/client.ts";
+import type { Catalog } from "../providers/index.ts";
+import { changeStatus, deleteConnection } from "../store/queries/connections.ts";
+import { removeConnector } from "../store/queries/apps.ts";
+import { enqueue } from "../store/queries/system.ts";
+import type { Store } from "../store/store.ts";
+import type { ConnectionRow } from "../store/tables.ts";
+import type { Log } from "../telemetry/log.ts";
+import { sealedFromStorage, type Vault } from "../vault/seal.ts";
+import { requireProvider } from "./catalog-errors.ts";
+import { emit } from "./events.ts";
+import { lifeOfRow, parseConfig, parseList, sealContext } from "./grant.ts";
+import type { RefreshResult, Refresher } from "./refresh.ts";
+import type { Revocations } from "./revocation.ts";
+import type { OpenConnection, TokenCache } from "./token-cache.ts";
+import type { Urls } from "./urls.ts";
+
+export interface Served {
+  readonly access_token: Secret;
+  readonly integration_type: string;
+  readonly connection_config: ConnectionConfig | null;
+  readonly connection_id: string;
+}
+
+export interface ConnectionSummary {
+  readonly integration_type: string;
+  readonly status: ConnectionRow["status"];
+  readonly reason: string | null;
+  /** As declared; the catalog's required and default scopes come on top. */
+  readonly scopes: readonly string[];
+  readonly missing_scopes: readonly string[];
+  readonly account: { readonly id: string | null; readonly label: string | null; readonly email: string | null };
+  readonly connected_at: number;
+}
+
+export interface Connections {
+  /** `rejected_hash`: SHA-256 (hex) of an access token that the provider's API refused. */
+  get(app_id: AppId, integration_type: string, rejected_hash: string | null): Promise<Served>;
+  list(app_id: AppId): Promise<readonly ConnectionSummary[]>;
+  /** Tokens go, the entry and its scopes stay. Succeeds when nothing is connected. */
+  disconnect(app_id: AppId, integration_type: string): Promise<void>;
+  /** Nothing stays. Succeeds when nothing is there. */
+  remove(app_id: AppId, integration_type: string): Promise<void>;
+}
+
+export interface ConnectionsDeps {
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly catalog: Catalog;
+  readonly oauth: OAuthClient;
+  readonly refresher: Refresher;
+  readonly revocations: Revocations;
+  readonly cache: TokenCache;
+  readonly urls: Urls;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly log: Log;
+}
+
+export function createConnections(deps: ConnectionsDeps): Connections {
+  const { store, vault, catalog, oauth, refresher, revocations, cache, urls, clock, limits, log } = deps;
+
+  async function get(app_id: AppId, integration_type: string, rejected_hash: string | null): Promise<Served> {
+    const open = cache.get(app_id, integration_type) ?? (await load(app_id, integration_type));
+    if (rejected_hash !== null && sha256Hex(open.access_token.expose()) === rejected_hash) return replaceRejected(open);
+    const { row } = open;
+    switch (decide(lifeOfRow(row), clock.now())) {
+      case "fresh":
+        return served(open);
+      case "refresh_soon":
+        refreshBehind(row);
+        return served(open);
+      case "refresh_now":
+        return row.sealed_refresh === null ? served(open) : refreshOr(open, limits.reader_soft_wait_ms);
+      case "over":
+        return row.sealed_refresh === null ? expireNow(row, "no_refresh_token") : refreshed(row, limits.reader_wait_ms);
+    }
+  }
+
+  async function load(app_id: AppId, integration_type: string): Promise<OpenConnection> {
+    const row = await store.findConnection(app_id, integration_type);
+    if (row === null) {
+      requireProvider(catalog, integration_type);
+      throw new ApiError("not_connected", {
+        reason: "not_connected",
+        reconnect_url: urls.reconnect(app_id, integration_type),
+      });
+    }
+    return openRow(row);
+  }
+
+  async function openRow(row: ConnectionRow): Promise<OpenConnection> {
+    if (row.status !== "active" || row.sealed_access === null) throw refusal(row);
+    const sealed = sealedFromStorage(row.sealed_access);
+    const context = sealContext(row, "access");
+    const access_token =
+      vault.openCached(context, sealed) ??
+      (await vault.open(context, sealed).catch((error: unknown) => unreadable(row, error)));
+    const config = parseConfig(row.config);
+    const open = { row, access_token, config: Object.keys(config).length === 0 ? null : config };
+    cache.put(open);
+    return open;
+  }
+
+  /** The token still works: wait a moment for a better one, then serve it anyway. */
+  async function refreshOr(open: OpenConnection, wait_ms: number): Promise<Served> {
+    const result = await within(clock, refresher.refresh(open.row, "reader"), wait_ms, null).catch((error: unknown) => {
+      log.error("refresh_failed", { connection_id: open.row.id, error });
+      return null;
+    });
+    if (result?.kind === "current") return served(await openRow(result.row));
+    if (result?.kind === "unsaved") return unsaved(result);
+    return served(open);
+  }
+
+  /** The token is of no use: only a new one helps. */
+  async function refreshed(row: ConnectionRow, wait_ms: number): Promise<Served> {
+    const result = await within(clock, refresher.refresh(row, "reader"), wait_ms, null);
+    if (result === null) throw unavailable(row, "provider_unavailable", limits.reader_retry_ms);
+    switch (result.kind) {
+      case "current": {
+        const open = await openRow(result.row);
+        if (decide(lifeOfRow(open.row), clock.now()) === "over")
+          throw unavailable(row, "provider_unavailable", limits.reader_retry_ms);
+        return served(open);
+      }
+      case "unsaved":
+        return unsaved(result);
+      case "failed":
+        throw unavailable(row, result.code, result.retry_after_ms);
+      case "gone":
+        throw new ApiError("not_connected", { reconnect_url: urls.reconnect(row.app_id, row.integration_type) });
+    }
+  }
+
+  /** The API refused the current token. One refresh, not more than one a minute, or the loop would be ours. */
+  async function replaceRejected({ row }: OpenConnection): Promise<Served> {
+    const refreshedLately = row.win_attempt !== null && clock.now() - row.issued_at < limits.forced_refresh_interval_ms;
+    if (refreshedLately) {
+      const wait_ms = limits.forced_refresh_interval_ms - (clock.now() - row.issued_at);
+      throw new ApiError("refresh_too_soon", { retry_after_s: Math.ceil(wait_ms / 1000) });
+    }
+    return row.sealed_refresh === null ? checkRejected(row) : refreshed(row, limits.reader_wait_ms);
+  }
+
+  /** There is nothing to refresh with: the caller's word alone must not end a connection, so the provider is asked. */
+  async function checkRejected(row: ConnectionRow): Promise<Served> {
+    const provider = requireProvider(catalog, row.integration_type);
+    const open = await openRow(row);
+    const health = await oauth.health({ provider, config: parseConfig(row.config), access_token: open.access_token });
+    if (health === "dead") return expireNow(row, "rejected_by_api");
+    if (health === "unknown") throw unavailable(row, "provider_unavailable", limits.reader_retry_ms);
+    return served(open);
+  }
+
+  async function expireNow(row: ConnectionRow, reason: ReasonCode): Promise<never> {
+    const changed = await store.transaction(function* (tx) {
+      const after = yield* changeStatus(tx, {
+        id: row.id,
+        generation: row.generation,
+        status: "expired",
+        reason,
+        confirm_at: null,
+      });
+      if (after !== null) yield* emit(tx, "connection.needs_reconnect", after);
+      return after;
+    });
+    cache.drop(row);
+    throw refusal(changed ?? { ...row, status: "expired", reason });
+  }
+
+  function refreshBehind(row: ConnectionRow): void {
+    refresher
+      .refresh(row, "background")
+      .catch((error: unknown) => log.error("background_refresh_failed", { connection_id: row.id, error }));
+  }
+
+  function served({ row, access_token, config }: OpenConnection): Served {
+    return { access_token, integration_type: row.integration_type, connection_config: config, connection_id: row.id };
+  }
+
+  function unsaved({ row, grant }: Extract<RefreshResult, { kind: "unsaved" }>): Served {
+    const config = { ...parseConfig(row.config), ...grant.config };
+    return served({ row, access_token: grant.access_token, config: Object.keys(config).length === 0 ? null : config });
+  }
+
+  function refusal(row: Pick<ConnectionRow, "app_id" | "integration_type" | "status" | "reason">): ApiError {
+    const code = row.status === "disconnected" ? "connection_disconnected" : "connection_expired";
+    const reason = row.reason ?? "revoked";
+    const action = `Open ${urls.reconnect(row.app_id, row.integration_type)} and connect the account again.`;
+    return new ApiError(code, {
+      reason,
+      message: `${REASON_TEXT[reason]} ${action}`,
+      reconnect_url: urls.reconnect(row.app_id, row.integration_type),
+    });
+  }
+
+  function unreadable(row: ConnectionRow, cause: unknown): never {
+    log.error("credential_unreadable", {
+      connection_id: row.id,
+      app_id: row.app_id,
+      integration_type: row.integration_type,
+      error: cause,
+    });
+    throw new ApiError("credential_unreadable", {
+      reason: "credential_unreadable",
+      reconnect_url: urls.reconnect(row.app_id, row.integration_type),
+      cause,
+    });
+  }
+
+  function unavailable(
+    row: ConnectionRow,
+    code: "provider_unavailable" | "oauth_client_rejected" | "refresh_pending",
+    retry_after_ms: number,
+  ): ApiError {
+    log.warn("token_unavailable", { connection_id: row.id, integration_type: row.integration_type, code });
+    return new ApiError(code, { reason: code, retry_after_s: Math.max(1, Math.ceil(retry_after_ms / 1000)) });
+  }
+
+  async function list(app_id: AppId): Promise<readonly ConnectionSummary[]> {
+    const declared = new Map(
+      (await store.listConnectors(app_id)).map((connector) => [
+        connector.integration_type,
+        parseList(connector.scopes),
+      ]),
+    );
+    return (await store.listConnections(app_id)).map((row) => ({
+      integration_type: row.integration_type,
+      status: row.status,
+      reason: row.reason,
+      scopes: declared.get(row.integration_type) ?? [],
+      missing_scopes: missingScopes(parseList(row.scopes_requested), parseList(row.scopes_granted)),
+      account: { id: row.account_id, label: row.account_label, email: row.account_email },
+      connected_at: row.created_at,
+    }));
+  }
+
+  async function disconnect(app_id: AppId, integration_type: string): Promise<void> {
+    requireProvider(catalog, integration_type);
+    const row = await store.findConnection(app_id, integration_type);
+    if (row === null || row.status === "disconnected") return;
+    const revocation = await revocations.prepare(row);
+    const changed = await store.transaction(function* (tx) {
+      const after = yield* changeStatus(tx, {
+        id: row.id,
+        generation: row.generation,
+        status: "disconnected",
+        reason: "disconnected_by_builder",
+        confirm_at: null,
+      });
+      if (after === null) return false;
+      if (revocation !== null) yield* enqueue(tx, revocation);
+      yield* emit(tx, "connection.disconnected", after);
+      return true;
+    });
+    cache.drop(row);
+    // A refresh was faster: disconnect what is there now, or its new token would stay.
+    if (!changed) await disconnect(app_id, integration_type);
+  }
+
+  async function remove(app_id: AppId, integration_type: string): Promise<void> {
+    await disconnect(app_id, integration_type);
+    const row = await store.findConnection(app_id, integration_type);
+    await store.transaction(function* (tx) {
+      if (row !== null) yield* deleteConnection(tx, row.id);
+      yield* removeConnector(tx, app_id, integration_type);
+    });
+    if (row !== null) cache.drop(row);
+  }
+
+  return { get, list, disconnect, remove };
+}

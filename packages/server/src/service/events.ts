@@ -1,0 +1,32 @@
+/**
+ * Events: what happened to a connection, for people and programs outside. Written to the outbox in the transaction that
+ * makes them true, so that none is lost and none is invented; delivery is the outbox's business.
+ */
+import { newId } from "../core/ids.ts";
+import type { Operation, Transaction } from "../store/operation.ts";
+import { enqueue } from "../store/queries/system.ts";
+import type { ConnectionRow } from "../store/tables.ts";
+
+export type EventType =
+  | "connection.connected"
+  | "connection.needs_reconnect"
+  | "connection.recovered"
+  | "connection.disconnected";
+
+export function* emit(
+  tx: Transaction,
+  type: EventType,
+  row: Pick<ConnectionRow, "app_id" | "id" | "integration_type" | "reason" | "account_label">,
+): Operation<void> {
+  const { app_id, id, integration_type, reason, account_label } = row;
+  const payload = JSON.stringify({
+    type,
+    at: tx.now,
+    app_id,
+    connection_id: id,
+    integration_type,
+    reason,
+    account: account_label,
+  });
+  yield* enqueue(tx, { app_id, id: newId("evt"), kind: "event", connection_id: id, payload, sealed: null });
+}

@@ -1,0 +1,25 @@
+/** Every address that this server gives to people and providers, built from the configured public URL and nothing else (R10). */
+export interface Urls {
+  readonly public_url: string;
+  /** The page that asks for sign-in and starts a new consent when its button is pressed. */
+  readonly reconnect: (app_id: string, integration_type: string) => string;
+  readonly connect: (flow_id: string) => string;
+  readonly go: (flow_id: string) => string;
+  readonly result: (flow_id: string) => string;
+  readonly setup: (token: string) => string;
+  /** RFC 6749 §3.1.2; one per vendor (RFC 9700 §4.4), or the plain one for clients registered with it. */
+  readonly redirect: (vendor: string | null) => string;
+}
+
+export function createUrls(public_url: string): Urls {
+  return {
+    public_url,
+    reconnect: (app_id, integration_type) =>
+      `${public_url}/apps/${encodeURIComponent(app_id)}/connect/${encodeURIComponent(integration_type)}`,
+    connect: (flow_id) => `${public_url}/connect/${flow_id}`,
+    go: (flow_id) => `${public_url}/connect/${flow_id}/go`,
+    result: (flow_id) => `${public_url}/connect/${flow_id}/result`,
+    setup: (token) => `${public_url}/setup/${token}`,
+    redirect: (vendor) => `${public_url}/api/external-auth/callback${vendor === null ? "" : `/${vendor}`}`,
+  };
+}

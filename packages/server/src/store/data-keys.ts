@@ -1,0 +1,18 @@
+/** The vault's view of the data_keys table. */
+import type { Store } from "./store.ts";
+import type { DataKeysTable } from "./tables.ts";
+
+type Row = Omit<DataKeysTable, "is_current">;
+
+/** Has the shape of vault/'s DataKeyStore without importing it: the two layers stay apart. */
+export function dataKeyStore(store: Store) {
+  return {
+    load: (dek_id: string): Promise<Row | null> => store.getDataKey(dek_id),
+    current: (scope: string): Promise<Row | null> => store.currentDataKey(scope),
+    insert: (row: Row, replaces: string | null): Promise<Row> => store.insertDataKey(row, replaces),
+    reserve: (dek_id: string, count: number): Promise<number> => store.reserveEncryptions(dek_id, count),
+    all: (): Promise<readonly Row[]> => store.listDataKeys(),
+    rewrap: (dek_id: string, from_kek_id: string, wrapped: Uint8Array, kek_id: string): Promise<boolean> =>
+      store.rewrapDataKey(dek_id, from_kek_id, { kek_id, wrapped }),
+  };
+}

@@ -1,0 +1,8 @@
+/** The few places where the column types of the two databases differ. */
+export interface ColumnTypes {
+  /** 64-bit integer: instants and counters. */
+  readonly int8: "integer" | "int8";
+  readonly bytes: "blob" | "bytea";
+}
+
+export const SQLITE_TYPES: ColumnTypes = { int8: "integer", bytes: "blob" };

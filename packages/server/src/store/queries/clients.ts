@@ -1,0 +1,79 @@
+/** OAuth clients: the id and sealed secret that were registered at a provider. */
+import type { OAuthClientId, WorkspaceId } from "../../core/types.ts";
+import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import type { OAuthClientsTable } from "../tables.ts";
+
+const COLUMNS = [
+  "id",
+  "workspace_id",
+  "integration_type",
+  "client_id",
+  "sealed_secret",
+  "shared_callback",
+  "created_at",
+  "updated_at",
+] as const;
+
+/** The workspace's own client of a type, else the installation's. */
+export function* findClient(
+  { db }: Transaction,
+  workspace_id: WorkspaceId,
+  integration_type: string,
+): Operation<OAuthClientsTable | null> {
+  return yield* first(
+    db
+      .selectFrom("oauth_clients")
+      .select(COLUMNS)
+      .where("integration_type", "=", integration_type)
+      .where((where) => where.or([where("workspace_id", "=", workspace_id), where("workspace_id", "is", null)]))
+      // Nulls sort differently on the two databases, so the preference is spelled out.
+      .orderBy((order) => order.case().when("workspace_id", "is", null).then(1).else(0).end())
+      .limit(1),
+  );
+}
+
+export function* getClient({ db }: Transaction, id: OAuthClientId): Operation<OAuthClientsTable | null> {
+  return yield* first(db.selectFrom("oauth_clients").select(COLUMNS).where("id", "=", id));
+}
+
+export function* installationClient(
+  { db }: Transaction,
+  integration_type: string,
+): Operation<OAuthClientsTable | null> {
+  return yield* first(
+    db
+      .selectFrom("oauth_clients")
+      .select(COLUMNS)
+      .where("integration_type", "=", integration_type)
+      .where("workspace_id", "is", null),
+  );
+}
+
+export function* listClients({ db }: Transaction): Operation<OAuthClientsTable[]> {
+  return yield* all(db.selectFrom("oauth_clients").select(COLUMNS).orderBy("integration_type"));
+}
+
+export function* insertClient(
+  { db, now }: Transaction,
+  client: Omit<OAuthClientsTable, "created_at" | "updated_at">,
+): Operation<void> {
+  yield* run(db.insertInto("oauth_clients").values({ ...client, created_at: now, updated_at: now }));
+}
+
+/** A new secret for the same registration: connections made with it stay good. */
+export function* replaceSecret(
+  { db, now }: Transaction,
+  id: OAuthClientId,
+  set: Pick<OAuthClientsTable, "sealed_secret" | "shared_callback">,
+): Operation<void> {
+  yield* run(
+    db
+      .updateTable("oauth_clients")
+      .set({ ...set, updated_at: now })
+      .where("id", "=", id),
+  );
+}
+
+export function* deleteClient({ db }: Transaction, id: OAuthClientId): Operation<boolean> {
+  return (yield* run(db.deleteFrom("oauth_clients").where("id", "=", id))) === 1;
+}

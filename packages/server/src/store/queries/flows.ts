@@ -1,0 +1,143 @@
+/** Pending consents. A flow is started once, taken once, finished once; each step is a compare-and-set. */
+import { plus, type ConnectionId, type FlowId, type Instant } from "../../core/types.ts";
+import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import type { FlowRow, FlowsTable } from "../tables.ts";
+
+const COLUMNS = [
+  "app_id",
+  "id",
+  "integration_type",
+  "initiator",
+  "scopes",
+  "config",
+  "return_to",
+  "created_at",
+  "expires_at",
+  "oauth_client_id",
+  "redirect_uri",
+  "vendor",
+  "state_hash",
+  "browser_hash",
+  "sealed_request",
+  "taken_at",
+  "finished_at",
+  "outcome",
+  "connection_id",
+] as const satisfies readonly (keyof FlowsTable)[];
+
+export type NewFlow = Pick<
+  FlowsTable,
+  "app_id" | "id" | "integration_type" | "initiator" | "scopes" | "config" | "return_to"
+>;
+
+export type FlowCreation = { readonly kind: "created"; readonly flow: FlowRow } | { readonly kind: "too_many" };
+
+/**
+ * A flow for this request. The same request again, while its flow waits for the first click, gets the same flow with a new
+ * ten minutes: clients repeat a PUT whose answer was lost.
+ */
+export function* createFlow(
+  { db, now }: Transaction,
+  wanted: NewFlow,
+  limits: { ttl_ms: number; pending: number },
+): Operation<FlowCreation> {
+  const pending = yield* all(
+    db
+      .selectFrom("flows")
+      .select(COLUMNS)
+      .where("initiator", "=", wanted.initiator)
+      .where("app_id", "=", wanted.app_id)
+      .where("outcome", "is", null)
+      .where("expires_at", ">", now),
+  );
+  const expires_at = plus(now, limits.ttl_ms);
+  const same = pending.find(
+    (flow) =>
+      flow.state_hash === null &&
+      flow.integration_type === wanted.integration_type &&
+      flow.scopes === wanted.scopes &&
+      flow.config === wanted.config &&
+      flow.return_to === wanted.return_to,
+  );
+  if (same !== undefined) {
+    yield* run(db.updateTable("flows").set({ expires_at }).where("id", "=", same.id));
+    return { kind: "created", flow: { ...same, expires_at } };
+  }
+  if (pending.length >= limits.pending) return { kind: "too_many" };
+  const flow: FlowRow = {
+    ...wanted,
+    created_at: now,
+    expires_at,
+    oauth_client_id: null,
+    redirect_uri: null,
+    vendor: null,
+    state_hash: null,
+    browser_hash: null,
+    sealed_request: null,
+    taken_at: null,
+    finished_at: null,
+    outcome: null,
+    connection_id: null,
+  };
+  yield* run(db.insertInto("flows").values(flow));
+  return { kind: "created", flow };
+}
+
+export function* getFlow({ db }: Transaction, id: FlowId): Operation<FlowRow | null> {
+  return yield* first(db.selectFrom("flows").select(COLUMNS).where("id", "=", id));
+}
+
+export function* findFlowByState({ db }: Transaction, state_hash: string): Operation<FlowRow | null> {
+  return yield* first(db.selectFrom("flows").select(COLUMNS).where("state_hash", "=", state_hash));
+}
+
+export type FlowStart = Pick<
+  FlowsTable,
+  "oauth_client_id" | "redirect_uri" | "vendor" | "state_hash" | "browser_hash" | "sealed_request" | "config"
+>;
+
+/** The initiator pressed Connect. Pressing again, before the provider answered, replaces the state. */
+export function* startFlow({ db, now }: Transaction, id: FlowId, start: FlowStart): Operation<boolean> {
+  const update = db
+    .updateTable("flows")
+    .set(start)
+    .where("id", "=", id)
+    .where("taken_at", "is", null)
+    .where("outcome", "is", null)
+    .where("expires_at", ">", now);
+  return (yield* run(update)) === 1;
+}
+
+/**
+ * Takes the flow of a state, once: whoever comes second gets null. The sealed verifier goes with it; the row stays, so that
+ * a second use can be told from a state that never was.
+ */
+export function* takeFlow({ db, now }: Transaction, state_hash: string): Operation<FlowRow | null> {
+  const flow = yield* findFlowByState({ db, now }, state_hash);
+  if (flow === null || flow.taken_at !== null || flow.outcome !== null || flow.expires_at <= now) return null;
+  const update = db
+    .updateTable("flows")
+    .set({ taken_at: now, sealed_request: null })
+    .where("id", "=", flow.id)
+    .where("taken_at", "is", null);
+  return (yield* run(update)) === 1 ? { ...flow, taken_at: now } : null;
+}
+
+export function* finishFlow(
+  { db, now }: Transaction,
+  id: FlowId,
+  outcome: string,
+  connection_id: ConnectionId | null,
+): Operation<void> {
+  const update = db
+    .updateTable("flows")
+    .set({ outcome, connection_id, finished_at: now, sealed_request: null })
+    .where("id", "=", id)
+    .where("outcome", "is", null);
+  yield* run(update);
+}
+
+/** Forgets flows that ended, or would have ended, before `before`. */
+export function* deleteOldFlows({ db }: Transaction, before: Instant): Operation<number> {
+  return yield* run(db.deleteFrom("flows").where("expires_at", "<", before));
+}

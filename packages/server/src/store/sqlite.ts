@@ -1,0 +1,229 @@
+/**
+ * SQLite by better-sqlite3: the embedded engine. The only file that knows the driver.
+ *
+ * WAL with synchronous=FULL: a commit that was acknowledged survives a power cut, which for a rotated refresh token is the
+ * difference between a connection and a lost one. Writes share fsyncs: operations queue up, and one turn of the event
+ * loop commits all that are waiting, each in its own savepoint, so that one failing operation does not take its
+ * neighbours along. Because operations are synchronous, no transaction is ever open across an await.
+ */
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { DummyDriver, Kysely, SqliteAdapter, SqliteDialect, SqliteQueryCompiler, type CompiledQuery } from "kysely";
+import { Migrator } from "kysely/migration";
+import { LRUCache } from "lru-cache";
+import type { Limits } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import { ApiError } from "../core/errors.ts";
+import type { Engine } from "./engine.ts";
+import { migrations } from "./migrations/index.ts";
+import { SQLITE_TYPES } from "./migrations/types.ts";
+import type { Operation, QueryOutcome, Transaction } from "./operation.ts";
+import type { Tables } from "./tables.ts";
+
+export const DATABASE_FILE = "holdfast.db";
+const LOCK_FILE = "serve.lock";
+
+/** 2 KiB ciphertexts on 4 KiB pages waste almost half of each page. */
+const PAGE_SIZE = 8192;
+
+/** Runs inside its savepoint and returns what to tell the caller once the commit is durable. */
+interface Pending {
+  readonly run: () => () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface SqliteOptions {
+  readonly data_dir: string;
+  readonly clock: Clock;
+  readonly limits: Limits;
+}
+
+export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Promise<Engine> {
+  const path = join(data_dir, DATABASE_FILE);
+  // SQLite would create the file readable by everyone; sealed or not, nobody else needs it.
+  closeSync(openSync(path, "a", 0o600));
+  const raw = new Database(path, { timeout: limits.busy_timeout_ms });
+  raw.pragma(`page_size = ${PAGE_SIZE}`);
+  raw.pragma("journal_mode = wal");
+  raw.pragma("synchronous = full");
+  await migrate(raw);
+
+  const db = new Kysely<Tables>({
+    dialect: {
+      createAdapter: () => new SqliteAdapter(),
+      createDriver: () => new DummyDriver(),
+      createIntrospector: () => {
+        throw new Error("the compiling instance introspects nothing");
+      },
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    },
+  });
+  const statements = new LRUCache<string, Database.Statement>({ max: 500 });
+  const control = {
+    begin: raw.prepare("begin immediate"),
+    commit: raw.prepare("commit"),
+    rollback: raw.prepare("rollback"),
+    savepoint: raw.prepare("savepoint item"),
+    release: raw.prepare("release item"),
+    undo: raw.prepare("rollback to item"),
+  };
+  let queue: Pending[] = [];
+  let scheduled = false;
+  let closed = false;
+
+  function execute({ sql, parameters }: CompiledQuery): QueryOutcome {
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      statement = raw.prepare(sql);
+      statements.set(sql, statement);
+    }
+    if (statement.reader) {
+      const rows = statement.all(...parameters);
+      return { rows, changes: rows.length };
+    }
+    return { rows: [], changes: statement.run(...parameters).changes };
+  }
+
+  function complete<T>(operation: (tx: Transaction) => Operation<T>): T {
+    const steps = operation({ db, now: clock.now() });
+    let step = steps.next();
+    while (step.done !== true) step = steps.next(execute(step.value));
+    return step.value;
+  }
+
+  function flush(): void {
+    scheduled = false;
+    const batch = queue.slice(0, limits.group_commit_items);
+    queue = queue.slice(batch.length);
+    if (queue.length > 0) schedule();
+    try {
+      control.begin.run();
+      const settled = batch.map((item) => item.run());
+      control.commit.run();
+      // Only now: a caller that was told of a write that then failed to commit would act on nothing.
+      for (const settle of settled) settle();
+    } catch (error) {
+      if (raw.inTransaction) control.rollback.run();
+      for (const item of batch) item.reject(translate(error));
+    }
+  }
+
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(flush);
+  }
+
+  return {
+    read: (operation) => {
+      try {
+        return Promise.resolve(complete(operation));
+      } catch (error) {
+        return Promise.reject(translate(error));
+      }
+    },
+    write: (operation) =>
+      new Promise((resolve, reject) => {
+        if (closed) {
+          reject(new ApiError("database_unavailable", { message: "The server is shutting down." }));
+          return;
+        }
+        queue.push({
+          reject,
+          run: () => {
+            control.savepoint.run();
+            try {
+              const value = complete(operation);
+              control.release.run();
+              return () => resolve(value);
+            } catch (error) {
+              control.undo.run();
+              control.release.run();
+              return () => reject(translate(error));
+            }
+          },
+        });
+        schedule();
+      }),
+    version: () => Number(raw.pragma("data_version", { simple: true })),
+    ownerIsDead: (owner, own) => owner !== own,
+    close: () => {
+      closed = true;
+      while (queue.length > 0) flush();
+      raw.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** The master keys that the data was encrypted under, read without changing a byte; none when there is no data. */
+export function storedKeyIds(data_dir: string): readonly string[] {
+  const path = join(data_dir, DATABASE_FILE);
+  if (!existsSync(path) || statSync(path).size === 0) return [];
+  const raw = new Database(path, { readonly: true });
+  try {
+    const table = raw.prepare("select 1 from sqlite_master where type = 'table' and name = 'data_keys'").get();
+    return table === undefined ? [] : raw.prepare<[], string>("select distinct kek_id from data_keys").pluck().all();
+  } catch (error) {
+    throw translate(error);
+  } finally {
+    raw.close();
+  }
+}
+
+/**
+ * The exclusive right to serve a data directory, held until the process ends, however it ends: the operating system drops
+ * the lock of a killed process. Other commands open the database itself without it.
+ *
+ * @throws ApiError `database_in_use` (exit 75)
+ */
+export function lockDataDirectory(data_dir: string): () => void {
+  const lock = new Database(join(data_dir, LOCK_FILE), { timeout: 0 });
+  try {
+    lock.exec("begin exclusive");
+  } catch (error) {
+    lock.close();
+    throw new ApiError("database_in_use", {
+      message: `Another holdfast server already serves ${data_dir}. Stop it first, or use another --data-dir.`,
+      cause: error,
+    });
+  }
+  return () => lock.close();
+}
+
+async function migrate(raw: Database.Database): Promise<void> {
+  const known = migrations(SQLITE_TYPES);
+  const applied = appliedMigrations(raw);
+  const foreign = applied.find((name) => !Object.hasOwn(known, name));
+  if (foreign !== undefined) {
+    throw new ApiError("schema_too_new", {
+      message: `The database has the migration ${foreign}, which this version does not know. Run the newer Holdfast that wrote it.`,
+    });
+  }
+  if (applied.length === Object.keys(known).length) return;
+  const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: raw }) });
+  const migrator = new Migrator({ db: kysely, provider: { getMigrations: () => Promise.resolve(known) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) {
+    throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
+  }
+}
+
+function appliedMigrations(raw: Database.Database): readonly string[] {
+  const table = raw.prepare("select 1 from sqlite_master where type = 'table' and name = 'kysely_migration'").get();
+  if (table === undefined) return [];
+  return raw.prepare<[], string>("select name from kysely_migration").pluck().all();
+}
+
+/** Driver errors become ours; anything else is a defect and passes through. */
+function translate(error: unknown): unknown {
+  if (!(error instanceof Database.SqliteError)) return error;
+  const { code } = error;
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
+    return new ApiError("database_busy", { cause: error });
+  if (code.startsWith("SQLITE_FULL")) return new ApiError("storage_full", { cause: error });
+  if (/^SQLITE_(IOERR|CANTOPEN|READONLY|CORRUPT|NOTADB)/.test(code))
+    return new ApiError("database_unavailable", { cause: error });
+  return error;
+}

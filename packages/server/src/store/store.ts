@@ -1,0 +1,115 @@
+/**
+ * The store's contract: every operation as a promise, over any engine.
+ *
+ * What holds on each engine (one suite proves it): a write is atomic and durable when its promise resolves; a compare-and-set
+ * that loses changes nothing and says so by its value, never by an exception; reads see all acknowledged writes. The
+ * store never sees a plaintext token, knows no provider, and decides nothing that the caller could decide.
+ *
+ * Errors: ApiError `database_unavailable`, `database_busy`, `storage_full`.
+ */
+import type { Engine } from "./engine.ts";
+import type { Operation, Transaction } from "./operation.ts";
+import * as apps from "./queries/apps.ts";
+import * as clients from "./queries/clients.ts";
+import * as connections from "./queries/connections.ts";
+import * as credentials from "./queries/credentials.ts";
+import * as flows from "./queries/flows.ts";
+import * as system from "./queries/system.ts";
+
+/* oxlint-disable typescript/no-explicit-any -- parameter lists of any shape are carried over by the mapped type below. */
+type AnyOperation = (tx: Transaction, ...rest: any[]) => Operation<any>;
+type Method<F> = F extends (tx: Transaction, ...rest: infer Rest) => Operation<infer T>
+  ? (...rest: Rest) => Promise<T>
+  : never;
+type Methods<Operations> = { readonly [Name in keyof Operations]: Method<Operations[Name]> };
+
+const READS = {
+  getConnection: connections.getConnection,
+  findConnection: connections.findConnection,
+  listConnections: connections.listConnections,
+  connectionsOfClient: connections.connectionsOfClient,
+  dueConnections: connections.dueConnections,
+  leasedConnections: connections.leasedConnections,
+  getFlow: flows.getFlow,
+  findFlowByState: flows.findFlowByState,
+  getApp: apps.getApp,
+  listApps: apps.listApps,
+  listConnectors: apps.listConnectors,
+  getServiceToken: credentials.getServiceToken,
+  listServiceTokens: credentials.listServiceTokens,
+  getApiKey: credentials.getApiKey,
+  isSetupLinkOpen: credentials.isSetupLinkOpen,
+  getSession: credentials.getSession,
+  findClient: clients.findClient,
+  getClient: clients.getClient,
+  installationClient: clients.installationClient,
+  listClients: clients.listClients,
+  getDataKey: system.getDataKey,
+  currentDataKey: system.currentDataKey,
+  listDataKeys: system.listDataKeys,
+  keyIdsInUse: system.keyIdsInUse,
+  getSetting: system.getSetting,
+  listAudit: system.listAudit,
+  dueOutbox: system.dueOutbox,
+  listOutbox: system.listOutbox,
+} as const satisfies Record<string, AnyOperation>;
+
+const WRITES = {
+  claimRefresh: connections.claimRefresh,
+  failRefresh: connections.failRefresh,
+  releaseLease: connections.releaseLease,
+  createFlow: flows.createFlow,
+  startFlow: flows.startFlow,
+  takeFlow: flows.takeFlow,
+  finishFlow: flows.finishFlow,
+  deleteOldFlows: flows.deleteOldFlows,
+  defaultWorkspace: apps.defaultWorkspace,
+  createApp: apps.createApp,
+  declareConnector: apps.declareConnector,
+  createServiceToken: credentials.createServiceToken,
+  revokeServiceToken: credentials.revokeServiceToken,
+  createApiKey: credentials.createApiKey,
+  createSetupLink: credentials.createSetupLink,
+  useSetupLink: credentials.useSetupLink,
+  touchSession: credentials.touchSession,
+  deleteSession: credentials.deleteSession,
+  deleteOldCredentials: credentials.deleteOldCredentials,
+  recordUse: credentials.recordUse,
+  insertDataKey: system.insertDataKey,
+  reserveEncryptions: system.reserveEncryptions,
+  rewrapDataKey: system.rewrapDataKey,
+  putSetting: system.putSetting,
+  appendAudit: system.appendAudit,
+  finishOutbox: system.finishOutbox,
+  postponeOutbox: system.postponeOutbox,
+  deleteOldOutbox: system.deleteOldOutbox,
+} as const satisfies Record<string, AnyOperation>;
+
+export interface Store extends Methods<typeof READS>, Methods<typeof WRITES> {
+  /** Several operations as one: all of them, or none. */
+  transaction<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
+  version(): number;
+  ownerIsDead(owner: string, own: string): boolean;
+  close(): Promise<void>;
+}
+
+export function createStore(engine: Engine): Store {
+  const bound = (how: Engine["read"], operations: Readonly<Record<string, AnyOperation>>): Record<string, unknown> =>
+    Object.fromEntries(
+      Object.entries(operations).map(([name, operation]) => [
+        name,
+        (...rest: unknown[]) => how((tx) => operation(tx, ...rest)),
+      ]),
+    );
+  const methods = {
+    ...bound(engine.read, READS),
+    ...bound(engine.write, WRITES),
+    transaction: engine.write,
+    version: engine.version,
+    ownerIsDead: engine.ownerIsDead,
+    close: engine.close,
+  };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the mapped types above are the table's own.
+  return methods as unknown as Store;
+}
+/* oxlint-enable typescript/no-explicit-any */

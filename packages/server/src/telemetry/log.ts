@@ -1,0 +1,76 @@
+/**
+ * The log: one JSON line per event on stderr. An allow-list: each field is named in LogFields, so that nothing gets into
+ * the log by being part of an object. Errors are reduced to class, code and message; messages of our own errors carry no
+ * secrets by the rules of the error table, and foreign messages are left out.
+ */
+import { pino } from "pino";
+import type { LogLevel } from "../config.ts";
+import { ApiError } from "../core/errors.ts";
+
+export interface LogFields {
+  readonly app_id?: string;
+  readonly connection_id?: string;
+  readonly flow_id?: string;
+  readonly integration_type?: string;
+  readonly request_id?: string;
+  readonly method?: string;
+  /** The route's pattern, never the address itself. */
+  readonly route?: string;
+  readonly status?: number;
+  readonly duration_ms?: number;
+  readonly outcome?: string;
+  /** A provider's error from the fixed vocabulary of oauth/outcome.ts. */
+  readonly error_name?: string;
+  readonly reason?: string;
+  readonly code?: string;
+  readonly count?: number;
+  readonly url?: string;
+  readonly path?: string;
+  readonly function_name?: string;
+  readonly line?: string;
+  readonly error?: unknown;
+}
+
+export interface Log {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+export function createLog(level: LogLevel, write: (line: string) => void): Log {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: "event",
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write },
+  );
+  const at =
+    (name: "debug" | "info" | "warn" | "error") =>
+    (event: string, { error, ...fields }: LogFields = {}): void => {
+      logger[name]({ ...fields, ...(error === undefined ? {} : { error: describe(error) }) }, event);
+    };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** What may be told of an error: never a foreign message, which may quote what it choked on. */
+function describe(error: unknown): Readonly<Record<string, unknown>> {
+  if (error instanceof ApiError) {
+    const { cause } = error.options;
+    return { name: error.name, code: error.code, ...(cause === undefined ? {} : { cause: describe(cause) }) };
+  }
+  if (!(error instanceof Error)) return { name: typeof error };
+  const code = "code" in error && typeof error.code === "string" ? { code: error.code } : {};
+  // Frames name files and lines of ours; the first line of a stack is the message, so it goes.
+  const frames = (error.stack ?? "")
+    .split("\n")
+    .filter((line) => line.startsWith("    at "))
+    .slice(0, 8);
+  return { name: error.name, ...code, frames: frames.map((line) => line.trim()) };
+}
+
+export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

@@ -1,0 +1,168 @@
+/**
+ * `<data_dir>/master.key` and HOLDFAST_MASTER_KEY: reading, checking, creating and replacing master keys on disk.
+ *
+ * The file is text, mode 0600, one line per key: `holdfast-key-v1 <base64 of 32 bytes>`. The first line is the current
+ * key; the others are retired, and still open what they wrapped. No message here ever holds a part of a key.
+ *
+ * Errors: `missing_master_key` (there is data and no key) and `configuration` (unusable key), both exit 78.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { ApiError } from "../core/errors.ts";
+import { KEY_BYTES } from "./aead.ts";
+
+const KEY_FILE = "master.key";
+const LINE_FORMAT = "holdfast-key-v1";
+const HOW_TO_MAKE = "Make one with: openssl rand -base64 32";
+/** What a data directory holds once it has been used. */
+const DATA_FILE = /\.(db|sqlite|sqlite3)(-wal|-journal)?$|^spill\.bin$/;
+
+export const keyFilePath = (data_dir: string): string => join(data_dir, KEY_FILE);
+
+/**
+ * The keys of the file, current first; null when there is no file.
+ *
+ * @throws ApiError `configuration` when others may read the file, or a line is not a key.
+ */
+export function readKeyFile(path: string): Buffer[] | null {
+  const text = readPrivate(path);
+  if (text === null) return null;
+  const lines = text.split("\n").map((line) => line.trim());
+  const keys = lines.flatMap((line, at) => (line === "" ? [] : [parseLine(line, `${path}, line ${at + 1},`)]));
+  if (keys.length === 0) {
+    throw unusable(
+      `${path} is empty. Restore the key from your backup; if there is no data yet, delete the file and start again.`,
+    );
+  }
+  return keys;
+}
+
+/** Keys as HOLDFAST_MASTER_KEY holds them: base64, several separated by commas, current first. */
+export function parseKeyList(text: string): Buffer[] {
+  const entries = text.split(",");
+  return entries.map((entry, at) => parseKey(entry, `HOLDFAST_MASTER_KEY, key ${at + 1} of ${entries.length},`));
+}
+
+/**
+ * The first key of a new installation, in a data directory that holds no data yet. Durable when it returns.
+ *
+ * @throws ApiError `missing_master_key` when the directory holds a database: its key exists somewhere, and a new one
+ * beside it would hide that; `configuration` when there is a key file already.
+ */
+export function createKeyFile(data_dir: string): void {
+  mkdirSync(data_dir, { recursive: true, mode: 0o700 });
+  const data = readdirSync(data_dir).find((name) => DATA_FILE.test(name) && statSync(join(data_dir, name)).size > 0);
+  const path = keyFilePath(data_dir);
+  if (data !== undefined) throw missingKey(path, ` (${data} is there)`);
+  // O_EXCL alone would say EEXIST, without what to do about it.
+  if (existsSync(path)) throw unusable(`${path} exists already. It is never overwritten.`);
+  writeDurably(path, formatKeys([randomBytes(KEY_BYTES)]));
+}
+
+/** Replaces the file's keys in one step: whoever reads sees the old keys or the new ones. */
+export function replaceKeyFile(path: string, keys: readonly Buffer[], step: (name: string) => void): void {
+  // Behind a symbolic link stays a symbolic link.
+  const target = realpathSync(path);
+  const draft = `${target}.new`;
+  // Left by a rotation that was killed. Its key was never used: keys are used only after the rename.
+  rmSync(draft, { force: true });
+  writeDurably(draft, formatKeys(keys), statSync(target));
+  step("written");
+  renameSync(draft, target);
+  step("renamed");
+  syncDirectory(dirname(target));
+}
+
+export function missingKey(path: string, evidence = ""): ApiError {
+  return new ApiError("missing_master_key", {
+    message: `There is data${evidence}, but no master key at ${path}. Restore that file from your backup, or set HOLDFAST_MASTER_KEY. No new key was made: it could not open what is stored.`,
+  });
+}
+
+/** Root creates keys for a service that runs as somebody else; a file that the service cannot read is an outage. */
+function writeDurably(path: string, text: string, owner?: { uid: number; gid: number }): void {
+  const file = openSync(path, "wx", 0o600);
+  try {
+    const stat = fstatSync(file);
+    if (owner !== undefined && (owner.uid !== stat.uid || owner.gid !== stat.gid))
+      fchownSync(file, owner.uid, owner.gid);
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  syncDirectory(dirname(path));
+}
+
+/** Without it a power cut can take back the new name although the file's bytes are safe. */
+function syncDirectory(path: string): void {
+  const directory = openSync(path, "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+function readPrivate(path: string): string | null {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
+    throw unusable(`${path} cannot be opened. Its owner must be the user that Holdfast runs as.`, cause);
+  }
+  try {
+    // Asked of the open file: a check by name could look at another file than the one that is read.
+    const stat = fstatSync(file);
+    if (!stat.isFile()) throw unusable(`${path} is not a file.`);
+    if ((stat.mode & 0o077) !== 0) throw unusable(`Other users may read or change ${path}. Run: chmod 600 ${path}`);
+    return readFileSync(file, "utf8");
+  } finally {
+    closeSync(file);
+  }
+}
+
+function parseLine(line: string, where: string): Buffer {
+  const [format, ...rest] = line.split(/\s+/);
+  if (format !== LINE_FORMAT) {
+    throw unusable(
+      `${where} does not start with "${LINE_FORMAT}". A line is: ${LINE_FORMAT} <base64 of 32 bytes>. ${HOW_TO_MAKE}`,
+    );
+  }
+  return parseKey(rest.join(""), where);
+}
+
+function parseKey(entry: string, where: string): Buffer {
+  const text = entry.replaceAll(/\s/g, "");
+  const key = Buffer.from(text, "base64");
+  // Node skips what is not base64, so only the way back tells that all of the text was a key.
+  if (key.toString("base64") !== text) throw unusable(`${where} is not base64 (with its = at the end). ${HOW_TO_MAKE}`);
+  if (key.length !== KEY_BYTES)
+    throw unusable(`${where} has ${key.length} bytes; a key has ${KEY_BYTES}. ${HOW_TO_MAKE}`);
+  return key;
+}
+
+function formatKeys(keys: readonly Buffer[]): string {
+  return keys.map((key) => `${LINE_FORMAT} ${key.toString("base64")}\n`).join("");
+}
+
+function unusable(message: string, cause?: unknown): ApiError {
+  return new ApiError("configuration", cause === undefined ? { message } : { message, cause });
+}

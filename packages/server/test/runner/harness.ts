@@ -1,0 +1,225 @@
+/** A functions directory, a stand-in for the server's API and the provider gateway, and a clock moved by hand. */
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
+import { LIMITS, type Limits } from "../../src/config.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import { instant } from "../../src/core/types.ts";
+import {
+  createFunctionRunner,
+  type FunctionLogLine,
+  type FunctionRequest,
+  type FunctionRunner,
+  type TokenRequest,
+} from "../../src/runner/functions.ts";
+
+interface Seen {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+interface StandInAnswer {
+  readonly status?: number;
+  readonly body: unknown;
+}
+
+export type Answering = (request: Seen) => StandInAnswer | Promise<StandInAnswer>;
+
+export interface Workbench extends AsyncDisposable {
+  readonly dir: string;
+  readonly runner: FunctionRunner;
+  readonly url: string;
+  /** Requests that reached the stand-in. */
+  readonly seen: Seen[];
+  readonly logs: FunctionLogLine[];
+  readonly minted: TokenRequest[];
+  readonly ended: string[];
+  /** Moves the clock; what is due runs at once. */
+  advance(ms: number): void;
+  write(files: Readonly<Record<string, string>>): Promise<void>;
+  /** POST to a function of app_a; the answer's body is read. */
+  call(function_name: string, request?: Partial<FunctionRequest>): Promise<Called>;
+  /** Resolves with the first log line, past or future, that contains `part`. */
+  logged(part: string): Promise<FunctionLogLine>;
+  /** Resolves when so many invocations have ended. */
+  endedCount(count: number): Promise<null>;
+  /** Resolves when so many requests have reached the stand-in. */
+  seenCount(count: number): Promise<null>;
+}
+
+interface Called {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: string;
+}
+
+export interface WorkbenchOptions {
+  readonly files?: Readonly<Record<string, string>>;
+  readonly functions_dir?: string;
+  readonly limits?: Partial<Limits>;
+  readonly gateway_hosts?: readonly string[];
+  readonly answer?: Answering;
+}
+
+export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Workbench> {
+  const dir = await temporaryFolder();
+  const { clock, advance } = handClock();
+  const notice = noticeboard();
+  const seen: Seen[] = [];
+  const logs: FunctionLogLine[] = [];
+  const minted: TokenRequest[] = [];
+  const ended: string[] = [];
+  const standIn = await listen(async (request) => {
+    seen.push(request);
+    notice.changed();
+    return (await options.answer?.(request)) ?? { body: { access_token: "xoxp-1", integration_type: "slack" } };
+  });
+  const runner = createFunctionRunner({
+    functions_dir: options.functions_dir ?? dir,
+    server_url: () => standIn.url,
+    gateway: standIn.url,
+    gateway_hosts: options.gateway_hosts ?? ["slack.com"],
+    limits: { ...LIMITS, ...options.limits },
+    clock,
+    log: (line) => {
+      logs.push(line);
+      notice.changed();
+    },
+    mintToken: (request) => {
+      minted.push(request);
+      return `hft_${request.invocation_id}`;
+    },
+    endInvocation: (id) => {
+      ended.push(id);
+      notice.changed();
+    },
+  });
+  const write = (files: Readonly<Record<string, string>>): Promise<void> => writeFiles(dir, files);
+  await write(options.files ?? {});
+  return {
+    dir,
+    runner,
+    url: standIn.url,
+    seen,
+    logs,
+    minted,
+    ended,
+    advance,
+    write,
+    async call(function_name, request = {}) {
+      const { status, headers, body } = await runner.invoke({ ...REQUEST, function_name, ...request });
+      return { status, headers, body: await text(body) };
+    },
+    logged: (part) => notice.until(() => logs.find(({ message }) => message.includes(part))),
+    endedCount: (count) => notice.until(() => (ended.length >= count ? null : undefined)),
+    seenCount: (count) => notice.until(() => (seen.length >= count ? null : undefined)),
+    async [Symbol.asyncDispose]() {
+      await runner.close();
+      await standIn.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+const REQUEST: FunctionRequest = {
+  app_id: "app_a",
+  function_name: "",
+  method: "POST",
+  path: "/",
+  headers: {},
+  body: null,
+  user_authorization: null,
+};
+
+/** By its real path: the temporary directory itself may be a link. */
+export async function temporaryFolder(): Promise<string> {
+  return await realpath(await mkdtemp(join(tmpdir(), "holdfast-test-")));
+}
+
+export async function writeFiles(dir: string, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(dir, name)), { recursive: true });
+    await writeFile(join(dir, name), content);
+  }
+}
+
+/** What the promise is rejected with; listens at once, so that a rejection before anybody looks is not a stray one. */
+export async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return { resolved: await promise };
+  } catch (error) {
+    return error;
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+async function listen(answer: (request: Seen) => Promise<StandInAnswer>) {
+  const server = createServer((request, response) => {
+    const { method = "", url = "", headers } = request;
+    void text(request)
+      .then((body) => answer({ method, url, headers, body }))
+      .then(({ status = 200, body }) =>
+        response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body)),
+      );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const close = async (): Promise<void> => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { url: `http://127.0.0.1:${address.port}`, close };
+}
+
+function handClock(): { clock: Clock; advance: (ms: number) => void } {
+  let elapsed_ms = 0;
+  let timers: { at_ms: number; action: () => void }[] = [];
+  const clock: Clock = {
+    now: () => instant(1_700_000_000_000 + elapsed_ms),
+    monotonic_ms: () => elapsed_ms,
+    after: (delay_ms, action) => {
+      const timer = { at_ms: elapsed_ms + delay_ms, action };
+      timers.push(timer);
+      return () => void (timers = timers.filter((other) => other !== timer));
+    },
+  };
+  const advance = (ms: number): void => {
+    elapsed_ms += ms;
+    const due = timers.filter(({ at_ms }) => at_ms <= elapsed_ms);
+    timers = timers.filter((timer) => !due.includes(timer));
+    for (const { action } of due) action();
+  };
+  return { clock, advance };
+}
+
+function noticeboard() {
+  const waiting = new Set<() => void>();
+  return {
+    changed: (): void => {
+      for (const look of waiting) look();
+    },
+    until: <T>(find: () => T | undefined): Promise<T> =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const found = find();
+          if (found === undefined) return;
+          waiting.delete(look);
+          resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+  };
+}

@@ -1,0 +1,287 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { rm } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { describe, expect, it, vi } from "vitest";
+import { isAlive, openWorkbench, rejection, temporaryFolder, writeFiles } from "./harness.ts";
+
+const PID = `Deno.serve(() => new Response(String(Deno.pid)));`;
+/** Answers with its pid once /open was called; /pid answers at once. */
+const GATE = `
+  const gate = Promise.withResolvers();
+  let count = 0;
+  Deno.serve(async (req) => {
+    const { pathname } = new URL(req.url);
+    if (pathname === "/open") gate.resolve();
+    if (pathname === "/") {
+      console.log("waiting " + (count += 1) + " " + req.headers.get("base44-app-id"));
+      await gate.promise;
+    }
+    return new Response(String(Deno.pid));
+  });`;
+
+/** Answers when the stand-in does; at /hang, never. */
+const HELD = `
+  Deno.serve(async (req) => {
+    console.log("pid " + Deno.pid);
+    if (new URL(req.url).pathname === "/hang") await new Promise(() => {});
+    await fetch("https://slack.com/hold");
+    return new Response("held");
+  });`;
+
+describe("processes", () => {
+  it("serve twenty parallel invocations of a function by one, and each app by its own", async () => {
+    await using bench = await openWorkbench({ files: { "gate/entry.js": GATE, "pid.js": PID } });
+    const calls = Array.from({ length: 20 }, () => bench.call("gate"));
+    await bench.logged("waiting 20");
+    const { body } = await bench.call("gate", { path: "/open" });
+    const pids = (await Promise.all(calls)).map((called) => called.body);
+    expect(new Set(pids)).toEqual(new Set([body]));
+    expect((await bench.call("pid", { app_id: "app_b" })).body).not.toBe((await bench.call("pid")).body);
+  });
+
+  it("are reused, and replaced when a file of the function has changed", async () => {
+    await using bench = await openWorkbench({
+      files: {
+        "f/entry.ts": `import { word } from "./word.ts"; Deno.serve(() => new Response(word + " " + Deno.pid));`,
+        "f/word.ts": `export const word = "old";`,
+      },
+    });
+    const first = (await bench.call("f")).body;
+    await bench.write({ "f/unrelated.ts": "not imported" });
+    expect((await bench.call("f")).body).toBe(first);
+    await bench.write({ "f/word.ts": `export const word = "new";` });
+    expect((await bench.call("f")).body).toMatch(/^new /);
+    await bench.write({ "f/word.ts": `export const = ;` });
+    await expect(bench.call("f")).rejects.toMatchObject({
+      code: "function_invalid",
+      message: expect.stringContaining("word.ts:1"),
+    });
+    await bench.write({ "f/word.ts": `export const word = "fixed";` });
+    expect((await bench.call("f")).body).toMatch(/^fixed /);
+  });
+
+  it("of a changed function finish what they are doing, and then end", async () => {
+    const hold = Promise.withResolvers<{ body: unknown }>();
+    await using bench = await openWorkbench({ files: { "f.js": HELD }, answer: () => hold.promise });
+    const old = bench.call("f");
+    const { message } = await bench.logged("pid ");
+    await bench.write({ "f.js": `Deno.serve(() => new Response("new"));` });
+    expect((await bench.call("f")).body).toBe("new");
+    hold.resolve({ body: {} });
+    expect((await old).body).toBe("held");
+    await bench.runner.close();
+    expect(isAlive(Number(message.slice(4)))).toBe(false);
+  });
+
+  it("end when idle, not before", async () => {
+    await using bench = await openWorkbench({ files: { "pid.js": PID } });
+    const pid = (await bench.call("pid")).body;
+    await bench.endedCount(1);
+    bench.advance(59_999);
+    expect((await bench.call("pid")).body).toBe(pid);
+    await bench.endedCount(2);
+    bench.advance(60_000);
+    expect((await bench.call("pid")).body).not.toBe(pid);
+    // Neither the bootstrap nor Deno says anything in the function's name.
+    expect(bench.logs).toEqual([]);
+  });
+
+  it("are limited: the one idle for longest gives way, and a call that finds none is refused", async () => {
+    await using bench = await openWorkbench({
+      files: { "a.js": PID, "b.js": PID, "gate.js": GATE },
+      limits: { function_processes: 2 },
+    });
+    const a = (await bench.call("a")).body;
+    const b = (await bench.call("b")).body;
+    expect((await bench.call("a")).body).toBe(a);
+    await bench.endedCount(3);
+    const waiting = bench.call("gate");
+    await bench.logged("waiting 1");
+    expect((await bench.call("a")).body).toBe(a);
+    await bench.endedCount(4);
+    const other = bench.call("gate", { app_id: "app_b" });
+    await bench.logged("waiting 1 app_b");
+    await expect(bench.call("b")).rejects.toMatchObject({ code: "overloaded" });
+    await Promise.all([bench.call("gate", { path: "/open" }), bench.call("gate", { path: "/open", app_id: "app_b" })]);
+    await Promise.all([waiting, other]);
+    await bench.endedCount(8);
+    expect((await bench.call("b")).body).not.toBe(b);
+  });
+
+  it("are gone after close, and their invocations fail", async () => {
+    await using bench = await openWorkbench({ files: { "gate.js": GATE, "pid.js": PID } });
+    const idle = Number((await bench.call("pid")).body);
+    const busy = Number((await bench.call("gate", { path: "/pid" })).body);
+    const waiting = bench.call("gate");
+    await bench.logged("waiting 1");
+    const outcome = rejection(waiting);
+    expect([idle, busy].map(isAlive)).toEqual([true, true]);
+    await bench.runner.close();
+    expect(await outcome).toMatchObject({ code: "function_error" });
+    expect([idle, busy].map(isAlive)).toEqual([false, false]);
+    await expect(bench.call("pid")).rejects.toMatchObject({ code: "overloaded" });
+    expect(new Set(bench.ended).size).toBe(3);
+  });
+});
+
+const source = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
+
+it("a process ends when its server is killed", async () => {
+  const dir = await temporaryFolder();
+  await writeFiles(dir, { "pid.js": PID });
+  const code = `
+    import { createFunctionRunner } from ${source("runner/functions.ts")};
+    import { LIMITS } from ${source("config.ts")};
+    import { systemClock } from ${source("core/clock.ts")};
+    const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, server_url: () => "http://127.0.0.1:1", gateway: null, gateway_hosts: [],
+      limits: LIMITS, clock: systemClock, log() {}, mintToken: () => "t", endInvocation() {} });
+    const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", path: "/", headers: {}, body: null, user_authorization: null });
+    body.pipe(process.stdout);
+    setInterval(() => {}, 60_000);`;
+  const server = spawn(process.execPath, ["-C", "holdfast-source", "--input-type=module", "-e", code], {
+    stdio: ["ignore", "pipe", "inherit"],
+    // What a killed server leaves behind is removed with our folder.
+    env: { ...process.env, TMPDIR: dir },
+  });
+  const [chunk] = await once(server.stdout, "data");
+  const pid = Number(chunk);
+  expect(isAlive(pid)).toBe(true);
+  server.kill("SIGKILL");
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5_000 });
+  await rm(dir, { recursive: true, force: true });
+});
+
+describe("an invocation that goes wrong", () => {
+  it("takes too long: it fails, its process takes no new work, and a neighbour still gets its answer", async () => {
+    const hold = Promise.withResolvers<{ body: unknown }>();
+    await using bench = await openWorkbench({ files: { "f.js": HELD }, answer: () => hold.promise });
+    const outcome = rejection(bench.call("f", { path: "/hang" }));
+    const { message } = await bench.logged("pid ");
+    bench.advance(20_000);
+    const neighbour = bench.call("f");
+    await bench.seenCount(1);
+    bench.advance(10_000);
+    expect(await outcome).toMatchObject({ code: "function_timeout", message: expect.stringContaining("30000 ms") });
+    hold.resolve({ body: {} });
+    expect((await neighbour).body).toBe("held");
+    bench.logs.length = 0;
+    await bench.call("f");
+    expect((await bench.logged("pid ")).message).not.toBe(message);
+  });
+
+  it("never lets go of the processor: its process is killed", async () => {
+    await using bench = await openWorkbench({
+      files: { "spin.js": `Deno.serve(() => { console.log("pid " + Deno.pid); for (;;); });` },
+    });
+    const outcome = rejection(bench.call("spin"));
+    const { message } = await bench.logged("pid ");
+    bench.advance(30_000);
+    expect(await outcome).toMatchObject({ code: "function_timeout" });
+    await bench.runner.close();
+    expect(isAlive(Number(message.slice(4)))).toBe(false);
+  });
+
+  it("stops in the middle of its answer: the reader sees an error", async () => {
+    await using bench = await openWorkbench({
+      files: {
+        "half.js": `Deno.serve(() => new Response(new ReadableStream({ start(c) { c.enqueue(new TextEncoder().encode("half")); } })));`,
+      },
+    });
+    const request = {
+      app_id: "app_a",
+      function_name: "half",
+      method: "GET",
+      path: "/",
+      headers: {},
+      body: null,
+      user_authorization: null,
+    };
+    const { status, body } = await bench.runner.invoke(request);
+    expect(status).toBe(200);
+    const reading = rejection(text(body));
+    bench.advance(30_000);
+    expect(await reading).toBeInstanceOf(Error);
+    await bench.endedCount(1);
+  });
+
+  it("runs out of memory", async () => {
+    await using bench = await openWorkbench({
+      files: {
+        "eat.js": `Deno.serve(() => { const all = []; for (;;) all.push({ n: all.length, text: [all.length] }); });`,
+      },
+      limits: { function_heap_mb: 24 },
+    });
+    await expect(bench.call("eat")).rejects.toMatchObject({ code: "function_out_of_memory" });
+  });
+
+  it("ends its process: it fails, and the next call gets a new process", async () => {
+    await using bench = await openWorkbench({
+      files: {
+        "exit.js": `Deno.serve((req) => new URL(req.url).pathname === "/exit" ? Deno.exit(3) : new Response("alive"));`,
+      },
+    });
+    await expect(bench.call("exit", { path: "/exit" })).rejects.toMatchObject({ code: "function_error" });
+    expect((await bench.call("exit")).body).toBe("alive");
+  });
+
+  it("has a body that is too large, announced or not", async () => {
+    await using bench = await openWorkbench({
+      files: { "echo.js": `Deno.serve(async (req) => new Response(await req.text()));` },
+      limits: { function_body_bytes: 10 },
+    });
+    const eleven = Buffer.alloc(11, "x");
+    await expect(bench.call("echo", { body: eleven })).rejects.toMatchObject({ code: "body_too_large" });
+    await expect(bench.call("echo", { body: Readable.from([eleven]) })).rejects.toMatchObject({
+      code: "body_too_large",
+    });
+    expect((await bench.call("echo", { body: Readable.from([eleven.subarray(1)]) })).body).toBe("x".repeat(10));
+  });
+});
+
+describe("the end of an invocation", () => {
+  const WAITING = `import { waitUntil } from "base44:runtime";
+    const gate = Promise.withResolvers();
+    Deno.serve((req) => {
+      if (new URL(req.url).pathname === "/open") gate.resolve();
+      else waitUntil(gate.promise);
+      return new Response("answered");
+    });`;
+
+  it("waits for waitUntil, and comes once", async () => {
+    await using bench = await openWorkbench({ files: { "w.js": WAITING } });
+    await bench.call("w");
+    const [first] = bench.minted;
+    await bench.call("w", { path: "/open" });
+    await bench.endedCount(2);
+    expect(bench.ended).toContain(first?.invocation_id);
+    await bench.runner.close();
+    expect(bench.ended).toHaveLength(2);
+  });
+
+  it("does not wait for waitUntil for ever, and its process is not idle before", async () => {
+    await using bench = await openWorkbench({ files: { "w.js": WAITING } });
+    await bench.call("w");
+    bench.advance(59_999);
+    expect(bench.ended).toEqual([]);
+    bench.advance(1);
+    expect(bench.ended).toEqual([bench.minted[0]?.invocation_id]);
+  });
+
+  it("comes at once for a failed one", async () => {
+    await using bench = await openWorkbench({ files: { "bad.js": `Deno.serve(() => { throw new Error(); });` } });
+    await expect(bench.call("bad")).rejects.toMatchObject({ code: "function_error" });
+    expect(bench.ended).toEqual([bench.minted[0]?.invocation_id]);
+  });
+
+  it("keeps tokens out of the log", async () => {
+    await using bench = await openWorkbench({
+      files: {
+        "leak.js": `Deno.serve((req) => { console.log("tokens", req.headers.get("base44-service-authorization"), req.headers.get("authorization")); return new Response("ok"); });`,
+      },
+    });
+    await bench.call("leak", { user_authorization: "user-secret" });
+    expect((await bench.logged("tokens")).message).toBe("tokens Bearer [redacted] Bearer [redacted]");
+  });
+});

@@ -1,0 +1,184 @@
+import { execFile } from "node:child_process";
+import { rm, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { denoArguments, findDeno, isOutOfMemory } from "../../src/runner/deno.ts";
+import { answerHeaders } from "../../src/runner/headers.ts";
+import { readLines, type LineLimits } from "../../src/runner/lines.ts";
+import { findFunction, listFunctions, matchFunction } from "../../src/runner/names.ts";
+import { temporaryFolder, writeFiles } from "./harness.ts";
+
+describe("names of functions", () => {
+  let dir: string;
+  beforeAll(async () => {
+    dir = await temporaryFolder();
+    await writeFiles(dir, {
+      "one.ts": "",
+      "two.js": "",
+      "postToSlack.ts": "",
+      "three/entry.ts": "",
+      "three/helper.ts": "",
+      "three/inner/entry.ts": "",
+      "crm/sync/entry.js": "",
+      "crm/import.ts": "",
+      "crm/notes.md": "",
+      ".hidden/entry.ts": "",
+      "bad name.ts": "",
+    });
+    await symlink("/etc", join(dir, "etc"));
+    await symlink(join(dir, "one.ts"), join(dir, "link.ts"));
+  });
+  afterAll(() => rm(dir, { recursive: true, force: true }));
+
+  it("are listed without what lies inside a function's folder", async () => {
+    expect(await listFunctions(dir)).toEqual(["crm/import", "crm/sync", "one", "postToSlack", "three", "two"]);
+    expect(await listFunctions(join(dir, "none"))).toEqual([]);
+  });
+
+  it("are told from the rest of a path", async () => {
+    expect(await matchFunction(dir, "crm/sync/42/x")).toEqual({ function_name: "crm/sync", path: "/42/x" });
+    expect(await matchFunction(dir, "/three/helper")).toEqual({ function_name: "three", path: "/helper" });
+    expect(await matchFunction(dir, "one")).toEqual({ function_name: "one", path: "/" });
+    expect(await matchFunction(dir, "crm")).toBeNull();
+    expect(await matchFunction(join(dir, "none"), "one")).toBeNull();
+  });
+
+  it.each([
+    "three/helper",
+    "three/inner",
+    "crm",
+    "",
+    "/one",
+    "one/",
+    "../one",
+    "./one",
+    "one.ts",
+    "crm//sync",
+    "bad name",
+    "a\0b",
+    "etc/hosts",
+  ])("%j is none", async (name) => {
+    await expect(findFunction(dir, name)).rejects.toMatchObject({ code: "function_not_found" });
+  });
+
+  it("never lead through a symbolic link", async () => {
+    await expect(findFunction(dir, "link")).rejects.toMatchObject({ code: "function_invalid" });
+  });
+
+  it("never leave the directory", async () => {
+    const part = fc.constantFrom("..", ".", "", "one", "etc", "%2e%2e", "\\", "three", "entry");
+    await fc.assert(
+      fc.asyncProperty(fc.array(part, { maxLength: 5 }), async (parts) => {
+        const found = await findFunction(dir, parts.join("/")).catch(() => null);
+        expect(found === null || found.entry.startsWith(dir)).toBe(true);
+      }),
+    );
+  });
+});
+
+const bytes = (text: string): Buffer => Buffer.from(text);
+
+describe("what a process prints", () => {
+  const limits: LineLimits = { line_length: 10, window_length: 25, window_ms: 1_000 };
+  const read = async (chunks: readonly Uint8Array[], clock: { ms: number } = { ms: 0 }) => {
+    const stream = new PassThrough();
+    const lines: string[] = [];
+    const control: string[] = [];
+    readLines(stream, {
+      limits,
+      now_ms: () => clock.ms,
+      onLine: (line) => lines.push(line),
+      onControl: (line) => control.push(line),
+    });
+    for (const chunk of chunks) {
+      stream.write(chunk);
+      // One event per chunk: otherwise the stream would join them.
+      await new Promise(setImmediate);
+    }
+    stream.end();
+    await new Promise((resolve) => stream.once("close", resolve));
+    return { lines, control };
+  };
+
+  it("is cut into lines, wherever the chunks end, also inside a letter", async () => {
+    const all = bytes("öne\r\ntwo\n\nlast");
+    for (let cut = 0; cut <= all.length; cut += 1) {
+      expect((await read([all.subarray(0, cut), all.subarray(cut)])).lines).toEqual(["öne", "two", "last"]);
+    }
+  });
+
+  it("loses the end of long lines, and everything past the limit until time has passed", async () => {
+    expect((await read([bytes("0123456789abc\nx\n")])).lines).toEqual(["0123456789", "x"]);
+    const clock = { ms: 0 };
+    const stream = new PassThrough();
+    const lines: string[] = [];
+    readLines(stream, { limits, now_ms: () => clock.ms, onLine: (line) => lines.push(line) });
+    stream.write("aaaaaaaaaa\nbbbbbbbbbb\ncccccccccc\ndddddddddd\n");
+    await new Promise(setImmediate);
+    clock.ms = 1_000;
+    stream.write("later\n");
+    await new Promise(setImmediate);
+    expect(lines).toEqual(["aaaaaaaaaa", "bbbbbbbbbb", expect.stringContaining("prints too much"), "later"]);
+  });
+
+  it("steers the server only by whole lines that begin with @@, whatever was printed before", async () => {
+    const { lines, control } = await read([bytes("0123456789\n0123456789\n0123456789\nhalf\n@@done 1\nx @@done\n")]);
+    expect(control).toEqual(["@@done 1"]);
+    expect(lines).not.toContain("@@done 1");
+  });
+});
+
+describe("Deno", () => {
+  it("may reach the listed addresses and nothing else", () => {
+    const args = denoArguments({ reachable: ["127.0.0.1:4180", "127.0.0.1:4190"], heap_mb: 128 });
+    expect(args.filter((arg) => arg.startsWith("--allow"))).toEqual([
+      "--allow-net=127.0.0.1:0,127.0.0.1:4180,127.0.0.1:4190",
+    ]);
+    expect(args).toEqual(
+      expect.arrayContaining([
+        "--no-prompt",
+        "--no-remote",
+        "--no-npm",
+        "--no-config",
+        "--v8-flags=--max-old-space-size=128",
+      ]),
+    );
+    expect(denoArguments({ reachable: null, heap_mb: 1 }).filter((arg) => arg.startsWith("--allow"))).toEqual([
+      "--allow-net",
+    ]);
+  });
+
+  it("is named when it is not there", () => {
+    expect(() => findDeno("sunos", "sparc")).toThrow("there is none for sunos-sparc");
+    expect(() => findDeno(process.platform, process.arch === "x64" ? "arm64" : "x64")).toThrow(
+      /@deno\/.* is not installed/,
+    );
+  });
+
+  it("accepts the bootstrap's types", async () => {
+    const bootstrap = fileURLToPath(new URL("../../src/runner/bootstrap.deno.ts", import.meta.url));
+    const args = ["check", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", bootstrap];
+    await expect(promisify(execFile)(findDeno(), args)).resolves.toBeDefined();
+  });
+
+  it.each([
+    [{ code: null, signal: "SIGTRAP" }, true],
+    [{ code: 133, signal: null }, true],
+    [{ code: null, signal: "SIGKILL" }, true],
+    [{ code: 1, signal: null }, false],
+    [{ code: null, signal: null }, false],
+  ])("that ends with %o ran out of memory: %s", (exit, expected) => {
+    expect(isOutOfMemory(exit)).toBe(expected);
+  });
+});
+
+it("a function's own content policy stays, and the sandbox joins it", () => {
+  expect(answerHeaders({ "content-security-policy": "default-src 'none'", "clear-site-data": "*" })).toEqual({
+    "content-security-policy": "default-src 'none', sandbox allow-scripts allow-forms allow-popups",
+    "x-content-type-options": "nosniff",
+  });
+});

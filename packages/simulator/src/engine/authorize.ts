@@ -1,0 +1,192 @@
+/**
+ * The authorization endpoint and the consent form (RFC 6749 section 4.1.1, RFC 7636 section 4.3, RFC 9207).
+ *
+ * Stateless: the form posts to the authorization URL itself, so a test may skip the page and post
+ * `decision=approve|deny` there. Errors of client, redirect URI or mode are shown, never redirected (section 4.1.2.1).
+ */
+import { html, redirect } from "./answer.ts";
+import type { Call } from "./call.ts";
+import { knownModes, modesOfClientId, type Modes } from "./modes.ts";
+import { consentPage, errorPage } from "./page.ts";
+import type { Challenge } from "./pkce.ts";
+import type { Account, Answer, ConsentContext, ScopeList } from "./types.ts";
+import { accountNamed, sha256 } from "./values.ts";
+
+const DEFAULT_ACCOUNT = "ada";
+const FOREIGN_ISSUER = "https://issuer.invalid";
+const HOPPED = "sim_hop";
+
+interface AskedList {
+  readonly list: ScopeList;
+  readonly scopes: readonly string[];
+}
+
+interface Asked {
+  readonly client_id: string;
+  readonly redirect_uri: string;
+  readonly challenge: Challenge | null;
+  readonly lists: readonly AskedList[];
+  readonly modes: Modes;
+}
+
+const refused = (call: Call, outcome: string, what: string): Answer => {
+  call.event.outcome = outcome;
+  return html(400, errorPage(`${call.vendor.name} (simulated) refuses the request`, what));
+};
+
+const isLoopback = (url: URL): boolean => ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
+
+function redirectProblem(call: Call, redirect_uri: string, registered: readonly string[] | undefined): string | null {
+  const url = URL.parse(redirect_uri);
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    return "redirect_uri is missing or no http(s) URL.";
+  }
+  if (redirect_uri.includes("#")) return "redirect_uri must not have a fragment.";
+  const plain = url.protocol === "http:" && !isLoopback(url);
+  if (plain && call.vendor.authorize.http_redirects !== true) return "redirect_uri must be https outside loopback.";
+  if (registered !== undefined && !registered.includes(redirect_uri)) {
+    return "redirect_uri is not registered for this client.";
+  }
+  return null;
+}
+
+function askedLists(call: Call): AskedList[] {
+  return call.vendor.authorize.scope_lists.map((list) => {
+    const asked = call.incoming.query.get(list.param) ?? "";
+    return { list, scopes: [...new Set(asked.split(list.separator).map((scope) => scope.trim()))].filter(Boolean) };
+  });
+}
+
+/** @returns what is asked, or the answer that refuses it. */
+function readRequest(call: Call): Asked | Answer {
+  const { query, host } = call.incoming;
+  const { authorize } = call.vendor;
+  const client_id = query.get("client_id") ?? "";
+  call.event.client_id = client_id === "" ? null : client_id;
+  if (client_id === "") return refused(call, "no_client", "client_id is missing.");
+  const { unknown } = modesOfClientId(client_id);
+  if (unknown.length > 0) {
+    return refused(
+      call,
+      "unknown_mode",
+      `Unknown simulator mode in the client id: ${unknown.join(", ")}. ${knownModes()}`,
+    );
+  }
+  const redirect_uri = query.get("redirect_uri") ?? "";
+  const problem = redirectProblem(call, redirect_uri, call.world.client(client_id).redirect_uris);
+  if (problem !== null) return refused(call, "wrong_redirect", problem);
+  const modes = call.world.modes(client_id, host);
+  const lists = askedLists(call);
+  const fault = (error: string, description: string): Answer => {
+    call.event.outcome = error;
+    return callback(call, { redirect_uri, modes }, { error, error_description: description });
+  };
+  const type = query.get("response_type") ?? (authorize.response_type_required === true ? "" : "code");
+  if (type !== "code") return fault("unsupported_response_type", "response_type must be code.");
+  if (authorize.scope_required === true && lists.every(({ scopes }) => scopes.length === 0)) {
+    return fault("invalid_scope", "No scope was requested.");
+  }
+  const challenge = readChallenge(call);
+  if (challenge === "missing") return fault("invalid_request", "missing required code challenge");
+  if (challenge === "method") return fault("invalid_request", "code_challenge_method is not supported");
+  return { client_id, redirect_uri, challenge, lists, modes };
+}
+
+function readChallenge(call: Call): Challenge | null | "missing" | "method" {
+  const { pkce, pkce_plain } = call.vendor.authorize;
+  if (pkce === "ignored") return null;
+  const value = call.incoming.query.get("code_challenge") ?? "";
+  if (value === "") return pkce === "required" ? "missing" : null;
+  const method = call.incoming.query.get("code_challenge_method") ?? "plain";
+  return method === "S256" || (method === "plain" && pkce_plain === true) ? { value, method } : "method";
+}
+
+/** Back to the application: state as sent, the issuer where the vendor names one. */
+function callback(
+  call: Call,
+  asked: Pick<Asked, "redirect_uri" | "modes">,
+  params: Readonly<Record<string, string>>,
+): Answer {
+  const url = new URL(asked.redirect_uri);
+  const state = call.incoming.query.get("state");
+  const issuer = asked.modes.has("wrong-iss") ? FOREIGN_ISSUER : call.vendor.authorize.issuer;
+  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
+  if (state !== null) url.searchParams.set("state", state);
+  if (issuer !== undefined) url.searchParams.set("iss", issuer);
+  return redirect(303, url.href);
+}
+
+/** The same page under the other loopback name: another origin for the browser, the same simulator for us. */
+function hop(call: Call): Answer {
+  const url = new URL(`${call.origin}/${call.incoming.host}${call.incoming.path}?${call.incoming.query.toString()}`);
+  url.hostname = url.hostname === "localhost" ? "127.0.0.1" : "localhost";
+  url.searchParams.set(HOPPED, "1");
+  call.event.outcome = "ok";
+  return redirect(302, url.href);
+}
+
+export function authorizePage(call: Call): Answer {
+  const asked = readRequest(call);
+  if ("status" in asked) return asked;
+  if (asked.modes.has("hop") && !call.incoming.query.has(HOPPED)) return hop(call);
+  call.event.outcome = "ok";
+  const { vendor, incoming } = call;
+  const action = `/${incoming.host}${incoming.path}?${incoming.query.toString()}`;
+  return html(200, consentPage({ ...asked, vendor, action, account: DEFAULT_ACCOUNT }));
+}
+
+export function consent(call: Call): Answer {
+  const asked = readRequest(call);
+  if ("status" in asked) return asked;
+  const { fields } = call.incoming;
+  const decision = fields.get("decision");
+  if (decision === "deny") {
+    call.event.outcome = "denied";
+    return callback(call, asked, { error: "access_denied", ...call.vendor.authorize.denied });
+  }
+  if (decision !== "approve") return refused(call, "no_decision", "decision must be approve or deny.");
+  const account = accountNamed(fields.get("account") ?? DEFAULT_ACCOUNT);
+  if (account === null) return refused(call, "no_account", "account must be a name such as ada, or ada@globex.");
+  call.event.outcome = "ok";
+  return approve(call, asked, account);
+}
+
+/** The scopes the person left ticked; a form without `granular` takes all. */
+function granted(call: Call, { list, scopes }: AskedList, modes: Modes): readonly string[] {
+  const { fields, lists } = call.incoming;
+  const ticked = fields.has("granular") ? (lists.get(list.param) ?? []) : scopes;
+  const left = scopes.filter((scope) => ticked.includes(scope));
+  return modes.has("partial-scopes") ? left.slice(0, -1) : left;
+}
+
+function approve(call: Call, asked: Asked, account: Account): Answer {
+  const { world, vendor, incoming } = call;
+  const { client_id, redirect_uri, challenge, modes } = asked;
+  const lists = asked.lists.map((one) => ({ label: one.list.label, scopes: granted(call, one, modes) }));
+  const wanted = lists.filter(({ scopes }) => scopes.length > 0);
+  const approval = `${vendor.id}\n${client_id}\n${account.email}`;
+  const context: ConsentContext = {
+    query: incoming.query,
+    modes,
+    account,
+    scopes: wanted.flatMap(({ scopes }) => scopes),
+    first_consent: !world.state.approvals.has(approval),
+  };
+  world.state.approvals.set(approval, true);
+  const code = vendor.token.mintCode();
+  world.state.codes.set(sha256(code), {
+    vendor: vendor.id,
+    client_id,
+    account,
+    consent_host: incoming.host,
+    redirect_uri,
+    challenge,
+    // A vendor without scopes, and one whose scopes were all unticked, still gives one token.
+    lists: wanted.length > 0 ? wanted : lists.slice(0, 1),
+    offline: vendor.authorize.offline(context) && !modes.has("no-refresh-token"),
+    nonce: incoming.query.get("nonce") ?? undefined,
+    issued_at: world.now(),
+    used: false,
+  });
+  return callback(call, asked, { code, ...vendor.authorize.callback?.(context) });
+}

@@ -1,0 +1,94 @@
+/** Finds the endpoint of a request among all profiles. Built once; looked up by host first. */
+import { api } from "./api.ts";
+import { authorizePage, consent } from "./authorize.ts";
+import type { Call } from "./call.ts";
+import { tokenEndpoint, tokenKind } from "./token.ts";
+import type { Answer, HostMatch, Incoming, Kind, Vendor } from "./types.ts";
+
+interface Endpoint {
+  readonly vendor: Vendor;
+  readonly hosts: readonly HostMatch[];
+  readonly method: string;
+  readonly segments: readonly string[];
+  kind(incoming: Incoming): Kind;
+  run(call: Call): Answer | Promise<Answer>;
+}
+
+export interface Found {
+  readonly endpoint: Endpoint;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+export interface Router {
+  find(incoming: Incoming): Found | null;
+  knowsHost(host: string): boolean;
+}
+
+const segmentsOf = (path: string): string[] => path.split("/").slice(1);
+
+function endpointsOf(vendor: Vendor): Endpoint[] {
+  const { authorize, token } = vendor;
+  const at = (spec: { hosts: readonly HostMatch[]; path: string }) => ({
+    vendor,
+    hosts: spec.hosts,
+    segments: segmentsOf(spec.path),
+  });
+  return [
+    { ...at(authorize), method: "GET", kind: () => "authorize", run: authorizePage },
+    { ...at(authorize), method: "POST", kind: () => "consent", run: consent },
+    { ...at(token), method: "POST", kind: tokenKind, run: tokenEndpoint },
+    ...vendor.routes.map((route): Endpoint => ({
+      ...at(route),
+      method: route.method,
+      kind: () => route.kind,
+      run: (call) => api(call, route),
+    })),
+  ];
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+/** @returns the values of the `:name` segments, or null when the path is another one. */
+function matchPath(segments: readonly string[], path: readonly string[]): Record<string, string> | null {
+  if (segments.length !== path.length) return null;
+  const params: Record<string, string> = {};
+  for (const [index, segment] of segments.entries()) {
+    const part = path[index] ?? "";
+    if (segment.startsWith(":") && part !== "") params[segment.slice(1)] = decoded(part);
+    else if (segment !== part) return null;
+  }
+  return params;
+}
+
+export function createRouter(vendors: readonly Vendor[]): Router {
+  const named = new Map<string, Endpoint[]>();
+  const patterned: { readonly pattern: RegExp; readonly endpoint: Endpoint }[] = [];
+  for (const endpoint of vendors.flatMap(endpointsOf)) {
+    for (const host of endpoint.hosts) {
+      if (typeof host === "string") named.set(host, [...(named.get(host) ?? []), endpoint]);
+      else patterned.push({ pattern: host, endpoint });
+    }
+  }
+  const at = (host: string): Endpoint[] => [
+    ...(named.get(host) ?? []),
+    ...patterned.filter(({ pattern }) => pattern.test(host)).map(({ endpoint }) => endpoint),
+  ];
+  return {
+    knowsHost: (host) => at(host).length > 0,
+    find: (incoming) => {
+      const path = segmentsOf(incoming.path);
+      for (const endpoint of at(incoming.host)) {
+        if (endpoint.method !== incoming.method) continue;
+        const params = matchPath(endpoint.segments, path);
+        if (params !== null) return { endpoint, params };
+      }
+      return null;
+    },
+  };
+}

@@ -1,0 +1,170 @@
+/**
+ * Everything of one simulator that changes: clock, state, ledger, registered clients, modes and lifetimes switched at
+ * run time. Routes get it; profiles never do.
+ */
+import { LedgerBook, type Ledger } from "./ledger.ts";
+import { modesOfClientId, modeSet, parseModes, type Leg, type Mode, type Modes } from "./modes.ts";
+import { State } from "./state.ts";
+import type { TokenPolicy } from "./types.ts";
+import { BoundedMap } from "./values.ts";
+
+/** `secret-of-<client id>`: the secret of every client that was not registered with another. */
+export const clientSecretOf = (client_id: string): string => `secret-of-${client_id}`;
+
+export interface Clock {
+  /** @returns ms since epoch. */
+  now(): number;
+}
+
+/** Resolves after `delay_ms`, or as soon as the signal aborts; never rejects. */
+export type Wait = (delay_ms: number, signal: AbortSignal) => Promise<void>;
+
+export interface ClientRegistration {
+  readonly client_id: string;
+  /** Default: `clientSecretOf(client_id)`. */
+  readonly client_secret?: string;
+  /** When given, the only redirect URIs accepted, compared character by character. Default: any. */
+  readonly redirect_uris?: readonly string[];
+}
+
+/** Seconds; null goes back to the vendor's own. Tokens that never expire and cannot be refreshed stay as they are. */
+export interface Lifetimes {
+  readonly access_token_s?: number | null;
+  readonly refresh_token_s?: number | null;
+  readonly code_s?: number | null;
+}
+
+/** Modes for one host, one client id, or with neither for everybody. They add to those of the client id. */
+export interface ModeSwitch {
+  readonly host?: string;
+  readonly client_id?: string;
+  readonly modes: readonly string[];
+}
+
+export interface WorldOptions {
+  readonly clock: Clock;
+  readonly wait: Wait;
+  readonly clients: readonly ClientRegistration[];
+  readonly requests_max: number;
+  readonly tokens_max: number;
+}
+
+const EVERYWHERE = "*";
+
+export class World {
+  state: State;
+  book: LedgerBook;
+  readonly wait: Wait;
+  /** Aborts when the simulator closes: no wait outlives it. */
+  readonly closing = new AbortController();
+  readonly #options: WorldOptions;
+  readonly #clients = new Map<string, ClientRegistration>();
+  readonly #switched = new Map<string, readonly Mode[]>();
+  readonly #lifetimes = new Map<string, Lifetimes>();
+  #fired: BoundedMap<true>;
+  #offset_ms = 0;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.wait = options.wait;
+    this.state = new State(options.tokens_max);
+    this.book = new LedgerBook(options.requests_max);
+    this.#fired = new BoundedMap(options.tokens_max);
+    for (const client of options.clients) this.register(client);
+  }
+
+  now(): number {
+    return this.#options.clock.now() + this.#offset_ms;
+  }
+
+  advance(delta_ms: number): void {
+    this.#offset_ms += delta_ms;
+  }
+
+  setNow(now_ms: number): void {
+    this.#offset_ms = now_ms - this.#options.clock.now();
+  }
+
+  register(client: ClientRegistration): void {
+    this.#clients.set(client.client_id, client);
+  }
+
+  client(client_id: string): ClientRegistration & { readonly client_secret: string } {
+    return { client_id, client_secret: clientSecretOf(client_id), ...this.#clients.get(client_id) };
+  }
+
+  /** @throws RangeError naming the modes that do not exist. */
+  switchModes(change: ModeSwitch): void {
+    const { modes, unknown } = parseModes(change.modes);
+    if (unknown.length > 0) throw new RangeError(`Unknown mode: ${unknown.join(", ")}.`);
+    const key = change.client_id === undefined ? (change.host ?? EVERYWHERE) : `client ${change.client_id}`;
+    this.#switched.set(key, modes);
+    // A fault that strikes once is armed anew by switching it on again.
+    this.#fired.clear();
+  }
+
+  modes(client_id: string, host: string): Modes {
+    const switched = [EVERYWHERE, host, `client ${client_id}`].flatMap((key) => this.#switched.get(key) ?? []);
+    return modeSet([...modesOfClientId(client_id).modes, ...switched]);
+  }
+
+  setLifetimes(lifetimes: Lifetimes, host: string = EVERYWHERE): void {
+    this.#lifetimes.set(host, { ...this.#lifetimes.get(host), ...lifetimes });
+  }
+
+  #lifetime(name: keyof Lifetimes, host: string): number | null {
+    return this.#lifetimes.get(host)?.[name] ?? this.#lifetimes.get(EVERYWHERE)?.[name] ?? null;
+  }
+
+  codeLife(own_s: number, host: string): number {
+    return this.#lifetime("code_s", host) ?? own_s;
+  }
+
+  /** The vendor's policy with the lifetimes of modes and of `POST /_lifetimes` put in. */
+  policy(own: TokenPolicy, modes: Modes, host: string, offline: boolean): TokenPolicy {
+    const access = modes.seconds("life") ?? this.#lifetime("access_token_s", host);
+    const endless = own.access_life_s === null && !offline;
+    return {
+      ...own,
+      access_life_s: endless ? null : (access ?? own.access_life_s),
+      refresh_life_s: this.#lifetime("refresh_token_s", host) ?? own.refresh_life_s,
+    };
+  }
+
+  /** Modes of one leg that strike now; those that strike once are spent by asking. */
+  due(modes: Modes, leg: Leg, subject: string): readonly Mode[] {
+    return modes.all.filter((mode) => {
+      if (mode.leg !== leg && (mode.spec.stage === "before" || mode.spec.stage === "after")) return false;
+      if (!mode.once) return true;
+      const key = `${leg} ${mode.text} ${subject}`;
+      if (this.#fired.has(key)) return false;
+      this.#fired.set(key, true);
+      return true;
+    });
+  }
+
+  ledger(): Ledger {
+    const now = this.now();
+    const refresh_tokens = this.state.listRefresh(now);
+    return {
+      now,
+      ...this.book.seen(),
+      grants: this.state.listGrants(),
+      refresh_tokens,
+      access_tokens: this.state.listAccess(now),
+      valid_refresh_tokens: Object.keys(refresh_tokens).filter((hash) => refresh_tokens[hash]?.status === "current"),
+    };
+  }
+
+  /** Back to the start: registered clients of the options stay, everything else is forgotten. */
+  reset(): void {
+    this.state = new State(this.#options.tokens_max);
+    this.book = new LedgerBook(this.#options.requests_max);
+    this.#fired.clear();
+    this.#switched.clear();
+    this.#lifetimes.clear();
+    this.#clients.clear();
+    this.#offset_ms = 0;
+    for (const client of this.#options.clients) this.register(client);
+  }
+}

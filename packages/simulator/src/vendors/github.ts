@@ -1,0 +1,172 @@
+/**
+ * GitHub, both kinds of app: an OAuth App (tokens without end, no refresh token) and, with mode `rotate`, a GitHub App
+ * with expiring user tokens (8 h, single-use refresh token of six months, the old access token dies).
+ * https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
+ *
+ * Peculiar: errors come with HTTP 200; the answer is form-encoded unless Accept asks for JSON; granted scopes are a
+ * comma list, empty for a GitHub App; the API refuses requests without User-Agent; revocation is a DELETE.
+ */
+import { empty, form, json, text } from "../engine/answer.ts";
+import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
+import { bearer } from "../engine/incoming.ts";
+import type {
+  Account,
+  Answer,
+  Incoming,
+  JsonObject,
+  OpenRoute,
+  RouteContext,
+  TokenProblem,
+  TokenRoute,
+  Vendor,
+} from "../engine/types.ts";
+import { randomLetters, stableNumber } from "../engine/values.ts";
+
+const API = ["api.github.com"];
+const DOCS = "https://docs.github.com/rest";
+const APP_LIFE_S = 28_800;
+const APP_REFRESH_LIFE_S = 15_811_200;
+
+const ok = (error: string, description: string) => spec(200, error, description);
+const badCode = ok("bad_verification_code", "The code passed is incorrect or expired.");
+const badRefresh = ok("bad_refresh_token", "The refresh token passed is incorrect or expired.");
+const badClient = ok("incorrect_client_credentials", "The client_id and/or client_secret passed are incorrect.");
+
+const message = (status: number, words: string, headers = {}): Answer =>
+  json(status, { message: words, documentation_url: DOCS, status: String(status) }, headers);
+
+function precheck(incoming: Incoming): Answer | null {
+  if ((incoming.headers["user-agent"] ?? "") !== "") return null;
+  return text(403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.");
+}
+
+function denied(problem: TokenProblem, needed: readonly string[], held: readonly string[]): Answer {
+  if (problem === "missing") return message(401, "Requires authentication");
+  if (problem !== "scope") return message(401, "Bad credentials");
+  const headers = { "x-oauth-scopes": held.join(", "), "x-accepted-oauth-scopes": needed.join(", ") };
+  return message(404, "Not Found", headers);
+}
+
+const presented = (incoming: Incoming): string | null =>
+  bearer(incoming) ?? /^token +(\S+)$/i.exec(incoming.headers.authorization ?? "")?.[1] ?? null;
+
+const loginOf = ({ name, org }: Account): string => (org === "acme" ? name : `${name}-${org.replaceAll(".", "-")}`);
+
+function user(account: Account): JsonObject {
+  const login = loginOf(account);
+  return {
+    login,
+    id: stableNumber("github", account.email),
+    type: "User",
+    name: login,
+    email: account.email,
+    html_url: `https://github.com/${login}`,
+  };
+}
+
+const route = { hosts: API, method: "GET", auth: "token", precheck, presented, denied } as const;
+
+const userRoutes: readonly TokenRoute[] = [
+  { ...route, path: "/user", kind: "identity", handle: (_, { account }) => json(200, user(account)) },
+  {
+    ...route,
+    path: "/user/emails",
+    kind: "identity",
+    scopes: ["user:email", "user"],
+    handle: (_, { account: { email } }) => json(200, [{ email, primary: true, verified: true, visibility: "private" }]),
+  },
+  {
+    ...route,
+    path: "/user/repos",
+    kind: "resource",
+    handle: (_, { account }) => {
+      const login = loginOf(account);
+      const repo = { id: stableNumber("github repo", login), name: "hello", full_name: `${login}/hello` };
+      return json(200, [{ ...repo, private: false, owner: user(account) }]);
+    },
+  },
+];
+
+/** DELETE /applications/{client_id}/token|grant: Basic with the client's credentials, the token in a JSON body. */
+function revocation(path: string, reach: "token" | "account"): OpenRoute {
+  const handle = ({ incoming, params, checkClient, revokeToken }: RouteContext): Answer => {
+    const client = checkClient("basic");
+    if (!client.ok || client.client_id !== params["client_id"]) return message(401, "Bad credentials");
+    const token = incoming.json["access_token"];
+    if (typeof token !== "string") return message(422, "Invalid request. access_token must be a string.");
+    return revokeToken(token, reach, client.client_id) === null ? message(404, "Not Found") : empty(204);
+  };
+  return { hosts: API, method: "DELETE", path, kind: "revoke", auth: "none", precheck, handle };
+}
+
+export const github: Vendor = {
+  id: "github",
+  name: "GitHub",
+  serves: ["github"],
+  authorize: {
+    hosts: ["github.com"],
+    path: "/login/oauth/authorize",
+    scope_lists: [{ label: "scopes", param: "scope", separator: " " }],
+    pkce: "supported",
+    http_redirects: true,
+    issuer: "https://github.com/login/oauth",
+    offline: ({ modes }) => modes.has("rotate"),
+    denied: {
+      error_description: "The user has denied your application access.",
+      error_uri: "https://docs.github.com/apps/troubleshooting-authorization-request-errors/#access-denied",
+    },
+  },
+  token: {
+    hosts: ["github.com"],
+    path: "/login/oauth/access_token",
+    client_auth: ["post", "basic"],
+    body: ["form", "json"],
+    code_life_s: 600,
+    redirect_uri_required: false,
+    grant_type_optional: true,
+    errors: errorTable({
+      no_client: badClient,
+      no_secret: badClient,
+      bad_secret: badClient,
+      wrong_body: badClient,
+      bad_grant_type: ok("unsupported_grant_type", "The grant_type is not supported."),
+      bad_code: badCode,
+      used_code: badCode,
+      expired_code: badCode,
+      no_verifier: badCode,
+      bad_verifier: badCode,
+      wrong_redirect: ok(
+        "redirect_uri_mismatch",
+        "The redirect_uri MUST match the registered callback URL for this application.",
+      ),
+      bad_refresh: badRefresh,
+      used_refresh: badRefresh,
+      expired_refresh: badRefresh,
+      revoked_refresh: badRefresh,
+    }),
+    errorBody: rfcErrorBody,
+    policy: (modes) => {
+      const app = modes.has("rotate");
+      const [access_life_s, refresh_life_s] = app ? [APP_LIFE_S, APP_REFRESH_LIFE_S] : [null, null];
+      return { access_life_s, refresh_life_s, announces_expiry: app, rotates: app, old_access_dies: app };
+    },
+    mintCode: () => randomLetters(20).toLowerCase(),
+    mintAccess: (_, policy) => `${policy.rotates ? "ghu" : "gho"}_${randomLetters(36)}`,
+    mintRefresh: () => `ghr_${randomLetters(76)}`,
+    answer: ({ issued: [issued], modes }) => ({
+      access_token: issued?.access_token,
+      expires_in: issued?.expires_in,
+      refresh_token: issued?.refresh_token,
+      refresh_token_expires_in: issued?.refresh_token_expires_in,
+      scope: modes.has("rotate") ? "" : issued?.scopes.join(","),
+      token_type: "bearer",
+    }),
+    render: (incoming, status, body) =>
+      (incoming.headers.accept ?? "").includes("application/json") ? json(status, body) : form(status, body),
+  },
+  routes: [
+    ...userRoutes,
+    revocation("/applications/:client_id/token", "token"),
+    revocation("/applications/:client_id/grant", "account"),
+  ],
+};

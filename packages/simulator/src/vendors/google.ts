@@ -1,0 +1,240 @@
+/**
+ * Google: one authorization server for all its services; the API here is Google Calendar.
+ * https://developers.google.com/identity/protocols/oauth2/web-server
+ *
+ * Peculiar: a refresh token only with `access_type=offline`, and after the first consent only with `prompt=consent`;
+ * refresh answers carry no refresh token; revoking one token ends the person's whole grant to the client.
+ */
+import { json } from "../engine/answer.ts";
+import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
+import { jwks, signIdToken } from "../engine/id-token.ts";
+import type {
+  Account,
+  Answer,
+  IssueContext,
+  Json,
+  JsonObject,
+  RouteContext,
+  TokenProblem,
+  Vendor,
+} from "../engine/types.ts";
+import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
+
+const ISSUER = "https://accounts.google.com";
+const SCOPE = "https://www.googleapis.com/auth/";
+const API = ["www.googleapis.com"];
+const IDENTITY_SCOPES = ["openid", "email", "profile", `${SCOPE}userinfo.email`, `${SCOPE}userinfo.profile`];
+const READ_EVENTS = ["calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly"];
+const READ_LISTS = ["calendar", "calendar.readonly", "calendar.calendarlist.readonly", "calendar.calendarlist"];
+
+const scoped = (names: readonly string[]): string[] => names.map((name) => SCOPE + name);
+
+const subject = (account: Account): string =>
+  `10${stableNumber("google", account.email)}${stableNumber("google sub", account.email)}`.padEnd(21, "0").slice(0, 21);
+
+const displayName = ({ name }: Account): string => `${name.charAt(0).toUpperCase()}${name.slice(1)} Example`;
+
+function profile(account: Account): JsonObject {
+  const name = displayName(account);
+  return { sub: subject(account), name, given_name: name.split(" ")[0], email: account.email, email_verified: true };
+}
+
+function answer(context: IssueContext): JsonObject {
+  const [issued] = context.issued;
+  const iat = Math.floor(context.now / 1000);
+  const claims = { iss: ISSUER, azp: context.client_id, aud: context.client_id, ...profile(context.account) };
+  const id_token = issued?.scopes.includes("openid")
+    ? signIdToken({ ...claims, nonce: context.nonce, iat, exp: iat + 3600 })
+    : undefined;
+  return {
+    access_token: issued?.access_token,
+    expires_in: issued?.expires_in,
+    refresh_token: issued?.refresh_token,
+    refresh_token_expires_in: issued?.refresh_token_expires_in,
+    scope: issued?.scopes.join(" "),
+    token_type: "Bearer",
+    id_token,
+  };
+}
+
+const DENIED: Readonly<Record<TokenProblem, readonly [number, string, string, string]>> = {
+  missing: [401, "UNAUTHENTICATED", "required", "Request is missing required authentication credential."],
+  invalid: [401, "UNAUTHENTICATED", "authError", "Request had invalid authentication credentials."],
+  expired: [401, "UNAUTHENTICATED", "authError", "Request had invalid authentication credentials."],
+  revoked: [401, "UNAUTHENTICATED", "authError", "Request had invalid authentication credentials."],
+  scope: [403, "PERMISSION_DENIED", "insufficientPermissions", "Request had insufficient authentication scopes."],
+};
+
+function apiError(code: number, status: string, reason: string, message: string): Answer {
+  return json(code, { error: { code, message, status, errors: [{ message, domain: "global", reason }] } });
+}
+
+function denied(problem: TokenProblem): Answer {
+  const refused = apiError(...DENIED[problem]);
+  const error = problem === "scope" ? "insufficient_scope" : "invalid_token";
+  const challenge = `Bearer realm="https://accounts.google.com/", error="${error}"`;
+  return { ...refused, headers: { ...refused.headers, "www-authenticate": challenge } };
+}
+
+const identityDenied = (): Answer => json(401, { error: "invalid_request", error_description: "Invalid Credentials" });
+
+function revoke({ incoming, revokeToken }: RouteContext): Answer {
+  const token = incoming.fields.get("token") ?? incoming.query.get("token") ?? "";
+  if (revokeToken(token, "account") !== null) return json(200, {});
+  return json(400, { error: "invalid_token", error_description: "Token expired or revoked" });
+}
+
+const isOwn = (calendar: string | undefined, account: Account): boolean =>
+  calendar === "primary" || calendar === account.email;
+
+const unknownCalendar = (): Answer => apiError(404, "NOT_FOUND", "notFound", "Not Found");
+
+function member(fields: Readonly<Record<string, unknown>>, name: string): Json {
+  const value = fields[name];
+  if (typeof value === "string") return value;
+  // Start and end are objects; they come back as they were sent.
+  return typeof value === "object" && value !== null ? JSON.parse(JSON.stringify(value)) : null;
+}
+
+export const google: Vendor = {
+  id: "google",
+  name: "Google",
+  serves: ["googlecalendar"],
+  authorize: {
+    hosts: ["accounts.google.com"],
+    path: "/o/oauth2/v2/auth",
+    scope_lists: [{ label: "scopes", param: "scope", separator: " " }],
+    scope_required: true,
+    response_type_required: true,
+    pkce: "supported",
+    pkce_plain: true,
+    issuer: ISSUER,
+    offline: ({ query, first_consent }) =>
+      query.get("access_type") === "offline" &&
+      (first_consent || (query.get("prompt") ?? "").split(" ").includes("consent")),
+    callback: ({ scopes }) => ({ scope: scopes.join(" "), authuser: "0", prompt: "consent" }),
+  },
+  token: {
+    hosts: ["oauth2.googleapis.com"],
+    path: "/token",
+    client_auth: ["post", "basic"],
+    body: ["form"],
+    code_life_s: 600,
+    redirect_uri_required: true,
+    errors: errorTable({
+      no_client: spec(400, "invalid_request", "Could not determine client ID from request."),
+      no_secret: spec(400, "invalid_request", "client_secret is missing."),
+      bad_secret: spec(401, "invalid_client", "Unauthorized"),
+      wrong_body: spec(400, "invalid_request", "Required parameter is missing: grant_type"),
+      bad_grant_type: spec(400, "unsupported_grant_type", "Invalid grant_type"),
+      bad_code: spec(400, "invalid_grant", "Malformed auth code."),
+      used_code: spec(400, "invalid_grant", "Bad Request"),
+      expired_code: spec(400, "invalid_grant", "Bad Request"),
+      wrong_redirect: spec(400, "redirect_uri_mismatch", "Bad Request"),
+      no_verifier: spec(400, "invalid_grant", "Missing code verifier."),
+      bad_verifier: spec(400, "invalid_grant", "Invalid code verifier."),
+      bad_refresh: spec(400, "invalid_grant", "Bad Request"),
+      used_refresh: spec(400, "invalid_grant", "Token has been expired or revoked."),
+      expired_refresh: spec(400, "invalid_grant", "Token has been expired or revoked."),
+      revoked_refresh: spec(400, "invalid_grant", "Token has been expired or revoked."),
+      try_later: spec(503, "internal_failure", "Backend error."),
+    }),
+    errorBody: rfcErrorBody,
+    policy: (modes) => ({
+      access_life_s: 3599,
+      announces_expiry: true,
+      rotates: modes.has("rotate"),
+      old_access_dies: false,
+      refresh_life_s: null,
+    }),
+    mintCode: () => `4/0A${randomId(48)}`,
+    mintAccess: () => `ya29.a0${randomId(120)}`,
+    mintRefresh: () => `1//0${randomId(64)}`,
+    answer,
+  },
+  routes: [
+    {
+      hosts: ["oauth2.googleapis.com"],
+      method: "POST",
+      path: "/revoke",
+      kind: "revoke",
+      auth: "none",
+      handle: revoke,
+    },
+    {
+      hosts: API,
+      method: "GET",
+      path: "/oauth2/v3/certs",
+      kind: "other",
+      auth: "none",
+      handle: () => json(200, jwks()),
+    },
+    {
+      hosts: ["openidconnect.googleapis.com"],
+      method: "GET",
+      path: "/v1/userinfo",
+      kind: "identity",
+      auth: "token",
+      scopes: IDENTITY_SCOPES,
+      denied: identityDenied,
+      handle: (_, { account }) => json(200, profile(account)),
+    },
+    {
+      hosts: API,
+      method: "GET",
+      path: "/calendar/v3/users/me/calendarList",
+      kind: "resource",
+      auth: "token",
+      scopes: scoped(READ_LISTS),
+      denied,
+      handle: (_, { account: { email } }) => {
+        const item = { kind: "calendar#calendarListEntry", id: email, summary: email, primary: true };
+        return json(200, { kind: "calendar#calendarList", items: [item] });
+      },
+    },
+    {
+      hosts: API,
+      method: "GET",
+      path: "/calendar/v3/calendars/:calendar/events",
+      kind: "resource",
+      auth: "token",
+      scopes: scoped(READ_EVENTS),
+      denied,
+      handle: ({ made, params }, { account }) => {
+        if (!isOwn(params["calendar"], account)) return unknownCalendar();
+        return json(200, { kind: "calendar#events", summary: account.email, items: made("events", account) });
+      },
+    },
+    {
+      hosts: API,
+      method: "POST",
+      path: "/calendar/v3/calendars/:calendar/events",
+      kind: "resource",
+      auth: "token",
+      scopes: scoped(["calendar", "calendar.events"]),
+      denied,
+      handle: ({ incoming, made, make, params, now }, { account }) => {
+        if (!isOwn(params["calendar"], account)) return unknownCalendar();
+        const fields = incoming.json;
+        if (fields["start"] === undefined || fields["end"] === undefined) {
+          return apiError(400, "INVALID_ARGUMENT", "required", "Missing end time.");
+        }
+        const event: JsonObject = {
+          kind: "calendar#event",
+          id: stableUuid("google event", `${account.email} ${made("events", account).length} ${now}`).replaceAll(
+            "-",
+            "",
+          ),
+          status: "confirmed",
+          summary: member(fields, "summary"),
+          start: member(fields, "start"),
+          end: member(fields, "end"),
+          created: new Date(now).toISOString(),
+          creator: { email: account.email },
+        };
+        make("events", account, event);
+        return json(200, event);
+      },
+    },
+  ],
+};

@@ -1,0 +1,153 @@
+/**
+ * Notion. https://developers.notion.com/guides/get-started/authorization
+ *
+ * Peculiar: the token endpoint takes JSON bodies and HTTP Basic only; there are no scopes; no expiry is announced though
+ * there is a refresh token; a refresh replaces both tokens; the API wants a Notion-Version header. The token endpoint
+ * does not: widely used clients leave it out there.
+ */
+import { json } from "../engine/answer.ts";
+import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
+import type {
+  Account,
+  Answer,
+  Caller,
+  Incoming,
+  IssueContext,
+  JsonObject,
+  RouteContext,
+  TokenProblem,
+  Vendor,
+} from "../engine/types.ts";
+import { DEFAULT_ORG, randomLetters, stableUuid } from "../engine/values.ts";
+
+const HOSTS = ["api.notion.com"];
+
+const apiError = (status: number, code: string, message: string): Answer =>
+  json(status, { object: "error", status, code, message });
+
+const workspace = ({ org }: Account) => ({
+  workspace_id: stableUuid("notion workspace", org),
+  workspace_name: org === DEFAULT_ORG ? "Acme" : org,
+});
+
+const botId = (account: Account, client_id: string): string =>
+  stableUuid("notion bot", `${account.email} ${client_id}`);
+
+const owner = ({ name, email }: Account): JsonObject => ({
+  type: "user",
+  user: {
+    object: "user",
+    id: stableUuid("notion user", email),
+    name,
+    avatar_url: null,
+    type: "person",
+    person: { email },
+  },
+});
+
+function precheck(incoming: Incoming): Answer | null {
+  const version = incoming.headers["notion-version"];
+  if (typeof version === "string" && /^\d{4}-\d{2}-\d{2}$/.test(version)) return null;
+  const found = version === undefined ? "undefined" : String(version);
+  const words = `Notion-Version header failed validation: it should be defined, instead was \`${found}\`.`;
+  return apiError(400, "missing_version", words);
+}
+
+function denied(problem: TokenProblem): Answer {
+  if (problem === "scope") return apiError(403, "restricted_resource", "Insufficient permissions for this endpoint.");
+  return apiError(401, "unauthorized", "API token is invalid.");
+}
+
+function answer({ issued: [issued], account, client_id }: IssueContext): JsonObject {
+  return {
+    access_token: issued?.access_token,
+    token_type: "bearer",
+    refresh_token: issued?.refresh_token ?? null,
+    bot_id: botId(account, client_id),
+    ...workspace(account),
+    workspace_icon: null,
+    owner: owner(account),
+    duplicated_template_id: null,
+    request_id: stableUuid("notion request", issued?.access_token ?? ""),
+  };
+}
+
+function revoke({ incoming, checkClient, revokeToken }: RouteContext): Answer {
+  const client = checkClient("basic");
+  if (!client.ok) return json(401, { error: "invalid_client", error_description: "Client authentication failed." });
+  if (incoming.body_type !== "json") return apiError(400, "invalid_json", "Error parsing JSON body.");
+  const token = incoming.fields.get("token");
+  if (token === undefined) return apiError(400, "validation_error", "body.token should be defined.");
+  if (revokeToken(token, "token", client.client_id) !== null) return json(200, {});
+  return json(400, { error: "invalid_token", error_description: "The token is not valid." });
+}
+
+function me(_: RouteContext, { account, client_id }: Caller): Answer {
+  const bot = { owner: owner(account), ...workspace(account) };
+  return json(200, { object: "user", id: botId(account, client_id), name: "Holdfast", type: "bot", bot });
+}
+
+export const notion: Vendor = {
+  id: "notion",
+  name: "Notion",
+  serves: ["notion"],
+  authorize: {
+    hosts: HOSTS,
+    path: "/v1/oauth/authorize",
+    scope_lists: [{ label: "access", param: "scope", separator: " " }],
+    response_type_required: true,
+    pkce: "ignored",
+    offline: () => true,
+  },
+  token: {
+    hosts: HOSTS,
+    path: "/v1/oauth/token",
+    client_auth: ["basic"],
+    body: ["json"],
+    code_life_s: 600,
+    redirect_uri_required: true,
+    errors: errorTable({
+      no_client: spec(401, "invalid_client", "Missing client credentials."),
+      wrong_body: spec(400, "invalid_request", "The request body must be JSON."),
+      wrong_redirect: spec(400, "invalid_grant", "Invalid redirect_uri."),
+    }),
+    errorBody: rfcErrorBody,
+    policy: () => ({
+      access_life_s: null,
+      announces_expiry: false,
+      rotates: true,
+      old_access_dies: true,
+      refresh_life_s: null,
+    }),
+    mintCode: () => randomLetters(36).toLowerCase(),
+    mintAccess: () => `ntn_${randomLetters(46)}`,
+    mintRefresh: () => `nrt_${randomLetters(60)}`,
+    answer,
+  },
+  routes: [
+    { hosts: HOSTS, method: "POST", path: "/v1/oauth/revoke", kind: "revoke", auth: "none", handle: revoke },
+    {
+      hosts: HOSTS,
+      method: "GET",
+      path: "/v1/users/me",
+      kind: "identity",
+      auth: "token",
+      precheck,
+      denied,
+      handle: me,
+    },
+    {
+      hosts: HOSTS,
+      method: "POST",
+      path: "/v1/search",
+      kind: "resource",
+      auth: "token",
+      precheck,
+      denied,
+      handle: (_, { account }) => {
+        const page = { object: "page", id: stableUuid("notion page", account.org), archived: false };
+        return json(200, { object: "list", results: [page], next_cursor: null, has_more: false });
+      },
+    },
+  ],
+};
