@@ -7,6 +7,7 @@ import { appCommands } from "./apps.ts";
 import { clientCommands } from "./clients.ts";
 import { connectorCommands } from "./connectors.ts";
 import { demoCommand } from "./demo.ts";
+import { keyCommands } from "./keys.ts";
 import { reportError } from "./output.ts";
 import { providerCommands } from "./providers.ts";
 import { serveCommand } from "./serve.ts";
@@ -31,6 +32,7 @@ export async function main(args: readonly string[]): Promise<number> {
     tokenCommands,
     connectorCommands,
     providerCommands,
+    keyCommands,
   ])
     register(program);
   prepare(program);

@@ -67,7 +67,8 @@ export function readTokens(
     refresh_token: refresh_token === undefined ? null : new Secret(refresh_token),
     announced_s: parseExpiresIn(expires_in),
     refresh_announced_s: parseExpiresIn(refresh_token_expires_in),
-    scopes: typeof scope === "string" || Array.isArray(scope) ? parseScopes(scope) : null,
+    // An empty text is how apps without scopes answer (GitHub Apps have permissions instead): it names none, it takes none away.
+    scopes: (typeof scope === "string" && scope.trim() !== "") || Array.isArray(scope) ? parseScopes(scope) : null,
     config: derive(fromToken, body),
     extra: pickPaths(body, identityPaths(provider)),
   };
