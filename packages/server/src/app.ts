@@ -51,6 +51,7 @@ export async function startServer(options: InstallationOptions): Promise<Server>
     every(installation, LAST_USED_EVERY_MS, () => credentials.flush()),
   );
   log.info("listening", { url: address });
+  if (config.provider_gateway !== null) log.warn("simulation", { url: config.provider_gateway });
 
   return {
     installation,
@@ -121,7 +122,13 @@ async function listen(http: Awaited<ReturnType<typeof createHttpServer>>, host: 
     throw error;
   }
   const bound = http.server.address();
-  return `http://127.0.0.1:${isAddress(bound) ? bound.port : port}`;
+  return `http://${reachable(host)}:${isAddress(bound) ? bound.port : port}`;
+}
+
+/** The address under which a process on this machine reaches what listens on `host`. */
+function reachable(host: string): string {
+  if (["localhost", "0.0.0.0", "::"].includes(host)) return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 function isAddress(address: unknown): address is AddressInfo {

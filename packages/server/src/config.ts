@@ -170,8 +170,9 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
 
 /** An inspector or a switched-off certificate check hands tokens to whoever asks; better not to start at all. */
 function refuseUnsafeRuntime(environment: Environment): void {
-  if (/--inspect|--heapsnapshot-signal/.test(environment["NODE_OPTIONS"] ?? "")) {
-    throw wrong("NODE_OPTIONS opens an inspector or heap snapshots, which show every token. Unset it.");
+  const options = [environment["NODE_OPTIONS"] ?? "", ...process.execArgv].join(" ");
+  if (/--inspect|--heapsnapshot-signal/.test(options)) {
+    throw wrong("Node's options open an inspector or heap snapshots, which show every token. Unset it.");
   }
   if (environment["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
     throw wrong(

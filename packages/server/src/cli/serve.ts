@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { startServer, type Server } from "../app.ts";
 import { loadConfig, type Flags } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
+import type { Log } from "../telemetry/log.ts";
 import { stderrLog } from "./local.ts";
 import { createOutput } from "./output.ts";
 
@@ -23,7 +24,9 @@ export function serveCommand(program: Command): void {
     .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
     .action(async (flags: ServeFlags) => {
       const config = loadConfig(flags);
-      const server = await startServer({ config, clock: systemClock, log: stderrLog(config) });
+      const log = stderrLog(config);
+      exitOnDefect(log);
+      const server = await startServer({ config, clock: systemClock, log });
       const setup_url = await server.installation.administrator.createSetupLink();
       const text = [
         `Holdfast serves ${config.public_url}`,
@@ -35,6 +38,16 @@ export function serveCommand(program: Command): void {
       createOutput(flags.json === true).result({ server_url: config.public_url, setup_url, pid: process.pid }, text);
       await untilStopped(server);
     });
+}
+
+/** A defect nobody caught: the state is unknown, so the process ends, saying what and never with which data. */
+function exitOnDefect(log: Log): void {
+  const end = (error: unknown): never => {
+    log.error("defect", { error });
+    process.exit(70);
+  };
+  process.on("uncaughtException", end);
+  process.on("unhandledRejection", end);
 }
 
 /** Ends in order at the first signal, at once at the second. */
