@@ -133,7 +133,7 @@ const SETTINGS = new Set([
 ]);
 const LIMIT_VARIABLES = new Map(Object.keys(LIMITS).map((name) => [`HOLDFAST_${name.toUpperCase()}`, name]));
 
-export const DEFAULT_PORT = 4180;
+const DEFAULT_PORT = 4180;
 const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /**
@@ -181,7 +181,7 @@ function refuseUnsafeRuntime(environment: Environment): void {
   }
 }
 
-export function parsePublicUrl(text: string): string {
+function parsePublicUrl(text: string): string {
   const example = "Example: HOLDFAST_PUBLIC_URL=https://connect.example.com";
   if (!URL.canParse(text)) throw wrong(`HOLDFAST_PUBLIC_URL is not an address. ${example}`);
   const url = new URL(text);

@@ -137,7 +137,7 @@ function assemble(
   const audit = createAudit({ store, clock, limits, log });
   const functionTokens = createFunctionTokens(keyring.deriveKey("function tokens"), clock);
   const credentials = createCredentials({ store, functionTokens, clock, limits });
-  const clients = createOAuthClients({ store, vault, catalog });
+  const clients = createOAuthClients({ store, vault, catalog, cache });
   const revocations = createRevocations({ store, vault, oauth, catalog, clients, clock, limits, log, random });
   const refresher = createRefresher({
     store,

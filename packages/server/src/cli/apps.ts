@@ -11,7 +11,9 @@ const DATA_DIR = [
 ] as const;
 
 export function appCommands(program: Command): void {
-  const apps = program.command("apps").description("apps: what functions and connections belong to");
+  const apps = program
+    .command("apps")
+    .description("create, list and delete apps, which functions and connections belong to");
 
   apps
     .command("create <name>")
@@ -22,7 +24,8 @@ export function appCommands(program: Command): void {
         installation.apps.create(name),
       );
       const value = { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
-      const text = `app_id         ${value.app_id}\nservice_token  ${value.service_token}\napi_key        ${value.api_key}\nStore the token and the key now: they are not shown again.`;
+      const text = `app_id         ${value.app_id}\nservice_token  ${value.service_token}\napi_key        ${value.api_key}\nStore the token and the key now: they are not shown again.
+Next: holdfast clients set TYPE --client-id ID --client-secret-stdin, then holdfast connectors initiate TYPE --app ${value.app_id}`;
       createOutput(flags.json === true).result(value, text);
     });
 
@@ -35,7 +38,11 @@ export function appCommands(program: Command): void {
       const value = list.map(({ id, name, created_at }) => ({ id, name, created_at }));
       createOutput(flags.json === true).result(
         { apps: value },
-        table(value.map((app) => [app.id, app.name, day(app.created_at)])),
+        table(
+          ["app", "name", "created"],
+          value.map((app) => [app.id, app.name, day(app.created_at)]),
+          "There is no app yet. Create one: holdfast apps create NAME",
+        ),
       );
     });
 

@@ -13,7 +13,9 @@ const DATA_DIR = [
 ] as const;
 
 export function clientCommands(program: Command): void {
-  const clients = program.command("clients").description("OAuth clients: the id and secret registered at a provider");
+  const clients = program
+    .command("clients")
+    .description("set, list and remove OAuth clients: the id and secret registered at a provider");
 
   clients
     .command("set <type>")
@@ -26,7 +28,9 @@ export function clientCommands(program: Command): void {
     .option(...DATA_DIR)
     .action(async (integration_type: string, flags: SetFlags) => {
       if (flags.clientSecretStdin !== true)
-        throw new ApiError("usage", { message: "Say --client-secret-stdin and give the secret on standard input." });
+        throw new ApiError("usage", {
+          message: `The client secret comes on standard input, where no process list shows it: printf %s "$SECRET" | holdfast clients set ${integration_type} --client-id ${flags.clientId} --client-secret-stdin`,
+        });
       const client_secret = await readSecret();
       const { client, redirect_uri } = await withInstallation(flags, async ({ clients: service, catalog, urls }) => {
         const set = await service.set({
@@ -52,7 +56,11 @@ export function clientCommands(program: Command): void {
       const list = await withInstallation(flags, (installation) => installation.clients.list());
       createOutput(flags.json === true).result(
         { clients: list },
-        table(list.map((client) => [client.integration_type, client.client_id, day(client.updated_at)])),
+        table(
+          ["service", "client id", "set"],
+          list.map((client) => [client.integration_type, client.client_id, day(client.updated_at)]),
+          "No OAuth client is set yet. holdfast providers list shows the services, holdfast clients set TYPE sets one.",
+        ),
       );
     });
 

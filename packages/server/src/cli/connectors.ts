@@ -17,7 +17,9 @@ const DATA_DIR = [
 const APP = ["--app <app>", "the app's id"] as const;
 
 export function connectorCommands(program: Command): void {
-  const connectors = program.command("connectors").description("connectors: which services an app uses");
+  const connectors = program
+    .command("connectors")
+    .description("list, connect, disconnect and remove the services that an app uses");
 
   connectors
     .command("list-available")
@@ -28,7 +30,10 @@ export function connectorCommands(program: Command): void {
         .map((provider) => ({ integration_type: provider.id, ...providerSummary(provider) }));
       createOutput(flags.json === true).result(
         { integrations },
-        table(integrations.map((one) => [one.integration_type, one.display_name, one.description])),
+        table(
+          ["service", "name", "what it is"],
+          integrations.map((one) => [one.integration_type, one.display_name, one.description]),
+        ),
       );
     });
 
@@ -42,7 +47,9 @@ export function connectorCommands(program: Command): void {
         connections.list((await apps.get(flags.app)).id),
       );
       const text = table(
+        ["service", "status", "account", "reason"],
         integrations.map((one) => [one.integration_type, one.status, one.account.label ?? "-", one.reason ?? ""]),
+        `Nothing is connected yet. holdfast connectors initiate TYPE --app ${flags.app} prints a link that connects an account.`,
       );
       createOutput(flags.json === true).result({ integrations }, text);
     });

@@ -5,17 +5,27 @@
 import { approveConsent } from "@holdfast/simulator";
 
 const MAX_REDIRECTS = 5;
+/** A link to the app's page of a service takes one press more than a link to the consent itself. */
+const MAX_PRESSES = 2;
 
 export interface Person {
   signIn(setup_url: string): Promise<void>;
-  /** From the connect link to the result page. */
-  connect(connect_url: string): Promise<void>;
+  /**
+   * From the connect link to the result page. `consent` is what happens at the provider: from the authorization URL to the
+   * callback URL; by default the simulator's consent is approved.
+   */
+  connect(connect_url: string, consent?: (authorize_url: string) => Promise<string>): Promise<void>;
+}
+
+interface Shown {
+  readonly url: string;
+  readonly page: string;
 }
 
 export function createPerson(server_url: string): Person {
   const cookies = new Map<string, string>();
 
-  async function request(url: string, form: URLSearchParams | null, redirects = 0): Promise<string> {
+  async function request(url: string, form: URLSearchParams | null, redirects = 0): Promise<Shown> {
     if (new URL(url).origin !== server_url)
       throw new Error(`The demo would have left the server for ${new URL(url).origin}.`);
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
@@ -35,7 +45,7 @@ export function createPerson(server_url: string): Person {
       return request(new URL(location, url).href, null, redirects + 1);
     const page = await reply.text();
     if (!reply.ok) throw new Error(`${new URL(url).pathname} answered ${reply.status}: ${titleOf(page)}`);
-    return page;
+    return { url, page };
   }
 
   function keep(line: string): void {
@@ -49,12 +59,13 @@ export function createPerson(server_url: string): Person {
       await request(setup_url, null);
       await request(setup_url, new URLSearchParams());
     },
-    async connect(connect_url) {
-      const confirm = await request(connect_url, null);
-      const go = await request(connect_url, fieldsOf(confirm));
-      const authorize_url = /<meta http-equiv="refresh" content="0; url=([^"]+)">/.exec(go)?.[1];
-      if (authorize_url === undefined) throw new Error(`The connect page did not lead on: ${titleOf(go)}`);
-      await request(await approveConsent(decode(authorize_url)), null);
+    async connect(connect_url, consent = approveConsent) {
+      let shown = await request(connect_url, null);
+      for (let press = 0; press < MAX_PRESSES && nextOf(shown.page) === null; press += 1)
+        shown = await request(shown.url, fieldsOf(shown.page));
+      const authorize_url = nextOf(shown.page);
+      if (authorize_url === null) throw new Error(`The connect page did not lead on: ${titleOf(shown.page)}`);
+      await request(await consent(authorize_url), null);
     },
   };
 }
@@ -67,6 +78,12 @@ function fieldsOf(page: string): URLSearchParams {
     if (name !== undefined) fields.append(name, decode(/ value="([^"]*)"/.exec(attributes)?.[1] ?? ""));
   }
   return fields;
+}
+
+/** Where a page leads on to by itself. */
+function nextOf(page: string): string | null {
+  const next = /<meta http-equiv="refresh" content="0; url=([^"]+)"/.exec(page)?.[1];
+  return next === undefined ? null : decode(next);
 }
 
 const titleOf = (page: string): string => decode(/<title>([^<]*)<\/title>/.exec(page)?.[1] ?? "no page");

@@ -22,7 +22,7 @@ import type { CreatedApp } from "../service/apps.ts";
 import { createPerson } from "./demo-person.ts";
 import { stderrLog } from "./local.ts";
 import { createOutput } from "./output.ts";
-import { untilStopped } from "./serve.ts";
+import { stopSignal, untilStopped } from "./serve.ts";
 
 interface DemoFlags {
   readonly auto?: boolean;
@@ -46,6 +46,10 @@ export function demoCommand(program: Command): void {
 }
 
 async function runDemo(flags: DemoFlags): Promise<void> {
+  if (flags.once === true && flags.auto !== true)
+    throw new ApiError("usage", { message: "--once ends the demo after what --auto does. Say both: --auto --once." });
+  // From the first file on: an impatient Ctrl-C must not leave the temporary data behind.
+  const signal = stopSignal();
   const data_dir = mkdtempSync(join(tmpdir(), "holdfast-demo-"));
   const simulator = await startSimulator();
   let server: Server | null = null;
@@ -106,7 +110,7 @@ async function runDemo(flags: DemoFlags): Promise<void> {
       "Everything is gone when you press Ctrl-C.",
     ].join("\n");
     createOutput(flags.json === true).result(value, text);
-    if (flags.once !== true) await untilStopped(server);
+    if (flags.once !== true) await untilStopped(server, signal);
     else await server.close();
     server = null;
   } finally {

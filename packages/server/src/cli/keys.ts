@@ -21,7 +21,7 @@ interface KeyStatus {
 }
 
 export function keyCommands(program: Command): void {
-  const keys = program.command("keys").description("the master key that everything is encrypted under");
+  const keys = program.command("keys").description("look after the master key that everything is encrypted under");
 
   keys
     .command("status")
@@ -30,7 +30,7 @@ export function keyCommands(program: Command): void {
     .action(async (flags: Flags) => {
       const status = await withInstallation(flags, statusOf);
       const rows = status.map((key) => [key.kek_id, key.current ? "current" : "retired", `${key.data_keys} data keys`]);
-      createOutput(flags.json === true).result({ keys: status }, table(rows));
+      createOutput(flags.json === true).result({ keys: status }, table(["key", "state", "holds"], rows));
     });
 
   keys

@@ -3,6 +3,7 @@
  * failed, 2 usage, 3 auth, 4 not found, 5 conflict, 6 unavailable, 70 internal, 75 in use, 78 configuration.
  */
 import { Command, CommanderError, Option } from "commander";
+import { ApiError, exitCodeOf } from "../core/errors.ts";
 import { appCommands } from "./apps.ts";
 import { clientCommands } from "./clients.ts";
 import { connectorCommands } from "./connectors.ts";
@@ -16,12 +17,21 @@ import { simulateCommand } from "./simulate.ts";
 import { tokenCommands } from "./tokens.ts";
 import { VERSION } from "./version.ts";
 
+const FIRST_STEPS = `
+First steps:
+  holdfast demo                everything at once, against simulated services
+  holdfast serve               the server; prints a link to sign in with
+  holdfast apps create NAME    an app, with the token that its backend calls with`;
+
 export async function main(args: readonly string[]): Promise<number> {
+  const json = args.includes("--json");
   const program = new Command("holdfast");
   program
     .description("Connect an account once; backend functions always get a valid access token.")
     .version(VERSION)
-    .showHelpAfterError("Run with --help to see what there is.");
+    .addHelpText("after", FIRST_STEPS);
+  // The document on stdout says it all.
+  if (json) program.configureOutput({ writeErr: () => {} });
   for (const register of [
     serveCommand,
     demoCommand,
@@ -35,19 +45,26 @@ export async function main(args: readonly string[]): Promise<number> {
     keyCommands,
   ])
     register(program);
-  prepare(program);
+  prepare(program, "holdfast");
   try {
     await program.parseAsync([...args], { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    return reportError(error, args.includes("--json"));
+    if (!(error instanceof CommanderError)) return reportError(error, json);
+    if (error.exitCode === 0) return 0;
+    return json ? reportError(new ApiError("usage", { message: sentenceOf(error) }), json) : exitCodeOf("usage");
   }
 }
 
+/** Commander has printed the same as text, unless a document was asked for. */
+function sentenceOf({ code, message }: CommanderError): string {
+  if (code === "commander.help") return "This is a group of commands: name one of them. --help lists them.";
+  return message.replace(/^error: /, "").replaceAll("\n", " ");
+}
+
 /** Every command takes --json, throws instead of exiting, and refuses arguments it does not know. */
-function prepare(command: Command): void {
-  command.exitOverride().allowExcessArguments(false);
+function prepare(command: Command, path: string): void {
+  command.exitOverride().allowExcessArguments(false).showHelpAfterError(`Run ${path} --help to see what there is.`);
   if (command.commands.length === 0) command.addOption(new Option("--json", "print one JSON document"));
-  for (const child of command.commands) prepare(child);
+  for (const child of command.commands) prepare(child, `${path} ${child.name()}`);
 }

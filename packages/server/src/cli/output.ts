@@ -25,7 +25,9 @@ export function createOutput(json: boolean): Output {
 export function reportError(error: unknown, json: boolean): number {
   const known = error instanceof ApiError ? error : new ApiError("internal", { cause: error });
   const { code, message, options } = known;
-  const fields = (options.errors ?? []).map((field) => `  ${field.name}: ${field.message}`);
+  const fields = (options.errors ?? [])
+    .filter((field) => !message.includes(field.message))
+    .map((field) => `  ${field.name}: ${field.message}`);
   if (json) {
     const { who_must_act, retryable } = ERRORS[code];
     process.stdout.write(
@@ -40,10 +42,12 @@ export function reportError(error: unknown, json: boolean): number {
   return exitCodeOf(code);
 }
 
-/** Columns of equal width, without a library for five lists. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
+/** Columns of equal width under their names, without a library for six lists; `empty` says what to do when there are no rows. */
+export function table(columns: readonly string[], rows: readonly (readonly string[])[], empty = ""): string {
+  if (rows.length === 0) return empty;
+  const lines = [columns.map((name) => name.toUpperCase()), ...rows];
+  const widths = columns.map((_, column) => Math.max(...lines.map((row) => row[column]?.length ?? 0)));
+  return lines
     .map((row) =>
       row
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))

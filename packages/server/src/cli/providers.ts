@@ -16,7 +16,7 @@ export function providerSummary({ display_name, description, config_fields }: Pr
 }
 
 /** The whole definition; deviations by name, since they are functions. */
-export function describeProvider(provider: Provider): Readonly<Record<string, unknown>> {
+function describeProvider(provider: Provider): Readonly<Record<string, unknown>> {
   const { lifetime, deviations, ...rest } = provider;
   return {
     ...rest,
@@ -28,7 +28,7 @@ export function describeProvider(provider: Provider): Readonly<Record<string, un
 }
 
 export function providerCommands(program: Command): void {
-  const command = program.command("providers").description("the catalog of services");
+  const command = program.command("providers").description("list and show the services that can be connected");
 
   command
     .command("list")
@@ -39,7 +39,10 @@ export function providerCommands(program: Command): void {
         .map((provider) => ({ id: provider.id, ...providerSummary(provider) }));
       createOutput(flags.json === true).result(
         { providers: list },
-        table(list.map((one) => [one.id, one.display_name, one.description])),
+        table(
+          ["service", "name", "what it is"],
+          list.map((one) => [one.id, one.display_name, one.description]),
+        ),
       );
     });
 

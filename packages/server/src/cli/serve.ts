@@ -50,12 +50,17 @@ function exitOnDefect(log: Log): void {
   process.on("unhandledRejection", end);
 }
 
-/** Ends in order at the first signal, at once at the second. */
-export async function untilStopped(server: Pick<Server, "close">): Promise<void> {
-  await new Promise<void>((resolve) => {
+/** The first signal from here on. Without it the process would end on the spot, with nothing put away. */
+export function stopSignal(): Promise<void> {
+  return new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);
   });
+}
+
+/** Ends in order at the first signal, at once at the second. */
+export async function untilStopped(server: Pick<Server, "close">, signal = stopSignal()): Promise<void> {
+  await signal;
   const abort = (): never => process.exit(130);
   process.once("SIGTERM", abort);
   process.once("SIGINT", abort);

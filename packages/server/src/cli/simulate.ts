@@ -5,7 +5,7 @@ import { ApiError } from "../core/errors.ts";
 import { createOutput } from "./output.ts";
 import { untilStopped } from "./serve.ts";
 
-export const DEFAULT_SIMULATOR_PORT = 4190;
+const DEFAULT_SIMULATOR_PORT = 4190;
 
 export function simulateCommand(program: Command): void {
   program

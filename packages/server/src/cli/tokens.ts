@@ -14,7 +14,9 @@ const APP = ["--app <app>", "the app's id"] as const;
 const DAY_MS = 86_400_000;
 
 export function tokenCommands(program: Command): void {
-  const tokens = program.command("tokens").description("service tokens: what an app's backend calls with");
+  const tokens = program
+    .command("tokens")
+    .description("create, list and revoke service tokens, which an app's backend calls with");
 
   tokens
     .command("create")
@@ -46,13 +48,16 @@ export function tokenCommands(program: Command): void {
     .action(async (flags: Flags) => {
       const list = await withInstallation(flags, ({ apps }) => apps.listTokens(flags.app));
       const text = table(
+        ["id", "name", "created", "state", "expires", "last used"],
         list.map((token) => [
           token.id,
           token.name,
           day(token.created_at),
           token.revoked_at === null ? "live" : "revoked",
+          day(token.expires_at),
           day(token.last_used_at),
         ]),
+        `The app has no service token. Create one: holdfast tokens create --app ${flags.app}`,
       );
       createOutput(flags.json === true).result({ tokens: list }, text);
     });

@@ -18,7 +18,7 @@ export interface ErrorBody {
   readonly extra_data?: Readonly<Record<string, unknown>>;
 }
 
-export function errorBody(error: ApiError, request_id: string): ErrorBody {
+function errorBody(error: ApiError, request_id: string): ErrorBody {
   const { retryable, who_must_act } = ERRORS[error.code];
   const { reason, reconnect_url, errors } = error.options;
   const extra_data = {
@@ -48,6 +48,15 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, config: 
   return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(errorBody(error, request.id));
 }
 
+const TITLES: { readonly [Code in ErrorCode]?: string } = {
+  sign_in_required: "You are not signed in",
+  route_not_found: "There is nothing here",
+  not_found: "There is nothing here",
+  setup_link_invalid: "This link is over",
+  flow_not_found: "This link is over",
+  flow_expired: "This link is over",
+};
+
 function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Config, error: ApiError): FastifyReply {
   const { errors = [], reconnect_url } = error.options;
   const body = html`<p>${error.message}</p>
@@ -60,7 +69,8 @@ function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Con
     }
     ${reconnect_url === undefined ? null : html`<p><a href="${reconnect_url}">Start again</a></p>`}
     <p class="soft">Code ${error.code}, request ${request.id}</p>`;
-  return sendPage(reply, config, { title: "That did not work", body, status: error.status });
+  const title = TITLES[error.code] ?? "That did not work";
+  return sendPage(reply, config, { title, body, mark: "bad", status: error.status });
 }
 
 /** Fastify's own refusals in our words. */
@@ -73,7 +83,7 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_MAX_PARAM_LENGTH: "invalid_field",
 };
 
-export function toApiError(error: FastifyError | ApiError | Error): ApiError {
+function toApiError(error: FastifyError | ApiError | Error): ApiError {
   if (error instanceof ApiError) return error;
   if ("validation" in error && Array.isArray(error.validation)) return validationError(error.validation);
   const code = "code" in error ? FASTIFY_CODES[error.code] : undefined;

@@ -6,6 +6,7 @@
 import type { FastifyReply } from "fastify";
 import type { Config } from "../config.ts";
 import { html, type Html } from "./html.ts";
+import { ICON_PATH, STYLE_PATH } from "./style.ts";
 
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -19,25 +20,12 @@ const CONTENT_SECURITY_POLICY = [
   "require-trusted-types-for 'script'",
 ].join("; ");
 
-export const STYLE_PATH = "/assets/holdfast.css";
-
-export const STYLE = `:root{color-scheme:light dark;--line:#d5d9e0;--soft:#5b6472;--accent:#1f5fd6;--warn:#8a5a00}
-@media(prefers-color-scheme:dark){:root{--line:#3a4150;--soft:#a3adbd;--accent:#8ab4ff;--warn:#e6b450}}
-*{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;margin:0;padding:2rem 1rem}
-main{max-width:36rem;margin:0 auto}h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}
-header{max-width:36rem;margin:0 auto 2rem;color:var(--soft);font-weight:600}
-p.soft,dd,li small{color:var(--soft)}dt{font-weight:600;margin-top:.75rem}dd{margin:0;overflow-wrap:anywhere}
-ul{padding-left:1.25rem}code{overflow-wrap:anywhere}
-label{display:block;font-weight:600;margin-top:1rem}label small{display:block;font-weight:400;color:var(--soft)}
-input{font:inherit;width:100%;padding:.5rem;margin-top:.25rem;border:1px solid var(--line);border-radius:.375rem}
-button,a.button{display:inline-block;font:inherit;font-weight:600;margin-top:1.5rem;padding:.6rem 1.25rem;border:0;border-radius:.375rem;background:var(--accent);color:Canvas;text-decoration:none;cursor:pointer}
-p.notice{border-left:3px solid var(--warn);padding-left:.75rem}footer{max-width:36rem;margin:3rem auto 0;color:var(--soft);font-size:.875rem}
-`;
-
 export interface Page {
   readonly title: string;
   readonly body: Html;
   readonly status?: number;
+  /** How something that was begun has ended. */
+  readonly mark?: "good" | "bad";
   /** Leads on by itself, after a moment: an address of ours or a provider's. */
   readonly next?: string;
 }
@@ -65,18 +53,24 @@ export function sendPage(reply: FastifyReply, config: Config, page: Page): Fasti
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         ${page.next === undefined ? null : html`<meta http-equiv="refresh" content="0; url=${page.next}" />`}
         <title>${page.title} · Holdfast</title>
+        <link rel="icon" type="image/svg+xml" href="${ICON_PATH}" />
         <link rel="stylesheet" href="${STYLE_PATH}" />
       </head>
       <body>
-        <header>Holdfast</header>
+        <header>
+          <a href="/"><img src="${ICON_PATH}" alt="" />Holdfast</a>
+        </header>
+        ${config.provider_gateway === null ? null : html`<p class="banner">Simulation: all services are simulated at ${config.provider_gateway}. Nothing reaches a real provider.</p>`}
         <main>
+          ${page.mark === undefined ? null : html`<div class="mark ${page.mark}">${page.mark === "good" ? "✓" : "!"}</div>`}
           <h1>${page.title}</h1>
           ${page.body}
         </main>
-        ${config.provider_gateway === null ? null : html`<footer>Simulation: all services here are simulated at ${config.provider_gateway}. Nothing reaches a real provider.</footer>`}
       </body>
     </html> `;
-  return pageHeaders(reply, config, page.next === undefined ? "same-origin" : "no-referrer")
+  // Kept where a route has set it: an error page of the callback stands at an address with code and state.
+  const secret = page.next !== undefined || reply.getHeader("referrer-policy") === "no-referrer";
+  return pageHeaders(reply, config, secret ? "no-referrer" : "same-origin")
     .code(page.status ?? 200)
     .type("text/html; charset=utf-8")
     .send(document.text);

@@ -10,7 +10,7 @@ const text = (maxLength: number) => Type.String({ maxLength });
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
 
 /** Our own bodies: a field that is not declared is an error. */
-export const strict = <P extends TProperties>(properties: P): TObject<P> =>
+const strict = <P extends TProperties>(properties: P): TObject<P> =>
   Type.Object(properties, { additionalProperties: false });
 
 export const AppParams = Type.Object({ app: text(64) });
@@ -22,7 +22,7 @@ export const TokenReply = Type.Object({
   connection_config: nullable(Type.Record(Type.String(), Type.String())),
 });
 
-export const ConfigFieldReply = Type.Object({
+const ConfigFieldReply = Type.Object({
   name: Type.String(),
   display_name: Type.String(),
   description: Type.String(),
@@ -58,7 +58,7 @@ export const ListReply = Type.Object({
   ),
 });
 
-export const ConfigInput = Type.Record(Type.String({ maxLength: 64 }), text(1024), { maxProperties: 32 });
+const ConfigInput = Type.Record(Type.String({ maxLength: 64 }), text(1024), { maxProperties: 32 });
 
 export const InitiateBody = Type.Object({
   scopes: Type.Optional(Type.Array(text(256), { maxItems: 200 })),

@@ -3,16 +3,17 @@
  */
 import cookie from "@fastify/cookie";
 import formbody from "@fastify/formbody";
-import { fastify } from "fastify";
+import { fastify, type FastifyRequest } from "fastify";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { ApiError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { App } from "./app.ts";
 import type { HttpContext } from "./context.ts";
 import { handleErrors, sendError } from "./errors.ts";
+import { parseJsonBodies } from "./json-body.ts";
 import { collectRoutes } from "./methods.ts";
-import { STYLE, STYLE_PATH } from "./page.ts";
 import { accountPages } from "./routes/account-pages.ts";
+import { assetRoutes } from "./routes/assets.ts";
 import { callbackRoutes } from "./routes/callback.ts";
 import { connectPages } from "./routes/connect-pages.ts";
 import { connectorRoutes } from "./routes/connectors.ts";
@@ -28,6 +29,7 @@ const MAX_PARAM_LENGTH = 512;
 export async function createHttpServer(context: HttpContext): Promise<App> {
   const { config, log } = context;
   const { limits } = config;
+  const isTooLong = ({ raw }: FastifyRequest): boolean => (raw.url ?? "").length > limits.url_bytes;
   const app: App = fastify({
     logger: false,
     bodyLimit: limits.body_bytes,
@@ -38,19 +40,32 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
       const given = request.headers["x-request-id"];
       return typeof given === "string" && REQUEST_ID.test(given) ? given : newId("req");
     },
-    frameworkErrors: (error, request, reply) => void handleErrors(config, log)(error, request, reply),
+    // Errors of the router come before any hook.
+    frameworkErrors: (error, request, reply) => {
+      const refused = isTooLong(request) ? new ApiError("url_too_long") : error;
+      void handleErrors(config, log)(refused, request, reply.header("x-request-id", request.id));
+    },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = limits.connections;
 
   const methodsOf = collectRoutes(app);
   await app.register(cookie);
-  await app.register(formbody, { bodyLimit: limits.body_bytes });
-  parseJson(app);
+  parseJsonBodies(app);
 
   app.addHook("onRequest", (request, reply, done) => {
     void reply.header("x-request-id", request.id);
-    done((request.raw.url ?? "").length > limits.url_bytes ? new ApiError("url_too_long") : undefined);
+    done(isTooLong(request) ? new ApiError("url_too_long") : undefined);
+  });
+  // A connection that is kept alive after the last answer would hold up the shutdown until its client lets go.
+  let closing = false;
+  app.addHook("preClose", (done) => {
+    closing = true;
+    done();
+  });
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (closing) void reply.header("connection", "close");
+    done(null, payload);
   });
   app.addHook("onResponse", (request, reply, done) => {
     // The pattern, not the address: addresses carry state, codes and links.
@@ -78,37 +93,13 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
   connectorRoutes(app, context);
   managementRoutes(app, context);
   callbackRoutes(app, context);
-  connectPages(app, context);
-  accountPages(app, context);
-  functionRoutes(app, context);
-  app.get(STYLE_PATH, (_request, reply) =>
-    reply.type("text/css; charset=utf-8").header("cache-control", "max-age=3600").send(STYLE),
-  );
-  return app;
-}
-
-/** JSON, but an empty body is none: the public clients announce JSON on requests that have no body. */
-function parseJson(app: App): void {
-  const parse = app.getDefaultJsonParser("error", "error");
-  app.removeContentTypeParser(["application/json", "text/plain"]);
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body: Buffer, done) => {
-    if (body.length === 0) {
-      done(null, undefined);
-      return;
-    }
-    const text = decode(body);
-    if (text === null) {
-      done(new ApiError("invalid_json", { message: "The body is not valid UTF-8." }), undefined);
-      return;
-    }
-    void parse(request, text, done);
+  await app.register(async (pages: App) => {
+    // Forms are for pages. On the API a form's body is an unsupported media type, whatever site it comes from.
+    await pages.register(formbody, { bodyLimit: limits.body_bytes });
+    connectPages(pages, context);
+    accountPages(pages, context);
   });
-}
-
-function decode(body: Buffer): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(body);
-  } catch {
-    return null;
-  }
+  functionRoutes(app, context);
+  assetRoutes(app);
+  return app;
 }

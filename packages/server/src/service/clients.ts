@@ -15,10 +15,11 @@ import type { OAuthClientsTable } from "../store/tables.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../vault/seal.ts";
 import { unknownService } from "./catalog-errors.ts";
 import { emit } from "./events.ts";
+import type { TokenCache } from "./token-cache.ts";
 
 /** Scope of everything that belongs to no single app. */
 export const INSTALLATION = "installation";
-export const CLIENT_ID_PATTERN = /^[\x21-\x7e]{1,512}$/;
+const CLIENT_ID_PATTERN = /^[\x21-\x7e]{1,512}$/;
 const SECRET_PATTERN = /^[\x20-\x7e]{1,4096}$/;
 
 export interface OpenClient {
@@ -56,10 +57,12 @@ export function createOAuthClients({
   store,
   vault,
   catalog,
+  cache,
 }: {
   store: Store;
   vault: Vault;
   catalog: Catalog;
+  cache: TokenCache;
 }): OAuthClients {
   const context = (id: OAuthClientId): SealContext => ({
     table: "oauth_clients",
@@ -101,6 +104,8 @@ export function createOAuthClients({
           shared_callback: shared,
         });
       });
+      // Which connections ended with a replaced client is not worth tracking here; they are read again.
+      cache.clear();
       const saved = await store.getClient(id);
       if (saved === null) throw new ApiError("internal");
       return summary(saved);
@@ -115,6 +120,7 @@ export function createOAuthClients({
         yield* retire(tx, client.id);
         return true;
       });
+      cache.clear();
       if (!removed) throw new ApiError("not_found", { message: `No OAuth client is set for ${integration_type}.` });
     },
     async open(id) {

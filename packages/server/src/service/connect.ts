@@ -248,7 +248,8 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
 
   async function requireApp(app_id: AppId): Promise<AppsTable> {
     const app = await store.getApp(app_id);
-    if (app === null) throw new ApiError("not_found", { message: "There is no such app." });
+    if (app === null)
+      throw new ApiError("not_found", { message: "There is no such app. holdfast apps list shows all." });
     return app;
   }
 

@@ -8,6 +8,7 @@ import type { Limits } from "../config.ts";
 import { within, type Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import { decide } from "../core/expiry.ts";
+import { ID_PATTERN } from "../core/ids.ts";
 import { missingScopes } from "../core/scopes.ts";
 import { sha256Hex, type Secret } from "../core/secret.ts";
 import { REASON_TEXT, type ReasonCode } from "../core/status.ts";
@@ -21,7 +22,7 @@ import type { Store } from "../store/store.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
 import { sealedFromStorage, type Vault } from "../vault/seal.ts";
-import { requireProvider } from "./catalog-errors.ts";
+import { requireProvider, unknownService } from "./catalog-errors.ts";
 import { emit } from "./events.ts";
 import { lifeOfRow, parseConfig, parseList, sealContext } from "./grant.ts";
 import type { RefreshResult, Refresher } from "./refresh.ts";
@@ -92,6 +93,9 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   }
 
   async function load(app_id: AppId, integration_type: string): Promise<OpenConnection> {
+    // Before the database sees it: not every database takes every text.
+    if (!ID_PATTERN.test(integration_type)) throw unknownService(catalog, integration_type);
+    const epoch = cache.epoch();
     const row = await store.findConnection(app_id, integration_type);
     if (row === null) {
       requireProvider(catalog, integration_type);
@@ -100,19 +104,19 @@ export function createConnections(deps: ConnectionsDeps): Connections {
         reconnect_url: urls.reconnect(app_id, integration_type),
       });
     }
-    return openRow(row);
+    return openRow(row, epoch);
   }
 
-  async function openRow(row: ConnectionRow): Promise<OpenConnection> {
+  async function openRow(row: ConnectionRow, epoch = cache.epoch()): Promise<OpenConnection> {
     if (row.status !== "active" || row.sealed_access === null) throw refusal(row);
     const sealed = sealedFromStorage(row.sealed_access);
     const context = sealContext(row, "access");
-    const access_token =
-      vault.openCached(context, sealed) ??
-      (await vault.open(context, sealed).catch((error: unknown) => unreadable(row, error)));
+    // Both ways of opening refuse what was tampered with, one of them by throwing at once.
+    const opening = async (): Promise<Secret> => vault.openCached(context, sealed) ?? vault.open(context, sealed);
+    const access_token = await opening().catch((error: unknown) => unreadable(row, error));
     const config = parseConfig(row.config);
     const open = { row, access_token, config: Object.keys(config).length === 0 ? null : config };
-    cache.put(open);
+    cache.put(open, epoch);
     return open;
   }
 

@@ -49,6 +49,8 @@ export interface CredentialsDeps {
 export function createCredentials({ store, functionTokens, clock, limits }: CredentialsDeps): Credentials {
   const serviceTokens = new LRUCache<string, ServiceTokensTable>({ max: limits.credential_cache_entries });
   const apiKeys = new LRUCache<string, ApiKeysTable>({ max: limits.credential_cache_entries });
+  /** Grows when credentials may have changed: what was read before that is not remembered after it. */
+  let changes = 0;
   let used = new Map<string, Instant>();
 
   async function app(bearer: string): Promise<AppPrincipal> {
@@ -59,10 +61,11 @@ export function createCredentials({ store, functionTokens, clock, limits }: Cred
       await builder(bearer);
       throw new ApiError("service_token_required");
     }
+    const seen = changes;
     const row = serviceTokens.get(parsed.id) ?? (await store.getServiceToken(parsed.id));
     check(row, parsed);
     if (row === null) throw new ApiError("invalid_token");
-    serviceTokens.set(parsed.id, row);
+    if (seen === changes) serviceTokens.set(parsed.id, row);
     // Bounded by the cache's size: an id gets here only when its row exists.
     used.set(parsed.id, clock.now());
     return { kind: "app", app_id: row.app_id, actor: `service_token:${row.id}` };
@@ -79,10 +82,11 @@ export function createCredentials({ store, functionTokens, clock, limits }: Cred
     if (parsed === null)
       throw new ApiError(api_key.startsWith(FUNCTION_TOKEN_PREFIX) ? "builder_required" : "invalid_token");
     if (parsed.prefix !== "b44k") throw new ApiError("builder_required");
+    const seen = changes;
     const row = apiKeys.get(parsed.id) ?? (await store.getApiKey(parsed.id));
     check(row, parsed);
     if (row === null) throw new ApiError("invalid_token");
-    apiKeys.set(parsed.id, row);
+    if (seen === changes) apiKeys.set(parsed.id, row);
     return { kind: "builder", name: ADMINISTRATOR, actor: `api_key:${row.id}` };
   }
 
@@ -98,6 +102,7 @@ export function createCredentials({ store, functionTokens, clock, limits }: Cred
     app,
     builder,
     clear() {
+      changes += 1;
       serviceTokens.clear();
       apiKeys.clear();
     },

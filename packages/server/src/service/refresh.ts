@@ -26,7 +26,7 @@ import type { ConnectionRow, FailClass } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
 import { sealedFromStorage, type Vault } from "../vault/seal.ts";
 import { nextAttempt_ms, readerRetry_ms } from "./backoff.ts";
-import { INSTALLATION, type OAuthClients } from "./clients.ts";
+import { INSTALLATION, type OAuthClients, type OpenClient } from "./clients.ts";
 import { emit } from "./events.ts";
 import {
   grantColumns,
@@ -148,13 +148,13 @@ export function createRefresher(deps: RefreshDeps): Refresher {
     claimed_ms: number,
   ): Promise<RefreshResult> {
     const { row } = claim;
-    const client = await clients.open(row.oauth_client_id);
-    if (client === null) return expire(claim, "client_changed", null);
     if (row.sealed_refresh === null) return { kind: "current", row };
-    const refresh_token = await openForSending(row, row.sealed_refresh).catch(async (error: unknown) => {
+    const opened = await openForSending(row, row.sealed_refresh).catch(async (error: unknown) => {
       await fail(claim, "not_sent", null);
       throw error;
     });
+    if (opened === null) return expire(claim, "client_changed", null);
+    const { client, refresh_token } = opened;
     const deadline_ms = rotation === "strict" ? limits.refresh_deadline_strict_ms : limits.refresh_deadline_ms;
     // A process that was paused between claim and send must not send: its lease may be somebody else's by now.
     const fence_ms = lease(rotation) - deadline_ms - limits.refresh_fence_ms;
@@ -174,11 +174,16 @@ export function createRefresher(deps: RefreshDeps): Refresher {
     });
   }
 
-  /** Once the token is sent the answer must be sealed, so what sealing needs is fetched before. */
-  async function openForSending(row: ConnectionRow, sealed_refresh: Uint8Array): Promise<Secret> {
+  /** Once the token is sent the answer must be sealed, so what sealing needs is fetched before. Null: no client. */
+  async function openForSending(
+    row: ConnectionRow,
+    sealed_refresh: Uint8Array,
+  ): Promise<{ client: OpenClient; refresh_token: Secret } | null> {
+    const client = await clients.open(row.oauth_client_id);
+    if (client === null) return null;
     await vault.prepare(row.app_id);
     await vault.prepare(INSTALLATION);
-    return vault.open(sealContext(row, "refresh"), sealedFromStorage(sealed_refresh));
+    return { client, refresh_token: await vault.open(sealContext(row, "refresh"), sealedFromStorage(sealed_refresh)) };
   }
 
   /** The answer is in hand. From here on nothing may lose it. */
@@ -195,15 +200,31 @@ export function createRefresher(deps: RefreshDeps): Refresher {
         payload: serializeGrant(grant),
       })
       .catch((error: unknown) => log.error("spill_failed", { connection_id: row.id, error }));
+    return save(row, provider, { attempt, parent_fp, grant });
+  }
+
+  /** Commits; or, while the database refuses, holds the answer in memory, where readers find it, until it is committed. */
+  async function save(row: ConnectionRow, provider: Provider, answer: Answer): Promise<RefreshResult> {
     try {
-      return await commit(row, provider, { attempt, parent_fp, grant });
+      return await commit(row, provider, answer);
     } catch (error) {
+      if (await isGone(row.id)) return dropped(row.id, answer);
       log.error("refresh_commit_delayed", { connection_id: row.id, error });
-      const result: RefreshResult = { kind: "unsaved", row, grant };
-      const done = commitUntilDone(row, provider, { attempt, parent_fp, grant }).finally(() => unsaved.delete(row.id));
+      const result: RefreshResult = { kind: "unsaved", row, grant: answer.grant };
+      const done = commitUntilDone(row, provider, answer).finally(() => unsaved.delete(row.id));
       unsaved.set(row.id, { result, done });
       return result;
     }
+  }
+
+  /** A deleted app has no key to seal with: its late answer can never be stored, so nothing may wait for that. */
+  async function isGone(id: ConnectionId): Promise<boolean> {
+    return (await store.getConnection(id).catch(() => undefined)) === null;
+  }
+
+  async function dropped(id: ConnectionId, answer: Answer): Promise<RefreshResult> {
+    await forgetSpilled(id, answer.attempt);
+    return { kind: "gone" };
   }
 
   interface Answer {
@@ -244,9 +265,10 @@ export function createRefresher(deps: RefreshDeps): Refresher {
         base = outcome.row;
         continue;
       }
+      // Before anything else is awaited: until then readers get the old token, which may be dead already.
+      if (outcome.row !== null) deps.changed(outcome.row);
       await forgetSpilled(id, answer.attempt);
       if (outcome.row === null) return { kind: "gone" };
-      deps.changed(outcome.row);
       log.info(outcome.kind === "committed" ? "refreshed" : "refresh_superseded", {
         connection_id: id,
         integration_type: seen.integration_type,
@@ -269,6 +291,10 @@ export function createRefresher(deps: RefreshDeps): Refresher {
         await commit(row, provider, answer);
         return;
       } catch (error) {
+        if (await isGone(row.id)) {
+          await dropped(row.id, answer);
+          return;
+        }
         log.error("refresh_commit_delayed", { connection_id: row.id, error });
       }
     }
@@ -368,7 +394,8 @@ export function createRefresher(deps: RefreshDeps): Refresher {
         await forgetSpilled(record.connection_id, record.attempt);
         continue;
       }
-      await commit(row, provider, { attempt: record.attempt, parent_fp: record.parent_fp, grant });
+      // One connection whose keys are damaged must not keep the server from starting for all others.
+      await save(row, provider, { attempt: record.attempt, parent_fp: record.parent_fp, grant });
       log.warn("refresh_replayed", { connection_id: row.id });
     }
     for (const row of await store.leasedConnections()) {

@@ -18,7 +18,10 @@ export interface OpenConnection {
 
 export interface TokenCache {
   get(app_id: AppId, integration_type: string): OpenConnection | null;
-  put(open: OpenConnection): void;
+  /** Grows with each drop. What was read from the database before a drop must not be put after it. */
+  epoch(): number;
+  /** Ignored when anything was dropped since `epoch`, which was taken before the row was read. */
+  put(open: OpenConnection, epoch: number): void;
   drop(row: Pick<ConnectionRow, "app_id" | "integration_type">): void;
   clear(): void;
 }
@@ -27,19 +30,28 @@ export function createTokenCache(clock: Clock, limits: Limits): TokenCache {
   const entries = new LRUCache<string, OpenConnection & { readonly until: Instant | number }>({
     max: limits.token_cache_entries,
   });
+  let drops = 0;
   const keyOf = (app_id: AppId, integration_type: string): string => `${app_id}/${integration_type}`;
   return {
     get(app_id, integration_type) {
       const entry = entries.get(keyOf(app_id, integration_type));
       return entry !== undefined && clock.monotonic_ms() < entry.until ? entry : null;
     },
-    put(open) {
+    epoch: () => drops,
+    put(open, epoch) {
+      if (epoch !== drops) return;
       entries.set(keyOf(open.row.app_id, open.row.integration_type), {
         ...open,
         until: clock.monotonic_ms() + limits.token_cache_ttl_ms,
       });
     },
-    drop: ({ app_id, integration_type }) => void entries.delete(keyOf(app_id, integration_type)),
-    clear: () => entries.clear(),
+    drop({ app_id, integration_type }) {
+      drops += 1;
+      entries.delete(keyOf(app_id, integration_type));
+    },
+    clear() {
+      drops += 1;
+      entries.clear();
+    },
   };
 }

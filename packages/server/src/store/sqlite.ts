@@ -138,6 +138,8 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
               control.release.run();
               return () => resolve(value);
             } catch (error) {
+              // A full disk ends the whole transaction by itself: there is no savepoint left to go back to.
+              if (!raw.inTransaction) throw error;
               control.undo.run();
               control.release.run();
               return () => reject(translate(error));
@@ -161,7 +163,8 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
 export function storedKeyIds(data_dir: string): readonly string[] {
   const path = join(data_dir, DATABASE_FILE);
   if (!existsSync(path) || statSync(path).size === 0) return [];
-  const raw = new Database(path, { readonly: true });
+  // Where no log lies beside the file, a reading connection would leave an empty one; a writing one takes its own away.
+  const raw = new Database(path, { readonly: existsSync(`${path}-wal`), fileMustExist: true });
   try {
     const table = raw.prepare("select 1 from sqlite_master where type = 'table' and name = 'data_keys'").get();
     return table === undefined ? [] : raw.prepare<[], string>("select distinct kek_id from data_keys").pluck().all();

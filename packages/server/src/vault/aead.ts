@@ -8,8 +8,8 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, type KeyObject } from "node:crypto";
 
 export const KEY_BYTES = 32;
-export const NONCE_BYTES = 12;
-export const TAG_BYTES = 16;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
 const CIPHER = "aes-256-gcm";
 const EMPTY = new Uint8Array(0);
 

@@ -17,7 +17,7 @@ import { decrypt, encrypt, lengthPrefixed, utf8 } from "./aead.ts";
 import { createDataKeys, DATA_KEY_LIMITS, type DataKey, type DataKeyLimits, type DataKeyStore } from "./data-keys.ts";
 import { checkKeyring, type Keyring } from "./keyring.ts";
 
-export type { DataKeyRow, DataKeyStore } from "./data-keys.ts";
+export type { DataKeyStore } from "./data-keys.ts";
 
 declare const sealed_brand: unique symbol;
 /** Bytes that only this file can make, so that the store's columns cannot be handed a plaintext by mistake. */

@@ -11,7 +11,7 @@ import type { DataKeyLimits, DataKeyStore } from "../../src/vault/data-keys.ts";
 import { loadKeyring, type Keyring } from "../../src/vault/keyring.ts";
 import { createVault, type SealContext, type Vault } from "../../src/vault/seal.ts";
 
-export const clock: Clock = {
+const clock: Clock = {
   now: () => instant(1_700_000_000_000),
   monotonic_ms: () => 0,
   after: () => () => undefined,
@@ -37,7 +37,7 @@ export function temporaryDirectory(): string {
   return path;
 }
 
-export { memoryKeys, type MemoryKeys } from "./memory-keys.ts";
+export { memoryKeys } from "./memory-keys.ts";
 
 export function vaultOver(
   data_keys: DataKeyStore,

@@ -10,7 +10,7 @@ import { checkForm, formToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { readCookie, setCookie } from "../cookies.ts";
 import { html, type Html } from "../html.ts";
-import { sendPage } from "../page.ts";
+import { sendPage, type Page } from "../page.ts";
 import { signedIn } from "../signed-in.ts";
 
 /** Form fields of connection settings, apart from our own. */
@@ -45,7 +45,7 @@ export function connectPages(app: App, context: HttpContext): void {
     const { provider } = await connect.view(request.params.flow, principal);
     const next = await connect.authorizationUrl(request.params.flow, principal, readCookie(request, config, "flow"));
     const body = html`<p>If nothing happens, <a href="${next}">go on to ${provider.display_name}</a>.</p>`;
-    return sendPage(reply, config, { title: `To ${provider.display_name}`, body, next });
+    return sendPage(reply, config, { title: `Taking you to ${provider.display_name}`, body, next });
   });
 
   app.get<FlowParams>("/connect/:flow/result", async (request, reply) => {
@@ -60,12 +60,12 @@ export function connectPages(app: App, context: HttpContext): void {
       const provider = requireProvider(context.catalog, request.params.integration_type);
       const { name } = await context.apps.get(request.params.app);
       const body = html`<p>
-          Connect an account of ${provider.display_name} to the app <b>${name}</b>. Every user of the app will share it.
+          This connects an account of ${provider.display_name} to the app <b>${name}</b>. You will see what the app may
+          do before you agree.
         </p>
         <form method="post">
-          <input type="hidden" name="form_token" value="${formToken(session)}" /><button>
-            Connect ${provider.display_name}
-          </button>
+          <input type="hidden" name="form_token" value="${formToken(session)}" />
+          <button>Continue</button>
         </form>`;
       return sendPage(reply, config, { title: `Connect ${provider.display_name}`, body });
     },
@@ -91,10 +91,7 @@ function configOf(form: Readonly<Record<string, unknown>>): Record<string, strin
   return Object.fromEntries(values.map(([name, value]) => [name.slice(CONFIG_PREFIX.length), value.trim()]));
 }
 
-function confirmPage(
-  { app, provider, scopes, config, redirect_uri }: FlowView,
-  token: string,
-): { title: string; body: Html } {
+function confirmPage({ app, provider, scopes, config, redirect_uri }: FlowView, token: string): Page {
   const fields = provider.config_fields.map(
     (field) =>
       html`<label
@@ -112,20 +109,18 @@ function confirmPage(
   const body = html`<p>
       The app <b>${app.name}</b> asks for an account of ${provider.display_name}. Every user of the app will share it.
     </p>
-    <dl>
-      <dt>What it may do</dt>
-      <dd>
-        ${
-          scopes.length === 0
-            ? "What you choose at the provider: this service has no scopes."
-            : html`<ul>
-                ${scopes.map((scope) => html`<li>${scope}${meaning(provider, scope)}</li>`)}
-              </ul>`
-        }
-      </dd>
-      <dt>Redirect URI, to register with the provider</dt>
-      <dd><code>${redirect_uri}</code></dd>
-    </dl>
+    ${
+      scopes.length === 0
+        ? html`<p>What it may do is chosen on the next page: this service has no scopes.</p>`
+        : html`<p>It may then:</p>
+            <ul class="rows">
+              ${scopes.map((scope) => html`<li>${permission(provider, scope)}</li>`)}
+            </ul>`
+    }
+    <details>
+      <summary>The provider reports a wrong redirect URI?</summary>
+      <p>Register exactly this one for the OAuth client there: <code>${redirect_uri}</code></p>
+    </details>
     <form method="post">
       <input type="hidden" name="form_token" value="${token}" />
       ${fields}
@@ -134,22 +129,27 @@ function confirmPage(
   return { title: `Connect ${provider.display_name}`, body };
 }
 
-function meaning(provider: FlowView["provider"], scope: string): Html | null {
+/** In words where the catalog has them; the scope itself is what the provider will show. */
+function permission(provider: FlowView["provider"], scope: string): Html {
   const known = provider.common_scopes.find((common) => common.scope === scope);
-  return known === undefined ? null : html` <small>${known.meaning}</small>`;
+  if (known === undefined) return html`<code>${scope}</code>`;
+  return html`<span
+    >${known.meaning}<small><code>${scope}</code></small></span
+  >`;
 }
 
 function resultPage(
   { flow, app, provider }: FlowView,
   reconnect: (app_id: string, integration_type: string) => string,
-): { title: string; body: Html } {
+): Page {
   if (flow.outcome === "connected") {
     const back =
       flow.return_to === null
-        ? html`<p>You can close this page.</p>`
+        ? html`<p>You can close this page, or go to <a href="/">all apps</a>.</p>`
         : html`<p><a href="${flow.return_to}">Continue</a></p>`;
     return {
       title: `${provider.display_name} is connected`,
+      mark: "good",
       body: html`<p>The app <b>${app.name}</b> can use the account now.</p>
         ${back}`,
     };
@@ -159,7 +159,8 @@ function resultPage(
   const again = html`<p><a class="button" href="${reconnect(app.id, provider.id)}">Start again</a></p>`;
   return {
     title: `${provider.display_name} was not connected`,
-    body: html`<p class="notice">${text}</p>
+    mark: "bad",
+    body: html`<p>${text}</p>
       ${again}
       <p class="soft">Code ${flow.outcome}</p>`,
   };

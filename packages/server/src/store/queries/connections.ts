@@ -285,6 +285,8 @@ export function* commitRefresh(tx: Transaction, commit: RefreshCommit): Operatio
 
 /** Lineage: the stored token is the one that was exchanged, or the stored pair came from it by an earlier attempt. */
 function isDescendant(row: ConnectionRow, commit: RefreshCommit): boolean {
+  // The client was taken away meanwhile: what it was issued cannot be refreshed again, and the builder was told so (R7).
+  if (row.reason === "client_changed") return false;
   if (row.parent_rt_fp === commit.parent_fp) return row.win_attempt !== null && row.win_attempt < commit.attempt;
   return row.rt_fp === commit.parent_fp;
 }

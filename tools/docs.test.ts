@@ -1,0 +1,58 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const ROOT = join(import.meta.dirname, "..");
+const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"], { cwd: ROOT });
+const decisions = pages.filter((path) => path.startsWith("docs/adr/"));
+
+/** As the host of the repository makes it: lower case, hyphens for blanks, other punctuation dropped. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\w\- ]/g, "")
+    .replaceAll(" ", "-");
+
+const anchorsOf = (path: string): readonly string[] =>
+  [...read(path).matchAll(/^#+ (.+)$/gm)].map((match) => anchorOf(match[1] ?? ""));
+
+/** Links to files and headings of the repository that are not there. */
+function brokenLinks(page: string): readonly string[] {
+  const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1] ?? "");
+  return links.filter((link) => {
+    if (/^[a-z]+:/.test(link)) return false;
+    const [file = "", anchor] = link.split("#");
+    const target = file === "" ? page : join(dirname(page), file);
+    return !existsSync(join(ROOT, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor));
+  });
+}
+
+describe("the documentation", () => {
+  it("is found", () => {
+    expect(pages).toEqual(expect.arrayContaining(["README.md", "docs/errors.md", "packages/sdk/README.md"]));
+    expect(decisions.length).toBeGreaterThan(5);
+  });
+
+  it.each(pages)("%s links to nothing that is not there", (page) => {
+    expect(brokenLinks(page)).toEqual([]);
+  });
+
+  it("describes the architecture in at most 250 lines", () => {
+    expect(read("ARCHITECTURE.md").split("\n").length).toBeLessThanOrEqual(250);
+  });
+
+  it.each(decisions)("%s is short, and says what would change our mind", (page) => {
+    expect(read(page).split("\n").length).toBeLessThanOrEqual(60);
+    expect(read(page)).toMatch(/^## We would change our mind if$/m);
+    expect(read("ARCHITECTURE.md")).toContain(page);
+  });
+
+  it("gives the reason for each lint rule that is off", () => {
+    const config: { rules: Record<string, unknown> } = JSON.parse(read(".oxlintrc.json"));
+    const off = Object.keys(config.rules).filter((rule) => config.rules[rule] === "off");
+    const section = read("CONTRIBUTING.md").split("### Lint rules that are off everywhere")[1]?.split("\n## ")[0] ?? "";
+    const explained = [...section.matchAll(/^\| `([^`]+)`/gm)].map((match) => match[1] ?? "");
+    expect(explained.toSorted()).toEqual(off.toSorted());
+  });
+});
