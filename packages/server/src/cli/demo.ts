@@ -63,7 +63,8 @@ async function runDemo(flags: DemoFlags): Promise<void> {
       publicUrl: `http://localhost:${port}`,
       providerGateway: simulator.url,
       functions: join(examples, "functions"),
-      logLevel: "warn",
+      // The text below says that everything is simulated.
+      logLevel: "error",
     });
     server = await startServer({ config, clock: systemClock, log: stderrLog(config) });
     const { installation } = server;
@@ -91,23 +92,15 @@ async function runDemo(flags: DemoFlags): Promise<void> {
       connected,
       function_result,
     };
-    const connect_url = installation.urls.reconnect(app.app_id, scenario.first_service);
-    const curl = `curl -sS -X POST ${function_url} -H 'content-type: application/json' -d '${JSON.stringify(scenario.function.body)}'`;
     const text = [
       `Holdfast demo at ${config.public_url}, with simulated services at ${simulator.url}`,
-      ...(flags.auto === true
-        ? [
-            `Connected: ${connected.map((one) => `${one.integration_type} (${one.account ?? "?"})`).join(", ")}`,
-            `The function answered: ${JSON.stringify(function_result)}`,
-          ]
-        : []),
-      "",
-      `1. Sign in (works once):     ${setup_url}`,
-      `2. Connect an account:       ${connect_url}`,
-      `3. Call the demo function:   ${curl}`,
-      "",
-      `Service token for your own code (app ${app.app_id}): ${value.service_token}`,
-      "Everything is gone when you press Ctrl-C.",
+      ...(flags.auto === true ? happened(value) : []),
+      ...(flags.once === true
+        ? []
+        : nextSteps(value, {
+            connect_url: installation.urls.reconnect(app.app_id, scenario.first_service),
+            curl: `curl -sS -X POST ${function_url} -H 'content-type: application/json' -d '${JSON.stringify(scenario.function.body)}'`,
+          })),
     ].join("\n");
     createOutput(flags.json === true).result(value, text);
     if (flags.once !== true) await untilStopped(server, signal);
@@ -120,11 +113,43 @@ async function runDemo(flags: DemoFlags): Promise<void> {
   }
 }
 
+interface Result {
+  readonly app_id: string;
+  readonly service_token: string;
+  readonly setup_url: string;
+  readonly connected: readonly Connected[];
+  readonly function_result: unknown;
+}
+
+interface Connected {
+  readonly integration_type: string;
+  readonly status: string;
+  readonly account: string | null;
+}
+
+const happened = ({ connected, function_result }: Result): readonly string[] => [
+  `Connected: ${connected.map((one) => `${one.integration_type} (${one.account ?? "?"})`).join(", ")}`,
+  `The function answered: ${JSON.stringify(function_result)}`,
+];
+
+const nextSteps = (
+  { app_id, service_token, setup_url }: Result,
+  { connect_url, curl }: { connect_url: string; curl: string },
+): readonly string[] => [
+  "",
+  `1. Sign in (works once):     ${setup_url}`,
+  `2. Connect an account:       ${connect_url}`,
+  `3. Call the demo function:   ${curl}`,
+  "",
+  `Service token for your own code (app ${app_id}): ${service_token}`,
+  "Everything is gone when you press Ctrl-C.",
+];
+
 async function connectAll(
   { installation }: Server,
   { app_id }: CreatedApp,
   services: readonly string[],
-): Promise<{ integration_type: string; status: string; account: string | null }[]> {
+): Promise<readonly Connected[]> {
   const { administrator, connect, connections, config } = installation;
   const person = createPerson(config.public_url);
   // A link of its own: the printed one stays unused.

@@ -12,7 +12,7 @@ import { ID_PATTERN } from "../core/ids.ts";
 import { missingScopes } from "../core/scopes.ts";
 import { sha256Hex, type Secret } from "../core/secret.ts";
 import { REASON_TEXT, type ReasonCode } from "../core/status.ts";
-import type { AppId, ConnectionConfig } from "../core/types.ts";
+import type { AppId, ConnectionConfig, ConnectionId } from "../core/types.ts";
 import type { OAuthClient } from "../oauth/client.ts";
 import type { Catalog } from "../providers/index.ts";
 import { changeStatus, deleteConnection } from "../store/queries/connections.ts";
@@ -74,6 +74,9 @@ export interface ConnectionsDeps {
 
 export function createConnections(deps: ConnectionsDeps): Connections {
   const { store, vault, catalog, oauth, refresher, revocations, cache, urls, clock, limits, log } = deps;
+
+  /** Connections that are being refreshed behind their readers. */
+  const behind = new Set<ConnectionId>();
 
   async function get(app_id: AppId, integration_type: string, rejected_hash: string | null): Promise<Served> {
     const open = cache.get(app_id, integration_type) ?? (await load(app_id, integration_type));
@@ -187,10 +190,14 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     throw refusal(changed ?? { ...row, status: "expired", reason });
   }
 
+  /** Every reader of an ageing token comes by here: all but the first, and all before the next attempt, have nothing to do. */
   function refreshBehind(row: ConnectionRow): void {
+    if (behind.has(row.id) || (row.next_attempt_at !== null && row.next_attempt_at > clock.now())) return;
+    behind.add(row.id);
     refresher
       .refresh(row, "background")
-      .catch((error: unknown) => log.error("background_refresh_failed", { connection_id: row.id, error }));
+      .catch((error: unknown) => log.error("background_refresh_failed", { connection_id: row.id, error }))
+      .finally(() => behind.delete(row.id));
   }
 
   function served({ row, access_token, config }: OpenConnection): Served {

@@ -1,0 +1,163 @@
+/**
+ * The consent trip in a real browser, under the real content security policy. Server and provider are on two sites
+ * (`localhost` and `127.0.0.1`): ports alone do not separate sites, so cookies of ours would otherwise go along.
+ */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { launchChromium, mayBeSkipped, visit } from "./support/browser.ts";
+import {
+  createApp,
+  getConnection,
+  initiate,
+  prepareSite,
+  setClient,
+  startSimulated,
+  type App,
+  type Site,
+} from "./support/server.ts";
+import type { Simulator } from "@holdfast/simulator";
+
+const MARKUP = `<img src=x onerror="alert('app')">`;
+
+describe.skipIf(mayBeSkipped)(`in Chromium${mayBeSkipped ? " (skipped: none is installed)" : ""}`, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchChromium();
+  });
+  afterAll(() => browser.close());
+
+  it("signs in, connects, and finds the account connected, without one violation of the policy", async () => {
+    const { site, app, simulator, setup_url } = await start("My Shop");
+    const { page, complaints, picture } = await visit(browser);
+
+    await page.goto(setup_url);
+    await picture("setup");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.waitForURL(`${site.server_url}/`);
+    await picture("apps-empty");
+
+    const connect_url = await initiate(site, app, "slack");
+    await page.goto(connect_url);
+    await expectHeading(page, "Connect Slack (user token)");
+    await picture("confirm");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await expectHeading(page, "Simulated Slack");
+    await stayOnGoPage(page);
+    await page.goto(`${connect_url}/go`);
+    await expectHeading(page, "Taking you to Slack (user token)");
+    await picture("go");
+    await page.getByRole("link", { name: /go on/ }).click();
+    await picture("consent");
+    await page.getByRole("button", { name: "Approve" }).click();
+    await expectHeading(page, "Slack (user token) is connected");
+    await picture("result");
+    expect(new URL(page.url()).search).toBe("");
+
+    await page.goto(site.server_url);
+    await picture("apps");
+    expect((await getConnection(site, app, "slack")).status).toBe(200);
+    expect(complaints).toEqual([]);
+    expectNothingLeaked(simulator);
+
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await expectHeading(page, "Signed out");
+    await page.goto(`${site.server_url}/`);
+    await expectHeading(page, "You are not signed in");
+    await picture("signed-out");
+    expect(await page.context().cookies()).not.toContainEqual(expect.objectContaining({ name: "holdfast-session" }));
+  });
+
+  it("goes on by itself where the provider redirects to another host first", async () => {
+    const { site, app, setup_url } = await start("My Shop", "sim-hop");
+    const { page, complaints } = await visit(browser);
+    await signIn(page, setup_url);
+    await page.goto(`${site.server_url}/apps/${app.app_id}/connect/slack`);
+    await page.getByRole("button", { name: "Continue" }).click();
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByRole("button", { name: "Approve" }).click();
+    await expectHeading(page, "Slack (user token) is connected");
+    expect(complaints).toEqual([]);
+  });
+
+  it("shows a denial and every error as text, whatever markup an app or a provider brings", async () => {
+    const { site, app, simulator, setup_url } = await start(MARKUP);
+    const { page, complaints, picture } = await visit(browser);
+    await signIn(page, setup_url);
+    await page.goto(await initiate(site, app, "slack"));
+    await page.getByText(MARKUP).waitFor();
+    await page.getByRole("button", { name: "Connect" }).click();
+    const description = encodeURIComponent(`<script>alert("provider")</script>${MARKUP}`);
+    // The provider's own answer, with a text of its choice.
+    await page.route(/external-auth\/callback/, (route) =>
+      route.continue({ url: `${route.request().url()}&error_description=${description}` }),
+    );
+    await page.getByRole("button", { name: "Deny" }).click();
+    await expectHeading(page, "Slack (user token) was not connected");
+    await picture("denied");
+    await page.getByRole("link", { name: "Start again" }).click();
+    await expectHeading(page, "Connect Slack (user token)");
+    await page.getByText(MARKUP).waitFor();
+    await picture("start-again");
+    await page.goto(`${site.server_url}/`);
+    await page.getByText(MARKUP).waitFor();
+    expect(complaints).toEqual([]);
+
+    // Error pages have an error's status, which Chromium mentions; nothing else may be said.
+    await page.goto(`${site.server_url}/api/external-auth/callback/slack?state=x&error=${description}`);
+    await expectHeading(page, /./);
+    await picture("error");
+    await page.goto(`${site.server_url}/setup/${"A".repeat(43)}`);
+    await picture("setup-used");
+    await page.goto(`${site.server_url}/nowhere/${description}`);
+    await picture("not-found");
+    expect(complaints.filter((text) => !/status of 40[04]/.test(text))).toEqual([]);
+    expectNothingLeaked(simulator);
+    expect((await getConnection(site, app, "slack")).status).toBe(404);
+  });
+
+  it("fits a telephone and a dark room", async () => {
+    const { site, app, setup_url } = await start("My Shop");
+    const { page, complaints, picture } = await visit(browser, { dark: true, width: 360 });
+    await signIn(page, setup_url);
+    await page.goto(await initiate(site, app, "slack"));
+    await picture("confirm-small-dark");
+    const width = await page.evaluate("document.documentElement.scrollWidth");
+    expect(width).toBeLessThanOrEqual(360);
+    await page.goto(`${site.server_url}/`);
+    await picture("apps-small-dark");
+    expect(complaints).toEqual([]);
+  });
+});
+
+async function start(
+  app_name: string,
+  client_id = "sim-ok",
+): Promise<{ site: Site; app: App; simulator: Simulator; setup_url: string }> {
+  const simulator = await startSimulated();
+  const site = await prepareSite(simulator.url);
+  const server = await site.start();
+  const app = await createApp(site, app_name);
+  await setClient(site, app, "slack", client_id);
+  return { site, app, simulator, setup_url: server.ready.text("setup_url") };
+}
+
+async function signIn(page: Page, setup_url: string): Promise<void> {
+  await page.goto(setup_url);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+const expectHeading = (page: Page, name: string | RegExp): Promise<void> =>
+  page.getByRole("heading", { level: 1, name, exact: true }).waitFor({ timeout: 10_000 });
+
+/** The page leads on at once; its link is for browsers that do not, and this makes one of them. */
+const stayOnGoPage = (page: Page): Promise<unknown> =>
+  page.route("**/go", async (route) => {
+    const response = await route.fetch();
+    const body = (await response.text()).replace(/<meta http-equiv="refresh"[^>]*>/, "");
+    await route.fulfill({ response, body });
+  });
+
+function expectNothingLeaked(simulator: Simulator): void {
+  const { cookies_seen, query_secrets_seen } = simulator.ledger();
+  expect({ cookies_seen, query_secrets_seen }).toEqual({ cookies_seen: [], query_secrets_seen: [] });
+}

@@ -1,0 +1,210 @@
+/** The command line as a stranger uses it: what each command prints, its document with --json, its exit code, its advice. */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { holdfast, type Ended } from "./support/holdfast.ts";
+import { parseJson, type Json } from "./support/json.ts";
+import {
+  createApp,
+  getConnection,
+  initiate,
+  prepareSite,
+  setClient,
+  signedIn,
+  startSimulated,
+  type Site,
+} from "./support/server.ts";
+import { temporaryDirectory } from "./support/temporary.ts";
+
+/** A document on stdout and nothing else there, whether the command went well or not. */
+async function json({ home, data_dir }: Site, args: readonly string[], stdin = ""): Promise<[number | null, Json]> {
+  const { exit_code, stdout } = await holdfast([...args, "--data-dir", data_dir, "--json"], { home, stdin });
+  expect(stdout).toMatch(/^\{.*\}\n$/);
+  return [exit_code, parseJson(stdout)];
+}
+
+const text = ({ home, data_dir }: Site, args: readonly string[], stdin = ""): Promise<Ended> =>
+  holdfast([...args, "--data-dir", data_dir], { home, stdin });
+
+it("says what to do when a command is not understood", async () => {
+  const home = temporaryDirectory();
+  const cases: [string[], number, RegExp][] = [
+    [[], 2, /First steps:\n {2}holdfast demo/],
+    [["aps", "list"], 2, /unknown command 'aps'\n\(Did you mean apps\?\)\nRun holdfast --help/],
+    [["apps", "crate", "x"], 2, /Did you mean create\?\)\nRun holdfast apps --help/],
+    [["apps", "create"], 2, /missing required argument 'name'\nRun holdfast apps create --help/],
+    [["apps", "create", "x", "--data-dri", "y"], 2, /unknown option '--data-dri'\n\(Did you mean --data-dir\?\)/],
+    [["serve", "now"], 2, /too many arguments/],
+    [["tokens", "list"], 2, /required option '--app <app>' not specified/],
+    [["demo", "--once"], 2, /Say both: --auto --once/],
+    [["clients", "set", "slack", "--client-id", "1"], 2, /printf %s "\$SECRET" \| holdfast clients set slack/],
+    [["providers", "show", "slak"], 4, /Did you mean "slack"\?/],
+    [["setup-link"], 4, /Start the server first \(holdfast serve\), or name its directory: --data-dir/],
+  ];
+  const results = await Promise.all(cases.map(([args]) => holdfast(args, { home })));
+  for (const [index, [args, exit_code, sentence]] of cases.entries()) {
+    expect({ args, exit_code: results[index]?.exit_code, stdout: results[index]?.stdout }).toEqual({
+      args,
+      exit_code,
+      stdout: "",
+    });
+    expect(results[index]?.stderr).toMatch(sentence);
+    expect(results[index]?.stderr).not.toMatch(/\n {4}at /);
+  }
+  const usage = await holdfast(["apps", "crate", "--json"], { home });
+  expect({ ...usage, took_ms: 0 }).toMatchObject({ exit_code: 2, stderr: "" });
+  expect(parseJson(usage.stdout).get("error").value).toMatchObject({
+    code: "usage",
+    message: "unknown command 'crate' (Did you mean create?)",
+  });
+});
+
+it("shows help and the catalog without a data directory, and writes nothing", async () => {
+  const home = temporaryDirectory();
+  const [help, version, list, shown, available] = await Promise.all(
+    [
+      ["--help"],
+      ["--version"],
+      ["providers", "list"],
+      ["providers", "show", "slack", "--json"],
+      ["connectors", "list-available", "--json"],
+    ].map((args) => holdfast(args, { home })),
+  );
+
+  expect(help?.stdout).toMatch(/^Usage: holdfast/);
+  expect(version?.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  expect(list?.stdout).toMatch(/^SERVICE +NAME +WHAT IT IS\n[\s\S]*googlecalendar +Google Calendar +\S/);
+  expect(parseJson(shown?.stdout ?? "").value).toMatchObject({
+    id: "slack",
+    vendor: "slack",
+    rotation: expect.any(String) as unknown,
+  });
+  expect(
+    parseJson(available?.stdout ?? "")
+      .list("integrations")[0]
+      ?.keys(),
+  ).toContain("integration_type");
+  expect([help, version, list, shown, available].map((one) => one?.exit_code)).toEqual([0, 0, 0, 0, 0]);
+  expect(existsSync(join(home, ".holdfast"))).toBe(false);
+  expect(readdirSync(home)).toEqual(["tmp"]);
+});
+
+it("keeps apps, OAuth clients and connectors, beside the running server", async () => {
+  const { url } = await startSimulated();
+  const site = await prepareSite(url);
+  const server = await site.start();
+
+  expect((await text(site, ["apps", "list"])).stdout).toMatch(
+    /There is no app yet\. Create one: holdfast apps create NAME/,
+  );
+  const [, created] = await json(site, ["apps", "create", "My Shop"]);
+  expect(created.value).toEqual({
+    app_id: expect.stringMatching(/^app_[a-z0-9]{20}$/) as unknown,
+    service_token: expect.stringMatching(/^hfs_/) as unknown,
+    api_key: expect.stringMatching(/^b44k_/) as unknown,
+  });
+  const app = {
+    app_id: created.text("app_id"),
+    service_token: created.text("service_token"),
+    api_key: created.text("api_key"),
+  };
+  const [conflict, refusal] = await json(site, ["apps", "create", "My Shop"]);
+  expect([conflict, refusal.get("error").text("code")]).toEqual([5, "already_exists"]);
+  expect((await json(site, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"))).toEqual(["My Shop"]);
+
+  const slack = ["slack", "--app", app.app_id];
+  const missing = await text(site, ["connectors", "initiate", ...slack]);
+  expect([missing.exit_code, missing.stderr]).toEqual([
+    5,
+    expect.stringMatching(/Register one at https:\/\/api.slack.com\/apps, then: holdfast clients set slack/) as unknown,
+  ]);
+  const set = await text(
+    site,
+    ["clients", "set", "slack", "--client-id", "sim-ok", "--client-secret-stdin"],
+    "secret-of-sim-ok\n",
+  );
+  expect([set.exit_code, set.stdout]).toEqual([
+    0,
+    `Set the OAuth client of slack.\nRegister this redirect URI with the provider: ${site.server_url}/api/external-auth/callback/slack\n`,
+  ]);
+  const clients = await text(site, ["clients", "list"]);
+  expect(clients.stdout).toMatch(/^SERVICE +CLIENT ID +SET\nslack +sim-ok /);
+  expect(clients.stdout).not.toContain("secret-of");
+
+  const [, initiated] = await json(site, ["connectors", "initiate", ...slack]);
+  expect(initiated.keys().toSorted()).toEqual(["already_authorized", "connection_id", "redirect_url"]);
+  const person = await signedIn(site, server.ready.text("setup_url"));
+  await person.connect(initiated.text("redirect_url"));
+  expect((await text(site, ["connectors", "list", "--app", app.app_id])).stdout).toMatch(/\nslack +active +ada\n/);
+  expect((await text(site, ["connectors", "initiate", ...slack])).stdout).toContain("connected already");
+  expect((await getConnection(site, app, "slack")).status).toBe(200);
+
+  expect((await json(site, ["connectors", "disconnect", ...slack]))[1].value).toEqual({
+    status: "disconnected",
+    integration_type: "slack",
+  });
+  await within1s(async () =>
+    expect((await getConnection(site, app, "slack")).body.text("code")).toBe("connection_disconnected"),
+  );
+  expect((await json(site, ["connectors", "remove", ...slack]))[1].value).toEqual({
+    status: "removed",
+    integration_type: "slack",
+  });
+  await within1s(async () => expect((await getConnection(site, app, "slack")).body.text("code")).toBe("not_connected"));
+
+  expect((await json(site, ["clients", "remove", "slack"]))[1].value).toEqual({
+    status: "removed",
+    integration_type: "slack",
+  });
+  expect((await json(site, ["clients", "remove", "slack"]))[0]).toBe(4);
+  expect((await json(site, ["apps", "delete", app.app_id]))[1].value).toEqual({
+    status: "deleted",
+    app_id: app.app_id,
+  });
+  expect((await json(site, ["apps", "delete", app.app_id]))[0]).toBe(4);
+});
+
+it("creates and revokes service tokens, which the running server refuses within a second", async () => {
+  const { url } = await startSimulated();
+  const site = await prepareSite(url);
+  const server = await site.start();
+  const app = await createApp(site);
+  await setClient(site, app, "slack", "sim-ok");
+  await (await signedIn(site, server.ready.text("setup_url"))).connect(await initiate(site, app, "slack"));
+  const of = ["--app", app.app_id];
+
+  const [, created] = await json(site, ["tokens", "create", ...of, "--name", "ci", "--expires-in-days", "30"]);
+  const second = { app_id: app.app_id, service_token: created.text("service_token") };
+  expect((await getConnection(site, second, "slack")).status).toBe(200);
+  const [exit_code, too_many] = await json(site, ["tokens", "create", ...of]);
+  expect([exit_code, too_many.get("error").text("code")]).toEqual([5, "too_many_tokens"]);
+  const list = await text(site, ["tokens", "list", ...of]);
+  expect(list.stdout).toMatch(
+    /^ID +NAME +CREATED +STATE +EXPIRES +LAST USED\n[\s\S]*\n\w+ +ci +\S+ \S+ +live +20\d\d-/,
+  );
+  expect(list.stdout).not.toContain("hfs_");
+
+  const revoked = await json(site, ["tokens", "revoke", created.text("id"), ...of]);
+  expect([revoked[0], revoked[1].value]).toEqual([0, { status: "revoked", id: created.text("id") }]);
+  await within1s(async () => expect((await getConnection(site, second, "slack")).status).toBe(401));
+  expect((await getConnection(site, app, "slack")).status).toBe(200);
+  const again = await text(site, ["tokens", "revoke", created.text("id"), ...of]);
+  expect([again.exit_code, again.stderr]).toEqual([4, expect.stringContaining("holdfast tokens list") as unknown]);
+
+  const [, link] = await json(site, ["setup-link"]);
+  await signedIn(site, link.text("setup_url"));
+});
+
+/** The command has ended; from now on the server has a second to notice. */
+async function within1s(check: () => Promise<void>): Promise<void> {
+  const until = performance.now() + 1000;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (performance.now() > until) throw error;
+      await delay(50);
+    }
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * R35: secrets that are known to the test go through every trip, at log level debug; then everything that the server leaves
+ * behind is searched for them. They may stand in the answers that exist to carry them, and nowhere else.
+ */
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { approveConsent, type Simulator } from "@holdfast/simulator";
+import { expect, it, onTestFinished, vi } from "vitest";
+import { sha256Hex } from "../packages/server/src/core/secret.ts";
+import { holdfast, type Running } from "./support/holdfast.ts";
+import { FORMS, filesOf, findLeaks, type Leak, type Place, type Secrets } from "./support/leaks.ts";
+import { startRecordingGateway } from "./support/recording-gateway.ts";
+import {
+  asBuilder,
+  createApp,
+  getConnection,
+  initiate,
+  prepareSite,
+  signedIn,
+  startSimulated,
+  type App,
+  type Site,
+} from "./support/server.ts";
+
+const FUNCTIONS = fileURLToPath(new URL("../examples/functions", import.meta.url));
+const CLIENTS: Readonly<Record<string, string>> = {
+  slack: "sim-rotate.canary",
+  notion: "sim-ok.canary",
+  googlecalendar: "sim-ok.canary-2",
+  salesforce: "sim-echo.canary",
+  github: "sim-rotate.canary-2",
+};
+
+it("no secret is left in logs, errors, files or process lists; each would be found if it were", async () => {
+  const simulator = await startSimulated();
+  const gateway = await startRecordingGateway(simulator.url);
+  const site = await prepareSite(gateway.url);
+  const answers = recordAnswers(site.server_url);
+  const server = await site.start({
+    HOLDFAST_LOG_LEVEL: "debug",
+    HOLDFAST_FUNCTIONS: FUNCTIONS,
+    HOLDFAST_FORCED_REFRESH_INTERVAL_MS: "1",
+    HOLDFAST_SWEEP_INTERVAL_MS: "200",
+  });
+  const app = await createApp(site);
+  const client_secrets = registerClients(simulator);
+
+  const { wrong_secret, session_cookies } = await liveThroughEverything(site, app, server, simulator, client_secrets);
+  const processes = processesOf(server.pid);
+  // Killed, so that the WAL and the spill are left as they were.
+  server.signal("SIGKILL");
+  await server.ended();
+
+  const secrets = {
+    ...Object.fromEntries(gateway.seen),
+    client_secret: new Set([...(gateway.seen.get("client_secret") ?? []), ...client_secrets.values(), wrong_secret]),
+    service_token: [app.service_token],
+    api_key: [app.api_key],
+    setup_token: answers.setup_tokens,
+    cookie: session_cookies(answers),
+    master_key: keysIn(join(site.data_dir, "master.key")),
+  } satisfies Secrets;
+  for (const [kind, values] of Object.entries(secrets)) expect([kind, [...values].length > 0]).toEqual([kind, true]);
+
+  const places: readonly Place[] = [
+    { name: "log", bytes: Buffer.from(server.output.stderr) },
+    { name: "stdout", bytes: Buffer.from(server.output.stdout) },
+    ...answers.places,
+    ...filesOf(site.home),
+    ...processes,
+  ];
+  expectEverythingThere(places, app);
+  const found = findLeaks(places, secrets);
+  expect(found.filter((leak) => !isIntended(leak))).toEqual([]);
+  // Each exception is used: one that nothing needs any more would only hide a leak.
+  expect(
+    INTENDED.filter(([place, kind]) => !found.some((leak) => leak.kind === kind && place.test(leak.place))),
+  ).toEqual([]);
+
+  // The search finds what it should: each kind of secret, in each form, in each kind of place.
+  const kinds_of_places = new Map(
+    places.map((place) => [place.name.replace(/^(\w+ )\/.*? (\d)\d\d$/, "$1$2xx"), place]),
+  );
+  for (const place of kinds_of_places.values()) {
+    for (const [kind, values] of Object.entries(secrets)) {
+      const [value = ""] = values;
+      for (const [form, encode] of Object.entries(FORMS)) {
+        const planted = Buffer.concat([place.bytes.subarray(0, 100_000), Buffer.from(`"${encode(value)[0]}"`)]);
+        expect(findLeaks([{ name: place.name, bytes: planted }], { [kind]: [value] })).toContainEqual({
+          place: place.name,
+          kind,
+          form,
+        });
+      }
+    }
+  }
+});
+
+/** The answers that exist to hand something out, and the place of the key itself. */
+const INTENDED: readonly (readonly [RegExp, string])[] = [
+  [/^GET \/api\/apps\/\w+\/external-auth\/tokens\/\w+ 200$/, "access_token"],
+  // The way to the provider: the request carries state by definition.
+  [/^GET \/connect\/\w+\/go 200$/, "state"],
+  [/^POST \/setup\/:token 303$/, "cookie"],
+  [/^POST \/connect\/\w+ 303$/, "cookie"],
+  [/^stdout$/, "setup_token"],
+  [/^file master\.key$/, "master_key"],
+];
+
+const isIntended = ({ place, kind }: Leak): boolean =>
+  INTENDED.some(([pattern, allowed]) => kind === allowed && pattern.test(place));
+
+function registerClients(simulator: Simulator): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(CLIENTS).map(([service, client_id]) => {
+      // Characters that look different when encoded, so that each form is one of its own.
+      const client_secret = `canary/${service}+${randomBytes(18).toString("hex")}=`;
+      simulator.registerClient({ client_id, client_secret });
+      return [service, client_secret];
+    }),
+  );
+}
+
+async function liveThroughEverything(
+  site: Site,
+  app: App,
+  server: Running,
+  simulator: Simulator,
+  client_secrets: ReadonlyMap<string, string>,
+): Promise<{ wrong_secret: string; session_cookies: (answers: Answers) => Iterable<string> }> {
+  const put = (service: string, body: unknown): Promise<Response> =>
+    fetch(`${site.server_url}/api/management/clients/${service}`, {
+      method: "PUT",
+      headers: { api_key: app.api_key, "content-type": "application/json" },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    });
+  const set = (service: string, client_secret: string | undefined): Promise<Response> =>
+    put(service, { client_id: CLIENTS[service], client_secret });
+  const person = await signedIn(site, server.ready.text("setup_url"));
+  const connect = async (service: string, decision: "approve" | "deny" = "approve"): Promise<void> =>
+    person.connect(await initiate(site, app, service), (url) => approveConsent(url, { decision }));
+
+  for (const service of ["slack", "notion", "googlecalendar", "salesforce"]) {
+    await set(service, client_secrets.get(service));
+    await connect(service);
+    const { access_token } = await getConnection(site, app, service);
+    await getConnection(site, app, service, sha256Hex(access_token ?? ""));
+    await getConnection(site, app, service);
+  }
+  expect(simulator.ledger().requests.flatMap(({ faults }) => faults)).toContain("echo");
+
+  await holdfast(
+    [
+      "clients",
+      "set",
+      "github",
+      "--client-id",
+      CLIENTS["github"] ?? "",
+      "--client-secret-stdin",
+      "--data-dir",
+      site.data_dir,
+    ],
+    { home: site.home, stdin: client_secrets.get("github") ?? "", env: { HOLDFAST_LOG_LEVEL: "debug" } },
+  );
+  await connect("github", "deny");
+  const wrong_secret = `canary/wrong+${randomBytes(18).toString("hex")}=`;
+  await set("github", wrong_secret);
+  await expect(connect("github")).rejects.toThrow("answered 502");
+
+  // Bodies and addresses that are refused, with secrets where none belongs.
+  const secret = client_secrets.get("slack") ?? "";
+  const refused = await Promise.all([
+    put("slack", { client_id: "x", client_secret: [secret] }),
+    put("slack", { client_id: secret, client_secret: secret, [secret.slice(0, 20)]: secret, extra: secret }),
+    put("slack", `{"client_secret": "${secret}"`),
+    fetch(`${site.server_url}/api/apps/${app.app_id}/external-auth/tokens/slack?access_token=${app.service_token}`),
+    fetch(`${site.server_url}/api/apps/${app.app_id}/external-auth/tokens/slack`, {
+      headers: { authorization: `Basic ${app.service_token}` },
+    }),
+    fetch(`${site.server_url}/api/management/apps`, { headers: { api_key: `${app.api_key}x` } }),
+    fetch(
+      `${site.server_url}/api/external-auth/callback/slack?state=${secret}&code=${secret}&error_description=${secret}`,
+    ),
+    fetch(`${site.server_url}/setup/${"A".repeat(43)}`, { headers: { accept: "text/html" } }),
+  ]);
+  expect(refused.map(({ status }) => status)).toEqual([400, 400, 400, 401, 401, 401, 400, 400]);
+
+  const called = await fetch(`${site.server_url}/api/apps/${app.app_id}/functions/post-to-slack`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${app.service_token}` },
+    body: JSON.stringify({ text: "Hello" }),
+  });
+  expect(await called.json()).toMatchObject({ ok: true });
+
+  await asBuilder(site, app, "DELETE", `/api/apps/${app.app_id}/external-auth/integrations/slack`);
+  await asBuilder(site, app, "DELETE", `/api/apps/${app.app_id}/external-auth/integrations/notion/remove`);
+  const revocations = (): readonly string[] =>
+    simulator.ledger().requests.flatMap(({ kind, outcome }) => (kind === "revoke" ? [outcome] : []));
+  await vi.waitFor(() => expect(revocations()).toEqual(["ok", "ok"]), 5_000);
+  // The audit trail and the times of last use are written behind the answers.
+  await delay(1_000);
+  return { wrong_secret, session_cookies: (answers) => answers.cookies };
+}
+
+interface Answers {
+  readonly places: readonly Place[];
+  readonly cookies: ReadonlySet<string>;
+  readonly setup_tokens: ReadonlySet<string>;
+}
+
+/** Every answer of the server to anybody in this process: headers and body, without the parts that move about. */
+function recordAnswers(server_url: string): Answers {
+  const places: Place[] = [];
+  const cookies = new Set<string>();
+  const setup_tokens = new Set<string>();
+  const real = globalThis.fetch;
+  globalThis.fetch = async (input, init) => {
+    const reply = await real(input, init);
+    const url = new URL(input instanceof Request ? input.url : input);
+    if (url.origin !== server_url) return reply;
+    const [, setup_token] = /^\/setup\/([\w-]+)$/.exec(url.pathname) ?? [];
+    if (setup_token !== undefined && reply.ok) setup_tokens.add(setup_token);
+    for (const cookie of reply.headers.getSetCookie()) cookies.add(/=([^;]{20,})/.exec(cookie)?.[1] ?? "");
+    const path = setup_token === undefined ? url.pathname : "/setup/:token";
+    const headers = [...reply.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+    const body = await reply.clone().text();
+    places.push({
+      name: `${init?.method ?? "GET"} ${path} ${reply.status}`,
+      bytes: Buffer.from(`${headers}\n\n${body}`),
+    });
+    return reply;
+  };
+  onTestFinished(() => void (globalThis.fetch = real));
+  return { places, cookies, setup_tokens };
+}
+
+/** What `ps` shows of the server and its functions. Only Linux has it as files. */
+function processesOf(pid: number): readonly Place[] {
+  if (process.platform !== "linux") return [];
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+  );
+  const own = ["cmdline", "environ"].map((file) => ({
+    name: `process ${file}`,
+    bytes: readFileSync(`/proc/${pid}/${file}`),
+  }));
+  return [...own, ...children.flatMap(processesOf)];
+}
+
+/** Each key as the file has it, and its bytes as hex. */
+const keysIn = (path: string): readonly string[] =>
+  readFileSync(path, "utf8")
+    .split("\n")
+    .flatMap((line) => line.split(" ").slice(1))
+    .flatMap((key) => [key, Buffer.from(key, "base64").toString("hex")]);
+
+/** A search through nothing finds nothing: what was collected must be the real thing. */
+function expectEverythingThere(places: readonly Place[], { app_id }: App): void {
+  const named = (name: string): Buffer => places.find((place) => place.name === name)?.bytes ?? Buffer.alloc(0);
+  expect(Buffer.concat([named("file holdfast.db"), named("file holdfast.db-wal")]).includes(app_id)).toBe(true);
+  expect(named("file holdfast.db-wal").length).toBeGreaterThan(0);
+  expect(named("file spill.bin").some((byte) => byte !== 0)).toBe(true);
+  expect(named("log").toString()).toMatch(/"level":"debug"[^\n]*"event":"request"/);
+  expect(places.filter(({ name }) => /^\w+ \/.* [45]\d\d$/.test(name)).length).toBeGreaterThan(8);
+  // The server's own and that of the function's process.
+  const cmdlines = places.filter(({ name }) => name === "process cmdline").length;
+  expect(cmdlines > 1 || process.platform !== "linux").toBe(true);
+}

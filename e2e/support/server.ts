@@ -1,0 +1,141 @@
+/**
+ * A running server with simulated services behind it, set up over its own HTTP interface: an app, an OAuth client per
+ * service, and a person who connects accounts.
+ */
+import { clientSecretOf, startSimulator, type Simulator } from "@holdfast/simulator";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { createPerson, type Person } from "../../packages/server/src/cli/demo-person.ts";
+import { holdfast, startHoldfast, type Running } from "./holdfast.ts";
+import { parseJson, type Json } from "./json.ts";
+import { freePort, temporaryDirectory } from "./temporary.ts";
+
+export const SERVICES = ["github", "googlecalendar", "notion", "salesforce", "slack", "slackbot"] as const;
+
+export interface App {
+  readonly app_id: string;
+  readonly service_token: string;
+  readonly api_key: string;
+}
+
+export interface Site {
+  readonly home: string;
+  readonly data_dir: string;
+  readonly server_url: string;
+  readonly gateway: string;
+  /** The one command that starts the server, again after it was killed. */
+  start(env?: Readonly<Record<string, string>>): Promise<Running>;
+}
+
+/** Where a server will live: directories, port and gateway are chosen, nothing runs yet. */
+export async function prepareSite(gateway: string): Promise<Site> {
+  const home = temporaryDirectory();
+  const port = await freePort();
+  const data_dir = join(home, "data");
+  const args = ["serve", "--data-dir", data_dir, "--port", String(port), "--provider-gateway", gateway];
+  return {
+    home,
+    data_dir,
+    gateway,
+    server_url: `http://localhost:${port}`,
+    start: (env = {}) => startHoldfast(args, { home, env }),
+  };
+}
+
+export async function startSimulated(): Promise<Simulator> {
+  const simulator = await startSimulator();
+  onTestFinished(() => simulator.close());
+  return simulator;
+}
+
+export async function createApp({ home, data_dir }: Site, name = "shop"): Promise<App> {
+  const { stdout } = await holdfast(["apps", "create", name, "--data-dir", data_dir, "--json"], { home });
+  const created = parseJson(stdout);
+  return {
+    app_id: created.text("app_id"),
+    service_token: created.text("service_token"),
+    api_key: created.text("api_key"),
+  };
+}
+
+/** The management and connector routes, as a builder with an API key. */
+export async function asBuilder(
+  { server_url }: Site,
+  { api_key }: App,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Json> {
+  const reply = await fetch(`${server_url}${path}`, {
+    method,
+    headers: { api_key, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await reply.text();
+  if (!reply.ok) throw new Error(`${method} ${path} answered ${reply.status}: ${text}`);
+  return parseJson(text);
+}
+
+/** Sets a simulated OAuth client, whose id says how the service is to misbehave. */
+export function setClient(site: Site, app: App, integration_type: string, client_id: string): Promise<Json> {
+  return asBuilder(site, app, "PUT", `/api/management/clients/${integration_type}`, {
+    client_id,
+    client_secret: clientSecretOf(client_id),
+  });
+}
+
+export async function signedIn({ server_url }: Site, setup_url: string): Promise<Person> {
+  const person = createPerson(server_url);
+  await person.signIn(setup_url);
+  return person;
+}
+
+/** The link that connects an account, as the public CLI asks for it. */
+export async function initiate(site: Site, app: App, integration_type: string): Promise<string> {
+  const path = `/api/apps/${app.app_id}/external-auth/integrations/${integration_type}`;
+  return (await asBuilder(site, app, "PUT", path, { scopes: [] })).text("redirect_url");
+}
+
+export interface TokenReply {
+  readonly status: number;
+  readonly body: Json;
+  readonly access_token: string | null;
+}
+
+/** What an app's backend does. `rejected_hash` names an access token that the API refused. */
+export async function getConnection(
+  { server_url }: Pick<Site, "server_url">,
+  { app_id, service_token }: Pick<App, "app_id" | "service_token">,
+  integration_type: string,
+  rejected_hash?: string,
+): Promise<TokenReply> {
+  const reply = await fetch(`${server_url}/api/apps/${app_id}/external-auth/tokens/${integration_type}`, {
+    headers: {
+      authorization: `Bearer ${service_token}`,
+      ...(rejected_hash === undefined ? {} : { "x-holdfast-rejected-token-hash": rejected_hash }),
+    },
+  });
+  const body = parseJson(await reply.text());
+  return { status: reply.status, body, access_token: reply.ok ? body.text("access_token") : null };
+}
+
+/** A server with a client per service and every service connected. */
+export async function startConnected(
+  gateway: string,
+  options: {
+    services?: readonly string[];
+    clientIdOf?: (service: string) => string;
+    env?: Record<string, string>;
+  } = {},
+): Promise<{ site: Site; app: App; server: Running; person: Person }> {
+  const { services = SERVICES, clientIdOf = () => "sim-ok", env = {} } = options;
+  const site = await prepareSite(gateway);
+  const server = await site.start(env);
+  const app = await createApp(site);
+  const person = await signedIn(site, server.ready.text("setup_url"));
+  for (const service of services) {
+    await setClient(site, app, service, clientIdOf(service));
+    await person.connect(await initiate(site, app, service));
+  }
+  return { site, app, server, person };
+}

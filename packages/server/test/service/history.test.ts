@@ -1,0 +1,136 @@
+/**
+ * Any history of readers, time, restarts, faults and people: what must hold whatever happened. Each step runs against a real
+ * server and simulator; a failing history is printed by its seed.
+ */
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { HOUR, MINUTE, SECOND } from "../support/clock.ts";
+import { sha256, startTestServer, type TestServer } from "../support/server.ts";
+
+const STEPS = [
+  "read",
+  "read_many",
+  "refuse",
+  "sweep",
+  "wait",
+  "age",
+  "outage",
+  "garbage",
+  "mend",
+  "restart",
+  "disconnect",
+  "consent",
+  "revoke",
+] as const;
+type Step = (typeof STEPS)[number];
+
+/** What a reader may be told, and nothing else. */
+const TELLABLE = new Set([
+  "not_connected",
+  "connection_expired",
+  "connection_disconnected",
+  "provider_unavailable",
+  "refresh_pending",
+  "refresh_too_soon",
+]);
+
+interface World {
+  holdfast: TestServer;
+  generation: number;
+  revoked: boolean;
+  last: string | null;
+}
+
+async function read(world: World, count: number, rejected?: string): Promise<void> {
+  const { holdfast } = world;
+  const options = rejected === undefined ? {} : { rejected };
+  const replies = await Promise.all(Array.from({ length: count }, () => holdfast.token("salesforce", options)));
+  const { access_tokens } = holdfast.simulator.ledger();
+  for (const { status, code, json } of replies) {
+    if (status !== 200) {
+      expect(TELLABLE).toContain(code);
+      continue;
+    }
+    world.last = String(json["access_token"]);
+    const state = access_tokens[sha256(world.last)]?.status;
+    // Revocation at the provider is not announced; everything else about a served token is ours to know.
+    if (!world.revoked) expect(state).toBe("current");
+    expect(state).not.toBe("expired");
+  }
+}
+
+async function take(world: World, step: Step): Promise<void> {
+  const { holdfast } = world;
+  switch (step) {
+    case "read":
+      return read(world, 1);
+    case "read_many":
+      return read(world, 10);
+    case "refuse":
+      return read(world, 3, world.last ?? "none");
+    case "sweep":
+      return holdfast.server.sweeper.tick();
+    case "wait":
+      return holdfast.clock.jump(30 * SECOND);
+    case "age":
+      return holdfast.clock.jump(HOUR + 40 * MINUTE);
+    case "outage":
+      return holdfast.simulator.setModes({ host: "login.salesforce.com", modes: ["outage-503"] });
+    case "garbage":
+      return holdfast.simulator.setModes({ host: "login.salesforce.com", modes: ["html"] });
+    case "mend":
+      return holdfast.simulator.setModes({ host: "login.salesforce.com", modes: [] });
+    case "restart":
+      world.holdfast = await holdfast.restart();
+      return undefined;
+    case "disconnect":
+      await holdfast.manage("DELETE", `/api/apps/${holdfast.app.app_id}/external-auth/integrations/salesforce`);
+      return undefined;
+    case "consent":
+      holdfast.simulator.setModes({ host: "login.salesforce.com", modes: [] });
+      await holdfast.connect("salesforce");
+      world.revoked = false;
+      return undefined;
+    case "revoke":
+      holdfast.simulator.revokeGrants({});
+      world.revoked = true;
+      return undefined;
+  }
+}
+
+async function check(world: World): Promise<void> {
+  const { holdfast } = world;
+  const ledger = holdfast.simulator.ledger();
+  // No refresh token was ever used twice, neither at once nor one after the other.
+  expect(ledger.families_revoked).toEqual([]);
+  expect(ledger.max_concurrent_refreshes).toBeLessThanOrEqual(1);
+  const row = await holdfast.row("salesforce");
+  expect(row.generation).toBeGreaterThanOrEqual(world.generation);
+  world.generation = row.generation;
+  // What is stored can be refreshed, or the status says that it cannot.
+  const honoured = ledger.valid_refresh_tokens.length > 0;
+  expect(row.status !== "active" || honoured || world.revoked).toBe(true);
+  // Each incident has one event: connected, ended, connected, ended, ...
+  const events = await holdfast.events();
+  const ends = events.filter((type) => type === "connection.needs_reconnect").length;
+  const begins = events.filter((type) => type === "connection.connected" || type === "connection.recovered").length;
+  expect(ends).toBeLessThanOrEqual(begins);
+  expect(row.status === "expired" ? ends : 1).toBeGreaterThan(0);
+  expect(holdfast.log.filter(({ event }) => event === "internal_error")).toEqual([]);
+}
+
+it("never serves a dead token, never uses a refresh token twice, never loses one, in any history", async () => {
+  const histories = fc.array(fc.constantFrom(...STEPS), { minLength: 8, maxLength: 16 });
+  const property = fc.asyncProperty(histories, async (steps) => {
+    const holdfast = await startTestServer();
+    await holdfast.setClient("salesforce", ["rotate"]);
+    await holdfast.connect("salesforce");
+    const world: World = { holdfast, generation: 1, revoked: false, last: null };
+    for (const step of steps) {
+      await take(world, step);
+      await check(world);
+    }
+    await holdfast.close();
+  });
+  await expect(fc.assert(property, { numRuns: 20 })).resolves.toBeUndefined();
+}, 60_000);

@@ -1,0 +1,209 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import Database from "better-sqlite3";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { LIMITS, type Limits } from "../../src/config.ts";
+import { lockDataDirectory, openSqlite, storedKeyIds } from "../../src/store/sqlite.ts";
+import { createStore, type Store } from "../../src/store/store.ts";
+import { manualClock } from "../support/clock.ts";
+import { describeStore } from "./suite.ts";
+
+function directory(): string {
+  const path = mkdtempSync(join(tmpdir(), "holdfast-store-"));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+async function openOne(data_dir: string, limits: Partial<Limits> = {}, clock = manualClock()): Promise<Store> {
+  const store = createStore(await openSqlite({ data_dir, clock, limits: { ...LIMITS, ...limits } }));
+  onTestFinished(() => store.close());
+  return store;
+}
+
+describeStore({ engine: "SQLite" }, async () => {
+  const data_dir = directory();
+  const clock = manualClock();
+  return {
+    store: await openOne(data_dir, {}, clock),
+    other: await openOne(data_dir, {}, clock),
+    now: clock.now,
+    advance: (ms) => void clock.jump(ms),
+  };
+});
+
+describe("SQLite", () => {
+  it("writes to disk before it acknowledges: WAL and synchronous = FULL, readable by its owner only", async () => {
+    const opened = vi.spyOn(Database.prototype, "pragma");
+    onTestFinished(() => opened.mockRestore());
+    const data_dir = directory();
+    await openOne(data_dir);
+    const connection = opened.mock.contexts[0];
+    if (!(connection instanceof Database)) throw new Error("no connection was opened");
+    expect(connection.pragma("journal_mode", { simple: true })).toBe("wal");
+    expect(connection.pragma("synchronous", { simple: true })).toBe(2);
+    expect(connection.pragma("page_size", { simple: true })).toBe(8192);
+    expect(statSync(join(data_dir, "holdfast.db")).mode & 0o777).toBe(0o600);
+  });
+
+  it("resolves nothing before the commit, and commits a whole turn's writes at once", async () => {
+    const commits = commitSpy();
+    const store = await openOne(directory());
+    const settled: number[] = [];
+    let settled_at_commit = -1;
+    commits.before = () => (settled_at_commit = settled.length);
+    const writes = Array.from({ length: 50 }, (_, index) =>
+      store.putSetting(`n${index}`, "x").then(() => settled.push(index)),
+    );
+    await Promise.all(writes);
+    expect(settled_at_commit).toBe(0);
+    expect(commits.count).toBe(1);
+  });
+
+  it("splits what is more than a batch, and keeps the order", async () => {
+    const commits = commitSpy();
+    const store = await openOne(directory(), { group_commit_items: 10 });
+    await Promise.all(Array.from({ length: 35 }, (_, index) => store.putSetting("last", String(index))));
+    expect(commits.count).toBe(4);
+    expect(await store.getSetting("last")).toBe("34");
+  });
+
+  it("rejects every write of a commit that failed, and stores none", async () => {
+    const commits = commitSpy();
+    const store = await openOne(directory());
+    commits.before = () => {
+      throw new Database.SqliteError("disk I/O error", "SQLITE_IOERR");
+    };
+    const results = await Promise.allSettled([store.putSetting("a", "1"), store.putSetting("b", "2")]);
+    expect(results).toMatchObject([
+      { status: "rejected", reason: { code: "database_unavailable" } },
+      { status: "rejected", reason: { code: "database_unavailable" } },
+    ]);
+    commits.before = () => undefined;
+    expect([await store.getSetting("a"), await store.getSetting("b")]).toEqual([null, null]);
+    await store.putSetting("a", "3");
+    expect(await store.getSetting("a")).toBe("3");
+  });
+
+  it("says that the database is busy when another writer holds it for too long", async () => {
+    const data_dir = directory();
+    const store = await openOne(data_dir, { busy_timeout_ms: 20 });
+    const holder = new Database(join(data_dir, "holdfast.db"));
+    onTestFinished(() => void holder.close());
+    holder.exec("begin immediate");
+    await expect(store.putSetting("a", "1")).rejects.toMatchObject({ code: "database_busy", status: 503 });
+    expect(await store.getSetting("a")).toBeNull();
+    holder.exec("rollback");
+    await store.putSetting("a", "1");
+    expect(await store.getSetting("a")).toBe("1");
+  });
+
+  it("says that the disk is full, and goes on when there is room", async () => {
+    const opened = vi.spyOn(Database.prototype, "pragma");
+    onTestFinished(() => opened.mockRestore());
+    const store = await openOne(directory());
+    const connection = opened.mock.contexts[0];
+    if (!(connection instanceof Database)) throw new Error("no connection was opened");
+    const pages = Number(connection.pragma("page_count", { simple: true }));
+    connection.pragma(`max_page_count = ${pages}`);
+    const results = await Promise.allSettled([
+      store.putSetting("big", "x".repeat(1_000_000)),
+      store.putSetting("small", "y"),
+    ]);
+    // A full disk ends the transaction, so the neighbours of the same commit are told the same.
+    for (const result of results)
+      expect(result).toMatchObject({ status: "rejected", reason: { code: "storage_full", status: 503 } });
+    connection.pragma(`max_page_count = ${pages + 1_000}`);
+    await store.putSetting("big", "x".repeat(1_000_000));
+    expect(await store.getSetting("big")).toHaveLength(1_000_000);
+    expect(await store.getSetting("small")).toBeNull();
+  });
+
+  it("finishes what is queued when it closes, and refuses what comes after", async () => {
+    const data_dir = directory();
+    const store = createStore(await openSqlite({ data_dir, clock: manualClock(), limits: LIMITS }));
+    const queued = [store.putSetting("a", "1"), store.putSetting("b", "2")];
+    await store.close();
+    await Promise.all(queued);
+    await expect(store.putSetting("c", "3")).rejects.toMatchObject({ code: "database_unavailable" });
+    const again = await openOne(data_dir);
+    expect([await again.getSetting("a"), await again.getSetting("b")]).toEqual(["1", "2"]);
+  });
+
+  it("notices what another handle wrote by its version, and not what itself wrote", async () => {
+    const data_dir = directory();
+    const [mine, other] = [await openOne(data_dir), await openOne(data_dir)];
+    const before = mine.version();
+    await mine.putSetting("a", "1");
+    expect(mine.version()).toBe(before);
+    await other.putSetting("a", "2");
+    expect(mine.version()).not.toBe(before);
+  });
+
+  it("refuses a database that a newer version migrated, and changes nothing in it", async () => {
+    const data_dir = directory();
+    await (await openOne(data_dir)).close();
+    const raw = new Database(join(data_dir, "holdfast.db"));
+    onTestFinished(() => void raw.close());
+    raw.prepare("insert into kysely_migration (name, timestamp) values ('9999-later', '')").run();
+    await expect(openOne(data_dir)).rejects.toMatchObject({ code: "schema_too_new" });
+    expect(raw.prepare("select count(*) from kysely_migration").pluck().get()).toBe(2);
+  });
+
+  it("names the master keys in use without writing a byte, and none where there is no data", async () => {
+    const data_dir = directory();
+    expect(storedKeyIds(data_dir)).toEqual([]);
+    const store = await openOne(data_dir);
+    const key = { dek_id: "d", scope: "installation", kek_id: "kek_7", wrapped: Buffer.alloc(8), encryptions: 0 };
+    await store.insertDataKey({ ...key, created_at: manualClock().now() }, null);
+    expect(storedKeyIds(data_dir)).toEqual(["kek_7"]);
+  });
+});
+
+describe("the lock on a data directory", () => {
+  it("is one server's, and free again when it lets go", () => {
+    const data_dir = directory();
+    const unlock = lockDataDirectory(data_dir);
+    expect(() => lockDataDirectory(data_dir)).toThrow(expect.objectContaining({ code: "database_in_use" }));
+    unlock();
+    lockDataDirectory(data_dir)();
+  });
+
+  it("sends a second process away with exit code 75", async () => {
+    const data_dir = directory();
+    await (await openOne(data_dir)).close();
+    onTestFinished(lockDataDirectory(data_dir));
+    const main = new URL("../../src/main.ts", import.meta.url).pathname;
+    const parameters = ["-C", "holdfast-source", main, "serve", "--data-dir", data_dir, "--port", "0"];
+    const environment = {
+      PATH: process.env["PATH"] ?? "",
+      HOLDFAST_MASTER_KEY: Buffer.alloc(32, 1).toString("base64"),
+    };
+    const failed = promisify(execFile)(process.execPath, parameters, { env: environment });
+    await expect(failed).rejects.toMatchObject({ code: 75, stderr: expect.stringContaining("already serves") });
+  });
+});
+
+/** Counts commits, and may make one fail: a failing disk cannot be had otherwise. */
+function commitSpy(): { count: number; before: () => unknown } {
+  const spy = { count: 0, before: (): unknown => undefined };
+  const prepare = Database.prototype.prepare;
+  const mocked = vi.spyOn(Database.prototype, "prepare").mockImplementation(function prepareWatched(
+    this: Database.Database,
+    sql: string,
+  ) {
+    const statement = prepare.call(this, sql);
+    if (sql !== "commit") return statement;
+    const run = statement.run.bind(statement);
+    vi.spyOn(statement, "run").mockImplementation(() => {
+      spy.before();
+      spy.count += 1;
+      return run([]);
+    });
+    return statement;
+  });
+  onTestFinished(() => mocked.mockRestore());
+  return spy;
+}

@@ -1,0 +1,168 @@
+/** Connections outside the refresh protocol: putting, finding, changing status, deleting. */
+import { describe, expect, it } from "vitest";
+import { newAppId, newConnectionId } from "../../src/core/ids.ts";
+import type { ConnectionStatus } from "../../src/core/status.ts";
+import {
+  changeStatus,
+  clearMisconfigured,
+  deleteConnection,
+  putConnection,
+  type StatusChange,
+} from "../../src/store/queries/connections.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { ConnectionRow } from "../../src/store/tables.ts";
+import { claimOf, consented, present, stored } from "./rows.ts";
+import type { OpenStores } from "./suite.ts";
+
+const change = (store: Store, row: ConnectionRow, to: Partial<StatusChange> = {}) =>
+  store.transaction((tx) =>
+    changeStatus(tx, {
+      id: row.id,
+      generation: row.generation,
+      status: "expired",
+      reason: "revoked",
+      confirm_at: null,
+      ...to,
+    }),
+  );
+
+export function describeConnections(open: OpenStores): void {
+  describe("connections", () => {
+    it("gives back what was put, and null for what is not there", async () => {
+      const { store } = await open();
+      const wanted = consented();
+      expect(await store.transaction((tx) => putConnection(tx, wanted, null))).toBe(true);
+      const row = await store.findConnection(wanted.app_id, "slack");
+      expect(row).toMatchObject({ ...wanted, status: "active", reason: null, attempt: 0, lease_until: null });
+      expect(await store.getConnection(wanted.id)).toEqual(row);
+      expect(await store.findConnection(wanted.app_id, "github")).toBeNull();
+      expect(await store.findConnection(newAppId(), "slack")).toBeNull();
+      expect(await store.getConnection(newConnectionId())).toBeNull();
+    });
+
+    it("keeps one connection per app and type: the second first consent loses and changes nothing", async () => {
+      const { store, other } = await open();
+      const row = await stored(store);
+      const rival = consented({ app_id: row.app_id, account_label: "bob" });
+      expect(await other.transaction((tx) => putConnection(tx, rival, null))).toBe(false);
+      expect(await store.listConnections(row.app_id)).toEqual([row]);
+    });
+
+    it("refuses a consent that was sealed for a row that has moved", async () => {
+      const { store, other } = await open();
+      const seen = await stored(store);
+      const again = { ...consented({ app_id: seen.app_id, id: seen.id, generation: 2 }), account_label: "bob" };
+      expect(await store.transaction((tx) => putConnection(tx, again, seen))).toBe(true);
+      expect(await other.transaction((tx) => putConnection(tx, { ...again, account_label: "eve" }, seen))).toBe(false);
+      expect(await present(store, seen.id)).toMatchObject({ generation: 2, account_label: "bob" });
+    });
+
+    it("starts all bookkeeping afresh with a new consent, but not the count of attempts", async () => {
+      const { store } = await open();
+      const row = await stored(store);
+      await store.claimRefresh(claimOf(row));
+      const claimed = await present(store, row.id);
+      const again = consented({ app_id: row.app_id, id: row.id, generation: 2 });
+      await store.transaction((tx) => putConnection(tx, again, claimed));
+      expect(await present(store, row.id)).toMatchObject({
+        attempt: 1,
+        lease_owner: null,
+        lease_until: null,
+        intent_at: null,
+        parent_rt_fp: null,
+        win_attempt: null,
+        fail_class: null,
+      });
+    });
+
+    it("lists an app's connections by type, and nobody else's", async () => {
+      const { store } = await open();
+      const { app_id } = await stored(store, { integration_type: "slack" });
+      await stored(store, { app_id, integration_type: "github" });
+      await stored(store);
+      expect((await store.listConnections(app_id)).map((row) => row.integration_type)).toEqual(["github", "slack"]);
+    });
+
+    it("finds the connections of an OAuth client", async () => {
+      const { store } = await open();
+      const row = await stored(store);
+      await stored(store);
+      expect(await store.connectionsOfClient(row.oauth_client_id)).toEqual([row]);
+    });
+
+    it.for<[ConnectionStatus, "expired" | "disconnected", boolean]>([
+      ["active", "expired", true],
+      ["active", "disconnected", true],
+      ["expired", "disconnected", true],
+      ["expired", "expired", true],
+      ["disconnected", "disconnected", true],
+      ["disconnected", "expired", false],
+    ])("moves from %s to %s: %s", async ([from, to, allowed]) => {
+      const { store } = await open();
+      const row = await stored(store);
+      const before = from === "active" ? row : await change(store, row, { status: from });
+      if (before === null) throw new Error("the first move was refused");
+      const after = await change(store, before, { status: to });
+      expect(after === null).toBe(!allowed);
+      expect((await present(store, row.id)).status).toBe(allowed ? to : from);
+    });
+
+    it("refuses a change of status for a generation that is over", async () => {
+      const { store } = await open();
+      const row = await stored(store, { generation: 5 });
+      expect(await change(store, { ...row, generation: 4 })).toBeNull();
+      expect(await present(store, row.id)).toEqual(row);
+    });
+
+    it("forgets the tokens of a disconnected connection, and keeps its scopes and account", async () => {
+      const { store } = await open();
+      const row = await stored(store);
+      await change(store, row, { status: "disconnected", reason: "disconnected_by_builder" });
+      expect(await present(store, row.id)).toMatchObject({
+        status: "disconnected",
+        generation: 2,
+        sealed_access: null,
+        sealed_refresh: null,
+        rt_fp: null,
+        expires_at: null,
+        refresh_at: null,
+        scopes_requested: row.scopes_requested,
+        account_label: "ada",
+      });
+    });
+
+    it("keeps the tokens of an expired connection, for the one confirming request", async () => {
+      const { store, now } = await open();
+      const row = await stored(store);
+      await change(store, row, { confirm_at: now() });
+      expect(await present(store, row.id)).toMatchObject({
+        status: "expired",
+        reason: "revoked",
+        confirm_at: now(),
+        sealed_refresh: row.sealed_refresh,
+      });
+    });
+
+    it("deletes once", async () => {
+      const { store } = await open();
+      const row = await stored(store);
+      const remove = () => store.transaction((tx) => deleteConnection(tx, row.id));
+      expect([await remove(), await remove()]).toEqual([true, false]);
+    });
+
+    it("lifts a pause for the connections of one OAuth client only", async () => {
+      const { store, now } = await open();
+      const rows = [await stored(store), await stored(store)];
+      for (const row of rows) {
+        await store.claimRefresh(claimOf(row));
+        const pause = { attempt: 1, fail_class: "misconfigured", next_attempt_at: now(), keep_intent: false } as const;
+        await store.failRefresh({ id: row.id, ...pause });
+      }
+      const [mine, foreign] = rows;
+      if (mine === undefined || foreign === undefined) throw new Error("no rows");
+      expect(await store.transaction((tx) => clearMisconfigured(tx, mine.oauth_client_id))).toBe(1);
+      expect(await present(store, mine.id)).toMatchObject({ fail_class: null, next_attempt_at: null, failures: 0 });
+      expect(await present(store, foreign.id)).toMatchObject({ fail_class: "misconfigured", failures: 1 });
+    });
+  });
+}

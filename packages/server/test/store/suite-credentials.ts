@@ -1,0 +1,216 @@
+/** Apps, OAuth clients, service tokens, API keys, sessions and setup links. */
+import { describe, expect, it } from "vitest";
+import { newAppId, newOAuthClientId, newWorkspaceId } from "../../src/core/ids.ts";
+import { plus, type AppId, type Instant } from "../../src/core/types.ts";
+import { deleteApp, removeConnector } from "../../src/store/queries/apps.ts";
+import { deleteClient, insertClient, replaceSecret } from "../../src/store/queries/clients.ts";
+import type { Store } from "../../src/store/store.ts";
+import { appOf, bytes, flowOf, stored } from "./rows.ts";
+import type { OpenStores } from "./suite.ts";
+
+const token = (store: Store, app_id: AppId, id: string, expires_at: Instant | null = null) =>
+  store.createServiceToken({ app_id, id, name: id, digest: bytes(4), expires_at }, 2);
+
+export function describeCredentials(open: OpenStores): void {
+  describe("apps", () => {
+    it("have one default workspace, whoever asks first", async () => {
+      const { store, other } = await open();
+      const found = await Promise.all([
+        store.defaultWorkspace(newWorkspaceId()),
+        other.defaultWorkspace(newWorkspaceId()),
+        store.defaultWorkspace(newWorkspaceId()),
+      ]);
+      expect(new Set(found).size).toBe(1);
+    });
+
+    it("have names of their own in a workspace", async () => {
+      const { store } = await open();
+      const app = await appOf(store, "shop");
+      expect(await store.createApp({ ...app, id: newAppId() })).toBe(false);
+      expect(await store.getApp(app.id)).toMatchObject({ name: "shop" });
+      expect(await store.getApp(newAppId())).toBeNull();
+      await appOf(store, "blog");
+      expect((await store.listApps()).map(({ name }) => name).toSorted()).toEqual(["blog", "shop"]);
+    });
+
+    it("declare a connector once per type, the newest scopes counting", async () => {
+      const { store } = await open();
+      const { id } = await appOf(store);
+      await store.declareConnector(id, "slack", '["a"]');
+      await store.declareConnector(id, "slack", '["b"]');
+      expect(await store.listConnectors(id)).toMatchObject([{ integration_type: "slack", scopes: '["b"]' }]);
+      await store.transaction((tx) => removeConnector(tx, id, "slack"));
+      expect(await store.listConnectors(id)).toEqual([]);
+    });
+
+    it("go with everything they own, and with nothing of others", async () => {
+      const { store, now } = await open();
+      const [mine, foreign] = [await appOf(store, "mine"), await appOf(store, "foreign")];
+      for (const { id } of [mine, foreign]) {
+        await stored(store, { app_id: id });
+        await store.declareConnector(id, "slack", "[]");
+        await token(store, id, `token of ${id}`);
+        await store.createFlow(flowOf({ app_id: id }), { ttl_ms: 1_000, pending: 5 });
+        const key = { dek_id: `dek of ${id}`, scope: id, kek_id: "kek", wrapped: bytes(5) };
+        await store.insertDataKey({ ...key, encryptions: 0, created_at: now() }, null);
+      }
+      expect(await store.transaction((tx) => deleteApp(tx, mine.id))).toBe(true);
+      expect(await store.transaction((tx) => deleteApp(tx, mine.id))).toBe(false);
+      const owned = async (id: AppId) => [
+        await store.getApp(id),
+        await store.listConnections(id),
+        await store.listConnectors(id),
+        await store.listServiceTokens(id),
+        await store.currentDataKey(id),
+      ];
+      expect(await owned(mine.id)).toEqual([null, [], [], [], null]);
+      expect(
+        (await owned(foreign.id)).filter((part) => part === null || (Array.isArray(part) && part.length === 0)),
+      ).toEqual([]);
+    });
+  });
+
+  describe("OAuth clients", () => {
+    const client = (integration_type: string, workspace_id: ReturnType<typeof newWorkspaceId> | null) => ({
+      id: newOAuthClientId(),
+      workspace_id,
+      integration_type,
+      client_id: "id at the provider",
+      sealed_secret: bytes(6),
+      shared_callback: 0,
+    });
+
+    it("prefer the workspace's own over the installation's", async () => {
+      const { store } = await open();
+      const workspace = newWorkspaceId();
+      const [own, shared] = [client("slack", workspace), client("slack", null)];
+      await store.transaction((tx) => insertClient(tx, own));
+      await store.transaction((tx) => insertClient(tx, shared));
+      expect(await store.findClient(workspace, "slack")).toMatchObject({ id: own.id });
+      expect(await store.findClient(newWorkspaceId(), "slack")).toMatchObject({ id: shared.id });
+      expect(await store.installationClient("slack")).toMatchObject({ id: shared.id });
+      expect(await store.findClient(workspace, "github")).toBeNull();
+      expect(await store.installationClient("github")).toBeNull();
+    });
+
+    it("are one per type for the installation", async () => {
+      const { store } = await open();
+      await store.transaction((tx) => insertClient(tx, client("slack", null)));
+      await expect(store.transaction((tx) => insertClient(tx, client("slack", null)))).rejects.toBeInstanceOf(Error);
+      expect(await store.listClients()).toHaveLength(1);
+    });
+
+    it("change their secret in place, and are deleted once", async () => {
+      const { store, advance, now } = await open();
+      const one = client("slack", null);
+      await store.transaction((tx) => insertClient(tx, one));
+      advance(1_000);
+      await store.transaction((tx) => replaceSecret(tx, one.id, { sealed_secret: bytes(7), shared_callback: 1 }));
+      expect(await store.getClient(one.id)).toMatchObject({
+        client_id: one.client_id,
+        sealed_secret: bytes(7),
+        shared_callback: 1,
+        updated_at: now(),
+      });
+      const remove = () => store.transaction((tx) => deleteClient(tx, one.id));
+      expect([await remove(), await remove()]).toEqual([true, false]);
+    });
+  });
+
+  describe("service tokens", () => {
+    it("are as many as the limit, revoked and expired ones not counted", async () => {
+      const { store, now, advance } = await open();
+      const { id } = await appOf(store);
+      expect(await token(store, id, "one", plus(now(), 60_000))).toBe(true);
+      expect(await token(store, id, "two")).toBe(true);
+      expect(await token(store, id, "three")).toBe(false);
+      advance(60_000);
+      expect(await token(store, id, "three")).toBe(true);
+      expect(await token(store, id, "four")).toBe(false);
+      expect(await store.revokeServiceToken(id, "two")).toBe(true);
+      expect(await token(store, id, "four")).toBe(true);
+    });
+
+    it("hold the limit when several are made at once", async () => {
+      const { store, other } = await open();
+      const { id } = await appOf(store);
+      const made = await Promise.all(
+        Array.from({ length: 10 }, (_, index) => token(index % 2 === 0 ? store : other, id, `t${index}`)),
+      );
+      expect(made.filter(Boolean)).toHaveLength(2);
+    });
+
+    it("are revoked once, and only in the name of their app", async () => {
+      const { store, now } = await open();
+      const { id } = await appOf(store);
+      await token(store, id, "one");
+      expect(await store.revokeServiceToken(newAppId(), "one")).toBe(false);
+      expect(await store.revokeServiceToken(id, "one")).toBe(true);
+      expect(await store.revokeServiceToken(id, "one")).toBe(false);
+      expect(await store.getServiceToken("one")).toMatchObject({ app_id: id, revoked_at: now() });
+      expect(await store.getServiceToken("none")).toBeNull();
+    });
+
+    it("remember when they were used", async () => {
+      const { store, now } = await open();
+      const { id } = await appOf(store);
+      await token(store, id, "one");
+      await store.recordUse(new Map([["one", now()]]));
+      expect((await store.listServiceTokens(id)).map(({ last_used_at }) => last_used_at)).toEqual([now()]);
+    });
+
+    it("are no API keys, nor the other way round", async () => {
+      const { store } = await open();
+      const { id, workspace_id } = await appOf(store);
+      await token(store, id, "token");
+      await store.createApiKey({ id: "key", workspace_id, name: "mine", digest: bytes(8) });
+      expect(await store.getApiKey("key")).toMatchObject({ workspace_id, revoked_at: null });
+      expect([await store.getApiKey("token"), await store.getServiceToken("key")]).toEqual([null, null]);
+    });
+  });
+
+  describe("setup links and sessions", () => {
+    const session = (token_hash: string) => ({ token_hash, principal: "administrator" });
+
+    it("sign in once, whoever is first", async () => {
+      const { store, other, now } = await open();
+      await store.createSetupLink("link", plus(now(), 1_000));
+      expect(await store.isSetupLinkOpen("link")).toBe(true);
+      const used = await Promise.all([
+        store.useSetupLink("link", session("s1")),
+        other.useSetupLink("link", session("s2")),
+        store.useSetupLink("link", session("s3")),
+      ]);
+      expect(used.filter(Boolean)).toHaveLength(1);
+      const sessions = await Promise.all(["s1", "s2", "s3"].map((hash) => store.getSession(hash)));
+      expect(sessions.filter((found) => found !== null)).toHaveLength(1);
+      expect(await store.isSetupLinkOpen("link")).toBe(false);
+    });
+
+    it("do not sign in after their time, nor when unknown", async () => {
+      const { store, now, advance } = await open();
+      await store.createSetupLink("link", plus(now(), 1_000));
+      advance(1_000);
+      expect(await store.isSetupLinkOpen("link")).toBe(false);
+      expect(await store.useSetupLink("link", session("s1"))).toBe(false);
+      expect(await store.useSetupLink("other", session("s1"))).toBe(false);
+      expect(await store.getSession("s1")).toBeNull();
+    });
+
+    it("are touched, signed out, and forgotten when they are old", async () => {
+      const { store, now, advance } = await open();
+      for (const name of ["old", "young"]) {
+        await store.createSetupLink(name, plus(now(), 1_000));
+        await store.useSetupLink(name, session(name));
+        advance(500);
+      }
+      await store.touchSession("old");
+      expect(await store.getSession("old")).toMatchObject({ last_seen_at: now(), principal: "administrator" });
+      await store.deleteOldCredentials(plus(now(), -600), now());
+      expect(await store.getSession("old")).toBeNull();
+      expect(await store.getSession("young")).not.toBeNull();
+      await store.deleteSession("young");
+      expect(await store.getSession("young")).toBeNull();
+    });
+  });
+}

@@ -1,0 +1,441 @@
+/** The refresh protocol in the store: who may send, whose answer is kept, what a failure leaves. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { instant, plus, type Instant } from "../../src/core/types.ts";
+import {
+  changeStatus,
+  commitRefresh,
+  putConnection,
+  type Claim,
+  type RefreshCommit,
+  type RefreshFailure,
+} from "../../src/store/queries/connections.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { ConnectionRow } from "../../src/store/tables.ts";
+import { bytes, claimOf, commitOf, consented, present, stored } from "./rows.ts";
+import type { OpenStores } from "./suite.ts";
+
+const LEASE_MS = 20_000;
+
+const commit = (store: Store, wanted: RefreshCommit) => store.transaction((tx) => commitRefresh(tx, wanted));
+
+const failure = (row: ConnectionRow, attempt: number, change: Partial<RefreshFailure> = {}): RefreshFailure => ({
+  id: row.id,
+  attempt,
+  fail_class: "not_consumed",
+  next_attempt_at: instant(9_000_000),
+  keep_intent: false,
+  ...change,
+});
+
+const end = (store: Store, row: ConnectionRow, status: "expired" | "disconnected", confirm_at: Instant | null = null) =>
+  store.transaction((tx) =>
+    changeStatus(tx, { id: row.id, generation: row.generation, status, reason: "revoked", confirm_at }),
+  );
+
+export function describeRefreshProtocol(open: OpenStores): void {
+  describe("claiming a refresh", () => {
+    it("writes lease and intent, and gives the row as it was before", async () => {
+      const { store, now } = await open();
+      const row = await stored(store);
+      const claim = await store.claimRefresh(claimOf(row));
+      expect(claim).toEqual({ kind: "claimed", row, attempt: 1, lease_until: plus(now(), LEASE_MS) });
+      expect(await present(store, row.id)).toMatchObject({
+        lease_owner: "node_one",
+        lease_until: plus(now(), LEASE_MS),
+        attempt: 1,
+        attempted_at: now(),
+        intent_at: now(),
+        intent_rt_fp: "rt1",
+      });
+    });
+
+    it("lets exactly one of many claimers send, whatever handle they use", async () => {
+      const { store, other } = await open();
+      const row = await stored(store);
+      const claims = await Promise.all(
+        Array.from({ length: 40 }, (_, index) =>
+          (index % 2 === 0 ? store : other).claimRefresh(claimOf(row, { owner: `node_${index}` })),
+        ),
+      );
+      expect(claims.filter(({ kind }) => kind === "claimed")).toHaveLength(1);
+      expect(claims.filter(({ kind }) => kind === "leased")).toHaveLength(39);
+      expect((await present(store, row.id)).attempt).toBe(1);
+    });
+
+    const losers: readonly [string, Claim["kind"], (store: Store, row: ConnectionRow) => Promise<unknown>][] = [
+      ["that was deleted", "gone", (store, row) => remove(store, row)],
+      ["that was refreshed", "moved", (store, row) => refreshed(store, row)],
+      ["that was disconnected", "moved", (store, row) => end(store, row, "disconnected")],
+      ["that is expired", "moved", (store, row) => end(store, row, "expired")],
+      ["that somebody leases", "leased", (store, row) => store.claimRefresh(claimOf(row, { owner: "node_two" }))],
+    ];
+    it.for(losers)("does not claim a connection %s", async ([, kind, make]) => {
+      const { store } = await open();
+      const row = await stored(store);
+      await make(store, row);
+      const before = await store.getConnection(row.id);
+      expect((await store.claimRefresh(claimOf(row))).kind).toBe(kind);
+      expect(await store.getConnection(row.id)).toEqual(before);
+    });
+
+    it("does not claim what has no refresh token", async () => {
+      const { store } = await open();
+      const row = await stored(store, { sealed_refresh: null, rt_fp: null });
+      expect((await store.claimRefresh(claimOf(row))).kind).toBe("moved");
+    });
+
+    it("may claim again when the lease is over, and keeps the instant of the open intent in its answer", async () => {
+      const { store, now, advance } = await open();
+      const row = await stored(store);
+      await store.claimRefresh(claimOf(row));
+      const since = now();
+      advance(LEASE_MS - 1);
+      expect((await store.claimRefresh(claimOf(row))).kind).toBe("leased");
+      advance(1);
+      const claim = await store.claimRefresh(claimOf(row, { owner: "node_two" }));
+      expect(claim).toMatchObject({ kind: "claimed", attempt: 2, row: { intent_at: since, lease_owner: "node_one" } });
+    });
+
+    it.for([
+      ["background", "unknown", "not_yet"],
+      ["reader", "unknown", "claimed"],
+      ["reader", "not_sent", "claimed"],
+      ["reader", "throttled", "not_yet"],
+      ["reader", "misconfigured", "not_yet"],
+    ] as const)(
+      "before the next attempt is due, %s after a failure of class %s: %s",
+      async ([kind, fail, expected]) => {
+        const { store, now, advance } = await open();
+        const row = await stored(store);
+        await store.claimRefresh(claimOf(row));
+        await store.failRefresh(failure(row, 1, { fail_class: fail, next_attempt_at: plus(now(), 60_000) }));
+        const urgency = kind === "background" ? { kind } : { kind, after_ms: 1_000 };
+        expect((await store.claimRefresh(claimOf(row, { urgency }))).kind).toBe("not_yet");
+        advance(1_000);
+        expect((await store.claimRefresh(claimOf(row, { urgency }))).kind).toBe(expected);
+      },
+    );
+
+    it("obeys the schedule in the background to the millisecond", async () => {
+      const { store, now, advance } = await open();
+      const row = await stored(store);
+      await store.claimRefresh(claimOf(row));
+      await store.failRefresh(failure(row, 1, { next_attempt_at: plus(now(), 5_000) }));
+      advance(4_999);
+      expect((await store.claimRefresh(claimOf(row))).kind).toBe("not_yet");
+      advance(1);
+      expect((await store.claimRefresh(claimOf(row))).kind).toBe("claimed");
+    });
+
+    it("claims an expired connection once, when its confirming request is due", async () => {
+      const { store, now, advance } = await open();
+      const row = await stored(store);
+      await end(store, row, "expired", plus(now(), 60_000));
+      expect((await store.claimRefresh(claimOf(row))).kind).toBe("moved");
+      advance(60_000);
+      expect((await store.claimRefresh(claimOf(row))).kind).toBe("claimed");
+      advance(LEASE_MS);
+      expect((await store.claimRefresh(claimOf(row))).kind).toBe("moved");
+    });
+  });
+
+  describe("committing an answer, by lineage", () => {
+    it("stores the answer of the stored token, clears lease and intent, and counts the generation up", async () => {
+      const { store, now } = await open();
+      const row = await claimed(store);
+      const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+      expect(outcome).toMatchObject({ kind: "committed", recovered: false });
+      const after = await present(store, row.id);
+      expect(outcome.row).toEqual(after);
+      expect(after).toMatchObject({
+        generation: 2,
+        rt_fp: "rt2",
+        parent_rt_fp: "rt1",
+        win_attempt: 1,
+        lease_owner: null,
+        lease_until: null,
+        intent_at: null,
+        intent_rt_fp: null,
+        failures: 0,
+        updated_at: now(),
+      });
+    });
+
+    it("keeps a good answer that comes after its lease is over", async () => {
+      const { store, advance } = await open();
+      const row = await claimed(store);
+      advance(10 * LEASE_MS);
+      const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+      expect(outcome.kind).toBe("committed");
+    });
+
+    it("lets the later of two attempts win, in whatever order they come in", async () => {
+      for (const order of [
+        [1, 2],
+        [2, 1],
+      ]) {
+        const { store, advance } = await open();
+        const row = await claimed(store);
+        advance(LEASE_MS);
+        await store.claimRefresh(claimOf(row, { owner: "node_two" }));
+        for (const attempt of order) await commitResealing(store, row, attempt, "rt1", `answer${attempt}`);
+        expect(await present(store, row.id)).toMatchObject({ rt_fp: "answer2", win_attempt: 2, intent_at: null });
+      }
+    });
+
+    it("keeps lease and intent of a later attempt that is still out", async () => {
+      const { store, advance } = await open();
+      const row = await claimed(store);
+      advance(LEASE_MS);
+      await store.claimRefresh(claimOf(row, { owner: "node_two" }));
+      await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+      const after = await present(store, row.id);
+      expect(after).toMatchObject({ rt_fp: "rt2", lease_owner: "node_two" });
+      expect(after.intent_at).not.toBeNull();
+    });
+
+    it("asks for new seals when the generation moved but the answer counts", async () => {
+      const { store } = await open();
+      const row = await claimed(store);
+      const stale = { ...commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }), base_generation: 0 };
+      expect(await commit(store, stale)).toMatchObject({ kind: "reseal", row: { generation: 1 } });
+      expect(await present(store, row.id)).toMatchObject({ rt_fp: "rt1" });
+    });
+
+    it("commits twice without harm: the second time changes nothing", async () => {
+      const { store } = await open();
+      const row = await claimed(store);
+      const answer = commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" });
+      await commit(store, answer);
+      const after = await present(store, row.id);
+      expect(await commit(store, answer)).toEqual({ kind: "superseded", row: after });
+      expect(await present(store, row.id)).toEqual(after);
+    });
+
+    const lost: readonly [string, (store: Store, row: ConnectionRow) => Promise<unknown>][] = [
+      ["a disconnect", (store, row) => end(store, row, "disconnected")],
+      ["a new consent", (store, row) => consentedAgain(store, row)],
+      [
+        "a disconnect and a new consent",
+        async (store, row) => {
+          await end(store, row, "disconnected");
+          await consentedAgain(store, row);
+        },
+      ],
+      ["a deletion", (store, row) => remove(store, row)],
+      ["two generations of newer answers", (store, row) => twice(store, row)],
+    ];
+    it.for(lost)("drops an answer after %s", async ([, happened]) => {
+      const { store } = await open();
+      const row = await claimed(store);
+      await happened(store, row);
+      const before = await store.getConnection(row.id);
+      const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "late" }));
+      expect(outcome).toEqual({ kind: "superseded", row: before });
+      expect(await store.getConnection(row.id)).toEqual(before);
+    });
+
+    it("brings an expired connection back, and says that it recovered", async () => {
+      const { store } = await open();
+      const row = await claimed(store);
+      await end(store, row, "expired");
+      const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+      expect(outcome).toMatchObject({ kind: "committed", recovered: true, row: { status: "active", reason: null } });
+    });
+
+    it("does not bring back what ended with its OAuth client", async () => {
+      const { store } = await open();
+      const row = await claimed(store);
+      await store.transaction((tx) =>
+        changeStatus(tx, {
+          id: row.id,
+          generation: 1,
+          status: "expired",
+          reason: "client_changed",
+          confirm_at: null,
+        }),
+      );
+      const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+      expect(outcome).toMatchObject({ kind: "superseded", row: { status: "expired", reason: "client_changed" } });
+    });
+
+    it("holds for every order of attempts: the generation grows, and no older answer replaces a newer one", async () => {
+      const { store, advance } = await open();
+      const orders = fc.shuffledSubarray([1, 2, 3, 4, 5], { minLength: 1 });
+      const property = fc.asyncProperty(orders, async (order) => {
+        const row = await stored(store);
+        for (let attempt = 1; attempt <= 5; attempt += 1) {
+          await store.claimRefresh(claimOf(row));
+          advance(LEASE_MS);
+        }
+        let highest = 0;
+        let { generation } = row;
+        for (const attempt of order) {
+          await commitResealing(store, row, attempt, "rt1", `answer${attempt}`);
+          highest = Math.max(highest, attempt);
+          const after = await present(store, row.id);
+          expect(after).toMatchObject({ win_attempt: highest, rt_fp: `answer${highest}` });
+          expect(after.generation - generation).toBe(attempt === highest ? 1 : 0);
+          generation = after.generation;
+        }
+      });
+      await fc.assert(property, { numRuns: 40 });
+    });
+  });
+
+  describe("a failed refresh", () => {
+    it("releases the lease, schedules the next attempt and counts", async () => {
+      const { store, now } = await open();
+      const row = await claimed(store);
+      await store.failRefresh(failure(row, 1, { fail_class: "throttled" }));
+      expect(await present(store, row.id)).toMatchObject({
+        lease_owner: null,
+        lease_until: null,
+        intent_at: null,
+        intent_rt_fp: null,
+        next_attempt_at: 9_000_000,
+        fail_class: "throttled",
+        failures: 1,
+        failing_since: now(),
+      });
+    });
+
+    it("keeps the intent of a request that may have been carried out", async () => {
+      const { store, now } = await open();
+      const row = await claimed(store);
+      await store.failRefresh(failure(row, 1, { fail_class: "unknown", keep_intent: true }));
+      expect(await present(store, row.id)).toMatchObject({ lease_until: null, intent_at: now(), intent_rt_fp: "rt1" });
+    });
+
+    it("remembers since when it fails", async () => {
+      const { store, now, advance } = await open();
+      const row = await claimed(store);
+      const since = now();
+      await store.failRefresh(failure(row, 1, { next_attempt_at: now() }));
+      advance(5_000);
+      await store.claimRefresh(claimOf(row));
+      await store.failRefresh(failure(row, 2));
+      expect(await present(store, row.id)).toMatchObject({ failures: 2, failing_since: since });
+    });
+
+    it("of an older attempt says nothing about the newer one", async () => {
+      const { store, advance } = await open();
+      const row = await claimed(store);
+      advance(LEASE_MS);
+      await store.claimRefresh(claimOf(row, { owner: "node_two" }));
+      const before = await present(store, row.id);
+      expect(await store.failRefresh(failure(row, 1))).toBeNull();
+      expect(await present(store, row.id)).toEqual(before);
+    });
+
+    it("changes nothing when an answer is stored already, or the connection is gone", async () => {
+      const { store } = await open();
+      const row = await claimed(store);
+      await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+      expect(await store.failRefresh(failure(row, 1))).toBeNull();
+      await remove(store, row);
+      expect(await store.failRefresh(failure(row, 1))).toBeNull();
+    });
+  });
+
+  describe("what is due", () => {
+    it("names tokens to renew, soonest first, and at most as many as asked", async () => {
+      const { store, now } = await open();
+      const at = (ms: number) => ({ refresh_at: plus(now(), ms) });
+      const second = await stored(store, at(-1_000));
+      const first = await stored(store, at(-2_000));
+      await stored(store, at(1));
+      await stored(store, { refresh_at: null });
+      await stored(store, { ...at(-1), sealed_refresh: null });
+      expect((await store.dueConnections(10)).map(({ id }) => id)).toEqual([first.id, second.id]);
+      expect((await store.dueConnections(1)).map(({ id }) => id)).toEqual([first.id]);
+    });
+
+    it("leaves out what is leased, scheduled for later, or not active", async () => {
+      const { store, now, advance } = await open();
+      const due = { refresh_at: plus(now(), -1) };
+      const leased = await stored(store, due);
+      await store.claimRefresh(claimOf(leased));
+      const later = await stored(store, due);
+      await store.claimRefresh(claimOf(later));
+      await store.failRefresh(failure(later, 1, { next_attempt_at: plus(now(), LEASE_MS) }));
+      await end(store, await stored(store, due), "expired");
+      expect(await store.dueConnections(10)).toEqual([]);
+      advance(LEASE_MS);
+      expect(new Set((await store.dueConnections(10)).map(({ id }) => id))).toEqual(new Set([leased.id, later.id]));
+    });
+
+    it("names open intents whose lease is over, also when the token is still fresh", async () => {
+      const { store, now, advance } = await open();
+      const row = await stored(store, { refresh_at: plus(now(), 1_000_000) });
+      await store.claimRefresh(claimOf(row));
+      advance(LEASE_MS);
+      expect((await store.dueConnections(10)).map(({ id }) => id)).toEqual([row.id]);
+    });
+
+    it("names refusals to confirm when their time has come", async () => {
+      const { store, now, advance } = await open();
+      const row = await stored(store);
+      await end(store, row, "expired", plus(now(), 60_000));
+      expect(await store.dueConnections(10)).toEqual([]);
+      advance(60_000);
+      expect((await store.dueConnections(10)).map(({ id }) => id)).toEqual([row.id]);
+    });
+
+    it("lists leases, and ends one only in the name of its owner", async () => {
+      const { store } = await open();
+      const row = await claimed(store);
+      expect((await store.leasedConnections()).map(({ id }) => id)).toEqual([row.id]);
+      expect(await store.releaseLease(row.id, "node_two")).toBe(false);
+      expect(await store.releaseLease(row.id, "node_one")).toBe(true);
+      expect(await store.leasedConnections()).toEqual([]);
+      expect((await present(store, row.id)).intent_at).not.toBeNull();
+    });
+  });
+}
+
+async function claimed(store: Store): Promise<ConnectionRow> {
+  const row = await stored(store);
+  await store.claimRefresh(claimOf(row));
+  return row;
+}
+
+/** As the engine does it: seals again and repeats when the generation moved. */
+async function commitResealing(store: Store, row: ConnectionRow, attempt: number, parent_fp: string, rt_fp: string) {
+  let base = row;
+  for (;;) {
+    const outcome = await commit(store, commitOf(base, { attempt, parent_fp, rt_fp }));
+    if (outcome.kind !== "reseal") return outcome;
+    base = outcome.row;
+  }
+}
+
+async function refreshed(store: Store, row: ConnectionRow): Promise<void> {
+  await store.claimRefresh(claimOf(row));
+  await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+}
+
+async function twice(store: Store, row: ConnectionRow): Promise<void> {
+  await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+  const next = await present(store, row.id);
+  await store.claimRefresh(claimOf(next));
+  await commit(store, commitOf(next, { attempt: 2, parent_fp: "rt2", rt_fp: "rt3" }));
+}
+
+async function consentedAgain(store: Store, row: ConnectionRow): Promise<void> {
+  const seen = await present(store, row.id);
+  const again = consented({
+    app_id: row.app_id,
+    id: row.id,
+    generation: seen.generation + 1,
+    rt_fp: "fresh",
+    sealed_refresh: bytes(9),
+  });
+  if (!(await store.transaction((tx) => putConnection(tx, again, seen)))) throw new Error("not stored");
+}
+
+const remove = (store: Store, row: ConnectionRow) =>
+  store.transaction(function* (tx) {
+    yield tx.db.deleteFrom("connections").where("id", "=", row.id).compile();
+  });

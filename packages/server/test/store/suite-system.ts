@@ -1,0 +1,149 @@
+/** Data keys, settings, the audit trail and the outbox. */
+import { describe, expect, it } from "vitest";
+import { newAppId, newConnectionId } from "../../src/core/ids.ts";
+import { plus } from "../../src/core/types.ts";
+import { enqueue, type NewOutboxItem } from "../../src/store/queries/system.ts";
+import type { Store } from "../../src/store/store.ts";
+import { appOf, bytes } from "./rows.ts";
+import type { OpenStore, OpenStores } from "./suite.ts";
+
+const keyOf = ({ now }: OpenStore, dek_id: string, scope = "installation") => ({
+  dek_id,
+  scope,
+  kek_id: "kek_1",
+  wrapped: bytes(1),
+  encryptions: 0,
+  created_at: now(),
+});
+
+const item = (change: Partial<NewOutboxItem> = {}): NewOutboxItem => ({
+  app_id: newAppId(),
+  id: `out_${Math.floor(performance.now() * 1e6)}`,
+  kind: "event",
+  connection_id: newConnectionId(),
+  payload: "{}",
+  sealed: null,
+  ...change,
+});
+
+const put = (store: Store, one: NewOutboxItem) => store.transaction((tx) => enqueue(tx, one));
+
+export function describeSystem(open: OpenStores): void {
+  describe("data keys", () => {
+    it("are one current key per scope: the slower maker gets the faster one's", async () => {
+      const opened = await open();
+      const { store, other } = opened;
+      const made = await Promise.all([
+        store.insertDataKey(keyOf(opened, "dek_1"), null),
+        other.insertDataKey(keyOf(opened, "dek_2"), null),
+        store.insertDataKey(keyOf(opened, "dek_3"), null),
+      ]);
+      expect(new Set(made.map(({ dek_id }) => dek_id)).size).toBe(1);
+      expect(await store.listDataKeys()).toHaveLength(1);
+      expect(await store.currentDataKey("installation")).toEqual(made[0]);
+    });
+
+    it("are replaced only by who knows the current one, and old ones stay readable", async () => {
+      const opened = await open();
+      const { store } = opened;
+      await store.insertDataKey(keyOf(opened, "dek_1"), null);
+      expect(await store.insertDataKey(keyOf(opened, "dek_2"), "dek_1")).toMatchObject({ dek_id: "dek_2" });
+      expect(await store.insertDataKey(keyOf(opened, "dek_3"), "dek_1")).toMatchObject({ dek_id: "dek_2" });
+      expect(await store.getDataKey("dek_1")).toMatchObject({ is_current: 0 });
+      expect(await store.currentDataKey("installation")).toMatchObject({ dek_id: "dek_2" });
+      expect(await store.getDataKey("dek_3")).toBeNull();
+    });
+
+    it("are not made for an app that is not there", async () => {
+      const opened = await open();
+      const { store } = opened;
+      const { id } = await appOf(store);
+      await expect(store.insertDataKey(keyOf(opened, "dek_1", newAppId()), null)).rejects.toMatchObject({
+        code: "not_found",
+      });
+      expect(await store.insertDataKey(keyOf(opened, "dek_2", id), null)).toMatchObject({ scope: id });
+    });
+
+    it("hand out each encryption once", async () => {
+      const opened = await open();
+      const { store, other } = opened;
+      await store.insertDataKey(keyOf(opened, "dek_1"), null);
+      const starts = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? store : other).reserveEncryptions("dek_1", 100)),
+      );
+      expect(starts.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, index) => index * 100));
+      expect(await store.reserveEncryptions("none", 1)).toBe(Number.POSITIVE_INFINITY);
+    });
+
+    it("are wrapped anew only from the key that was read", async () => {
+      const opened = await open();
+      const { store } = opened;
+      await store.insertDataKey(keyOf(opened, "dek_1"), null);
+      const to = (kek_id: string) => ({ kek_id, wrapped: bytes(2) });
+      expect(await store.rewrapDataKey("dek_1", "kek_0", to("kek_2"))).toBe(false);
+      expect(await store.rewrapDataKey("dek_1", "kek_1", to("kek_2"))).toBe(true);
+      expect(await store.rewrapDataKey("dek_1", "kek_1", to("kek_3"))).toBe(false);
+      expect(await store.keyIdsInUse()).toEqual(["kek_2"]);
+    });
+  });
+
+  describe("settings and audit", () => {
+    it("keep the last value of a setting", async () => {
+      const { store } = await open();
+      expect(await store.getSetting("a")).toBeNull();
+      await store.putSetting("a", "1");
+      await store.putSetting("a", "2'; drop table settings; --");
+      expect(await store.getSetting("a")).toBe("2'; drop table settings; --");
+    });
+
+    it("list an app's audit events, newest first", async () => {
+      const { store, now } = await open();
+      const app_id = newAppId();
+      const event = (id: string, after_ms: number, of: string = app_id) => ({
+        app_id: of,
+        id,
+        at: plus(now(), after_ms),
+        actor: "somebody",
+        action: "did",
+        target: null,
+        request_id: null,
+      });
+      await store.appendAudit([event("e1", 0), event("e2", 2), event("e3", 1), event("e4", 9, newAppId())]);
+      expect((await store.listAudit(app_id, 2)).map(({ id }) => id)).toEqual(["e2", "e3"]);
+    });
+  });
+
+  describe("the outbox", () => {
+    it("hands out what is due, by kind, and what is postponed only later", async () => {
+      const { store, now, advance } = await open();
+      const [event, first, second] = [item(), item({ kind: "revoke" }), item({ kind: "revoke" })];
+      for (const one of [event, first, second]) await put(store, one);
+      expect(await store.dueOutbox("revoke", 10)).toHaveLength(2);
+      expect(await store.dueOutbox("revoke", 1)).toHaveLength(1);
+      await store.postponeOutbox(first.id, 1, plus(now(), 5_000));
+      expect((await store.dueOutbox("revoke", 10)).map(({ id }) => id)).toEqual([second.id]);
+      advance(5_000);
+      expect(await store.dueOutbox("revoke", 10)).toHaveLength(2);
+    });
+
+    it("forgets the sealed tokens of an item that is done", async () => {
+      const { store, now } = await open();
+      const one = item({ kind: "revoke", sealed: bytes(3) });
+      await put(store, one);
+      await store.finishOutbox(one.id);
+      expect(await store.dueOutbox("revoke", 10)).toEqual([]);
+      expect(await store.listOutbox(one.app_id, "revoke")).toMatchObject([{ done_at: now(), sealed: null }]);
+    });
+
+    it("drops old events and done items, and no revocation that is still to be sent", async () => {
+      const { store, now, advance } = await open();
+      const [event, done, open_item] = [item(), item({ kind: "revoke" }), item({ kind: "revoke" })];
+      for (const one of [event, done, open_item]) await put(store, one);
+      await store.finishOutbox(done.id);
+      expect(await store.deleteOldOutbox(now())).toBe(0);
+      advance(1);
+      expect(await store.deleteOldOutbox(now())).toBe(2);
+      expect(await store.listOutbox(open_item.app_id, "revoke")).toHaveLength(1);
+    });
+  });
+}

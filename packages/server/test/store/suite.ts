@@ -1,0 +1,88 @@
+/**
+ * What the store promises, whatever the database: one suite, run over each engine. An engine is one call of `describeStore`
+ * with a function that opens two handles on one empty database, and a way to move the database's clock.
+ */
+import { expect } from "vitest";
+import { describe, it } from "vitest";
+import type { Instant } from "../../src/core/types.ts";
+import type { Store } from "../../src/store/store.ts";
+import { describeCredentials } from "./suite-credentials.ts";
+import { describeFlows } from "./suite-flows.ts";
+import { describeConnections } from "./suite-connections.ts";
+import { describeRefreshProtocol } from "./suite-refresh.ts";
+import { describeSystem } from "./suite-system.ts";
+
+export interface OpenStore {
+  readonly store: Store;
+  /** Another handle on the same database, as another process has it. */
+  readonly other: Store;
+  /** The database's clock. */
+  now(): Instant;
+  advance(ms: number): void;
+}
+
+export type OpenStores = () => Promise<OpenStore>;
+
+export function describeStore({ engine }: { engine: string }, open: OpenStores): void {
+  describe(`store on ${engine}`, () => {
+    describeConnections(open);
+    describeRefreshProtocol(open);
+    describeFlows(open);
+    describeCredentials(open);
+    describeSystem(open);
+    describeTransactions(open);
+  });
+}
+
+function describeTransactions(open: OpenStores): void {
+  describe("transactions", () => {
+    it("writes all of a transaction or nothing", async () => {
+      const { store } = await open();
+      const failing = store.transaction(function* (tx) {
+        yield tx.db.insertInto("settings").values({ name: "a", value: "1" }).compile();
+        yield tx.db.insertInto("settings").values({ name: "b", value: "2" }).compile();
+        throw new Error("changed its mind");
+      });
+      await expect(failing).rejects.toThrow("changed its mind");
+      expect([await store.getSetting("a"), await store.getSetting("b")]).toEqual([null, null]);
+    });
+
+    it("does not let one failing operation take its neighbours along", async () => {
+      const { store } = await open();
+      const results = await Promise.allSettled(
+        Array.from({ length: 30 }, (_, index) =>
+          store.transaction(function* (tx) {
+            yield tx.db
+              .insertInto("settings")
+              .values({ name: `n${index}`, value: "x" })
+              .compile();
+            if (index % 3 === 0) throw new Error("this one");
+          }),
+        ),
+      );
+      expect(results.filter(({ status }) => status === "rejected")).toHaveLength(10);
+      expect([await store.getSetting("n0"), await store.getSetting("n1"), await store.getSetting("n2")]).toEqual([
+        null,
+        "x",
+        "x",
+      ]);
+    });
+
+    it("shows every acknowledged write to the other handle at once", async () => {
+      const { store, other } = await open();
+      for (const value of ["1", "2", "3"]) {
+        await store.putSetting("seen", value);
+        expect(await other.getSetting("seen")).toBe(value);
+      }
+    });
+
+    it("passes errors of the operation through as they are", async () => {
+      const { store } = await open();
+      const own = new RangeError("mine");
+      const failing = store.transaction(() => {
+        throw own;
+      });
+      await expect(failing).rejects.toBe(own);
+    });
+  });
+}

@@ -1,0 +1,114 @@
+/**
+ * Time moved by hand, for everything that takes a Clock and for the simulator.
+ *
+ * Only time is simulated: sockets, files and the database are real and need turns of the event loop. So after moving
+ * the clock, await what should come of it (a reply, or `until(...)`), never a fixed number of milliseconds.
+ */
+import { setImmediate as turn } from "node:timers/promises";
+import { delay, type Clock } from "../../src/core/clock.ts";
+import { instant, plus, type Instant } from "../../src/core/types.ts";
+
+export const SECOND = 1_000;
+export const MINUTE = 60_000;
+export const HOUR = 3_600_000;
+export const DAY = 86_400_000;
+
+export interface ManualClock extends Clock {
+  /**
+   * Time passes as on a machine that is awake: timers fire in order, each at its own instant, those included that are set
+   * meanwhile; the event loop gets a turn after each. For steps of up to a minute or so: periodic work runs at every step.
+   */
+  advance(ms: number): Promise<void>;
+  /** Time passes as on a machine that slept: it is later at once, and every timer that is due by then fires once, in order. */
+  jump(ms: number): Promise<void>;
+  /** Only the wall clock moves, as when somebody sets it. No timer fires. */
+  setWall(at: Instant): void;
+}
+
+interface Timer {
+  readonly at: number;
+  readonly action: () => void;
+}
+
+/** @param start the wall clock at first; default 2026-11-23T12:00:00Z */
+export function manualClock(start: Instant = instant(Date.UTC(2026, 10, 23, 12))): ManualClock {
+  let monotonic = 0;
+  let wall_offset = start - 0;
+  const timers = new Set<Timer>();
+
+  const nextDue = (limit: number): Timer | undefined =>
+    [...timers].filter((timer) => timer.at <= limit).toSorted((a, b) => a.at - b.at)[0];
+
+  async function fire(timer: Timer): Promise<void> {
+    timers.delete(timer);
+    timer.action();
+    await turn();
+  }
+
+  return {
+    now: () => instant(monotonic + wall_offset),
+    monotonic_ms: () => monotonic,
+    after(delay_ms, action) {
+      const timer = { at: monotonic + Math.max(0, delay_ms), action };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
+    async advance(ms) {
+      const target = monotonic + ms;
+      for (let timer = nextDue(target); timer !== undefined; timer = nextDue(target)) {
+        monotonic = Math.max(monotonic, timer.at);
+        await fire(timer);
+      }
+      monotonic = target;
+      await turn();
+    },
+    async jump(ms) {
+      monotonic += ms;
+      const due = [...timers].filter((timer) => timer.at <= monotonic).toSorted((a, b) => a.at - b.at);
+      // A timer that fires may cancel a later one.
+      for (const timer of due) if (timers.has(timer)) await fire(timer);
+      await turn();
+    },
+    setWall(at) {
+      wall_offset = at - monotonic;
+    },
+  };
+}
+
+/** The simulator's `clock` and `wait` over a Clock: its `slow` and `stall` last until that clock is moved. */
+export function simulatorTime(clock: Clock) {
+  return {
+    clock: { now: () => clock.now() },
+    wait: (delay_ms: number, signal: AbortSignal): Promise<void> =>
+      Promise.race([
+        delay(clock, delay_ms),
+        new Promise<void>((resolve) => {
+          if (signal.aborted) resolve();
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        }),
+      ]),
+  };
+}
+
+const LIMIT_MS = 10_000;
+
+/**
+ * Resolves with the first answer of `probe` that is neither false, null nor undefined, asking again every turn of the event
+ * loop. @throws Error naming `what` after ten real seconds
+ */
+export async function until<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+): Promise<Exclude<Awaited<T>, false | null | undefined>> {
+  const end = performance.now() + LIMIT_MS;
+  while (performance.now() < end) {
+    const found = await probe();
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the three excluded values are ruled out in front of it.
+    if (found !== false && found !== null && found !== undefined) return found as never;
+    await turn();
+  }
+  throw new Error(`Waited in vain until ${what}.`);
+}
+
+/** Instants relative to a clock: `inFuture(clock, 10 * MINUTE)`. */
+export const inFuture = (clock: Clock, ms: number): Instant => plus(clock.now(), ms);

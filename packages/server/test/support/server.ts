@@ -1,0 +1,367 @@
+/**
+ * A real server for tests: startServer of app.ts over a temporary data directory and a real simulator as the gateway, both on
+ * one clock that tests move by hand.
+ *
+ *     const holdfast = await startTestServer();
+ *     await holdfast.setClient("googlecalendar", ["500-then-ok"]);
+ *     await holdfast.connect("googlecalendar");
+ *     await holdfast.clock.jump(2 * HOUR);
+ *     expect((await holdfast.token("googlecalendar")).status).toBe(200);
+ *     expect(holdfast.refreshes()).toHaveLength(2);
+ *
+ * The sweeper does not run by itself; `holdfast.server.sweeper.tick()` is one round of it. Everything is closed and deleted
+ * when the test ends.
+ */
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import {
+  clientSecretOf,
+  simulatedClientId,
+  startSimulator,
+  type Consent,
+  type LedgerRequest,
+  type Simulator,
+} from "@holdfast/simulator";
+import { onTestFinished } from "vitest";
+import { startServer, type Server } from "../../src/app.ts";
+import { LIMITS, loadConfig, type Config, type Limits } from "../../src/config.ts";
+import { ApiError } from "../../src/core/errors.ts";
+import { Secret } from "../../src/core/secret.ts";
+import type { AppId } from "../../src/core/types.ts";
+import type { Installation } from "../../src/installation.ts";
+import { createCatalog } from "../../src/providers/index.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import type { ConnectionRow } from "../../src/store/tables.ts";
+import { createLog } from "../../src/telemetry/log.ts";
+import { createBrowser, textOf, type Browser } from "./browser.ts";
+import { manualClock, MINUTE, simulatorTime, type ManualClock } from "./clock.ts";
+import { asObject, readReply, type Json, type Reply } from "./http.ts";
+
+export interface TestServerOptions {
+  /** Default: a new manualClock(). The simulator takes its time from it, too. */
+  readonly clock?: ManualClock;
+  /** Over LIMITS. By default the sweeper's interval is endless and the spill is small. */
+  readonly limits?: Partial<Limits>;
+  /** A running one, which the test closes itself; default: an own one. */
+  readonly simulator?: Simulator;
+  /** Beside the built-in ones. */
+  readonly providers?: readonly Provider[];
+  /** Default: a new directory, deleted in the end. A given one is left alone. */
+  readonly data_dir?: string;
+  /** An app that is in the data directory already; default: a new one, named `test`. */
+  readonly app?: TestApp;
+  /** Names a folder of functions; default none. */
+  readonly functions_dir?: string;
+  /** Default `http://localhost:<port>`. */
+  readonly public_url?: string;
+  readonly config?: Partial<Config>;
+  /** 0..1, for jitter; default 0.5 always. */
+  readonly random?: () => number;
+}
+
+export interface TestApp {
+  readonly app_id: AppId;
+  readonly service_token: string;
+  readonly api_key: string;
+}
+
+export interface ConnectOptions extends Consent {
+  readonly app?: TestApp;
+  readonly browser?: Browser;
+  readonly declared?: readonly string[];
+  /** Typed into the confirm page, by field name. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+export interface RequestOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as it is. */
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+}
+
+export interface TestServer {
+  readonly server: Server;
+  readonly installation: Installation;
+  readonly config: Config;
+  readonly simulator: Simulator;
+  readonly clock: ManualClock;
+  /** Every log line so far, parsed, at level debug. */
+  readonly log: readonly Json[];
+  /** An app with its credentials; `apps.create` made it. */
+  readonly app: TestApp;
+  /** Where it listens: http://127.0.0.1:PORT. Its public URL is config.public_url, at `localhost`. */
+  readonly url: string;
+
+  createApp(name: string): Promise<TestApp>;
+  /** Registers a simulated OAuth client with these modes for a service. @returns its client id */
+  setClient(integration_type: string, modes?: readonly string[], label?: string): Promise<string>;
+  /** A browser with empty cookies. */
+  browser(): Browser;
+  /** A browser whose person is signed in as the administrator. */
+  signedIn(): Promise<Browser>;
+  /** PUT external-auth/integrations/:type with the app's API key. */
+  initiate(integration_type: string, body?: unknown, app?: TestApp): Promise<Reply>;
+  /** The whole consent, from PUT to the result page. Registers a well-behaved client when none is set. */
+  connect(integration_type: string, options?: ConnectOptions): Promise<void>;
+  /** GET external-auth/tokens/:type. `rejected`: an access token that its API refused. */
+  token(integration_type: string, options?: { app?: TestApp; rejected?: string }): Promise<Reply>;
+  /** The access token of a reply that must be 200. */
+  accessToken(integration_type: string, app?: TestApp): Promise<string>;
+  request(method: string, path: string, options?: RequestOptions): Promise<Reply>;
+  /** `request` with the app's API key. */
+  manage(method: string, path: string, options?: RequestOptions): Promise<Reply>;
+  /** The stored row. @throws Error when there is none */
+  row(integration_type: string, app?: TestApp): Promise<ConnectionRow>;
+  /** Refresh requests that the simulator saw, of one service's host or of all. */
+  refreshes(host?: string): readonly LedgerRequest[];
+  /** Types of the app's events in the outbox, oldest first. */
+  events(app?: TestApp): Promise<readonly string[]>;
+  /** Closes the server and opens it again over the same data, simulator and clock. */
+  restart(change?: TestServerOptions): Promise<TestServer>;
+  /** Closes server and simulator. Also done when the test ends. */
+  close(): Promise<void>;
+}
+
+const NEVER_MS = 1e13;
+/** Real time that closing may take before the clock is moved to hasten it. */
+const PATIENCE_MS = 500;
+
+/** A server for the running test. For one shared by a file see `openTestServer`. */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const opened = await openTestServer(options);
+  onTestFinished(() => opened.close());
+  return opened;
+}
+
+/** As startTestServer, for beforeAll: whoever opens it closes it. */
+export async function openTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const clock = options.clock ?? manualClock();
+  const simulator = options.simulator ?? (await startSimulator(simulatorTime(clock)));
+  const data_dir = options.data_dir ?? mkdtempSync(join(tmpdir(), "holdfast-test-"));
+  const ground = { ...options, clock, simulator, data_dir };
+  const opened = await openOver(ground);
+  return {
+    ...opened,
+    async close() {
+      await opened.close();
+      if (options.simulator === undefined) await simulator.close();
+      if (options.data_dir === undefined) rmSync(data_dir, { recursive: true, force: true });
+    },
+  };
+}
+
+type Ground = TestServerOptions & Required<Pick<TestServerOptions, "clock" | "simulator" | "data_dir">>;
+
+async function openOver(ground: Ground): Promise<TestServer> {
+  const { clock, simulator } = ground;
+  const log: Json[] = [];
+  const { server, config } = await listenSomewhere(ground, log);
+  const { installation, url } = server;
+  let current: TestServer | null = null;
+  let closing: Promise<void> | null = null;
+  const app = ground.app ?? (await newApp(installation, "test"));
+
+  async function closeServer(): Promise<void> {
+    const state = { closed: false };
+    const done = server.close().finally(() => (state.closed = true));
+    const patient_until = performance.now() + PATIENCE_MS;
+    while (!state.closed) {
+      await turn();
+      // A refresh in flight waits for the clock; a test that ends in the middle of one must not hang.
+      if (performance.now() > patient_until) await clock.jump(MINUTE);
+    }
+    await done;
+  }
+
+  const request: TestServer["request"] = async (method, path, { headers = {}, json, body } = {}) => {
+    const content = json === undefined ? body : JSON.stringify(json);
+    const type = json === undefined ? {} : { "content-type": "application/json" };
+    return readReply(
+      await fetch(`${url}${path}`, {
+        method,
+        redirect: "manual",
+        headers: { ...type, ...headers },
+        ...(content === undefined ? {} : { body: content }),
+      }),
+    );
+  };
+  const browser = (): Browser => createBrowser(config.public_url, url);
+
+  const self: TestServer = {
+    server,
+    installation,
+    config,
+    simulator,
+    clock,
+    log,
+    app,
+    url,
+    request,
+    browser,
+    createApp: (name) => newApp(installation, name),
+    async setClient(integration_type, modes = [], label) {
+      const client_id = simulatedClientId(modes, label);
+      await installation.clients.set({
+        integration_type,
+        client_id,
+        client_secret: new Secret(clientSecretOf(client_id)),
+        shared_callback: false,
+      });
+      return client_id;
+    },
+    async signedIn() {
+      const person = browser();
+      await person.signIn(await installation.administrator.createSetupLink());
+      return person;
+    },
+    initiate: (integration_type, body = { scopes: [] }, owner = app) =>
+      request("PUT", `/api/apps/${owner.app_id}/external-auth/integrations/${integration_type}`, {
+        headers: { api_key: owner.api_key },
+        json: body,
+      }),
+    async connect(
+      integration_type,
+      { app: owner = app, browser: given, declared = [], config: typed = {}, ...consent } = {},
+    ) {
+      if ((await installation.store.installationClient(integration_type)) === null)
+        await self.setClient(integration_type);
+      const page = `/apps/${owner.app_id}/connect/${integration_type}`;
+      const person = given ?? (await self.signedIn());
+      const connect_url =
+        declared.length > 0
+          ? String((await self.initiate(integration_type, { scopes: declared }, owner)).json["redirect_url"])
+          : await pressConnect(person, page);
+      const fields = Object.fromEntries(Object.entries(typed).map(([name, value]) => [`config.${name}`, value]));
+      const result = await person.consent(connect_url, consent, fields);
+      if (!textOf(result.text).includes("is connected"))
+        throw new Error(`The consent ended with ${result.status}: ${textOf(result.text)}`);
+    },
+    token: (integration_type, { app: owner = app, rejected } = {}) =>
+      request("GET", `/api/apps/${owner.app_id}/external-auth/tokens/${integration_type}`, {
+        headers: {
+          authorization: `Bearer ${owner.service_token}`,
+          ...(rejected === undefined ? {} : { "x-holdfast-rejected-token-hash": sha256(rejected) }),
+        },
+      }),
+    async accessToken(integration_type, owner = app) {
+      const reply = await self.token(integration_type, { app: owner });
+      const { access_token } = reply.json;
+      if (reply.status !== 200 || typeof access_token !== "string")
+        throw new Error(`getConnection answered ${reply.status}: ${reply.text}`);
+      return access_token;
+    },
+    manage: (method, path, options = {}) =>
+      request(method, path, { ...options, headers: { api_key: app.api_key, ...options.headers } }),
+    async row(integration_type, owner = app) {
+      const row = await installation.store.findConnection(owner.app_id, integration_type);
+      if (row === null) throw new Error(`There is no connection of ${integration_type}.`);
+      return row;
+    },
+    refreshes: (host) =>
+      simulator.ledger().requests.filter((one) => one.kind === "refresh" && (host === undefined || one.host === host)),
+    async events(owner = app) {
+      const items = await installation.store.listOutbox(owner.app_id, "event");
+      return items.map((item) => String(asObject(JSON.parse(item.payload))["type"]));
+    },
+    async restart(change = {}) {
+      await closeServer();
+      closing = Promise.resolve();
+      current = await openOver({ ...ground, ...change, app, clock, simulator, data_dir: ground.data_dir });
+      return current;
+    },
+    async close() {
+      await current?.close();
+      closing ??= closeServer();
+      await closing;
+    },
+  };
+  return self;
+}
+
+async function newApp(installation: Installation, name: string): Promise<TestApp> {
+  const { app_id, service_token, api_key } = await installation.apps.create(name);
+  return { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
+}
+
+/** The public URL names the port, so it is chosen first; another test may be faster at taking it. */
+async function listenSomewhere(ground: Ground, log: Json[]): Promise<{ server: Server; config: Config }> {
+  const { clock, simulator, providers, random = () => 0.5 } = ground;
+  for (let tries = 1; ; tries += 1) {
+    const config = configOf(ground, simulator.url, await freePort());
+    try {
+      const server = await startServer({
+        config,
+        clock,
+        log: createLog("debug", (line) => void log.push(asObject(JSON.parse(line)))),
+        random,
+        ...(providers === undefined ? {} : { catalog: createCatalog(providers) }),
+      });
+      return { server, config };
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "port_in_use" || tries === 5) throw error;
+    }
+  }
+}
+
+function configOf(
+  { limits, data_dir, functions_dir, public_url, config }: Ground,
+  gateway: string,
+  port: number,
+): Config {
+  const loaded = loadConfig(
+    {
+      dataDir: data_dir,
+      host: "127.0.0.1",
+      port: String(port),
+      publicUrl: public_url ?? `http://localhost:${port}`,
+      providerGateway: gateway,
+      logLevel: "debug",
+      functions: functions_dir,
+    },
+    {},
+  );
+  return {
+    ...loaded,
+    limits: { ...LIMITS, spill_bytes: 262_144, sweep_interval_ms: NEVER_MS, ...limits },
+    ...config,
+  };
+}
+
+/** A free port of 127.0.0.1. Somebody else may take it before it is used. */
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => {
+    probe.listen(0, "127.0.0.1", resolve);
+  });
+  const address = probe.address();
+  await new Promise((resolve) => {
+    probe.close(resolve);
+  });
+  if (address === null || typeof address === "string") throw new Error("No free port was found.");
+  return address.port;
+}
+
+/** The reconnect page's button. @returns the connect link it leads to */
+async function pressConnect(person: Browser, page: string): Promise<string> {
+  const shown = await person.get(page);
+  const form_token = /name="form_token" value="([^"]+)"/.exec(shown.text)?.[1] ?? "";
+  const pressed = await person.post(page, { form_token });
+  const location = pressed.headers.get("location");
+  if (location === null) throw new Error(`The connect page answered ${pressed.status}: ${textOf(pressed.text)}`);
+  return location;
+}
+
+/** The secret of a service token or API key, without its prefix, id and checksum. */
+export function secretPart(credential: string): string {
+  const secret = /^[a-z0-9]+_[a-z0-9]{20}_(.{43})_[0-9a-f]{8}$/.exec(credential)?.[1];
+  if (secret === undefined) throw new Error("That is no credential.");
+  return secret;
+}
+
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
