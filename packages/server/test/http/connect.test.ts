@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { approveConsent } from "@holdfast/simulator";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { HOUR, MINUTE, SECOND } from "../support/clock.ts";
 import { authorizationUrlOf, fieldsOf, textOf, type Browser } from "../support/browser.ts";
 import { asList } from "../support/http.ts";
@@ -581,6 +581,20 @@ describe("ending a connection", () => {
     const hash = createHash("sha256").update(token).digest("hex");
     expect(ledger.access_tokens[hash]).toMatchObject({ status: "revoked" });
     expect(await holdfast.events()).toEqual(["connection.connected", "connection.disconnected"]);
+  });
+
+  it("disconnect is not undone by a read that began before it", async () => {
+    const { holdfast } = await ready("slack");
+    await holdfast.connect("slack");
+    const { store } = holdfast.installation;
+    const find = store.findConnection;
+    vi.spyOn(store, "findConnection").mockImplementationOnce(async (...asked) => {
+      const row = await find(...asked);
+      await holdfast.manage("DELETE", `${base(holdfast)}/slack`);
+      return row;
+    });
+    await holdfast.token("slack");
+    expect((await holdfast.token("slack")).code).toBe("connection_disconnected");
   });
 
   it("remove leaves nothing, succeeds twice, and revokes at the provider", async () => {

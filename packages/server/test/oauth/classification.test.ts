@@ -231,7 +231,7 @@ describe("a success", () => {
       ["a", "b"],
       ["a", "b"],
     ],
-    ["", []],
+    ["", null],
     [undefined, null],
     [null, null],
     [5, null],

@@ -6,7 +6,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { delay, type Clock } from "../../src/core/clock.ts";
-import { instant, plus, type Instant } from "../../src/core/types.ts";
+import { instant, type Instant } from "../../src/core/types.ts";
 
 export const SECOND = 1_000;
 export const MINUTE = 60_000;
@@ -109,6 +109,3 @@ export async function until<T>(
   }
   throw new Error(`Waited in vain until ${what}.`);
 }
-
-/** Instants relative to a clock: `inFuture(clock, 10 * MINUTE)`. */
-export const inFuture = (clock: Clock, ms: number): Instant => plus(clock.now(), ms);

@@ -334,7 +334,7 @@ function configOf(
 }
 
 /** A free port of 127.0.0.1. Somebody else may take it before it is used. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => {
     probe.listen(0, "127.0.0.1", resolve);
