@@ -12,7 +12,7 @@ export type {
 } from "./engine/ledger.ts";
 export { MODES, simulatedClientId, type ModeName } from "./engine/modes.ts";
 export type { GrantFilter } from "./engine/state.ts";
-export type { Kind } from "./engine/types.ts";
+export type { Capabilities, Capability, HostMatch, Kind } from "./engine/types.ts";
 export {
   clientSecretOf,
   type ClientRegistration,
@@ -21,4 +21,5 @@ export {
   type ModeSwitch,
   type Wait,
 } from "./engine/world.ts";
+export { profiles, type Profile } from "./profiles.ts";
 export { startSimulator, type Simulator, type SimulatorOptions } from "./simulator.ts";

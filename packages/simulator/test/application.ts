@@ -77,7 +77,7 @@ export const serviceIds: readonly ServiceId[] = [
 
 export const REDIRECT_URI = "http://127.0.0.1:9/callback/vendor";
 export const VERIFIER = "v".repeat(43);
-const CHALLENGE = createHash("sha256").update(VERIFIER).digest("base64url");
+export const CHALLENGE = createHash("sha256").update(VERIFIER).digest("base64url");
 
 export interface Reply {
   readonly status: number;

@@ -6,7 +6,8 @@
  */
 import { html, json } from "./answer.ts";
 import { startPage } from "./page.ts";
-import type { GrantFilter } from "./state.ts";
+import { sameRealm } from "./call.ts";
+import type { Grant, GrantFilter } from "./state.ts";
 import type { Answer, Incoming, Vendor } from "./types.ts";
 import type { ClientRegistration, Lifetimes, ModeSwitch, World } from "./world.ts";
 
@@ -88,25 +89,27 @@ function register(world: World, fields: Fields): Answer {
 }
 
 /** @returns the vendor that answers for `host`, by its token or authorization endpoint or any API. */
-function vendorOfHost(vendors: readonly Vendor[], host: string): string | undefined {
+function vendorOfHost(vendors: readonly Vendor[], host: string): Vendor | undefined {
   const answers = (vendor: Vendor) =>
     [vendor.authorize, vendor.token, ...vendor.routes].some(({ hosts }) =>
       hosts.some((match) => (typeof match === "string" ? match === host : match.test(host))),
     );
-  return vendors.find(answers)?.id;
+  return vendors.find(answers);
 }
 
 function revoke(world: World, vendors: readonly Vendor[], fields: Fields): Answer {
   const host = text(fields, "host");
-  const vendor = host === undefined ? text(fields, "vendor") : vendorOfHost(vendors, host);
-  if (host !== undefined && vendor === undefined) return bad(`No simulated vendor answers for ${host}.`);
+  const found = host === undefined ? undefined : vendorOfHost(vendors, host);
+  if (host !== undefined && found === undefined) return bad(`No simulated vendor answers for ${host}.`);
   const filter = present<GrantFilter>({
-    vendor,
+    vendor: found?.id ?? text(fields, "vendor"),
     client_id: text(fields, "client_id"),
     account: text(fields, "account"),
     grant_id: text(fields, "grant_id"),
   });
-  return json(200, { revoked: world.state.revoke(filter, "user") });
+  const within = (grant: Grant) =>
+    host === undefined || found === undefined || sameRealm(found, grant.consent_host, host);
+  return json(200, { revoked: world.state.revoke(filter, "user", within) });
 }
 
 function post(world: World, vendors: readonly Vendor[], name: string, fields: Fields): Answer | null {

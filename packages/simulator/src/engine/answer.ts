@@ -43,6 +43,6 @@ export function redirect(status: 302 | 303 | 307, location: string): Answer {
   return answer(status, "text/plain; charset=utf-8", "", { location, "referrer-policy": "no-referrer" });
 }
 
-export function empty(status: 200 | 204): Answer {
-  return { status, headers: NO_STORE, body: "", delivery: "plain" };
+export function empty(status: 200 | 204 | 401 | 403, headers: Headers = {}): Answer {
+  return { status, headers: { ...NO_STORE, ...headers }, body: "", delivery: "plain" };
 }

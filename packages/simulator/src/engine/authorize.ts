@@ -9,7 +9,8 @@ import type { Call } from "./call.ts";
 import { knownModes, modesOfClientId, type Modes } from "./modes.ts";
 import { consentPage, errorPage } from "./page.ts";
 import type { Challenge } from "./pkce.ts";
-import type { Account, Answer, ConsentContext, ScopeList } from "./types.ts";
+import type { Account, Answer, ConsentContext, ParameterNames, ScopeList } from "./types.ts";
+import type { Code } from "./state.ts";
 import { accountNamed, sha256 } from "./values.ts";
 
 const DEFAULT_ACCOUNT = "ada";
@@ -36,6 +37,13 @@ const refused = (call: Call, outcome: string, what: string): Answer => {
 
 const isLoopback = (url: URL): boolean => ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
 
+/** A parameter under the vendor's own name for it. */
+function named(call: Call, name: keyof ParameterNames): string {
+  const own = call.vendor.authorize.names?.[name] ?? name;
+  const values = [own].flat().map((parameter) => call.incoming.query.get(parameter) ?? "");
+  return values.find((value) => value !== "") ?? "";
+}
+
 function redirectProblem(call: Call, redirect_uri: string, registered: readonly string[] | undefined): string | null {
   const url = URL.parse(redirect_uri);
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
@@ -44,7 +52,8 @@ function redirectProblem(call: Call, redirect_uri: string, registered: readonly 
   if (redirect_uri.includes("#")) return "redirect_uri must not have a fragment.";
   const plain = url.protocol === "http:" && !isLoopback(url);
   if (plain && call.vendor.authorize.http_redirects !== true) return "redirect_uri must be https outside loopback.";
-  if (registered !== undefined && !registered.includes(redirect_uri)) {
+  const compared = call.vendor.authorize.redirect_query_ignored === true ? redirect_uri.split("?")[0] : redirect_uri;
+  if (registered !== undefined && !registered.includes(compared ?? "")) {
     return "redirect_uri is not registered for this client.";
   }
   return null;
@@ -61,9 +70,9 @@ function askedLists(call: Call): AskedList[] {
 function readRequest(call: Call): Asked | Answer {
   const { query, host } = call.incoming;
   const { authorize } = call.vendor;
-  const client_id = query.get("client_id") ?? "";
+  const client_id = named(call, "client_id");
   call.event.client_id = client_id === "" ? null : client_id;
-  if (client_id === "") return refused(call, "no_client", "client_id is missing.");
+  if (client_id === "") return refused(call, "no_client", `${authorize.names?.client_id ?? "client_id"} is missing.`);
   const { unknown } = modesOfClientId(client_id);
   if (unknown.length > 0) {
     return refused(
@@ -72,7 +81,7 @@ function readRequest(call: Call): Asked | Answer {
       `Unknown simulator mode in the client id: ${unknown.join(", ")}. ${knownModes()}`,
     );
   }
-  const redirect_uri = query.get("redirect_uri") ?? "";
+  const redirect_uri = named(call, "redirect_uri");
   const problem = redirectProblem(call, redirect_uri, call.world.client(client_id).redirect_uris);
   if (problem !== null) return refused(call, "wrong_redirect", problem);
   const modes = call.world.modes(client_id, host);
@@ -81,6 +90,8 @@ function readRequest(call: Call): Asked | Answer {
     call.event.outcome = error;
     return callback(call, { redirect_uri, modes }, { error, error_description: description });
   };
+  const short = (query.get("state") ?? "").length < (authorize.state_min_length ?? 0);
+  if (short) return fault("invalid_request", "state is missing or too short");
   const type = query.get("response_type") ?? (authorize.response_type_required === true ? "" : "code");
   if (type !== "code") return fault("unsupported_response_type", "response_type must be code.");
   if (authorize.scope_required === true && lists.every(({ scopes }) => scopes.length === 0)) {
@@ -93,12 +104,12 @@ function readRequest(call: Call): Asked | Answer {
 }
 
 function readChallenge(call: Call): Challenge | null | "missing" | "method" {
-  const { pkce, pkce_plain } = call.vendor.authorize;
+  const { pkce, pkce_plain, challenge_encoding: encoding = "base64url" } = call.vendor.authorize;
   if (pkce === "ignored") return null;
   const value = call.incoming.query.get("code_challenge") ?? "";
   if (value === "") return pkce === "required" ? "missing" : null;
   const method = call.incoming.query.get("code_challenge_method") ?? "plain";
-  return method === "S256" || (method === "plain" && pkce_plain === true) ? { value, method } : "method";
+  return method === "S256" || (method === "plain" && pkce_plain === true) ? { value, method, encoding } : "method";
 }
 
 /** Back to the application: state as sent, the issuer where the vendor names one. */
@@ -162,17 +173,25 @@ function granted(call: Call, { list, scopes }: AskedList, modes: Modes): readonl
 function approve(call: Call, asked: Asked, account: Account): Answer {
   const { world, vendor, incoming } = call;
   const { client_id, redirect_uri, challenge, modes } = asked;
-  const lists = asked.lists.map((one) => ({ label: one.list.label, scopes: granted(call, one, modes) }));
+  const lists = byLabel(asked.lists.map((one) => ({ label: one.list.label, scopes: granted(call, one, modes) })));
   const wanted = lists.filter(({ scopes }) => scopes.length > 0);
   const approval = `${vendor.id}\n${client_id}\n${account.email}`;
   const context: ConsentContext = {
     query: incoming.query,
     modes,
     account,
+    client_id,
+    client_secret: world.client(client_id).client_secret,
+    now: world.now(),
     scopes: wanted.flatMap(({ scopes }) => scopes),
     first_consent: !world.state.approvals.has(approval),
   };
   world.state.approvals.set(approval, true);
+  const params = vendor.authorize.callback?.(context) ?? {};
+  if (vendor.token.installation !== undefined) {
+    install(call, vendor.token.installation.id(account, client_id), client_id, account);
+    return callback(call, asked, params);
+  }
   const code = vendor.token.mintCode();
   world.state.codes.set(sha256(code), {
     vendor: vendor.id,
@@ -188,5 +207,32 @@ function approve(call: Call, asked: Asked, account: Account): Answer {
     issued_at: world.now(),
     used: false,
   });
-  return callback(call, asked, { code, ...vendor.authorize.callback?.(context) });
+  return callback(call, asked, { code, ...params });
+}
+
+type Granted = Code["lists"][number];
+
+function byLabel(lists: readonly Granted[]): Granted[] {
+  const labels = [...new Set(lists.map(({ label }) => label))];
+  return labels.map((label) => {
+    const scopes = lists.filter((list) => list.label === label).flatMap((list) => list.scopes);
+    return { label, scopes: [...new Set(scopes)] };
+  });
+}
+
+/** No code: the installation itself is the grant, and its id is what tokens are asked with. */
+function install(call: Call, id: string, client_id: string, account: Account): void {
+  const { state } = call.world;
+  state.grants.set(id, {
+    id,
+    vendor: call.vendor.id,
+    client_id,
+    account,
+    label: "installation",
+    scopes: [],
+    consent_host: call.incoming.host,
+    offline: false,
+    revoked_by: null,
+    newest_access: null,
+  });
 }

@@ -18,6 +18,10 @@ export interface Call {
   readonly afterwards: (() => void)[];
 }
 
+/** Whether what was given out at the one host is known at the other. */
+export const sameRealm = ({ realm }: Vendor, one: string, other: string): boolean =>
+  realm === undefined || realm(one) === realm(other);
+
 export function render(call: Call, status: number, body: JsonObject): Answer {
   const { token } = call.vendor;
   return token.render?.(call.incoming, status, body) ?? json(status, body);

@@ -33,7 +33,7 @@ function fromBasic(call: Call, pair: { readonly id: string; readonly secret: str
 }
 
 function fromFields(call: Call): Authenticated {
-  const client_id = call.incoming.fields.get("client_id") ?? "";
+  const client_id = call.incoming.fields.get(call.vendor.token.client_id_field ?? "client_id") ?? "";
   const client_secret = call.incoming.fields.get("client_secret") ?? "";
   if (client_id === "") return { client_id: null, client_secret, method: null, refusal: "no_client" };
   if (client_secret === "") return { client_id, client_secret, method: "post", refusal: "no_secret" };

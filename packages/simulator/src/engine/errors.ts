@@ -33,3 +33,13 @@ export const rfcErrorBody = ({ error, description }: ErrorSpec): JsonObject => (
   error,
   error_description: description,
 });
+
+const same =
+  (...names: readonly Refusal[]) =>
+  (one: ErrorSpec): Partial<Errors> =>
+    Object.fromEntries(names.map((name) => [name, one]));
+
+/** One error for whatever is wrong with the client's credentials, with a code, with a refresh token. */
+export const clientErrors = same("no_client", "no_secret", "bad_secret", "wrong_auth_method");
+export const codeErrors = same("bad_code", "used_code", "expired_code");
+export const refreshErrors = same("bad_refresh", "used_refresh", "expired_refresh", "revoked_refresh");

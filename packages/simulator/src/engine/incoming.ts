@@ -31,6 +31,7 @@ function parseBody(media_type: string, body: string): Body {
   if (media_type === "application/x-www-form-urlencoded") return parseForm(body);
   if (media_type !== "application/json") return { body_type: "other", ...nothing };
   const value = parseJson(body);
+  if (value === null) return { body_type: "null", ...nothing };
   if (!isRecord(value)) return { body_type: "other", ...nothing };
   const fields = new Map<string, string>();
   for (const [name, member] of Object.entries(value)) {

@@ -177,8 +177,11 @@ export class LedgerBook {
     this.#redirects_followed += 1;
   }
 
-  /** The application must never send a cookie here, nor a secret where access logs and referrers would keep it. */
-  noteLeaks(incoming: Incoming, isSecret: (value: string) => boolean): void {
+  /**
+   * The application must never send a cookie here, nor a secret where access logs and referrers would keep it.
+   * @param wanted query parameters in which the vendor itself demands one.
+   */
+  noteLeaks(incoming: Incoming, isSecret: (value: string) => boolean, wanted: readonly string[]): void {
     const { host, path, headers, query } = incoming;
     if (headers.cookie !== undefined && this.#cookies.length < LIST_MAX) {
       this.#cookies.push({
@@ -188,7 +191,7 @@ export class LedgerBook {
       });
     }
     for (const [parameter, value] of query) {
-      const leaked = SECRET_PARAMETERS.has(parameter) || isSecret(value);
+      const leaked = !wanted.includes(parameter) && (SECRET_PARAMETERS.has(parameter) || isSecret(value));
       if (leaked && this.#query_secrets.length < LIST_MAX) this.#query_secrets.push({ host, path, parameter });
     }
   }

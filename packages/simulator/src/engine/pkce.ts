@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 export interface Challenge {
   readonly value: string;
   readonly method: string;
+  readonly encoding: "base64url" | "hex";
 }
 
 /** @returns what the verifier fails, or null; without a challenge there is nothing to verify. */
@@ -15,6 +16,6 @@ export function pkceProblem(
   if (verifier === undefined || verifier === "") return "no_verifier";
   if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier)) return "bad_verifier";
   const expected =
-    challenge.method === "plain" ? verifier : createHash("sha256").update(verifier, "ascii").digest("base64url");
+    challenge.method === "plain" ? verifier : createHash("sha256").update(verifier, "ascii").digest(challenge.encoding);
   return expected === challenge.value ? null : "bad_verifier";
 }

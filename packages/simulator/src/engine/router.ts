@@ -4,13 +4,15 @@ import { authorizePage, consent } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { tokenEndpoint, tokenKind } from "./token.ts";
 import type { Answer, HostMatch, Incoming, Kind, Vendor } from "./types.ts";
+import type { World } from "./world.ts";
 
 interface Endpoint {
   readonly vendor: Vendor;
   readonly hosts: readonly HostMatch[];
   readonly method: string;
   readonly segments: readonly string[];
-  kind(incoming: Incoming): Kind;
+  readonly secrets_in_query?: readonly string[] | undefined;
+  kind(incoming: Incoming, world: World): Kind;
   run(call: Call): Answer | Promise<Answer>;
 }
 
@@ -33,16 +35,23 @@ function endpointsOf(vendor: Vendor): Endpoint[] {
     hosts: spec.hosts,
     segments: segmentsOf(spec.path),
   });
+  const pages = typeof authorize.path === "string" ? [authorize.path] : authorize.path;
   return [
-    { ...at(authorize), method: "GET", kind: () => "authorize", run: authorizePage },
-    { ...at(authorize), method: "POST", kind: () => "consent", run: consent },
-    { ...at(token), method: "POST", kind: tokenKind, run: tokenEndpoint },
-    ...vendor.routes.map((route): Endpoint => ({
-      ...at(route),
-      method: route.method,
-      kind: () => route.kind,
-      run: (call) => api(call, route),
-    })),
+    ...pages.flatMap((path): Endpoint[] => [
+      { ...at({ ...authorize, path }), method: "GET", kind: () => "authorize", run: authorizePage },
+      { ...at({ ...authorize, path }), method: "POST", kind: () => "consent", run: consent },
+    ]),
+    { ...at(token), method: "POST", kind: tokenKind(vendor), run: tokenEndpoint },
+    ...vendor.routes.map((route): Endpoint => {
+      const { kind } = route;
+      return {
+        ...at(route),
+        method: route.method,
+        secrets_in_query: route.secrets_in_query,
+        kind: typeof kind === "function" ? kind : () => kind,
+        run: (call) => api(call, route),
+      };
+    }),
   ];
 }
 

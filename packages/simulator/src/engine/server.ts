@@ -55,8 +55,9 @@ async function vendorRequest(
 ): Promise<void> {
   const { world, router } = parts;
   const found = router.find(incoming);
-  const event = world.book.open(world.now(), incoming, found?.endpoint.kind(incoming) ?? "other");
-  world.book.noteLeaks(incoming, (value) => world.state.isSecret(value));
+  const event = world.book.open(world.now(), incoming, found?.endpoint.kind(incoming, world) ?? "other");
+  const wanted = found?.endpoint.secrets_in_query ?? [];
+  world.book.noteLeaks(incoming, (value) => world.state.isSecret(value), wanted);
   const afterwards: (() => void)[] = [];
   const origin = `http://${incoming.headers.host ?? "127.0.0.1"}`;
   try {

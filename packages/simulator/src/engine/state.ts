@@ -6,6 +6,7 @@
  * HTTP. Instants are ms since epoch.
  */
 import type { LedgerGrant, LedgerRefreshToken, LedgerToken, RevokedBy, TokenStatus } from "./ledger.ts";
+import type { Challenge } from "./pkce.ts";
 import type { Account, JsonObject, TokenProblem } from "./types.ts";
 import { BoundedMap, sha256 } from "./values.ts";
 
@@ -29,7 +30,7 @@ export interface Code {
   readonly account: Account;
   readonly consent_host: string;
   readonly redirect_uri: string;
-  readonly challenge: { readonly value: string; readonly method: string } | null;
+  readonly challenge: Challenge | null;
   readonly lists: readonly { readonly label: string; readonly scopes: readonly string[] }[];
   readonly offline: boolean;
   readonly nonce: string | undefined;
@@ -39,8 +40,17 @@ export interface Code {
 
 export interface AccessToken {
   readonly grant_id: string;
+  /** Those of the grant, or fewer. */
+  readonly scopes: readonly string[];
+  readonly issued_at: number;
   readonly expires_at: number | null;
   dead: boolean;
+}
+
+/** A live access token and what is behind it. */
+export interface Access {
+  readonly grant: Grant;
+  readonly token: AccessToken;
 }
 
 export interface RefreshToken {
@@ -93,22 +103,22 @@ export class State {
     this.refresh_tokens.set(sha256(token), record);
   }
 
-  /** @returns the grant behind a live access token, or what is wrong with the token. */
-  access(token: string, vendor: string, now: number): Grant | TokenProblem {
+  /** @returns a live access token with its grant, or what is wrong with the token. */
+  access(token: string, vendor: string, now: number): Access | TokenProblem {
     const record = this.access_tokens.get(sha256(token));
     const grant = record === undefined ? undefined : this.grants.get(record.grant_id);
     if (record === undefined || grant === undefined || grant.vendor !== vendor) return "invalid";
     if (record.dead || grant.revoked_by !== null) return "revoked";
-    return past(record.expires_at, now) ? "expired" : grant;
+    return past(record.expires_at, now) ? "expired" : { grant, token: record };
   }
 
-  /** @returns how many living grants matched and were ended. */
-  revoke(filter: GrantFilter, by: RevokedBy): number {
+  /** @returns how many living grants matched, also `within`, and were ended. */
+  revoke(filter: GrantFilter, by: RevokedBy, within: (grant: Grant) => boolean = () => true): number {
     let count = 0;
     const one = filter.grant_id === undefined ? undefined : this.grants.get(filter.grant_id);
     const candidates = filter.grant_id === undefined ? this.grants.values() : one === undefined ? [] : [one];
     for (const grant of candidates) {
-      if (grant.revoked_by !== null || !matches(grant, filter)) continue;
+      if (grant.revoked_by !== null || !matches(grant, filter) || !within(grant)) continue;
       grant.revoked_by = by;
       count += 1;
     }
@@ -154,7 +164,11 @@ export class State {
     return Object.fromEntries(entries);
   }
 
-  #describe(record: AccessToken | RefreshToken, used_at: number | null, now: number): LedgerToken {
+  #describe(
+    record: Pick<AccessToken, "grant_id" | "expires_at" | "dead">,
+    used_at: number | null,
+    now: number,
+  ): LedgerToken {
     const grant = this.grants.get(record.grant_id);
     const revoked = record.dead || grant === undefined || grant.revoked_by !== null;
     const live: TokenStatus = past(record.expires_at, now) ? "expired" : "current";

@@ -23,8 +23,11 @@ export interface Incoming {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
-  /** `none` for an empty body, `other` for a media type that neither is a form nor JSON, or for malformed JSON. */
-  readonly body_type: "form" | "json" | "none" | "other";
+  /**
+   * `none` for an empty body, `null` for the JSON literal null (Dropbox wants it), `other` for a media type that
+   * neither is a form nor JSON, or for malformed JSON.
+   */
+  readonly body_type: "form" | "json" | "null" | "none" | "other";
   readonly fields: ReadonlyMap<string, string>;
   /** All values of a repeated form field (check boxes). */
   readonly lists: ReadonlyMap<string, readonly string[]>;
@@ -79,7 +82,10 @@ export interface ErrorSpec {
 /** Why an API call is refused. */
 export type TokenProblem = "missing" | "invalid" | "expired" | "revoked" | "scope";
 
-/** One list of scopes in the authorization request; Slack has two, each leading to a token of its own. */
+/**
+ * One list of scopes in the authorization request. Slack has two, each leading to a token of its own; lists with the
+ * same label lead to one token together (HubSpot).
+ */
 export interface ScopeList {
   readonly label: string;
   readonly param: string;
@@ -90,6 +96,9 @@ export interface ConsentContext {
   readonly query: URLSearchParams;
   readonly modes: Modes;
   readonly account: Account;
+  readonly client_id: string;
+  readonly client_secret: string;
+  readonly now: number;
   /** Granted scopes of all lists. */
   readonly scopes: readonly string[];
   /** Whether this person never approved this client before. */
@@ -128,19 +137,40 @@ export interface TokenPolicy {
   /** Whether a refresh kills the access token before it. */
   readonly old_access_dies: boolean;
   readonly refresh_life_s: number | null;
+  /** How long a used refresh token is still taken; Infinity: it is never used up (Microsoft). Default 0. */
+  readonly reuse_grace_s?: number;
+  /** What a used refresh token does when it comes back. Default `ends_grant`, the worst that a vendor may do. */
+  readonly on_reuse?: "ends_grant" | "refused";
+  /** Whether a refresh that does not rotate still names the refresh token in its answer: the same one. */
+  readonly repeats_refresh_token?: boolean;
+  /** `absolute`: the end of the first refresh token is the end of all that follow it (LinkedIn). Default `sliding`. */
+  readonly refresh_end?: "sliding" | "absolute";
 }
 
 export type HostMatch = string | RegExp;
 
-interface AuthorizeSpec {
+/** Names of parameters that the vendor spells in its own way. The first one present counts. */
+export interface ParameterNames {
+  readonly client_id?: string;
+  readonly redirect_uri?: readonly string[];
+}
+
+export interface AuthorizeSpec {
   readonly hosts: readonly HostMatch[];
-  readonly path: string;
+  readonly path: string | readonly string[];
+  readonly names?: ParameterNames;
   readonly scope_lists: readonly ScopeList[];
   readonly scope_required?: boolean;
   readonly response_type_required?: boolean;
   /** `ignored`: both PKCE parameters go unread, as at vendors without PKCE. */
   readonly pkce: "ignored" | "supported" | "required";
   readonly pkce_plain?: boolean;
+  /** How the digest is written in an S256 challenge. Default base64url (RFC 7636); TikTok wants hex. */
+  readonly challenge_encoding?: "base64url" | "hex";
+  /** Shortest `state` taken; default 0: it may be left out. */
+  readonly state_min_length?: number;
+  /** Registered redirect URIs are compared without the query, where state is put into it (Wix). */
+  readonly redirect_query_ignored?: boolean;
   /** Whether http redirect URIs outside loopback pass. */
   readonly http_redirects?: boolean;
   /** RFC 9207 issuer, sent in every callback. */
@@ -153,11 +183,20 @@ interface AuthorizeSpec {
   readonly denied?: Readonly<Record<string, string>>;
 }
 
-interface TokenSpec {
+export interface TokenSpec {
   readonly hosts: readonly HostMatch[];
   readonly path: string;
   readonly client_auth: readonly ("basic" | "post")[];
   readonly body: readonly ("form" | "json")[];
+  /** The name of `client_id` in the body, at the token endpoint and at revocation. */
+  readonly client_id_field?: string;
+  /** Tokens come by client_credentials for an installed app, named by this field; there are no codes (Wix). */
+  readonly installation?: {
+    readonly field: string;
+    id(account: Account, client_id: string): string;
+  };
+  /** `scope` of a refresh request: `needed`: without it the new token has none. Default: not read. */
+  readonly scope_on_refresh?: "needed" | "honoured";
   readonly code_life_s: number;
   /** Whether the redirect URI of the first leg must be repeated. A different one is refused either way. */
   readonly redirect_uri_required: boolean;
@@ -182,6 +221,10 @@ export interface Caller {
   readonly scopes: readonly string[];
   /** Host the person consented at. */
   readonly consent_host: string;
+  /** Age of the access token. */
+  readonly token_age_s: number;
+  /** Rest of the access token's life; null: no end. */
+  readonly expires_in: number | null;
 }
 
 /** What routes outside the OAuth core may ask of the engine. */
@@ -196,7 +239,15 @@ export interface RouteContext {
     reach: "token" | "grant" | "account",
     client_id?: string,
   ) => RevokedToken | null;
-  readonly checkClient: (method: "basic" | "post") => { readonly client_id: string; readonly ok: boolean };
+  readonly checkClient: (...methods: readonly ("basic" | "post")[]) => {
+    readonly client_id: string;
+    readonly ok: boolean;
+  };
+  readonly secretOf: (client_id: string) => string;
+  /** Who stands behind an access token that was not the caller's own: introspection. */
+  readonly inspect: (token: string) => Caller | null;
+  /** A new access token of the caller's grant, for vendors that renew without a refresh token (Instagram). */
+  readonly renew: (caller: Caller, life_s: number) => Issued;
   /** Things this person made through the API, kept per vendor, account and name; bounded. */
   readonly made: (name: string, account: Account) => readonly JsonObject[];
   readonly make: (name: string, account: Account, thing: JsonObject) => void;
@@ -208,11 +259,18 @@ export interface RevokedToken {
   readonly grant_id: string;
 }
 
+export type RouteKind = "revoke" | "identity" | "resource" | "refresh" | "code_exchange" | "other";
+
 interface RouteBase {
   readonly hosts: readonly HostMatch[];
   readonly method: "GET" | "POST" | "DELETE" | "PUT" | "PATCH";
   readonly path: string;
-  readonly kind: "revoke" | "identity" | "resource" | "other";
+  /** Faults strike `refresh` and `code_exchange` as they do at the token endpoint. */
+  readonly kind: RouteKind | ((incoming: Incoming) => RouteKind);
+  /** The integration types whose API this is; absent: all that the vendor serves. */
+  readonly serves?: readonly string[];
+  /** Query parameters that carry a secret because the vendor wants them there; the ledger does not call them leaks. */
+  readonly secrets_in_query?: readonly string[];
   /** Refuses before anything else is looked at: a header that must be there. */
   precheck?(incoming: Incoming): Answer | null;
 }
@@ -234,11 +292,22 @@ export interface TokenRoute extends RouteBase {
 
 export type Route = OpenRoute | TokenRoute;
 
+export type Capability = "connect" | "refresh" | "rotate" | "identity" | "health" | "revoke";
+
+/** Whether the vendor itself has it, and the page that says so (for `false`: the page where it is missing). */
+export type Capabilities = Readonly<Record<Capability, { readonly supported: boolean; readonly source: string }>>;
+
 export interface Vendor {
   readonly id: string;
   readonly name: string;
   /** The integration types that this authorization server stands for. */
   readonly serves: readonly string[];
+  readonly capabilities: Capabilities;
+  /**
+   * Hosts with the same realm are one authorization server: codes and tokens of another are unknown there. Absent: all
+   * hosts are one.
+   */
+  realm?(host: string): string;
   readonly authorize: AuthorizeSpec;
   readonly token: TokenSpec;
   readonly routes: readonly Route[];

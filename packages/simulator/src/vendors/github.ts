@@ -21,9 +21,13 @@ import type {
   Vendor,
 } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
+import { capable } from "./kit.ts";
 
 const API = ["api.github.com"];
 const DOCS = "https://docs.github.com/rest";
+const DOCS_OAUTH = "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps";
+const DOCS_REFRESH =
+  "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens";
 const APP_LIFE_S = 28_800;
 const APP_REFRESH_LIFE_S = 15_811_200;
 
@@ -103,6 +107,13 @@ export const github: Vendor = {
   id: "github",
   name: "GitHub",
   serves: ["github"],
+  capabilities: capable(DOCS_OAUTH, {
+    refresh: DOCS_REFRESH,
+    rotate: DOCS_REFRESH,
+    identity: "https://docs.github.com/en/rest/users/users",
+    health: "https://docs.github.com/en/rest/users/users",
+    revoke: "https://docs.github.com/en/rest/apps/oauth-applications",
+  }),
   authorize: {
     hosts: ["github.com"],
     path: "/login/oauth/authorize",

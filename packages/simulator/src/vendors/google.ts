@@ -1,5 +1,5 @@
 /**
- * Google: one authorization server for all its services; the API here is Google Calendar.
+ * Google: one authorization server for all its services. The API here is Google Calendar; the others are beside.
  * https://developers.google.com/identity/protocols/oauth2/web-server
  *
  * Peculiar: a refresh token only with `access_type=offline`, and after the first consent only with `prompt=consent`;
@@ -8,34 +8,24 @@
 import { json } from "../engine/answer.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
 import { jwks, signIdToken } from "../engine/id-token.ts";
-import type {
-  Account,
-  Answer,
-  IssueContext,
-  Json,
-  JsonObject,
-  RouteContext,
-  TokenProblem,
-  Vendor,
-} from "../engine/types.ts";
+import type { Account, Answer, IssueContext, Json, JsonObject, RouteContext, Vendor } from "../engine/types.ts";
 import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
+import { apiError, denied, scoped } from "./google-answers.ts";
+import { serviceRoutes, serviceTypes } from "./google-services.ts";
+import { capable, no, person } from "./kit.ts";
 
+const DOCS = "https://developers.google.com/identity/protocols/oauth2/web-server";
 const ISSUER = "https://accounts.google.com";
-const SCOPE = "https://www.googleapis.com/auth/";
 const API = ["www.googleapis.com"];
-const IDENTITY_SCOPES = ["openid", "email", "profile", `${SCOPE}userinfo.email`, `${SCOPE}userinfo.profile`];
+const IDENTITY_SCOPES = ["openid", "email", "profile", ...scoped(["userinfo.email", "userinfo.profile"])];
 const READ_EVENTS = ["calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly"];
 const READ_LISTS = ["calendar", "calendar.readonly", "calendar.calendarlist.readonly", "calendar.calendarlist"];
-
-const scoped = (names: readonly string[]): string[] => names.map((name) => SCOPE + name);
 
 const subject = (account: Account): string =>
   `10${stableNumber("google", account.email)}${stableNumber("google sub", account.email)}`.padEnd(21, "0").slice(0, 21);
 
-const displayName = ({ name }: Account): string => `${name.charAt(0).toUpperCase()}${name.slice(1)} Example`;
-
 function profile(account: Account): JsonObject {
-  const name = displayName(account);
+  const name = person(account).full;
   return { sub: subject(account), name, given_name: name.split(" ")[0], email: account.email, email_verified: true };
 }
 
@@ -55,25 +45,6 @@ function answer(context: IssueContext): JsonObject {
     token_type: "Bearer",
     id_token,
   };
-}
-
-const DENIED: Readonly<Record<TokenProblem, readonly [number, string, string, string]>> = {
-  missing: [401, "UNAUTHENTICATED", "required", "Request is missing required authentication credential."],
-  invalid: [401, "UNAUTHENTICATED", "authError", "Request had invalid authentication credentials."],
-  expired: [401, "UNAUTHENTICATED", "authError", "Request had invalid authentication credentials."],
-  revoked: [401, "UNAUTHENTICATED", "authError", "Request had invalid authentication credentials."],
-  scope: [403, "PERMISSION_DENIED", "insufficientPermissions", "Request had insufficient authentication scopes."],
-};
-
-function apiError(code: number, status: string, reason: string, message: string): Answer {
-  return json(code, { error: { code, message, status, errors: [{ message, domain: "global", reason }] } });
-}
-
-function denied(problem: TokenProblem): Answer {
-  const refused = apiError(...DENIED[problem]);
-  const error = problem === "scope" ? "insufficient_scope" : "invalid_token";
-  const challenge = `Bearer realm="https://accounts.google.com/", error="${error}"`;
-  return { ...refused, headers: { ...refused.headers, "www-authenticate": challenge } };
 }
 
 const identityDenied = (): Answer => json(401, { error: "invalid_request", error_description: "Invalid Credentials" });
@@ -99,7 +70,12 @@ function member(fields: Readonly<Record<string, unknown>>, name: string): Json {
 export const google: Vendor = {
   id: "google",
   name: "Google",
-  serves: ["googlecalendar"],
+  serves: ["googlecalendar", ...serviceTypes],
+  capabilities: capable(DOCS, {
+    rotate: no(DOCS),
+    identity: "https://developers.google.com/identity/openid-connect/openid-connect",
+    health: "https://developers.google.com/identity/openid-connect/openid-connect",
+  }),
   authorize: {
     hosts: ["accounts.google.com"],
     path: "/o/oauth2/v2/auth",
@@ -153,6 +129,7 @@ export const google: Vendor = {
     answer,
   },
   routes: [
+    ...serviceRoutes,
     {
       hosts: ["oauth2.googleapis.com"],
       method: "POST",
@@ -184,6 +161,7 @@ export const google: Vendor = {
       method: "GET",
       path: "/calendar/v3/users/me/calendarList",
       kind: "resource",
+      serves: ["googlecalendar"],
       auth: "token",
       scopes: scoped(READ_LISTS),
       denied,
@@ -197,6 +175,7 @@ export const google: Vendor = {
       method: "GET",
       path: "/calendar/v3/calendars/:calendar/events",
       kind: "resource",
+      serves: ["googlecalendar"],
       auth: "token",
       scopes: scoped(READ_EVENTS),
       denied,
@@ -210,6 +189,7 @@ export const google: Vendor = {
       method: "POST",
       path: "/calendar/v3/calendars/:calendar/events",
       kind: "resource",
+      serves: ["googlecalendar"],
       auth: "token",
       scopes: scoped(["calendar", "calendar.events"]),
       denied,

@@ -19,7 +19,10 @@ import type {
   Vendor,
 } from "../engine/types.ts";
 import { DEFAULT_ORG, randomLetters, stableUuid } from "../engine/values.ts";
+import { capable } from "./kit.ts";
 
+const DOCS = "https://developers.notion.com/guides/get-started/authorization";
+const USER = "https://developers.notion.com/reference/get-self";
 const HOSTS = ["api.notion.com"];
 
 const apiError = (status: number, code: string, message: string): Answer =>
@@ -91,6 +94,7 @@ export const notion: Vendor = {
   id: "notion",
   name: "Notion",
   serves: ["notion"],
+  capabilities: capable(DOCS, { identity: USER, health: USER }),
   authorize: {
     hosts: HOSTS,
     path: "/v1/oauth/authorize",

@@ -21,7 +21,9 @@ import type {
   Vendor,
 } from "../engine/types.ts";
 import { DEFAULT_ORG, randomLetters, stableId } from "../engine/values.ts";
+import { capable } from "./kit.ts";
 
+const DOCS = "https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_web_server_flow.htm&type=5";
 const MY_DOMAIN =
   /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.(?:sandbox|develop|scratch|demo|trailblaze|patch|stage|pc-rnd))?\.my\.salesforce\.com$/;
 const HOSTS: readonly HostMatch[] = ["login.salesforce.com", "test.salesforce.com", MY_DOMAIN];
@@ -118,6 +120,7 @@ export const salesforce: Vendor = {
   id: "salesforce",
   name: "Salesforce",
   serves: ["salesforce"],
+  capabilities: capable(DOCS),
   authorize: {
     hosts: HOSTS,
     path: "/services/oauth2/authorize",

@@ -23,7 +23,9 @@ import type {
   Vendor,
 } from "../engine/types.ts";
 import { DEFAULT_ORG, randomLetters, stableId } from "../engine/values.ts";
+import { capable } from "./kit.ts";
 
+const DOCS = "https://docs.slack.dev";
 const HOSTS = ["slack.com"];
 const APP_ID = "A0SIMAPP01";
 const ROTATION_LIFE_S = 43_200;
@@ -131,6 +133,13 @@ export const slack: Vendor = {
   id: "slack",
   name: "Slack",
   serves: ["slack", "slackbot"],
+  capabilities: capable(`${DOCS}/authentication/installing-with-oauth`, {
+    refresh: `${DOCS}/authentication/using-token-rotation`,
+    rotate: `${DOCS}/authentication/using-token-rotation`,
+    identity: `${DOCS}/reference/methods/auth.test`,
+    health: `${DOCS}/reference/methods/auth.test`,
+    revoke: `${DOCS}/reference/methods/auth.revoke`,
+  }),
   authorize: {
     hosts: HOSTS,
     path: "/oauth/v2/authorize",

@@ -1,0 +1,73 @@
+/**
+ * Airtable. https://airtable.com/developers/web/api/oauth-reference
+ *
+ * Peculiar: HTTP Basic; PKCE required; a state of at least 16 characters; the challenge comes back in the callback;
+ * the refresh token's life is `refresh_expires_in`; a refresh kills both tokens before it, and a used refresh token
+ * that comes back ends the grant. Unverified: the words of errors, the life of a code.
+ */
+import { errorTable, spec } from "../engine/errors.ts";
+import { randomId, randomLetters, stableId } from "../engine/values.ts";
+import { apiOf, capable, deniedBy, expiring, no, plainVendor, tokenBody } from "./kit.ts";
+
+const DOCS = "https://airtable.com/developers/web/api/oauth-reference";
+const HOSTS = ["airtable.com"];
+
+const denied = deniedBy((problem) => ({
+  error:
+    problem === "scope"
+      ? { type: "INVALID_PERMISSIONS", message: "You are not permitted to perform this operation" }
+      : { type: "AUTHENTICATION_REQUIRED", message: "Authentication required" },
+}));
+
+const api = apiOf({ hosts: ["api.airtable.com"], denied });
+
+export const airtable = plainVendor({
+  id: "airtable",
+  name: "Airtable",
+  capabilities: capable(DOCS, { revoke: no(DOCS) }),
+  authorize: {
+    hosts: HOSTS,
+    path: "/oauth2/v1/authorize",
+    response_type_required: true,
+    scope_required: true,
+    pkce: "required",
+    state_min_length: 16,
+    callback: ({ query }) => ({
+      code_challenge: query.get("code_challenge") ?? "",
+      code_challenge_method: query.get("code_challenge_method") ?? "plain",
+    }),
+  },
+  token: {
+    hosts: HOSTS,
+    path: "/oauth2/v1/token",
+    client_auth: ["basic"],
+    life: expiring(3600, { rotates: true, old_access_dies: true, refresh_life_s: 5_184_000 }),
+    errors: errorTable({
+      used_refresh: spec(400, "invalid_grant", "Refresh token has been used; the grant is revoked."),
+      rate_limited: spec(429, "rate_limited", "Too many requests."),
+    }),
+    mintCode: () => randomId(32),
+    mintAccess: () => `oaa${randomLetters(14)}.v1.${randomId(64)}`,
+    mintRefresh: () => `oar${randomLetters(14)}.v1.${randomId(64)}`,
+    answer: (context) => ({
+      ...tokenBody(context, " ", "Bearer"),
+      refresh_expires_in: context.issued[0]?.refresh_token_expires_in,
+    }),
+  },
+  routes: [
+    api("GET", "identity", "/v0/meta/whoami", ({ account: { email }, scopes }) => ({
+      id: `usr${stableId("airtable", email, 14)}`,
+      scopes,
+      email: scopes.includes("user.email:read") ? email : undefined,
+    })),
+    api(
+      "GET",
+      "resource",
+      "/v0/meta/bases",
+      ({ account: { org } }) => ({
+        bases: [{ id: `app${stableId("airtable base", org, 14)}`, name: "Projects", permissionLevel: "create" }],
+      }),
+      ["schema.bases:read", "schema.bases:write"],
+    ),
+  ],
+});

@@ -1,0 +1,116 @@
+/**
+ * Dropbox. https://developers.dropbox.com/oauth-guide
+ *
+ * Peculiar: a refresh token only with `token_access_type=offline`; API calls are POSTs, and one without arguments has
+ * the JSON literal `null` as its body (`{}` is refused); revocation is such a call, authorised by the token that it ends.
+ * Unverified: the words of errors.
+ */
+import { json, text } from "../engine/answer.ts";
+import { errorTable, spec } from "../engine/errors.ts";
+import type { Account, Answer, Incoming, IssueContext, JsonObject, TokenProblem, TokenRoute } from "../engine/types.ts";
+import { bearer } from "../engine/incoming.ts";
+import { randomId, stableNumber } from "../engine/values.ts";
+import { apiOf, capable, expiring, person, plainVendor, tokenBody } from "./kit.ts";
+
+const DOCS = "https://developers.dropbox.com/oauth-guide";
+const API = ["api.dropboxapi.com"];
+
+const accountId = ({ email }: Account): string => `dbid:AASIM${stableNumber("dropbox", email)}-${"x".repeat(20)}`;
+
+const tagged = (status: number, tag: string, more: JsonObject = {}): Answer =>
+  json(status, { error_summary: `${tag}/...`, error: { ".tag": tag, ...more } });
+
+function denied(problem: TokenProblem, needed: readonly string[]): Answer {
+  if (problem === "scope") return tagged(401, "missing_scope", { required_scope: needed[0] });
+  return tagged(401, problem === "expired" ? "expired_access_token" : "invalid_access_token");
+}
+
+function wantsNull(incoming: Incoming): Answer | null {
+  if (incoming.body_type === "null") return null;
+  const call = incoming.path.replace("/2/", "");
+  return text(400, `Error in call to API function "${call}": request body: expected null, got value`);
+}
+
+const api = apiOf({ hosts: API, denied });
+const bare = apiOf({ hosts: API, denied, precheck: wantsNull });
+
+const revoke: TokenRoute = {
+  hosts: API,
+  method: "POST",
+  path: "/2/auth/token/revoke",
+  kind: "revoke",
+  auth: "token",
+  denied,
+  handle: ({ incoming, revokeToken }) => {
+    revokeToken(bearer(incoming) ?? "", "grant");
+    return json(200, null);
+  },
+};
+
+function answer(context: IssueContext): JsonObject {
+  const { account, leg } = context;
+  const who = { uid: String(stableNumber("dropbox uid", account.email)), account_id: accountId(account) };
+  return { ...tokenBody(context, " "), ...(leg === "exchange" ? who : {}) };
+}
+
+export const dropbox = plainVendor({
+  id: "dropbox",
+  name: "Dropbox",
+  capabilities: capable(DOCS, {
+    rotate: { supported: false, source: "https://dropbox.tech/developers/using-oauth-2-0-with-offline-access" },
+  }),
+  authorize: {
+    hosts: ["www.dropbox.com"],
+    path: "/oauth2/authorize",
+    response_type_required: true,
+    pkce: "supported",
+    pkce_plain: true,
+    offline: ({ query }) => query.get("token_access_type") === "offline",
+    denied: { error_description: "The user chose not to give your app access to their Dropbox account." },
+  },
+  token: {
+    hosts: API,
+    path: "/oauth2/token",
+    client_auth: ["basic", "post"],
+    life: expiring(14_400),
+    errors: errorTable({
+      bad_secret: spec(401, "invalid_client", "Invalid client_id or client_secret"),
+      bad_code: spec(400, "invalid_grant", "code doesn't exist or has expired"),
+      bad_refresh: spec(400, "invalid_grant", "refresh token is malformed"),
+      revoked_refresh: spec(400, "invalid_grant", "refresh token is invalid or revoked"),
+    }),
+    mintCode: () => randomId(32),
+    mintAccess: () => `sl.u.${randomId(130)}`,
+    mintRefresh: () => randomId(48),
+    answer,
+  },
+  routes: [
+    revoke,
+    bare(
+      "POST",
+      "identity",
+      "/2/users/get_current_account",
+      ({ account }) => ({
+        account_id: accountId(account),
+        name: { given_name: person(account).first, surname: person(account).last, display_name: person(account).full },
+        email: account.email,
+        email_verified: true,
+        disabled: false,
+        account_type: { ".tag": "basic" },
+      }),
+      ["account_info.read"],
+    ),
+    api("POST", "other", "/2/check/user", (_, { incoming }) => ({ result: incoming.fields.get("query") ?? "" })),
+    api(
+      "POST",
+      "resource",
+      "/2/files/list_folder",
+      () => ({
+        entries: [{ ".tag": "file", name: "notes.txt", path_lower: "/notes.txt" }],
+        cursor: "c",
+        has_more: false,
+      }),
+      ["files.metadata.read"],
+    ),
+  ],
+});

@@ -1,0 +1,76 @@
+/**
+ * Hugging Face. https://huggingface.co/docs/hub/oauth
+ *
+ * Peculiar: OpenID Connect with an id_token for `openid`; access tokens of eight hours; PKCE taken, not demanded.
+ * Unverified: rotation (taken as one-time), the life of refresh tokens, the shapes of errors; no revocation found.
+ */
+import { signIdToken } from "../engine/id-token.ts";
+import type { Account, IssueContext, JsonObject } from "../engine/types.ts";
+import { randomId, stableId } from "../engine/values.ts";
+import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody } from "./kit.ts";
+
+const DOCS = "https://huggingface.co/docs/hub/oauth";
+const HOSTS = ["huggingface.co"];
+
+const denied = deniedBy((problem) => ({
+  error: problem === "scope" ? "Your token doesn't have the needed permissions" : "Invalid username or password.",
+}));
+
+const api = apiOf({ hosts: HOSTS, denied });
+
+const profile = (account: Account, scopes: readonly string[]): JsonObject => ({
+  sub: stableId("hugging face", account.email, 24).toLowerCase(),
+  name: person(account).full,
+  preferred_username: account.name,
+  profile: `https://huggingface.co/${account.name}`,
+  picture: "https://huggingface.co/avatars/none.svg",
+  email: scopes.includes("email") ? account.email : undefined,
+  email_verified: scopes.includes("email") ? true : undefined,
+  isPro: false,
+  orgs: [],
+});
+
+function answer(context: IssueContext): JsonObject {
+  const { issued, account, client_id, now, nonce } = context;
+  const scopes = issued[0]?.scopes ?? [];
+  const iat = Math.floor(now / 1000);
+  const claims = { iss: "https://huggingface.co", aud: client_id, nonce, iat, exp: iat + 3600 };
+  return {
+    ...tokenBody(context, " "),
+    id_token: scopes.includes("openid") ? signIdToken({ ...claims, ...profile(account, scopes) }) : undefined,
+  };
+}
+
+export const huggingFace = plainVendor({
+  id: "hugging_face",
+  name: "Hugging Face",
+  capabilities: capable(DOCS, { revoke: no("https://huggingface.co/.well-known/openid-configuration") }),
+  authorize: {
+    hosts: HOSTS,
+    path: "/oauth/authorize",
+    response_type_required: true,
+    scope_required: true,
+    pkce: "supported",
+  },
+  token: {
+    hosts: HOSTS,
+    path: "/oauth/token",
+    client_auth: ["basic", "post"],
+    life: expiring(28_800, { rotates: true }),
+    mintAccess: () => `hf_oauth_${randomId(120)}`,
+    mintRefresh: () => `hf_refresh_${randomId(60)}`,
+    answer,
+  },
+  routes: [
+    api("GET", "identity", "/oauth/userinfo", ({ account, scopes }) => profile(account, scopes), ["openid", "profile"]),
+    api("GET", "resource", "/api/whoami-v2", ({ account, scopes }) => ({
+      type: "user",
+      id: stableId("hugging face", account.email, 24).toLowerCase(),
+      name: account.name,
+      fullname: person(account).full,
+      email: scopes.includes("email") ? account.email : undefined,
+      orgs: [],
+      auth: { type: "oauth" },
+    })),
+  ],
+});

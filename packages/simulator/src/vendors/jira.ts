@@ -1,0 +1,89 @@
+/**
+ * Jira Cloud. https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
+ *
+ * Peculiar: sites are asked at `accessible-resources`, and their ids are in the API's paths; a refresh token only with
+ * `offline_access`; each works once, with ten minutes of grace; a refused one is HTTP 403. Unverified: the grace, the
+ * status, lifetimes.
+ */
+import { json } from "../engine/answer.ts";
+import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import type { Account, TokenRoute } from "../engine/types.ts";
+import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
+import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody, withScope } from "./kit.ts";
+
+const DOCS = "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/";
+const AUTH = ["auth.atlassian.com"];
+const API = ["api.atlassian.com"];
+
+const badRefresh = spec(403, "invalid_grant", "Unknown or invalid refresh token.");
+const denied = deniedBy((problem, code) => ({
+  code,
+  message: problem === "scope" ? "Unauthorized; scope does not match" : "Unauthorized",
+}));
+const api = apiOf({ hosts: API, denied });
+
+const cloudId = ({ org }: Account): string => stableUuid("jira cloud", org);
+const accountId = ({ email }: Account): string => `712020:${stableUuid("jira", email)}`;
+
+const myself: TokenRoute = {
+  ...api("GET", "resource", "/ex/jira/:cloud/rest/api/3/myself", () => null, ["read:jira-user"]),
+  handle: ({ params }, { account }) => {
+    if (params["cloud"] !== cloudId(account)) return json(404, { code: 404, message: "No message available" });
+    const { full, email } = person(account);
+    return json(200, { accountId: accountId(account), emailAddress: email, displayName: full, active: true });
+  },
+};
+
+export const jira = plainVendor({
+  id: "jira",
+  name: "Jira",
+  capabilities: capable(DOCS, { revoke: no(DOCS) }),
+  authorize: {
+    hosts: AUTH,
+    path: "/authorize",
+    response_type_required: true,
+    scope_required: true,
+    offline: withScope("offline_access"),
+    denied: { error_description: "User did not authorize the request" },
+  },
+  token: {
+    hosts: AUTH,
+    path: "/oauth/token",
+    body: ["form", "json"],
+    life: expiring(3600, { rotates: true, reuse_grace_s: 600, refresh_life_s: 7_776_000 }),
+    errors: errorTable({
+      bad_secret: spec(401, "access_denied", "Unauthorized"),
+      ...codeErrors(spec(403, "invalid_grant", "Invalid authorization code")),
+      ...refreshErrors(badRefresh),
+    }),
+    mintAccess: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
+    mintRefresh: () => `${randomId(40)}.${randomId(200)}`,
+    answer: (context) => tokenBody(context, " ", "Bearer"),
+  },
+  routes: [
+    api(
+      "GET",
+      "identity",
+      "/me",
+      ({ account }) => ({
+        account_type: "atlassian",
+        account_id: accountId(account),
+        email: account.email,
+        name: person(account).full,
+        nickname: account.name,
+        account_status: "active",
+      }),
+      ["read:me"],
+    ),
+    api("GET", "other", "/oauth/token/accessible-resources", ({ account, scopes }) => [
+      {
+        id: cloudId(account),
+        url: `https://${account.org}.atlassian.net`,
+        name: account.org,
+        scopes: scopes.filter((scope) => scope.includes("jira")),
+        avatarUrl: `https://site-admin-avatar-cdn.example/${stableNumber("jira avatar", account.org)}.png`,
+      },
+    ]),
+    myself,
+  ],
+});

@@ -1,0 +1,85 @@
+/**
+ * X. https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code
+ *
+ * Peculiar: HTTP Basic and PKCE required; a refresh token only with `offline.access`; a dead code or token is
+ * `invalid_request`, not `invalid_grant`; the old `twitter.com` hosts serve too. Unverified: the words for a dead refresh
+ * token (reports only), the reach of reuse, API errors.
+ */
+import { json } from "../engine/answer.ts";
+import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { randomId, stableNumber } from "../engine/values.ts";
+import { apiOf, capable, deniedBy, expiring, person, plainVendor, revocation, withScope } from "./kit.ts";
+
+const DOCS = "https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code";
+const USER = "https://docs.x.com/x-api/users/get-my-user";
+const API = ["api.x.com", "api.twitter.com"];
+
+const bad = (what: string) => spec(400, "invalid_request", `Value passed for the ${what} was invalid.`);
+const badToken = bad("token");
+const badClient = spec(401, "unauthorized_client", "Missing valid authorization header");
+
+const denied = deniedBy((problem, status) => {
+  const title = problem === "scope" ? "Forbidden" : "Unauthorized";
+  return { title, type: "about:blank", status, detail: title };
+});
+
+const api = apiOf({ hosts: API, denied });
+const userId = (email: string): string => String(stableNumber("x", email));
+
+export const x = plainVendor({
+  id: "x",
+  name: "X",
+  capabilities: capable(DOCS, { identity: USER, health: USER }),
+  authorize: {
+    hosts: ["x.com", "twitter.com"],
+    path: "/i/oauth2/authorize",
+    response_type_required: true,
+    scope_required: true,
+    pkce: "required",
+    pkce_plain: true,
+    state_min_length: 1,
+    offline: withScope("offline.access"),
+  },
+  token: {
+    hosts: API,
+    path: "/2/oauth2/token",
+    client_auth: ["basic"],
+    life: expiring(7200, { rotates: true }),
+    errors: errorTable({
+      ...clientErrors(badClient),
+      ...codeErrors(bad("authorization code")),
+      wrong_redirect: bad("redirect uri"),
+      no_verifier: bad("code verifier"),
+      bad_verifier: bad("code verifier"),
+      ...refreshErrors(badToken),
+    }),
+    mintAccess: () => randomId(68),
+    mintRefresh: () => randomId(68),
+  },
+  routes: [
+    revocation({
+      hosts: API,
+      path: "/2/oauth2/revoke",
+      client_auth: ["basic"],
+      reach: "token",
+      done: () => json(200, { revoked: true }),
+    }),
+    api(
+      "GET",
+      "identity",
+      "/2/users/me",
+      ({ account }) => ({ data: { id: userId(account.email), name: person(account).full, username: account.name } }),
+      ["users.read"],
+    ),
+    api(
+      "GET",
+      "resource",
+      "/2/users/:id/tweets",
+      ({ account }) => ({
+        data: [{ id: "1", text: "hello", author_id: userId(account.email) }],
+        meta: { result_count: 1 },
+      }),
+      ["tweet.read"],
+    ),
+  ],
+});
