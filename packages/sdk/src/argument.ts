@@ -17,6 +17,12 @@ export function requireText(value: unknown, label: string): string {
   return value;
 }
 
+/** At most a day: no refreshable token lives longer, and the server refuses more. */
+export function requireSeconds(value: unknown, label: string): number {
+  if (typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 86_400) return value;
+  throw new TypeError(`${label} must be a whole number from 1 to 86400`);
+}
+
 /** Sets a header. fetch would refuse a bad value with a message that quotes it, and here the value is often a token. */
 export function setHeader(headers: Headers, name: string, value: unknown): void {
   try {

@@ -2,7 +2,7 @@
  * The two sets of methods, and the routes behind them. Owns paths and the reading of answers; knows no header but the one
  * that reports a refused token.
  */
-import { pathPart, requireText } from "./argument.ts";
+import { pathPart, requireSeconds, requireText } from "./argument.ts";
 import { callApi } from "./call-api.ts";
 import { isRecord, isStringRecord, textOf } from "./json.ts";
 import type { Send } from "./transport.ts";
@@ -15,8 +15,10 @@ import type {
 } from "./types.ts";
 
 export function createConnectors(send: Send): ConnectorsModule {
-  async function connection(path: string, { rejected, signal }: ConnectionOptions = {}) {
+  async function connection(path: string, { rejected, minValidSeconds, signal }: ConnectionOptions = {}) {
     const headers: Record<string, string> = {};
+    if (minValidSeconds !== undefined)
+      path += `?min_valid_seconds=${requireSeconds(minValidSeconds, "Option minValidSeconds")}`;
     if (rejected !== undefined) headers["X-Holdfast-Rejected-Token-Hash"] = await sha256Hex(rejected);
     return send({ method: "GET", path, headers, signal }, readConnection);
   }

@@ -44,6 +44,11 @@ export interface ConnectionOptions extends CallOptions {
    * it has to. Only the token's SHA-256 is sent.
    */
   readonly rejected?: string | undefined;
+  /**
+   * Whole seconds, 1 to 86,400: a token that lives at least so long, for work that outlasts one request. The server
+   * refreshes if it has to; code `min_valid_unavailable` if no token of the service lives that long.
+   */
+  readonly minValidSeconds?: number | undefined;
 }
 
 /** Methods that {@link ConnectorsModule.callApi} forwards. */

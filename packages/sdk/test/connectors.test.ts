@@ -124,6 +124,21 @@ describe("rejected", () => {
   });
 });
 
+describe("minValidSeconds", () => {
+  it("is asked for in the query, beside what else is asked for", async () => {
+    const { connectors, seen } = await setUp(token);
+    await connectors.getConnection("jira", { minValidSeconds: 900, rejected: "old" });
+    await connectors.getConnection("jira");
+    expect(seen.map(({ url }) => url?.split("?", 2)[1])).toEqual(["min_valid_seconds=900", undefined]);
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, 86_401])("refuses %s before any request", async (minValidSeconds) => {
+    const { connectors, seen } = await setUp(token);
+    await expect(connectors.getConnection("jira", { minValidSeconds })).rejects.toThrow("from 1 to 86400");
+    expect(seen).toEqual([]);
+  });
+});
+
 /** Every method that takes an identifier. Untyped callers can pass anything, hence `JSON.parse`. */
 const byIdentifier: [string, (client: HoldfastClient, id: string) => Promise<unknown>][] = [
   ["getConnection", (client, id) => client.asServiceRole.connectors.getConnection(id)],

@@ -123,6 +123,16 @@ export const ERRORS = {
     "This token was issued less than a minute ago. If the API refuses it too, look at the API's error: a new token will not help.",
     again,
   ),
+  min_valid_unavailable: row(
+    409,
+    "caller",
+    "No access token of this connection lives that long. Ask for fewer min_valid_seconds.",
+  ),
+  https_redirect_required: row(
+    409,
+    "operator",
+    "This provider redirects to https addresses only. Serve Holdfast under https and set HOLDFAST_PUBLIC_URL to that address.",
+  ),
   provider_unavailable: row(
     503,
     "provider",

@@ -40,6 +40,16 @@ export function decide(life: Life, now: Instant): Decision {
   return "fresh";
 }
 
+/** Whether a token has `duration_ms` left. One without a known end counts as having it: nobody can say otherwise. */
+export function livesFor(life: Life, now: Instant, duration_ms: number): boolean {
+  return life.expires_at === null || life.expires_at - now >= duration_ms;
+}
+
+/** The most that can be asked of a fresh token of this kind; null = unknown. */
+export function longest_ms(life: Life): number | null {
+  return life.lifetime_s === null ? null : life.lifetime_s * 1000 - skew_ms(life);
+}
+
 function skew_ms(life: Life): number {
   return life.lifetime_s === null ? MAX_SKEW_MS : Math.min(MAX_SKEW_MS, life.lifetime_s * 1000 * SKEW_SHARE);
 }

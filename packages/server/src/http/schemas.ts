@@ -16,6 +16,8 @@ const strict = <P extends TProperties>(properties: P): TObject<P> =>
 export const AppParams = Type.Object({ app: text(64) });
 export const ServiceParams = Type.Object({ app: text(64), integration_type: text(128) });
 
+export const TokenQuery = Type.Object({ min_valid_seconds: Type.Optional(text(16)) });
+
 export const TokenReply = Type.Object({
   access_token: Type.String(),
   integration_type: Type.String(),

@@ -6,13 +6,13 @@
  */
 import type { Limits } from "../config.ts";
 import { within, type Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
-import { decide } from "../core/expiry.ts";
+import { ApiError, ERRORS } from "../core/errors.ts";
+import { decide, livesFor, longest_ms } from "../core/expiry.ts";
 import { ID_PATTERN } from "../core/ids.ts";
 import { missingScopes } from "../core/scopes.ts";
 import { sha256Hex, type Secret } from "../core/secret.ts";
 import { REASON_TEXT, type ReasonCode } from "../core/status.ts";
-import type { AppId, ConnectionConfig, ConnectionId } from "../core/types.ts";
+import type { AppId, ConnectionConfig, ConnectionId, Instant } from "../core/types.ts";
 import type { OAuthClient } from "../oauth/client.ts";
 import type { Catalog } from "../providers/index.ts";
 import { changeStatus, deleteConnection } from "../store/queries/connections.ts";
@@ -35,6 +35,16 @@ export interface Served {
   readonly integration_type: string;
   readonly connection_config: ConnectionConfig | null;
   readonly connection_id: string;
+  /** Null: no end is known. */
+  readonly expires_at: Instant | null;
+}
+
+/** What a caller asks of the token beyond being valid. */
+export interface Wish {
+  /** SHA-256 (hex) of an access token that the provider's API refused: not that one. */
+  readonly rejected_hash: string | null;
+  /** It must live at least so long. */
+  readonly min_valid_ms: number | null;
 }
 
 export interface ConnectionSummary {
@@ -49,8 +59,7 @@ export interface ConnectionSummary {
 }
 
 export interface Connections {
-  /** `rejected_hash`: SHA-256 (hex) of an access token that the provider's API refused. */
-  get(app_id: AppId, integration_type: string, rejected_hash: string | null): Promise<Served>;
+  get(app_id: AppId, integration_type: string, wish: Wish): Promise<Served>;
   list(app_id: AppId): Promise<readonly ConnectionSummary[]>;
   /** Tokens go, the entry and its scopes stay. Succeeds when nothing is connected. */
   disconnect(app_id: AppId, integration_type: string): Promise<void>;
@@ -78,11 +87,17 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   /** Connections that are being refreshed behind their readers. */
   const behind = new Set<ConnectionId>();
 
-  async function get(app_id: AppId, integration_type: string, rejected_hash: string | null): Promise<Served> {
+  async function get(app_id: AppId, integration_type: string, wish: Wish): Promise<Served> {
     const open = cache.get(app_id, integration_type) ?? (await load(app_id, integration_type));
+    const { rejected_hash, min_valid_ms } = wish;
     if (rejected_hash !== null && sha256Hex(open.access_token.expose()) === rejected_hash) return replaceRejected(open);
     const { row } = open;
-    switch (decide(lifeOfRow(row), clock.now())) {
+    const life = lifeOfRow(row);
+    const decision = decide(life, clock.now());
+    if (min_valid_ms !== null && decision !== "over" && !livesFor(life, clock.now(), min_valid_ms)) {
+      return longerLived(row, min_valid_ms);
+    }
+    switch (decision) {
       case "fresh":
         return served(open);
       case "refresh_soon":
@@ -154,13 +169,33 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     }
   }
 
+  /** The token in hand ends too early. Asking for more than any token of this service has must not refresh in a loop. */
+  async function longerLived(row: ConnectionRow, min_valid_ms: number): Promise<Served> {
+    const most_ms = longest_ms(lifeOfRow(row));
+    if (row.sealed_refresh === null || (most_ms !== null && most_ms < min_valid_ms)) throw tooShort(row, most_ms);
+    refuseTooSoon(row);
+    const fresh = await refreshed(row, limits.reader_wait_ms);
+    if (fresh.expires_at !== null && fresh.expires_at - clock.now() < min_valid_ms) throw tooShort(row, most_ms);
+    return fresh;
+  }
+
+  function tooShort(row: ConnectionRow, most_ms: number | null): ApiError {
+    const known =
+      most_ms === null || row.sealed_refresh === null ? "" : ` At most ${Math.floor(most_ms / 1000)} can be had.`;
+    const action = row.sealed_refresh === null ? " There is no refresh token to get another one with." : known;
+    return new ApiError("min_valid_unavailable", { message: `${ERRORS.min_valid_unavailable.message}${action}` });
+  }
+
+  function refuseTooSoon(row: ConnectionRow): void {
+    const age_ms = clock.now() - row.issued_at;
+    if (row.win_attempt === null || age_ms >= limits.forced_refresh_interval_ms) return;
+    const wait_ms = limits.forced_refresh_interval_ms - age_ms;
+    throw new ApiError("refresh_too_soon", { retry_after_s: Math.ceil(wait_ms / 1000) });
+  }
+
   /** The API refused the current token. One refresh, not more than one a minute, or the loop would be ours. */
   async function replaceRejected({ row }: OpenConnection): Promise<Served> {
-    const refreshedLately = row.win_attempt !== null && clock.now() - row.issued_at < limits.forced_refresh_interval_ms;
-    if (refreshedLately) {
-      const wait_ms = limits.forced_refresh_interval_ms - (clock.now() - row.issued_at);
-      throw new ApiError("refresh_too_soon", { retry_after_s: Math.ceil(wait_ms / 1000) });
-    }
+    refuseTooSoon(row);
     return row.sealed_refresh === null ? checkRejected(row) : refreshed(row, limits.reader_wait_ms);
   }
 
@@ -201,12 +236,19 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   }
 
   function served({ row, access_token, config }: OpenConnection): Served {
-    return { access_token, integration_type: row.integration_type, connection_config: config, connection_id: row.id };
+    const { integration_type, id: connection_id, expires_at } = row;
+    return { access_token, integration_type, connection_config: config, connection_id, expires_at };
   }
 
   function unsaved({ row, grant }: Extract<RefreshResult, { kind: "unsaved" }>): Served {
     const config = { ...parseConfig(row.config), ...grant.config };
-    return served({ row, access_token: grant.access_token, config: Object.keys(config).length === 0 ? null : config });
+    // Its end is computed at the commit, which is still to come.
+    const saved = { ...row, expires_at: null };
+    return served({
+      row: saved,
+      access_token: grant.access_token,
+      config: Object.keys(config).length === 0 ? null : config,
+    });
   }
 
   function refusal(row: Pick<ConnectionRow, "app_id" | "integration_type" | "status" | "reason">): ApiError {

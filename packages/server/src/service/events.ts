@@ -11,12 +11,15 @@ export type EventType =
   | "connection.connected"
   | "connection.needs_reconnect"
   | "connection.recovered"
+  /** The refresh token ends in `days`, 7 or 1, whatever is done; only a new consent helps. */
+  | "connection.expiring_soon"
   | "connection.disconnected";
 
 export function* emit(
   tx: Transaction,
   type: EventType,
   row: Pick<ConnectionRow, "app_id" | "id" | "integration_type" | "reason" | "account_label">,
+  details: Readonly<Record<string, number>> = {},
 ): Operation<void> {
   const { app_id, id, integration_type, reason, account_label } = row;
   const payload = JSON.stringify({
@@ -27,6 +30,7 @@ export function* emit(
     integration_type,
     reason,
     account: account_label,
+    ...details,
   });
   yield* enqueue(tx, { app_id, id: newId("evt"), kind: "event", connection_id: id, payload, sealed: null });
 }

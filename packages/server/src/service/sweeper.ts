@@ -5,9 +5,11 @@
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { plus } from "../core/types.ts";
+import { warnOfEnd } from "../store/queries/connections.ts";
 import type { Store } from "../store/store.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
+import { emit } from "./events.ts";
 import type { Refresher } from "./refresh.ts";
 import type { Revocations } from "./revocation.ts";
 
@@ -40,6 +42,7 @@ export function createSweeper({ store, refresher, revocations, clock, limits, lo
   async function tick(): Promise<void> {
     await refreshDue();
     await revocations.run();
+    await warnOfEnds();
     if (ticks % HOUSEKEEPING_EVERY_TICKS === 0) await forgetOld();
     ticks += 1;
   }
@@ -61,6 +64,19 @@ export function createSweeper({ store, refresher, revocations, clock, limits, lo
       await refresher.refresh(row, "background");
     } catch (error) {
       log.error("background_refresh_failed", { connection_id: row.id, integration_type: row.integration_type, error });
+    }
+  }
+
+  /** Refreshing cannot help here: the refresh token itself ends, and a person has to be told in time. */
+  async function warnOfEnds(): Promise<void> {
+    for (const row of await store.endingConnections(limits.sweep_batch)) {
+      const days = await store.transaction(function* (tx) {
+        const warned = yield* warnOfEnd(tx, row);
+        if (warned !== null) yield* emit(tx, "connection.expiring_soon", row, { days: warned });
+        return warned;
+      });
+      if (days !== null)
+        log.warn("expiring_soon", { connection_id: row.id, integration_type: row.integration_type, count: days });
     }
   }
 

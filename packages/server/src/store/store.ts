@@ -29,6 +29,7 @@ const READS = {
   listConnections: connections.listConnections,
   connectionsOfClient: connections.connectionsOfClient,
   dueConnections: connections.dueConnections,
+  endingConnections: connections.endingConnections,
   leasedConnections: connections.leasedConnections,
   getFlow: flows.getFlow,
   findFlowByState: flows.findFlowByState,

@@ -112,6 +112,8 @@ export interface ConnectionsTable {
   previous_expires_at: Instant | null;
   refresh_at: Instant | null;
   refresh_token_expires_at: Instant | null;
+  /** The nearest warning of that end that was given: 7 or 1 days before. */
+  warned_days: number | null;
   lease_owner: string | null;
   lease_until: Instant | null;
   /** Counts the requests that were about to be sent; never reset. */

@@ -3,22 +3,22 @@ import { ApiError } from "../../core/errors.ts";
 import type { App } from "../app.ts";
 import { requireApp } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import { ServiceParams, TokenReply } from "../schemas.ts";
+import { ServiceParams, TokenQuery, TokenReply } from "../schemas.ts";
 
+const MAX_MIN_VALID_S = 86_400;
 const REJECTED_HEADER = "x-holdfast-rejected-token-hash";
 
 export function tokenRoutes(app: App, context: HttpContext): void {
   app.get(
     "/api/apps/:app/external-auth/tokens/:integration_type",
-    { schema: { params: ServiceParams, response: { 200: TokenReply } } },
+    { schema: { params: ServiceParams, querystring: TokenQuery, response: { 200: TokenReply } } },
     async (request, reply) => {
       const { app: app_id, integration_type } = request.params;
       const principal = await requireApp(context, request, app_id);
-      const served = await context.connections.get(
-        principal.app_id,
-        integration_type,
-        rejectedHash(request.headers[REJECTED_HEADER]),
-      );
+      const served = await context.connections.get(principal.app_id, integration_type, {
+        rejected_hash: rejectedHash(request.headers[REJECTED_HEADER]),
+        min_valid_ms: minValid(request.query.min_valid_seconds),
+      });
       context.audit.record({
         app_id,
         actor: principal.actor,
@@ -34,6 +34,16 @@ export function tokenRoutes(app: App, context: HttpContext): void {
       };
     },
   );
+}
+
+/** A query holds texts, so the number is read here. A day is more than any vendor's refreshable token lives. */
+function minValid(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (!/^[1-9]\d{0,4}$/.test(text) || Number(text) > MAX_MIN_VALID_S) {
+    const message = `a whole number of seconds from 1 to ${MAX_MIN_VALID_S}`;
+    throw new ApiError("invalid_field", { errors: [{ name: "min_valid_seconds", message }] });
+  }
+  return Number(text) * 1000;
 }
 
 function rejectedHash(header: string | readonly string[] | undefined): string | null {

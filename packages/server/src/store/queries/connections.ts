@@ -35,6 +35,7 @@ const COLUMNS = [
   "previous_expires_at",
   "refresh_at",
   "refresh_token_expires_at",
+  "warned_days",
   "lease_owner",
   "lease_until",
   "attempt",
@@ -143,6 +144,7 @@ export function* putConnection(
     reason: null,
     parent_rt_fp: null,
     win_attempt: null,
+    warned_days: null,
     sealed_previous_access: null,
     previous_expires_at: null,
     updated_at: now,
@@ -272,6 +274,8 @@ export function* commitRefresh(tx: Transaction, commit: RefreshCommit): Operatio
           intent_rt_fp: row.intent_rt_fp,
         }
       : {}),
+    // A refresh token with another end is another one to warn of.
+    warned_days: commit.set.refresh_token_expires_at === row.refresh_token_expires_at ? row.warned_days : null,
     status: "active",
     reason: null,
     generation: row.generation + 1,
@@ -390,6 +394,40 @@ export function* dueConnections({ db, now }: Transaction, count: number): Operat
   );
   const byId = new Map([...open, ...due, ...confirm].map((row) => [row.id, row]));
   return [...byId.values()].slice(0, count);
+}
+
+const DAY_MS = 86_400_000;
+
+/** Active connections whose refresh token ends in less than 7 days, or 1, and which were not warned of that yet. */
+export function* endingConnections({ db, now }: Transaction, count: number): Operation<ConnectionRow[]> {
+  return yield* all(
+    db
+      .selectFrom("connections")
+      .select(COLUMNS)
+      .where("status", "=", "active")
+      .where("refresh_token_expires_at", "is not", null)
+      .where("refresh_token_expires_at", "<=", plus(now, 7 * DAY_MS))
+      .where((where) =>
+        where.or([
+          where("warned_days", "is", null),
+          where.and([where("warned_days", "=", 7), where("refresh_token_expires_at", "<=", plus(now, DAY_MS))]),
+        ]),
+      )
+      .limit(count),
+  );
+}
+
+/** Notes the warning, once: the days that it speaks of, or null when another node gave it or the end has moved. */
+export function* warnOfEnd({ db, now }: Transaction, row: ConnectionRow): Operation<7 | 1 | null> {
+  if (row.refresh_token_expires_at === null) return null;
+  const days = row.refresh_token_expires_at <= plus(now, DAY_MS) ? 1 : 7;
+  const update = db
+    .updateTable("connections")
+    .set({ warned_days: days })
+    .where("id", "=", row.id)
+    .where("generation", "=", row.generation)
+    .where((where) => where.or([where("warned_days", "is", null), where("warned_days", ">", days)]));
+  return (yield* run(update)) === 1 ? days : null;
 }
 
 /** Leases that are held now, whoever holds them. */

@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import { DAY, HOUR, MINUTE } from "../support/clock.ts";
+import { startTestServer, type TestServer } from "../support/server.ts";
+
+const asking = (holdfast: TestServer, integration_type: string, seconds: string) =>
+  holdfast.request(
+    "GET",
+    `/api/apps/${holdfast.app.app_id}/external-auth/tokens/${integration_type}?min_valid_seconds=${seconds}`,
+    {
+      headers: { authorization: `Bearer ${holdfast.app.service_token}` },
+    },
+  );
+
+describe("min_valid_seconds", () => {
+  it("serves the token in hand when it lives long enough", async () => {
+    const holdfast = await startTestServer();
+    await holdfast.connect("googlecalendar");
+    const first = await holdfast.accessToken("googlecalendar");
+    const reply = await asking(holdfast, "googlecalendar", "1800");
+    expect([reply.status, reply.json["access_token"]]).toEqual([200, first]);
+    expect(holdfast.refreshes()).toHaveLength(0);
+  });
+
+  it("refreshes, once for many callers, when the token in hand ends too early", async () => {
+    const holdfast = await startTestServer();
+    await holdfast.connect("googlecalendar");
+    const first = await holdfast.accessToken("googlecalendar");
+    await holdfast.clock.jump(40 * MINUTE);
+    const replies = await Promise.all(Array.from({ length: 20 }, () => asking(holdfast, "googlecalendar", "1800")));
+    expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
+    expect(replies[0]?.json["access_token"]).not.toBe(first);
+    expect(holdfast.refreshes()).toHaveLength(1);
+    const { expires_at } = await holdfast.row("googlecalendar");
+    expect((expires_at ?? 0) - holdfast.clock.now()).toBeGreaterThanOrEqual(1_800_000);
+  });
+
+  it("says how long tokens live when more is asked than any of them has, without asking the provider", async () => {
+    const holdfast = await startTestServer();
+    await holdfast.connect("googlecalendar");
+    const reply = await asking(holdfast, "googlecalendar", "7200");
+    expect([reply.status, reply.code]).toEqual([409, "min_valid_unavailable"]);
+    expect(reply.json["message"]).toMatch(/At most 3\d\d\d can be had/);
+    expect(holdfast.refreshes()).toHaveLength(0);
+  });
+
+  it("serves a token without a known end, since nobody can say that it ends too early", async () => {
+    const holdfast = await startTestServer();
+    await holdfast.connect("notion");
+    expect((await asking(holdfast, "notion", "86400")).status).toBe(200);
+  });
+
+  it("does not hand out a token that is too short when the provider is down", async () => {
+    const holdfast = await startTestServer();
+    await holdfast.connect("googlecalendar");
+    await holdfast.clock.jump(40 * MINUTE);
+    holdfast.simulator.setModes({ modes: ["outage"] });
+    const reply = await asking(holdfast, "googlecalendar", "1800");
+    expect([reply.status, reply.code]).toEqual([503, "provider_unavailable"]);
+    expect((await holdfast.token("googlecalendar")).status).toBe(200);
+  });
+
+  it.for(["0", "-1", "1.5", "abc", "86401", "99999999999999999"])("refuses %s", async (seconds) => {
+    const holdfast = await startTestServer();
+    const reply = await asking(holdfast, "googlecalendar", seconds);
+    expect([reply.status, reply.code]).toEqual([400, "invalid_field"]);
+  });
+});
+
+describe("a refresh token that will end whatever is done", () => {
+  it("is warned of 7 days and 1 day before, once each, and again after a new consent", async () => {
+    const holdfast = await startTestServer();
+    // GitHub Apps announce the end of their refresh tokens.
+    await holdfast.setClient("github", ["rotate", "500"]);
+    await holdfast.connect("github");
+    const { refresh_token_expires_at } = await holdfast.row("github");
+    const end = refresh_token_expires_at ?? 0;
+    const warnings = async () => (await holdfast.events()).filter((type) => type === "connection.expiring_soon").length;
+    const tickAt = async (at: number) => {
+      await holdfast.clock.jump(at - holdfast.clock.now());
+      await holdfast.server.sweeper.tick();
+      await holdfast.server.sweeper.tick();
+    };
+    expect(end).toBeGreaterThan(holdfast.clock.now() + 100 * DAY);
+    await holdfast.installation.store.transaction(function* (tx) {
+      // Failing refreshes would give up after four days; this is about the warning only.
+      yield tx.db.updateTable("connections").set({ refresh_at: null }).compile();
+    });
+    await tickAt(end - 8 * DAY);
+    expect(await warnings()).toBe(0);
+    await tickAt(end - 7 * DAY + HOUR);
+    expect(await warnings()).toBe(1);
+    await tickAt(end - DAY + HOUR);
+    expect(await warnings()).toBe(2);
+    expect((await holdfast.row("github")).warned_days).toBe(1);
+  });
+});
