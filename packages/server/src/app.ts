@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { ApiError } from "./core/errors.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
-import type { ApiHost } from "./providers/provider.ts";
+import { hostPatterns } from "./providers/hosts.ts";
 import { createFunctionRunner, type FunctionRunner } from "./runner/functions.ts";
 import { createSweeper, type Sweeper } from "./service/sweeper.ts";
 import { lockDataDirectory } from "./store/sqlite.ts";
@@ -99,7 +99,7 @@ function functionRunner(
     functions_dir: config.functions_dir,
     server_url,
     gateway: config.provider_gateway,
-    gateway_hosts: [...new Set(catalog.all().flatMap((provider) => provider.hosts.flatMap(gatewayHosts)))],
+    gateway_hosts: [...new Set(catalog.all().flatMap(hostPatterns))],
     limits: config.limits,
     clock,
     log: ({ app_id, function_name, level, message }) =>
@@ -157,11 +157,6 @@ function every({ clock }: Pick<Installation, "clock">, interval_ms: number, acti
   };
   next();
   return () => cancel();
-}
-
-/** `slack.com`, or `*.salesforce.com` for hosts that only the connection knows. */
-function gatewayHosts({ base_url, under = [] }: ApiHost): readonly string[] {
-  return URL.canParse(base_url) ? [new URL(base_url).hostname] : under.map((domain) => `*.${domain}`);
 }
 
 async function isReady({ store }: Installation): Promise<boolean> {

@@ -22,7 +22,8 @@ function describeProvider(provider: Provider): Readonly<Record<string, unknown>>
     ...rest,
     rotation: lifetime.refresh.kind === "rotates" ? lifetime.refresh.reuse : lifetime.refresh.kind,
     access_token_lifetime_s: lifetime.access_s,
-    refresh_token_lifetime_s: lifetime.refresh_token_s,
+    refresh_token_idle_s: lifetime.refresh_idle_s,
+    refresh_token_absolute_s: lifetime.refresh_absolute_s,
     deviations: deviations.map(({ name, rfc }) => ({ name, rfc })),
   };
 }

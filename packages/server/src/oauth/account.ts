@@ -5,18 +5,24 @@ import type { Secret } from "../core/secret.ts";
 import type { Account, ConnectionConfig, JsonObject, JsonValue } from "../core/types.ts";
 import { isJsonObject } from "../core/types.ts";
 import { readText } from "../providers/json-path.ts";
-import type { AccountPaths, ApiRequest, JsonPath, Provider } from "../providers/provider.ts";
-import { fillTemplate } from "../providers/template.ts";
-import { callApi, saysYes, type ApiAnswer } from "./api-call.ts";
+import type { JsonPath } from "../providers/json-path.ts";
+import type { AccountPaths, ApiRequest, Provider } from "../providers/provider.ts";
+import { callApi, saysYes } from "./api-call.ts";
+import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
 import { BAD_RESPONSE, errorName } from "./outcome.ts";
 import { derive } from "./token-answer.ts";
-import type { Failure } from "./transport.ts";
 
 export interface AccountQuery {
   readonly provider: Provider;
   readonly config: ConnectionConfig;
   readonly access_token: Secret;
+}
+
+export interface IdentityQuery extends AccountQuery {
+  readonly client: ClientCredentials;
+  /** `extra` of the token answer, for providers that name the account there. */
+  readonly token: JsonObject;
 }
 
 export type IdentityResult =
@@ -25,47 +31,51 @@ export type IdentityResult =
   /** `detail` is from the vocabulary of outcome.ts. */
   | { readonly kind: "failed"; readonly detail: string };
 
-/** @param token `extra` of the token answer, for providers that name the account there */
-export async function identify(deps: OAuthDeps, query: AccountQuery & { token: JsonObject }): Promise<IdentityResult> {
-  const { provider } = query;
-  const { identity } = provider;
-  if (identity.from === "token") return { kind: "ok", account: accountOf(query.token, identity.account), config: {} };
+export async function identify(deps: OAuthDeps, query: IdentityQuery): Promise<IdentityResult> {
+  const { identity } = query.provider;
+  switch (identity.from) {
+    case "token":
+      return { kind: "ok", account: accountOf(query.token, identity.account), config: {} };
+    case "request":
+      return identifyByRequest(deps, query, identity.request, identity.account);
+    case "id_token": {
+      const account = accountOf(query.token, identity.account);
+      if (account.id !== null) return { kind: "ok", account, config: {} };
+      if (identity.otherwise === null) return { kind: "failed", detail: "id_token_unusable" };
+      return identifyByRequest(deps, query, identity.otherwise.request, identity.otherwise.account);
+    }
+  }
+}
 
-  const answer = await askAs(deps, query, identity.request);
-  if (answer === null) return { kind: "failed", detail: "invalid_connection_config" };
+async function identifyByRequest(
+  deps: OAuthDeps,
+  query: IdentityQuery,
+  request: ApiRequest,
+  paths: AccountPaths,
+): Promise<IdentityResult> {
+  const { provider } = query;
+  const answer = await callApi(deps, { ...query, request });
+  if (answer.kind === "unbuilt") return { kind: "failed", detail: answer.detail };
   if (answer.kind !== "answer") return { kind: "failed", detail: answer.reason };
-  if (!saysYes(answer, identity.request.ok_path)) {
+  if (!saysYes(answer, request)) {
     return { kind: "failed", detail: errorName(provider, answer.body)?.name ?? `http_${answer.status}` };
   }
-  if (!isJsonObject(answer.body)) return { kind: "failed", detail: BAD_RESPONSE };
-  const derived = provider.derived_config.filter(({ from }) => from === "identity");
-  return { kind: "ok", account: accountOf(answer.body, identity.account), config: derive(derived, answer.body) };
+  // A list is an answer only where the account is looked for in one.
+  if (!isJsonObject(answer.body) && readText(answer.body, paths.id) === null)
+    return { kind: "failed", detail: BAD_RESPONSE };
+  return { kind: "ok", account: accountOf(answer.body, paths), config: derive(provider, "identity", answer.body) };
 }
 
 /** `dead` only when the provider says so; everything that may pass is `unknown`. */
 export async function checkHealth(deps: OAuthDeps, query: AccountQuery): Promise<"alive" | "dead" | "unknown"> {
   const { provider } = query;
-  const answer = await askAs(deps, query, provider.health);
-  if (answer === null || answer.kind !== "answer") return "unknown";
-  if (saysYes(answer, provider.health.ok_path)) return "alive";
+  const answer = await callApi(deps, { ...query, request: provider.health });
+  if (answer.kind !== "answer") return "unknown";
+  if (saysYes(answer, provider.health)) return "alive";
   // RFC 6750 §3.1. Vendors that answer otherwise name the error as they do on refresh.
   if (answer.status === 401) return "dead";
   const serverFault = answer.status >= 500 || answer.status === 429;
   return !serverFault && errorName(provider, answer.body)?.class === "refused" ? "dead" : "unknown";
-}
-
-/** Null when the config does not give a URL. */
-async function askAs(deps: OAuthDeps, query: AccountQuery, request: ApiRequest): Promise<ApiAnswer | Failure | null> {
-  const { method, headers, body } = request;
-  const url = fillTemplate(query.provider, request.url, query.config);
-  if (url === null) return null;
-  return callApi(deps, {
-    method,
-    url,
-    authorization: `Bearer ${query.access_token.expose()}`,
-    ...(headers === undefined ? {} : { headers }),
-    ...(body === undefined ? {} : { body }),
-  });
 }
 
 function accountOf(body: JsonValue, paths: AccountPaths): Account {

@@ -4,9 +4,9 @@
 import { ApiError } from "../core/errors.ts";
 import { formatScopes, unique } from "../core/scopes.ts";
 import type { ConnectionConfig } from "../core/types.ts";
-import type { Provider } from "../providers/provider.ts";
+import type { AppInstall, Provider } from "../providers/provider.ts";
 import { withDefaults } from "../providers/provider.ts";
-import { fillTemplate, matchesPattern } from "../providers/template.ts";
+import { accepts, fillTemplate } from "../providers/template.ts";
 
 export interface AuthorizationRequest {
   readonly provider: Provider;
@@ -33,18 +33,28 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   const address = fillTemplate(provider, provider.authorization_url, request.config);
   if (address === null) throw new ApiError("invalid_connection_config");
   const url = new URL(address);
+  if (provider.flow.kind === "app_install") return installUrl(url, provider.flow, request);
   const parameters = {
     // The provider's own parameters go first, so that none of them can replace one of the protocol's.
     ...provider.authorization_params,
     ...configParameters(provider, withDefaults(provider, request.config)),
     ...scopeParameter(provider, request.scopes),
     response_type: "code",
-    client_id,
+    [provider.client_id_param]: client_id,
     redirect_uri,
     state,
     ...(code_challenge === null ? {} : { code_challenge, code_challenge_method: "S256" }),
   };
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  return url.href;
+}
+
+/** The state has no parameter of its own: it rides in the query of the address to return to. */
+function installUrl(url: URL, flow: AppInstall, { client_id, redirect_uri, state }: AuthorizationRequest): string {
+  const back = new URL(redirect_uri);
+  back.searchParams.set("state", state);
+  url.searchParams.set(flow.app_id_param, client_id);
+  url.searchParams.set(flow.return_param, back.href);
   return url.href;
 }
 
@@ -56,10 +66,11 @@ function scopeParameter(provider: Provider, scopes: readonly string[]): Record<s
 
 function configParameters(provider: Provider, config: ConnectionConfig): Record<string, string> {
   return Object.fromEntries(
-    provider.config_fields.flatMap(({ name, pattern, authorization_param }) => {
+    provider.config_fields.flatMap((field) => {
+      const { name, authorization_param } = field;
       const value = config[name];
       if (authorization_param === undefined || value === undefined) return [];
-      if (!matchesPattern(pattern, value)) throw new ApiError("invalid_connection_config");
+      if (!accepts(field, value)) throw new ApiError("invalid_connection_config");
       return [[authorization_param, value] as const];
     }),
   );

@@ -7,12 +7,15 @@
  */
 import { genericTokenEndpointRequest, refreshTokenGrantRequest } from "oauth4webapi";
 import type { Secret } from "../core/secret.ts";
-import type { ConnectionConfig, JsonObject } from "../core/types.ts";
+import type { ConnectionConfig } from "../core/types.ts";
 import type { Provider } from "../providers/provider.ts";
-import { checkHealth, identify, type AccountQuery, type IdentityResult } from "./account.ts";
+import { checkHealth, identify, type AccountQuery, type IdentityQuery, type IdentityResult } from "./account.ts";
+import { isSignedInstance, mint } from "./app-install.ts";
 import { authorizationUrl, type AuthorizationRequest } from "./authorization-url.ts";
+import { readCallback, type CallbackGrant, type CallbackReading } from "./callback.ts";
 import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
+import { renew } from "./long-lived.ts";
 import type { TokenOutcome } from "./outcome.ts";
 import { revoke, type RevokeCall, type RevokeResult } from "./revoke.ts";
 import { callTokenEndpoint } from "./token-endpoint.ts";
@@ -23,7 +26,8 @@ export interface ExchangeCall {
   readonly client: ClientCredentials;
   /** The one of the authorization request, letter by letter (RFC 6749 §4.1.3). */
   readonly redirect_uri: string;
-  readonly code: Secret;
+  /** What `readCallback` made of the redirect. */
+  readonly callback: CallbackGrant;
   readonly code_verifier: Secret | null;
   readonly requested_scopes: readonly string[];
 }
@@ -43,9 +47,11 @@ export interface RefreshCall {
 export interface OAuthClient {
   /** Always the provider's https address. With a gateway the caller leads the browser through `throughGateway`. */
   authorizationUrl(request: AuthorizationRequest): string;
+  /** What the redirect says, by the provider's kind of flow. Checks of state, browser, person and issuer come first. */
+  readCallback(provider: Provider, parameters: URLSearchParams): CallbackReading;
   exchange(call: ExchangeCall): Promise<TokenOutcome>;
   refresh(call: RefreshCall): Promise<TokenOutcome>;
-  identity(query: AccountQuery & { readonly token: JsonObject }): Promise<IdentityResult>;
+  identity(query: IdentityQuery): Promise<IdentityResult>;
   health(query: AccountQuery): Promise<"alive" | "dead" | "unknown">;
   revoke(call: RevokeCall): Promise<RevokeResult>;
 }
@@ -54,30 +60,67 @@ export function createOAuthClient(deps: OAuthDeps): OAuthClient {
   return {
     authorizationUrl,
 
-    exchange: ({ provider, config, client, redirect_uri, code, code_verifier, requested_scopes }) => {
-      const parameters = {
-        code: code.expose(),
-        redirect_uri,
-        ...(code_verifier === null ? {} : { code_verifier: code_verifier.expose() }),
-      };
-      const context = { grant: "authorization_code", scopes: requested_scopes } as const;
-      const call = { provider, config, client, context, deadline_ms: deps.limits.refresh_deadline_ms };
-      // The generic request, since the library's own for codes wants to check the callback again.
-      return callTokenEndpoint(deps, call, (server, id, auth, options) =>
-        genericTokenEndpointRequest(server, id, auth, "authorization_code", parameters, options),
-      );
-    },
-
-    refresh: ({ provider, config, client, refresh_token, scopes, deadline_ms, onSend }) => {
-      const context = { grant: "refresh_token", scopes } as const;
-      const call = { provider, config, client, context, deadline_ms, onSend };
-      return callTokenEndpoint(deps, call, (server, id, auth, options) =>
-        refreshTokenGrantRequest(server, id, auth, refresh_token.expose(), options),
-      );
-    },
-
+    readCallback,
+    exchange: (call) => exchange(deps, call),
+    refresh: (call) => refresh(deps, call),
     identity: (query) => identify(deps, query),
     health: (query) => checkHealth(deps, query),
     revoke: (call) => revoke(deps, call),
   };
+}
+
+async function exchange(deps: OAuthDeps, exchangeCall: ExchangeCall): Promise<TokenOutcome> {
+  const { provider, config, client, redirect_uri, callback, code_verifier, requested_scopes } = exchangeCall;
+  const { flow } = provider;
+  const base = { provider, config, client, deadline_ms: deps.limits.refresh_deadline_ms };
+  if (flow.kind === "app_install" || callback.kind === "app_install") {
+    // Nothing is sent for an installation that is not proven to be one of this client.
+    const proven =
+      flow.kind === "app_install" &&
+      callback.kind === "app_install" &&
+      isSignedInstance(callback, client, deps.clock.now());
+    if (!proven) return { kind: "refused", error: "signed_instance_invalid" };
+    const context = { grant: "client_credentials", scopes: [] } as const;
+    return withConfig(await mint(deps, { ...base, context }, flow, callback.instance_id), callback.config);
+  }
+  const parameters = {
+    code: callback.code.expose(),
+    redirect_uri,
+    ...(code_verifier === null ? {} : { code_verifier: code_verifier.expose() }),
+  };
+  const context = { grant: "authorization_code", scopes: requested_scopes } as const;
+  // The generic request, since the library's own for codes wants to check the callback again.
+  const outcome = await callTokenEndpoint(deps, { ...base, context }, (server, id, auth, options) =>
+    genericTokenEndpointRequest(server, id, auth, "authorization_code", parameters, options),
+  );
+  if (outcome.kind !== "ok" || flow.long_lived === undefined) return withConfig(outcome, callback.config);
+  const { access_token, config: named, extra } = outcome.tokens;
+  const renewed = await renew(deps, { ...base, access_token }, flow.long_lived.exchange);
+  // The account is named by the first answer only.
+  return renewed.kind === "ok"
+    ? withConfig({ kind: "ok", tokens: { ...renewed.tokens, extra } }, { ...callback.config, ...named })
+    : renewed;
+}
+
+/** Values of the redirect join those of the token answer, which knows better. */
+function withConfig(outcome: TokenOutcome, config: ConnectionConfig): TokenOutcome {
+  if (outcome.kind !== "ok") return outcome;
+  return { kind: "ok", tokens: { ...outcome.tokens, config: { ...config, ...outcome.tokens.config } } };
+}
+
+function refresh(deps: OAuthDeps, refreshCall: RefreshCall): Promise<TokenOutcome> {
+  const { provider, config, client, refresh_token, scopes, deadline_ms, onSend } = refreshCall;
+  const { flow } = provider;
+  const base = { provider, config, client, deadline_ms, onSend };
+  if (flow.kind === "app_install") {
+    const context = { grant: "client_credentials", scopes: [] } as const;
+    return mint(deps, { ...base, context }, flow, refresh_token.expose());
+  }
+  if (flow.long_lived !== undefined) {
+    return renew(deps, { ...base, access_token: refresh_token }, flow.long_lived.renewal);
+  }
+  const context = { grant: "refresh_token", scopes } as const;
+  return callTokenEndpoint(deps, { ...base, context }, (server, id, auth, options) =>
+    refreshTokenGrantRequest(server, id, auth, refresh_token.expose(), options),
+  );
 }

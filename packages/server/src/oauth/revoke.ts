@@ -6,13 +6,13 @@
 import { customFetch, revocationRequest } from "oauth4webapi";
 import type { Secret } from "../core/secret.ts";
 import type { ConnectionConfig } from "../core/types.ts";
-import type { Provider, Revocation, TokenAnswer } from "../providers/provider.ts";
+import type { TokenAnswer } from "../providers/deviation.ts";
+import type { Provider, Revocation } from "../providers/provider.ts";
 import { fillTemplate } from "../providers/template.ts";
 import { callApi, saysYes } from "./api-call.ts";
-import { basicCredentials, clientAuthOf, noClientAuth, type ClientCredentials } from "./client-auth.ts";
+import { clientAuthOf, noClientAuth, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
 import { errorName } from "./outcome.ts";
-import { applyResponse } from "./token-answer.ts";
 import type { Failure } from "./transport.ts";
 import { createWire } from "./wire.ts";
 
@@ -63,34 +63,10 @@ async function revokeByRfc(deps: OAuthDeps, call: RevokeCall, way: Way<"rfc7009"
 }
 
 async function revokeByRequest(deps: OAuthDeps, call: RevokeCall, way: Way<"request">): Promise<RevokeResult> {
-  const { provider, client } = call;
-  const url = fillTemplate(provider, way.url, call.config, client.client_id);
-  if (url === null) return failed("invalid_connection_config");
-  const body = way.body === null ? null : fillBody(way.body, call);
-  if (body === "no_token" || (way.auth === "bearer" && call.access_token === null)) return failed("no_token");
-  const answer = await callApi(deps, {
-    method: way.method,
-    url,
-    authorization:
-      way.auth === "bearer"
-        ? `Bearer ${call.access_token?.expose() ?? ""}`
-        : basicCredentials(client.client_id, client.client_secret),
-    ...(way.headers === undefined ? {} : { headers: way.headers }),
-    ...(body === null ? {} : { body }),
-  });
+  const answer = await callApi(deps, { ...call, request: way.request });
+  if (answer.kind === "unbuilt") return failed(answer.detail);
   if (answer.kind !== "answer") return unreached(answer);
-  return judge(provider, applyResponse(provider, context, answer), saysYes(answer, way.ok_path));
-}
-
-function fillBody(template: Readonly<Record<string, string>>, call: RevokeCall): Record<string, string> | "no_token" {
-  const filled: Record<string, string> = {};
-  for (const [name, value] of Object.entries(template)) {
-    const token =
-      value === "{access_token}" ? call.access_token : value === "{refresh_token}" ? call.refresh_token : value;
-    if (token === null) return "no_token";
-    filled[name] = typeof token === "string" ? token : token.expose();
-  }
-  return filled;
+  return judge(call.provider, answer, saysYes(answer, way.request));
 }
 
 /** What vendors say about a token that is over for good. Not `token_expired`: its grant may live on. */

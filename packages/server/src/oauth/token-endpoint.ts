@@ -75,7 +75,8 @@ async function accept(deps: OAuthDeps, call: TokenCall, success: Success, body: 
     const accepted = await processGenericTokenEndpointResponse(success.server, success.client, success.response);
     // The library also takes DPoP, whose tokens are no use without the key.
     if (accepted.token_type !== "bearer") return wrongType;
-    const tokens = readTokens(call.provider, accepted, body, deps.limits);
+    const reading = { provider: call.provider, client_id: call.client.client_id, now: deps.clock.now() };
+    const tokens = readTokens({ ...reading, limits: deps.limits }, accepted, body);
     return tokens === null ? bad : { kind: "ok", tokens };
   } catch (error) {
     return error instanceof UnsupportedOperationError ? wrongType : bad;

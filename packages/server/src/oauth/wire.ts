@@ -6,8 +6,9 @@
  */
 import type { Limits } from "../config.ts";
 import { isJsonObject, type Instant } from "../core/types.ts";
-import { jsonTokenRequest } from "../providers/deviations.ts";
-import type { DeviationContext, Provider, TokenAnswer, TokenRequest } from "../providers/provider.ts";
+import type { DeviationContext, TokenAnswer, TokenRequest } from "../providers/deviation.ts";
+import { clientIdParameter, jsonTokenRequest } from "../providers/deviations.ts";
+import type { Provider } from "../providers/provider.ts";
 import type { OAuthDeps } from "./deps.ts";
 import { parseRetryAfter } from "./outcome.ts";
 import { coreMembers, readTokenAnswer } from "./token-answer.ts";
@@ -71,8 +72,9 @@ async function send(deps: OAuthDeps, options: WireOptions, built: TokenRequest):
 
 function applyRequest(provider: Provider, context: DeviationContext, built: TokenRequest): TokenRequest {
   const json = provider.token_body === "json" && context.grant !== "revocation";
+  const renamed = provider.client_id_param === "client_id" ? [] : [clientIdParameter(provider.client_id_param)];
   // The body's form comes last, so that the other deviations see parameters.
-  const steps = [...provider.deviations, ...(json ? [jsonTokenRequest] : [])];
+  const steps = [...provider.deviations, ...renamed, ...(json ? [jsonTokenRequest] : [])];
   return steps.reduce((request, deviation) => deviation.request?.(request, context) ?? request, built);
 }
 

@@ -6,8 +6,9 @@
  * not of the shape it knows passes unchanged, to be refused later by the RFC's own rules.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/types.ts";
-import { formatScopes } from "../core/scopes.ts";
-import type { Deviation, TokenAnswer, TokenRequest } from "./provider.ts";
+import { formatScopes, parseScopes, unique } from "../core/scopes.ts";
+import type { Deviation, DeviationRef, TokenAnswer, TokenRequest } from "./deviation.ts";
+import { readText } from "./json-path.ts";
 
 const isOk = (answer: TokenAnswer): boolean => answer.status >= 200 && answer.status < 300;
 
@@ -24,6 +25,22 @@ export function errorInOkResponse(statuses: Readonly<Record<string, number>> = {
       const { error } = answer.body;
       if (typeof error !== "string" || error === "") return answer;
       return { ...answer, status: Object.hasOwn(statuses, error) ? (statuses[error] ?? 400) : 400 };
+    },
+  };
+}
+
+/**
+ * The error's name is not a text under `error` but stands at `path`. It is copied there, where RFC 6749 has it. A text
+ * that is there already wins.
+ */
+export function errorNameAt(path: string): Deviation {
+  return {
+    name: "error_name",
+    rfc: "RFC 6749 §5.2",
+    response: (answer) => {
+      if (isOk(answer) || !isJsonObject(answer.body) || typeof answer.body["error"] === "string") return answer;
+      const error = readText(answer.body, path);
+      return error === null ? answer : { ...answer, body: { ...answer.body, error } };
     },
   };
 }
@@ -49,6 +66,67 @@ export function nestedToken(key: string): Deviation {
     },
   };
 }
+
+/** Members with names of the vendor's own, under those that RFC 6749 and common use give them. None is overwritten. */
+export function renamedMembers(members: Readonly<Record<string, string>>): Deviation {
+  return {
+    name: "renamed_members",
+    rfc: "RFC 6749 §5.1",
+    response: (answer) => {
+      const { body } = answer;
+      if (!isJsonObject(body)) return answer;
+      const renamed = Object.entries(members).flatMap(([from, to]) => {
+        const value = Object.hasOwn(body, from) && !Object.hasOwn(body, to) ? body[from] : undefined;
+        return value === undefined ? [] : [[to, value] as const];
+      });
+      return renamed.length === 0 ? answer : { ...answer, body: { ...body, ...Object.fromEntries(renamed) } };
+    },
+  };
+}
+
+interface GrantedScopes {
+  /** The vendor's name: the name that it is asked for by. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  /** What the vendor puts before names. */
+  readonly prefix?: string;
+  /** Granted where they were asked for, but never named. */
+  readonly silent?: readonly string[];
+}
+
+/**
+ * Granted scopes come back under other names than they were asked for. They get those names again, or everybody would
+ * seem to have declined something.
+ */
+export function grantedScopes({ aliases = {}, prefix = "", silent = [] }: GrantedScopes): Deviation {
+  return {
+    name: "granted_scopes",
+    rfc: "RFC 6749 §3.3",
+    response: (answer, { scopes: asked }) => {
+      const { body } = answer;
+      if (!isJsonObject(body) || typeof body["scope"] !== "string" || body["scope"] === "") return answer;
+      const spelling = new Map(asked.map((scope) => [scope.toLowerCase(), scope]));
+      const named = parseScopes(body["scope"]).map((scope) => {
+        const alias = Object.hasOwn(aliases, scope) ? aliases[scope] : undefined;
+        const plain = alias ?? (scope.startsWith(prefix) ? scope.slice(prefix.length) : scope);
+        return spelling.get(plain.toLowerCase()) ?? spelling.get(scope.toLowerCase()) ?? plain;
+      });
+      const unnamed = asked.filter((scope) => silent.includes(scope));
+      return { ...answer, body: { ...body, scope: unique([...named, ...unnamed]).join(" ") } };
+    },
+  };
+}
+
+/** No `token_type` at all, for tokens that are used as Bearer tokens. A type that is named is still judged. */
+export const assumeBearer: Deviation = {
+  name: "assume_bearer",
+  rfc: "RFC 6749 §5.1",
+  response: (answer) => {
+    const { body } = answer;
+    if (!isJsonObject(body) || typeof body["access_token"] !== "string" || Object.hasOwn(body, "token_type"))
+      return answer;
+    return { ...answer, body: { ...body, token_type: "bearer" } };
+  },
+};
 
 /** `token_type` names whose tokens are used exactly as Bearer tokens. Any other name is still refused. */
 export function bearerAlias(...names: readonly string[]): Deviation {
@@ -90,6 +168,21 @@ export const jsonTokenRequest: Deviation = {
         },
 };
 
+/** The client id goes by another name in the token request. Applied by `client_id_param`. */
+export function clientIdParameter(name: string): Deviation {
+  return {
+    name: "client_id_parameter",
+    rfc: "RFC 6749 §4.1.3",
+    request: (request) => {
+      const client_id = typeof request.body === "string" ? null : request.body.get("client_id");
+      if (client_id === null) return request;
+      const renamed = withParameter(request, name, client_id);
+      if (renamed.body instanceof URLSearchParams) renamed.body.delete("client_id");
+      return renamed;
+    },
+  };
+}
+
 /** Refresh requests must repeat the scopes; without them the new token has fewer. */
 export function scopeOnRefresh(separator: " " | ","): Deviation {
   return {
@@ -114,4 +207,28 @@ function only(object: JsonObject, keys: readonly string[]): JsonObject {
 
 function without(object: JsonObject, keys: readonly string[]): { [key: string]: JsonValue } {
   return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
+}
+
+/** The function that a provider names. */
+export function deviationOf(ref: DeviationRef): Deviation {
+  switch (ref.name) {
+    case "error_in_ok_response":
+      return errorInOkResponse(ref.statuses);
+    case "error_name":
+      return errorNameAt(ref.path);
+    case "nested_token":
+      return nestedToken(ref.key);
+    case "renamed_members":
+      return renamedMembers(ref.members);
+    case "granted_scopes":
+      return grantedScopes(ref);
+    case "bearer_alias":
+      return bearerAlias(...ref.names);
+    case "assume_bearer":
+      return assumeBearer;
+    case "form_token_answer":
+      return formTokenAnswer;
+    case "scope_on_refresh":
+      return scopeOnRefresh(ref.separator);
+  }
 }

@@ -3,12 +3,54 @@
  *
  * The list is written by hand, so that adding a provider is seen in review; a test holds it and the folder together.
  */
+import { airtable } from "./catalog/airtable.ts";
+import { bamboohr } from "./catalog/bamboohr.ts";
+import { box } from "./catalog/box.ts";
+import { calendly } from "./catalog/calendly.ts";
+import { clickup } from "./catalog/clickup.ts";
+import { contentful } from "./catalog/contentful.ts";
+import { databricks } from "./catalog/databricks.ts";
+import { discord } from "./catalog/discord.ts";
+import { dropbox } from "./catalog/dropbox.ts";
 import { github } from "./catalog/github.ts";
+import { gitlab } from "./catalog/gitlab.ts";
+import { gmail } from "./catalog/gmail.ts";
+import { google_analytics } from "./catalog/google_analytics.ts";
+import { google_classroom } from "./catalog/google_classroom.ts";
+import { google_search_console } from "./catalog/google_search_console.ts";
+import { googleads } from "./catalog/googleads.ts";
+import { googlebigquery } from "./catalog/googlebigquery.ts";
 import { googlecalendar } from "./catalog/googlecalendar.ts";
+import { googledocs } from "./catalog/googledocs.ts";
+import { googledrive } from "./catalog/googledrive.ts";
+import { googlemeet } from "./catalog/googlemeet.ts";
+import { googlesheets } from "./catalog/googlesheets.ts";
+import { googleslides } from "./catalog/googleslides.ts";
+import { googletasks } from "./catalog/googletasks.ts";
+import { hubspot } from "./catalog/hubspot.ts";
+import { hugging_face } from "./catalog/hugging_face.ts";
+import { instagram } from "./catalog/instagram.ts";
+import { jira } from "./catalog/jira.ts";
+import { linear } from "./catalog/linear.ts";
+import { linkedin } from "./catalog/linkedin.ts";
+import { microsoft_teams } from "./catalog/microsoft_teams.ts";
 import { notion } from "./catalog/notion.ts";
+import { one_drive } from "./catalog/one_drive.ts";
+import { outlook } from "./catalog/outlook.ts";
+import { quickbooks } from "./catalog/quickbooks.ts";
 import { salesforce } from "./catalog/salesforce.ts";
+import { share_point } from "./catalog/share_point.ts";
 import { slack } from "./catalog/slack.ts";
 import { slackbot } from "./catalog/slackbot.ts";
+import { snowflake } from "./catalog/snowflake.ts";
+import { splitwise } from "./catalog/splitwise.ts";
+import { square } from "./catalog/square.ts";
+import { supabase } from "./catalog/supabase.ts";
+import { tiktok } from "./catalog/tiktok.ts";
+import { typeform } from "./catalog/typeform.ts";
+import { wix } from "./catalog/wix.ts";
+import { wrike } from "./catalog/wrike.ts";
+import { x } from "./catalog/x.ts";
 import type { Provider } from "./provider.ts";
 
 export interface Catalog {
@@ -20,7 +62,56 @@ export interface Catalog {
   byVendor(vendor: string): readonly Provider[];
 }
 
-const BUILT_IN: readonly Provider[] = [github, googlecalendar, notion, salesforce, slack, slackbot];
+const BUILT_IN: readonly Provider[] = [
+  airtable,
+  bamboohr,
+  box,
+  calendly,
+  clickup,
+  contentful,
+  databricks,
+  discord,
+  dropbox,
+  github,
+  gitlab,
+  gmail,
+  google_analytics,
+  google_classroom,
+  google_search_console,
+  googleads,
+  googlebigquery,
+  googlecalendar,
+  googledocs,
+  googledrive,
+  googlemeet,
+  googlesheets,
+  googleslides,
+  googletasks,
+  hubspot,
+  hugging_face,
+  instagram,
+  jira,
+  linear,
+  linkedin,
+  microsoft_teams,
+  notion,
+  one_drive,
+  outlook,
+  quickbooks,
+  salesforce,
+  share_point,
+  slack,
+  slackbot,
+  snowflake,
+  splitwise,
+  square,
+  supabase,
+  tiktok,
+  typeform,
+  wix,
+  wrike,
+  x,
+];
 
 /**
  * The built-in providers and `extra` ones.

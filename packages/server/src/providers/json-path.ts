@@ -1,15 +1,26 @@
 /**
- * Dotted paths into JSON answers (`authed_user.id`). Only own keys count, so that no path reaches a prototype.
+ * Dotted paths into JSON answers (`authed_user.id`, `data.0.id`). Only own keys count, so that no path reaches a
+ * prototype; a number is a place in a list.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/types.ts";
-import type { JsonPath } from "./provider.ts";
+
+/** `authed_user.id` */
+export type JsonPath = string;
+
+const INDEX = /^\d{1,4}$/;
 
 /** The value at `path`, or undefined when a step is missing. */
 export function readPath(value: JsonValue, path: JsonPath): JsonValue | undefined {
   let current: JsonValue | undefined = value;
   for (const step of path.split(".")) {
-    if (!isJsonObject(current) || !Object.hasOwn(current, step)) return undefined;
-    current = current[step];
+    if (Array.isArray(current)) {
+      const item: JsonValue | undefined = INDEX.test(step) ? current[Number(step)] : undefined;
+      if (item === undefined) return undefined;
+      current = item;
+    } else {
+      if (!isJsonObject(current) || !Object.hasOwn(current, step)) return undefined;
+      current = current[step];
+    }
   }
   return current;
 }

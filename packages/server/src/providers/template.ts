@@ -4,11 +4,11 @@
  * A value decides where a secret is sent, so two checks that do not trust each other stand in the way: the field's
  * anchored pattern before it is put in, and afterwards the parsed URL, which must be the very text that was built. A
  * text that the URL parser changes (dot segments, `@`, a port, full-width letters, `127.1`) is not the host it looks
- * like. Nothing here reads the network; nothing throws.
+ * like. A value that is a whole host must also lie under one of the domains that its field names (R42). Nothing here reads the network; nothing throws.
  */
 import type { FieldError } from "../core/errors.ts";
 import type { ConnectionConfig } from "../core/types.ts";
-import { withDefaults, type Provider } from "./provider.ts";
+import { withDefaults, type ConfigField, type Provider } from "./provider.ts";
 
 /** Longer than any legal host or id, and short enough that no pattern can be made slow. */
 const MAX_VALUE_LENGTH = 1024;
@@ -20,6 +20,12 @@ const CLIENT_ID_PATTERN = "^[A-Za-z0-9._~-]{1,256}$";
 export function matchesPattern(pattern: string, value: string): boolean {
   if (value === "" || value.length > MAX_VALUE_LENGTH) return false;
   return new RegExp(pattern).exec(value)?.[0] === value;
+}
+
+/** True when a field or derived value takes `value`: by its pattern and, for a host or an origin, by its domains. */
+export function accepts(field: Pick<ConfigField, "pattern" | "under">, value: string): boolean {
+  if (!matchesPattern(field.pattern, value)) return false;
+  return field.under === undefined || liesUnder(value.replace(/^https:\/\//, ""), field.under);
 }
 
 /**
@@ -43,6 +49,7 @@ export function fillTemplate(
 
   const url = new URL(origin + rest);
   const [literal_suffix = ""] = /[^{}]*$/.exec(origin_template) ?? [];
+  const unbound = isBoundOrigin(origin_template) ? [] : namesIn(origin_template);
   const as_built = rest.startsWith("/") ? origin + rest : `${origin}/${rest}`;
   const intact =
     url.protocol === "https:" &&
@@ -51,21 +58,34 @@ export function fillTemplate(
     url.port === "" &&
     url.hash === "" &&
     url.origin.endsWith(literal_suffix) &&
-    url.href === as_built;
+    url.href === as_built &&
+    unbound.every((name) => liesUnder(url.hostname, values.get(name)?.under));
   return intact ? origin + rest : null;
 }
 
-interface Place {
-  readonly value: string;
-  readonly pattern: string;
+/** True when no value can move the host elsewhere: it has no place, or ends in a dot and two labels. */
+export function isBoundOrigin(origin_template: string): boolean {
+  return /^https:\/\/(?:[^{}]+|.*\}\.[a-z0-9-]+(?:\.[a-z0-9-]+)+)$/.test(origin_template);
 }
+
+/** True when `hostname` is one of the domains, or below one. A place that names none may not be a whole host. */
+function liesUnder(hostname: string, under: readonly string[] | undefined): boolean {
+  return under?.some((domain) => hostname === domain || hostname.endsWith(`.${domain}`)) ?? false;
+}
+
+/** The names of the places in a template. */
+export function namesIn(template: string): readonly string[] {
+  return [...template.matchAll(PLACE)].map(([, name = ""]) => name);
+}
+
+type Place = Pick<ConfigField, "pattern" | "under"> & { readonly value: string };
 
 function valuesOf(provider: Provider, config: ConnectionConfig, client_id?: string): ReadonlyMap<string, Place> {
   const complete = withDefaults(provider, config);
   const places = new Map<string, Place>();
-  for (const { name, pattern } of [...provider.config_fields, ...provider.derived_config]) {
-    const value = Object.hasOwn(complete, name) ? complete[name] : undefined;
-    if (value !== undefined) places.set(name, { value, pattern });
+  for (const field of [...provider.config_fields, ...provider.derived_config]) {
+    const value = Object.hasOwn(complete, field.name) ? complete[field.name] : undefined;
+    if (value !== undefined) places.set(field.name, { ...field, value });
   }
   if (client_id !== undefined) places.set("client_id", { value: client_id, pattern: CLIENT_ID_PATTERN });
   return places;
@@ -75,7 +95,7 @@ function fill(text: string, places: ReadonlyMap<string, Place>, encode: (value: 
   let allowed = true;
   const filled = text.replaceAll(PLACE, (_whole, name: string) => {
     const place = places.get(name);
-    if (place !== undefined && matchesPattern(place.pattern, place.value)) return encode(place.value);
+    if (place !== undefined && accepts(place, place.value)) return encode(place.value);
     allowed = false;
     return "";
   });
@@ -106,7 +126,7 @@ export function checkConfig(
       if (field.required) {
         errors.push({ kind: "missing", name: field.name, message: `${field.display_name} is required.` });
       }
-    } else if (!matchesPattern(field.pattern, value)) {
+    } else if (!accepts(field, value)) {
       errors.push({ kind: "invalid", name: field.name, message: field.validation_error });
     }
   }

@@ -8,8 +8,9 @@
 import type { Clock } from "../core/clock.ts";
 import { ApiError, type ErrorCode } from "../core/errors.ts";
 import { newConnectionId } from "../core/ids.ts";
-import { Secret, sha256Hex } from "../core/secret.ts";
+import { type Secret, sha256Hex } from "../core/secret.ts";
 import type { Account, ConnectionConfig, FlowId } from "../core/types.ts";
+import type { CallbackGrant } from "../oauth/callback.ts";
 import type { OAuthClient } from "../oauth/client.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -28,9 +29,8 @@ import { emit } from "./events.ts";
 import { grantColumns, grantOf, NOTHING_BEFORE, parseConfig, parseList, type Grant } from "./grant.ts";
 import type { TokenCache } from "./token-cache.ts";
 
-const MAX_CODE_LENGTH = 4096;
 const STATE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
-/** Parameters that decide something; others (hd, authuser, installation_id, …) are the vendor's own affair. */
+/** Decide in every kind of flow, so that they are checked before the flow is known. The others: oauth.readCallback. */
 const DECIDING = ["state", "code", "error", "iss"] as const;
 /** A row that moves at each try means a storm of consents for one connection; three tries outlast any real race. */
 const PUT_TRIES = 3;
@@ -100,20 +100,20 @@ export function createCallback(deps: CallbackDeps): Callback {
       throw new ApiError("state_session_mismatch");
     if (request.principal !== flow.initiator) throw new ApiError("flow_user_mismatch");
     checkIssuer(provider, parameters.get("iss"));
-    const code = parameters.get("code");
-    if (parameters.get("error") !== null) {
-      if (code !== null) throw new ApiError("callback_invalid");
+    const reading = oauth.readCallback(provider, parameters);
+    if (reading.kind === "repeated") throw new ApiError("duplicate_parameter");
+    if (reading.kind === "invalid") throw new ApiError("callback_invalid");
+    if (reading.kind === "denied") {
       await store.finishFlow(flow.id, "consent_denied", null);
       note(flow, "consent_denied");
       log.info("consent_denied", { flow_id: flow.id, integration_type: flow.integration_type });
       return flow.id;
     }
-    if (code === null || code === "" || code.length > MAX_CODE_LENGTH) throw new ApiError("callback_invalid");
-    await connect(provider, flow, before, new Secret(code));
+    await connect(provider, flow, before, reading.grant);
     return flow.id;
   }
 
-  async function connect(provider: Provider, flow: FlowRow, before: FlowRow, code: Secret): Promise<void> {
+  async function connect(provider: Provider, flow: FlowRow, before: FlowRow, callback: CallbackGrant): Promise<void> {
     const { code_verifier } = await openFlowSecrets(vault, before);
     const client = flow.oauth_client_id === null ? null : await clients.open(flow.oauth_client_id);
     if (client === null || flow.redirect_uri === null) throw new ApiError("oauth_client_missing");
@@ -124,7 +124,7 @@ export function createCallback(deps: CallbackDeps): Callback {
       config,
       client,
       redirect_uri: flow.redirect_uri,
-      code,
+      callback,
       code_verifier,
       requested_scopes,
     });
@@ -134,6 +134,7 @@ export function createCallback(deps: CallbackDeps): Callback {
     const identity = await oauth.identity({
       provider,
       config: identified,
+      client,
       access_token: grant.access_token,
       token: outcome.tokens.extra,
     });

@@ -7,13 +7,13 @@ import { Secret } from "../core/secret.ts";
 import {
   instant,
   isJsonObject,
-  plus,
   type AppId,
   type ConnectionConfig,
   type ConnectionId,
   type Instant,
 } from "../core/types.ts";
 import type { TokenOutcome } from "../oauth/outcome.ts";
+import { refreshTokenEnd } from "../providers/lifetime.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 import type { SealContext, Vault } from "../vault/seal.ts";
@@ -136,17 +136,15 @@ export async function grantColumns(
     expires_at: life.expires_at,
     last_lifetime_s: life.lifetime_s,
     refresh_at: refresh_token === null ? null : life.refresh_at,
-    refresh_token_expires_at: refreshTokenEnd(provider, grant, before, refresh_token !== null),
+    refresh_token_expires_at:
+      refresh_token === null
+        ? null
+        : refreshTokenEnd(
+            provider,
+            { received_at: grant.received_at, announced_s: grant.refresh_announced_s },
+            before.refresh_token_expires_at,
+          ),
   };
-}
-
-function refreshTokenEnd(provider: Provider, grant: Grant, before: Before, has_refresh_token: boolean): Instant | null {
-  if (!has_refresh_token) return null;
-  const lifetime_s = grant.refresh_announced_s ?? provider.lifetime.refresh_token_s;
-  if (grant.refresh_announced_s !== null && lifetime_s !== null) return plus(grant.received_at, lifetime_s * 1000);
-  // The old token lives on as long as it did; a new one starts its life anew.
-  if (grant.refresh_token === null && before.refresh_token_expires_at !== null) return before.refresh_token_expires_at;
-  return lifetime_s === null ? null : plus(grant.received_at, lifetime_s * 1000);
 }
 
 export function lifeOfRow(row: Pick<ConnectionRow, "expires_at" | "refresh_at" | "last_lifetime_s">): Life {

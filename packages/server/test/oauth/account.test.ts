@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import { CANARY, catalog, fakeProvider, json, plainProvider, rig } from "./support.ts";
+import { CANARY, catalog, credentials, fakeProvider, json, plainProvider, rig } from "./support.ts";
 
 const query = (provider: Provider, config = {}) => ({
   provider,
   config,
   access_token: new Secret(CANARY.access),
+  client: credentials,
   token: {},
 });
 

@@ -3,7 +3,11 @@ import { describe, expect, it } from "vitest";
 import { parseScopes, sameScopes, unique } from "../../src/core/scopes.ts";
 import { authorizationUrl, type AuthorizationRequest } from "../../src/oauth/authorization-url.ts";
 import { providers } from "../../src/providers/index.ts";
+import { join } from "node:path";
+import { sampleConfig } from "../providers/samples.ts";
 import { catalog, plainProvider } from "./support.ts";
+
+const GOLDEN = join(import.meta.dirname, "golden/authorization-urls.json");
 
 const CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const STATE = "xyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_abc";
@@ -12,7 +16,7 @@ function request(id: string, changes: Partial<AuthorizationRequest> = {}): Autho
   const provider = catalog(id);
   return {
     provider,
-    config: {},
+    config: sampleConfig(provider),
     client_id: "client-1.2_3",
     redirect_uri: `https://connect.example/api/external-auth/callback/${provider.vendor}`,
     state: STATE,
@@ -22,33 +26,19 @@ function request(id: string, changes: Partial<AuthorizationRequest> = {}): Autho
   };
 }
 
-const callback = (vendor: string) => `https%3A%2F%2Fconnect.example%2Fapi%2Fexternal-auth%2Fcallback%2F${vendor}`;
-const pkce = `code_challenge=${CHALLENGE}&code_challenge_method=S256`;
-const common = (vendor: string) =>
-  `response_type=code&client_id=client-1.2_3&redirect_uri=${callback(vendor)}&state=${STATE}`;
-
 describe("authorizationUrl", () => {
-  it.each<[string, string]>([
-    [
-      "googlecalendar",
-      "https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent&include_granted_scopes=false" +
-        "&scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcalendar+openid+email+profile" +
-        `&${common("google")}&${pkce}`,
-    ],
-    [
-      "slack",
-      `https://slack.com/oauth/v2/authorize?user_scope=channels%3Aread%2Cchat%3Awrite%2Cusers%3Aread&${common("slack")}`,
-    ],
-    ["slackbot", `https://slack.com/oauth/v2/authorize?scope=chat%3Awrite%2Cchannels%3Aread&${common("slack")}`],
-    ["github", `https://github.com/login/oauth/authorize?scope=read%3Auser+user%3Aemail&${common("github")}&${pkce}`],
-    ["notion", `https://api.notion.com/v1/oauth/authorize?owner=user&${common("notion")}`],
-    [
-      "salesforce",
-      "https://login.salesforce.com/services/oauth2/authorize?prompt=consent&scope=api+refresh_token+id" +
-        `&${common("salesforce")}&${pkce}`,
-    ],
-  ])("is the known one for %s", (id, golden) => {
-    expect(authorizationUrl(request(id))).toBe(golden);
+  it("is the known one for every service", async () => {
+    const urls = [...providers.values()].map((provider) => [provider.id, authorizationUrl(request(provider.id))]);
+    await expect(`${JSON.stringify(Object.fromEntries(urls), null, 2)}\n`).toMatchFileSnapshot(GOLDEN);
+  });
+
+  it("carries the state of an installation in the address to return to, and the client's id under its own name", () => {
+    const url = new URL(authorizationUrl(request("wix")));
+    expect([...url.searchParams.keys()]).toEqual(["appId", "postInstallationUrl"]);
+    const back = new URL(url.searchParams.get("postInstallationUrl") ?? "");
+    expect(`${back.origin}${back.pathname}`).toBe("https://connect.example/api/external-auth/callback/wix");
+    expect(back.searchParams.get("state")).toBe(STATE);
+    expect(new URL(authorizationUrl(request("tiktok"))).searchParams.get("client_key")).toBe("client-1.2_3");
   });
 
   it("leads to the org that was named, and to the workspace that was named", () => {
@@ -81,7 +71,9 @@ describe("authorizationUrl", () => {
 
   it("law: the scopes of every provider come out as they went in, with the required ones", () => {
     const scope = fc.stringMatching(/^[a-zA-Z0-9:/._-]{1,40}$/);
-    const scoped = [...providers.values()].filter((provider) => provider.scope_param !== null);
+    const scoped = [...providers.values()].filter(
+      ({ scope_param, flow }) => scope_param !== null && flow.kind === "authorization_code",
+    );
     fc.assert(
       fc.property(fc.constantFrom(...scoped), fc.array(scope, { maxLength: 20 }), (provider, scopes) => {
         const url = new URL(authorizationUrl(request(provider.id, { scopes })));

@@ -19,6 +19,7 @@ import {
   plainProvider,
   refreshCall,
   rig,
+  codeGrant,
 } from "./support.ts";
 
 const plain = plainProvider();
@@ -198,7 +199,7 @@ describe("a refresh that is answered", () => {
       config: {},
       client: credentials,
       redirect_uri: "https://connect.example/cb",
-      code: new Secret(CANARY.code),
+      callback: codeGrant(),
       code_verifier: new Secret(CANARY.verifier),
       requested_scopes: [],
     });
@@ -314,7 +315,7 @@ describe("a success", () => {
     const call = {
       ...refreshCall(slack),
       redirect_uri: "https://c.example",
-      code: new Secret("c"),
+      callback: codeGrant("c"),
       code_verifier: null,
     };
     const exchanged = await rig(fake.gateway).client.exchange({ ...call, requested_scopes: ["a"] });

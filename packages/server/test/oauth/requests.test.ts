@@ -3,9 +3,18 @@ import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { basicCredentials } from "../../src/oauth/client-auth.ts";
 import type { ExchangeCall } from "../../src/oauth/client.ts";
-import { scopeOnRefresh } from "../../src/providers/deviations.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import { CANARY, catalog, credentials, fakeProvider, json, plainProvider, refreshCall, rig } from "./support.ts";
+import {
+  CANARY,
+  catalog,
+  codeGrant,
+  credentials,
+  fakeProvider,
+  json,
+  plainProvider,
+  refreshCall,
+  rig,
+} from "./support.ts";
 
 const success = { access_token: "new", token_type: "bearer" };
 const basic = `Basic ${Buffer.from(`client-1.2_3:${CANARY.secret}`).toString("base64")}`;
@@ -28,7 +37,7 @@ function exchangeCall(provider: Provider, changes: Partial<ExchangeCall> = {}): 
     config: {},
     client: credentials,
     redirect_uri: "https://connect.example/api/external-auth/callback/x",
-    code: new Secret(CANARY.code),
+    callback: codeGrant(),
     code_verifier: new Secret(CANARY.verifier),
     requested_scopes: ["read"],
     ...changes,
@@ -83,7 +92,9 @@ describe("a refresh", () => {
   });
 
   it("repeats the scopes only where a deviation asks for it", async () => {
-    const seen = await refresh(plainProvider({ deviations: [scopeOnRefresh(" ")] }), { scopes: ["a", "b"] });
+    const seen = await refresh(plainProvider({ deviations: [{ name: "scope_on_refresh", separator: " " }] }), {
+      scopes: ["a", "b"],
+    });
     expect(form(seen.body)).toMatchObject({ scope: "a b" });
     expect(form((await refresh(plainProvider())).body)).not.toHaveProperty("scope");
   });
@@ -147,7 +158,9 @@ describe("a code exchange", () => {
 
   it("takes a code that has characters of a URL", async () => {
     const code = "4/0Ab&state=x+%20#";
-    const seen = await seenOn((client) => client.exchange(exchangeCall(plainProvider(), { code: new Secret(code) })));
+    const seen = await seenOn((client) =>
+      client.exchange(exchangeCall(plainProvider(), { callback: codeGrant(code) })),
+    );
     expect(form(seen.body)).toMatchObject({ code });
   });
 });

@@ -6,6 +6,7 @@ import { LIMITS, type Limits } from "../../src/config.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, plus } from "../../src/core/types.ts";
+import type { CallbackGrant } from "../../src/oauth/callback.ts";
 import { createOAuthClient, type OAuthClient, type RefreshCall } from "../../src/oauth/client.ts";
 import type { TokenOutcome } from "../../src/oauth/outcome.ts";
 import { createTransport, type Transport } from "../../src/oauth/transport.ts";
@@ -118,7 +119,7 @@ export function plainProvider(changes: Partial<ProviderDefinition> = {}): Provid
     client_auth: "client_secret_post",
     default_scopes: ["read"],
     common_scopes: [],
-    lifetime: { access_s: 3600, refresh: { kind: "stays" }, refresh_token_s: null },
+    lifetime: { access_s: 3600, refresh: { kind: "stays" }, refresh_idle_s: null, refresh_absolute_s: null },
     identity: {
       from: "request",
       request: { method: "GET", url: "https://plain.example/me" },
@@ -156,6 +157,9 @@ export const CANARY = {
 };
 
 export const credentials = { client_id: "client-1.2_3", client_secret: new Secret(CANARY.secret) };
+
+/** What the redirect brought, read as an authorization code. */
+export const codeGrant = (code = CANARY.code): CallbackGrant => ({ kind: "code", code: new Secret(code), config: {} });
 
 export function refreshCall(provider: Provider, changes: Partial<RefreshCall> = {}): RefreshCall {
   return {

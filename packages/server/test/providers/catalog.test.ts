@@ -1,26 +1,40 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { checkProvider, requestsOf, urlsOf } from "../../src/providers/check.ts";
+import { hostPatterns } from "../../src/providers/hosts.ts";
 import { createCatalog, findProvider, nearestProvider, providers } from "../../src/providers/index.ts";
+import { keepAliveInterval_ms } from "../../src/providers/lifetime.ts";
 import { rotationClass, type Provider } from "../../src/providers/provider.ts";
 import { checkConfig, fillTemplate } from "../../src/providers/template.ts";
 import { plainProvider } from "../oauth/support.ts";
+import { sampleConfig } from "./samples.ts";
 
-const FOLDER = join(import.meta.dirname, "../../src/providers/catalog");
+const SOURCE = join(import.meta.dirname, "../../src");
+const FOLDER = join(SOURCE, "providers/catalog");
 const files = readdirSync(FOLDER, { withFileTypes: true }).filter((entry) => entry.isFile());
 const all = [...providers.values()];
-const sample = { instance_url: "https://acme.my.salesforce.com" };
 
-const urlsOf = (provider: Provider): readonly string[] => [
-  provider.authorization_url,
-  provider.token_url,
-  provider.health.url,
-  ...provider.hosts.map((host) => host.base_url),
-  ...(provider.identity.from === "request" ? [provider.identity.request.url] : []),
-  ...(provider.revocation.kind === "none" ? [] : [provider.revocation.url]),
-];
+const SEED = [
+  "airtable box clickup discord dropbox github gmail google_analytics googlebigquery googlecalendar google_classroom",
+  "googledocs googledrive google_search_console googlesheets googleslides hubspot linear linkedin microsoft_teams",
+  "one_drive notion outlook salesforce share_point slack slackbot splitwise tiktok typeform wix wrike",
+]
+  .join(" ")
+  .split(" ");
+const NEWER = [
+  "bamboohr calendly contentful databricks gitlab googleads googlemeet googletasks hugging_face instagram quickbooks",
+  "snowflake square supabase",
+]
+  .join(" ")
+  .split(" ");
 
 describe("the catalog", () => {
+  it("has the 32 services, the 14 newer ones, and more", () => {
+    expect([SEED.length, NEWER.length]).toEqual([32, 14]);
+    expect([...SEED, ...NEWER, "x", "jira"].filter((id) => !providers.has(id))).toEqual([]);
+  });
+
   it("lists exactly the files of its folder, each under its own name", () => {
     const names = files.map((file) => file.name.replace(/\.ts$/, ""));
     expect([...providers.keys()].toSorted()).toEqual(names.toSorted());
@@ -32,48 +46,168 @@ describe("the catalog", () => {
     );
   });
 
-  it("keeps the names of providers out of every other file", () => {
-    const outside = [join(FOLDER, ".."), join(FOLDER, "../../oauth")].flatMap((folder) =>
-      readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile()),
-    );
-    const names = new RegExp(`["'\`](${[...providers.keys()].join("|")})["'\`]`);
-    for (const { parentPath, name } of outside) expect(readFileSync(join(parentPath, name), "utf8")).not.toMatch(names);
+  it("has a median file of fewer than 70 lines", () => {
+    const lines = files.map(({ name }) => readFileSync(join(FOLDER, name), "utf8").split("\n").length);
+    const sorted = lines.toSorted((a, b) => a - b);
+    expect(sorted[Math.floor(sorted.length / 2)]).toBeLessThan(70);
   });
 
-  it.each(all)("$id is complete and consistent", (provider) => {
+  it("keeps the names of providers out of every other file", () => {
+    const outside = readdirSync(SOURCE, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+      .map(({ parentPath, name }) => join(parentPath, name))
+      // The demo names the services that it shows.
+      .filter((path) => !path.startsWith(FOLDER) && !/cli\/demo[^/]*$/.test(path));
+    const names = [...providers.keys()].filter((id) => id.length > 3 && !["slack", "notion"].includes(id)).join("|");
+    const comparison = new RegExp(`(?:===?|!==?|case|includes\\()\\s*["'\`](?:${names}|slack|notion|box|wix)["'\`]`);
+    const branches = new RegExp(`["'\`](?:${names})["'\`]`);
+    const guilty = outside.filter((path) => {
+      const text = readFileSync(path, "utf8");
+      return comparison.test(text) || (/src\/(?:providers|oauth)\//.test(path) && branches.test(text));
+    });
+    expect(guilty).toEqual([]);
+  });
+
+  it.each(all)("$id keeps the rules that hold of every provider", (provider) => {
+    expect(checkProvider(provider)).toEqual([]);
+  });
+
+  it.each(all)("$id is complete", (provider) => {
     expect(provider.id).toMatch(/^[a-z0-9_-]{1,64}$/);
     expect(provider.vendor).toMatch(/^[a-z0-9]+$/);
+    expect(provider.description).toMatch(/^[A-Z].*\.$/);
     expect(provider.sources.length).toBeGreaterThan(0);
+    expect(provider.hosts.length).toBeGreaterThan(0);
+    for (const host of hostPatterns(provider)) expect(host).toMatch(/^(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+$/);
+    for (const text of [...provider.registration.notes, ...provider.traps]) expect(text).toMatch(/^[A-Z"].*[.…]$/i);
     for (const line of provider.unverified) expect(line).toMatch(/^[a-z_., ]+: .+;/);
-    for (const { pattern } of [...provider.config_fields, ...provider.derived_config])
-      expect(pattern).toMatch(/^\^.*\$$/);
-    for (const { default: value, pattern } of provider.config_fields) {
-      expect(value === null || new RegExp(pattern).test(value)).toBe(true);
-    }
-    expect(provider.scope_param === null && provider.default_scopes.length > 0).toBe(false);
+    for (const url of provider.sources) expect(url).toMatch(/^https:\/\//);
   });
 
-  it.each(all)("$id has only URLs that its defaults and derived values fill", (provider) => {
-    for (const url of urlsOf(provider)) {
-      const filled = fillTemplate(provider, url, sample, "client-1");
-      expect(filled).toMatch(/^https:\/\/[a-z0-9.]+(\/|$)/);
+  it.each(all)("$id has only URLs that its defaults and sample values fill, at hosts that are its own", (provider) => {
+    for (const [pointer, url] of urlsOf(provider)) {
+      const filled = fillTemplate(provider, url, sampleConfig(provider), "client-1");
+      expect([pointer, filled]).toEqual([pointer, expect.stringMatching(/^https:\/\/[a-z0-9.-]+(\/|$)/)]);
     }
   });
 
-  it.each(all)("$id works without any setting given", (provider) => {
-    expect(checkConfig(provider, {})).toHaveProperty("config");
+  it.each(all)("$id asks nothing of its builder that has no default, unless it must", (provider) => {
+    const required = provider.config_fields.filter((field) => field.required).map((field) => field.name);
+    const given = Object.fromEntries(required.map((name) => [name, sampleConfig(provider)[name] ?? ""]));
+    expect(checkConfig(provider, given)).toHaveProperty("config");
+    expect({ [provider.id]: required }).toEqual({ [provider.id]: REQUIRED[provider.id] ?? [] });
+  });
+
+  it("shares a redirect URI only between services of one authorization server", () => {
+    for (const vendor of new Set(all.map((provider) => provider.vendor))) {
+      const servers = createCatalog()
+        .byVendor(vendor)
+        .map(({ authorization_url, token_url }) => `${authorization_url} ${token_url}`);
+      expect([vendor, new Set(servers).size]).toEqual([vendor, 1]);
+    }
+  });
+
+  it("sends the client's secret only to hosts below the vendor's own domains", () => {
+    const domain = (url: string): string => new URL(url).hostname.split(".").slice(-2).join(".");
+    const foreign = all.flatMap((provider) => {
+      const own = new Set(
+        [provider.authorization_url, provider.token_url, ...provider.hosts.map((h) => h.base_url)].map((url) =>
+          domain(filled(provider, url)),
+        ),
+      );
+      return requestsOf(provider)
+        .filter(
+          ([, request]) =>
+            request.auth === "client_secret_basic" || JSON.stringify(request).includes("{client_secret}"),
+        )
+        .filter(([, request]) => !own.has(domain(filled(provider, request.url))))
+        .map(([pointer]) => `${provider.id}${pointer}`);
+    });
+    expect(foreign).toEqual([]);
   });
 
   it("treats a refresh token as single use wherever it may be", () => {
     const classes = Object.fromEntries(all.map((provider) => [provider.id, rotationClass(provider)]));
     expect(classes).toEqual({
+      airtable: "strict",
+      bamboohr: "strict",
+      box: "strict",
+      calendly: "strict",
+      clickup: "none",
+      contentful: "none",
+      databricks: "strict",
+      discord: "strict",
+      dropbox: "none",
       github: "strict",
+      gitlab: "strict",
+      gmail: "none",
+      google_analytics: "none",
+      google_classroom: "none",
+      google_search_console: "none",
+      googleads: "none",
+      googlebigquery: "none",
       googlecalendar: "none",
+      googledocs: "none",
+      googledrive: "none",
+      googlemeet: "none",
+      googlesheets: "none",
+      googleslides: "none",
+      googletasks: "none",
+      hubspot: "none",
+      hugging_face: "strict",
+      instagram: "none",
+      jira: "grace",
+      linear: "strict",
+      linkedin: "strict",
+      microsoft_teams: "none",
       notion: "strict",
+      one_drive: "none",
+      outlook: "none",
+      quickbooks: "strict",
       salesforce: "strict",
+      share_point: "none",
       slack: "strict",
       slackbot: "strict",
+      snowflake: "strict",
+      splitwise: "none",
+      square: "none",
+      supabase: "strict",
+      tiktok: "strict",
+      typeform: "strict",
+      wix: "none",
+      wrike: "strict",
+      x: "strict",
     });
+  });
+
+  it("knows the services without refresh tokens, and the one whose tokens are minted", () => {
+    const of = (kind: string) => all.filter(({ lifetime }) => lifetime.refresh.kind === kind).map(({ id }) => id);
+    expect(of("none")).toEqual(["clickup", "contentful", "splitwise"]);
+    expect(of("remint")).toEqual(["wix"]);
+  });
+
+  it("keeps refresh tokens alive that die of disuse, a third of their life apart at most", () => {
+    const days = Object.fromEntries(
+      ["airtable", "gmail", "outlook", "linkedin", "notion", "wix", "clickup"].map((id) => {
+        const interval_ms = keepAliveInterval_ms(findProvider(id) ?? plainProvider());
+        return [id, interval_ms === null ? null : interval_ms / 86_400_000];
+      }),
+    );
+    expect(days).toEqual({
+      airtable: 20,
+      gmail: 60,
+      outlook: 30,
+      linkedin: null,
+      notion: null,
+      wix: null,
+      clickup: null,
+    });
+  });
+
+  it("names the vendors that refuse plain http, so that nobody finds out on their page", () => {
+    expect(all.filter((provider) => provider.https_redirect_only).map(({ id }) => id)).toEqual(
+      expect.arrayContaining(["tiktok", "wix", "slack", "slackbot", "instagram"]),
+    );
   });
 
   it("finds by id and by vendor", () => {
@@ -103,7 +237,9 @@ describe("the catalog", () => {
     ["slack-bot", "slackbot"],
     ["gihub", "github"],
     ["salesfroce", "salesforce"],
-    ["jira", null],
+    ["sharepoint", "share_point"],
+    ["onedrive", "one_drive"],
+    ["nothing_like_it", null],
     ["", null],
   ])("takes %s for %s", (name, expected) => {
     expect(nearestProvider(name)).toBe(expected);
@@ -113,3 +249,14 @@ describe("the catalog", () => {
     expect(nearestProvider("slack".repeat(100_000))).toBeNull();
   });
 });
+
+/** Settings without which there is no address to go to. */
+const REQUIRED: Readonly<Record<string, readonly string[]>> = {
+  bamboohr: ["company_domain"],
+  databricks: ["host"],
+  share_point: ["subdomain"],
+  snowflake: ["subdomain"],
+};
+
+const filled = (provider: Provider, url: string): string =>
+  fillTemplate(provider, url, sampleConfig(provider), "client-1") ?? "https://nowhere.example";

@@ -1,14 +1,19 @@
 import { describe, expect, it } from "vitest";
 import type { JsonValue } from "../../src/core/types.ts";
 import {
+  assumeBearer,
   bearerAlias,
+  clientIdParameter,
   errorInOkResponse,
+  errorNameAt,
   formTokenAnswer,
+  grantedScopes,
   jsonTokenRequest,
   nestedToken,
+  renamedMembers,
   scopeOnRefresh,
 } from "../../src/providers/deviations.ts";
-import type { Deviation, DeviationContext } from "../../src/providers/provider.ts";
+import type { Deviation, DeviationContext } from "../../src/providers/deviation.ts";
 
 const onExchange: DeviationContext = { grant: "authorization_code", scopes: ["a", "b"] };
 const onRefresh: DeviationContext = { grant: "refresh_token", scopes: ["a", "b"] };
@@ -21,6 +26,11 @@ const all: readonly Deviation[] = [
   formTokenAnswer,
   jsonTokenRequest,
   scopeOnRefresh(" "),
+  errorNameAt("status"),
+  renamedMembers({ scopes: "scope" }),
+  assumeBearer,
+  clientIdParameter("client_key"),
+  grantedScopes({ silent: ["a"] }),
 ];
 
 function answered(deviation: Deviation, body: JsonValue, status = 200, context = onExchange) {
@@ -143,6 +153,106 @@ describe("scopeOnRefresh", () => {
   ])("%s", (_claim, context, expected) => {
     expect(String(scopeOnRefresh(" ").request?.(request, context).body)).toBe(expected);
     expect(String(request.body)).toBe("a=1");
+  });
+});
+
+describe("errorNameAt", () => {
+  it.each<[string, string, JsonValue, number, JsonValue]>([
+    ["copies the name to where it belongs", "status", { status: "BAD" }, 400, { status: "BAD", error: "BAD" }],
+    ["from inside an object", "error.code", { error: { code: 190 } }, 400, { error: "190" }],
+    ["leaves a name that is there", "status", { error: "x", status: "BAD" }, 400, { error: "x", status: "BAD" }],
+    ["leaves a success alone", "status", { status: "ok" }, 200, { status: "ok" }],
+    ["leaves an answer without the name", "status", { status: 1.5 }, 400, { status: 1.5 }],
+    ["leaves a list", "0", ["BAD"], 400, ["BAD"]],
+  ])("%s", (_claim, path, body, status, expected) => {
+    expect(answered(errorNameAt(path), body, status)).toEqual({ status, body: expected });
+  });
+});
+
+describe("renamedMembers", () => {
+  const deviation = renamedMembers({ refresh_expires_in: "refresh_token_expires_in" });
+  it.each<[string, JsonValue, JsonValue]>([
+    ["adds the usual name", { refresh_expires_in: 5 }, { refresh_expires_in: 5, refresh_token_expires_in: 5 }],
+    [
+      "overwrites nothing",
+      { refresh_expires_in: 5, refresh_token_expires_in: 6 },
+      { refresh_expires_in: 5, refresh_token_expires_in: 6 },
+    ],
+    ["adds nothing where there is nothing", { a: 1 }, { a: 1 }],
+    ["leaves a text", "x", "x"],
+  ])("%s", (_claim, body, expected) => {
+    expect(answered(deviation, body)?.body).toEqual(expected);
+  });
+});
+
+describe("assumeBearer", () => {
+  it.each<[JsonValue, JsonValue]>([
+    [{ access_token: "a" }, { access_token: "a", token_type: "bearer" }],
+    [
+      { access_token: "a", token_type: "mac" },
+      { access_token: "a", token_type: "mac" },
+    ],
+    [
+      { access_token: "a", token_type: null },
+      { access_token: "a", token_type: null },
+    ],
+    [{ error: "x" }, { error: "x" }],
+  ])("%j reads as %j", (body, expected) => {
+    expect(answered(assumeBearer, body)?.body).toEqual(expected);
+  });
+});
+
+describe("clientIdParameter", () => {
+  it("renames the client id, and only there", () => {
+    const request = {
+      url: "https://x.example/t",
+      headers: {},
+      body: new URLSearchParams({ client_id: "c", code: "d" }),
+    };
+    expect(String(clientIdParameter("client_key").request?.(request, onExchange).body)).toBe("code=d&client_key=c");
+    const without = { ...request, body: new URLSearchParams({ code: "d" }) };
+    expect(String(clientIdParameter("client_key").request?.(without, onExchange).body)).toBe("code=d");
+  });
+});
+
+describe("grantedScopes", () => {
+  const prefix = "https://graph.example/";
+  it.each<[string, Parameters<typeof grantedScopes>[0], readonly string[], string, string]>([
+    [
+      "gives aliases back their names",
+      { aliases: { "x/email": "email" } },
+      ["email"],
+      "openid x/email",
+      "openid email",
+    ],
+    [
+      "takes off what stands before names",
+      { prefix },
+      ["Mail.Send"],
+      `${prefix}Mail.Send profile`,
+      "Mail.Send profile",
+    ],
+    ["gives names the spelling they were asked for in", {}, ["Mail.Send"], "mail.send", "Mail.Send"],
+    ["adds what is never named", { silent: ["offline"] }, ["a", "offline"], "a", "a offline"],
+    ["but not what was not asked for", { silent: ["offline"] }, ["a"], "a", "a"],
+    ["keeps what was granted beyond that", {}, ["a"], "b", "b"],
+    [
+      "keeps a full name that was asked for",
+      { prefix },
+      [`${prefix}Mail.Send`],
+      `${prefix}Mail.Send`,
+      `${prefix}Mail.Send`,
+    ],
+    ["is not led astray by names of every object", { aliases: {} }, [], "constructor", "constructor"],
+  ])("%s", (_claim, options, scopes, scope, expected) => {
+    const context: DeviationContext = { grant: "refresh_token", scopes };
+    expect(answered(grantedScopes(options), { scope }, 200, context)?.body).toEqual({ scope: expected });
+  });
+
+  it("leaves an answer that names none", () => {
+    for (const body of [{ scope: "" }, {}, { scope: null }, []]) {
+      expect(answered(grantedScopes({ silent: ["a"] }), body)?.body).toEqual(body);
+    }
   });
 });
 

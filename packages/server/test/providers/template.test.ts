@@ -21,7 +21,11 @@ const field = (name: string, pattern: string, changes: Partial<ConfigField> = {}
 
 /** As careless as an operator's pattern can be: whatever comes goes through, so only the second check is left. */
 const careless = plainProvider({
-  config_fields: [field("sub", "^[\\s\\S]*$"), field("path", "^[\\s\\S]*$"), field("whole", "^[\\s\\S]*$")],
+  config_fields: [
+    field("sub", "^[\\s\\S]*$"),
+    field("path", "^[\\s\\S]*$"),
+    field("whole", "^[\\s\\S]*$", { under: ["api.example"] }),
+  ],
 });
 
 const TRICKS = [
@@ -101,6 +105,25 @@ describe("a URL template", () => {
     expect(fillTemplate(plainProvider(), "http://plain.example", {})).toBeNull();
     expect(fillTemplate(plainProvider(), "https://plain.example:444/x", {})).toBeNull();
     expect(fillTemplate(plainProvider(), "https://plain.example/#x", {})).toBeNull();
+  });
+
+  it("lets a value be a whole host only below the domains that its field names, whatever its pattern takes", () => {
+    const provider = plainProvider({
+      config_fields: [
+        field("free", "^[a-z.-]+$"),
+        field("own", "^[a-z.-]+$", { under: ["acme.example", "acme.test"] }),
+      ],
+    });
+    const at = (template: string, name: string, value: string) => fillTemplate(provider, template, { [name]: value });
+    expect(at("https://{own}/x", "own", "acme.example")).toBe("https://acme.example/x");
+    expect(at("https://{own}/x", "own", "a.b.acme.test")).toBe("https://a.b.acme.test/x");
+    for (const host of ["evil.example", "notacme.example", "acme.example.evil.example", "example", "acme.example."]) {
+      expect([host, at("https://{own}/x", "own", host)]).toEqual([host, null]);
+    }
+    expect(at("https://{free}/x", "free", "acme.example")).toBeNull();
+    expect(at("https://{free}.example/x", "free", "acme")).toBeNull();
+    expect(at("https://{free}.acme.example/x", "free", "eu")).toBe("https://eu.acme.example/x");
+    expect(checkConfig(provider, { free: "x", own: "evil.example" })).toHaveProperty("errors");
   });
 
   it("uses the default of a field that was not given", () => {

@@ -6,7 +6,6 @@
  * scopes with commas). OAuth Apps get tokens that do not expire; GitHub Apps get single-use refresh tokens, and a
  * refresh ends the previous access token at once.
  */
-import { errorInOkResponse, formTokenAnswer } from "../deviations.ts";
 import { defineProvider } from "../provider.ts";
 
 const getUser = {
@@ -25,9 +24,12 @@ export const github = defineProvider({
     url: "https://github.com/settings/applications/new",
     notes: [
       "An OAuth App has one callback URL. For tokens that expire, register a GitHub App with expiring user tokens.",
-      "Organisations may block the app until an owner approves it.",
     ],
   },
+  traps: [
+    "Organisations may block the app until an owner approves it.",
+    "At most ten tokens live per person, app and scope; older ones are dropped without notice.",
+  ],
   authorization_url: "https://github.com/login/oauth/authorize",
   token_url: "https://github.com/login/oauth/access_token",
   client_auth: "client_secret_post",
@@ -44,25 +46,39 @@ export const github = defineProvider({
     { scope: "project", meaning: "read and write projects" },
   ],
   issuer: { value: "https://github.com/login/oauth", required: false },
-  lifetime: { access_s: null, refresh: { kind: "rotates", reuse: "strict" }, refresh_token_s: 15_811_200 },
+  lifetime: {
+    access_s: null,
+    refresh: { kind: "rotates", reuse: "strict" },
+    refresh_idle_s: 15_811_200,
+    refresh_absolute_s: null,
+  },
   identity: { from: "request", request: getUser, account: { id: "id", label: "login", email: "email" } },
   health: getUser,
   revocation: {
     kind: "request",
-    method: "DELETE",
-    url: "https://api.github.com/applications/{client_id}/token",
-    auth: "client_secret_basic",
-    headers: getUser.headers,
-    body: { access_token: "{access_token}" },
+    request: {
+      method: "DELETE",
+      url: "https://api.github.com/applications/{client_id}/token",
+      auth: "client_secret_basic",
+      headers: getUser.headers,
+      body: { access_token: "{access_token}" },
+    },
     kills_grant: false,
   },
-  hosts: [{ name: "api", base_url: "https://api.github.com" }],
+  hosts: [
+    {
+      name: "api",
+      base_url: "https://api.github.com",
+      request_headers: ["x-github-api-version", "if-none-match", "if-modified-since"],
+      binary_media_types: ["application/octet-stream", "application/zip"],
+    },
+  ],
   errors: {
     refused: ["bad_refresh_token", "bad_verification_code"],
     misconfigured: ["incorrect_client_credentials"],
     transient: [],
   },
-  deviations: [formTokenAnswer, errorInOkResponse()],
+  deviations: [{ name: "form_token_answer" }, { name: "error_in_ok_response" }],
   sources: [
     "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps",
     "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",

@@ -8,7 +8,7 @@
  */
 import { defineProvider } from "../provider.ts";
 
-const ORG_HOSTS = "(?:salesforce\\.com|salesforce\\.mil|force\\.com|cloudforce\\.com|sfcrmproducts\\.cn)";
+const DOMAINS = ["salesforce.com", "salesforce.mil", "force.com", "cloudforce.com", "sfcrmproducts.cn"];
 const userinfo = { method: "GET", url: "https://{hostname}/services/oauth2/userinfo" } as const;
 
 export const salesforce = defineProvider({
@@ -21,6 +21,10 @@ export const salesforce = defineProvider({
     url: "https://login.salesforce.com/lightning/setup/ManageExternalClientApplication/home",
     notes: ["Register an External Client App: Connected Apps can no longer be created.", "Leave PKCE required."],
   },
+  traps: [
+    "The org's session policy decides how long tokens live; it can also end refresh tokens that are not used.",
+    "At most five refresh tokens live per person and app; older ones are dropped without notice.",
+  ],
   authorization_url: "https://{hostname}/services/oauth2/authorize",
   token_url: "https://{hostname}/services/oauth2/token",
   client_auth: "client_secret_post",
@@ -35,7 +39,12 @@ export const salesforce = defineProvider({
     { scope: "cdp_query_api", meaning: "Data Cloud queries" },
   ],
   authorization_params: { prompt: "consent" },
-  lifetime: { access_s: 7200, refresh: { kind: "rotates", reuse: "strict" }, refresh_token_s: null },
+  lifetime: {
+    access_s: 7200,
+    refresh: { kind: "rotates", reuse: "strict" },
+    refresh_idle_s: null,
+    refresh_absolute_s: null,
+  },
   config_fields: [
     {
       name: "hostname",
@@ -46,6 +55,7 @@ export const salesforce = defineProvider({
       default: "login.salesforce.com",
       pattern:
         "^(?:login|test|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\\.(?:sandbox|develop|scratch|demo|trailblaze|patch|stage|pc-rnd))?\\.my)\\.(?:salesforce\\.com|salesforce\\.mil|sfcrmproducts\\.cn)$",
+      under: DOMAINS,
       validation_error: "Give a login host such as acme.my.salesforce.com, not a lightning.force.com address.",
     },
   ],
@@ -54,7 +64,8 @@ export const salesforce = defineProvider({
       name: "instance_url",
       from: "token",
       path: "instance_url",
-      pattern: `^https://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\\.${ORG_HOSTS}$`,
+      pattern: "^https://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$",
+      under: DOMAINS,
     },
     { name: "organization_id", from: "identity", path: "organization_id", pattern: "^00D[A-Za-z0-9]{12,15}$" },
     { name: "user_id", from: "identity", path: "user_id", pattern: "^005[A-Za-z0-9]{12,15}$" },
@@ -73,11 +84,7 @@ export const salesforce = defineProvider({
     kills_grant: false,
   },
   hosts: [
-    {
-      name: "api",
-      base_url: "{instance_url}",
-      under: ["salesforce.com", "salesforce.mil", "force.com", "cloudforce.com", "sfcrmproducts.cn"],
-    },
+    { name: "api", base_url: "{instance_url}", request_headers: ["sforce-query-options", "sforce-call-options"] },
   ],
   errors: {
     // Bad_OAuth_Token is what userinfo says, with HTTP 403, about a token that is over.

@@ -5,7 +5,6 @@
  * Beyond the family: the scopes go in `user_scope`, and the token sits under `authed_user` (RFC 6749 §5.1). A refresh
  * answers at the top level.
  */
-import { nestedToken } from "../deviations.ts";
 import { defineProvider } from "../provider.ts";
 import { authTest, slackFamily } from "./families/slack.ts";
 
@@ -30,7 +29,7 @@ export const slack = defineProvider({
     { scope: "search:read", meaning: "search messages and files" },
   ],
   identity: { from: "request", request: authTest, account: { id: "user_id", label: "user", email: null } },
-  deviations: [nestedToken("authed_user"), ...slackFamily.deviations],
+  deviations: [{ name: "nested_token", key: "authed_user" }, ...slackFamily.deviations],
   unverified: [
     ...slackFamily.unverified,
     "deviations: where a refreshed user token sits; one refresh with rotation on shows it",

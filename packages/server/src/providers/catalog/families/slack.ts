@@ -5,7 +5,6 @@
  * §3.3 (commas between scopes). PKCE stays off: switching it on makes the Slack app a public client for good and ends
  * refresh tokens after 30 days.
  */
-import { bearerAlias, errorInOkResponse } from "../../deviations.ts";
 import type { ApiRequest, ConfigField, DerivedValue, ProviderDefinition } from "../../provider.ts";
 
 export const authTest: ApiRequest = { method: "POST", url: "https://slack.com/api/auth.test", ok_path: "ok" };
@@ -38,25 +37,31 @@ export const slackFamily = {
       "Leave PKCE off: it turns the app into a public client for good.",
     ],
   },
+  traps: ["With token rotation at most two access tokens of a grant live at a time."],
+  https_redirect_only: true,
   authorization_url: "https://slack.com/oauth/v2/authorize",
   token_url: "https://slack.com/api/oauth.v2.access",
   client_auth: "client_secret_basic",
   scope_separator: ",",
   pkce: "none",
-  lifetime: { access_s: null, refresh: { kind: "rotates", reuse: "strict" }, refresh_token_s: null },
+  lifetime: {
+    access_s: null,
+    refresh: { kind: "rotates", reuse: "strict" },
+    refresh_idle_s: null,
+    refresh_absolute_s: null,
+  },
   config_fields: [team],
   derived_config: derived,
   health: authTest,
   revocation: {
     kind: "request",
-    method: "POST",
-    url: "https://slack.com/api/auth.revoke",
-    auth: "bearer",
-    body: null,
-    ok_path: "ok",
+    request: { method: "POST", url: "https://slack.com/api/auth.revoke", ok_path: "ok" },
     kills_grant: false,
   },
-  hosts: [{ name: "api", base_url: "https://slack.com/api" }],
+  hosts: [
+    { name: "api", base_url: "https://slack.com/api" },
+    { name: "files", base_url: "https://files.slack.com", binary_media_types: ["*/*"] },
+  ],
   errors: {
     refused: [
       "invalid_refresh_token",
@@ -72,8 +77,8 @@ export const slackFamily = {
   },
   deviations: [
     // After internal_error and fatal_error part of the call may have happened, so the refresh token may be used up.
-    errorInOkResponse({ ratelimited: 429, internal_error: 500, fatal_error: 500 }),
-    bearerAlias("bot", "user"),
+    { name: "error_in_ok_response", statuses: { ratelimited: 429, internal_error: 500, fatal_error: 500 } },
+    { name: "bearer_alias", names: ["bot", "user"] },
   ],
   sources: [
     "https://docs.slack.dev/authentication/installing-with-oauth",
@@ -83,7 +88,7 @@ export const slackFamily = {
   unverified: [
     "lifetime: reuse of a rotated refresh token; send one twice within a second and a minute",
     "errors.refused: list from reference pages of several methods; revoke, deactivate and expire, then refresh",
-    "registration: whether http://localhost is taken; add one to a test app",
+    "https_redirect_only: whether http://localhost is taken; add one to a test app",
     "identity: paths of auth.test for a bot and a person; one call each",
   ],
 } as const satisfies Partial<ProviderDefinition>;

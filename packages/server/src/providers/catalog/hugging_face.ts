@@ -1,0 +1,59 @@
+/**
+ * Hugging Face. https://huggingface.co/docs/hub/oauth (checked 2026-11-23)
+ *
+ * Follows RFC 6749, 7636 and OpenID Connect. Written from public knowledge: no vendor page was opened.
+ */
+import { defineProvider } from "../provider.ts";
+
+const userinfo = { method: "GET", url: "https://huggingface.co/oauth/userinfo" } as const;
+
+export const hugging_face = defineProvider({
+  id: "hugging_face",
+  display_name: "Hugging Face",
+  description: "Models, datasets, Spaces and inference.",
+  vendor: "huggingface",
+  docs_url: "https://huggingface.co/docs/hub/oauth",
+  registration: {
+    url: "https://huggingface.co/settings/applications/new",
+    notes: ["Tick the scopes on the app as well."],
+  },
+  traps: ["Organisations are reached only when the person picks them on the consent screen."],
+  authorization_url: "https://huggingface.co/oauth/authorize",
+  token_url: "https://huggingface.co/oauth/token",
+  client_auth: "client_secret_basic",
+  default_scopes: ["read-repos"],
+  required_scopes: ["openid", "profile"],
+  common_scopes: [
+    { scope: "email", meaning: "e-mail address" },
+    { scope: "read-repos", meaning: "read personal repositories" },
+    { scope: "write-repos", meaning: "read and write personal repositories" },
+    { scope: "manage-repos", meaning: "full control of personal repositories" },
+    { scope: "inference-api", meaning: "call inference in the person's name" },
+    { scope: "read-billing", meaning: "whether there is a payment method" },
+  ],
+  lifetime: {
+    access_s: 28_800,
+    refresh: { kind: "rotates", reuse: "strict" },
+    refresh_idle_s: null,
+    refresh_absolute_s: null,
+  },
+  identity: {
+    from: "request",
+    request: userinfo,
+    account: { id: "sub", label: "preferred_username", email: "email" },
+  },
+  health: userinfo,
+  revocation: { kind: "none", note: "People end access at https://huggingface.co/settings/connected-applications." },
+  hosts: [
+    { name: "hub", base_url: "https://huggingface.co/api" },
+    { name: "inference", base_url: "https://router.huggingface.co", binary_media_types: ["*/*"] },
+  ],
+  errors: { refused: [], misconfigured: [], transient: [] },
+  sources: ["https://huggingface.co/docs/hub/oauth", "https://huggingface.co/.well-known/openid-configuration"],
+  unverified: [
+    "authorization_url, token_url, client_auth: from public knowledge; the discovery document settles them",
+    "lifetime: whether a refresh token comes, and how long tokens live; one exchange and two refreshes",
+    "common_scopes, identity: names from public knowledge; one consent and one call",
+    "revocation: none was looked for; the discovery document says whether there is an endpoint",
+  ],
+});

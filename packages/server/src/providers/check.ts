@@ -1,0 +1,216 @@
+/**
+ * What must hold of a provider beyond its shape: that its templates cannot be led elsewhere (R41, R42), that its patterns
+ * are whole, that its names do not collide and that no secret ends up in a connection's config.
+ *
+ * Held of the built-in catalog by tests and of operators' files when they are read. Pure; problems are values, each with
+ * the JSON pointer (RFC 6901) of the field and the rule it breaks.
+ */
+import type { ApiRequest, Provider } from "./provider.ts";
+import { accepts, isBoundOrigin, namesIn } from "./template.ts";
+
+export interface Problem {
+  readonly pointer: string;
+  /** A sentence that says what must be. */
+  readonly rule: string;
+}
+
+/** Parameters of the authorization request that the protocol owns. */
+const PROTOCOL_PARAMS = ["response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method", "nonce"];
+/** Members of answers that are credentials: never part of a connection's config. */
+const SECRET_PATH = /(?:^|[._])(?:access_token|refresh_token|id_token|client_secret|token|secret|password|code)$/i;
+const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/;
+
+export function checkProvider(provider: Provider): readonly Problem[] {
+  return [
+    ...checkValues(provider),
+    ...urlsOf(provider).flatMap(([pointer, url]) => checkTemplate(provider, pointer, url)),
+    ...requestsOf(provider).flatMap(([pointer, request]) => checkRequest(pointer, request)),
+    ...checkParameters(provider),
+    ...checkScopes(provider),
+    ...checkLifetime(provider),
+  ];
+}
+
+function checkValues(provider: Provider): readonly Problem[] {
+  const { config_fields, derived_config } = provider;
+  const values = [...config_fields, ...derived_config];
+  const pointers = [
+    ...config_fields.map((_field, index) => `/config_fields/${index}`),
+    ...derived_config.map((_value, index) => `/derived_config/${index}`),
+  ];
+  const problems = values.flatMap((value, index) => {
+    const at = pointers[index] ?? "";
+    return [
+      ...(values.findIndex(({ name }) => name === value.name) < index
+        ? [{ pointer: `${at}/name`, rule: "must not be the name of an earlier setting or derived value" }]
+        : []),
+      ...(isWholePattern(value.pattern)
+        ? []
+        : [{ pointer: `${at}/pattern`, rule: "must be a regular expression that begins with ^ and ends with $" }]),
+      ...(value.under ?? []).flatMap((domain, place) =>
+        DOMAIN.test(domain)
+          ? []
+          : [{ pointer: `${at}/under/${place}`, rule: "must be a domain of at least two labels, in lower case" }],
+      ),
+    ];
+  });
+  const defaults = config_fields.flatMap((field, index) =>
+    field.default === null || (isWholePattern(field.pattern) && accepts(field, field.default))
+      ? []
+      : [{ pointer: `/config_fields/${index}/default`, rule: "must match the field's own pattern and domains" }],
+  );
+  const secrets = derived_config.flatMap(({ path }, index) =>
+    SECRET_PATH.test(path)
+      ? [
+          {
+            pointer: `/derived_config/${index}/path`,
+            rule: "must not be a token or a secret: callers are shown the value",
+          },
+        ]
+      : [],
+  );
+  return [...problems, ...defaults, ...secrets, ...checkOtherPatterns(provider)];
+}
+
+function checkOtherPatterns({ flow, identity }: Provider): readonly Problem[] {
+  const rule = "must be a regular expression that begins with ^ and ends with $";
+  return [
+    ...(identity.from === "id_token" && !isWholePattern(identity.issuer)
+      ? [{ pointer: "/identity/issuer", rule }]
+      : []),
+    ...(flow.kind === "app_install" && !isWholePattern(flow.instance_pattern)
+      ? [{ pointer: "/flow/instance_pattern", rule }]
+      : []),
+  ];
+}
+
+/** Anchored at both ends, also when it has alternatives, and compilable. */
+function isWholePattern(pattern: string): boolean {
+  if (!/^\^.*[^\\]\$$/s.test(pattern) || hasBareAlternative(pattern)) return false;
+  try {
+    return new RegExp(pattern) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** `^a|b$` is anchored at one end each. Alternatives must stand in a group. */
+function hasBareAlternative(pattern: string): boolean {
+  const plain = pattern.replaceAll(/\\./g, "").replaceAll(/\[[^\]]*\]/g, "");
+  let depth = 0;
+  for (const letter of plain) {
+    if (letter === "(") depth += 1;
+    if (letter === ")") depth -= 1;
+    if (letter === "|" && depth === 0) return true;
+  }
+  return false;
+}
+
+function checkTemplate(provider: Provider, pointer: string, url: string): readonly Problem[] {
+  const [, origin] = /^(https:\/\/[^/?#]*|\{\w+\})/.exec(url) ?? [];
+  if (origin === undefined) return [{ pointer, rule: "must begin with https:// and a host" }];
+  const values = [...provider.config_fields, ...provider.derived_config];
+  const known = new Set([...values.map(({ name }) => name), "client_id"]);
+  const unknown = namesIn(url).filter((name) => !known.has(name));
+  if (unknown.length > 0)
+    return [{ pointer, rule: `has a place that is no setting or derived value: {${unknown[0]}}` }];
+  const in_host = namesIn(origin);
+  const bound =
+    isBoundOrigin(origin) || in_host.every((name) => values.some((v) => v.name === name && v.under !== undefined));
+  if (!bound || in_host.includes("client_id")) {
+    return [{ pointer, rule: "has a host that a setting chooses: end it in a domain, or give the setting `under`" }];
+  }
+  if (in_host.length === 0 && (!URL.canParse(origin) || new URL(origin).origin !== origin || /:\d/.test(origin))) {
+    return [{ pointer, rule: "must have a plain host in lower case, without user, port or escapes" }];
+  }
+  return url.includes("#") ? [{ pointer, rule: "must not have a fragment" }] : [];
+}
+
+function checkRequest(pointer: string, request: ApiRequest): readonly Problem[] {
+  const problems: Problem[] = [];
+  const text = JSON.stringify([request.headers, request.body, request.form, request.query]);
+  const places = [...text.matchAll(/"[^"]*\{([a-z_]+)\}[^"]*"/g)].map(([, name = ""]) => name);
+  const unknown = places.find(
+    (name) => !["access_token", "refresh_token", "client_id", "client_secret"].includes(name),
+  );
+  if (unknown !== undefined) problems.push({ pointer, rule: `has a place that is not filled: {${unknown}}` });
+  if (request.form !== undefined && request.body !== undefined) {
+    problems.push({ pointer: `${pointer}/form`, rule: "must not stand beside a body" });
+  }
+  const needs_client = request.auth === "client_secret_basic" || places.some((name) => name.startsWith("client_"));
+  if (pointer === "/health" && (needs_client || places.includes("refresh_token"))) {
+    problems.push({ pointer, rule: "must do with the access token alone" });
+  }
+  return problems;
+}
+
+function checkParameters(provider: Provider): readonly Problem[] {
+  const owned = new Set([
+    ...PROTOCOL_PARAMS,
+    provider.client_id_param,
+    ...(provider.scope_param === null ? [] : [provider.scope_param]),
+  ]);
+  const params = Object.keys(provider.authorization_params).filter((name) => owned.has(name));
+  const fields = provider.config_fields.flatMap(({ authorization_param }, index) =>
+    authorization_param !== undefined && owned.has(authorization_param) ? [index] : [],
+  );
+  const rule = "must not be a parameter that the protocol sets";
+  const headers = Object.keys(provider.token_headers).filter((name) => name.toLowerCase() === "authorization");
+  return [
+    ...params.map((name) => ({ pointer: `/authorization_params/${escaped(name)}`, rule })),
+    ...fields.map((index) => ({ pointer: `/config_fields/${index}/authorization_param`, rule })),
+    ...headers.map((name) => ({ pointer: `/token_headers/${escaped(name)}`, rule: "must not carry a credential" })),
+  ];
+}
+
+function checkScopes({ scope_param, default_scopes, required_scopes }: Provider): readonly Problem[] {
+  if (scope_param !== null) return [];
+  const rule = "must be empty where there is no scope parameter";
+  return [
+    ...(default_scopes.length === 0 ? [] : [{ pointer: "/default_scopes", rule }]),
+    ...(required_scopes.length === 0 ? [] : [{ pointer: "/required_scopes", rule }]),
+  ];
+}
+
+function checkLifetime({ lifetime, flow }: Provider): readonly Problem[] {
+  const { refresh, refresh_idle_s, refresh_absolute_s } = lifetime;
+  const both = refresh_idle_s !== null && refresh_absolute_s !== null;
+  const mints = (flow.kind === "app_install") === (refresh.kind === "remint");
+  return [
+    ...(both ? [{ pointer: "/lifetime/refresh_absolute_s", rule: "must be null beside refresh_idle_s" }] : []),
+    ...(mints ? [] : [{ pointer: "/lifetime/refresh", rule: "must be remint exactly where the flow is app_install" }]),
+  ];
+}
+
+const escaped = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
+
+/** The calls of a provider's API, with their pointers. */
+export function requestsOf(provider: Provider): readonly (readonly [string, ApiRequest])[] {
+  const { flow, identity, revocation } = provider;
+  const long_lived = flow.kind === "authorization_code" ? flow.long_lived : undefined;
+  return [
+    ["/health", provider.health],
+    ...(identity.from === "request" ? [["/identity/request", identity.request] as const] : []),
+    ...(identity.from === "id_token" && identity.otherwise !== null
+      ? [["/identity/otherwise/request", identity.otherwise.request] as const]
+      : []),
+    ...(revocation.kind === "request" ? [["/revocation/request", revocation.request] as const] : []),
+    ...(long_lived === undefined
+      ? []
+      : [
+          ["/flow/long_lived/exchange", long_lived.exchange] as const,
+          ["/flow/long_lived/renewal", long_lived.renewal] as const,
+        ]),
+  ];
+}
+
+/** Every URL template of a provider, with its pointer. */
+export function urlsOf(provider: Provider): readonly (readonly [string, string])[] {
+  return [
+    ["/authorization_url", provider.authorization_url],
+    ["/token_url", provider.token_url],
+    ...requestsOf(provider).map(([pointer, { url }]) => [`${pointer}/url`, url] as const),
+    ...(provider.revocation.kind === "rfc7009" ? [["/revocation/url", provider.revocation.url] as const] : []),
+    ...provider.hosts.map(({ base_url }, index) => [`/hosts/${index}/base_url`, base_url] as const),
+  ];
+}

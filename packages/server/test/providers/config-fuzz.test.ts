@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { providers } from "../../src/providers/index.ts";
+import { checkConfig } from "../../src/providers/template.ts";
+import { fuzzConfig, INJECTIONS } from "./config-fuzz.ts";
+
+const fields = [...providers.values()].flatMap((provider) =>
+  provider.config_fields.map((field) => ({ provider, field, title: `${provider.id}.${field.name}` })),
+);
+
+describe("settings of connections", () => {
+  it("law: no config leads any template of the catalog to a host or a path that is not its own", () => {
+    const report = fuzzConfig({ runs: 30_000, seed: 42 });
+    expect(report.broken).toEqual([]);
+    // Most are refused; if none came through, nothing was tested.
+    expect(report.filled).toBeGreaterThan(5_000);
+  });
+
+  it.each(fields)("$title takes its placeholder, and none of the injections around it", ({ provider, field }) => {
+    const errorsOf = (value: string) => {
+      const checked = checkConfig(provider, { [field.name]: value });
+      return "errors" in checked ? checked.errors.filter(({ name }) => name === field.name) : [];
+    };
+    expect(errorsOf(field.placeholder)).toEqual([]);
+    const harmless = /^[a-zA-Z0-9._/-]*$/;
+    const taken = INJECTIONS.filter((text) => !harmless.test(text)).flatMap((text) =>
+      [text, `${field.placeholder}${text}`, `${text}${field.placeholder}`].filter(
+        (value) => errorsOf(value).length === 0,
+      ),
+    );
+    expect(taken).toEqual([]);
+  });
+
+  it.each(fields)("$title says what is wrong in its own words", ({ provider, field }) => {
+    const checked = checkConfig(provider, { [field.name]: "\n" });
+    const messages = "errors" in checked ? checked.errors.map(({ message }) => message) : [];
+    expect(messages).toContain(field.validation_error);
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { instant, plus } from "../../src/core/types.ts";
+import { keepAliveInterval_ms, refreshTokenEnd } from "../../src/providers/lifetime.ts";
+import { takesRedirect, type Lifetime } from "../../src/providers/provider.ts";
+import { plainProvider } from "../oauth/support.ts";
+
+const AT = instant(1_800_000_000_000);
+const BEFORE = plus(AT, 1000);
+const provider = (changes: Partial<Lifetime>) =>
+  plainProvider({
+    lifetime: {
+      access_s: 3600,
+      refresh: { kind: "stays" },
+      refresh_idle_s: null,
+      refresh_absolute_s: null,
+      ...changes,
+    },
+  });
+
+describe("the end of a refresh token", () => {
+  it.each<[string, Partial<Lifetime>, number | null, typeof BEFORE | null, typeof BEFORE | null]>([
+    ["is what the answer says", { refresh_idle_s: 10 }, 60, BEFORE, plus(AT, 60_000)],
+    ["moves with every use where it dies of disuse", { refresh_idle_s: 10 }, null, BEFORE, plus(AT, 10_000)],
+    ["is counted from the consent", { refresh_absolute_s: 10 }, null, null, plus(AT, 10_000)],
+    ["and then moves no more", { refresh_absolute_s: 10 }, null, BEFORE, BEFORE],
+    ["is unknown where nobody says", {}, null, BEFORE, null],
+  ])("%s", (_claim, lifetime, announced_s, before, expected) => {
+    expect(refreshTokenEnd(provider(lifetime), { received_at: AT, announced_s }, before)).toBe(expected);
+  });
+});
+
+describe("keeping a refresh token alive", () => {
+  it.each<[string, Partial<Lifetime>, number | null]>([
+    ["takes a use in every third of its life", { refresh_idle_s: 90 }, 30_000],
+    ["is not possible where the end is fixed", { refresh_absolute_s: 90 }, null],
+    ["is not needed where it has no end", {}, null],
+    ["is not needed without refresh tokens", { refresh: { kind: "none" }, refresh_idle_s: 90 }, null],
+    ["is not needed where tokens are minted", { refresh: { kind: "remint" }, refresh_idle_s: 90 }, null],
+  ])("%s", (_claim, lifetime, expected) => {
+    expect(keepAliveInterval_ms(provider(lifetime))).toBe(expected);
+  });
+});
+
+describe("a redirect URI", () => {
+  it("must be https only where the vendor says so", () => {
+    const strict = plainProvider({ https_redirect_only: true });
+    expect(takesRedirect(plainProvider(), "http://localhost:4180/cb")).toBe(true);
+    expect(takesRedirect(strict, "http://localhost:4180/cb")).toBe(false);
+    expect(takesRedirect(strict, "https://connect.example/cb")).toBe(true);
+  });
+});
