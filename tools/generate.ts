@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LIMITS } from "../packages/server/src/config.ts";
 import { ERRORS, exitCodeOf, RETIRED, type ErrorCode } from "../packages/server/src/core/errors.ts";
+import { generateProviderDocs } from "./generate-providers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CONFIG = "packages/server/src/config.ts";
@@ -14,6 +15,7 @@ const ERROR_TABLE = "packages/server/src/core/errors.ts";
 export const PAGES: Readonly<Record<string, () => string>> = {
   "docs/errors.md": errorsPage,
   "docs/configuration.md": configurationPage,
+  ...Object.fromEntries([...generateProviderDocs()].map(([path, text]) => [path, () => text])),
 };
 
 const isCode = (name: string): name is ErrorCode => Object.hasOwn(ERRORS, name);
@@ -83,6 +85,12 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     flag: "--functions",
     default: "none",
     meaning: "Directory of backend functions to run. Without it the server runs none.",
+  },
+  {
+    name: "HOLDFAST_PROVIDERS",
+    flag: "--providers",
+    default: "none",
+    meaning: "Directory of JSON files that define services beside the built-in ones ([schema](provider.schema.json)).",
   },
   {
     name: "HOLDFAST_PROVIDER_GATEWAY",

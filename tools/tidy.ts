@@ -48,7 +48,9 @@ function absent(
 
 /** Rules that need the catalog's ids take them as a parameter: this file knows no provider either. */
 export function rules(provider_ids: readonly string[]): readonly Rule[] {
-  const quoted = new RegExp(`["'\`](?:${provider_ids.join("|")})["'\`]`);
+  // An id of one letter stands in quotes for other reasons, too.
+  const telling = provider_ids.filter((id) => id.length > 2);
+  const quoted = new RegExp(`["'\`](?:${telling.join("|")})["'\`]`);
   return [
     absent("reads the environment in config.ts only", /\bprocess\.env\b/, (path) => path === `${SERVER}config.ts`, {
       text: "const port = process.env.PORT;\n",
@@ -83,7 +85,7 @@ export function rules(provider_ids: readonly string[]): readonly Rule[] {
               .split("\n")
               .flatMap((line, index) => (quoted.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : [])),
           ),
-      offender: { path: `${SERVER}service/planted.ts`, text: `if (provider.id === "${provider_ids[0]}") return;\n` },
+      offender: { path: `${SERVER}service/planted.ts`, text: `if (provider.id === "${telling[0]}") return;\n` },
     },
     {
       // A test file is a list of claims: long lists are found by their titles, not read from the top.

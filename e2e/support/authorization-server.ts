@@ -30,7 +30,12 @@ export const strictProvider = defineProvider({
   common_scopes: [],
   authorization_params: { prompt: "consent" },
   issuer: { value: ISSUER, required: true },
-  lifetime: { access_s: 3600, refresh: { kind: "rotates", reuse: "strict" }, refresh_token_s: null },
+  lifetime: {
+    access_s: 3600,
+    refresh: { kind: "rotates", reuse: "strict" },
+    refresh_idle_s: null,
+    refresh_absolute_s: null,
+  },
   identity: {
     from: "request",
     request: { method: "GET", url: `https://${HOST}/me` },

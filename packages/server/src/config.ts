@@ -99,6 +99,8 @@ export interface Config {
   /** `http://127.0.0.1:PORT` of a simulator, or null. Every provider request goes there. */
   readonly provider_gateway: string | null;
   readonly functions_dir: string | null;
+  /** Services that the operator defines, one JSON file each. */
+  readonly providers_dir: string | null;
   /** The master key itself (base64, 32 bytes), when it does not come from `<data_dir>/master.key`. */
   readonly master_key: Secret | null;
   readonly log_level: LogLevel;
@@ -115,6 +117,7 @@ export interface Flags {
   readonly port?: string | undefined;
   readonly publicUrl?: string | undefined;
   readonly functions?: string | undefined;
+  readonly providers?: string | undefined;
   readonly logLevel?: string | undefined;
   readonly providerGateway?: string | undefined;
 }
@@ -128,6 +131,7 @@ const SETTINGS = new Set([
   "HOLDFAST_PUBLIC_URL",
   "HOLDFAST_PROVIDER_GATEWAY",
   "HOLDFAST_FUNCTIONS",
+  "HOLDFAST_PROVIDERS",
   "HOLDFAST_MASTER_KEY",
   "HOLDFAST_LOG_LEVEL",
 ]);
@@ -152,6 +156,7 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
   const port = parsePort(setting(flags.port, "HOLDFAST_PORT"));
   const gateway = setting(flags.providerGateway, "HOLDFAST_PROVIDER_GATEWAY");
   const functions = setting(flags.functions, "HOLDFAST_FUNCTIONS");
+  const providers = setting(flags.providers, "HOLDFAST_PROVIDERS");
   const master_key = environment["HOLDFAST_MASTER_KEY"];
   // Children (functions) and crash reports must not find it.
   delete environment["HOLDFAST_MASTER_KEY"];
@@ -162,6 +167,7 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     public_url: parsePublicUrl(setting(flags.publicUrl, "HOLDFAST_PUBLIC_URL") ?? `http://localhost:${port}`),
     provider_gateway: gateway === undefined ? null : parseGateway(gateway),
     functions_dir: functions === undefined ? null : resolve(functions),
+    providers_dir: providers === undefined ? null : resolve(providers),
     master_key: master_key === undefined || master_key === "" ? null : new Secret(master_key),
     log_level: parseLogLevel(setting(flags.logLevel, "HOLDFAST_LOG_LEVEL") ?? "info"),
     limits: parseLimits(environment),

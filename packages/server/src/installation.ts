@@ -14,7 +14,8 @@ import { newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthClient } from "./oauth/client.ts";
 import { createTransport } from "./oauth/transport.ts";
-import { createCatalog, type Catalog } from "./providers/index.ts";
+import { openCatalog } from "./providers/custom.ts";
+import type { Catalog } from "./providers/index.ts";
 import { createAdministrator, type Administrator } from "./service/administrator.ts";
 import { createApps, type Apps } from "./service/apps.ts";
 import { createAudit, type Audit } from "./service/audit.ts";
@@ -129,7 +130,7 @@ function assemble(
   options: InstallationOptions,
   { keyring, store, vault, spill, urls }: Ground,
 ): Omit<Installation, "close"> {
-  const { config, clock, log, random = Math.random, catalog = createCatalog(), ca } = options;
+  const { config, clock, log, random = Math.random, catalog = openCatalog(config), ca } = options;
   const { limits, provider_gateway: gateway } = config;
   const transport = createTransport({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
   const oauth = createOAuthClient({ transport, clock, limits });

@@ -7,7 +7,8 @@ import { withInstallation, type LocalFlags } from "./local.ts";
 import { configFlag } from "./config-flag.ts";
 import { createOutput, table } from "./output.ts";
 import { providerSummary } from "./providers.ts";
-import { createCatalog } from "../providers/index.ts";
+import { loadConfig } from "../config.ts";
+import { openCatalog } from "../providers/custom.ts";
 
 type Flags = LocalFlags & { json?: boolean; app: AppId };
 const DATA_DIR = [
@@ -25,7 +26,7 @@ export function connectorCommands(program: Command): void {
     .command("list-available")
     .description("list the services that can be connected")
     .action((flags: { json?: boolean }) => {
-      const integrations = createCatalog()
+      const integrations = openCatalog(loadConfig({}))
         .all()
         .map((provider) => ({ integration_type: provider.id, ...providerSummary(provider) }));
       createOutput(flags.json === true).result(

@@ -1,7 +1,8 @@
-/** `holdfast providers list|show`: the catalog. Needs no data directory, server or login, and writes nothing. */
+/** `holdfast providers list|show|validate`: the catalog. Needs no data directory, server or login, and writes nothing. */
 import type { Command } from "commander";
-import { createCatalog } from "../providers/index.ts";
-import type { Provider } from "../providers/provider.ts";
+import { loadConfig } from "../config.ts";
+import { openCatalog, validateProviderFile } from "../providers/custom.ts";
+import { rotationClass, type Provider } from "../providers/provider.ts";
 import { requireProvider } from "../service/catalog-errors.ts";
 import { createOutput, table } from "./output.ts";
 
@@ -17,10 +18,15 @@ export function providerSummary({ display_name, description, config_fields }: Pr
 
 /** The whole definition; deviations by name, since they are functions. */
 function describeProvider(provider: Provider): Readonly<Record<string, unknown>> {
-  const { lifetime, deviations, ...rest } = provider;
+  const { lifetime, deviations, flow, issuer, ...rest } = provider;
   return {
     ...rest,
-    rotation: lifetime.refresh.kind === "rotates" ? lifetime.refresh.reuse : lifetime.refresh.kind,
+    flow: flow.kind,
+    flow_details: flow,
+    issuer: issuer?.value ?? null,
+    issuer_required: issuer?.required ?? false,
+    rotation: rotationClass(provider),
+    refresh_token: lifetime.refresh.kind,
     access_token_lifetime_s: lifetime.access_s,
     refresh_token_idle_s: lifetime.refresh_idle_s,
     refresh_token_absolute_s: lifetime.refresh_absolute_s,
@@ -35,7 +41,7 @@ export function providerCommands(program: Command): void {
     .command("list")
     .description("list the services")
     .action((flags: { json?: boolean }) => {
-      const list = createCatalog()
+      const list = openCatalog(loadConfig({}))
         .all()
         .map((provider) => ({ id: provider.id, ...providerSummary(provider) }));
       createOutput(flags.json === true).result(
@@ -51,7 +57,18 @@ export function providerCommands(program: Command): void {
     .command("show <id>")
     .description("show everything the catalog knows of a service")
     .action((id: string, flags: { json?: boolean }) => {
-      const described = describeProvider(requireProvider(createCatalog(), id));
+      const described = describeProvider(requireProvider(openCatalog(loadConfig({})), id));
       createOutput(flags.json === true).result(described, JSON.stringify(described, null, 2));
+    });
+
+  command
+    .command("validate <file>")
+    .description("check a JSON file that defines a service of your own")
+    .action((file: string, flags: { json?: boolean }) => {
+      const { id, display_name } = validateProviderFile(file);
+      createOutput(flags.json === true).result(
+        { valid: true, id, display_name },
+        `${file} defines ${display_name} (${id}). Put it into the directory that --providers names.`,
+      );
     });
 }

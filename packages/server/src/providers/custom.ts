@@ -4,13 +4,13 @@
  * A file decides where the operator's client secrets go, so nothing in it is taken on trust: shape, templates, patterns and
  * names are checked before anything is served. Reads one directory, once; errors name the file, the field and the rule.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Value } from "typebox/value";
 import { ApiError } from "../core/errors.ts";
 import { isJsonObject } from "../core/types.ts";
 import { checkProvider, type Problem } from "./check.ts";
-import { providers as builtIn } from "./index.ts";
+import { createCatalog, providers as builtIn, type Catalog } from "./index.ts";
 import { defineProvider, type Provider } from "./provider.ts";
 import { ProviderSchema } from "./schema.ts";
 import { checkShape } from "./shape.ts";
@@ -53,6 +53,24 @@ export function loadCustomProviders(directory: string): readonly Provider[] {
     message: `Custom providers in ${directory} cannot be used. Mend these, or move the files away:\n${lines.join("\n")}`,
     errors: faults,
   });
+}
+
+/** The built-in services, and those of the directory where one is given. @throws ApiError `configuration` */
+export function openCatalog({ providers_dir }: { readonly providers_dir: string | null }): Catalog {
+  return createCatalog(providers_dir === null ? [] : loadCustomProviders(providers_dir));
+}
+
+/**
+ * Checks one file.
+ * @throws ApiError `configuration`, naming the file, each field and its rule; `not_found` when there is no such file
+ */
+export function validateProviderFile(path: string): Provider {
+  if (!existsSync(path)) throw new ApiError("not_found", { message: `There is no file ${path}.` });
+  const read = readFile(path);
+  const checked: Validation = "json" in read ? validateProvider(read.json) : { problems: [read.problem] };
+  if ("provider" in checked) return checked.provider;
+  const errors = checked.problems.map(({ pointer, rule }) => ({ name: pointer === "" ? "/" : pointer, message: rule }));
+  throw new ApiError("configuration", { message: `${path} does not define a service that can be used.`, errors });
 }
 
 function listFiles(directory: string): readonly string[] {

@@ -17,7 +17,7 @@ import { isJsonObject, type AppId, type ConnectionConfig, type FlowId } from "..
 import type { OAuthClient } from "../oauth/client.ts";
 import { throughGateway } from "../oauth/transport.ts";
 import type { Catalog } from "../providers/index.ts";
-import { withDefaults, type Provider } from "../providers/provider.ts";
+import { takesRedirect, withDefaults, type Provider } from "../providers/provider.ts";
 import { checkConfig, type ConfigError } from "../providers/template.ts";
 import type { Store } from "../store/store.ts";
 import type { AppsTable, FlowRow } from "../store/tables.ts";
@@ -186,6 +186,7 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
     const { flow, app, provider, redirect_uri } = await view(id, principal);
     if (flow.outcome !== null || flow.taken_at !== null) throw new ApiError("state_used");
     if (flow.expires_at <= clock.now()) throw new ApiError("flow_expired");
+    requireRedirect(provider, redirect_uri);
     const checked = checkConfig(
       provider,
       withDefaults(provider, { ...parseConfig(flow.config), ...withoutBlanks(config) }),
@@ -229,6 +230,13 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
       scopes,
     });
     return throughGateway(gateway, url);
+  }
+
+  /** Said here, where the public URL can be named; the vendor would only say that the address is wrong. */
+  function requireRedirect(provider: Provider, redirect_uri: string): void {
+    if (gateway !== null || takesRedirect(provider, redirect_uri)) return;
+    const message = `${provider.display_name} redirects to https addresses only, and this server is reached at ${urls.public_url}. Serve it under https and set HOLDFAST_PUBLIC_URL to that address.`;
+    throw new ApiError("https_redirect_required", { message });
   }
 
   async function status(app_id: AppId, integration_type: string, connection_id: string): Promise<FlowStatus> {

@@ -7,13 +7,14 @@ import { Secret } from "../core/secret.ts";
 import {
   instant,
   isJsonObject,
+  plus,
   type AppId,
   type ConnectionConfig,
   type ConnectionId,
   type Instant,
 } from "../core/types.ts";
 import type { TokenOutcome } from "../oauth/outcome.ts";
-import { refreshTokenEnd } from "../providers/lifetime.ts";
+import { keepAliveInterval_ms, refreshTokenEnd } from "../providers/lifetime.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 import type { SealContext, Vault } from "../vault/seal.ts";
@@ -135,7 +136,7 @@ export async function grantColumns(
     issued_at: grant.received_at,
     expires_at: life.expires_at,
     last_lifetime_s: life.lifetime_s,
-    refresh_at: refresh_token === null ? null : life.refresh_at,
+    refresh_at: refresh_token === null ? null : refreshAt(provider, life, grant.received_at),
     refresh_token_expires_at:
       refresh_token === null
         ? null
@@ -145,6 +146,14 @@ export async function grantColumns(
             before.refresh_token_expires_at,
           ),
   };
+}
+
+/** When the sweeper refreshes: in time for the access token, and often enough for a refresh token that dies of disuse. */
+function refreshAt(provider: Provider, { refresh_at }: Life, received_at: Instant): Instant | null {
+  const keep_alive_ms = keepAliveInterval_ms(provider);
+  if (keep_alive_ms === null) return refresh_at;
+  const keep_alive_at = plus(received_at, keep_alive_ms);
+  return refresh_at === null || keep_alive_at < refresh_at ? keep_alive_at : refresh_at;
 }
 
 export function lifeOfRow(row: Pick<ConnectionRow, "expires_at" | "refresh_at" | "last_lifetime_s">): Life {
