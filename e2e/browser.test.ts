@@ -38,18 +38,18 @@ describe.skipIf(mayBeSkipped)(`in Chromium${mayBeSkipped ? " (skipped: none is i
 
     const connect_url = await initiate(site, app, "slack");
     await page.goto(connect_url);
-    await expectHeading(page, "Connect Slack (user token)");
+    await expectHeading(page, "Connect Slack User");
     await picture("confirm");
     await page.getByRole("button", { name: "Connect" }).click();
     await expectHeading(page, "Simulated Slack");
     await stayOnGoPage(page);
     await page.goto(`${connect_url}/go`);
-    await expectHeading(page, "Taking you to Slack (user token)");
+    await expectHeading(page, "Taking you to Slack User");
     await picture("go");
     await page.getByRole("link", { name: /go on/ }).click();
     await picture("consent");
     await page.getByRole("button", { name: "Approve" }).click();
-    await expectHeading(page, "Slack (user token) is connected");
+    await expectHeading(page, "Slack User is connected");
     await picture("result");
     expect(new URL(page.url()).search).toBe("");
 
@@ -75,7 +75,7 @@ describe.skipIf(mayBeSkipped)(`in Chromium${mayBeSkipped ? " (skipped: none is i
     await page.getByRole("button", { name: "Continue" }).click();
     await page.getByRole("button", { name: "Connect" }).click();
     await page.getByRole("button", { name: "Approve" }).click();
-    await expectHeading(page, "Slack (user token) is connected");
+    await expectHeading(page, "Slack User is connected");
     expect(complaints).toEqual([]);
   });
 
@@ -92,10 +92,10 @@ describe.skipIf(mayBeSkipped)(`in Chromium${mayBeSkipped ? " (skipped: none is i
       route.continue({ url: `${route.request().url()}&error_description=${description}` }),
     );
     await page.getByRole("button", { name: "Deny" }).click();
-    await expectHeading(page, "Slack (user token) was not connected");
+    await expectHeading(page, "Slack User was not connected");
     await picture("denied");
     await page.getByRole("link", { name: "Start again" }).click();
-    await expectHeading(page, "Connect Slack (user token)");
+    await expectHeading(page, "Connect Slack User");
     await page.getByText(MARKUP).waitFor();
     await picture("start-again");
     await page.goto(`${site.server_url}/`);

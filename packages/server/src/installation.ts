@@ -80,13 +80,15 @@ const PUBLIC_URL_SETTING = "public_url";
 /** @throws ApiError `missing_master_key`, `wrong_master_key`, `schema_too_new`, `database_unavailable` */
 export async function openInstallation(options: InstallationOptions, mode: "serve" | "command"): Promise<Installation> {
   const { config, clock } = options;
+  // First of all, since a broken file of an operator's service must not leave anything behind either.
+  const catalog = options.catalog ?? openCatalog(config);
   const keyring = openKeys(config, mode);
   options.beforeOpen?.();
   const store = createStore(await openSqlite({ data_dir: config.data_dir, clock, limits: config.limits }));
   const vault = await createVault({ keyring, data_keys: dataKeyStore(store), clock });
   const spill = mode === "serve" ? await openServerSpill(config, clock, vault) : NO_SPILL;
   const urls = createUrls(await publicUrl(config, store, mode));
-  const services = assemble(options, { keyring, store, vault, spill, urls });
+  const services = assemble(options, { keyring, store, vault, spill, urls, catalog });
   return {
     ...services,
     async close() {
@@ -124,13 +126,14 @@ interface Ground {
   readonly vault: Vault;
   readonly spill: Spill;
   readonly urls: Urls;
+  readonly catalog: Catalog;
 }
 
 function assemble(
   options: InstallationOptions,
-  { keyring, store, vault, spill, urls }: Ground,
+  { keyring, store, vault, spill, urls, catalog }: Ground,
 ): Omit<Installation, "close"> {
-  const { config, clock, log, random = Math.random, catalog = openCatalog(config), ca } = options;
+  const { config, clock, log, random = Math.random, ca } = options;
   const { limits, provider_gateway: gateway } = config;
   const transport = createTransport({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
   const oauth = createOAuthClient({ transport, clock, limits });

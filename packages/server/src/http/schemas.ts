@@ -81,6 +81,7 @@ export const InitiateReply = Type.Object({
 export const StatusQuery = Type.Object({ integration_type: text(128), connection_id: text(64) });
 export const StatusReply = Type.Object({
   status: Type.Union([Type.Literal("ACTIVE"), Type.Literal("PENDING"), Type.Literal("FAILED")]),
+  missing_scopes: Type.Array(Type.String()),
 });
 export const RemovedReply = Type.Object({ status: Type.Literal("removed"), integration_type: Type.String() });
 export const DisconnectedReply = Type.Object({ status: Type.Literal("disconnected"), integration_type: Type.String() });

@@ -24,7 +24,7 @@ import type { AppsTable, FlowRow } from "../store/tables.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../vault/seal.ts";
 import { requireProvider } from "./catalog-errors.ts";
 import type { OAuthClients } from "./clients.ts";
-import { parseConfig, parseList } from "./grant.ts";
+import { notGranted, parseConfig, parseList } from "./grant.ts";
 import type { Urls } from "./urls.ts";
 
 const MAX_SCOPES = 200;
@@ -67,7 +67,12 @@ export interface ConnectFlow {
   start(id: FlowId, principal: string, browser: Secret, config: ConnectionConfig): Promise<void>;
   /** Where the go page leads. Only for the browser that started. */
   authorizationUrl(id: FlowId, principal: string, browser: Secret | null): Promise<string>;
-  status(app_id: AppId, integration_type: string, connection_id: string): Promise<FlowStatus>;
+  /** `missing_scopes`: asked for, and not granted; empty while there is no connection. */
+  status(
+    app_id: AppId,
+    integration_type: string,
+    connection_id: string,
+  ): Promise<{ readonly status: FlowStatus; readonly missing_scopes: readonly string[] }>;
   /** The finished flow, for its result page. */
   outcome(id: FlowId, principal: string): Promise<FlowView>;
 }
@@ -239,19 +244,24 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
     throw new ApiError("https_redirect_required", { message });
   }
 
-  async function status(app_id: AppId, integration_type: string, connection_id: string): Promise<FlowStatus> {
+  async function status(
+    app_id: AppId,
+    integration_type: string,
+    connection_id: string,
+  ): ReturnType<ConnectFlow["status"]> {
     requireProvider(catalog, integration_type);
     const flow = await store.getFlow(asFlowId(connection_id));
-    if (flow !== null && flow.app_id === app_id && flow.integration_type === integration_type) {
-      if (flow.outcome === "connected") return "ACTIVE";
-      return flow.outcome === null && flow.expires_at > clock.now() ? "PENDING" : "FAILED";
-    }
     const row = await store.findConnection(app_id, integration_type);
-    if (row === null || row.id !== connection_id)
-      throw new ApiError("not_found", {
-        message: "No consent or connection has this connection_id. It may be older than an hour.",
-      });
-    return row.status === "active" ? "ACTIVE" : "FAILED";
+    if (flow !== null && flow.app_id === app_id && flow.integration_type === integration_type) {
+      const pending = flow.outcome === null && flow.expires_at > clock.now();
+      if (flow.outcome !== "connected") return { status: pending ? "PENDING" : "FAILED", missing_scopes: [] };
+      return { status: "ACTIVE", missing_scopes: notGranted(row) };
+    }
+    if (row === null || row.id !== connection_id) {
+      const message = "No consent or connection has this connection_id. It may be older than an hour.";
+      throw new ApiError("not_found", { message });
+    }
+    return { status: row.status === "active" ? "ACTIVE" : "FAILED", missing_scopes: notGranted(row) };
   }
 
   async function requireApp(app_id: AppId): Promise<AppsTable> {

@@ -9,7 +9,6 @@ import { within, type Clock } from "../core/clock.ts";
 import { ApiError, ERRORS } from "../core/errors.ts";
 import { decide, livesFor, longest_ms } from "../core/expiry.ts";
 import { ID_PATTERN } from "../core/ids.ts";
-import { missingScopes } from "../core/scopes.ts";
 import { sha256Hex, type Secret } from "../core/secret.ts";
 import { REASON_TEXT, type ReasonCode } from "../core/status.ts";
 import type { AppId, ConnectionConfig, ConnectionId, Instant } from "../core/types.ts";
@@ -24,7 +23,7 @@ import type { Log } from "../telemetry/log.ts";
 import { sealedFromStorage, type Vault } from "../vault/seal.ts";
 import { requireProvider, unknownService } from "./catalog-errors.ts";
 import { emit } from "./events.ts";
-import { lifeOfRow, parseConfig, parseList, sealContext } from "./grant.ts";
+import { lifeOfRow, notGranted, parseConfig, parseList, sealContext } from "./grant.ts";
 import type { RefreshResult, Refresher } from "./refresh.ts";
 import type { Revocations } from "./revocation.ts";
 import type { OpenConnection, TokenCache } from "./token-cache.ts";
@@ -297,7 +296,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
       status: row.status,
       reason: row.reason,
       scopes: declared.get(row.integration_type) ?? [],
-      missing_scopes: missingScopes(parseList(row.scopes_requested), parseList(row.scopes_granted)),
+      missing_scopes: notGranted(row),
       account: { id: row.account_id, label: row.account_label, email: row.account_email },
       connected_at: row.created_at,
     }));

@@ -3,6 +3,7 @@
  * and by the replay of spilled answers, so that tokens are sealed and their lives computed in one way only.
  */
 import { lifeOf, spreadOf, type Life } from "../core/expiry.ts";
+import { missingScopes } from "../core/scopes.ts";
 import { Secret } from "../core/secret.ts";
 import {
   instant,
@@ -81,6 +82,11 @@ export function parseConfig(value: unknown): ConnectionConfig {
 export function parseList(text: string): readonly string[] {
   const value: unknown = JSON.parse(text);
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+}
+
+/** What the provider, or the person at its consent page, left out. */
+export function notGranted(row: Pick<ConnectionRow, "scopes_requested" | "scopes_granted"> | null): readonly string[] {
+  return row === null ? [] : missingScopes(parseList(row.scopes_requested), parseList(row.scopes_granted));
 }
 
 export interface SealTarget {

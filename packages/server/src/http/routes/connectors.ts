@@ -94,7 +94,8 @@ export function connectorRoutes(app: App, context: HttpContext): void {
     async (request) => {
       const { app_id } = await requireAppBuilder(context, request, request.params.app);
       const { integration_type, connection_id } = request.query;
-      return { status: await connect.status(app_id, integration_type, connection_id) };
+      const { status, missing_scopes } = await connect.status(app_id, integration_type, connection_id);
+      return { status, missing_scopes: [...missing_scopes] };
     },
   );
 

@@ -16,7 +16,7 @@ const DOCS = "https://developer.intuit.com/app/developer/qbo/docs/develop/authen
 
 export const quickbooks = defineProvider({
   id: "quickbooks",
-  display_name: "QuickBooks Online",
+  display_name: "QuickBooks",
   description: "Accounting data of one company.",
   vendor: "intuit",
   docs_url: DOCS,

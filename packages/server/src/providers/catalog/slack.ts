@@ -11,7 +11,7 @@ import { authTest, slackFamily } from "./families/slack.ts";
 export const slack = defineProvider({
   ...slackFamily,
   id: "slack",
-  display_name: "Slack (user token)",
+  display_name: "Slack User",
   description: "Act in Slack as the connecting person.",
   scope_param: "user_scope",
   default_scopes: ["channels:read", "chat:write", "users:read"],

@@ -11,7 +11,7 @@ import { authTest, slackFamily } from "./families/slack.ts";
 export const slackbot = defineProvider({
   ...slackFamily,
   id: "slackbot",
-  display_name: "Slack (bot token)",
+  display_name: "Slack Bot",
   description: "Act in Slack as the app's bot user.",
   default_scopes: ["chat:write", "channels:read"],
   common_scopes: [
