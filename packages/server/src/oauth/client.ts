@@ -98,7 +98,10 @@ async function exchange(deps: OAuthDeps, exchangeCall: ExchangeCall): Promise<To
   const renewed = await renew(deps, { ...base, access_token }, flow.long_lived.exchange);
   // The account is named by the first answer only.
   return renewed.kind === "ok"
-    ? withConfig({ kind: "ok", tokens: { ...renewed.tokens, extra } }, { ...callback.config, ...named })
+    ? withConfig(
+        { kind: "ok", tokens: { ...renewed.tokens, extra, scopes: renewed.tokens.scopes ?? outcome.tokens.scopes } },
+        { ...callback.config, ...named },
+      )
     : renewed;
 }
 

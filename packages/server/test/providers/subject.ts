@@ -10,7 +10,7 @@ import { sha256Hex, type Secret } from "../../src/core/secret.ts";
 import { createOAuthClient, type OAuthClient } from "../../src/oauth/client.ts";
 import { createTransport } from "../../src/oauth/transport.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import { parseConfig, parseList, sealContext } from "../../src/service/grant.ts";
+import { parseConfig, sealContext } from "../../src/service/grant.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import { sealedFromStorage } from "../../src/vault/seal.ts";
 import { MINUTE, SECOND } from "../support/clock.ts";
@@ -27,6 +27,8 @@ export interface Subject {
   readonly simulator: Simulator;
   readonly oauth: OAuthClient;
   readonly client_id: string;
+  /** A well-behaved person's connection, as the definition describes the service. */
+  readonly first: Link;
   /** The whole consent of a person of this name, for a new app, while the vendor is in these modes. */
   connect(name: string, modes?: readonly string[], declared?: readonly string[]): Promise<Link>;
   /** Requests of a kind that arrived after the one with this number. */
@@ -49,6 +51,8 @@ export interface Link {
   health(): Promise<"alive" | "dead" | "unknown">;
   /** The app's entry in external-auth/list. */
   entry(): Promise<Json>;
+  /** Requests of this connection's grants that arrived after the one with this number. */
+  requests(kind: LedgerRequest["kind"], since?: number): readonly LedgerRequest[];
   /** DELETE external-auth/integrations/:type. */
   disconnect(): Promise<Reply>;
 }
@@ -60,10 +64,15 @@ export async function openSubject(provider: Provider, profile: Profile): Promise
   const transport = createTransport({ gateway: simulator.url, limits, clock });
   const oauth = createOAuthClient({ transport, clock, limits });
   const client_id = await holdfast.setClient(provider.id, [], "suite");
+  let people = 0;
+
+  const requests: Subject["requests"] = (kind, since = 0) =>
+    simulator.ledger().requests.filter((request) => request.kind === kind && request.n > since);
 
   async function connect(name: string, modes: readonly string[] = [], declared: readonly string[] = []): Promise<Link> {
-    const account = `${name}@${name}-org`;
-    const app = await holdfast.createApp(name);
+    people += 1;
+    const account = `${name}${people}@org${people}`;
+    const app = await holdfast.createApp(account);
     simulator.setModes({ client_id, modes });
     await holdfast.connect(provider.id, { app, account, declared, config: configFor(provider) });
     return linkOf(app, account);
@@ -95,18 +104,19 @@ export async function openSubject(provider: Provider, profile: Profile): Promise
         const entries = Array.isArray(integrations) ? integrations.map(asObject) : [];
         return asObject(entries.find(({ integration_type }) => integration_type === provider.id));
       },
+      requests(kind, since) {
+        const grants = simulator.ledger().grants.filter((grant) => grant.account === account);
+        const own = new Set<string | null>(grants.map(({ grant_id }) => grant_id));
+        return requests(kind, since).filter(({ grant_id }) => own.has(grant_id));
+      },
       disconnect: () => holdfast.request("DELETE", `${base}/integrations/${provider.id}`, { headers }),
     };
   }
 
-  const requests: Subject["requests"] = (kind, since = 0) =>
-    simulator.ledger().requests.filter((request) => request.kind === kind && request.n > since);
   const latest = (): number => simulator.ledger().requests.at(-1)?.n ?? 0;
-  const close = async (): Promise<void> => {
-    await transport.close();
-    await holdfast.close();
-  };
-  return { provider, profile, holdfast, simulator, oauth, client_id, connect, requests, latest, close };
+  const first = await connect("ada", declaredModes(provider));
+  const { close } = holdfast;
+  return { provider, profile, holdfast, simulator, oauth, client_id, first, connect, requests, latest, close };
 }
 
 /** What a person types into the confirm page: what must be given, from what the page shows in the empty field. */
@@ -122,7 +132,7 @@ export function declaredModes({ lifetime: { refresh } }: Provider): readonly str
 
 /** No refresh token beside it: an access token is exchanged for its successor, so it must not have ended. */
 export function renewsItself(provider: Provider): boolean {
-  return asObject(provider.flow)["long_lived"] !== undefined;
+  return provider.flow.kind === "authorization_code" && provider.flow.long_lived !== undefined;
 }
 
 /** Whether a refresh brings another token to refresh with, by the vendor's own pages. */
@@ -169,9 +179,7 @@ export async function expectHarmlessConfig({ provider, simulator, client_id }: S
     const text = String(value);
     expect({ ...access_tokens, ...refresh_tokens }).not.toHaveProperty(sha256Hex(text));
     expect(text).not.toContain(client_id);
-    expect(text).not.toMatch(/^eyJ|\.[\w-]+\./);
+    expect(text).not.toMatch(/^eyJ/);
   }
   for (const { name, required } of provider.config_fields) if (required) expect(config).toHaveProperty(name);
 }
-
-export const listOf = (column: string): readonly string[] => parseList(column);
