@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { defineProvider } from "../../src/providers/provider.ts";
+import { fieldsOf, textOf } from "../support/browser.ts";
 import { DAY, HOUR, MINUTE } from "../support/clock.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
@@ -92,5 +94,78 @@ describe("a refresh token that will end whatever is done", () => {
     await tickAt(end - DAY + HOUR);
     expect(await warnings()).toBe(2);
     expect((await holdfast.row("github")).warned_days).toBe(1);
+  });
+});
+
+describe("a refresh token that dies of disuse", () => {
+  const idle_s = 30 * 24 * 3600;
+  const me = { method: "GET", url: "https://idle.example.com/api/v1/me" } as const;
+  const idle = defineProvider({
+    id: "idle",
+    display_name: "Idle",
+    description: "Access tokens without an end, refresh tokens that must be used once in thirty days.",
+    vendor: "idle",
+    docs_url: "https://example.com/",
+    registration: { url: "https://example.com/", notes: [] },
+    authorization_url: "https://idle.example.com/oauth/authorize",
+    token_url: "https://idle.example.com/oauth/token",
+    client_auth: "client_secret_basic",
+    default_scopes: ["read"],
+    common_scopes: [],
+    lifetime: {
+      access_s: null,
+      refresh: { kind: "rotates", reuse: "strict" },
+      refresh_idle_s: idle_s,
+      refresh_absolute_s: null,
+    },
+    identity: { from: "request", request: me, account: { id: "id", label: null, email: null } },
+    health: me,
+    revocation: { kind: "none", note: "none" },
+    hosts: [],
+    errors: { refused: [], misconfigured: [], transient: [] },
+    sources: [],
+    unverified: [],
+  });
+
+  it("is used in time by the sweeper, though nobody asks for it, and its end moves on", async () => {
+    const holdfast = await startTestServer({ providers: [idle] });
+    await holdfast.setClient("idle", ["rotate", "no-expires-in"]);
+    await holdfast.connect("idle");
+    const { refresh_token_expires_at: first_end, expires_at } = await holdfast.row("idle");
+    expect(expires_at).toBeNull();
+    await holdfast.clock.jump(9 * DAY);
+    await holdfast.server.sweeper.tick();
+    expect(holdfast.refreshes()).toHaveLength(0);
+    await holdfast.clock.jump(2 * DAY);
+    await holdfast.server.sweeper.tick();
+    await holdfast.server.sweeper.tick();
+    expect(holdfast.refreshes()).toHaveLength(1);
+    const { refresh_token_expires_at: second_end, status } = await holdfast.row("idle");
+    expect(status).toBe("active");
+    expect((second_end ?? 0) - (first_end ?? 0)).toBe(11 * DAY);
+  });
+});
+
+describe("a vendor that redirects to https only", () => {
+  it("is refused on our page, which names the public URL, before the vendor would say no", async () => {
+    const holdfast = await startTestServer({ config: { provider_gateway: null } });
+    const [strict] = holdfast.installation.catalog.all().filter((provider) => provider.https_redirect_only);
+    await holdfast.setClient(strict?.id ?? "");
+    const person = await holdfast.signedIn();
+    const { json } = await holdfast.initiate(strict?.id ?? "");
+    const link = String(json["redirect_url"]);
+    const confirm = await person.get(link);
+    const refused = await person.post(link, fieldsOf(confirm.text));
+    expect(refused.status).toBe(409);
+    expect(textOf(refused.text)).toContain(holdfast.config.public_url);
+    expect(textOf(refused.text)).toContain("HOLDFAST_PUBLIC_URL");
+    expect(await holdfast.row(strict?.id ?? "").catch(() => null)).toBeNull();
+  });
+
+  it("connects over loopback http while the services are simulated", async () => {
+    const holdfast = await startTestServer();
+    const [strict] = holdfast.installation.catalog.all().filter((provider) => provider.https_redirect_only);
+    await holdfast.connect(strict?.id ?? "");
+    expect((await holdfast.row(strict?.id ?? "")).status).toBe("active");
   });
 });
