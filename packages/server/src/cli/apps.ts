@@ -1,14 +1,10 @@
 /** `holdfast apps create|list|delete`. */
 import type { Command } from "commander";
 import { asAppId } from "../core/ids.ts";
-import { withInstallation, type LocalFlags } from "./local.ts";
+import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput, day, table } from "./output.ts";
 
 type Flags = LocalFlags & { json?: boolean };
-const DATA_DIR = [
-  "--data-dir <directory>",
-  "where the database and the master key live (default ./.holdfast)",
-] as const;
 
 export function appCommands(program: Command): void {
   const apps = program

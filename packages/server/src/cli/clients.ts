@@ -2,15 +2,11 @@
 import { Option, type Command } from "commander";
 import { ApiError } from "../core/errors.ts";
 import { readSecret } from "./input.ts";
-import { withInstallation, type LocalFlags } from "./local.ts";
+import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput, day, table } from "./output.ts";
 
 type Flags = LocalFlags & { json?: boolean };
 type SetFlags = Flags & { clientId: string; clientSecretStdin?: boolean; sharedCallback?: boolean };
-const DATA_DIR = [
-  "--data-dir <directory>",
-  "where the database and the master key live (default ./.holdfast)",
-] as const;
 
 export function clientCommands(program: Command): void {
   const clients = program

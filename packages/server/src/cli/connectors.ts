@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { AppId } from "../core/types.ts";
 import { ADMINISTRATOR } from "../service/administrator.ts";
 import { requireProvider } from "../service/catalog-errors.ts";
-import { withInstallation, type LocalFlags } from "./local.ts";
+import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
 import { configFlag } from "./config-flag.ts";
 import { createOutput, table } from "./output.ts";
 import { providerSummary } from "./providers.ts";
@@ -11,10 +11,6 @@ import { loadConfig } from "../config.ts";
 import { openCatalog } from "../providers/custom.ts";
 
 type Flags = LocalFlags & { json?: boolean; app: AppId };
-const DATA_DIR = [
-  "--data-dir <directory>",
-  "where the database and the master key live (default ./.holdfast)",
-] as const;
 const APP = ["--app <app>", "the app's id"] as const;
 
 export function connectorCommands(program: Command): void {

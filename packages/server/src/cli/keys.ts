@@ -4,14 +4,10 @@ import type { Installation } from "../installation.ts";
 import { dataKeyStore } from "../store/data-keys.ts";
 import { loadKeyring } from "../vault/keyring.ts";
 import { retireUnused, rewrapAll, rotateMasterKey } from "../vault/rotate.ts";
-import { withInstallation, type LocalFlags } from "./local.ts";
+import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput, table } from "./output.ts";
 
 type Flags = LocalFlags & { json?: boolean };
-const DATA_DIR = [
-  "--data-dir <directory>",
-  "where the database and the master key live (default ./.holdfast)",
-] as const;
 
 interface KeyStatus {
   readonly kek_id: string;

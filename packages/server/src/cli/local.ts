@@ -12,6 +12,12 @@ export interface LocalFlags {
   readonly publicUrl?: string;
 }
 
+/** The option of every command that opens the data. */
+export const DATA_DIR = [
+  "--data-dir <directory>",
+  "where the database and the master key live (default ./.holdfast)",
+] as const;
+
 export const stderrLog = (config: Config) => createLog(config.log_level, (line) => void process.stderr.write(line));
 
 /** Opens the installation for one action and closes it again, whatever happens. */

@@ -4,7 +4,7 @@ import { startServer, type Server } from "../app.ts";
 import { loadConfig, type Flags } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { stderrLog } from "./local.ts";
+import { DATA_DIR, stderrLog } from "./local.ts";
 import { createOutput } from "./output.ts";
 
 interface ServeFlags extends Flags {
@@ -15,7 +15,7 @@ export function serveCommand(program: Command): void {
   program
     .command("serve")
     .description("run the server")
-    .option("--data-dir <directory>", "where the database and the master key live (default ./.holdfast)")
+    .option(...DATA_DIR)
     .option("--host <host>", "address to listen on (default localhost)")
     .option("--port <port>", "port to listen on (default 4180)")
     .option("--public-url <origin>", "origin under which browsers and providers reach this server")

@@ -2,14 +2,10 @@
 import { Option, type Command } from "commander";
 import { ApiError } from "../core/errors.ts";
 import { plus, type AppId } from "../core/types.ts";
-import { withInstallation, type LocalFlags } from "./local.ts";
+import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput, day, table } from "./output.ts";
 
 type Flags = LocalFlags & { json?: boolean; app: AppId };
-const DATA_DIR = [
-  "--data-dir <directory>",
-  "where the database and the master key live (default ./.holdfast)",
-] as const;
 const APP = ["--app <app>", "the app's id"] as const;
 const DAY_MS = 86_400_000;
 
