@@ -55,9 +55,32 @@ export const LIMITS = {
   retry_after_cap_ms: 3_600_000,
   /** Failing this long without an answer that says why: a person has to look. Four days, as a long weekend. */
   give_up_after_ms: 345_600_000,
+  /** Refresh requests of one OAuth client at one provider, per second. Renews ten thousand tokens in half an hour. */
+  provider_requests_per_s: 10,
+  /** And at once: what comes together between two sweeps. */
+  provider_burst: 30,
+  /** And in flight. Fewer than the sweeper has workers, or a provider that hangs would hold up all others. */
+  provider_concurrency: 8,
+  /** Of burst and requests in flight, in percent: what background work leaves to readers. */
+  provider_reader_percent: 25,
+  /** How long a reader of an expired token waits for its turn; well below `reader_wait_ms`, to have time for the answer. */
+  provider_line_ms: 5_000,
+  /** Services and OAuth clients whose traffic is remembered. */
+  provider_buckets: 1_000,
+  /** A provider counts as down when of so many requests within the window so many percent got no answer or a 5xx. */
+  breaker_window_ms: 30_000,
+  /** Fewer say nothing: one connection that always fails is no outage. */
+  breaker_requests: 20,
+  breaker_failed_percent: 50,
+  /** While it is down: one background request in this time, to notice its return. */
+  breaker_probe_ms: 10_000,
+  /** While it is down: one reader's request in this time, so that its return is noticed at once where it matters. */
+  breaker_reader_ms: 1_000,
   sweep_interval_ms: 3_000,
   sweep_batch: 50,
   sweep_concurrency: 10,
+  /** Batches in one sweep: the further ones are for services that stand behind one with more to do than it may send. */
+  sweep_rounds: 10,
   outbox_batch: 20,
   /** Cached decrypted tokens: count, and how long one may serve without a look at the database. */
   token_cache_entries: 10_000,

@@ -15,7 +15,7 @@ import { delay } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import type { ReasonCode } from "../core/status.ts";
-import { plus, type ConnectionId, type Instant } from "../core/types.ts";
+import { plus, type ConnectionId, type Instant, type OAuthClientId } from "../core/types.ts";
 import type { OAuthClient } from "../oauth/client.ts";
 import type { TokenOutcome } from "../oauth/outcome.ts";
 import type { Catalog } from "../providers/index.ts";
@@ -39,6 +39,7 @@ import {
   type Grant,
 } from "./grant.ts";
 import type { Spill } from "./spill.ts";
+import { createThrottle, type Permit } from "./throttle.ts";
 
 export interface RefreshDeps {
   readonly store: Store;
@@ -72,6 +73,8 @@ export type RefreshResult =
 export interface Refresher {
   /** Callers in this process share one attempt per connection. Never rejects but with ApiError. */
   refresh(seen: ConnectionRow, mode: "background" | "reader"): Promise<RefreshResult>;
+  /** OAuth clients whose background refreshes would be put off now: their provider has all the work that it may get. */
+  busy(): ReadonlySet<OAuthClientId>;
   /** Brings back what a crash left: spilled answers are committed, leases of dead owners end where that is safe. */
   recover(): Promise<void>;
   /** Resolves when no refresh is in flight, or after `limit_ms`. */
@@ -88,6 +91,7 @@ type Claimed = Extract<Claim, { kind: "claimed" }>;
 
 export function createRefresher(deps: RefreshDeps): Refresher {
   const { store, vault, oauth, catalog, clients, spill, clock, limits, log, owner } = deps;
+  const throttle = createThrottle({ clock, limits, log });
   const flights = new Map<ConnectionId, Flight>();
   const unsaved = new Map<ConnectionId, { readonly result: RefreshResult; readonly done: Promise<void> }>();
 
@@ -111,7 +115,37 @@ export function createRefresher(deps: RefreshDeps): Refresher {
     return result;
   }
 
+  /** The turn comes before the claim, so that a refresh that is put off leaves no lease and no intent. */
   async function refreshOnce(seen: ConnectionRow, mode: "background" | "reader"): Promise<RefreshResult> {
+    // Whoever holds a token that works can do without a better one.
+    const waits = mode === "reader" && (seen.expires_at === null || seen.expires_at <= clock.now());
+    const entry = await throttle.enter(seen, mode, waits);
+    if (entry.kind === "put_off") return putOff(seen, mode, entry.retry_after_ms);
+    try {
+      return await claimAndSend(seen, mode, entry.permit);
+    } finally {
+      entry.permit.unused();
+    }
+  }
+
+  /** Another process may have been faster; a reader must not be turned away from tokens that are there. */
+  async function putOff(
+    seen: ConnectionRow,
+    mode: "background" | "reader",
+    retry_after_ms: number,
+  ): Promise<RefreshResult> {
+    const row = mode === "reader" ? await store.getConnection(seen.id) : seen;
+    if (row === null) return { kind: "gone" };
+    if (row.generation !== seen.generation) return { kind: "current", row };
+    const code = row.fail_class === "misconfigured" ? "oauth_client_rejected" : "provider_unavailable";
+    return failed(code, retry_after_ms);
+  }
+
+  async function claimAndSend(
+    seen: ConnectionRow,
+    mode: "background" | "reader",
+    permit: Permit,
+  ): Promise<RefreshResult> {
     const provider = catalog.get(seen.integration_type);
     if (provider === null) throw new ApiError("unknown_service");
     const rotation = rotationClass(provider);
@@ -137,7 +171,7 @@ export function createRefresher(deps: RefreshDeps): Refresher {
       case "not_yet":
         return notYet(claim.row, rotation);
       case "claimed":
-        return send(claim, provider, rotation, claimed_ms);
+        return send(claim, provider, rotation, claimed_ms, permit);
     }
   }
 
@@ -146,6 +180,7 @@ export function createRefresher(deps: RefreshDeps): Refresher {
     provider: Provider,
     rotation: RotationClass,
     claimed_ms: number,
+    permit: Permit,
   ): Promise<RefreshResult> {
     const { row } = claim;
     if (row.sealed_refresh === null) return { kind: "current", row };
@@ -167,6 +202,7 @@ export function createRefresher(deps: RefreshDeps): Refresher {
       deadline_ms,
       onSend: () => clock.monotonic_ms() - claimed_ms <= fence_ms,
     });
+    permit.ended(outcome);
     if (outcome.kind !== "ok") return settle(claim, rotation, outcome);
     return keep(claim, provider, {
       ...grantOf(outcome.tokens, clock.now()),
@@ -416,7 +452,7 @@ export function createRefresher(deps: RefreshDeps): Refresher {
     await Promise.race([rest, over]);
   }
 
-  return { refresh, recover, drain };
+  return { refresh, busy: throttle.busy, recover, drain };
 }
 
 function failed(

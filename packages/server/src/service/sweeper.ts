@@ -1,10 +1,11 @@
 /**
  * The sweeper: renews tokens before anyone waits for them, takes up what a crash left open, sends revocations, and forgets
  * what is over. One tick at a time, bounded in batch and concurrency; a tick that fails is logged and the next one runs.
+ * A service that may get no more requests now keeps its place until a later tick, and the others go on.
  */
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import { plus } from "../core/types.ts";
+import { plus, type ConnectionId } from "../core/types.ts";
 import { warnOfEnd } from "../store/queries/connections.ts";
 import type { Store } from "../store/store.ts";
 import type { ConnectionRow } from "../store/tables.ts";
@@ -48,15 +49,36 @@ export function createSweeper({ store, refresher, revocations, clock, limits, lo
   }
 
   async function refreshDue(): Promise<void> {
-    const due = await store.dueConnections(limits.sweep_batch);
-    const next = due[Symbol.iterator]();
+    const tried = new Set<ConnectionId>();
+    for (let round = 0; round < limits.sweep_rounds; round += 1) {
+      // Asked for by the query: thousands of rows of a service that is down would fill every batch, and hide all others.
+      const found = await store.dueConnections(limits.sweep_batch, [...refresher.busy()]);
+      // What failed without a trace in the database is due again at once; once a sweep is enough.
+      const due = found.filter(({ id }) => !tried.has(id));
+      if (due.length === 0) return;
+      await refreshAll(due, tried);
+      // Rows that were left make others wait behind them, and so does a batch that was full.
+      if (stopped || (due.length === 0 && found.length < limits.sweep_batch)) return;
+    }
+  }
+
+  /** Takes out of `due` what may be refreshed now; what stays is left for later. */
+  async function refreshAll(due: ConnectionRow[], tried: Set<ConnectionId>): Promise<void> {
     const worker = async (): Promise<void> => {
-      for (const row of { [Symbol.iterator]: () => next }) {
+      for (let row = takeNext(due); row !== null; row = takeNext(due)) {
         if (stopped) return;
+        tried.add(row.id);
         await refreshOne(row);
       }
     };
     await Promise.all(Array.from({ length: Math.min(limits.sweep_concurrency, due.length) }, worker));
+  }
+
+  /** The first whose service may get a request now. Its turn is taken before anything is awaited. */
+  function takeNext(due: ConnectionRow[]): ConnectionRow | null {
+    const busy = refresher.busy();
+    const index = due.findIndex(({ oauth_client_id }) => !busy.has(oauth_client_id));
+    return index === -1 ? null : (due.splice(index, 1)[0] ?? null);
   }
 
   async function refreshOne(row: ConnectionRow): Promise<void> {

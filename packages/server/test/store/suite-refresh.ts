@@ -1,6 +1,7 @@
 /** The refresh protocol in the store: who may send, whose answer is kept, what a failure leaves. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { newOAuthClientId } from "../../src/core/ids.ts";
 import { instant, plus, type Instant } from "../../src/core/types.ts";
 import {
   changeStatus,
@@ -364,6 +365,19 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await store.dueConnections(10)).toEqual([]);
       advance(LEASE_MS);
       expect(new Set((await store.dueConnections(10)).map(({ id }) => id))).toEqual(new Set([leased.id, later.id]));
+    });
+
+    it("leaves out all of the OAuth clients that it is told to: due, open or to be confirmed", async () => {
+      const { store, now, advance } = await open();
+      const oauth_client_id = newOAuthClientId();
+      const wanted = await stored(store, { refresh_at: plus(now(), -1) });
+      await stored(store, { refresh_at: plus(now(), -2), oauth_client_id });
+      await store.claimRefresh(claimOf(await stored(store, { oauth_client_id })));
+      await end(store, await stored(store, { oauth_client_id }), "expired", plus(now(), 1));
+      advance(LEASE_MS);
+      const except = [oauth_client_id, newOAuthClientId()];
+      expect(await store.dueConnections(10)).toHaveLength(4);
+      expect((await store.dueConnections(10, except)).map(({ id }) => id)).toEqual([wanted.id]);
     });
 
     it("names open intents whose lease is over, also when the token is still fresh", async () => {

@@ -360,12 +360,20 @@ export function* deleteConnection({ db }: Transaction, id: ConnectionId): Operat
   return (yield* run(db.deleteFrom("connections").where("id", "=", id))) === 1;
 }
 
-/** What the sweeper has to look at: tokens to renew, open intents whose lease is over, refusals to confirm. */
-export function* dueConnections({ db, now }: Transaction, count: number): Operation<ConnectionRow[]> {
+/**
+ * What the sweeper has to look at: tokens to renew, open intents whose lease is over, refusals to confirm; but nothing of the
+ * OAuth clients in `except`.
+ */
+export function* dueConnections(
+  { db, now }: Transaction,
+  count: number,
+  except: readonly OAuthClientId[] = [],
+): Operation<ConnectionRow[]> {
   const due = yield* all(
     db
       .selectFrom("connections")
       .select(COLUMNS)
+      .$if(except.length > 0, (query) => query.where("oauth_client_id", "not in", except))
       .where("status", "=", "active")
       .where("refresh_at", "is not", null)
       .where("refresh_at", "<=", now)
@@ -379,6 +387,7 @@ export function* dueConnections({ db, now }: Transaction, count: number): Operat
     db
       .selectFrom("connections")
       .select(COLUMNS)
+      .$if(except.length > 0, (query) => query.where("oauth_client_id", "not in", except))
       .where("intent_at", "is not", null)
       .where((where) => where.or([where("next_attempt_at", "is", null), where("next_attempt_at", "<=", now)]))
       .where((where) => where.or([where("lease_until", "is", null), where("lease_until", "<=", now)]))
@@ -388,6 +397,7 @@ export function* dueConnections({ db, now }: Transaction, count: number): Operat
     db
       .selectFrom("connections")
       .select(COLUMNS)
+      .$if(except.length > 0, (query) => query.where("oauth_client_id", "not in", except))
       .where("confirm_at", "is not", null)
       .where("confirm_at", "<=", now)
       .limit(count),

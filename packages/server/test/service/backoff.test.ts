@@ -1,0 +1,32 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { LIMITS } from "../../src/config.ts";
+import { backoff_ms, nextAttempt_ms } from "../../src/service/backoff.ts";
+import { HOUR, SECOND } from "../support/clock.ts";
+
+const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+describe("the wait after a failure", () => {
+  it("is a random share of 2 s * 2^n, from one second up to one hour, for ever", () => {
+    fc.assert(
+      fc.property(fc.nat(10_000), share, (failures, random) => {
+        const ceiling = Math.min(HOUR, 2 * SECOND * 2 ** Math.min(failures, 40));
+        const wait_ms = backoff_ms(failures, LIMITS, random);
+        expect(wait_ms).toBeGreaterThanOrEqual(SECOND);
+        expect(wait_ms).toBeLessThanOrEqual(ceiling);
+        expect(Math.abs(wait_ms - Math.max(SECOND, ceiling * random))).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  it("spreads connections that failed together over the whole of it", () => {
+    const waits = Array.from({ length: 100 }, (_, index) => backoff_ms(20, LIMITS, index / 100));
+    expect(new Set(waits).size).toBe(100);
+    expect([Math.min(...waits), Math.max(...waits)]).toEqual([SECOND, 0.99 * HOUR]);
+  });
+
+  it("is 1, 3 and 10 s at first when the outcome is unknown, then grows like any other", () => {
+    const waits = [0, 1, 2, 3, 30].map((failures) => nextAttempt_ms("unknown", failures, null, LIMITS, 0.5));
+    expect(waits).toEqual([1_000, 3_000, 10_000, 8_000, HOUR / 2]);
+  });
+});
