@@ -69,7 +69,15 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     name: "HOLDFAST_DATA_DIR",
     flag: "--data-dir",
     default: "`./.holdfast`",
-    meaning: "Where the database, `master.key` and the spill file live.",
+    meaning:
+      "Where the database, `master.key` and the spill file live; with PostgreSQL only the spill file. One server each.",
+  },
+  {
+    name: "HOLDFAST_DATABASE_URL",
+    flag: "--database-url",
+    default: "SQLite in the data directory",
+    meaning:
+      "`postgres://…` of the database that several nodes share. It needs `HOLDFAST_MASTER_KEY`. An address with a password is taken from the variable only: every user of a machine can read a process's arguments. Commands on a server's machine need the same two variables.",
   },
   { name: "HOLDFAST_HOST", flag: "--host", default: "`localhost`", meaning: "Address to listen on." },
   { name: "HOLDFAST_PORT", flag: "--port", default: "`4180`", meaning: "Port to listen on; 0 takes any free one." },
@@ -103,7 +111,7 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     flag: null,
     default: "the file `master.key`",
     meaning:
-      "The master key itself (base64 of 32 bytes; several with commas, current first), when it comes from a secret store.",
+      "The master key itself (base64 of 32 bytes; several with commas, current first), when it comes from a secret store. Required with PostgreSQL, and the same on every node.",
   },
   {
     name: "HOLDFAST_LOG_LEVEL",

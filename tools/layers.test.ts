@@ -40,6 +40,7 @@ const HOMES: Readonly<Record<string, string>> = {
   undici: "oauth/transport.ts",
   oauth4webapi: "oauth/client.ts",
   "better-sqlite3": "store/sqlite.ts",
+  pg: "store/postgres.ts",
   kysely: "store/operation.ts",
   "kysely/migration": "store/operation.ts",
   commander: "cli/main.ts",

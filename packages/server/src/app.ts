@@ -3,6 +3,7 @@
  * starts parts in order and closes them in reverse.
  */
 import type { AddressInfo } from "node:net";
+import { every } from "./core/clock.ts";
 import { ApiError } from "./core/errors.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
@@ -48,7 +49,10 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   stops.push(
     () => sweeper.stop(),
     watchOtherProcesses(installation),
-    every(installation, LAST_USED_EVERY_MS, () => credentials.flush()),
+    every(clock, LAST_USED_EVERY_MS, () => {
+      // A database that is away for a moment costs these times, and must not cost the process.
+      void credentials.flush().catch((error: unknown) => log.warn("last_used_not_written", { error }));
+    }),
   );
   log.info("listening", { url: address });
   if (config.provider_gateway !== null) log.warn("simulation", { url: config.provider_gateway });
@@ -135,28 +139,12 @@ function isAddress(address: unknown): address is AddressInfo {
   return typeof address === "object" && address !== null && "port" in address;
 }
 
-/** Commands write to the same file; what this process remembers is forgotten when the file's version moves. */
-function watchOtherProcesses({ store, cache, credentials, clock, config }: Installation): () => void {
-  let seen = store.version();
-  return every({ clock }, config.limits.data_version_poll_ms, () => {
-    const version = store.version();
-    if (version === seen) return;
-    seen = version;
+/** What this process remembers is forgotten when another one wrote: a command on this machine, or another node. */
+function watchOtherProcesses({ store, cache, credentials }: Installation): () => void {
+  return store.onChange(() => {
     cache.clear();
     credentials.clear();
   });
-}
-
-function every({ clock }: Pick<Installation, "clock">, interval_ms: number, action: () => unknown): () => void {
-  let cancel = (): void => {};
-  const next = (): void => {
-    cancel = clock.after(interval_ms, () => {
-      void action();
-      next();
-    });
-  };
-  next();
-  return () => cancel();
 }
 
 async function isReady({ store }: Installation): Promise<boolean> {

@@ -88,6 +88,20 @@ export const LIMITS = {
   credential_cache_entries: 10_000,
   /** Writes of other processes on the same SQLite file are seen within this. */
   data_version_poll_ms: 250,
+  /** PostgreSQL. Connections of one node: more would only queue inside the database. */
+  database_connections: 10,
+  /** How long a request waits for a connection before it is told that the database cannot be reached. */
+  database_connect_timeout_ms: 2_000,
+  /** A statement that takes longer is given up, by both sides; nothing here reads more than some rows. */
+  database_statement_timeout_ms: 5_000,
+  /** A stopped node in the middle of a transaction holds its row locks no longer than this. */
+  database_idle_transaction_ms: 10_000,
+  /** A write that lost against another one of the same rows is run again at most so often. */
+  database_retries: 3,
+  /** Caches live this long while notifications from the other nodes may be lost; the listener is checked as often. */
+  cache_ttl_without_listener_ms: 1_000,
+  /** How often a reader looks whether the other node's refresh is done. */
+  lease_poll_ms: 200,
   /** Spilled answers kept for repair after their commit. */
   spill_keep_ms: 600_000,
   spill_bytes: 8_388_608,
@@ -115,6 +129,8 @@ export type Limits = { readonly [Name in keyof typeof LIMITS]: number };
 
 export interface Config {
   readonly data_dir: string;
+  /** `postgres://…` of the database that several nodes share; null: SQLite in `data_dir`. */
+  readonly database_url: Secret | null;
   readonly host: string;
   readonly port: number;
   /** Origin under which browsers and providers reach this server: decides redirect URIs and cookies. No path. */
@@ -136,6 +152,7 @@ const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "sile
 /** Flags of a command line, already split; an unset one is undefined. */
 export interface Flags {
   readonly dataDir?: string | undefined;
+  readonly databaseUrl?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: string | undefined;
   readonly publicUrl?: string | undefined;
@@ -149,6 +166,7 @@ type Environment = Record<string, string | undefined>;
 
 const SETTINGS = new Set([
   "HOLDFAST_DATA_DIR",
+  "HOLDFAST_DATABASE_URL",
   "HOLDFAST_HOST",
   "HOLDFAST_PORT",
   "HOLDFAST_PUBLIC_URL",
@@ -181,10 +199,18 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
   const functions = setting(flags.functions, "HOLDFAST_FUNCTIONS");
   const providers = setting(flags.providers, "HOLDFAST_PROVIDERS");
   const master_key = environment["HOLDFAST_MASTER_KEY"];
-  // Children (functions) and crash reports must not find it.
+  const database_url = parseDatabaseUrl(flags.databaseUrl, environment["HOLDFAST_DATABASE_URL"]);
+  // Children (functions) and crash reports must not find them.
   delete environment["HOLDFAST_MASTER_KEY"];
+  delete environment["HOLDFAST_DATABASE_URL"];
+  if (database_url !== null && (master_key === undefined || master_key === "")) {
+    throw wrong(
+      "With a PostgreSQL database, HOLDFAST_MASTER_KEY is required, and must be the same on every node. Make one once with: openssl rand -base64 32",
+    );
+  }
   return Object.freeze({
     data_dir: resolve(setting(flags.dataDir, "HOLDFAST_DATA_DIR") ?? ".holdfast"),
+    database_url,
     host,
     port,
     public_url: parsePublicUrl(setting(flags.publicUrl, "HOLDFAST_PUBLIC_URL") ?? `http://localhost:${port}`),
@@ -208,6 +234,23 @@ function refuseUnsafeRuntime(environment: Environment): void {
       "NODE_TLS_REJECT_UNAUTHORIZED=0 switches certificate checks off. Unset it; for a private CA use NODE_EXTRA_CA_CERTS.",
     );
   }
+}
+
+/** Messages never repeat the address: it may hold a password. */
+function parseDatabaseUrl(flag: string | undefined, variable: string | undefined): Secret | null {
+  const text = flag ?? variable ?? "";
+  if (text === "") return null;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !["postgres:", "postgresql:"].includes(url.protocol)) {
+    throw wrong(
+      "HOLDFAST_DATABASE_URL is not the address of a PostgreSQL database. Example: HOLDFAST_DATABASE_URL=postgres://holdfast@db.internal:5432/holdfast",
+    );
+  }
+  // Every user of the machine can read the arguments of a process.
+  if (flag !== undefined && (url.password !== "" || url.searchParams.has("password"))) {
+    throw wrong("--database-url must not hold a password. Put the address into HOLDFAST_DATABASE_URL instead.");
+  }
+  return new Secret(text);
 }
 
 function parsePublicUrl(text: string): string {

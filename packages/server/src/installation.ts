@@ -31,6 +31,8 @@ import { openSpill, type Spill } from "./service/spill.ts";
 import { createTokenCache, type TokenCache } from "./service/token-cache.ts";
 import { createUrls, type Urls } from "./service/urls.ts";
 import { dataKeyStore } from "./store/data-keys.ts";
+import type { Engine } from "./store/engine.ts";
+import { openPostgres, postgresKeyIds } from "./store/postgres.ts";
 import { DATABASE_FILE, openSqlite, storedKeyIds } from "./store/sqlite.ts";
 import { createStore, type Store } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -82,13 +84,15 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const { config, clock } = options;
   // First of all, since a broken file of an operator's service must not leave anything behind either.
   const catalog = options.catalog ?? openCatalog(config);
-  const keyring = openKeys(config, mode);
+  const keyring = await openKeys(config, mode);
   options.beforeOpen?.();
-  const store = createStore(await openSqlite({ data_dir: config.data_dir, clock, limits: config.limits }));
+  // New at every start, so that what a crashed process left is not taken for ours.
+  const owner = newId("node");
+  const store = createStore(await openEngine(options, mode === "serve" ? owner : null));
   const vault = await createVault({ keyring, data_keys: dataKeyStore(store), clock });
   const spill = mode === "serve" ? await openServerSpill(config, clock, vault) : NO_SPILL;
   const urls = createUrls(await publicUrl(config, store, mode));
-  const services = assemble(options, { keyring, store, vault, spill, urls, catalog });
+  const services = assemble(options, { keyring, store, vault, spill, urls, catalog, owner });
   return {
     ...services,
     async close() {
@@ -100,17 +104,37 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   };
 }
 
-function openKeys(config: Config, mode: "serve" | "command"): Keyring {
-  const has_data = existsSync(join(config.data_dir, DATABASE_FILE));
-  if (!has_data && mode === "command") {
-    throw new ApiError("not_found", {
-      message: `There is no Holdfast data in ${config.data_dir}. Start the server first (holdfast serve), or name its directory: --data-dir DIRECTORY.`,
-    });
-  }
-  if (!has_data) mkdirSync(config.data_dir, { recursive: true, mode: 0o700 });
-  const keyring = loadKeyring({ data_dir: config.data_dir, master_key: config.master_key, has_data });
-  checkKeyring(keyring, storedKeyIds(config.data_dir));
+async function openEngine({ config, clock, log }: InstallationOptions, owner: string | null): Promise<Engine> {
+  const { data_dir, database_url, limits } = config;
+  if (database_url === null) return openSqlite({ data_dir, clock, limits });
+  return openPostgres({
+    database_url,
+    clock,
+    limits,
+    owner,
+    warn: (error) => log.warn("database_connection", { error }),
+  });
+}
+
+async function openKeys(config: Config, mode: "serve" | "command"): Promise<Keyring> {
+  const { data_dir, database_url, limits, master_key } = config;
+  const on_server = database_url === null ? null : await postgresKeyIds({ database_url, limits });
+  const has_data = database_url === null ? existsSync(join(data_dir, DATABASE_FILE)) : on_server !== null;
+  if (!has_data && mode === "command") throw noData(config);
+  // With PostgreSQL it still holds the spill file.
+  if (mode === "serve") mkdirSync(data_dir, { recursive: true, mode: 0o700 });
+  const keyring = loadKeyring({ data_dir, master_key, has_data });
+  checkKeyring(keyring, database_url === null ? storedKeyIds(data_dir) : (on_server ?? []));
   return keyring;
+}
+
+function noData({ data_dir, database_url }: Config): ApiError {
+  return new ApiError("not_found", {
+    message:
+      database_url === null
+        ? `There is no Holdfast data in ${data_dir}. Start the server first (holdfast serve), or name its directory: --data-dir DIRECTORY.`
+        : "There is no Holdfast data in this database. Start the server first (holdfast serve), or correct HOLDFAST_DATABASE_URL.",
+  });
 }
 
 /** The server says under which address it is reached; commands beside it use the same one. */
@@ -127,11 +151,13 @@ interface Ground {
   readonly spill: Spill;
   readonly urls: Urls;
   readonly catalog: Catalog;
+  /** Names this process in leases. */
+  readonly owner: string;
 }
 
 function assemble(
   options: InstallationOptions,
-  { keyring, store, vault, spill, urls, catalog }: Ground,
+  { keyring, store, vault, spill, urls, catalog, owner }: Ground,
 ): Omit<Installation, "close"> {
   const { config, clock, log, random = Math.random, ca } = options;
   const { limits, provider_gateway: gateway } = config;
@@ -154,7 +180,7 @@ function assemble(
     limits,
     log,
     random,
-    owner: newId("node"),
+    owner,
     changed: (row) => cache.drop(row),
   });
   return {

@@ -57,7 +57,7 @@ async function runDemo(flags: DemoFlags): Promise<void> {
     const examples = examplesDirectory();
     const scenario = Value.Parse(Scenario, JSON.parse(readFileSync(join(examples, "demo.json"), "utf8")));
     const port = await freePort();
-    const config = loadConfig({
+    const loaded = loadConfig({
       dataDir: data_dir,
       port: String(port),
       publicUrl: `http://localhost:${port}`,
@@ -66,6 +66,8 @@ async function runDemo(flags: DemoFlags): Promise<void> {
       // The text below says that everything is simulated.
       logLevel: "error",
     });
+    // Whatever the environment says: a demo must not fill a real database.
+    const config = { ...loaded, database_url: null };
     server = await startServer({ config, clock: systemClock, log: stderrLog(config) });
     const { installation } = server;
     for (const provider of installation.catalog.all()) {

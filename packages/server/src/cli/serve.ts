@@ -16,6 +16,7 @@ export function serveCommand(program: Command): void {
     .command("serve")
     .description("run the server")
     .option(...DATA_DIR)
+    .option("--database-url <address>", "PostgreSQL instead of SQLite; with a password: HOLDFAST_DATABASE_URL")
     .option("--host <host>", "address to listen on (default localhost)")
     .option("--port <port>", "port to listen on (default 4180)")
     .option("--public-url <origin>", "origin under which browsers and providers reach this server")

@@ -33,6 +33,23 @@ export function delay(clock: Clock, delay_ms: number): Promise<void> {
   });
 }
 
+/** Calls `action` every `interval_ms` of the given clock until the returned function is called. */
+export function every(clock: Clock, interval_ms: number, action: () => void): () => void {
+  let cancel = (): void => {};
+  let stopped = false;
+  const next = (): void => {
+    cancel = clock.after(interval_ms, () => {
+      action();
+      if (!stopped) next();
+    });
+  };
+  next();
+  return () => {
+    stopped = true;
+    cancel();
+  };
+}
+
 /** `promise`, or `fallback` when it takes longer than `limit_ms`. The promise goes on; only the waiting ends. */
 export async function within<T, F>(clock: Clock, promise: Promise<T>, limit_ms: number, fallback: F): Promise<T | F> {
   let cancel = (): void => {};

@@ -1,6 +1,6 @@
 /**
  * Whom a credential belongs to: service tokens, API keys, function tokens. Verified rows are cached, bounded, and forgotten at
- * once when a credential is revoked here, within `data_version_poll_ms` when another process did it.
+ * once when a credential is revoked here, within a second when another process did it.
  */
 import { LRUCache } from "lru-cache";
 import type { Limits } from "../config.ts";

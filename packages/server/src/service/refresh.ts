@@ -153,14 +153,7 @@ export function createRefresher(deps: RefreshDeps): Refresher {
       mode === "background"
         ? { kind: mode }
         : { kind: mode, after_ms: readerRetry_ms(rotation, seen.fail_class, limits) };
-    const claimed_ms = clock.monotonic_ms();
-    const claim = await store.claimRefresh({
-      id: seen.id,
-      generation: seen.generation,
-      owner,
-      lease_ms: lease(rotation),
-      urgency,
-    });
+    const { claim, claimed_ms } = await claimOrWait(seen, rotation, urgency);
     switch (claim.kind) {
       case "gone":
         return { kind: "gone" };
@@ -173,6 +166,45 @@ export function createRefresher(deps: RefreshDeps): Refresher {
       case "claimed":
         return send(claim, provider, rotation, claimed_ms, permit);
     }
+  }
+
+  /** A reader whose connection another node refreshes waits for that node's answer; the sweeper has other things to do. */
+  async function claimOrWait(
+    seen: ConnectionRow,
+    rotation: RotationClass,
+    urgency: Urgency,
+  ): Promise<{ claim: Claim; claimed_ms: number }> {
+    const { id, generation } = seen;
+    // Over before the reader's own patience is, so that it hears why it waited.
+    const until_ms = clock.monotonic_ms() + limits.reader_wait_ms - 2 * limits.lease_poll_ms;
+    for (;;) {
+      const claimed_ms = clock.monotonic_ms();
+      const claim = await store.claimRefresh({ id, generation, owner, lease_ms: lease(rotation), urgency });
+      if (claim.kind !== "leased" || urgency.kind === "background" || claimed_ms >= until_ms)
+        return { claim, claimed_ms };
+      if (await freed(claim.row, rotation)) continue;
+      if (await store.ownerIsDead(claim.row.lease_owner ?? owner, owner)) return { claim, claimed_ms };
+      await holderDone(claim.row, until_ms);
+    }
+  }
+
+  /** Until the generation moved, the lease is over, or the waiting is. */
+  async function holderDone(leased: ConnectionRow, until_ms: number): Promise<void> {
+    while (clock.monotonic_ms() < until_ms) {
+      await delay(clock, limits.lease_poll_ms);
+      const row = await store.getConnection(leased.id);
+      if (row === null || row.generation !== leased.generation || row.lease_owner !== leased.lease_owner) return;
+      if (row.lease_until === null || row.lease_until <= clock.now()) return;
+    }
+  }
+
+  /**
+   * Ends the lease of a dead process where that is safe. Its request may still be on the wire: sending a single-use token a
+   * second time while the first is being processed is the very reuse that kills the grant, so there the lease is waited for.
+   */
+  async function freed({ id, lease_owner }: ConnectionRow, rotation: RotationClass): Promise<boolean> {
+    if (lease_owner === null || rotation === "strict" || !(await store.ownerIsDead(lease_owner, owner))) return false;
+    return store.releaseLease(id, lease_owner);
   }
 
   async function send(
@@ -436,10 +468,7 @@ export function createRefresher(deps: RefreshDeps): Refresher {
     }
     for (const row of await store.leasedConnections()) {
       const provider = catalog.get(row.integration_type);
-      if (provider === null || row.lease_owner === null || !store.ownerIsDead(row.lease_owner, owner)) continue;
-      // A dead process's request may still be on the wire. Sending a single-use token a second time while the first is
-      // being processed is the very reuse that kills the grant, so there the lease is waited for.
-      if (rotationClass(provider) !== "strict") await store.releaseLease(row.id, row.lease_owner);
+      if (provider !== null) await freed(row, rotationClass(provider));
     }
   }
 

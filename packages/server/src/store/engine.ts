@@ -6,9 +6,12 @@ export interface Engine {
   read<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
   /** Runs a writing operation atomically; resolves after the commit is durable. */
   write<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
-  /** A number that changes when another process wrote. */
-  version(): number;
+  /**
+   * Calls `listener` soon after another process wrote something that caches may hold, and over and over while that cannot
+   * be known. Returns how to stop.
+   */
+  onChange(listener: () => void): () => void;
   /** Whether the process that took a lease is known to be gone, so that nobody else will answer for it. */
-  ownerIsDead(owner: string, own: string): boolean;
+  ownerIsDead(owner: string, own: string): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -13,7 +13,7 @@ import { DummyDriver, Kysely, SqliteAdapter, SqliteDialect, SqliteQueryCompiler,
 import { Migrator } from "kysely/migration";
 import { LRUCache } from "lru-cache";
 import type { Limits } from "../config.ts";
-import type { Clock } from "../core/clock.ts";
+import { every, type Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import type { Engine } from "./engine.ts";
 import { migrations } from "./migrations/index.ts";
@@ -109,6 +109,9 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
     }
   }
 
+  /** Moves when another connection wrote, and not when this one did. */
+  const dataVersion = (): number => Number(raw.pragma("data_version", { simple: true }));
+
   function schedule(): void {
     if (scheduled) return;
     scheduled = true;
@@ -148,8 +151,17 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
         });
         schedule();
       }),
-    version: () => Number(raw.pragma("data_version", { simple: true })),
-    ownerIsDead: (owner, own) => owner !== own,
+    onChange: (listener) => {
+      let seen = dataVersion();
+      return every(clock, limits.data_version_poll_ms, () => {
+        const version = dataVersion();
+        if (version === seen) return;
+        seen = version;
+        listener();
+      });
+    },
+    // Only the holder of the data directory's lock asks, so whoever else took a lease is gone.
+    ownerIsDead: (owner, own) => Promise.resolve(owner !== own),
     close: () => {
       closed = true;
       while (queue.length > 0) flush();

@@ -89,8 +89,8 @@ const WRITES = {
 export interface Store extends Methods<typeof READS>, Methods<typeof WRITES> {
   /** Several operations as one: all of them, or none. */
   transaction<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
-  version(): number;
-  ownerIsDead(owner: string, own: string): boolean;
+  onChange: Engine["onChange"];
+  ownerIsDead: Engine["ownerIsDead"];
   close(): Promise<void>;
 }
 
@@ -106,7 +106,7 @@ export function createStore(engine: Engine): Store {
     ...bound(engine.read, READS),
     ...bound(engine.write, WRITES),
     transaction: engine.write,
-    version: engine.version,
+    onChange: engine.onChange,
     ownerIsDead: engine.ownerIsDead,
     close: engine.close,
   };

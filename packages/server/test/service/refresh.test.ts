@@ -621,6 +621,55 @@ describe("after a crash between claim and answer", () => {
   });
 });
 
+describe("while another node holds the lease", () => {
+  /** Expired, and being refreshed by a node of that name. */
+  async function leased(integration_type: "googlecalendar" | "github", alive: boolean) {
+    const { holdfast } = await connected(integration_type);
+    const { store } = holdfast.installation;
+    // On SQLite no other node can be alive.
+    if (alive) vi.spyOn(store, "ownerIsDead").mockResolvedValue(false);
+    await holdfast.clock.jump(9 * HOUR);
+    const { id, generation } = await holdfast.row(integration_type);
+    const urgency = { kind: "background" } as const;
+    await store.claimRefresh({ id, generation, owner: "node_other", lease_ms: 90 * SECOND, urgency });
+    return { holdfast, store, id };
+  }
+
+  it("waits for that node, and sends itself when it gave up", async () => {
+    const { holdfast, store, id } = await leased("github", true);
+    const replies = many(20, () => holdfast.token("github"));
+    await until("the readers look again and again", async () => {
+      await holdfast.clock.advance(SECOND / 10);
+      return vi.mocked(store.ownerIsDead).mock.calls.length > 0;
+    });
+    expect(holdfast.refreshes()).toHaveLength(0);
+    await store.releaseLease(id, "node_other");
+    await holdfast.clock.advance(SECOND);
+    expect((await replies).map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(holdfast.refreshes()).toHaveLength(1);
+  });
+
+  it("tells readers to come back when that node takes longer than they may wait", async () => {
+    const { holdfast } = await leased("github", true);
+    const state = { code: "" };
+    const reply = holdfast.token("github").then(({ code }) => (state.code = String(code)));
+    await until("the reader is answered", async () => {
+      await holdfast.clock.advance(SECOND / 10);
+      return state.code !== "";
+    });
+    expect(await reply).toBe("refresh_pending");
+    expect(holdfast.refreshes()).toHaveLength(0);
+  });
+
+  it("does not wait for a dead one where sending twice does no harm, nor sends where it does", async () => {
+    const harmless = await leased("googlecalendar", false);
+    expect((await harmless.holdfast.token("googlecalendar")).status).toBe(200);
+    const strict = await leased("github", false);
+    expect(await strict.holdfast.token("github")).toMatchObject({ status: 503, code: "refresh_pending" });
+    expect(strict.holdfast.refreshes()).toHaveLength(0);
+  });
+});
+
 describe("stopping", () => {
   it("lets a refresh in flight finish and stores its answer", async () => {
     const { holdfast } = await connected("github", ["slow-5s"]);

@@ -104,7 +104,7 @@ export function describeCredentials(open: OpenStores): void {
       const { store, advance, now } = await open();
       const one = client("slack", null);
       await store.transaction((tx) => insertClient(tx, one));
-      advance(1_000);
+      await advance(1_000);
       await store.transaction((tx) => replaceSecret(tx, one.id, { sealed_secret: bytes(7), shared_callback: 1 }));
       expect(await store.getClient(one.id)).toMatchObject({
         client_id: one.client_id,
@@ -124,7 +124,7 @@ export function describeCredentials(open: OpenStores): void {
       expect(await token(store, id, "one", plus(now(), 60_000))).toBe(true);
       expect(await token(store, id, "two")).toBe(true);
       expect(await token(store, id, "three")).toBe(false);
-      advance(60_000);
+      await advance(60_000);
       expect(await token(store, id, "three")).toBe(true);
       expect(await token(store, id, "four")).toBe(false);
       expect(await store.revokeServiceToken(id, "two")).toBe(true);
@@ -190,7 +190,7 @@ export function describeCredentials(open: OpenStores): void {
     it("do not sign in after their time, nor when unknown", async () => {
       const { store, now, advance } = await open();
       await store.createSetupLink("link", plus(now(), 1_000));
-      advance(1_000);
+      await advance(1_000);
       expect(await store.isSetupLinkOpen("link")).toBe(false);
       expect(await store.useSetupLink("link", session("s1"))).toBe(false);
       expect(await store.useSetupLink("other", session("s1"))).toBe(false);
@@ -202,7 +202,7 @@ export function describeCredentials(open: OpenStores): void {
       for (const name of ["old", "young"]) {
         await store.createSetupLink(name, plus(now(), 1_000));
         await store.useSetupLink(name, session(name));
-        advance(500);
+        await advance(500);
       }
       await store.touchSession("old");
       expect(await store.getSession("old")).toMatchObject({ last_seen_at: now(), principal: "administrator" });

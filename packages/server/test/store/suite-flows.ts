@@ -21,7 +21,7 @@ export function describeFlows(open: OpenStores): void {
       const { store, now, advance } = await open();
       const wanted = flowOf();
       const first = await store.createFlow(wanted, LIMITS);
-      advance(100_000);
+      await advance(100_000);
       const second = await store.createFlow({ ...wanted, id: newFlowId() }, LIMITS);
       expect(second).toMatchObject({
         kind: "created",
@@ -50,7 +50,7 @@ export function describeFlows(open: OpenStores): void {
       expect((await next(4)).kind).toBe("too_many");
       expect((await next(4, { initiator: "someone else" })).kind).toBe("created");
       expect((await next(4, { app_id: flowOf().app_id })).kind).toBe("created");
-      advance(LIMITS.ttl_ms);
+      await advance(LIMITS.ttl_ms);
       expect((await next(4)).kind).toBe("created");
     });
 
@@ -69,7 +69,7 @@ export function describeFlows(open: OpenStores): void {
       const { store, advance } = await open();
       await started(store);
       expect(await store.takeFlow("other")).toBeNull();
-      advance(LIMITS.ttl_ms);
+      await advance(LIMITS.ttl_ms);
       expect(await store.takeFlow("state")).toBeNull();
       expect(await store.findFlowByState("state")).toMatchObject({ taken_at: null });
     });
@@ -89,7 +89,7 @@ export function describeFlows(open: OpenStores): void {
       const finished = await started(store, "finished");
       await store.finishFlow(finished.id, "consent_denied", null);
       const old = await started(store, "old");
-      advance(LIMITS.ttl_ms);
+      await advance(LIMITS.ttl_ms);
       for (const { id } of [taken, finished, old]) expect(await store.startFlow(id, startOf("again"))).toBe(false);
       expect(await store.startFlow(newFlowId(), startOf("again"))).toBe(false);
     });

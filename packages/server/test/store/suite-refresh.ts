@@ -91,9 +91,9 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const row = await stored(store);
       await store.claimRefresh(claimOf(row));
       const since = now();
-      advance(LEASE_MS - 1);
+      await advance(LEASE_MS - 1);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("leased");
-      advance(1);
+      await advance(1);
       const claim = await store.claimRefresh(claimOf(row, { owner: "node_two" }));
       expect(claim).toMatchObject({ kind: "claimed", attempt: 2, row: { intent_at: since, lease_owner: "node_one" } });
     });
@@ -113,7 +113,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
         await store.failRefresh(failure(row, 1, { fail_class: fail, next_attempt_at: plus(now(), 60_000) }));
         const urgency = kind === "background" ? { kind } : { kind, after_ms: 1_000 };
         expect((await store.claimRefresh(claimOf(row, { urgency }))).kind).toBe("not_yet");
-        advance(1_000);
+        await advance(1_000);
         expect((await store.claimRefresh(claimOf(row, { urgency }))).kind).toBe(expected);
       },
     );
@@ -123,9 +123,9 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const row = await stored(store);
       await store.claimRefresh(claimOf(row));
       await store.failRefresh(failure(row, 1, { next_attempt_at: plus(now(), 5_000) }));
-      advance(4_999);
+      await advance(4_999);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("not_yet");
-      advance(1);
+      await advance(1);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("claimed");
     });
 
@@ -134,9 +134,9 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const row = await stored(store);
       await end(store, row, "expired", plus(now(), 60_000));
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("moved");
-      advance(60_000);
+      await advance(60_000);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("claimed");
-      advance(LEASE_MS);
+      await advance(LEASE_MS);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("moved");
     });
   });
@@ -166,7 +166,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
     it("keeps a good answer that comes after its lease is over", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
-      advance(10 * LEASE_MS);
+      await advance(10 * LEASE_MS);
       const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
       expect(outcome.kind).toBe("committed");
     });
@@ -178,7 +178,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       ]) {
         const { store, advance } = await open();
         const row = await claimed(store);
-        advance(LEASE_MS);
+        await advance(LEASE_MS);
         await store.claimRefresh(claimOf(row, { owner: "node_two" }));
         for (const attempt of order) await commitResealing(store, row, attempt, "rt1", `answer${attempt}`);
         expect(await present(store, row.id)).toMatchObject({ rt_fp: "answer2", win_attempt: 2, intent_at: null });
@@ -188,7 +188,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
     it("keeps lease and intent of a later attempt that is still out", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
-      advance(LEASE_MS);
+      await advance(LEASE_MS);
       await store.claimRefresh(claimOf(row, { owner: "node_two" }));
       await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
       const after = await present(store, row.id);
@@ -268,7 +268,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
         const row = await stored(store);
         for (let attempt = 1; attempt <= 5; attempt += 1) {
           await store.claimRefresh(claimOf(row));
-          advance(LEASE_MS);
+          await advance(LEASE_MS);
         }
         let highest = 0;
         let { generation } = row;
@@ -314,7 +314,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const row = await claimed(store);
       const since = now();
       await store.failRefresh(failure(row, 1, { next_attempt_at: now() }));
-      advance(5_000);
+      await advance(5_000);
       await store.claimRefresh(claimOf(row));
       await store.failRefresh(failure(row, 2));
       expect(await present(store, row.id)).toMatchObject({ failures: 2, failing_since: since });
@@ -323,7 +323,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
     it("of an older attempt says nothing about the newer one", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
-      advance(LEASE_MS);
+      await advance(LEASE_MS);
       await store.claimRefresh(claimOf(row, { owner: "node_two" }));
       const before = await present(store, row.id);
       expect(await store.failRefresh(failure(row, 1))).toBeNull();
@@ -363,7 +363,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       await store.failRefresh(failure(later, 1, { next_attempt_at: plus(now(), LEASE_MS) }));
       await end(store, await stored(store, due), "expired");
       expect(await store.dueConnections(10)).toEqual([]);
-      advance(LEASE_MS);
+      await advance(LEASE_MS);
       expect(new Set((await store.dueConnections(10)).map(({ id }) => id))).toEqual(new Set([leased.id, later.id]));
     });
 
@@ -374,7 +374,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       await stored(store, { refresh_at: plus(now(), -2), oauth_client_id });
       await store.claimRefresh(claimOf(await stored(store, { oauth_client_id })));
       await end(store, await stored(store, { oauth_client_id }), "expired", plus(now(), 1));
-      advance(LEASE_MS);
+      await advance(LEASE_MS);
       const except = [oauth_client_id, newOAuthClientId()];
       expect(await store.dueConnections(10)).toHaveLength(4);
       expect((await store.dueConnections(10, except)).map(({ id }) => id)).toEqual([wanted.id]);
@@ -384,7 +384,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const { store, now, advance } = await open();
       const row = await stored(store, { refresh_at: plus(now(), 1_000_000) });
       await store.claimRefresh(claimOf(row));
-      advance(LEASE_MS);
+      await advance(LEASE_MS);
       expect((await store.dueConnections(10)).map(({ id }) => id)).toEqual([row.id]);
     });
 
@@ -393,7 +393,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const row = await stored(store);
       await end(store, row, "expired", plus(now(), 60_000));
       expect(await store.dueConnections(10)).toEqual([]);
-      advance(60_000);
+      await advance(60_000);
       expect((await store.dueConnections(10)).map(({ id }) => id)).toEqual([row.id]);
     });
 

@@ -122,7 +122,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await store.dueOutbox("revoke", 1)).toHaveLength(1);
       await store.postponeOutbox(first.id, 1, plus(now(), 5_000));
       expect((await store.dueOutbox("revoke", 10)).map(({ id }) => id)).toEqual([second.id]);
-      advance(5_000);
+      await advance(5_000);
       expect(await store.dueOutbox("revoke", 10)).toHaveLength(2);
     });
 
@@ -141,7 +141,7 @@ export function describeSystem(open: OpenStores): void {
       for (const one of [event, done, open_item]) await put(store, one);
       await store.finishOutbox(done.id);
       expect(await store.deleteOldOutbox(now())).toBe(0);
-      advance(1);
+      await advance(1);
       expect(await store.deleteOldOutbox(now())).toBe(2);
       expect(await store.listOutbox(open_item.app_id, "revoke")).toHaveLength(1);
     });

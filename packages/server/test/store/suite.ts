@@ -18,7 +18,7 @@ export interface OpenStore {
   readonly other: Store;
   /** The database's clock. */
   now(): Instant;
-  advance(ms: number): void;
+  advance(ms: number): Promise<void>;
 }
 
 export type OpenStores = () => Promise<OpenStore>;

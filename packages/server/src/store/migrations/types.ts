@@ -6,3 +6,4 @@ export interface ColumnTypes {
 }
 
 export const SQLITE_TYPES: ColumnTypes = { int8: "integer", bytes: "blob" };
+export const POSTGRES_TYPES: ColumnTypes = { int8: "int8", bytes: "bytea" };

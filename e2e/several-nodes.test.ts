@@ -1,0 +1,144 @@
+/** Three servers on one PostgreSQL, as behind a load balancer: together they behave as one. */
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, it, onTestFinished } from "vitest";
+import { createDatabase, type TestDatabase } from "../packages/server/test/support/postgres.ts";
+import { holdfast, startHoldfast } from "./support/holdfast.ts";
+import { parseJson } from "./support/json.ts";
+import {
+  asBuilder,
+  getConnection,
+  initiate,
+  setClient,
+  signedIn,
+  startSimulated,
+  type App,
+  type Site,
+} from "./support/server.ts";
+import { freePort, temporaryDirectory } from "./support/temporary.ts";
+
+const NODES = 3;
+const READERS_PER_NODE = 100;
+const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
+
+interface Cluster {
+  readonly database: TestDatabase;
+  readonly nodes: readonly Site[];
+  readonly setup_url: string;
+  command(...args: readonly string[]): Promise<string>;
+}
+
+async function startCluster(gateway: string): Promise<Cluster> {
+  const database = await createDatabase();
+  onTestFinished(() => database.drop());
+  const env = {
+    HOLDFAST_DATABASE_URL: database.url,
+    HOLDFAST_MASTER_KEY: MASTER_KEY,
+    HOLDFAST_LOG_LEVEL: "warn",
+    // Only readers refresh here: the sweeper would be faster than they are.
+    HOLDFAST_SWEEP_INTERVAL_MS: "600000",
+  };
+  const home = temporaryDirectory();
+  const ports = await Promise.all(Array.from({ length: NODES }, () => freePort()));
+  // The balancer's address; here the first node plays it.
+  const server_url = `http://localhost:${ports[0]}`;
+  const started = await Promise.all(
+    ports.map((port, index) => {
+      const data_dir = join(home, `node-${index}`);
+      const addresses = ["--port", String(port), "--public-url", server_url, "--provider-gateway", gateway];
+      return startHoldfast(["serve", "--data-dir", data_dir, ...addresses], { home, env });
+    }),
+  );
+  return {
+    database,
+    nodes: ports.map((port, index) => ({
+      home,
+      data_dir: join(home, `node-${index}`),
+      server_url: `http://localhost:${port}`,
+      gateway,
+      start: () => Promise.reject(new Error("The nodes run already.")),
+    })),
+    setup_url: started[0]?.ready.text("setup_url") ?? "",
+    async command(...args) {
+      const ended = await holdfast([...args, "--json"], { home, env });
+      if (ended.exit_code !== 0) throw new Error(`holdfast ${args.join(" ")}: ${ended.stderr}`);
+      return ended.stdout;
+    },
+  };
+}
+
+async function appOf({ command }: Cluster): Promise<App> {
+  const created = parseJson(await command("apps", "create", "shop"));
+  const [app_id, service_token, api_key] = [
+    created.text("app_id"),
+    created.text("service_token"),
+    created.text("api_key"),
+  ];
+  return { app_id, service_token, api_key };
+}
+
+/** Polls the node until it refuses the app's token; how long that took. */
+async function refusedAfter_ms(node: Site, app: App): Promise<number> {
+  const started_at = performance.now();
+  for (;;) {
+    const { status } = await getConnection(node, app, "github");
+    const took_ms = performance.now() - started_at;
+    if (status === 401) return took_ms;
+    if (took_ms > 10_000) throw new Error(`The token is still good on ${node.server_url}.`);
+    await delay(20);
+  }
+}
+
+it("refreshes an expired single-use token once for 300 readers, and forgets a revoked token everywhere", async () => {
+  const simulator = await startSimulated();
+  const cluster = await startCluster(simulator.url);
+  const [first, second, third] = cluster.nodes;
+  if (first === undefined || second === undefined || third === undefined) throw new Error("The nodes are not there.");
+  const app = await appOf(cluster);
+  await setClient(first, app, "github", "sim-rotate+slow-300ms");
+  const person = await signedIn(first, cluster.setup_url);
+  await person.connect(await initiate(first, app, "github"));
+  // No life that a vendor announces is taken for less than a minute. Nobody has read yet, so nothing is cached.
+  await cluster.database.query("update connections set expires_at = issued_at, refresh_at = issued_at");
+
+  const replies = await Promise.all(
+    cluster.nodes.flatMap((node) => Array.from({ length: READERS_PER_NODE }, () => getConnection(node, app, "github"))),
+  );
+  expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
+  expect(new Set(replies.map(({ access_token }) => access_token ?? "")).size).toBe(1);
+  const refreshes = simulator.ledger().requests.filter(({ kind }) => kind === "refresh");
+  expect(refreshes.map(({ outcome }) => outcome)).toEqual(["ok"]);
+
+  const tokens = `/api/management/apps/${app.app_id}/tokens`;
+  const [listed] = (await asBuilder(first, app, "GET", tokens)).list("tokens");
+  await asBuilder(first, app, "DELETE", `${tokens}/${listed?.text("id")}`);
+  const refused_after = await Promise.all([second, third].map((node) => refusedAfter_ms(node, app)));
+  expect(Math.max(...refused_after)).toBeLessThan(1_000);
+});
+
+it("needs the master key, says how to make one, and takes no password from the command line", async () => {
+  const home = temporaryDirectory();
+  const keyless = await holdfast(["serve", "--json"], {
+    home,
+    env: { HOLDFAST_DATABASE_URL: "postgres://holdfast:hunter2@127.0.0.1:1/holdfast" },
+  });
+  expect(keyless.exit_code).toBe(78);
+  expect(keyless.stdout + keyless.stderr).toContain("openssl rand -base64 32");
+  const told = await holdfast(
+    ["serve", "--json", "--database-url", "postgres://holdfast:hunter2@127.0.0.1:1/holdfast"],
+    {
+      home,
+      env: { HOLDFAST_MASTER_KEY: MASTER_KEY },
+    },
+  );
+  expect(told.exit_code).toBe(78);
+  const unreachable = await holdfast(["apps", "list", "--json"], {
+    home,
+    env: {
+      HOLDFAST_MASTER_KEY: MASTER_KEY,
+      HOLDFAST_DATABASE_URL: "postgres://holdfast:hunter2@127.0.0.1:1/holdfast",
+    },
+  });
+  expect(unreachable.exit_code).toBe(6);
+  for (const { stdout, stderr } of [keyless, told, unreachable]) expect(stdout + stderr).not.toContain("hunter2");
+});

@@ -1,0 +1,284 @@
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { LIMITS, type Limits } from "../../src/config.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { Secret } from "../../src/core/secret.ts";
+import { instant } from "../../src/core/types.ts";
+import { openPostgres, postgresKeyIds } from "../../src/store/postgres.ts";
+import { createStore, type Store } from "../../src/store/store.ts";
+import { manualClock, until } from "../support/clock.ts";
+import { createDatabase, type TestDatabase } from "../support/postgres.ts";
+import { appOf, claimOf, stored } from "./rows.ts";
+import { describeStore } from "./suite.ts";
+
+const START = Date.UTC(2026, 10, 23, 12);
+let database: TestDatabase;
+let nodes = 0;
+
+interface Node {
+  readonly owner: string;
+  readonly store: Store;
+}
+
+async function openNode(limits: Partial<Limits> = {}, url = database.url): Promise<Node> {
+  nodes += 1;
+  const owner = `node_${nodes}`;
+  const options = { clock: systemClock, limits: { ...LIMITS, ...limits }, warn: () => {} };
+  return { owner, store: createStore(await openPostgres({ ...options, owner, database_url: new Secret(url) })) };
+}
+
+/** For the running test. */
+async function node(limits: Partial<Limits> = {}): Promise<Node> {
+  const opened = await openNode(limits);
+  onTestFinished(() => opened.store.close());
+  return opened;
+}
+
+beforeAll(async () => {
+  database = await createDatabase();
+});
+
+afterAll(() => database.drop());
+
+describe("with the database's clock moved by hand", () => {
+  let shared: readonly Node[] = [];
+
+  beforeAll(async () => {
+    // Found before the real one, which has to be named for that.
+    await database.query("create table test_clock (at int8 not null)");
+    await database.query(`insert into test_clock values (${START})`);
+    await database.query(
+      "create function public.clock_timestamp() returns timestamptz language sql volatile as 'select to_timestamp(at / 1000.0) from public.test_clock'",
+    );
+    const name = new URL(database.url).pathname.slice(1);
+    await database.query(`alter database ${name} set search_path = public, pg_catalog`);
+    shared = [await openNode(), await openNode()];
+  });
+
+  afterAll(async () => {
+    await Promise.all(shared.map(({ store }) => store.close()));
+    const name = new URL(database.url).pathname.slice(1);
+    await database.query(`alter database ${name} reset search_path`);
+    await database.query("drop function public.clock_timestamp()");
+    await database.query("drop table test_clock");
+  });
+
+  describeStore({ engine: "PostgreSQL" }, async () => {
+    const [one, two] = shared;
+    if (one === undefined || two === undefined) throw new Error("The nodes are not there.");
+    let now = START;
+    await truncate();
+    await database.query("update test_clock set at = $1", [now]);
+    return {
+      store: one.store,
+      other: two.store,
+      now: () => instant(now),
+      advance: async (ms) => {
+        now += ms;
+        await database.query("update test_clock set at = $1", [now]);
+      },
+    };
+  });
+});
+
+async function truncate(): Promise<void> {
+  const tables =
+    "workspaces apps service_tokens api_keys sessions setup_links oauth_clients connectors connections flows data_keys audit_events outbox settings";
+  await database.query(`truncate ${tables.split(" ").join(", ")}`);
+}
+
+describe("PostgreSQL", () => {
+  it("lets one of fifty claims from two nodes win", async () => {
+    const [one, two] = [await node(), await node()];
+    const row = await stored(one.store);
+    const claims = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => {
+        const { store, owner } = index % 2 === 0 ? one : two;
+        return store.claimRefresh(claimOf(row, { owner }));
+      }),
+    );
+    expect(claims.filter(({ kind }) => kind === "claimed")).toHaveLength(1);
+    expect(claims.filter(({ kind }) => kind === "leased")).toHaveLength(49);
+  });
+
+  it("loses no update of two that read the same row, by running one again", async () => {
+    const [one, two] = [await node(), await node()];
+    await one.store.putSetting("count", "0");
+    let runs = 0;
+    const both_read = Promise.withResolvers<void>();
+    const increment = ({ store }: Node) =>
+      store.transaction(function* (tx) {
+        const { rows } = yield tx.db.selectFrom("settings").select("value").where("name", "=", "count").compile();
+        runs += 1;
+        if (runs === 2) both_read.resolve();
+        const [row] = rows;
+        const value = typeof row === "object" && row !== null && "value" in row ? Number(row.value) : Number.NaN;
+        // Long enough for the other one to have read, too.
+        if (runs <= 2) yield* pause(tx);
+        yield tx.db
+          .updateTable("settings")
+          .set({ value: String(value + 1) })
+          .where("name", "=", "count")
+          .compile();
+      });
+    await Promise.all([increment(one), increment(two), both_read.promise]);
+    expect(await one.store.getSetting("count")).toBe("2");
+    expect(runs).toBe(3);
+  });
+
+  it("passes an insert of what is there through as the defect that it is, and goes on", async () => {
+    const { store } = await node();
+    const insert = () =>
+      store.transaction(function* (tx) {
+        yield tx.db.insertInto("settings").values({ name: "twice", value: "1" }).compile();
+      });
+    await insert();
+    await expect(insert()).rejects.toMatchObject({ code: "23505" });
+    expect(await store.getSetting("twice")).toBe("1");
+  });
+
+  it("tells the other nodes of a revoked token within a second, and not the one that revoked it", async () => {
+    const [one, two] = [await node(), await node()];
+    const app = await appOf(one.store, "told");
+    await one.store.createServiceToken(
+      { app_id: app.id, id: "told", name: "t", digest: Buffer.alloc(32), expires_at: null },
+      2,
+    );
+    const [own, other] = [vi.fn<() => void>(), vi.fn<() => void>()];
+    onTestFinished(one.store.onChange(own));
+    const heard = Promise.withResolvers<void>();
+    onTestFinished(
+      two.store.onChange(() => {
+        other();
+        heard.resolve();
+      }),
+    );
+    const started_at = performance.now();
+    await one.store.revokeServiceToken(app.id, "told");
+    await heard.promise;
+    expect(performance.now() - started_at).toBeLessThan(1_000);
+    expect(own).not.toHaveBeenCalled();
+  });
+
+  it("says nothing of audit events and times of last use, which nobody caches", async () => {
+    const [one, two] = [await node(), await node()];
+    const heard = vi.fn<() => void>();
+    onTestFinished(two.store.onChange(heard));
+    const app = await appOf(one.store, "quiet");
+    await until("the new app is heard", () => heard.mock.calls.length === 1);
+    heard.mockClear();
+    await one.store.recordUse(new Map([["told", instant(1)]]));
+    await one.store.putSetting("quiet", "1");
+    expect(heard).not.toHaveBeenCalled();
+    await one.store.revokeServiceToken(app.id, "nobody");
+    await until("the revocation is heard", () => heard.mock.calls.length === 1);
+  });
+
+  it("calls listeners again and again while notifications may be lost, and stops when they come again", async () => {
+    const clock = manualClock();
+    const options = { clock, limits: LIMITS, owner: "node_deaf", warn: () => {} };
+    const store = createStore(await openPostgres({ ...options, database_url: new Secret(database.url) }));
+    onTestFinished(() => store.close());
+    const heard = vi.fn<() => void>();
+    onTestFinished(store.onChange(heard));
+    await endSessionOf("node_deaf");
+    await until("the loss is noticed", async () => {
+      await clock.advance(LIMITS.cache_ttl_without_listener_ms);
+      return heard.mock.calls.length > 0;
+    });
+    expect(heard).toHaveBeenCalled();
+    await until("the lock is held again", async () => {
+      await clock.advance(LIMITS.cache_ttl_without_listener_ms);
+      return !(await store.ownerIsDead("node_deaf", "node_other"));
+    });
+    await until("the connection answers", async () => {
+      const before = heard.mock.calls.length;
+      await clock.advance(LIMITS.cache_ttl_without_listener_ms);
+      await store.getSetting("any");
+      return heard.mock.calls.length === before;
+    });
+  });
+
+  it("knows a node that closed as dead, and one that is there as alive", async () => {
+    const asking = await node();
+    const asked = await openNode();
+    expect(await asking.store.ownerIsDead(asked.owner, asking.owner)).toBe(false);
+    expect(await asking.store.ownerIsDead(asking.owner, asking.owner)).toBe(false);
+    await asked.store.close();
+    await until("the lock is free", () => asking.store.ownerIsDead(asked.owner, asking.owner));
+    expect(await asking.store.ownerIsDead("node_never", asking.owner)).toBe(true);
+  });
+
+  it("migrates once when several nodes start together on an empty database", async () => {
+    const empty = await createDatabase();
+    onTestFinished(() => empty.drop());
+    expect(await postgresKeyIds({ database_url: new Secret(empty.url), limits: LIMITS })).toBeNull();
+    const opened = await Promise.all(Array.from({ length: 4 }, () => openNode({}, empty.url)));
+    await Promise.all(opened.map(({ store }) => store.close()));
+    expect(await empty.query("select name from kysely_migration")).toHaveLength(1);
+    expect(await postgresKeyIds({ database_url: new Secret(empty.url), limits: LIMITS })).toEqual([]);
+  });
+
+  it("refuses a database that a newer version migrated, and one whose commits may be lost", async () => {
+    const other = await createDatabase();
+    onTestFinished(() => other.drop());
+    await (await openNode({}, other.url)).store.close();
+    await other.query("insert into kysely_migration (name, timestamp) values ('9999-later', '')");
+    await expect(openNode({}, other.url)).rejects.toMatchObject({ code: "schema_too_new" });
+    await other.query(`alter database ${new URL(other.url).pathname.slice(1)} set synchronous_commit = off`);
+    await expect(openNode({}, other.url)).rejects.toMatchObject({ code: "configuration" });
+  });
+
+  it("says that the database is unavailable, within the limit and without its address", async () => {
+    const url = new URL(database.url);
+    url.port = "1";
+    const error: unknown = await openNode({}, url.href).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "database_unavailable", status: 503 });
+    expect(String(error)).not.toContain("127.0.0.1");
+  });
+
+  it("refuses writes as unavailable while the database is read-only, and as busy while a row is held", async () => {
+    const { store } = await node({ database_statement_timeout_ms: 100 });
+    await store.putSetting("held", "1");
+    await database.query("begin");
+    await database.query("update settings set value = '2' where name = 'held'");
+    await expect(store.putSetting("held", "3")).rejects.toMatchObject({ code: "database_busy" });
+    await database.query("rollback");
+    await store.putSetting("held", "3");
+    const name = new URL(database.url).pathname.slice(1);
+    await database.query(`alter database ${name} set default_transaction_read_only = on`);
+    const options = { clock: systemClock, limits: LIMITS, owner: null, warn: () => {} };
+    const late = createStore(await openPostgres({ ...options, database_url: new Secret(database.url) }));
+    onTestFinished(() => late.close());
+    await expect(late.putSetting("held", "4")).rejects.toMatchObject({ code: "database_unavailable" });
+    expect(await late.getSetting("held")).toBe("3");
+    await database.query("set default_transaction_read_only = off");
+    await database.query(`alter database ${name} reset default_transaction_read_only`);
+  });
+
+  it("goes on after its connections were cut", async () => {
+    const { store } = await node();
+    await store.putSetting("cut", "1");
+    await database.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holdfast' and datname = current_database()",
+    );
+    await until("the pool has noticed", () =>
+      store.putSetting("cut", "2").then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(await store.getSetting("cut")).toBe("2");
+  });
+});
+
+function* pause(tx: { db: Parameters<Parameters<Store["transaction"]>[0]>[0]["db"] }) {
+  yield tx.db.selectNoFrom((select) => select.fn("pg_sleep", [select.val(0.2)]).as("slept")).compile();
+}
+
+/** As when a firewall forgets a connection: the node's own one ends, its pool stays. */
+async function endSessionOf(owner: string): Promise<void> {
+  await database.query(
+    "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid::int8 << 32) | objid::int8 = hashtextextended($1, 0)",
+    [owner],
+  );
+}
