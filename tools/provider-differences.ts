@@ -203,4 +203,16 @@ export const DIFFERENCES: readonly Difference[] = [
     said: "The vendor's SDK: Basic. Another catalog: in the body.",
     taken: "Basic.",
   },
+  {
+    providers: ["bitbucket", "front", "spotify", "xero", "zoom"],
+    point: "client authentication",
+    said: "One catalog: in the body. Other catalogs, libraries or public code: Basic.",
+    taken: "Basic.",
+  },
+  {
+    providers: ["strava"],
+    point: "authorization address",
+    said: "One catalog: /oauth/mobile/authorize. A library: /oauth/authorize.",
+    taken: "/oauth/authorize, since the other is for apps on a phone.",
+  },
 ];

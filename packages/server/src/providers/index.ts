@@ -4,14 +4,20 @@
  * The list is written by hand, so that adding a provider is seen in review; a test holds it and the folder together.
  */
 import { airtable } from "./catalog/airtable.ts";
+import { asana } from "./catalog/asana.ts";
 import { bamboohr } from "./catalog/bamboohr.ts";
+import { bitbucket } from "./catalog/bitbucket.ts";
 import { box } from "./catalog/box.ts";
 import { calendly } from "./catalog/calendly.ts";
+import { canva } from "./catalog/canva.ts";
 import { clickup } from "./catalog/clickup.ts";
+import { confluence } from "./catalog/confluence.ts";
 import { contentful } from "./catalog/contentful.ts";
 import { databricks } from "./catalog/databricks.ts";
 import { discord } from "./catalog/discord.ts";
+import { docusign } from "./catalog/docusign.ts";
 import { dropbox } from "./catalog/dropbox.ts";
+import { front } from "./catalog/front.ts";
 import { github } from "./catalog/github.ts";
 import { gitlab } from "./catalog/gitlab.ts";
 import { gmail } from "./catalog/gmail.ts";
@@ -30,10 +36,12 @@ import { googletasks } from "./catalog/googletasks.ts";
 import { hubspot } from "./catalog/hubspot.ts";
 import { hugging_face } from "./catalog/hugging_face.ts";
 import { instagram } from "./catalog/instagram.ts";
+import { intercom } from "./catalog/intercom.ts";
 import { jira } from "./catalog/jira.ts";
 import { linear } from "./catalog/linear.ts";
 import { linkedin } from "./catalog/linkedin.ts";
 import { microsoft_teams } from "./catalog/microsoft_teams.ts";
+import { miro } from "./catalog/miro.ts";
 import { notion } from "./catalog/notion.ts";
 import { one_drive } from "./catalog/one_drive.ts";
 import { outlook } from "./catalog/outlook.ts";
@@ -44,13 +52,19 @@ import { slack } from "./catalog/slack.ts";
 import { slackbot } from "./catalog/slackbot.ts";
 import { snowflake } from "./catalog/snowflake.ts";
 import { splitwise } from "./catalog/splitwise.ts";
+import { spotify } from "./catalog/spotify.ts";
 import { square } from "./catalog/square.ts";
+import { strava } from "./catalog/strava.ts";
 import { supabase } from "./catalog/supabase.ts";
 import { tiktok } from "./catalog/tiktok.ts";
+import { todoist } from "./catalog/todoist.ts";
 import { typeform } from "./catalog/typeform.ts";
+import { webflow } from "./catalog/webflow.ts";
 import { wix } from "./catalog/wix.ts";
 import { wrike } from "./catalog/wrike.ts";
 import { x } from "./catalog/x.ts";
+import { xero } from "./catalog/xero.ts";
+import { zoom } from "./catalog/zoom.ts";
 import type { Provider } from "./provider.ts";
 
 export interface Catalog {
@@ -64,14 +78,20 @@ export interface Catalog {
 
 const BUILT_IN: readonly Provider[] = [
   airtable,
+  asana,
   bamboohr,
+  bitbucket,
   box,
   calendly,
+  canva,
   clickup,
+  confluence,
   contentful,
   databricks,
   discord,
+  docusign,
   dropbox,
+  front,
   github,
   gitlab,
   gmail,
@@ -90,10 +110,12 @@ const BUILT_IN: readonly Provider[] = [
   hubspot,
   hugging_face,
   instagram,
+  intercom,
   jira,
   linear,
   linkedin,
   microsoft_teams,
+  miro,
   notion,
   one_drive,
   outlook,
@@ -104,13 +126,19 @@ const BUILT_IN: readonly Provider[] = [
   slackbot,
   snowflake,
   splitwise,
+  spotify,
   square,
+  strava,
   supabase,
   tiktok,
+  todoist,
   typeform,
+  webflow,
   wix,
   wrike,
   x,
+  xero,
+  zoom,
 ];
 
 /**

@@ -130,14 +130,20 @@ describe("the catalog", () => {
     const classes = Object.fromEntries(all.map((provider) => [provider.id, rotationClass(provider)]));
     expect(classes).toEqual({
       airtable: "strict",
+      asana: "none",
       bamboohr: "strict",
+      bitbucket: "none",
       box: "strict",
       calendly: "strict",
+      canva: "strict",
       clickup: "none",
+      confluence: "grace",
       contentful: "none",
       databricks: "strict",
       discord: "strict",
+      docusign: "strict",
       dropbox: "none",
+      front: "strict",
       github: "strict",
       gitlab: "strict",
       gmail: "none",
@@ -156,10 +162,12 @@ describe("the catalog", () => {
       hubspot: "none",
       hugging_face: "strict",
       instagram: "none",
+      intercom: "none",
       jira: "grace",
       linear: "strict",
       linkedin: "strict",
       microsoft_teams: "none",
+      miro: "strict",
       notion: "strict",
       one_drive: "none",
       outlook: "none",
@@ -170,19 +178,25 @@ describe("the catalog", () => {
       slackbot: "strict",
       snowflake: "strict",
       splitwise: "none",
+      spotify: "strict",
       square: "none",
+      strava: "strict",
       supabase: "strict",
       tiktok: "strict",
+      todoist: "none",
       typeform: "strict",
+      webflow: "none",
       wix: "none",
       wrike: "strict",
       x: "strict",
+      xero: "grace",
+      zoom: "strict",
     });
   });
 
   it("knows the services without refresh tokens, and the one whose tokens are minted", () => {
     const of = (kind: string) => all.filter(({ lifetime }) => lifetime.refresh.kind === kind).map(({ id }) => id);
-    expect(of("none")).toEqual(["clickup", "contentful", "splitwise"]);
+    expect(of("none")).toEqual(["clickup", "contentful", "intercom", "splitwise", "todoist", "webflow"]);
     expect(of("remint")).toEqual(["wix"]);
   });
 

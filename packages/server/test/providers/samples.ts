@@ -9,6 +9,7 @@ const CANDIDATES: readonly string[] = [
   "www.wrike.com",
   "dbc-a1b2c3d4-e5f6.cloud.databricks.com",
   "https://acme.my.salesforce.com",
+  "https://na3.docusign.net",
   "eu1",
 ];
 

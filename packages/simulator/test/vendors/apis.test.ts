@@ -80,6 +80,35 @@ describe("Jira", () => {
   });
 });
 
+describe("Confluence", () => {
+  it("has the spaces of a site under the id that accessible-resources names", async () => {
+    const app = await visit("confluence");
+    const held = await app.connect();
+    const sites: unknown = JSON.parse((await app.call(app.service.resource, held)).text);
+    const cloud = Array.isArray(sites) ? String(record(sites[0])["id"]) : "";
+    const spaces = (id: string) => app.call(get(`api.atlassian.com/ex/confluence/${id}/wiki/rest/api/space`), held);
+    expect((await spaces(cloud)).json).toHaveProperty("results");
+    expect((await spaces("another")).status).toBe(404);
+  });
+});
+
+describe("Xero", () => {
+  it("wants the organisation's id beside the access token", async () => {
+    const app = await visit("xero");
+    const held = await app.connect();
+    expect((await app.call(get("api.xero.com/api.xro/2.0/Organisation"), held)).status).toBe(403);
+    expect((await app.call(app.service.resource, held)).json).toHaveProperty("Organisations");
+  });
+});
+
+describe("DocuSign", () => {
+  it("names an API host of the environment in which the person consented", async () => {
+    const app = await visit("docusign");
+    const { json } = await app.call(get("account.docusign.com/oauth/userinfo"), await app.connect());
+    expect(json["accounts"]).toMatchObject([{ base_uri: "https://na3.docusign.net" }]);
+  });
+});
+
 describe("Wrike", () => {
   it("works at the host that the answer names, and at no other", async () => {
     const app = await visit("wrike");

@@ -176,6 +176,7 @@ describe("the token answer", () => {
     ["dropbox", { token_access_type: "online" }],
     ["x", { scope: "users.read" }],
     ["jira", { scope: "read:me" }],
+    ["xero", { scope: "accounting.settings.read" }],
     ["snowflake", { scope: "session:role:PUBLIC" }],
     ["databricks", { scope: "all-apis" }],
     ["bamboohr", { scope: "employee" }],

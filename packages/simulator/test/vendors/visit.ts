@@ -2,10 +2,11 @@
 import { approveConsent, clientSecretOf, simulatedClientId, type Consent, type Simulator } from "../../src/index.ts";
 import { CHALLENGE, read, record, REDIRECT_URI, simulation, type Reply, VERIFIER } from "../application.ts";
 import { families } from "./families.ts";
+import { more } from "./more.ts";
 import type { CallSpec, Service } from "./service.ts";
 import { singles } from "./singles.ts";
 
-export const table = { ...families, ...singles };
+export const table = { ...families, ...singles, ...more };
 export type ServiceId = keyof typeof table;
 
 const isServiceId = (id: string): id is ServiceId => Object.hasOwn(table, id);

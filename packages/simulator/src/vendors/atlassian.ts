@@ -1,5 +1,5 @@
 /**
- * Jira Cloud. https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
+ * Atlassian, for Jira and Confluence Cloud. https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
  *
  * Peculiar: sites are asked at `accessible-resources`, and their ids are in the API's paths; a refresh token only with
  * `offline_access`; each works once, with ten minutes of grace; a refused one is HTTP 403. Unverified: the grace, the
@@ -26,6 +26,7 @@ const cloudId = ({ org }: Account): string => stableUuid("jira cloud", org);
 const accountId = ({ email }: Account): string => `712020:${stableUuid("jira", email)}`;
 
 const myself: TokenRoute = {
+  serves: ["jira"],
   ...api("GET", "resource", "/ex/jira/:cloud/rest/api/3/myself", () => null, ["read:jira-user"]),
   handle: ({ params }, { account }) => {
     if (params["cloud"] !== cloudId(account)) return json(404, { code: 404, message: "No message available" });
@@ -34,9 +35,19 @@ const myself: TokenRoute = {
   },
 };
 
-export const jira = plainVendor({
-  id: "jira",
-  name: "Jira",
+const spaces: TokenRoute = {
+  serves: ["confluence"],
+  ...api("GET", "resource", "/ex/confluence/:cloud/wiki/rest/api/space", () => null, ["read:confluence-space.summary"]),
+  handle: ({ params }, { account }) =>
+    params["cloud"] === cloudId(account)
+      ? json(200, { results: [{ id: stableNumber("confluence space", account.org), key: "HOME", name: "Home" }] })
+      : json(404, { code: 404, message: "No message available" }),
+};
+
+export const atlassian = plainVendor({
+  id: "atlassian",
+  name: "Atlassian",
+  serves: ["jira", "confluence"],
   capabilities: capable(DOCS, { revoke: no(DOCS) }),
   authorize: {
     hosts: AUTH,
@@ -80,10 +91,11 @@ export const jira = plainVendor({
         id: cloudId(account),
         url: `https://${account.org}.atlassian.net`,
         name: account.org,
-        scopes: scopes.filter((scope) => scope.includes("jira")),
+        scopes: scopes.filter((scope) => /jira|confluence/.test(scope)),
         avatarUrl: `https://site-admin-avatar-cdn.example/${stableNumber("jira avatar", account.org)}.png`,
       },
     ]),
     myself,
+    spaces,
   ],
 });

@@ -1,0 +1,66 @@
+/**
+ * Miro. https://developers.miro.com/docs/getting-started-with-oauth (checked 2026-11-23)
+ *
+ * Follows RFC 6749, with scopes set on the app (§3.3). The answer names the person and the team. Revocation is JSON under
+ * names of its own; it ends the refresh token with the access token. Of the vendor's pages only one on revocation was read.
+ */
+import { defineProvider } from "../provider.ts";
+
+const token = { method: "GET", url: "https://api.miro.com/v1/oauth-token" } as const;
+
+export const miro = defineProvider({
+  id: "miro",
+  display_name: "Miro",
+  description: "Boards and what is on them.",
+  vendor: "miro",
+  docs_url: "https://developers.miro.com/docs/getting-started-with-oauth",
+  registration: {
+    url: "https://miro.com/app/settings/user-profile/apps",
+    notes: [
+      "Tick the scopes on the app: the request cannot ask for others.",
+      "Choose tokens that expire when the app is made; the choice cannot be changed.",
+    ],
+  },
+  traps: ["The person picks a team on the consent screen, and the token sees the boards of that team only."],
+  authorization_url: "https://miro.com/oauth/authorize",
+  token_url: "https://api.miro.com/v1/oauth/token",
+  client_auth: "client_secret_post",
+  scope_param: null,
+  default_scopes: [],
+  common_scopes: [],
+  pkce: "none",
+  lifetime: {
+    access_s: 3600,
+    refresh: { kind: "rotates", reuse: "strict" },
+    refresh_idle_s: 5_184_000,
+    refresh_absolute_s: null,
+  },
+  derived_config: [
+    { name: "team_id", from: "token", path: "team_id", pattern: "^\\d{5,25}$" },
+    { name: "user_id", from: "token", path: "user_id", pattern: "^\\d{5,25}$" },
+  ],
+  identity: { from: "request", request: token, account: { id: "user.id", label: "user.name", email: null } },
+  health: token,
+  revocation: {
+    kind: "request",
+    request: {
+      method: "POST",
+      url: "https://api.miro.com/v2/oauth/revoke",
+      auth: "none",
+      body: { accessToken: "{access_token}", clientId: "{client_id}", clientSecret: "{client_secret}" },
+    },
+    kills_grant: false,
+  },
+  hosts: [{ name: "api", base_url: "https://api.miro.com/v2" }],
+  errors: { refused: [], misconfigured: [], transient: [] },
+  sources: [
+    "https://developers.miro.com/v1.0/reference/revoke-token",
+    "https://www.npmjs.com/package/@nangohq/providers",
+  ],
+  unverified: [
+    "lifetime: one hour, 60 days and rotation from public catalogs; send one refresh token twice",
+    "revocation: the page read is of version 1, the names of version 2 are from memory; one call",
+    "identity: paths from public knowledge; one call",
+    "pkce: nothing was found; send a wrong verifier",
+  ],
+});
