@@ -60,6 +60,12 @@ it("says what to do when a command is not understood", async () => {
   });
 });
 
+/** What programs read from `providers show --json`: these names stay. */
+const SHOWN =
+  "id display_name flow authorization_url token_url client_auth token_body scope_param scope_separator default_scopes pkce rotation access_token_lifetime_s issuer revocation identity health hosts config_fields sources unverified".split(
+    " ",
+  );
+
 it("shows help and the catalog without a data directory, and writes nothing", async () => {
   const home = temporaryDirectory();
   const [help, version, list, shown, available] = await Promise.all(
@@ -80,6 +86,7 @@ it("shows help and the catalog without a data directory, and writes nothing", as
     vendor: "slack",
     rotation: expect.any(String) as unknown,
   });
+  expect(parseJson(shown?.stdout ?? "").keys()).toEqual(expect.arrayContaining(SHOWN));
   expect(
     parseJson(available?.stdout ?? "")
       .list("integrations")[0]

@@ -221,7 +221,12 @@ export const ERRORS = {
   function_out_of_memory: row(502, "builder", "The function ran out of memory."),
 
   // The server.
-  database_unavailable: row(503, "operator", "The database cannot be reached.", again),
+  database_unavailable: row(
+    503,
+    "operator",
+    "The database cannot be reached. Check that it runs, and that its address or the data directory is right.",
+    again,
+  ),
   database_busy: row(503, "nobody", "The database is busy. Try again.", again),
   storage_full: row(503, "operator", "The disk is full. Nothing was changed.", again),
   overloaded: row(503, "nobody", "Too many requests are under way. Try again shortly.", again),

@@ -373,12 +373,16 @@ function rethrow(error: unknown): never {
 /** By SQLSTATE class, since the codes below a class are many: what the operator has to do is the same. */
 const UNAVAILABLE = /^(?:08|28|3D|53|57P|58|XX|25006|25P03)/;
 
+const NUL_REFUSED = "A value holds a character that cannot be stored (NUL, written %00 in an address). Remove it.";
+
 /** Driver errors become ours. Conflicts stay as they are for the retry; an error in the SQL is a defect and does, too. */
 function translate(error: unknown): unknown {
   if (error instanceof ApiError) return error;
   if (!(error instanceof pg.DatabaseError)) return new ApiError("database_unavailable", { cause: error });
   const code = error.code ?? "";
   if (code === "53100") return new ApiError("storage_full", { cause: error });
+  // A NUL, which SQLite stores and no PostgreSQL text can hold: the sender's mistake, in whatever field it stands.
+  if (code === "22021") return new ApiError("invalid_field", { message: NUL_REFUSED, cause: error });
   // Statement or lock timed out.
   if (code === "57014" || code === "55P03") return new ApiError("database_busy", { cause: error });
   if (UNAVAILABLE.test(code)) return new ApiError("database_unavailable", { cause: error });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { LIMITS, type Limits } from "../../src/config.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { asFlowId } from "../../src/core/ids.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant } from "../../src/core/types.ts";
 import { openPostgres, postgresKeyIds } from "../../src/store/postgres.ts";
@@ -35,6 +36,12 @@ async function node(limits: Partial<Limits> = {}): Promise<Node> {
 
 beforeAll(async () => {
   database = await createDatabase();
+});
+
+it("calls a NUL in an id the sender's mistake, not a fault of the server", async () => {
+  const { store } = await node();
+  await expect(store.getFlow(asFlowId("flw_\0"))).rejects.toMatchObject({ code: "invalid_field", status: 400 });
+  await expect(store.listApps()).resolves.toEqual([]);
 });
 
 afterAll(() => database.drop());
