@@ -6,9 +6,15 @@ const conditions = ["holdfast-source"];
 /** These share one PostgreSQL server, which other tests need not start. */
 const POSTGRES = ["packages/server/test/store/postgres.test.ts", "e2e/several-nodes.test.ts"];
 
+/** Whole processes that are killed, stopped and cut off. `npm run faults` runs the full counts, one file after the other. */
+const FAULTS = "e2e/faults/**/*.test.ts";
+const is_full = process.env["FAULTS"] === "full";
+/** What each change has to survive; the rest, and all of it in full numbers, is for `npm run faults`. */
+const SHORT_FAULTS = ["storm", "crash-table", "pause", "versions", "support/tcp-proxy"];
+
 const project = (name: string, include: string[], timeout_ms = 20_000) => ({
   extends: true as const,
-  test: { name, include, exclude: POSTGRES, testTimeout: timeout_ms, hookTimeout: timeout_ms },
+  test: { name, include, exclude: [...POSTGRES, FAULTS], testTimeout: timeout_ms, hookTimeout: timeout_ms },
 });
 
 const postgres = {
@@ -18,6 +24,19 @@ const postgres = {
     include: POSTGRES,
     globalSetup: ["vitest.postgres.ts"],
     testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+};
+
+const faults = {
+  extends: true as const,
+  test: {
+    name: "faults",
+    include: is_full ? [FAULTS] : SHORT_FAULTS.map((name) => `e2e/faults/${name}.test.ts`),
+    globalSetup: ["vitest.postgres.ts"],
+    // They fill the machine by themselves, and wait for leases of seconds.
+    fileParallelism: false,
+    testTimeout: is_full ? 900_000 : 180_000,
     hookTimeout: 120_000,
   },
 };
@@ -34,6 +53,7 @@ export default defineConfig({
       // Whole processes, browsers and foreign clients: slow by nature, never timed.
       project("e2e", ["e2e/**/*.test.ts"], 120_000),
       postgres,
+      faults,
     ],
   },
 });

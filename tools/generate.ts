@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LIMITS } from "../packages/server/src/config.ts";
 import { ERRORS, exitCodeOf, RETIRED, type ErrorCode } from "../packages/server/src/core/errors.ts";
+import { withFaultsTable } from "./faults.ts";
 import { generateProviderDocs } from "./generate-providers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -15,6 +16,7 @@ const ERROR_TABLE = "packages/server/src/core/errors.ts";
 export const PAGES: Readonly<Record<string, () => string>> = {
   "docs/errors.md": errorsPage,
   "docs/configuration.md": configurationPage,
+  "CONTRIBUTING.md": () => withFaultsTable(read("CONTRIBUTING.md")),
   ...Object.fromEntries([...generateProviderDocs()].map(([path, text]) => [path, () => text])),
 };
 
@@ -118,6 +120,26 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     flag: "--log-level",
     default: "`info`",
     meaning: "`debug`, `info`, `warn`, `error` or `silent`. Logs go to stderr, one JSON document a line.",
+  },
+  {
+    name: "HOLDFAST_WEBHOOK_URL",
+    flag: null,
+    default: "none",
+    meaning:
+      "Where [events](webhooks.md) are sent: https, or http on this machine. Without it they are lines of the log only.",
+  },
+  {
+    name: "HOLDFAST_WEBHOOK_SECRET",
+    flag: null,
+    default: "none",
+    meaning:
+      "What webhooks are signed with: `whsec_` and 24 to 64 bytes in base64. Two, separated by a space, while it is changed. Required with `HOLDFAST_WEBHOOK_URL`.",
+  },
+  {
+    name: "HOLDFAST_WEBHOOK_EVENTS",
+    flag: null,
+    default: "all but `connection.refreshed`",
+    meaning: "Which events are sent, with commas between.",
   },
 ];
 

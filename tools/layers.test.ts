@@ -87,6 +87,9 @@ const packages: readonly Plant[] = Object.entries(HOMES).flatMap(([specifier, ho
 const others: readonly Plant[] = [
   { file: `${SRC}/oauth/account.ts`, specifier: "undici", allowed: false },
   { file: `${SRC}/store/store.ts`, specifier: "better-sqlite3", allowed: false },
+  { file: `${SRC}/store/store.ts`, specifier: "pg", allowed: false },
+  { file: `${SRC}/store/postgres-driver.ts`, specifier: "pg", allowed: true },
+  { file: `${SRC}/store/postgres-driver.ts`, specifier: "../vault/seal.ts", allowed: false },
   // Exceptions for one package must not be exceptions for the rest.
   { file: `${SRC}/oauth/transport.ts`, specifier: "../store/store.ts", allowed: false },
   { file: `${SRC}/oauth/transport.ts`, specifier: "fastify", allowed: false },

@@ -7,14 +7,17 @@ import { every } from "./core/clock.ts";
 import { ApiError } from "./core/errors.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
+import { createTransport } from "./oauth/transport.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { createFunctionRunner, type FunctionRunner } from "./runner/functions.ts";
 import { createSweeper, type Sweeper } from "./service/sweeper.ts";
+import { createWebhooks, type Webhooks } from "./service/webhooks.ts";
 import { lockDataDirectory } from "./store/sqlite.ts";
 
 export interface Server {
   readonly installation: Installation;
   readonly sweeper: Sweeper;
+  readonly webhooks: Webhooks;
   /** Where it listens, which behind a proxy is not the public URL. */
   readonly url: string;
   /** Stops taking requests, lets refreshes in flight finish, closes everything. */
@@ -26,11 +29,14 @@ const LAST_USED_EVERY_MS = 10_000;
 
 /** @throws ApiError `database_in_use`, `port_in_use`, and what openInstallation throws */
 export async function startServer(options: InstallationOptions): Promise<Server> {
-  const { config, clock, log } = options;
+  const { config, log } = options;
   const opened = await openLocked(options);
   const { installation } = opened;
+  const { clock } = installation;
   const { refresher, credentials, cache, store, revocations, limits } = { ...installation, limits: config.limits };
   const sweeper = createSweeper({ store, refresher, revocations, clock, limits, log, random: installation.random });
+
+  const webhooks = webhooksOf(installation);
 
   let address = "";
   const functions = functionRunner(installation, () => address);
@@ -46,6 +52,7 @@ export async function startServer(options: InstallationOptions): Promise<Server>
     throw error;
   }
   sweeper.start();
+  webhooks.start();
   stops.push(
     () => sweeper.stop(),
     watchOtherProcesses(installation),
@@ -60,12 +67,14 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   return {
     installation,
     sweeper,
+    webhooks,
     url: address,
     async close() {
       for (const stop of stops) stop();
       await http.close();
       await functions?.close();
       await refresher.drain(limits.shutdown_ms);
+      await webhooks.close();
       cache.clear();
       await opened.close();
       log.info("stopped");
@@ -92,6 +101,20 @@ async function openLocked(
       unlock();
     },
   };
+}
+
+/** Nothing in a receiver's answer is of interest but its status. */
+const RECEIVER_ANSWER_BYTES = 1_024;
+
+function webhooksOf({ config, store, urls, clock, log, random }: Installation): Webhooks {
+  const { limits, webhook, events_wanted } = config;
+  const transport = createTransport({
+    gateway: null,
+    plain_loopback: true,
+    limits: { ...limits, provider_response_bytes: RECEIVER_ANSWER_BYTES },
+    clock,
+  });
+  return createWebhooks({ store, transport, urls, webhook, events_wanted, clock, limits, log, random });
 }
 
 function functionRunner(
@@ -139,11 +162,12 @@ function isAddress(address: unknown): address is AddressInfo {
   return typeof address === "object" && address !== null && "port" in address;
 }
 
-/** What this process remembers is forgotten when another one wrote: a command on this machine, or another node. */
-function watchOtherProcesses({ store, cache, credentials }: Installation): () => void {
-  return store.onChange(() => {
-    cache.clear();
-    credentials.clear();
+/** What this process remembers is read again when another one wrote: a command on this machine, or another node. */
+function watchOtherProcesses({ store, cache, credentials, refresher, log }: Installation): () => void {
+  return store.onChange((news) => {
+    cache.doubt();
+    credentials.doubt();
+    if (news === "reconnected") refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });
 }
 

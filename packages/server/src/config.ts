@@ -5,6 +5,7 @@
  */
 import { resolve } from "node:path";
 import { ApiError } from "./core/errors.ts";
+import { EVENT_TYPES, isEventType, type EventType } from "./core/events.ts";
 import { Secret } from "./core/secret.ts";
 
 /** Each limit: default, and why. Settable as HOLDFAST_<NAME IN CAPITALS>. */
@@ -37,6 +38,8 @@ export const LIMITS = {
   refresh_lease_ms: 20_000,
   refresh_deadline_strict_ms: 60_000,
   refresh_lease_strict_ms: 90_000,
+  /** A holder whose lease ran out may only be stopped, with the answer in hand: where nobody else may ask, it is waited for. */
+  paused_holder_wait_ms: 300_000,
   /** Left of the lease when the request must be over: time to commit. */
   refresh_fence_ms: 2_000,
   /** How long a reader waits for a refresh. */
@@ -77,15 +80,36 @@ export const LIMITS = {
   /** While it is down: one reader's request in this time, so that its return is noticed at once where it matters. */
   breaker_reader_ms: 1_000,
   sweep_interval_ms: 3_000,
+  /** What one node's sweeper took up the others leave alone for so long: a batch's time with a provider that answers. */
+  sweep_reserve_ms: 10_000,
   sweep_batch: 50,
   sweep_concurrency: 10,
   /** Batches in one sweep: the further ones are for services that stand behind one with more to do than it may send. */
   sweep_rounds: 10,
   outbox_batch: 20,
+  /** How soon an event is sent after it happened. */
+  webhook_interval_ms: 1_000,
+  /** In flight to the receiver, of one node, each of another connection. */
+  webhook_concurrency: 10,
+  /** A receiver should keep the event and answer; work belongs behind the answer. */
+  webhook_deadline_ms: 15_000,
+  /** A node that dies while it sends leaves the event to the others after this; longer than `webhook_deadline_ms`. */
+  webhook_lease_ms: 30_000,
+  webhook_retry_base_ms: 5_000,
+  webhook_retry_cap_ms: 3_600_000,
+  /** A receiver that is down for longer reads the state of its connections anew anyway. */
+  webhook_give_up_after_ms: 86_400_000,
   /** Cached decrypted tokens: count, and how long one may serve without a look at the database. */
   token_cache_entries: 10_000,
   token_cache_ttl_ms: 60_000,
   credential_cache_entries: 10_000,
+  /** While the database cannot be reached: how long what was read from it last serves on. The longest time that somebody
+   *  who was shut out elsewhere may go on here. */
+  outage_grace_s: 300,
+  /** How long a reader waits for a look at the database before that counts as an outage. */
+  database_read_wait_ms: 800,
+  /** In an outage the database is asked so often, and everybody else is answered without it. */
+  database_probe_ms: 1_000,
   /** Writes of other processes on the same SQLite file are seen within this. */
   data_version_poll_ms: 250,
   /** PostgreSQL. Connections of one node: more would only queue inside the database. */
@@ -125,6 +149,9 @@ export const LIMITS = {
   shutdown_ms: 60_000,
 } as const;
 
+/** Limits whose 0 switches off what they limit. Of the others a 0 would bring everything to a stop. */
+const SWITCHES: ReadonlySet<keyof typeof LIMITS> = new Set(["outage_grace_s"]);
+
 export type Limits = { readonly [Name in keyof typeof LIMITS]: number };
 
 export interface Config {
@@ -143,7 +170,18 @@ export interface Config {
   /** The master key itself (base64, 32 bytes), when it does not come from `<data_dir>/master.key`. */
   readonly master_key: Secret | null;
   readonly log_level: LogLevel;
+  /** Where events are sent. Null: to the log only. */
+  readonly webhook: WebhookTarget | null;
+  /** The events to send; empty without a webhook. Others than `connection.refreshed` are written down all the same. */
+  readonly events_wanted: ReadonlySet<EventType>;
   readonly limits: Limits;
+}
+
+export interface WebhookTarget {
+  /** Its path and query may be what keeps others from using it. */
+  readonly url: Secret;
+  /** `whsec_<base64>`. With two, each event is signed with both. */
+  readonly secrets: readonly Secret[];
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
@@ -175,7 +213,16 @@ const SETTINGS = new Set([
   "HOLDFAST_PROVIDERS",
   "HOLDFAST_MASTER_KEY",
   "HOLDFAST_LOG_LEVEL",
+  "HOLDFAST_WEBHOOK_URL",
+  "HOLDFAST_WEBHOOK_SECRET",
+  "HOLDFAST_WEBHOOK_EVENTS",
 ]);
+const SECRET_SETTINGS = [
+  "HOLDFAST_MASTER_KEY",
+  "HOLDFAST_DATABASE_URL",
+  "HOLDFAST_WEBHOOK_URL",
+  "HOLDFAST_WEBHOOK_SECRET",
+];
 const LIMIT_VARIABLES = new Map(Object.keys(LIMITS).map((name) => [`HOLDFAST_${name.toUpperCase()}`, name]));
 
 const DEFAULT_PORT = 4180;
@@ -200,9 +247,10 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
   const providers = setting(flags.providers, "HOLDFAST_PROVIDERS");
   const master_key = environment["HOLDFAST_MASTER_KEY"];
   const database_url = parseDatabaseUrl(flags.databaseUrl, environment["HOLDFAST_DATABASE_URL"]);
+  const webhook = parseWebhook(environment["HOLDFAST_WEBHOOK_URL"], environment["HOLDFAST_WEBHOOK_SECRET"]);
+  const events_wanted = parseEvents(environment["HOLDFAST_WEBHOOK_EVENTS"], webhook);
   // Children (functions) and crash reports must not find them.
-  delete environment["HOLDFAST_MASTER_KEY"];
-  delete environment["HOLDFAST_DATABASE_URL"];
+  for (const name of SECRET_SETTINGS) delete environment[name];
   if (database_url !== null && (master_key === undefined || master_key === "")) {
     throw wrong(
       "With a PostgreSQL database, HOLDFAST_MASTER_KEY is required, and must be the same on every node. Make one once with: openssl rand -base64 32",
@@ -219,6 +267,8 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     providers_dir: providers === undefined ? null : resolve(providers),
     master_key: master_key === undefined || master_key === "" ? null : new Secret(master_key),
     log_level: parseLogLevel(setting(flags.logLevel, "HOLDFAST_LOG_LEVEL") ?? "info"),
+    webhook,
+    events_wanted,
     limits: parseLimits(environment),
   });
 }
@@ -251,6 +301,52 @@ function parseDatabaseUrl(flag: string | undefined, variable: string | undefined
     throw wrong("--database-url must not hold a password. Put the address into HOLDFAST_DATABASE_URL instead.");
   }
   return new Secret(text);
+}
+
+const SOME_SECRET = "Make one with: echo whsec_$(openssl rand -base64 32)";
+/** Standard Webhooks: 24 to 64 bytes in base64. */
+const WEBHOOK_SECRET = /^whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const WEBHOOK_SECRET_BYTES = { least: 24, most: 64 };
+
+/** Messages repeat neither: both are secrets. */
+function parseWebhook(address = "", secret = ""): WebhookTarget | null {
+  if (address === "" && secret === "") return null;
+  if (address === "") throw wrong("HOLDFAST_WEBHOOK_SECRET is set without HOLDFAST_WEBHOOK_URL. Set both, or none.");
+  const url = URL.canParse(address) ? new URL(address) : null;
+  const allowed = url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK_HOSTS.has(url.hostname));
+  if (url === null || !allowed || url.username !== "" || url.password !== "") {
+    throw wrong(
+      "HOLDFAST_WEBHOOK_URL must be an https address (http only on this machine) without a user. Example: HOLDFAST_WEBHOOK_URL=https://example.com/hooks/holdfast",
+    );
+  }
+  if (secret === "") throw wrong(`HOLDFAST_WEBHOOK_URL needs HOLDFAST_WEBHOOK_SECRET. ${SOME_SECRET}`);
+  const secrets = secret.trim().split(/ +/);
+  if (secrets.length > 2 || !secrets.every(isWebhookSecret)) {
+    throw wrong(
+      `HOLDFAST_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in base64, or two of them separated by a space while the secret is changed. ${SOME_SECRET}`,
+    );
+  }
+  return Object.freeze({ url: new Secret(url.href), secrets: secrets.map((text) => new Secret(text)) });
+}
+
+function isWebhookSecret(text: string): boolean {
+  const { length } = Buffer.from(text.slice("whsec_".length), "base64");
+  return WEBHOOK_SECRET.test(text) && length >= WEBHOOK_SECRET_BYTES.least && length <= WEBHOOK_SECRET_BYTES.most;
+}
+
+/** A token is renewed every hour: who wants to hear of that says so. */
+function parseEvents(text = "", webhook: WebhookTarget | null): ReadonlySet<EventType> {
+  if (text === "")
+    return new Set(webhook === null ? [] : EVENT_TYPES.filter((type) => type !== "connection.refreshed"));
+  if (webhook === null) throw wrong("HOLDFAST_WEBHOOK_EVENTS is set without HOLDFAST_WEBHOOK_URL. Set both, or none.");
+  const names = text.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !isEventType(name));
+  if (unknown !== undefined) {
+    throw wrong(
+      `HOLDFAST_WEBHOOK_EVENTS names "${unknown}", which is no event. The events are ${EVENT_TYPES.join(", ")}. Example: HOLDFAST_WEBHOOK_EVENTS=connection.needs_reconnect,connection.recovered`,
+    );
+  }
+  return new Set(names.filter(isEventType));
 }
 
 function parsePublicUrl(text: string): string {
@@ -296,8 +392,11 @@ function parseLimits(environment: Environment): Limits {
   for (const [variable, name] of LIMIT_VARIABLES) {
     const text = environment[variable];
     if (text === undefined || text === "" || !isLimit(name)) continue;
-    if (!/^[1-9]\d{0,11}$/.test(text))
-      throw wrong(`${variable} must be a whole number above 0. Example: ${variable}=${LIMITS[name]}`);
+    const is_switch = SWITCHES.has(name);
+    if (!/^(?:0|[1-9]\d{0,11})$/.test(text) || (text === "0" && !is_switch)) {
+      const lowest = is_switch ? "from 0 (off)" : "above 0";
+      throw wrong(`${variable} must be a whole number ${lowest}. Example: ${variable}=${LIMITS[name]}`);
+    }
     limits[name] = Number(text);
   }
   return Object.freeze(limits);

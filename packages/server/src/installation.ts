@@ -24,6 +24,7 @@ import { createOAuthClients, INSTALLATION, type OAuthClients } from "./service/c
 import { createConnectFlow, type ConnectFlow } from "./service/connect.ts";
 import { createConnections, type Connections } from "./service/connections.ts";
 import { createCredentials, type Credentials } from "./service/credentials.ts";
+import { createDatabaseGate } from "./service/database-gate.ts";
 import { createFunctionTokens, type FunctionTokens } from "./service/function-tokens.ts";
 import { createRefresher, type Refresher } from "./service/refresh.ts";
 import { createRevocations, type Revocations } from "./service/revocation.ts";
@@ -32,7 +33,8 @@ import { createTokenCache, type TokenCache } from "./service/token-cache.ts";
 import { createUrls, type Urls } from "./service/urls.ts";
 import { dataKeyStore } from "./store/data-keys.ts";
 import type { Engine } from "./store/engine.ts";
-import { openPostgres, postgresKeyIds } from "./store/postgres.ts";
+import { postgresKeyIds } from "./store/postgres-migrate.ts";
+import { openPostgres } from "./store/postgres.ts";
 import { DATABASE_FILE, openSqlite, storedKeyIds } from "./store/sqlite.ts";
 import { createStore, type Store } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -81,18 +83,20 @@ const PUBLIC_URL_SETTING = "public_url";
 
 /** @throws ApiError `missing_master_key`, `wrong_master_key`, `schema_too_new`, `database_unavailable` */
 export async function openInstallation(options: InstallationOptions, mode: "serve" | "command"): Promise<Installation> {
-  const { config, clock } = options;
+  const { config } = options;
   // First of all, since a broken file of an operator's service must not leave anything behind either.
   const catalog = options.catalog ?? openCatalog(config);
   const keyring = await openKeys(config, mode);
   options.beforeOpen?.();
   // New at every start, so that what a crashed process left is not taken for ours.
   const owner = newId("node");
-  const store = createStore(await openEngine(options, mode === "serve" ? owner : null));
+  const engine = await openEngine(options, mode === "serve" ? owner : null);
+  const store = createStore(engine);
+  const { clock } = engine;
   const vault = await createVault({ keyring, data_keys: dataKeyStore(store), clock });
   const spill = mode === "serve" ? await openServerSpill(config, clock, vault) : NO_SPILL;
   const urls = createUrls(await publicUrl(config, store, mode));
-  const services = assemble(options, { keyring, store, vault, spill, urls, catalog, owner });
+  const services = assemble({ ...options, clock }, { keyring, store, vault, spill, urls, catalog, owner });
   return {
     ...services,
     async close() {
@@ -163,10 +167,11 @@ function assemble(
   const { limits, provider_gateway: gateway } = config;
   const transport = createTransport({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
   const oauth = createOAuthClient({ transport, clock, limits });
-  const cache = createTokenCache(clock, limits);
+  const gate = createDatabaseGate({ clock, limits, log });
+  const cache = createTokenCache(clock, limits, gate);
   const audit = createAudit({ store, clock, limits, log });
   const functionTokens = createFunctionTokens(keyring.deriveKey("function tokens"), clock);
-  const credentials = createCredentials({ store, functionTokens, clock, limits });
+  const credentials = createCredentials({ store, functionTokens, clock, limits, gate });
   const clients = createOAuthClients({ store, vault, catalog, cache });
   const revocations = createRevocations({ store, vault, oauth, catalog, clients, clock, limits, log, random });
   const refresher = createRefresher({
@@ -175,13 +180,19 @@ function assemble(
     oauth,
     catalog,
     clients,
+    revocations,
     spill,
     clock,
     limits,
     log,
     random,
     owner,
-    changed: (row) => cache.drop(row),
+    events_wanted: config.events_wanted,
+    changed: (row) => {
+      // The row was written just now: readers who lose what the cache holds find the way to the database open.
+      gate.answered();
+      cache.drop(row);
+    },
   });
   return {
     config,
@@ -243,6 +254,7 @@ const NO_SPILL: Spill = {
   committed: () => Promise.resolve(),
   pending: () => Promise.resolve([]),
   repairable: () => Promise.resolve([]),
+  latest: () => Promise.resolve(null),
   unreadable: 0,
   close: () => Promise.resolve(),
 };

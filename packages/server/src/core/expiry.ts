@@ -14,8 +14,10 @@ const REFRESH_FROM = 0.75;
 const REFRESH_TO = 0.9;
 /** Ten years. A vendor that says more means "never" or is wrong; either way arithmetic must not overflow. */
 const MAX_LIFETIME_S = 315_360_000;
-/** A token announced with no life left is used once and not refreshed again before this, or each read would refresh. */
+/** Whatever is announced, a token is not taken for dead before this, or each read would refresh. */
 const MIN_LIFETIME_S = 60;
+/** What is announced to have no life at all is refreshed once a minute: at `REFRESH_FROM` of this. */
+const LIFELESS_S = 80;
 
 export type Decision = "fresh" | "refresh_soon" | "refresh_now" | "over";
 
@@ -58,6 +60,7 @@ function skew_ms(life: Life): number {
 export function parseExpiresIn(value: unknown): number | null {
   const seconds = typeof value === "string" && /^\s*-?\d+(\.\d+)?\s*$/.test(value) ? Number(value) : value;
   if (typeof seconds !== "number" || Number.isNaN(seconds)) return null;
+  if (seconds <= 0) return LIFELESS_S;
   return Math.min(MAX_LIFETIME_S, Math.max(MIN_LIFETIME_S, Math.floor(seconds)));
 }
 

@@ -37,7 +37,9 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, config: 
     .code(error.status)
     .header("cache-control", "no-store")
     .headers(headers ?? {});
-  if (retry_after_s !== undefined) void reply.header("retry-after", String(retry_after_s));
+  // Whoever is to come back is told when (RFC 9110 §10.2.3).
+  const wait_s = retry_after_s ?? (error.status === 503 ? 1 : undefined);
+  if (wait_s !== undefined) void reply.header("retry-after", String(wait_s));
   if (error.status === 401)
     void reply.header(
       "www-authenticate",

@@ -12,6 +12,7 @@ import { fillTemplate } from "../providers/template.ts";
 import { basicCredentials, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
 import { decodeUtf8, parseJson } from "./json.ts";
+import { parseRetryAfter } from "./outcome.ts";
 import { applyResponse } from "./token-answer.ts";
 import type { Failure } from "./transport.ts";
 
@@ -20,6 +21,8 @@ export interface ApiAnswer {
   readonly status: number;
   /** JSON; else the text itself; null for a body that is neither. */
   readonly body: JsonValue;
+  /** As the provider asked for it; null = it did not. */
+  readonly retry_after_ms: number | null;
 }
 
 /** The request could not be made from what there is. */
@@ -35,7 +38,7 @@ export interface ApiCall {
   readonly access_token: Secret | null;
   readonly refresh_token?: Secret | null;
   readonly client?: ClientCredentials;
-  /** As for a token endpoint; unset = the usual deadline, and nobody asks. */
+  /** Of a request for tokens, which is waited for to the end; unset = an ordinary call, whose headers must come sooner. */
   readonly deadline_ms?: number;
   readonly onSend?: (() => boolean) | undefined;
 }
@@ -43,18 +46,24 @@ export interface ApiCall {
 export async function callApi(deps: OAuthDeps, call: ApiCall): Promise<ApiAnswer | Failure | Unbuilt> {
   const built = build(call);
   if ("kind" in built) return built;
-  const answer = await deps.transport.send({
+  const { clock, limits, transport } = deps;
+  const answer = await transport.send({
     method: call.request.method,
     ...built,
     ...(call.onSend === undefined ? {} : { onSend: call.onSend }),
-    deadline_ms: call.deadline_ms ?? deps.limits.refresh_deadline_ms,
-    headers_timeout_ms: deps.limits.provider_headers_timeout_ms,
+    ...(call.deadline_ms === undefined
+      ? { deadline_ms: limits.refresh_deadline_ms, headers_timeout_ms: limits.provider_headers_timeout_ms }
+      : { deadline_ms: call.deadline_ms }),
   });
   if (answer.kind !== "answer") return answer;
   const text = answer.complete ? decodeUtf8(answer.body) : null;
   const body = text === null ? null : (parseJson(text) ?? text);
   const context = { grant: "api", scopes: [] } as const;
-  return { kind: "answer", ...applyResponse(call.provider, context, { status: answer.status, body }) };
+  return {
+    kind: "answer",
+    ...applyResponse(call.provider, context, { status: answer.status, body }),
+    retry_after_ms: parseRetryAfter(answer.headers["retry-after"], clock.now(), limits),
+  };
 }
 
 /** A 2xx whose body also says yes, where the provider has a flag for that. */

@@ -8,7 +8,7 @@ import type { ApiRequest } from "../providers/provider.ts";
 import { callApi, type ApiCall } from "./api-call.ts";
 import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
-import { BAD_RESPONSE, outcomeOfAnswer, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
+import { BAD_RESPONSE, UNSUPPORTED_TYPE, outcomeOfAnswer, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
 import { readTokens } from "./token-answer.ts";
 
 /** The token in `call` for a longer one. The new token is also what the next renewal is made with. */
@@ -21,10 +21,13 @@ export async function renew(
   const answer = await callApi(deps, { ...call, request });
   if (answer.kind === "unbuilt") return { kind: "misconfigured", error: answer.detail };
   if (answer.kind !== "answer") return outcomeOfFailure(answer);
-  const failure = outcomeOfAnswer(provider, answer, null);
+  const failure = outcomeOfAnswer(provider, answer, answer.retry_after_ms);
   if (failure !== null) return failure;
   const { body } = answer;
   if (!isJsonObject(body) || typeof body["access_token"] !== "string") return { kind: "unknown", error: BAD_RESPONSE };
+  const { token_type } = body;
+  if (typeof token_type !== "string") return { kind: "unknown", error: BAD_RESPONSE };
+  if (token_type.toLowerCase() !== "bearer") return { kind: "unknown", error: UNSUPPORTED_TYPE };
   const { access_token } = body;
   const reading = { provider, client_id: client.client_id, now: deps.clock.now(), limits: deps.limits };
   const tokens = readTokens(reading, { access_token }, body);

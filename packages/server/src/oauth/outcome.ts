@@ -45,6 +45,8 @@ export type TokenFailure =
 export type TokenOutcome = { readonly kind: "ok"; readonly tokens: IssuedTokens } | TokenFailure;
 
 export const BAD_RESPONSE = "provider_bad_response";
+/** Tokens that are no use without more than themselves (RFC 6749 §7.1). */
+export const UNSUPPORTED_TYPE = "unsupported_token_type";
 const UNRECOGNISED = "unrecognised_error";
 
 /** RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 6749 §4.1.2.1, RFC 8628 §3.5. */

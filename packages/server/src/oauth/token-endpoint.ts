@@ -17,7 +17,7 @@ import { isJsonObject, type ConnectionConfig, type JsonValue } from "../core/typ
 import { fillTemplate } from "../providers/template.ts";
 import { clientAuthOf, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
-import { BAD_RESPONSE, outcomeOfAnswer, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
+import { BAD_RESPONSE, UNSUPPORTED_TYPE, outcomeOfAnswer, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
 import { readTokens } from "./token-answer.ts";
 import { createWire, type WireOptions } from "./wire.ts";
 
@@ -69,7 +69,7 @@ interface Success {
 /** A success must hold usable tokens. If it does not, the grant may be used up all the same. */
 async function accept(deps: OAuthDeps, call: TokenCall, success: Success, body: JsonValue): Promise<TokenOutcome> {
   const bad: TokenOutcome = { kind: "unknown", error: BAD_RESPONSE };
-  const wrongType: TokenOutcome = { kind: "unknown", error: "unsupported_token_type" };
+  const wrongType: TokenOutcome = { kind: "unknown", error: UNSUPPORTED_TYPE };
   if (!isJsonObject(body)) return bad;
   try {
     const accepted = await processGenericTokenEndpointResponse(success.server, success.client, success.response);

@@ -5,7 +5,7 @@ import { newAppId, newCredential, newWorkspaceId } from "../core/ids.ts";
 import type { Secret } from "../core/secret.ts";
 import type { AppId, Instant, WorkspaceId } from "../core/types.ts";
 import { deleteApp } from "../store/queries/apps.ts";
-import { enqueue } from "../store/queries/system.ts";
+import { enqueue } from "../store/queries/outbox.ts";
 import type { Store } from "../store/store.ts";
 import type { AppsTable, ServiceTokensTable } from "../store/tables.ts";
 import type { Vault } from "../vault/seal.ts";

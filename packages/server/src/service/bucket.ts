@@ -10,6 +10,9 @@ import type { TokenOutcome } from "../oauth/outcome.ts";
 
 export type Caller = "reader" | "background";
 
+/** Whose fault it is that nothing can be had: the provider's, which is down, or the client's, which it refuses. */
+export type StopCause = "provider" | "client";
+
 export interface Bucket {
   /** Requests that may be sent at once, as of `refilled_at`. */
   level: number;
@@ -17,15 +20,15 @@ export interface Bucket {
   in_flight: number;
   /** The provider asked for silence until then. */
   paused_until: number;
-  /** Null while the provider works; else when each kind of caller may probe next. */
-  open: Record<Caller, number> | null;
+  /** Null while refreshing works; else why it does not, and when each kind of caller may probe next. */
+  open: ({ readonly cause: StopCause } & Record<Caller, number>) | null;
   /** What became of the requests of the last `breaker_window_ms`. */
   results: readonly { readonly at: number; readonly failed: boolean }[];
 }
 
 export type Obstacle =
   /** Sending is useless or unwelcome: waiting in line would not help. */
-  | { readonly kind: "stopped"; readonly wait_ms: number }
+  | { readonly kind: "stopped"; readonly cause: StopCause; readonly wait_ms: number }
   /** Others are being served; null = until one of them is done. */
   | { readonly kind: "full"; readonly wait_ms: number | null };
 
@@ -39,7 +42,8 @@ export function createBucket(limits: Limits, now: number): Bucket {
 /** What keeps `caller` from sending now; null = nothing. */
 export function obstacle(bucket: Bucket, caller: Caller, now: number, limits: Limits): Obstacle | null {
   const stopped_ms = Math.max(bucket.paused_until, bucket.open?.[caller] ?? 0) - now;
-  if (stopped_ms > 0) return { kind: "stopped", wait_ms: Math.ceil(stopped_ms) };
+  const cause = bucket.open?.cause ?? "provider";
+  if (stopped_ms > 0) return { kind: "stopped", cause, wait_ms: Math.ceil(stopped_ms) };
   // Never all of it, whatever is configured: background work would stand still for ever.
   const left = (limit: number): number =>
     caller === "reader" ? 0 : Math.min(limit - 1, Math.floor((limit * limits.provider_reader_percent) / 100));
@@ -71,11 +75,17 @@ export function finish(
   outcome: TokenOutcome,
   now: number,
   limits: Limits,
-): "paused" | "opened" | "closed" | null {
+): "paused" | "opened" | "client_rejected" | "closed" | null {
   bucket.in_flight -= 1;
   if (outcome.kind === "retry_later" && outcome.retry_after_ms !== null) {
     bucket.paused_until = Math.max(bucket.paused_until, now + outcome.retry_after_ms);
     return "paused";
+  }
+  // The same secret is refused for every connection of this client: asking on for each of them helps nobody (F43).
+  if (outcome.kind === "misconfigured") {
+    const known = bucket.open?.cause === "client";
+    bucket.open = stopped("client", now, limits);
+    return known ? null : "client_rejected";
   }
   if (bucket.open === null) return count(bucket, isFailure(outcome), now, limits) ? "opened" : null;
   // A refusal is a judgement of the token endpoint, too. Other 4xx may come from whatever stands in for a dead provider.
@@ -99,11 +109,16 @@ function count(bucket: Bucket, failed: boolean, now: number, limits: Limits): bo
   const failures = bucket.results.filter((result) => result.failed).length;
   if (bucket.results.length < limits.breaker_requests) return false;
   if (failures * 100 < bucket.results.length * limits.breaker_failed_percent) return false;
-  bucket.open = {
+  bucket.open = stopped("provider", now, limits);
+  return true;
+}
+
+function stopped(cause: StopCause, now: number, limits: Limits): NonNullable<Bucket["open"]> {
+  return {
+    cause,
     reader: now + probeEvery_ms("reader", limits),
     background: now + probeEvery_ms("background", limits),
   };
-  return true;
 }
 
 function isFailure(outcome: TokenOutcome): boolean {

@@ -145,7 +145,7 @@ function* retire(tx: Transaction, id: OAuthClientId): Operation<void> {
       generation: row.generation,
       status: "expired",
       reason: "client_changed",
-      confirm_at: null,
+      confirm_in_ms: null,
     });
     if (changed !== null) yield* emit(tx, "connection.needs_reconnect", changed);
   }

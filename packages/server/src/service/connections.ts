@@ -16,7 +16,7 @@ import type { OAuthClient } from "../oauth/client.ts";
 import type { Catalog } from "../providers/index.ts";
 import { changeStatus, deleteConnection } from "../store/queries/connections.ts";
 import { removeConnector } from "../store/queries/apps.ts";
-import { enqueue } from "../store/queries/system.ts";
+import { enqueue } from "../store/queries/outbox.ts";
 import type { Store } from "../store/store.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -24,7 +24,8 @@ import { sealedFromStorage, type Vault } from "../vault/seal.ts";
 import { requireProvider, unknownService } from "./catalog-errors.ts";
 import { emit } from "./events.ts";
 import { lifeOfRow, notGranted, parseConfig, parseList, sealContext } from "./grant.ts";
-import type { RefreshResult, Refresher } from "./refresh.ts";
+import type { Refresher } from "./refresh.ts";
+import type { RefreshFailureCode, RefreshResult } from "./refresh-types.ts";
 import type { Revocations } from "./revocation.ts";
 import type { OpenConnection, TokenCache } from "./token-cache.ts";
 import type { Urls } from "./urls.ts";
@@ -36,6 +37,8 @@ export interface Served {
   readonly connection_id: string;
   /** Null: no end is known. */
   readonly expires_at: Instant | null;
+  /** The database is away: as it was when it was last there. */
+  readonly is_stale: boolean;
 }
 
 /** What a caller asks of the token beyond being valid. */
@@ -87,8 +90,13 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   const behind = new Set<ConnectionId>();
 
   async function get(app_id: AppId, integration_type: string, wish: Wish): Promise<Served> {
-    const open = cache.get(app_id, integration_type) ?? (await load(app_id, integration_type));
-    const { rejected_hash, min_valid_ms } = wish;
+    const known = cache.fresh(app_id, integration_type);
+    if (known !== null) return serve(known, wish);
+    const { value, is_stale } = await cache.read(app_id, integration_type, () => load(app_id, integration_type));
+    return is_stale ? serveStale(value, wish) : serve(value, wish);
+  }
+
+  async function serve(open: OpenConnection, { rejected_hash, min_valid_ms }: Wish): Promise<Served> {
     if (rejected_hash !== null && sha256Hex(open.access_token.expose()) === rejected_hash) return replaceRejected(open);
     const { row } = open;
     const life = lifeOfRow(row);
@@ -107,6 +115,18 @@ export function createConnections(deps: ConnectionsDeps): Connections {
       case "over":
         return row.sealed_refresh === null ? expireNow(row, "no_refresh_token") : refreshed(row, limits.reader_wait_ms);
     }
+  }
+
+  /** Nothing can be refreshed, since no intent could be stored: what works is served, and nothing is waited for. */
+  function serveStale(open: OpenConnection, { rejected_hash, min_valid_ms }: Wish): Served {
+    const { row } = open;
+    const in_hand = refresher.inHand(row.id);
+    if (in_hand?.kind === "unsaved") return unsaved(in_hand);
+    const life = lifeOfRow(row);
+    const is_refused = rejected_hash !== null && sha256Hex(open.access_token.expose()) === rejected_hash;
+    const is_short = min_valid_ms !== null && !livesFor(life, clock.now(), min_valid_ms);
+    if (is_refused || is_short || isOver(open)) throw new ApiError("database_unavailable", { retry_after_s: 1 });
+    return { ...served(open), is_stale: true };
   }
 
   async function load(app_id: AppId, integration_type: string): Promise<OpenConnection> {
@@ -143,10 +163,13 @@ export function createConnections(deps: ConnectionsDeps): Connections {
       log.error("refresh_failed", { connection_id: open.row.id, error });
       return null;
     });
-    if (result?.kind === "current") return served(await openRow(result.row));
     if (result?.kind === "unsaved") return unsaved(result);
-    return served(open);
+    const best = result?.kind === "current" ? await openRow(result.row) : open;
+    // It may have died while a better one was waited for.
+    return isOver(best) ? refreshed(best.row, limits.reader_wait_ms) : served(best);
   }
+
+  const isOver = ({ row }: OpenConnection): boolean => decide(lifeOfRow(row), clock.now()) === "over";
 
   /** The token is of no use: only a new one helps. */
   async function refreshed(row: ConnectionRow, wait_ms: number): Promise<Served> {
@@ -155,8 +178,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     switch (result.kind) {
       case "current": {
         const open = await openRow(result.row);
-        if (decide(lifeOfRow(open.row), clock.now()) === "over")
-          throw unavailable(row, "provider_unavailable", limits.reader_retry_ms);
+        if (isOver(open)) throw unavailable(row, "provider_unavailable", limits.reader_retry_ms);
         return served(open);
       }
       case "unsaved":
@@ -215,7 +237,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
         generation: row.generation,
         status: "expired",
         reason,
-        confirm_at: null,
+        confirm_in_ms: null,
       });
       if (after !== null) yield* emit(tx, "connection.needs_reconnect", after);
       return after;
@@ -236,7 +258,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
 
   function served({ row, access_token, config }: OpenConnection): Served {
     const { integration_type, id: connection_id, expires_at } = row;
-    return { access_token, integration_type, connection_config: config, connection_id, expires_at };
+    return { access_token, integration_type, connection_config: config, connection_id, expires_at, is_stale: false };
   }
 
   function unsaved({ row, grant }: Extract<RefreshResult, { kind: "unsaved" }>): Served {
@@ -275,11 +297,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     });
   }
 
-  function unavailable(
-    row: ConnectionRow,
-    code: "provider_unavailable" | "oauth_client_rejected" | "refresh_pending",
-    retry_after_ms: number,
-  ): ApiError {
+  function unavailable(row: ConnectionRow, code: RefreshFailureCode, retry_after_ms: number): ApiError {
     log.warn("token_unavailable", { connection_id: row.id, integration_type: row.integration_type, code });
     return new ApiError(code, { reason: code, retry_after_s: Math.max(1, Math.ceil(retry_after_ms / 1000)) });
   }
@@ -313,7 +331,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
         generation: row.generation,
         status: "disconnected",
         reason: "disconnected_by_builder",
-        confirm_at: null,
+        confirm_in_ms: null,
       });
       if (after === null) return false;
       if (revocation !== null) yield* enqueue(tx, revocation);

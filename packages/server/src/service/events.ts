@@ -1,25 +1,25 @@
 /**
  * Events: what happened to a connection, for people and programs outside. Written to the outbox in the transaction that
- * makes them true, so that none is lost and none is invented; delivery is the outbox's business.
+ * makes them true, so that none is lost and none is invented; service/webhooks.ts takes them from there.
  */
+import type { EventType } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
 import type { Operation, Transaction } from "../store/operation.ts";
-import { enqueue } from "../store/queries/system.ts";
+import { enqueue } from "../store/queries/outbox.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 
-export type EventType =
-  | "connection.connected"
-  | "connection.needs_reconnect"
-  | "connection.recovered"
-  /** The refresh token ends in `days`, 7 or 1, whatever is done; only a new consent helps. */
-  | "connection.expiring_soon"
-  | "connection.disconnected";
+export type { EventType } from "../core/events.ts";
 
+/**
+ * `connection.refreshed` is not for everyone: emit it only where `config.events_wanted` has it.
+ *
+ * @param details further fields of the event's `data`; nothing secret
+ */
 export function* emit(
   tx: Transaction,
   type: EventType,
   row: Pick<ConnectionRow, "app_id" | "id" | "integration_type" | "reason" | "account_label">,
-  details: Readonly<Record<string, number>> = {},
+  details: Readonly<Record<string, number | string | readonly string[]>> = {},
 ): Operation<void> {
   const { app_id, id, integration_type, reason, account_label } = row;
   const payload = JSON.stringify({

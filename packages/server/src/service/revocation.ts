@@ -10,14 +10,14 @@ import { Secret } from "../core/secret.ts";
 import { isJsonObject, plus } from "../core/types.ts";
 import type { OAuthClient } from "../oauth/client.ts";
 import type { Catalog } from "../providers/index.ts";
-import type { NewOutboxItem } from "../store/queries/system.ts";
+import { enqueue, type NewOutboxItem } from "../store/queries/outbox.ts";
 import type { Store } from "../store/store.ts";
-import type { ConnectionRow, OutboxTable } from "../store/tables.ts";
+import type { ConnectionRow, OutboxRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../vault/seal.ts";
 import { backoff_ms } from "./backoff.ts";
 import { INSTALLATION, type OAuthClients } from "./clients.ts";
-import { parseConfig, sealContext } from "./grant.ts";
+import { parseConfig, sealContext, type Grant } from "./grant.ts";
 
 /** Trying for longer does not make a revocation likelier, and keeps sealed tokens around. One day. */
 const GIVE_UP_AFTER_MS = 86_400_000;
@@ -34,6 +34,8 @@ const context = (id: string): SealContext => ({
 export interface Revocations {
   /** The outbox item that revokes a row's tokens, or null when there is nothing to revoke or nothing that may be. */
   prepare(row: ConnectionRow): Promise<NewOutboxItem | null>;
+  /** Tokens that came when their connection was over already. `row`: as it was when they were asked for. */
+  revokeLate(row: ConnectionRow, tokens: Pick<Grant, "access_token" | "refresh_token">): Promise<void>;
   /** Sends what is due. */
   run(): Promise<void>;
 }
@@ -54,11 +56,21 @@ export function createRevocations(deps: RevocationDeps): Revocations {
   const { store, vault, oauth, catalog, clients, clock, limits, log } = deps;
 
   async function prepare(row: ConnectionRow): Promise<NewOutboxItem | null> {
+    if (row.sealed_access === null) return null;
+    return itemFor(row, {
+      access_token: await open(row, "access", row.sealed_access),
+      refresh_token: row.sealed_refresh === null ? null : await open(row, "refresh", row.sealed_refresh),
+    });
+  }
+
+  /** Null when there is nothing to revoke, or nothing that may be. */
+  async function itemFor(
+    row: ConnectionRow,
+    { access_token, refresh_token }: { access_token: Secret | null; refresh_token: Secret | null },
+  ): Promise<NewOutboxItem | null> {
     const provider = catalog.get(row.integration_type);
-    if (provider === null || provider.revocation.kind === "none" || row.sealed_access === null) return null;
+    if (provider === null || provider.revocation.kind === "none") return null;
     if (provider.revocation.kills_grant && (await hasSibling(row))) return null;
-    const access_token = await open(row, "access", row.sealed_access);
-    const refresh_token = row.sealed_refresh === null ? null : await open(row, "refresh", row.sealed_refresh);
     if (access_token === null && refresh_token === null) return null;
     const id = newId("out");
     const tokens = new Secret(
@@ -79,6 +91,11 @@ export function createRevocations(deps: RevocationDeps): Revocations {
     };
   }
 
+  async function revokeLate(row: ConnectionRow, tokens: Pick<Grant, "access_token" | "refresh_token">): Promise<void> {
+    const item = await itemFor(row, tokens);
+    if (item !== null) await store.transaction((tx) => enqueue(tx, item));
+  }
+
   /** Unreadable tokens cannot be revoked; that must not keep anyone from disconnecting. */
   async function open(row: ConnectionRow, column: "access" | "refresh", bytes: Uint8Array): Promise<Secret | null> {
     return vault.open(sealContext(row, column), sealedFromStorage(bytes)).catch(() => null);
@@ -92,7 +109,7 @@ export function createRevocations(deps: RevocationDeps): Revocations {
     );
   }
 
-  async function revoke(item: OutboxTable): Promise<void> {
+  async function revoke(item: OutboxRow): Promise<void> {
     const outcome = await attempt(item);
     const over = clock.now() - item.created_at > GIVE_UP_AFTER_MS;
     if (outcome === "retry" && !over) {
@@ -104,7 +121,7 @@ export function createRevocations(deps: RevocationDeps): Revocations {
     log.info("revoked_at_provider", { connection_id: item.connection_id, outcome });
   }
 
-  async function attempt(item: OutboxTable): Promise<"revoked" | "unsupported" | "failed" | "retry"> {
+  async function attempt(item: OutboxRow): Promise<"revoked" | "unsupported" | "failed" | "retry"> {
     const details: unknown = JSON.parse(item.payload);
     if (!isJsonObject(details) || item.sealed === null || typeof details["integration_type"] !== "string")
       return "failed";
@@ -128,6 +145,7 @@ export function createRevocations(deps: RevocationDeps): Revocations {
 
   return {
     prepare,
+    revokeLate,
     async run() {
       for (const item of await store.dueOutbox("revoke", limits.outbox_batch)) await revoke(item);
     },

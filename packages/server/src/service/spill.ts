@@ -49,6 +49,8 @@ export interface Spill {
   pending(): Promise<SpillRecord[]>;
   /** Records committed within `spill_keep_ms`, oldest first: to commit again after a fail-over that lost commits. */
   repairable(): Promise<SpillRecord[]>;
+  /** The newest record of a connection, committed or not; null when none is kept. */
+  latest(connection_id: ConnectionId): Promise<SpillRecord | null>;
   /** Records that could not be opened when last read. They stay in the file, in case their key comes back. */
   readonly unreadable: number;
   close(): Promise<void>;
@@ -64,7 +66,7 @@ export interface SpillOptions {
   readonly open: (id: string, bytes: Uint8Array) => Promise<Secret>;
 }
 
-const recordId = (connection_id: string, attempt: number): string => `${connection_id}/${attempt}`;
+const recordId = (connection_id: string, attempt: number | ""): string => `${connection_id}/${attempt}`;
 
 /** Opens or makes the file, and finds what is in it. @throws ApiError `storage_full` when it cannot be preallocated. */
 export async function openSpill(options: SpillOptions): Promise<Spill> {
@@ -146,6 +148,10 @@ export async function openSpill(options: SpillOptions): Promise<Spill> {
     repairable: () => {
       const now = clock.now();
       return readAll(map.slots().filter((slot) => slot.committed_at !== null && map.isKept(slot, now)));
+    },
+    latest: async (connection_id) => {
+      const slot = map.slots().findLast(({ id }) => id.startsWith(recordId(connection_id, "")));
+      return slot === undefined ? null : read(slot);
     },
     get unreadable() {
       return unreadable.size;

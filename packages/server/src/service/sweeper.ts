@@ -5,7 +5,7 @@
  */
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import { plus, type ConnectionId } from "../core/types.ts";
+import { plus } from "../core/types.ts";
 import { warnOfEnd } from "../store/queries/connections.ts";
 import type { Store } from "../store/store.ts";
 import type { ConnectionRow } from "../store/tables.ts";
@@ -14,7 +14,7 @@ import { emit } from "./events.ts";
 import type { Refresher } from "./refresh.ts";
 import type { Revocations } from "./revocation.ts";
 
-/** Undelivered events and finished outbox items are kept this long. */
+/** Finished outbox items are kept this long, to be looked at. */
 const OUTBOX_KEEP_MS = 86_400_000;
 const HOUSEKEEPING_EVERY_TICKS = 20;
 
@@ -41,6 +41,7 @@ export function createSweeper({ store, refresher, revocations, clock, limits, lo
   let ticks = 0;
 
   async function tick(): Promise<void> {
+    await refresher.releaseDead();
     await refreshDue();
     await revocations.run();
     await warnOfEnds();
@@ -49,27 +50,21 @@ export function createSweeper({ store, refresher, revocations, clock, limits, lo
   }
 
   async function refreshDue(): Promise<void> {
-    const tried = new Set<ConnectionId>();
     for (let round = 0; round < limits.sweep_rounds; round += 1) {
       // Asked for by the query: thousands of rows of a service that is down would fill every batch, and hide all others.
-      const found = await store.dueConnections(limits.sweep_batch, [...refresher.busy()]);
-      // What failed without a trace in the database is due again at once; once a sweep is enough.
-      const due = found.filter(({ id }) => !tried.has(id));
-      if (due.length === 0) return;
-      await refreshAll(due, tried);
+      const due = await store.reserveDue(limits.sweep_batch, [...refresher.busy()], limits.sweep_reserve_ms);
+      const is_full = due.length === limits.sweep_batch;
+      await refreshAll(due);
+      await store.unreserve(due.map(({ id }) => id));
       // Rows that were left make others wait behind them, and so does a batch that was full.
-      if (stopped || (due.length === 0 && found.length < limits.sweep_batch)) return;
+      if (stopped || (due.length === 0 && !is_full)) return;
     }
   }
 
   /** Takes out of `due` what may be refreshed now; what stays is left for later. */
-  async function refreshAll(due: ConnectionRow[], tried: Set<ConnectionId>): Promise<void> {
+  async function refreshAll(due: ConnectionRow[]): Promise<void> {
     const worker = async (): Promise<void> => {
-      for (let row = takeNext(due); row !== null; row = takeNext(due)) {
-        if (stopped) return;
-        tried.add(row.id);
-        await refreshOne(row);
-      }
+      for (let row = takeNext(due); row !== null; row = stopped ? null : takeNext(due)) await refreshOne(row);
     };
     await Promise.all(Array.from({ length: Math.min(limits.sweep_concurrency, due.length) }, worker));
   }
@@ -92,13 +87,10 @@ export function createSweeper({ store, refresher, revocations, clock, limits, lo
   /** Refreshing cannot help here: the refresh token itself ends, and a person has to be told in time. */
   async function warnOfEnds(): Promise<void> {
     for (const row of await store.endingConnections(limits.sweep_batch)) {
-      const days = await store.transaction(function* (tx) {
-        const warned = yield* warnOfEnd(tx, row);
-        if (warned !== null) yield* emit(tx, "connection.expiring_soon", row, { days: warned });
-        return warned;
+      await store.transaction(function* (tx) {
+        const days = yield* warnOfEnd(tx, row);
+        if (days !== null) yield* emit(tx, "connection.expiring_soon", row, { days });
       });
-      if (days !== null)
-        log.warn("expiring_soon", { connection_id: row.id, integration_type: row.integration_type, count: days });
     }
   }
 

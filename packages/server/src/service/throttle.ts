@@ -11,7 +11,18 @@ import type { Clock } from "../core/clock.ts";
 import type { OAuthClientId } from "../core/types.ts";
 import type { TokenOutcome } from "../oauth/outcome.ts";
 import type { Log } from "../telemetry/log.ts";
-import { createBucket, finish, giveBack, isIdle, obstacle, take, type Bucket, type Caller } from "./bucket.ts";
+import {
+  createBucket,
+  finish,
+  giveBack,
+  isIdle,
+  obstacle,
+  take,
+  type Bucket,
+  type Caller,
+  type Obstacle,
+  type StopCause,
+} from "./bucket.ts";
 
 export interface Target {
   readonly integration_type: string;
@@ -27,7 +38,7 @@ export interface Permit {
 
 export type Entry =
   | { readonly kind: "go"; readonly permit: Permit }
-  | { readonly kind: "put_off"; readonly retry_after_ms: number };
+  | { readonly kind: "put_off"; readonly cause: StopCause; readonly retry_after_ms: number };
 
 export interface Throttle {
   /** Decides before it returns, unless the caller waits in line: `waits`, readers only, at most `provider_line_ms`. */
@@ -54,7 +65,7 @@ export function createThrottle({ clock, limits, log }: { clock: Clock; limits: L
     // What is longer than the rate lets through in time would only wait for nothing.
     const room = (limits.provider_line_ms * limits.provider_requests_per_s) / 1_000;
     if (!waits || caller === "background" || found?.kind === "stopped" || lane.line.length >= room) {
-      return putOff(lane, found?.wait_ms ?? 0);
+      return putOff(lane, found);
     }
     const turn = new Promise<Entry>((resolve) => {
       lane.line.push({ until: now + limits.provider_line_ms, resolve });
@@ -78,16 +89,18 @@ export function createThrottle({ clock, limits, log }: { clock: Clock; limits: L
         once((now) => {
           const change = finish(bucket, outcome, now, limits);
           const { integration_type } = target;
-          if (change !== null) log.warn("provider_throttle", { integration_type, outcome: change });
+          if (change === "client_rejected") log.error("oauth_client_rejected", { integration_type });
+          else if (change !== null) log.warn("provider_throttle", { integration_type, outcome: change });
         }),
       unused: () => once((now) => giveBack(bucket, caller, now, limits)),
     };
     return { kind: "go", permit };
   }
 
-  function putOff({ line }: Lane, wait_ms: number): Entry {
+  function putOff({ line }: Lane, found: Obstacle | null): Entry {
     const line_ms = (line.length * 1_000) / limits.provider_requests_per_s;
-    return { kind: "put_off", retry_after_ms: Math.max(wait_ms, line_ms) };
+    const cause = found?.kind === "stopped" ? found.cause : "provider";
+    return { kind: "put_off", cause, retry_after_ms: Math.max(found?.wait_ms ?? 0, line_ms) };
   }
 
   /** Lets go whoever is at the head of the line, as long as that is possible, and comes back when it may be again. */
@@ -102,7 +115,7 @@ export function createThrottle({ clock, limits, log }: { clock: Clock; limits: L
         return;
       }
       lane.line.shift();
-      first.resolve(found === null ? go(lane, "reader") : putOff(lane, found.wait_ms ?? 0));
+      first.resolve(found === null ? go(lane, "reader") : putOff(lane, found));
     }
   }
 

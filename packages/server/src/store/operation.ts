@@ -18,6 +18,8 @@ export type Operation<T> = Generator<CompiledQuery, T, QueryOutcome>;
 export interface Transaction {
   readonly db: Kysely<Tables>;
   readonly now: Instant;
+  /** The database locks rows, and can pass over those that others have locked. */
+  readonly skip_locked: boolean;
 }
 
 /** The rows of a query, typed as the query builder knows them. */

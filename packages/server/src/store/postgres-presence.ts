@@ -10,11 +10,14 @@
  */
 import type { Limits } from "../config.ts";
 import { every, type Clock } from "../core/clock.ts";
+import type { News } from "./engine.ts";
 import type { QueryOutcome } from "./operation.ts";
 
 /** A connection outside the pool. */
 export interface Session {
   query(text: string, parameters?: readonly unknown[]): Promise<QueryOutcome>;
+  /** Resolves when the database answers. */
+  beat(): Promise<unknown>;
   end(): Promise<void>;
 }
 
@@ -32,7 +35,7 @@ export interface PresenceOptions {
 }
 
 export interface Presence {
-  onChange(listener: () => void): () => void;
+  onChange(listener: (news: News) => void): () => void;
   close(): Promise<void>;
 }
 
@@ -51,21 +54,23 @@ export const FIND_LOCK = `
 
 export async function openPresence(options: PresenceOptions): Promise<Presence> {
   const { owner, clock, limits, warn } = options;
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(news: News) => void>();
   let session: Session | null = null;
+  /** Fell silent. Kept until another one holds the lock, so that the node is never taken for dead in between. */
+  let silent: Session | null = null;
   let answered = true;
   let asking: Promise<void> | null = null;
   session = await enter();
 
-  function changed(): void {
-    for (const listener of listeners) listener();
+  function tell(news: News): void {
+    for (const listener of listeners) listener(news);
   }
 
   async function enter(): Promise<Session> {
     let entered: Session | null = null;
     entered = await options.connect({
       // Who wrote has forgotten exactly what it changed already.
-      notified: (payload) => payload !== owner && changed(),
+      notified: (payload) => payload !== owner && tell("written"),
       // Late news of an earlier session says nothing about this one.
       lost: () => {
         if (session !== entered) return;
@@ -75,7 +80,9 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
     });
     try {
       // Refused while the server has not noticed that an earlier connection is gone; then that one still speaks for us.
-      const { rows } = await entered.query("select 1 where pg_try_advisory_lock(hashtextextended($1, 0))", [owner]);
+      const { rows } = await entered.query("select 1 where pg_try_advisory_lock_shared(hashtextextended($1, 0))", [
+        owner,
+      ]);
       if (rows.length === 0) throw new Error("The node's lock is held by an earlier connection.");
       await entered.query(`listen ${CHANNEL}`);
       return entered;
@@ -89,14 +96,18 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
     try {
       if (session === null) {
         session = await enter();
+        if (silent !== null) leave(silent);
+        silent = null;
         // What was written since the last beat came before anyone listened.
-        changed();
+        tell("reconnected");
       }
-      await session.query("select 1");
+      await session.beat();
       answered = true;
     } catch (error) {
       warn(error);
-      if (session !== null) leave(session);
+      if (session === null) return;
+      if (silent !== null) leave(silent);
+      silent = session;
       session = null;
     }
   }
@@ -106,8 +117,8 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
     void left.end().catch(warn);
   }
 
-  const stop = every(clock, limits.cache_ttl_without_listener_ms, () => {
-    if (!answered) changed();
+  const stop = every(clock, limits.cache_ttl_without_listener_ms / 3, () => {
+    if (!answered) tell("unknown");
     answered = false;
     asking ??= ask().finally(() => (asking = null));
   });
@@ -120,6 +131,7 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
     async close() {
       stop();
       await asking;
+      if (silent !== null) leave(silent);
       await session?.end();
     },
   };

@@ -1,5 +1,5 @@
 /**
- * PostgreSQL by pg: the engine for several nodes. The only file that knows the driver.
+ * PostgreSQL by pg: the engine for several nodes.
  *
  * Writes run SERIALIZABLE. Operations read a row, decide, then update it: under READ COMMITTED two nodes would both find no
  * lease, both claim the refresh and both send the same single-use refresh token, which kills the grant. Here the database
@@ -14,18 +14,22 @@
  * Errors: ApiError `database_unavailable` (also when it is unknown whether a commit happened: read again), `database_busy`,
  * `storage_full`; when opening `configuration` and `schema_too_new`, too. Messages never hold the address.
  */
-import { DummyDriver, Kysely, PostgresAdapter, PostgresDialect, PostgresQueryCompiler } from "kysely";
-import { Migrator } from "kysely/migration";
+import { DummyDriver, Kysely, PostgresAdapter, PostgresQueryCompiler } from "kysely";
 import pg from "pg";
-import type { Limits } from "../config.ts";
-import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
-import type { Secret } from "../core/secret.ts";
-import { instant } from "../core/types.ts";
 import type { Engine } from "./engine.ts";
-import { migrations } from "./migrations/index.ts";
-import { POSTGRES_TYPES } from "./migrations/types.ts";
-import type { Operation, QueryOutcome, Transaction } from "./operation.ts";
+import type { Operation, Transaction } from "./operation.ts";
+import {
+  connectionOptions,
+  databaseTime,
+  execute,
+  isUnavailable,
+  rethrow,
+  translate,
+  type DatabaseTime,
+  type PostgresOptions,
+} from "./postgres-driver.ts";
+import { migrate } from "./postgres-migrate.ts";
 import {
   ANNOUNCE,
   FIND_LOCK,
@@ -36,19 +40,6 @@ import {
 } from "./postgres-presence.ts";
 import type { Tables } from "./tables.ts";
 
-export interface PostgresOptions {
-  readonly database_url: Secret;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  /** Names this node while it runs, in leases and by a lock. Null for a command, which takes no leases and caches nothing. */
-  readonly owner: string | null;
-  /** Told of lost connections, which come back by themselves. */
-  readonly warn: (error: unknown) => void;
-}
-
-const OLDEST_VERSION = 140_000;
-const INT8 = 20;
-const NOW = "select (extract(epoch from clock_timestamp()) * 1000)::int8 as now";
 const BEGIN = "begin isolation level serializable";
 /**
  * Retried writes go one after the other, on all nodes together: of many on one row they would go on losing to each other. A
@@ -62,15 +53,6 @@ const CACHED =
 /** Serialization failure, deadlock, unique violation: the same operation may succeed when it runs again. */
 const UNIQUE_VIOLATION = "23505";
 const CONFLICTS = new Set(["40001", "40P01", UNIQUE_VIOLATION]);
-/** Of a session: nodes that start together migrate one after the other. Any fixed number does. */
-const MIGRATION_LOCK = 4_180_001;
-
-/** int8 as numbers: instants and counters stay far below 2^53. Per connection, since the driver's table is global. */
-const types = {
-  getTypeParser: (oid: number, format?: "text" | "binary") =>
-    oid === INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format),
-};
-
 export async function openPostgres(options: PostgresOptions): Promise<Engine> {
   const { limits, owner, warn } = options;
   await migrate(options);
@@ -78,7 +60,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Engine> {
   pool.on("error", warn);
   // A connection that breaks while it is in use tells its query and says so here, where silence would end the process.
   pool.on("connect", (client) => void client.on("error", () => {}));
-  const presence = owner === null ? null : await openPresenceOver(pool, owner, options);
+  const time = databaseTime(options.clock);
+  const presence = owner === null ? null : await openPresenceOver(pool, owner, options, time);
   const db = compiler();
   let closed = false;
   let last_retry: Promise<unknown> = Promise.resolve();
@@ -137,8 +120,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Engine> {
     operation: (tx: Transaction) => Operation<T>,
     ran: (text: string) => void,
   ): Promise<T> {
-    const { rows } = await client.query<{ now: number }>(NOW).catch(rethrow);
-    const steps = operation({ db, now: instant(rows[0]?.now ?? Number.NaN) });
+    const now = await time.ask(client);
+    const steps = operation({ db, now, skip_locked: true });
     let step = steps.next();
     while (step.done !== true) {
       ran(step.value.sql);
@@ -148,8 +131,11 @@ export async function openPostgres(options: PostgresOptions): Promise<Engine> {
   }
 
   return {
+    clock: time.clock,
     read,
     write,
+    // Outside of a transaction each statement is one of its own, and READ COMMITTED.
+    writeEach: read,
     onChange: (listener) => presence?.onChange(listener) ?? (() => {}),
     ownerIsDead: async (other, own) => {
       if (other === own) return false;
@@ -164,35 +150,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Engine> {
   };
 }
 
-/** The master keys that the data was encrypted under, read without changing anything; null where there is no data. */
-export async function postgresKeyIds(
-  options: Pick<PostgresOptions, "database_url" | "limits">,
-): Promise<readonly string[] | null> {
-  return alone(options, async (client) => {
-    const { rows } = await client.query<{ found: boolean }>("select to_regclass('data_keys') is not null as found");
-    if (rows[0]?.found !== true) return null;
-    const keys = await client.query<{ kek_id: string }>("select distinct kek_id from data_keys");
-    return keys.rows.map((row) => row.kek_id);
-  });
-}
-
 function createPool({ database_url, limits }: Pick<PostgresOptions, "database_url" | "limits">): pg.Pool {
   return new pg.Pool({ ...connectionOptions(database_url, limits), max: limits.database_connections });
-}
-
-function connectionOptions(database_url: Secret, limits: Limits): pg.ClientConfig {
-  return {
-    connectionString: database_url.expose(),
-    application_name: "holdfast",
-    connectionTimeoutMillis: limits.database_connect_timeout_ms,
-    statement_timeout: limits.database_statement_timeout_ms,
-    // The server's own limit comes first, unless the server is out of reach.
-    query_timeout: limits.database_statement_timeout_ms + limits.database_connect_timeout_ms,
-    idle_in_transaction_session_timeout: limits.database_idle_transaction_ms,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: limits.database_idle_transaction_ms,
-    types,
-  };
 }
 
 function compiler(): Kysely<Tables> {
@@ -208,15 +167,6 @@ function compiler(): Kysely<Tables> {
   });
 }
 
-async function execute(
-  client: pg.ClientBase,
-  text: string,
-  parameters: readonly unknown[] = [],
-): Promise<QueryOutcome> {
-  const { rows, rowCount } = await client.query<object>(text, [...parameters]).catch(rethrow);
-  return { rows, changes: rowCount ?? 0 };
-}
-
 /** A connection whose state is not known, since the driver or the network failed, is not used again. */
 async function releasing<T>(client: pg.PoolClient, action: () => Promise<T>): Promise<T> {
   let broken = false;
@@ -230,17 +180,30 @@ async function releasing<T>(client: pg.PoolClient, action: () => Promise<T>): Pr
   }
 }
 
-function openPresenceOver(pool: pg.Pool, owner: string, options: PostgresOptions): Promise<Presence> {
+function openPresenceOver(
+  pool: pg.Pool,
+  owner: string,
+  options: PostgresOptions,
+  time: DatabaseTime,
+): Promise<Presence> {
   const { clock, limits, warn, database_url } = options;
   const connect = async ({ notified, lost }: SessionEvents): Promise<Session> => {
     const client = new pg.Client(connectionOptions(database_url, limits));
     client.on("error", warn);
     client.on("end", lost);
     client.on("notification", ({ payload }) => notified(payload ?? ""));
-    await client.connect();
-    await refuseProxy(pool, client);
+    try {
+      await client.connect();
+      await refuseProxy(pool, client);
+      await time.ask(client);
+    } catch (error) {
+      // Nobody else knows of it: it would keep the process, or one connection more at each beat.
+      void client.end().catch(warn);
+      throw error;
+    }
     return {
       query: (text, parameters) => execute(client, text, parameters),
+      beat: () => time.ask(client),
       end: () => client.end(),
     };
   };
@@ -279,79 +242,6 @@ async function backend(client: pg.ClientBase): Promise<number> {
   return rows[0]?.pid ?? 0;
 }
 
-/** One connection outside the pool, for one action. */
-async function alone<T>(
-  { database_url, limits }: Pick<PostgresOptions, "database_url" | "limits">,
-  action: (client: pg.Client) => Promise<T>,
-): Promise<T> {
-  // A migration may take its time, and so may waiting for another node's.
-  const patient = { statement_timeout: 0, query_timeout: 0, idle_in_transaction_session_timeout: 0 };
-  const client = new pg.Client({ ...connectionOptions(database_url, limits), ...patient });
-  client.on("error", () => {});
-  try {
-    await client.connect();
-    return await action(client);
-  } catch (error) {
-    throw translate(error);
-  } finally {
-    await client.end();
-  }
-}
-
-async function migrate(options: PostgresOptions): Promise<void> {
-  await alone(options, async (client) => {
-    await checkServer(client);
-    await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
-    const known = migrations(POSTGRES_TYPES);
-    const applied = await appliedMigrations(client);
-    const foreign = applied.find((name) => !Object.hasOwn(known, name));
-    if (foreign !== undefined) {
-      throw new ApiError("schema_too_new", {
-        message: `The database has the migration ${foreign}, which this version does not know. Run the newer Holdfast that wrote it.`,
-      });
-    }
-    if (applied.length === Object.keys(known).length) return;
-    const pool = new pg.Pool({
-      ...connectionOptions(options.database_url, options.limits),
-      statement_timeout: 0,
-      max: 2,
-    });
-    const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
-    const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(known) } });
-    const { error } = await migrator.migrateToLatest();
-    await db.destroy();
-    if (error !== undefined) {
-      throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
-    }
-  });
-}
-
-/** @throws ApiError `configuration` when what this server promises could not be kept there */
-async function checkServer(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ version: number; synchronous: string }>(
-    "select current_setting('server_version_num')::int as version, current_setting('synchronous_commit') as synchronous",
-  );
-  const { version = 0, synchronous = "" } = rows[0] ?? {};
-  if (version < OLDEST_VERSION) {
-    throw new ApiError("configuration", { message: "Holdfast needs PostgreSQL 14 or newer. Update the database." });
-  }
-  // A rotated refresh token whose commit was acknowledged and then lost is a lost connection.
-  if (synchronous === "off") {
-    throw new ApiError("configuration", {
-      message:
-        "The database has synchronous_commit = off, so that a crash loses acknowledged writes. Switch it on for Holdfast's role: ALTER ROLE … SET synchronous_commit = on.",
-    });
-  }
-}
-
-async function appliedMigrations(client: pg.Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{ found: boolean }>(
-    "select to_regclass('kysely_migration') is not null as found",
-  );
-  if (rows[0]?.found !== true) return [];
-  return (await client.query<{ name: string }>("select name from kysely_migration")).rows.map((row) => row.name);
-}
-
 function isConflict(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && CONFLICTS.has(error.code ?? "");
 }
@@ -360,31 +250,4 @@ function isConflict(error: unknown): error is pg.DatabaseError {
 function commitFailed(error: unknown): never {
   if (isConflict(error)) throw error;
   throw new ApiError("database_unavailable", { cause: error });
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof ApiError && error.code === "database_unavailable";
-}
-
-function rethrow(error: unknown): never {
-  throw translate(error);
-}
-
-/** By SQLSTATE class, since the codes below a class are many: what the operator has to do is the same. */
-const UNAVAILABLE = /^(?:08|28|3D|53|57P|58|XX|25006|25P03)/;
-
-const NUL_REFUSED = "A value holds a character that cannot be stored (NUL, written %00 in an address). Remove it.";
-
-/** Driver errors become ours. Conflicts stay as they are for the retry; an error in the SQL is a defect and does, too. */
-function translate(error: unknown): unknown {
-  if (error instanceof ApiError) return error;
-  if (!(error instanceof pg.DatabaseError)) return new ApiError("database_unavailable", { cause: error });
-  const code = error.code ?? "";
-  if (code === "53100") return new ApiError("storage_full", { cause: error });
-  // A NUL, which SQLite stores and no PostgreSQL text can hold: the sender's mistake, in whatever field it stands.
-  if (code === "22021") return new ApiError("invalid_field", { message: NUL_REFUSED, cause: error });
-  // Statement or lock timed out.
-  if (code === "57014" || code === "55P03") return new ApiError("database_busy", { cause: error });
-  if (UNAVAILABLE.test(code)) return new ApiError("database_unavailable", { cause: error });
-  return error;
 }

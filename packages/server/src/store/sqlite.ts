@@ -16,7 +16,7 @@ import type { Limits } from "../config.ts";
 import { every, type Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import type { Engine } from "./engine.ts";
-import { migrations } from "./migrations/index.ts";
+import { COMPATIBILITY_SETTING, migrations, mustMigrate, noteCompatibility } from "./migrations/index.ts";
 import { SQLITE_TYPES } from "./migrations/types.ts";
 import type { Operation, QueryOutcome, Transaction } from "./operation.ts";
 import type { Tables } from "./tables.ts";
@@ -86,7 +86,7 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
   }
 
   function complete<T>(operation: (tx: Transaction) => Operation<T>): T {
-    const steps = operation({ db, now: clock.now() });
+    const steps = operation({ db, now: clock.now(), skip_locked: false });
     let step = steps.next();
     while (step.done !== true) step = steps.next(execute(step.value));
     return step.value;
@@ -118,7 +118,35 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
     setImmediate(flush);
   }
 
+  function write<T>(operation: (tx: Transaction) => Operation<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (closed) {
+        reject(new ApiError("database_unavailable", { message: "The server is shutting down." }));
+        return;
+      }
+      queue.push({
+        reject,
+        run: () => {
+          control.savepoint.run();
+          try {
+            const value = complete(operation);
+            control.release.run();
+            return () => resolve(value);
+          } catch (error) {
+            // A full disk ends the whole transaction by itself: there is no savepoint left to go back to.
+            if (!raw.inTransaction) throw error;
+            control.undo.run();
+            control.release.run();
+            return () => reject(translate(error));
+          }
+        },
+      });
+      schedule();
+    });
+  }
+
   return {
+    clock,
     read: (operation) => {
       try {
         return Promise.resolve(complete(operation));
@@ -126,38 +154,15 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
         return Promise.reject(translate(error));
       }
     },
-    write: (operation) =>
-      new Promise((resolve, reject) => {
-        if (closed) {
-          reject(new ApiError("database_unavailable", { message: "The server is shutting down." }));
-          return;
-        }
-        queue.push({
-          reject,
-          run: () => {
-            control.savepoint.run();
-            try {
-              const value = complete(operation);
-              control.release.run();
-              return () => resolve(value);
-            } catch (error) {
-              // A full disk ends the whole transaction by itself: there is no savepoint left to go back to.
-              if (!raw.inTransaction) throw error;
-              control.undo.run();
-              control.release.run();
-              return () => reject(translate(error));
-            }
-          },
-        });
-        schedule();
-      }),
+    write,
+    writeEach: write,
     onChange: (listener) => {
       let seen = dataVersion();
       return every(clock, limits.data_version_poll_ms, () => {
         const version = dataVersion();
         if (version === seen) return;
         seen = version;
-        listener();
+        listener("written");
       });
     },
     // Only the holder of the data directory's lock asks, so whoever else took a lease is gone.
@@ -178,8 +183,9 @@ export function storedKeyIds(data_dir: string): readonly string[] {
   // Where no log lies beside the file, a reading connection would leave an empty one; a writing one takes its own away.
   const raw = new Database(path, { readonly: existsSync(`${path}-wal`), fileMustExist: true });
   try {
-    const table = raw.prepare("select 1 from sqlite_master where type = 'table' and name = 'data_keys'").get();
-    return table === undefined ? [] : raw.prepare<[], string>("select distinct kek_id from data_keys").pluck().all();
+    return !hasTable(raw, "data_keys")
+      ? []
+      : raw.prepare<[], string>("select distinct kek_id from data_keys").pluck().all();
   } catch (error) {
     throw translate(error);
   } finally {
@@ -209,26 +215,28 @@ export function lockDataDirectory(data_dir: string): () => void {
 
 async function migrate(raw: Database.Database): Promise<void> {
   const known = migrations(SQLITE_TYPES);
-  const applied = appliedMigrations(raw);
-  const foreign = applied.find((name) => !Object.hasOwn(known, name));
-  if (foreign !== undefined) {
-    throw new ApiError("schema_too_new", {
-      message: `The database has the migration ${foreign}, which this version does not know. Run the newer Holdfast that wrote it.`,
-    });
-  }
-  if (applied.length === Object.keys(known).length) return;
+  if (!mustMigrate(known, appliedMigrations(raw), compatibleWith(raw))) return;
   const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: raw }) });
   const migrator = new Migrator({ db: kysely, provider: { getMigrations: () => Promise.resolve(known) } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) {
     throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
   }
+  await noteCompatibility(kysely);
 }
 
+const hasTable = (raw: Database.Database, name: string): boolean =>
+  raw.prepare("select 1 from sqlite_master where type = 'table' and name = ?").get(name) !== undefined;
+
 function appliedMigrations(raw: Database.Database): readonly string[] {
-  const table = raw.prepare("select 1 from sqlite_master where type = 'table' and name = 'kysely_migration'").get();
-  if (table === undefined) return [];
+  if (!hasTable(raw, "kysely_migration")) return [];
   return raw.prepare<[], string>("select name from kysely_migration").pluck().all();
+}
+
+function compatibleWith(raw: Database.Database): string | null {
+  if (!hasTable(raw, "settings")) return null;
+  const find = raw.prepare<[string], string>("select value from settings where name = ?").pluck();
+  return find.get(COMPATIBILITY_SETTING) ?? null;
 }
 
 /** Driver errors become ours; anything else is a defect and passes through. */

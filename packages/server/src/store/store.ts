@@ -14,6 +14,8 @@ import * as clients from "./queries/clients.ts";
 import * as connections from "./queries/connections.ts";
 import * as credentials from "./queries/credentials.ts";
 import * as flows from "./queries/flows.ts";
+import * as outbox from "./queries/outbox.ts";
+import * as refresh from "./queries/refresh.ts";
 import * as system from "./queries/system.ts";
 
 /* oxlint-disable typescript/no-explicit-any -- parameter lists of any shape are carried over by the mapped type below. */
@@ -28,9 +30,8 @@ const READS = {
   findConnection: connections.findConnection,
   listConnections: connections.listConnections,
   connectionsOfClient: connections.connectionsOfClient,
-  dueConnections: connections.dueConnections,
   endingConnections: connections.endingConnections,
-  leasedConnections: connections.leasedConnections,
+  foreignLeases: refresh.foreignLeases,
   getFlow: flows.getFlow,
   findFlowByState: flows.findFlowByState,
   getApp: apps.getApp,
@@ -51,14 +52,14 @@ const READS = {
   keyIdsInUse: system.keyIdsInUse,
   getSetting: system.getSetting,
   listAudit: system.listAudit,
-  dueOutbox: system.dueOutbox,
-  listOutbox: system.listOutbox,
+  dueOutbox: outbox.dueOutbox,
+  listOutbox: outbox.listOutbox,
 } as const satisfies Record<string, AnyOperation>;
 
 const WRITES = {
-  claimRefresh: connections.claimRefresh,
-  failRefresh: connections.failRefresh,
-  releaseLease: connections.releaseLease,
+  claimRefresh: refresh.claimRefresh,
+  failRefresh: refresh.failRefresh,
+  releaseLease: refresh.releaseLease,
   createFlow: flows.createFlow,
   startFlow: flows.startFlow,
   takeFlow: flows.takeFlow,
@@ -81,12 +82,21 @@ const WRITES = {
   rewrapDataKey: system.rewrapDataKey,
   putSetting: system.putSetting,
   appendAudit: system.appendAudit,
-  finishOutbox: system.finishOutbox,
-  postponeOutbox: system.postponeOutbox,
-  deleteOldOutbox: system.deleteOldOutbox,
+  finishOutbox: outbox.finishOutbox,
+  postponeOutbox: outbox.postponeOutbox,
+  deleteOldOutbox: outbox.deleteOldOutbox,
 } as const satisfies Record<string, AnyOperation>;
 
-export interface Store extends Methods<typeof READS>, Methods<typeof WRITES> {
+/** Bookkeeping of the sweepers, and of the events' delivery. */
+const EACH = {
+  reserveDue: refresh.reserveDue,
+  unreserve: refresh.unreserve,
+  reserveEvents: outbox.reserveEvents,
+  finishEvent: outbox.finishEvent,
+  postponeEvent: outbox.postponeEvent,
+} as const satisfies Record<string, AnyOperation>;
+
+export interface Store extends Methods<typeof READS>, Methods<typeof WRITES>, Methods<typeof EACH> {
   /** Several operations as one: all of them, or none. */
   transaction<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
   onChange: Engine["onChange"];
@@ -105,6 +115,7 @@ export function createStore(engine: Engine): Store {
   const methods = {
     ...bound(engine.read, READS),
     ...bound(engine.write, WRITES),
+    ...bound(engine.writeEach, EACH),
     transaction: engine.write,
     onChange: engine.onChange,
     ownerIsDead: engine.ownerIsDead,

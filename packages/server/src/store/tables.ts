@@ -5,6 +5,7 @@
  * Instants are ms since the epoch. JSON columns hold text. Booleans are 0 or 1. `sealed_*` is ciphertext made by the vault;
  * the store never sees a plaintext token.
  */
+import type { Generated, Selectable } from "kysely";
 import type { ConnectionStatus, ReasonCode } from "../core/status.ts";
 import type { AppId, ConnectionId, FlowId, Instant, OAuthClientId, WorkspaceId } from "../core/types.ts";
 
@@ -114,6 +115,8 @@ export interface ConnectionsTable {
   refresh_token_expires_at: Instant | null;
   /** The nearest warning of that end that was given: 7 or 1 days before. */
   warned_days: number | null;
+  /** A sweeper is about to look at this connection; the others leave it alone until then. Binds nobody else. */
+  reserved_until: Instant | null;
   lease_owner: string | null;
   lease_until: Instant | null;
   /** Counts the requests that were about to be sent; never reset. */
@@ -189,6 +192,8 @@ export interface OutboxTable {
   connection_id: ConnectionId;
   payload: string;
   sealed: Uint8Array | null;
+  /** Set by the database: later items have higher ones. */
+  position: Generated<number>;
   attempts: number;
   next_attempt_at: Instant;
   created_at: Instant;
@@ -218,4 +223,5 @@ export interface Tables {
 }
 
 export type ConnectionRow = ConnectionsTable;
+export type OutboxRow = Selectable<OutboxTable>;
 export type FlowRow = FlowsTable;

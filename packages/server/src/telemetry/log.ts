@@ -13,6 +13,7 @@ export interface LogFields {
   readonly flow_id?: string;
   readonly integration_type?: string;
   readonly request_id?: string;
+  readonly event_id?: string;
   readonly method?: string;
   /** The route's pattern, never the address itself. */
   readonly route?: string;

@@ -4,7 +4,7 @@ import { Secret } from "../../src/core/secret.ts";
 import { providers } from "../../src/providers/index.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import { sampleConfig } from "../providers/samples.ts";
-import { CANARY, catalog, credentials, fakeProvider, json, opened, refreshCall, rig } from "./support.ts";
+import { CANARY, catalog, credentials, fakeProvider, json, manualClock, opened, refreshCall, rig } from "./support.ts";
 
 const form = (text: string) => Object.fromEntries(new URLSearchParams(text));
 
@@ -117,6 +117,42 @@ describe("token answers", () => {
     expect(await judged(400, 190)).toEqual({ kind: "refused", error: "190" });
     expect(await judged(400, 4)).toMatchObject({ kind: "retry_later", error: "4" });
     expect(await judged(500, 190)).toMatchObject({ kind: "unknown" });
+  });
+
+  it.each([
+    ["a rate limit", 429, {}, { kind: "retry_later", sent: true, retry_after_ms: 7_000, error: "http_429" }],
+    [
+      "a vendor's limit",
+      400,
+      { error: { code: 4 } },
+      { kind: "retry_later", sent: true, retry_after_ms: 7_000, error: "4" },
+    ],
+    [
+      "a token of another kind",
+      200,
+      { access_token: "a", token_type: "mac" },
+      { kind: "unknown", error: "unsupported_token_type" },
+    ],
+    [
+      "a type that is no text",
+      200,
+      { access_token: "a", token_type: 1 },
+      { kind: "unknown", error: "provider_bad_response" },
+    ],
+    ["no token", 200, { token_type: "bearer" }, { kind: "unknown", error: "provider_bad_response" }],
+  ])("of weeks are renewed by the rules of a token endpoint: %s", async (_claim, status, answer, expected) => {
+    const fake = await fakeProvider((response) => json(response, answer, status, { "retry-after": "7" }));
+    expect(await rig(fake.gateway).client.refresh(refreshCall(catalog("instagram")))).toEqual(expected);
+  });
+
+  it("of weeks are waited for as long as was promised, not as long as for an API call", async () => {
+    const clock = manualClock();
+    const fake = await fakeProvider((response) => {
+      clock.advance(13_000);
+      json(response, { access_token: "longer", token_type: "bearer" });
+    });
+    const outcome = await rig(fake.gateway, {}, clock).client.refresh(refreshCall(catalog("instagram")));
+    expect(opened(outcome)).toMatchObject({ access_token: "longer" });
   });
 
   it("are not asked for when the caller gives up before the first byte", async () => {

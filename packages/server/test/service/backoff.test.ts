@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../src/config.ts";
+import type { RotationClass } from "../../src/providers/provider.ts";
 import { backoff_ms, nextAttempt_ms } from "../../src/service/backoff.ts";
 import { HOUR, SECOND } from "../support/clock.ts";
 
@@ -26,7 +27,17 @@ describe("the wait after a failure", () => {
   });
 
   it("is 1, 3 and 10 s at first when the outcome is unknown, then grows like any other", () => {
-    const waits = [0, 1, 2, 3, 30].map((failures) => nextAttempt_ms("unknown", failures, null, LIMITS, 0.5));
-    expect(waits).toEqual([1_000, 3_000, 10_000, 8_000, HOUR / 2]);
+    expect(waitsAfterUnknown("grace")).toEqual([1_000, 3_000, 10_000, 8_000, HOUR / 2]);
+    expect(waitsAfterUnknown("none")).toEqual(waitsAfterUnknown("grace"));
+  });
+
+  it("gives the first request of a single-use token time to end before the second one", () => {
+    expect(waitsAfterUnknown("strict").slice(0, 2)).toEqual([10_000, 2_000]);
   });
 });
+
+function waitsAfterUnknown(rotation: RotationClass): readonly number[] {
+  return [0, 1, 2, 3, 30].map((failures) =>
+    nextAttempt_ms({ fail_class: "unknown", rotation, failures, retry_after_ms: null }, LIMITS, 0.5),
+  );
+}

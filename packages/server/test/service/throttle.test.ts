@@ -142,8 +142,8 @@ describe("the rate", () => {
     const to = target();
     const entries = Array.from({ length: 7 }, () => throttle.enter(to, "reader", true));
     expect([await entries[5], await entries[6]]).toEqual([
-      { kind: "put_off", retry_after_ms: 2_000 },
-      { kind: "put_off", retry_after_ms: 2_000 },
+      { kind: "put_off", cause: "provider", retry_after_ms: 2_000 },
+      { kind: "put_off", cause: "provider", retry_after_ms: 2_000 },
     ]);
     await clock.advance(2 * SECOND);
     const kinds = await Promise.all(entries.slice(0, 5).map(async (entry) => (await entry).kind));
@@ -168,7 +168,11 @@ describe("Retry-After", () => {
     expect(await send(throttle, to, WAIT_7_S)).toBe(true);
     for (const wait_ms of [0, 6_999]) {
       await clock.jump(wait_ms);
-      expect(await throttle.enter(to, "reader", true)).toEqual({ kind: "put_off", retry_after_ms: 7_000 - wait_ms });
+      expect(await throttle.enter(to, "reader", true)).toEqual({
+        kind: "put_off",
+        cause: "provider",
+        retry_after_ms: 7_000 - wait_ms,
+      });
       expect(await send(throttle, to)).toBe(false);
       for (const other of others) expect(await send(throttle, other)).toBe(true);
     }
@@ -182,7 +186,7 @@ describe("Retry-After", () => {
     const first = permitOf(await throttle.enter(to, "reader", true));
     const second = throttle.enter(to, "reader", true);
     first.ended(WAIT_7_S);
-    expect(await second).toEqual({ kind: "put_off", retry_after_ms: 7_000 });
+    expect(await second).toEqual({ kind: "put_off", cause: "provider", retry_after_ms: 7_000 });
   });
 });
 

@@ -4,7 +4,10 @@ import { systemClock } from "../../src/core/clock.ts";
 import { asFlowId } from "../../src/core/ids.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant } from "../../src/core/types.ts";
-import { openPostgres, postgresKeyIds } from "../../src/store/postgres.ts";
+import { migrations } from "../../src/store/migrations/index.ts";
+import { POSTGRES_TYPES } from "../../src/store/migrations/types.ts";
+import { postgresKeyIds } from "../../src/store/postgres-migrate.ts";
+import { openPostgres } from "../../src/store/postgres.ts";
 import { createStore, type Store } from "../../src/store/store.ts";
 import { manualClock, until } from "../support/clock.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -215,21 +218,44 @@ describe("PostgreSQL", () => {
     expect(await asking.store.ownerIsDead("node_never", asking.owner)).toBe(true);
   });
 
+  it("dates by the database, whatever the node's clock says", async () => {
+    const wrong = { ...systemClock, now: () => instant(Date.now() + 86_400_000) };
+    const options = { clock: wrong, limits: LIMITS, warn: () => {}, database_url: new Secret(database.url) };
+    const engine = await openPostgres({ ...options, owner: "node_wrong" });
+    onTestFinished(() => engine.close());
+    expect(Math.abs(engine.clock.now() - Date.now())).toBeLessThan(10_000);
+  });
+
+  it("lets the sweepers of two nodes take different rows at the same time", async () => {
+    const [one, two] = [await node(), await node()];
+    const due = { refresh_at: instant(1) };
+    const rows = await Promise.all(Array.from({ length: 20 }, () => stored(one.store, due)));
+    const taken = await Promise.all([one, two].map(({ store }) => store.reserveDue(10, [], 60_000)));
+    const ids = taken.flat().map(({ id }) => id);
+    expect(new Set(ids)).toEqual(new Set(rows.map(({ id }) => id)));
+    expect(ids).toHaveLength(20);
+  });
+
   it("migrates once when several nodes start together on an empty database", async () => {
     const empty = await createDatabase();
     onTestFinished(() => empty.drop());
     expect(await postgresKeyIds({ database_url: new Secret(empty.url), limits: LIMITS })).toBeNull();
     const opened = await Promise.all(Array.from({ length: 4 }, () => openNode({}, empty.url)));
     await Promise.all(opened.map(({ store }) => store.close()));
-    expect(await empty.query("select name from kysely_migration")).toHaveLength(1);
+    expect(await empty.query("select name from kysely_migration")).toHaveLength(
+      Object.keys(migrations(POSTGRES_TYPES)).length,
+    );
     expect(await postgresKeyIds({ database_url: new Secret(empty.url), limits: LIMITS })).toEqual([]);
   });
 
-  it("refuses a database that a newer version migrated, and one whose commits may be lost", async () => {
+  it("refuses a database that a newer version left it behind with, and one whose commits may be lost", async () => {
     const other = await createDatabase();
     onTestFinished(() => other.drop());
     await (await openNode({}, other.url)).store.close();
     await other.query("insert into kysely_migration (name, timestamp) values ('9999-later', '')");
+    await other.query("update settings set value = '0002-turns' where name = 'schema_compatible_with'");
+    await (await openNode({}, other.url)).store.close();
+    await other.query("update settings set value = '9999-later' where name = 'schema_compatible_with'");
     await expect(openNode({}, other.url)).rejects.toMatchObject({ code: "schema_too_new" });
     await other.query(`alter database ${new URL(other.url).pathname.slice(1)} set synchronous_commit = off`);
     await expect(openNode({}, other.url)).rejects.toMatchObject({ code: "configuration" });

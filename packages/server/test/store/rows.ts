@@ -1,7 +1,8 @@
 /** Rows for the store's suite: whole, valid, and different only where a test says so. */
 import { newAppId, newConnectionId, newFlowId, newOAuthClientId, newWorkspaceId } from "../../src/core/ids.ts";
 import { instant, type Instant } from "../../src/core/types.ts";
-import type { ClaimRequest, ConsentedConnection, RefreshCommit } from "../../src/store/queries/connections.ts";
+import type { ConsentedConnection } from "../../src/store/queries/connections.ts";
+import type { ClaimRequest, RefreshCommit } from "../../src/store/queries/refresh.ts";
 import type { NewFlow } from "../../src/store/queries/flows.ts";
 import { putConnection } from "../../src/store/queries/connections.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -55,6 +56,9 @@ export function claimOf(row: ConnectionRow, change: Partial<ClaimRequest> = {}):
     owner: "node_one",
     lease_ms: 20_000,
     urgency: { kind: "background" },
+    resend_ms: null,
+    holder_wait_ms: 300_000,
+    gone: null,
     ...change,
   };
 }
@@ -79,11 +83,10 @@ export function commitOf(
       last_lifetime_s: 3600,
       refresh_at: instant(issued_at + 3_000_000),
       refresh_token_expires_at: null,
-      scopes_granted: '["a"]',
-      config: "{}",
       sealed_previous_access: null,
       previous_expires_at: null,
     },
+    merge: () => ({ scopes_granted: '["a"]', config: "{}" }),
   };
 }
 

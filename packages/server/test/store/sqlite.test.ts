@@ -151,9 +151,25 @@ describe("SQLite", () => {
     await (await openOne(data_dir)).close();
     const raw = new Database(join(data_dir, "holdfast.db"));
     onTestFinished(() => void raw.close());
+    const applied = raw.prepare("select count(*) from kysely_migration").pluck();
+    const before = Number(applied.get());
     raw.prepare("insert into kysely_migration (name, timestamp) values ('9999-later', '')").run();
+    raw.prepare("delete from settings where name = 'schema_compatible_with'").run();
     await expect(openOne(data_dir)).rejects.toMatchObject({ code: "schema_too_new" });
-    expect(raw.prepare("select count(*) from kysely_migration").pluck().get()).toBe(2);
+    expect(applied.get()).toBe(before + 1);
+  });
+
+  it("works on a newer schema that its maker calls compatible, and on none that it does not", async () => {
+    const data_dir = directory();
+    await (await openOne(data_dir)).close();
+    const raw = new Database(join(data_dir, "holdfast.db"));
+    onTestFinished(() => void raw.close());
+    raw.prepare("insert into kysely_migration (name, timestamp) values ('9999-later', '')").run();
+    const note = raw.prepare("insert or replace into settings (name, value) values ('schema_compatible_with', ?)");
+    note.run("0002-turns");
+    await (await openOne(data_dir)).close();
+    note.run("9999-later");
+    await expect(openOne(data_dir)).rejects.toMatchObject({ code: "schema_too_new" });
   });
 
   it("names the master keys in use without writing a byte, and none where there is no data", async () => {

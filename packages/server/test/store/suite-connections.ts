@@ -21,7 +21,7 @@ const change = (store: Store, row: ConnectionRow, to: Partial<StatusChange> = {}
       generation: row.generation,
       status: "expired",
       reason: "revoked",
-      confirm_at: null,
+      confirm_in_ms: null,
       ...to,
     }),
   );
@@ -134,7 +134,7 @@ export function describeConnections(open: OpenStores): void {
     it("keeps the tokens of an expired connection, for the one confirming request", async () => {
       const { store, now } = await open();
       const row = await stored(store);
-      await change(store, row, { confirm_at: now() });
+      await change(store, row, { confirm_in_ms: 0 });
       expect(await present(store, row.id)).toMatchObject({
         status: "expired",
         reason: "revoked",
@@ -151,11 +151,17 @@ export function describeConnections(open: OpenStores): void {
     });
 
     it("lifts a pause for the connections of one OAuth client only", async () => {
-      const { store, now } = await open();
+      const { store } = await open();
       const rows = [await stored(store), await stored(store)];
       for (const row of rows) {
         await store.claimRefresh(claimOf(row));
-        const pause = { attempt: 1, fail_class: "misconfigured", next_attempt_at: now(), keep_intent: false } as const;
+        const pause = {
+          attempt: 1,
+          fail_class: "misconfigured",
+          retry_in_ms: 0,
+          keep_intent: false,
+          earlier: null,
+        } as const;
         await store.failRefresh({ id: row.id, ...pause });
       }
       const [mine, foreign] = rows;

@@ -2,15 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newOAuthClientId } from "../../src/core/ids.ts";
-import { instant, plus, type Instant } from "../../src/core/types.ts";
-import {
-  changeStatus,
-  commitRefresh,
-  putConnection,
-  type Claim,
-  type RefreshCommit,
-  type RefreshFailure,
-} from "../../src/store/queries/connections.ts";
+import { plus, type OAuthClientId } from "../../src/core/types.ts";
+import { changeStatus, putConnection } from "../../src/store/queries/connections.ts";
+import { commitRefresh, type Claim, type RefreshCommit, type RefreshFailure } from "../../src/store/queries/refresh.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import { bytes, claimOf, commitOf, consented, present, stored } from "./rows.ts";
@@ -24,15 +18,28 @@ const failure = (row: ConnectionRow, attempt: number, change: Partial<RefreshFai
   id: row.id,
   attempt,
   fail_class: "not_consumed",
-  next_attempt_at: instant(9_000_000),
+  retry_in_ms: 9_000,
   keep_intent: false,
+  earlier: null,
   ...change,
 });
 
-const end = (store: Store, row: ConnectionRow, status: "expired" | "disconnected", confirm_at: Instant | null = null) =>
+const end = (
+  store: Store,
+  row: ConnectionRow,
+  status: "expired" | "disconnected",
+  confirm_in_ms: number | null = null,
+) =>
   store.transaction((tx) =>
-    changeStatus(tx, { id: row.id, generation: row.generation, status, reason: "revoked", confirm_at }),
+    changeStatus(tx, { id: row.id, generation: row.generation, status, reason: "revoked", confirm_in_ms }),
   );
+
+/** What a sweeper would get now, left for the next one. */
+async function due(store: Store, count: number, except: readonly OAuthClientId[] = []): Promise<ConnectionRow[]> {
+  const rows = await store.reserveDue(count, except, LEASE_MS);
+  await store.unreserve(rows.map(({ id }) => id));
+  return rows;
+}
 
 export function describeRefreshProtocol(open: OpenStores): void {
   describe("claiming a refresh", () => {
@@ -107,10 +114,10 @@ export function describeRefreshProtocol(open: OpenStores): void {
     ] as const)(
       "before the next attempt is due, %s after a failure of class %s: %s",
       async ([kind, fail, expected]) => {
-        const { store, now, advance } = await open();
+        const { store, advance } = await open();
         const row = await stored(store);
         await store.claimRefresh(claimOf(row));
-        await store.failRefresh(failure(row, 1, { fail_class: fail, next_attempt_at: plus(now(), 60_000) }));
+        await store.failRefresh(failure(row, 1, { fail_class: fail, retry_in_ms: 60_000 }));
         const urgency = kind === "background" ? { kind } : { kind, after_ms: 1_000 };
         expect((await store.claimRefresh(claimOf(row, { urgency }))).kind).toBe("not_yet");
         await advance(1_000);
@@ -119,20 +126,47 @@ export function describeRefreshProtocol(open: OpenStores): void {
     );
 
     it("obeys the schedule in the background to the millisecond", async () => {
-      const { store, now, advance } = await open();
+      const { store, advance } = await open();
       const row = await stored(store);
       await store.claimRefresh(claimOf(row));
-      await store.failRefresh(failure(row, 1, { next_attempt_at: plus(now(), 5_000) }));
+      await store.failRefresh(failure(row, 1, { retry_in_ms: 5_000 }));
       await advance(4_999);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("not_yet");
       await advance(1);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("claimed");
     });
 
-    it("claims an expired connection once, when its confirming request is due", async () => {
-      const { store, now, advance } = await open();
+    it.for([
+      ["the token may always be sent again", { resend_ms: null }, "claimed"],
+      ["the provider bears a second use for now", { resend_ms: LEASE_MS + 1_000 }, "claimed"],
+      ["the provider bears it no longer", { resend_ms: LEASE_MS }, "overdue"],
+      ["a second use ends the grant", { resend_ms: 0 }, "overdue"],
+      ["a second use ends the grant, but the holder is gone", { resend_ms: 0, gone: "node_one" }, "claimed"],
+      ["another one than the holder is gone", { resend_ms: 0, gone: "node_three" }, "overdue"],
+      ["the holder itself asks", { resend_ms: 0, owner: "node_one" }, "claimed"],
+      ["the holder was waited for long enough", { resend_ms: 0, holder_wait_ms: 0 }, "claimed"],
+    ] as const)("when the lease ran out without a word, and %s: %s", async ([, request, expected]) => {
+      const { store, advance } = await open();
       const row = await stored(store);
-      await end(store, row, "expired", plus(now(), 60_000));
+      await store.claimRefresh(claimOf(row));
+      await advance(LEASE_MS);
+      expect((await store.claimRefresh(claimOf(row, { owner: "node_two", ...request }))).kind).toBe(expected);
+    });
+
+    it("keeps the instant of the first request of unknown outcome, from which a provider counts", async () => {
+      const { store, now, advance } = await open();
+      const row = await claimed(store);
+      const first_at = now();
+      await store.failRefresh(failure(row, 1, { fail_class: "unknown", keep_intent: true, retry_in_ms: 0 }));
+      await advance(5_000);
+      await store.claimRefresh(claimOf(row));
+      expect(await present(store, row.id)).toMatchObject({ intent_at: first_at, attempted_at: now() });
+    });
+
+    it("claims an expired connection once, when its confirming request is due", async () => {
+      const { store, advance } = await open();
+      const row = await stored(store);
+      await end(store, row, "expired", 60_000);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("moved");
       await advance(60_000);
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("claimed");
@@ -146,7 +180,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const { store, now } = await open();
       const row = await claimed(store);
       const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
-      expect(outcome).toMatchObject({ kind: "committed", recovered: false });
+      expect(outcome).toMatchObject({ kind: "committed", before: { status: "active" } });
       const after = await present(store, row.id);
       expect(outcome.row).toEqual(after);
       expect(after).toMatchObject({
@@ -242,7 +276,11 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const row = await claimed(store);
       await end(store, row, "expired");
       const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
-      expect(outcome).toMatchObject({ kind: "committed", recovered: true, row: { status: "active", reason: null } });
+      expect(outcome).toMatchObject({
+        kind: "committed",
+        before: { status: "expired" },
+        row: { status: "active", reason: null },
+      });
     });
 
     it("does not bring back what ended with its OAuth client", async () => {
@@ -254,11 +292,32 @@ export function describeRefreshProtocol(open: OpenStores): void {
           generation: 1,
           status: "expired",
           reason: "client_changed",
-          confirm_at: null,
+          confirm_in_ms: null,
         }),
       );
       const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
       expect(outcome).toMatchObject({ kind: "superseded", row: { status: "expired", reason: "client_changed" } });
+    });
+
+    it("does not replace tokens whose refresh token somebody is exchanging just now", async () => {
+      const { store, advance } = await open();
+      const row = await claimed(store);
+      await advance(LEASE_MS);
+      await store.claimRefresh(claimOf(row));
+      await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
+      await advance(LEASE_MS);
+      const between = await present(store, row.id);
+      expect((await store.claimRefresh(claimOf(between))).kind).toBe("claimed");
+      const outcome = await commit(store, commitOf(between, { attempt: 2, parent_fp: "rt1", rt_fp: "rt3" }));
+      expect(outcome).toMatchObject({ kind: "superseded", row: { rt_fp: "rt2" } });
+    });
+
+    it("changes scopes and settings as they are now, not as they were when it was asked", async () => {
+      const { store } = await open();
+      const row = await claimed(store);
+      const merge = (now: ConnectionRow) => ({ scopes_granted: now.scopes_granted, config: `{"was":${now.attempt}}` });
+      await commit(store, { ...commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }), merge });
+      expect(await present(store, row.id)).toMatchObject({ scopes_granted: row.scopes_granted, config: '{"was":1}' });
     });
 
     it("holds for every order of attempts: the generation grows, and no older answer replaces a newer one", async () => {
@@ -295,7 +354,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
         lease_until: null,
         intent_at: null,
         intent_rt_fp: null,
-        next_attempt_at: 9_000_000,
+        next_attempt_at: plus(now(), 9_000),
         fail_class: "throttled",
         failures: 1,
         failing_since: now(),
@@ -309,11 +368,25 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await present(store, row.id)).toMatchObject({ lease_until: null, intent_at: now(), intent_rt_fp: "rt1" });
     });
 
+    it("remembers an earlier holder whose request may still bring an answer", async () => {
+      const { store, advance } = await open();
+      const row = await claimed(store);
+      const { lease_until } = await present(store, row.id);
+      await advance(LEASE_MS);
+      const second = await store.claimRefresh(claimOf(row, { owner: "node_two" }));
+      const earlier = second.kind === "claimed" ? second.row : null;
+      await store.failRefresh(failure(row, 2, { keep_intent: true, earlier, retry_in_ms: 0 }));
+      expect(await present(store, row.id)).toMatchObject({ lease_owner: "node_one", lease_until });
+      const third = claimOf(row, { owner: "node_two", resend_ms: LEASE_MS });
+      expect((await store.claimRefresh(third)).kind).toBe("overdue");
+      expect((await store.claimRefresh({ ...third, gone: "node_one" })).kind).toBe("claimed");
+    });
+
     it("remembers since when it fails", async () => {
       const { store, now, advance } = await open();
       const row = await claimed(store);
       const since = now();
-      await store.failRefresh(failure(row, 1, { next_attempt_at: now() }));
+      await store.failRefresh(failure(row, 1, { retry_in_ms: 0 }));
       await advance(5_000);
       await store.claimRefresh(claimOf(row));
       await store.failRefresh(failure(row, 2));
@@ -349,22 +422,22 @@ export function describeRefreshProtocol(open: OpenStores): void {
       await stored(store, at(1));
       await stored(store, { refresh_at: null });
       await stored(store, { ...at(-1), sealed_refresh: null });
-      expect((await store.dueConnections(10)).map(({ id }) => id)).toEqual([first.id, second.id]);
-      expect((await store.dueConnections(1)).map(({ id }) => id)).toEqual([first.id]);
+      expect((await due(store, 10)).map(({ id }) => id)).toEqual([first.id, second.id]);
+      expect((await due(store, 1)).map(({ id }) => id)).toEqual([first.id]);
     });
 
     it("leaves out what is leased, scheduled for later, or not active", async () => {
       const { store, now, advance } = await open();
-      const due = { refresh_at: plus(now(), -1) };
-      const leased = await stored(store, due);
+      const soon = { refresh_at: plus(now(), -1) };
+      const leased = await stored(store, soon);
       await store.claimRefresh(claimOf(leased));
-      const later = await stored(store, due);
+      const later = await stored(store, soon);
       await store.claimRefresh(claimOf(later));
-      await store.failRefresh(failure(later, 1, { next_attempt_at: plus(now(), LEASE_MS) }));
-      await end(store, await stored(store, due), "expired");
-      expect(await store.dueConnections(10)).toEqual([]);
+      await store.failRefresh(failure(later, 1, { retry_in_ms: LEASE_MS }));
+      await end(store, await stored(store, soon), "expired");
+      expect(await due(store, 10)).toEqual([]);
       await advance(LEASE_MS);
-      expect(new Set((await store.dueConnections(10)).map(({ id }) => id))).toEqual(new Set([leased.id, later.id]));
+      expect(new Set((await due(store, 10)).map(({ id }) => id))).toEqual(new Set([leased.id, later.id]));
     });
 
     it("leaves out all of the OAuth clients that it is told to: due, open or to be confirmed", async () => {
@@ -373,11 +446,11 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const wanted = await stored(store, { refresh_at: plus(now(), -1) });
       await stored(store, { refresh_at: plus(now(), -2), oauth_client_id });
       await store.claimRefresh(claimOf(await stored(store, { oauth_client_id })));
-      await end(store, await stored(store, { oauth_client_id }), "expired", plus(now(), 1));
+      await end(store, await stored(store, { oauth_client_id }), "expired", 1);
       await advance(LEASE_MS);
       const except = [oauth_client_id, newOAuthClientId()];
-      expect(await store.dueConnections(10)).toHaveLength(4);
-      expect((await store.dueConnections(10, except)).map(({ id }) => id)).toEqual([wanted.id]);
+      expect(await due(store, 10)).toHaveLength(4);
+      expect((await due(store, 10, except)).map(({ id }) => id)).toEqual([wanted.id]);
     });
 
     it("names open intents whose lease is over, also when the token is still fresh", async () => {
@@ -385,25 +458,49 @@ export function describeRefreshProtocol(open: OpenStores): void {
       const row = await stored(store, { refresh_at: plus(now(), 1_000_000) });
       await store.claimRefresh(claimOf(row));
       await advance(LEASE_MS);
-      expect((await store.dueConnections(10)).map(({ id }) => id)).toEqual([row.id]);
+      expect((await due(store, 10)).map(({ id }) => id)).toEqual([row.id]);
     });
 
     it("names refusals to confirm when their time has come", async () => {
-      const { store, now, advance } = await open();
+      const { store, advance } = await open();
       const row = await stored(store);
-      await end(store, row, "expired", plus(now(), 60_000));
-      expect(await store.dueConnections(10)).toEqual([]);
+      await end(store, row, "expired", 60_000);
+      expect(await due(store, 10)).toEqual([]);
       await advance(60_000);
-      expect((await store.dueConnections(10)).map(({ id }) => id)).toEqual([row.id]);
+      expect((await due(store, 10)).map(({ id }) => id)).toEqual([row.id]);
+    });
+
+    it("gives each sweeper other rows, until the time of the first one is over or it gives them back", async () => {
+      const { store, now, advance } = await open();
+      const rows = [
+        await stored(store, { refresh_at: plus(now(), -2) }),
+        await stored(store, { refresh_at: plus(now(), -1) }),
+      ];
+      const ids = rows.map(({ id }) => id);
+      expect((await store.reserveDue(1, [], LEASE_MS)).map(({ id }) => id)).toEqual([ids[0]]);
+      expect((await store.reserveDue(10, [], LEASE_MS)).map(({ id }) => id)).toEqual([ids[1]]);
+      expect(await store.reserveDue(10, [], LEASE_MS)).toEqual([]);
+      await store.unreserve(ids.slice(1));
+      expect((await store.reserveDue(10, [], LEASE_MS)).map(({ id }) => id)).toEqual([ids[1]]);
+      await advance(LEASE_MS);
+      expect(await due(store, 10)).toHaveLength(2);
+    });
+
+    it("leaves a lease alone whose token can no longer be sent again", async () => {
+      const { store, advance } = await open();
+      const row = await claimed(store);
+      await advance(2_000);
+      expect(await store.releaseLease(row.id, "node_one", 2_000)).toBe(false);
+      expect(await store.releaseLease(row.id, "node_one", 3_000)).toBe(true);
     });
 
     it("lists leases, and ends one only in the name of its owner", async () => {
       const { store } = await open();
       const row = await claimed(store);
-      expect((await store.leasedConnections()).map(({ id }) => id)).toEqual([row.id]);
-      expect(await store.releaseLease(row.id, "node_two")).toBe(false);
-      expect(await store.releaseLease(row.id, "node_one")).toBe(true);
-      expect(await store.leasedConnections()).toEqual([]);
+      expect((await store.foreignLeases("node_asking", 10)).map(({ id }) => id)).toEqual([row.id]);
+      expect(await store.releaseLease(row.id, "node_two", null)).toBe(false);
+      expect(await store.releaseLease(row.id, "node_one", null)).toBe(true);
+      expect(await store.foreignLeases("node_asking", 10)).toEqual([]);
       expect((await present(store, row.id)).intent_at).not.toBeNull();
     });
   });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { newAppId, newConnectionId } from "../../src/core/ids.ts";
 import { plus } from "../../src/core/types.ts";
-import { enqueue, type NewOutboxItem } from "../../src/store/queries/system.ts";
+import { enqueue, type NewOutboxItem } from "../../src/store/queries/outbox.ts";
 import type { Store } from "../../src/store/store.ts";
 import { appOf, bytes } from "./rows.ts";
 import type { OpenStore, OpenStores } from "./suite.ts";
@@ -135,15 +135,145 @@ export function describeSystem(open: OpenStores): void {
       expect(await store.listOutbox(one.app_id, "revoke")).toMatchObject([{ done_at: now(), sealed: null }]);
     });
 
-    it("drops old events and done items, and no revocation that is still to be sent", async () => {
+    it("drops old items that are done, and nothing that is still to be sent", async () => {
       const { store, now, advance } = await open();
       const [event, done, open_item] = [item(), item({ kind: "revoke" }), item({ kind: "revoke" })];
       for (const one of [event, done, open_item]) await put(store, one);
       await store.finishOutbox(done.id);
       expect(await store.deleteOldOutbox(now())).toBe(0);
       await advance(1);
-      expect(await store.deleteOldOutbox(now())).toBe(2);
+      expect(await store.deleteOldOutbox(now())).toBe(1);
       expect(await store.listOutbox(open_item.app_id, "revoke")).toHaveLength(1);
+      expect(await store.listOutbox(event.app_id, "event")).toHaveLength(1);
+    });
+  });
+
+  describe("events in the outbox", () => {
+    const LEASE_MS = 30_000;
+    const reserve = async ({ store }: Pick<OpenStore, "store">, count = 10) =>
+      (await store.reserveEvents(count, LEASE_MS)).map(({ id }) => id).toSorted();
+
+    /** Of one connection, oldest first. */
+    async function line(store: Store, length: number): Promise<NewOutboxItem[]> {
+      const connection_id = newConnectionId();
+      const items = Array.from({ length }, (_, index) => item({ connection_id, id: `${connection_id}_${index}` }));
+      for (const one of items) await put(store, one);
+      return items;
+    }
+
+    it("are handed out one of each connection, the next one when the first is done", async () => {
+      const opened = await open();
+      const { store } = opened;
+      const [[a1, a2], [b1, b2]] = [await line(store, 2), await line(store, 2)];
+      if (!a1 || !a2 || !b1 || !b2) throw new Error("unreachable");
+      expect(await reserve(opened)).toEqual([a1.id, b1.id].toSorted());
+      expect(await reserve(opened)).toEqual([]);
+      await store.finishEvent(a1.id);
+      expect(await reserve(opened)).toEqual([a2.id]);
+      await store.finishEvent(a1.id);
+      expect(await reserve(opened)).toEqual([]);
+    });
+
+    it("are due at once when the one before is done, also if they came while it was being sent again", async () => {
+      const opened = await open();
+      const { store } = opened;
+      const [first] = await line(store, 1);
+      if (!first) throw new Error("unreachable");
+      await store.postponeEvent(first, 1, 0);
+      await reserve(opened);
+      const second = item({ connection_id: first.connection_id });
+      await put(store, second);
+      await store.finishEvent(first.id);
+      expect(await reserve(opened)).toEqual([second.id]);
+    });
+
+    it("are the node's that reserved them, until it has been silent for the time of the reservation", async () => {
+      const opened = await open();
+      const { store, other, advance } = opened;
+      const lines = await Promise.all(Array.from({ length: 6 }, () => line(store, 1)));
+      const [mine, theirs] = await Promise.all([reserve(opened, 3), reserve({ store: other }, 3)]);
+      expect(new Set([...mine, ...theirs]).size).toBe(mine.length + theirs.length);
+      await reserve(opened);
+      await advance(LEASE_MS - 1);
+      expect(await reserve({ store: other })).toEqual([]);
+      await advance(1);
+      expect(await reserve({ store: other })).toHaveLength(lines.length);
+    });
+
+    it("wait behind one that failed, also those that come later, and others do not", async () => {
+      const opened = await open();
+      const { store, advance } = opened;
+      const [a1, a2] = await line(store, 2);
+      if (!a1 || !a2) throw new Error("unreachable");
+      await reserve(opened);
+      await store.postponeEvent(a1, 1, 60_000);
+      const [b1] = await line(store, 1);
+      expect((await store.dueOutbox("event", 10)).map(({ id }) => id)).toEqual([b1?.id]);
+      await put(store, item({ connection_id: a1.connection_id }));
+      expect(await reserve(opened)).toEqual([b1?.id]);
+      await advance(60_000);
+      expect(await reserve(opened)).toEqual(expect.arrayContaining([a1.id]));
+      expect(await store.listOutbox(a1.app_id, "event")).toMatchObject([{ id: a1.id, attempts: 1 }]);
+      await store.finishEvent(a1.id);
+      expect(await reserve(opened)).toEqual([a2.id]);
+    });
+
+    it("are in the order in which one transaction wrote them, too", async () => {
+      const opened = await open();
+      const { store } = opened;
+      const connection_id = newConnectionId();
+      const ids = ["evt_3", "evt_1", "evt_2"];
+      await store.transaction(function* (tx) {
+        for (const id of ids) yield* enqueue(tx, item({ connection_id, id }));
+      });
+      for (const id of ids) {
+        expect(await reserve(opened)).toEqual([id]);
+        await store.finishEvent(id);
+      }
+    });
+
+    it("are handed out once and in order by two servers that send while more events come", async () => {
+      const { store, other } = await open();
+      const [connections, length] = [10, 8];
+      const ids = Array.from({ length: connections }, () => newConnectionId());
+      const sent: { connection_id: string; payload: string }[] = [];
+      let idle = 0;
+      const send = async (handle: Store): Promise<void> => {
+        while (sent.length < connections * length && idle < 1_000) {
+          const items = await handle.reserveEvents(3, LEASE_MS);
+          idle = items.length === 0 ? idle + 1 : 0;
+          sent.push(...items);
+          await Promise.all(items.map((one) => handle.finishEvent(one.id)));
+        }
+      };
+      const write = async (): Promise<void> => {
+        for (let place = 0; place < length; place += 1)
+          await Promise.all(
+            ids.map((connection_id, at) =>
+              put(
+                at % 2 === 0 ? store : other,
+                item({ connection_id, id: `${connection_id}_${place}`, payload: `${place}` }),
+              ),
+            ),
+          );
+      };
+      await Promise.all([write(), send(store), send(other), send(store), send(other)]);
+      for (const id of ids)
+        expect(sent.filter(({ connection_id }) => connection_id === id).map(({ payload }) => Number(payload))).toEqual(
+          Array.from({ length }, (_, place) => place),
+        );
+    });
+
+    it("do not stand in the way of revocations, nor these in theirs", async () => {
+      const opened = await open();
+      const { store } = opened;
+      const connection_id = newConnectionId();
+      await put(store, item({ connection_id, kind: "revoke", id: "out_1" }));
+      await put(store, item({ connection_id, id: "evt_1" }));
+      await put(store, item({ connection_id, kind: "revoke", id: "out_2" }));
+      expect(await reserve(opened)).toEqual(["evt_1"]);
+      await store.postponeEvent({ id: "evt_1", connection_id }, 1, 60_000);
+      expect(await store.dueOutbox("revoke", 10)).toHaveLength(2);
     });
   });
 }

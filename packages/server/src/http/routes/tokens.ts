@@ -27,6 +27,7 @@ export function tokenRoutes(app: App, context: HttpContext): void {
         request_id: request.id,
       });
       void reply.header("cache-control", "no-store");
+      if (served.is_stale) void reply.header("x-stale", "1");
       return {
         access_token: served.access_token.expose(),
         integration_type: served.integration_type,

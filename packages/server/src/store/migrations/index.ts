@@ -1,6 +1,45 @@
 /** All migrations in order. A released one never changes; a change is a new file that older servers can live with. */
+import { sql, type Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
+import { ApiError } from "../../core/errors.ts";
 import { initial } from "./0001-initial.ts";
+import { turns } from "./0002-turns.ts";
 import type { ColumnTypes } from "./types.ts";
 
-export const migrations = (types: ColumnTypes): Record<string, Migration> => ({ "0001-initial": initial(types) });
+export const migrations = (types: ColumnTypes): Record<string, Migration> => ({
+  "0001-initial": initial(types),
+  "0002-turns": turns(types),
+});
+
+/**
+ * The oldest migration whose servers can work on the newest schema, as they do while a cluster is renewed node by node. A
+ * migration that takes something away moves it up to the last one that did not need what goes.
+ */
+const COMPATIBLE_WITH = "0001-initial";
+export const COMPATIBILITY_SETTING = "schema_compatible_with";
+
+/** Noted in the database, since older servers cannot know what a newer one's migrations do to them. */
+export async function noteCompatibility(db: Kysely<unknown>): Promise<void> {
+  await sql`insert into settings (name, value) values (${COMPATIBILITY_SETTING}, ${COMPATIBLE_WITH})
+    on conflict (name) do update set value = excluded.value`.execute(db);
+}
+
+/**
+ * Whether there is something to do: `applied` lacks some of `known`.
+ *
+ * @param compatible_with what a newer server noted, if one was here
+ * @throws ApiError `schema_too_new` when the database has left this version behind
+ */
+export function mustMigrate(
+  known: Readonly<Record<string, Migration>>,
+  applied: readonly string[],
+  compatible_with: string | null,
+): boolean {
+  const foreign = applied.find((name) => !Object.hasOwn(known, name));
+  const missing = Object.keys(known).some((name) => !applied.includes(name));
+  const is_borne = compatible_with !== null && Object.hasOwn(known, compatible_with) && !missing;
+  if (foreign === undefined || is_borne) return missing;
+  throw new ApiError("schema_too_new", {
+    message: `The database has the migration ${foreign}, which this version does not know. Run the newer Holdfast that wrote it.`,
+  });
+}

@@ -3,7 +3,24 @@ export interface ColumnTypes {
   /** 64-bit integer: instants and counters. */
   readonly int8: "integer" | "int8";
   readonly bytes: "blob" | "bytea";
+  /** Adds a column that numbers rows as they are inserted, whoever inserts them. */
+  readonly numbered: (table: string, column: string) => readonly string[];
 }
 
-export const SQLITE_TYPES: ColumnTypes = { int8: "integer", bytes: "blob" };
-export const POSTGRES_TYPES: ColumnTypes = { int8: "int8", bytes: "bytea" };
+export const SQLITE_TYPES: ColumnTypes = {
+  int8: "integer",
+  bytes: "blob",
+  numbered: (table, column) => [
+    `alter table ${table} add column ${column} integer`,
+    `update ${table} set ${column} = rowid`,
+    `create trigger ${table}_${column} after insert on ${table} begin
+      update ${table} set ${column} = new.rowid where rowid = new.rowid;
+    end`,
+  ],
+};
+
+export const POSTGRES_TYPES: ColumnTypes = {
+  int8: "int8",
+  bytes: "bytea",
+  numbered: (table, column) => [`alter table ${table} add column ${column} int8 generated always as identity`],
+};

@@ -27,12 +27,9 @@ const KEY_COLUMNS = [
 type NewServiceToken = Pick<ServiceTokensTable, "app_id" | "id" | "name" | "digest" | "expires_at">;
 
 /** False when the app has `limit` live tokens already. */
-export function* createServiceToken(
-  { db, now }: Transaction,
-  token: NewServiceToken,
-  limit: number,
-): Operation<boolean> {
-  const tokens = yield* listServiceTokens({ db, now }, token.app_id);
+export function* createServiceToken(tx: Transaction, token: NewServiceToken, limit: number): Operation<boolean> {
+  const { db, now } = tx;
+  const tokens = yield* listServiceTokens(tx, token.app_id);
   const live = tokens.filter((row) => row.revoked_at === null && (row.expires_at === null || row.expires_at > now));
   if (live.length >= limit) return false;
   yield* run(

@@ -112,8 +112,9 @@ export function* startFlow({ db, now }: Transaction, id: FlowId, start: FlowStar
  * Takes the flow of a state, once: whoever comes second gets null. The sealed verifier goes with it; the row stays, so that
  * a second use can be told from a state that never was.
  */
-export function* takeFlow({ db, now }: Transaction, state_hash: string): Operation<FlowRow | null> {
-  const flow = yield* findFlowByState({ db, now }, state_hash);
+export function* takeFlow(tx: Transaction, state_hash: string): Operation<FlowRow | null> {
+  const { db, now } = tx;
+  const flow = yield* findFlowByState(tx, state_hash);
   if (flow === null || flow.taken_at !== null || flow.outcome !== null || flow.expires_at <= now) return null;
   const update = db
     .updateTable("flows")

@@ -1,23 +1,10 @@
-/** Data keys, settings, the audit trail and the outbox. */
+/** Data keys, settings and the audit trail. */
 import { ApiError } from "../../core/errors.ts";
 import { asAppId } from "../../core/ids.ts";
-import type { Instant } from "../../core/types.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
-import type { AuditEventsTable, DataKeysTable, OutboxTable } from "../tables.ts";
+import type { AuditEventsTable, DataKeysTable } from "../tables.ts";
 
 const KEY_COLUMNS = ["dek_id", "scope", "kek_id", "wrapped", "encryptions", "is_current", "created_at"] as const;
-const OUTBOX_COLUMNS = [
-  "app_id",
-  "id",
-  "kind",
-  "connection_id",
-  "payload",
-  "sealed",
-  "attempts",
-  "next_attempt_at",
-  "created_at",
-  "done_at",
-] as const;
 
 export function* getDataKey({ db }: Transaction, dek_id: string): Operation<DataKeysTable | null> {
   return yield* first(db.selectFrom("data_keys").select(KEY_COLUMNS).where("dek_id", "=", dek_id));
@@ -113,69 +100,5 @@ export function* listAudit({ db }: Transaction, app_id: string, count: number): 
       .orderBy("at", "desc")
       .orderBy("id")
       .limit(count),
-  );
-}
-
-export type NewOutboxItem = Pick<OutboxTable, "app_id" | "id" | "kind" | "connection_id" | "payload" | "sealed">;
-
-export function* enqueue({ db, now }: Transaction, item: NewOutboxItem): Operation<void> {
-  yield* run(
-    db.insertInto("outbox").values({ ...item, attempts: 0, next_attempt_at: now, created_at: now, done_at: null }),
-  );
-}
-
-export function* dueOutbox(
-  { db, now }: Transaction,
-  kind: OutboxTable["kind"],
-  count: number,
-): Operation<OutboxTable[]> {
-  return yield* all(
-    db
-      .selectFrom("outbox")
-      .select(OUTBOX_COLUMNS)
-      .where("done_at", "is", null)
-      .where("kind", "=", kind)
-      .where("next_attempt_at", "<=", now)
-      .orderBy("next_attempt_at")
-      .limit(count),
-  );
-}
-
-export function* listOutbox(
-  { db }: Transaction,
-  app_id: OutboxTable["app_id"],
-  kind: OutboxTable["kind"],
-): Operation<OutboxTable[]> {
-  return yield* all(
-    db
-      .selectFrom("outbox")
-      .select(OUTBOX_COLUMNS)
-      .where("app_id", "=", app_id)
-      .where("kind", "=", kind)
-      .orderBy("created_at"),
-  );
-}
-
-/** Done, one way or the other: the sealed tokens go at once. */
-export function* finishOutbox({ db, now }: Transaction, id: string): Operation<void> {
-  yield* run(db.updateTable("outbox").set({ done_at: now, sealed: null }).where("id", "=", id));
-}
-
-export function* postponeOutbox(
-  { db }: Transaction,
-  id: string,
-  attempts: number,
-  next_attempt_at: Instant,
-): Operation<void> {
-  yield* run(db.updateTable("outbox").set({ attempts, next_attempt_at }).where("id", "=", id));
-}
-
-/** Events nobody fetched and items that are done, created before `before`. */
-export function* deleteOldOutbox({ db }: Transaction, before: Instant): Operation<number> {
-  return yield* run(
-    db
-      .deleteFrom("outbox")
-      .where("created_at", "<", before)
-      .where((where) => where.or([where("done_at", "is not", null), where("kind", "=", "event")])),
   );
 }

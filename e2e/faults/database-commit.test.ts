@@ -1,0 +1,252 @@
+/**
+ * The database fails a node that holds a provider's answer: it dies after the request was sent (F18), the commit's outcome
+ * is unknown (F19), a copy without the last commit takes over (F20), one node is cut off (F27). The provider is asked once,
+ * its answer is served, and it ends up stored.
+ */
+import type { Simulator } from "@holdfast/simulator";
+import { expect, it } from "vitest";
+import { createDatabase, type TestDatabase } from "../../packages/server/test/support/postgres.ts";
+import { startSimulated, type App } from "../support/server.ts";
+import {
+  ask,
+  connectedApp,
+  eventually,
+  expire,
+  FULL,
+  honoured,
+  portOf,
+  refreshes,
+  sent,
+  startNode,
+  startReaders,
+  stored,
+  through,
+  type Answer,
+  type Environment,
+  type Node,
+} from "./support/postgres-server-nodes.ts";
+import { startTcpProxy, type TcpProxy } from "./support/tcp-proxy.ts";
+
+interface Scene {
+  readonly database: TestDatabase;
+  readonly proxy: TcpProxy;
+  readonly simulator: Simulator;
+  readonly node: Node;
+  readonly app: App;
+}
+
+/** github's refresh token is good for one use; its answer comes half a second after it was used. */
+async function prepare(env: Environment = {}): Promise<Scene> {
+  const database = await createDatabase();
+  const proxy = await startTcpProxy(portOf(database.url));
+  const simulator = await startSimulated();
+  const node = await startNode(simulator.url, through(database.url, proxy.port), env);
+  const app = await connectedApp(node, { github: "sim-rotate+slow-500ms" });
+  return { database, proxy, simulator, node, app };
+}
+
+interface Round {
+  /** Of the stored pair before the refresh. */
+  readonly generation: number;
+  /** What the reader gets who has the token refreshed; asked for when the provider has got the request. */
+  readonly first: Promise<Answer>;
+  /** One refresh, one generation more, nothing left open, and the provider honours what is stored. */
+  settledOnce(): Promise<void>;
+}
+
+/** An expired token, and a reader whose refresh is at the provider when `before` is done. */
+async function startRound(scene: Scene, before: () => Promise<void> = () => Promise.resolve()): Promise<Round> {
+  const { database, simulator, node, app } = scene;
+  await expire(database, "github");
+  const { generation } = await stored(database, "github");
+  const count = refreshes(simulator).length;
+  await before();
+  const first = ask(node, app, "github");
+  await sent(simulator, count + 1);
+  return {
+    generation,
+    first,
+    async settledOnce() {
+      await eventually("The commit", 10_000, async () => {
+        const row = await stored(database, "github");
+        return row.generation > generation && !row.is_open ? row : null;
+      });
+      const { access_token } = await first;
+      // A reader who comes before the node looks at the database again may be sent away once.
+      const reader = await eventually("A reader's answer", 3_000, async () => {
+        const answer = await ask(node, app, "github");
+        return answer.status === 200 ? answer : null;
+      });
+      expect(reader.access_token).toBe(access_token);
+      expect(await stored(database, "github")).toMatchObject({ status: "active", generation: generation + 1 });
+      expect(refreshes(simulator)).toHaveLength(count + 1);
+      expect(await honoured(node, app, "github", simulator)).toBe("current");
+      expect(simulator.ledger().families_revoked).toEqual([]);
+    },
+  };
+}
+
+/** Twenty readers, one after the other. */
+async function servesAll({ node, app }: Scene, access_token: string | null): Promise<void> {
+  for (let reads = 0; reads < 20; reads += 1)
+    expect(await ask(node, app, "github")).toMatchObject({ status: 200, access_token });
+}
+
+const ROUNDS = Array.from({ length: FULL ? 5 : 1 }, (_, round) => round + 1);
+
+it("F18: serves the answer from memory when the database died after the request, and commits it when it is back, also over a kill", async () => {
+  const scene = await prepare();
+  const { proxy, node } = scene;
+  for (const kills of ROUNDS.flatMap(() => [false, true])) {
+    const { first, settledOnce } = await startRound(scene);
+    await proxy.break({ kind: "refuse" });
+    const { status, access_token } = await first;
+    expect(status).toBe(200);
+    if (kills) await node.kill();
+    else {
+      await servesAll(scene, access_token);
+    }
+    await proxy.heal();
+    if (kills) await node.again();
+    await settledOnce();
+  }
+  await scene.database.drop();
+});
+
+it("F18: has an answer for every reader while the database comes back", async () => {
+  const scene = await prepare();
+  const { proxy, node, app, database } = scene;
+  const { first, settledOnce } = await startRound(scene);
+  await proxy.break({ kind: "refuse" });
+  const { access_token } = await first;
+  expect(await ask(node, app, "github")).toMatchObject({ status: 200, access_token });
+  await proxy.heal();
+  await eventually("The commit", 10_000, async () => ((await stored(database, "github")).is_open ? null : true));
+  // Not in the node's hand any more, and the database is there: nobody may fall between the two.
+  await servesAll(scene, access_token);
+  await settledOnce();
+  await scene.database.drop();
+});
+
+/** The transaction that stores the answer, and the one that claims; no other ones. */
+const COMMIT_OF_ANSWER = /update "connections" set [^;]*"sealed_access"[\s\S]*commit\0/;
+const COMMIT_OF_CLAIM = /update "connections" set [^;]*"intent_at"[\s\S]*commit\0/;
+
+it("F19: stores an answer once and sends nothing again when the connection breaks at COMMIT, before or after the database did it", async () => {
+  const scene = await prepare();
+  const { proxy } = scene;
+  for (const server_gets_it of ROUNDS.flatMap(() => [true, false])) {
+    const { first, settledOnce } = await startRound(scene);
+    await proxy.break({ kind: "cut_at", pattern: COMMIT_OF_ANSWER, server_gets_it });
+    await proxy.struck();
+    expect((await first).status).toBe(200);
+    await settledOnce();
+  }
+  await scene.database.drop();
+});
+
+it("F19: sends once, and only after a claim that is known to be stored, when the connection breaks at the claim's COMMIT", async () => {
+  const scene = await prepare();
+  const { proxy, simulator, node, app, database } = scene;
+  for (const server_gets_it of ROUNDS.flatMap(() => [true, false])) {
+    await expire(database, "github");
+    const { generation } = await stored(database, "github");
+    const count = refreshes(simulator).length;
+    await proxy.break({ kind: "cut_at", pattern: COMMIT_OF_CLAIM, server_gets_it });
+    const reading = ask(node, app, "github");
+    await proxy.struck();
+    expect(refreshes(simulator)).toHaveLength(count);
+    expect([200, 503]).toContain((await reading).status);
+    await eventually("A token", 10_000, async () => ((await ask(node, app, "github")).status === 200 ? true : null));
+    expect(refreshes(simulator)).toHaveLength(count + 1);
+    expect(await stored(database, "github")).toMatchObject({ generation: generation + 1, is_open: false });
+    expect(simulator.ledger().families_revoked).toEqual([]);
+  }
+  await database.drop();
+});
+
+it("F20: stores the answer again, and sends nothing, when a copy takes over that misses it, or misses the claim, too", async () => {
+  const scene = await prepare();
+  const { database, proxy, node, app } = scene;
+  for (const misses_claim of ROUNDS.flatMap(() => [true, false])) {
+    const { generation, first, settledOnce } = await startRound(scene, () =>
+      misses_claim ? copy(database) : nothing(),
+    );
+    if (!misses_claim) await copy(database);
+    const { access_token } = await first;
+    await settledOnce();
+
+    await proxy.break({ kind: "refuse" });
+    await takeOver(database);
+    expect((await stored(database, "github")).generation).toBe(generation);
+    await proxy.heal();
+    // These come while the node repairs, or before it: what the copy says is an old token, over its end.
+    const readers = await Promise.all(Array.from({ length: 20 }, () => ask(node, app, "github")));
+    for (const reader of readers)
+      expect([`200 ${access_token}`, "503 null"]).toContain(`${reader.status} ${reader.access_token}`);
+    await settledOnce();
+  }
+  await database.drop();
+});
+
+const nothing = (): Promise<void> => Promise.resolve();
+
+/** The connections as they are now: what a copy that lags behind has. */
+async function copy({ query }: TestDatabase): Promise<void> {
+  await query("drop table if exists copied");
+  await query("create table copied as table connections");
+}
+
+async function takeOver({ query }: TestDatabase): Promise<void> {
+  await query("delete from connections");
+  await query("insert into connections select * from copied");
+}
+
+/** So short that the node gives its own connections up while it is cut off. */
+const IMPATIENT: Environment = {
+  HOLDFAST_DATABASE_STATEMENT_TIMEOUT_MS: "1000",
+  HOLDFAST_DATABASE_CONNECT_TIMEOUT_MS: "1000",
+  HOLDFAST_READER_WAIT_MS: "5000",
+};
+
+/** How often a refresh token may be sent at most, by service: github's is good for one use, Google's stays. */
+const MOST_SENDS = { github: 1, googlecalendar: 2 } as const;
+const CUT_OFF_SERVICES = ["github", "googlecalendar"] as const;
+
+it("F27: when a node is cut off from the database with its requests in flight a single-use token is sent once, one that stays at most twice, and all nodes end with one answer", async () => {
+  const database = await createDatabase();
+  const proxy = await startTcpProxy(portOf(database.url));
+  const simulator = await startSimulated();
+  const cut_off = await startNode(simulator.url, through(database.url, proxy.port), IMPATIENT);
+  const other = await startNode(simulator.url, database.url, IMPATIENT);
+  const app = await connectedApp(cut_off, { github: "sim-rotate+slow-500ms", googlecalendar: "sim-slow-500ms" });
+  for (const service of CUT_OFF_SERVICES) await expire(database, service);
+  const waiting = CUT_OFF_SERVICES.map((service) => ask(cut_off, app, service));
+  await sent(simulator, CUT_OFF_SERVICES.length);
+  await proxy.break({ kind: "hold" });
+  // Waits past the lease of the node that is cut off.
+  const meanwhile = CUT_OFF_SERVICES.map((service) => ask(other, app, service));
+  expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200]);
+  const [github, google] = (await Promise.all(meanwhile)).map(({ status, code }) => `${status} ${code}`);
+  expect(github).toBe("503 refresh_pending");
+  expect(["200 null", "503 refresh_pending"]).toContain(google);
+  const impatient = startReaders(other, app, "github", 2);
+  await proxy.heal();
+  for (const service of CUT_OFF_SERVICES) {
+    await eventually("Both nodes agree", 15_000, async () => {
+      const [a, b] = await Promise.all([ask(cut_off, app, service), ask(other, app, service)]);
+      return a.status === 200 && a.access_token === b.access_token ? true : null;
+    });
+  }
+  await impatient.stop();
+  expect(simulator.ledger().families_revoked).toEqual([]);
+  for (const service of CUT_OFF_SERVICES) {
+    const host = service === "github" ? "github.com" : "oauth2.googleapis.com";
+    const sends = refreshes(simulator).filter((request) => request.host === host).length;
+    expect(sends).toBeGreaterThan(0);
+    expect(sends).toBeLessThanOrEqual(MOST_SENDS[service]);
+    expect(await honoured(other, app, service, simulator)).toBe("current");
+    expect(await stored(database, service)).toMatchObject({ status: "active", is_open: false });
+  }
+  await database.drop();
+});

@@ -1,0 +1,18 @@
+/**
+ * Whose turn it is: a sweeper's reservation of a connection, so that the sweepers of several nodes do not go for the same
+ * ones, and an outbox item's place among those of its connection, so that events are delivered in order. Only adds what a
+ * server of the version before need not know of.
+ */
+import { sql } from "kysely";
+import type { Migration } from "kysely/migration";
+import type { ColumnTypes } from "./types.ts";
+
+export function turns(types: ColumnTypes): Migration {
+  return {
+    async up(db) {
+      await db.schema.alterTable("connections").addColumn("reserved_until", sql.raw(types.int8)).execute();
+      for (const statement of types.numbered("outbox", "position")) await sql.raw(statement).execute(db);
+      await sql`create index outbox_connection on outbox (connection_id, position) where done_at is null`.execute(db);
+    },
+  };
+}

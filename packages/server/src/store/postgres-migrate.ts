@@ -1,0 +1,88 @@
+/**
+ * A PostgreSQL database before it is used: its version and settings, its migrations, and whose keys its data is under. Each
+ * over a connection of its own. Nodes that start together do it one after the other.
+ *
+ * Errors: ApiError `configuration`, `schema_too_new`, `database_unavailable`.
+ */
+import { Kysely, PostgresDialect } from "kysely";
+import { Migrator } from "kysely/migration";
+import pg from "pg";
+import { ApiError } from "../core/errors.ts";
+import { COMPATIBILITY_SETTING, migrations, mustMigrate, noteCompatibility } from "./migrations/index.ts";
+import { POSTGRES_TYPES } from "./migrations/types.ts";
+import { alone, connectionOptions, type PostgresOptions } from "./postgres-driver.ts";
+
+const OLDEST_VERSION = 140_000;
+/** Of a session. Any fixed number does. */
+const MIGRATION_LOCK = 4_180_001;
+
+export async function migrate(options: PostgresOptions): Promise<void> {
+  await alone(options, async (client) => {
+    await checkServer(client);
+    // Of a transaction: behind a proxy that pools them a session's lock would stay with a connection that is nobody's.
+    await client.query("begin");
+    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+    const known = migrations(POSTGRES_TYPES);
+    if (!mustMigrate(known, await appliedMigrations(client), await compatibleWith(client))) return;
+    const pool = new pg.Pool({
+      ...connectionOptions(options.database_url, options.limits),
+      statement_timeout: 0,
+      max: 2,
+    });
+    const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+    const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(known) } });
+    const { error } = await migrator.migrateToLatest();
+    if (error === undefined) await noteCompatibility(db);
+    await db.destroy();
+    if (error !== undefined) {
+      throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
+    }
+  });
+}
+
+/** @throws ApiError `configuration` when what this server promises could not be kept there */
+async function checkServer(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ version: number; synchronous: string }>(
+    "select current_setting('server_version_num')::int as version, current_setting('synchronous_commit') as synchronous",
+  );
+  const { version = 0, synchronous = "" } = rows[0] ?? {};
+  if (version < OLDEST_VERSION) {
+    throw new ApiError("configuration", { message: "Holdfast needs PostgreSQL 14 or newer. Update the database." });
+  }
+  // A rotated refresh token whose commit was acknowledged and then lost is a lost connection.
+  if (synchronous === "off") {
+    throw new ApiError("configuration", {
+      message:
+        "The database has synchronous_commit = off, so that a crash loses acknowledged writes. Switch it on for Holdfast's role: ALTER ROLE … SET synchronous_commit = on.",
+    });
+  }
+}
+
+async function hasTable(client: pg.Client, name: string): Promise<boolean> {
+  const { rows } = await client.query<{ found: boolean }>("select to_regclass($1) is not null as found", [name]);
+  return rows[0]?.found === true;
+}
+
+async function appliedMigrations(client: pg.Client): Promise<readonly string[]> {
+  if (!(await hasTable(client, "kysely_migration"))) return [];
+  return (await client.query<{ name: string }>("select name from kysely_migration")).rows.map((row) => row.name);
+}
+
+async function compatibleWith(client: pg.Client): Promise<string | null> {
+  if (!(await hasTable(client, "settings"))) return null;
+  const { rows } = await client.query<{ value: string }>("select value from settings where name = $1", [
+    COMPATIBILITY_SETTING,
+  ]);
+  return rows[0]?.value ?? null;
+}
+
+/** The master keys that the data was encrypted under, read without changing anything; null where there is no data. */
+export async function postgresKeyIds(
+  options: Pick<PostgresOptions, "database_url" | "limits">,
+): Promise<readonly string[] | null> {
+  return alone(options, async (client) => {
+    if (!(await hasTable(client, "data_keys"))) return null;
+    const keys = await client.query<{ kek_id: string }>("select distinct kek_id from data_keys");
+    return keys.rows.map((row) => row.kek_id);
+  });
+}

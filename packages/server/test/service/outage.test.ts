@@ -1,0 +1,116 @@
+import { describe, expect, it, vi } from "vitest";
+import { LIMITS } from "../../src/config.ts";
+import { ApiError } from "../../src/core/errors.ts";
+import { createDatabaseGate } from "../../src/service/database-gate.ts";
+import { createLog } from "../../src/telemetry/log.ts";
+import { HOUR, manualClock, MINUTE, SECOND } from "../support/clock.ts";
+import { startTestServer, type TestServer, type TestServerOptions } from "../support/server.ts";
+
+const away = (): Promise<never> => Promise.reject(new ApiError("database_unavailable"));
+
+describe("reading from a database that may be away", () => {
+  const open = () => {
+    const clock = manualClock();
+    const log = vi.fn<(line: string) => void>();
+    return { clock, log, gate: createDatabaseGate({ clock, limits: LIMITS, log: createLog("warn", log) }) };
+  };
+
+  it("tries a second time before it calls a broken connection an outage", async () => {
+    const { gate, log } = open();
+    const action = vi.fn<() => Promise<string>>().mockImplementationOnce(away).mockResolvedValue("row");
+    expect(await gate.read(action)).toBe("row");
+    expect(log).not.toHaveBeenCalled();
+  });
+
+  it("turns everybody away at once during an outage, but for one in a second who tries", async () => {
+    const { gate, clock } = open();
+    const action = vi.fn<() => Promise<string>>(away);
+    await expect(gate.read(action)).rejects.toMatchObject({ code: "database_unavailable" });
+    expect(action).toHaveBeenCalledTimes(2);
+    await Promise.allSettled(Array.from({ length: 1_000 }, () => gate.read(action)));
+    expect(action).toHaveBeenCalledTimes(2);
+    await clock.advance(SECOND);
+    await Promise.allSettled(Array.from({ length: 1_000 }, () => gate.read(action)));
+    expect(action).toHaveBeenCalledTimes(3);
+  });
+
+  it("gives a database that does not answer less than a second", async () => {
+    const { gate, clock } = open();
+    const asked = gate.read(() => new Promise<string>(() => {})).catch((error: unknown) => error);
+    await clock.advance(900);
+    expect(await asked).toMatchObject({ code: "database_unavailable" });
+  });
+
+  it("logs the beginning and the end of an outage, once each", async () => {
+    const { gate, clock, log } = open();
+    for (let tries = 0; tries < 3; tries += 1) {
+      await gate.read(away).catch(() => {});
+      await clock.advance(SECOND);
+    }
+    await gate.read(() => Promise.resolve("row"));
+    await gate.read(() => Promise.resolve("row"));
+    const events = log.mock.calls.map(([line]) => /"event":"(\w+)"/.exec(line)?.[1]);
+    expect(events).toEqual(["database_away", "database_back"]);
+  });
+
+  it("takes a missing row, or any other answer, for no outage", async () => {
+    const { gate } = open();
+    const missing = new ApiError("not_connected");
+    await expect(gate.read(() => Promise.reject(missing))).rejects.toBe(missing);
+    expect(gate.isOpen()).toBe(true);
+  });
+});
+
+describe("F17: while the database is away", () => {
+  /** A connection whose token was served, and after that an outage. */
+  async function cutOff(options: TestServerOptions = {}): Promise<{ holdfast: TestServer; served: string }> {
+    const holdfast = await startTestServer(options);
+    await holdfast.connect("googlecalendar");
+    const served = await holdfast.accessToken("googlecalendar");
+    const { store } = holdfast.installation;
+    for (const name of ["findConnection", "getServiceToken", "getConnection", "claimRefresh"] as const)
+      vi.spyOn(store, name).mockImplementation(away);
+    return { holdfast, served };
+  }
+
+  it("serves what it served before, and says so once that would have been read again", async () => {
+    const { holdfast, served } = await cutOff();
+    const fresh = await holdfast.token("googlecalendar");
+    expect([fresh.json["access_token"], fresh.headers.get("x-stale")]).toEqual([served, null]);
+    holdfast.installation.cache.doubt();
+    holdfast.installation.credentials.doubt();
+    const stale = await holdfast.token("googlecalendar");
+    expect([stale.json["access_token"], stale.headers.get("x-stale")]).toEqual([served, "1"]);
+  });
+
+  it("does so for five minutes and no longer", async () => {
+    const { holdfast, served } = await cutOff();
+    holdfast.installation.cache.doubt();
+    await holdfast.clock.jump(5 * MINUTE - 1);
+    expect(await holdfast.accessToken("googlecalendar")).toBe(served);
+    await holdfast.clock.jump(1);
+    const over = await holdfast.token("googlecalendar");
+    expect([over.status, over.code, over.headers.get("retry-after")]).toEqual([503, "database_unavailable", "1"]);
+  });
+
+  it("serves no token that is over, and sends nothing to the provider", async () => {
+    const { holdfast } = await cutOff({ limits: { outage_grace_s: 86_400 } });
+    holdfast.installation.cache.doubt();
+    await holdfast.clock.jump(2 * HOUR);
+    expect((await holdfast.token("googlecalendar")).code).toBe("database_unavailable");
+    expect(holdfast.refreshes()).toHaveLength(0);
+  });
+
+  it("serves nothing unread when that is switched off", async () => {
+    const { holdfast } = await cutOff({ limits: { outage_grace_s: 0 } });
+    holdfast.installation.cache.doubt();
+    expect((await holdfast.token("googlecalendar")).code).toBe("database_unavailable");
+  });
+
+  it("refuses what it never served, and a token that was revoked here", async () => {
+    const { holdfast } = await cutOff();
+    expect((await holdfast.token("slack")).code).toBe("database_unavailable");
+    holdfast.installation.credentials.clear();
+    expect((await holdfast.token("googlecalendar")).code).toBe("database_unavailable");
+  });
+});

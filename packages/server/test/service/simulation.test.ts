@@ -1,0 +1,72 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { FAULT_NAMES } from "../sim/faults.ts";
+import { PLANTS } from "../sim/plants.ts";
+
+const COMMAND = fileURLToPath(new URL("../sim/run.ts", import.meta.url));
+const REGRESSIONS = new URL("../sim/regressions.json", import.meta.url);
+const LIMIT_MS = 60_000;
+
+interface Run {
+  readonly code: number | null;
+  readonly output: string;
+  readonly last: unknown;
+}
+
+/** The command in a process of its own: planted bugs are put into sources as they are loaded. */
+function simulate(...args: readonly string[]): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["-C", "holdfast-source", COMMAND, ...args]);
+    let output = "";
+    let errors = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+    child.once("error", reject);
+    child.once("close", (code) => {
+      const line = output.trimEnd().split("\n").at(-1) ?? "";
+      if (!line.startsWith("{")) return reject(new Error(`The simulation ended with ${code}:\n${output}${errors}`));
+      resolve({ code, output, last: JSON.parse(line) });
+    });
+  });
+}
+
+/** What a person has to see when it fails. */
+function failuresOf({ output }: Run): readonly string[] {
+  return output.split("\n").filter((line) => /^(Seed \d+ failed|  faults):? /.test(line));
+}
+
+function regressions(): readonly { readonly seed: number; readonly found: string }[] {
+  const list: unknown = JSON.parse(readFileSync(REGRESSIONS, "utf8"));
+  if (!Array.isArray(list)) throw new Error("The regressions are no list.");
+  return list.map((entry: { seed: number; found: string }) => ({ seed: entry.seed, found: entry.found }));
+}
+
+describe("the simulation of the refresh engine", () => {
+  it("finds nothing in 2,000 seeds", { timeout: 3 * LIMIT_MS }, async () => {
+    const run = await simulate("--seeds", "2000");
+    expect([run.last, failuresOf(run)]).toMatchObject([
+      { seeds: 2_000, fault_kinds: FAULT_NAMES.length, failures: 0 },
+      [],
+    ]);
+    expect(FAULT_NAMES.length).toBeGreaterThanOrEqual(25);
+    expect(run.code).toBe(0);
+  });
+
+  it.for(Object.keys(PLANTS))("finds the planted bug %s within 2,000 seeds", { timeout: LIMIT_MS }, async (name) => {
+    const run = await simulate("--seeds", "2000", "--plant", name);
+    expect(failuresOf(run)).not.toEqual([]);
+    expect(run.code).toBe(1);
+  });
+
+  it.for(regressions())("holds for seed $seed: $found", { timeout: LIMIT_MS }, async ({ seed }) => {
+    const run = await simulate("--seed", String(seed));
+    expect([run.last, failuresOf(run)]).toMatchObject([{ seeds: 1, failures: 0 }, []]);
+  });
+
+  it("gives the same run for the same seed", { timeout: LIMIT_MS }, async () => {
+    const [once, again] = await Promise.all([simulate("--seed", "42", "--trace"), simulate("--seed", "42", "--trace")]);
+    expect(again.output).toBe(once.output);
+  });
+});

@@ -1,0 +1,117 @@
+/**
+ * The database that all nodes share: the store's real operations over a real SQLite in memory, behind the latencies and
+ * failures of a database server on a network. Its clock is its own: operations get its time, whatever a node's clock says.
+ */
+import Database from "better-sqlite3";
+import { DummyDriver, Kysely, SqliteAdapter, SqliteDialect, SqliteQueryCompiler, type CompiledQuery } from "kysely";
+import { Migrator } from "kysely/migration";
+import { instant, type Instant } from "../../src/core/types.ts";
+import { migrations } from "../../src/store/migrations/index.ts";
+import { SQLITE_TYPES } from "../../src/store/migrations/types.ts";
+import type { Operation, QueryOutcome, Transaction } from "../../src/store/operation.ts";
+import type { ConnectionRow, Tables } from "../../src/store/tables.ts";
+
+/** Tables that runs write to. */
+const WRITTEN = ["connections", "outbox", "apps", "connectors"] as const;
+
+export type Snapshot = readonly { readonly table: string; readonly rows: readonly unknown[][] }[];
+
+/** One per thread, used for one run after the other. */
+export interface SharedDatabase {
+  /** Runs an operation in a transaction of its own; `keep` false takes it back, as after a serialization failure. */
+  execute<T>(operation: (tx: Transaction) => Operation<T>, now: Instant, keep: boolean): T;
+  /** Whether the operation that ran last changed a row. */
+  readonly changed: boolean;
+  connections(): ConnectionRow[];
+  events(): { readonly connection_id: string; readonly payload: string }[];
+  snapshot(): Snapshot;
+  restore(snapshot: Snapshot): void;
+  empty(): void;
+}
+
+export async function openSharedDatabase(): Promise<SharedDatabase> {
+  const raw = new Database(":memory:");
+  const migrating = new Kysely<unknown>({ dialect: new SqliteDialect({ database: raw }) });
+  const known = migrations(SQLITE_TYPES);
+  const migrated = await new Migrator({
+    db: migrating,
+    provider: { getMigrations: () => Promise.resolve(known) },
+  }).migrateToLatest();
+  if (migrated.error !== undefined) throw migrated.error;
+  const db = new Kysely<Tables>({
+    dialect: {
+      createAdapter: () => new SqliteAdapter(),
+      createDriver: () => new DummyDriver(),
+      createIntrospector: () => {
+        throw new Error("the compiling instance introspects nothing");
+      },
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    },
+  });
+  const statements = new Map<string, Database.Statement>();
+  const control = { begin: raw.prepare("begin"), commit: raw.prepare("commit"), undo: raw.prepare("rollback") };
+  const rows = raw.prepare<[], ConnectionRow>("select * from connections");
+  const events = raw.prepare<[], { connection_id: string; payload: string }>(
+    "select connection_id, payload from outbox where kind = 'event'",
+  );
+  const copies = WRITTEN.map((table) => {
+    const read = raw.prepare<[], unknown[]>(`select * from ${table}`).raw();
+    const places = read.columns().map(() => "?");
+    return {
+      table,
+      read,
+      clear: raw.prepare(`delete from ${table}`),
+      write: raw.prepare(`insert into ${table} values (${places.join(", ")})`),
+    };
+  });
+
+  let changed = false;
+
+  function query({ sql, parameters }: CompiledQuery): QueryOutcome {
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      statement = raw.prepare(sql);
+      statements.set(sql, statement);
+    }
+    if (!statement.reader) {
+      const { changes } = statement.run(...parameters);
+      changed ||= changes > 0;
+      return { rows: [], changes };
+    }
+    const found = statement.all(...parameters);
+    changed ||= !statement.readonly && found.length > 0;
+    return { rows: found, changes: found.length };
+  }
+
+  return {
+    execute(operation, now, keep) {
+      changed = false;
+      control.begin.run();
+      try {
+        const steps = operation({ db, now: instant(now), skip_locked: false });
+        let step = steps.next();
+        while (step.done !== true) step = steps.next(query(step.value));
+        control[keep ? "commit" : "undo"].run();
+        return step.value;
+      } catch (error) {
+        control.undo.run();
+        throw error;
+      }
+    },
+    get changed() {
+      return changed;
+    },
+    connections: () => rows.all(),
+    events: () => events.all(),
+    snapshot: () => copies.map(({ table, read }) => ({ table, rows: read.all() })),
+    restore(snapshot) {
+      for (const { table, clear, write } of copies) {
+        clear.run();
+        for (const row of snapshot.find((copy) => copy.table === table)?.rows ?? []) write.run(...row);
+      }
+    },
+    empty() {
+      for (const { clear } of copies) clear.run();
+    },
+  };
+}

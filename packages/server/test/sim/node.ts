@@ -1,0 +1,207 @@
+/**
+ * A node: the real services of one server process, put together as in installation.ts and app.ts, over everything that is
+ * simulated. A restart makes a new one on the same machine: same disk, same clock, another owner.
+ */
+import { LIMITS, type Limits } from "../../src/config.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import { Secret } from "../../src/core/secret.ts";
+import type { OAuthClientId } from "../../src/core/types.ts";
+import type { Catalog } from "../../src/providers/index.ts";
+import { defineProvider, type Provider } from "../../src/providers/provider.ts";
+import type { OAuthClients } from "../../src/service/clients.ts";
+import { createConnections, type Connections } from "../../src/service/connections.ts";
+import { createDatabaseGate } from "../../src/service/database-gate.ts";
+import { createRefresher, type Refresher } from "../../src/service/refresh.ts";
+import type { Revocations } from "../../src/service/revocation.ts";
+import type { Spill } from "../../src/service/spill.ts";
+import { createSweeper } from "../../src/service/sweeper.ts";
+import { createTokenCache, type TokenCache } from "../../src/service/token-cache.ts";
+import { createUrls } from "../../src/service/urls.ts";
+import type { Engine } from "../../src/store/engine.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { Log, LogFields } from "../../src/telemetry/log.ts";
+import type { OAuthClient } from "../../src/oauth/client.ts";
+import type { Vault } from "../../src/vault/seal.ts";
+import type { ProviderModel } from "./provider.ts";
+import type { Life, World } from "./world.ts";
+
+/** As in production. Only that room for ten thousand tokens is not laid out at each start of a node. */
+const limits: Limits = { ...LIMITS, token_cache_entries: 8 };
+
+export interface Node {
+  readonly life: Life;
+  readonly connections: Connections;
+  readonly cache: TokenCache;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly refresher: Refresher;
+  /** As far as this node knows. */
+  readonly isDatabaseThere: () => boolean;
+}
+
+export function providerFor({ rotation, grace_ms, access_ms }: ProviderModel): Provider {
+  const refresh = {
+    none: { kind: "stays" },
+    grace: { kind: "rotates", reuse: "grace", grace_s: grace_ms / 1_000 },
+    strict: { kind: "rotates", reuse: "strict" },
+  } as const;
+  return defineProvider({
+    id: "simulated",
+    display_name: "Simulated",
+    description: "A provider of the simulation.",
+    vendor: "simulated",
+    docs_url: "https://simulated.example",
+    registration: { url: "https://simulated.example", notes: [] },
+    authorization_url: "https://simulated.example/authorize",
+    token_url: "https://simulated.example/token",
+    client_auth: "client_secret_post",
+    default_scopes: [],
+    common_scopes: [],
+    lifetime: {
+      access_s: access_ms / 1_000,
+      refresh: refresh[rotation],
+      refresh_idle_s: null,
+      refresh_absolute_s: null,
+    },
+    identity: { from: "token", account: { id: "id", label: null, email: null } },
+    health: { method: "GET", url: "https://simulated.example/me" },
+    revocation: { kind: "none", note: "" },
+    hosts: [],
+    errors: { refused: [], misconfigured: [], transient: [] },
+    sources: [],
+    unverified: [],
+  });
+}
+
+export function catalogOf(provider: Provider): Catalog {
+  return {
+    get: (id) => (id === provider.id ? provider : null),
+    all: () => [provider],
+    nearest: () => null,
+    byVendor: () => [provider],
+  };
+}
+
+export interface NodeOptions {
+  readonly world: World;
+  readonly life: Life;
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly oauth: OAuthClient;
+  readonly catalog: Catalog;
+  readonly spill: Spill;
+  readonly revoking: (connection: string, refresh_token: string | null) => void;
+  /** The node says that an answer of its was turned away. */
+  readonly superseded: (connection: string) => void;
+  /** It takes requests now. */
+  readonly started: () => void;
+  /** The server could not start, and its process ended. */
+  readonly failedToStart: () => void;
+}
+
+const SECRET = new Secret("secret");
+const urls = createUrls("https://holdfast.example");
+
+export function startNode({
+  world,
+  life,
+  engine,
+  store,
+  vault,
+  oauth,
+  catalog,
+  spill,
+  revoking,
+  superseded,
+  started,
+  failedToStart,
+}: NodeOptions): Node {
+  const { clock } = engine;
+  const random = world.random.next;
+  const log = logOf(world, life, superseded);
+  const gate = createDatabaseGate({ clock, limits, log });
+  const cache = createTokenCache(clock, limits, gate);
+  const revocations = revocationsOf(revoking);
+  const clients = clientsOf(engine);
+  const refresher = createRefresher({
+    store,
+    vault,
+    oauth,
+    catalog,
+    clients,
+    revocations,
+    spill,
+    clock,
+    limits,
+    log,
+    random,
+    owner: life.owner,
+    events_wanted: new Set(),
+    changed: (row) => cache.drop(row),
+  });
+  const connections = createConnections({
+    store,
+    vault,
+    catalog,
+    oauth,
+    refresher,
+    revocations,
+    cache,
+    urls,
+    clock,
+    limits,
+    log,
+  });
+  const sweeper = createSweeper({ store, refresher, revocations, clock, limits, log, random });
+  refresher
+    .recover()
+    .then(() => {
+      sweeper.start();
+      return started();
+    })
+    .catch(failedToStart);
+  store.onChange((news) => {
+    cache.doubt();
+    if (news === "reconnected") refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
+  });
+  return { life, connections, cache, clock, store, refresher, isDatabaseThere: gate.isOpen };
+}
+
+function clientsOf(engine: Engine): OAuthClients {
+  const unused = (): never => {
+    throw new Error("The engine needs nothing but clients that are opened.");
+  };
+  return {
+    set: unused,
+    list: unused,
+    remove: unused,
+    find: unused,
+    open: (id: OAuthClientId) =>
+      // oxlint-disable-next-line require-yield -- the way to the database is what matters.
+      engine.read(function* () {
+        return { id, client_id: "client", client_secret: SECRET };
+      }),
+  };
+}
+
+/** Nothing is sent here, but nothing may be asked for that would hurt, either. */
+function revocationsOf(revoking: NodeOptions["revoking"]): Revocations {
+  return {
+    prepare: () => Promise.resolve(null),
+    run: () => Promise.resolve(),
+    revokeLate: async (row, { refresh_token }) => revoking(row.id, refresh_token?.expose() ?? null),
+  };
+}
+
+function logOf(world: World, life: Life, superseded: NodeOptions["superseded"]): Log {
+  const line = (event: string, fields: LogFields = {}): void => {
+    if (event === "refresh_superseded" && fields.connection_id !== undefined) superseded(fields.connection_id);
+    world.note(() => {
+      const { error, ...rest } = fields;
+      const why = error instanceof Error ? ` ${error.message}` : "";
+      return `${life.owner} log ${event} ${JSON.stringify(rest)}${why}`;
+    });
+  };
+  return { debug: () => {}, info: line, warn: line, error: line };
+}

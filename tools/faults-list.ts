@@ -1,0 +1,276 @@
+/**
+ * The faults that the refresh engine must outlive, F1 to F61 and F15b, each with tests that have it under a name of their
+ * own. Tests whose names begin with an id (`F7: …`) are found without being listed (faults.ts).
+ */
+
+/** A file from the repository's root, and the name of a test in it, letter by letter. */
+export type NamedTest = readonly [file: string, name: string];
+
+export interface Fault {
+  readonly id: string;
+  /** What goes wrong, in one line. */
+  readonly title: string;
+  readonly tests?: readonly NamedTest[];
+  /** Why no test makes it. Only where none does. */
+  readonly reason?: string;
+}
+
+const SERVICE = "packages/server/test/service";
+const STORE = "packages/server/test/store";
+const REFRESH = `${SERVICE}/refresh.test.ts`;
+const LIMITS = `${SERVICE}/provider-limits.test.ts`;
+const TRANSPORT = "packages/server/test/oauth/transport.test.ts";
+const CLASSIFICATION = "packages/server/test/oauth/classification.test.ts";
+
+const named = (file: string, ...names: readonly string[]): readonly NamedTest[] => names.map((name) => [file, name]);
+
+export const FAULTS: readonly Fault[] = [
+  // Many at once, and crashes.
+  {
+    id: "F1",
+    title: "a thousand readers on three nodes ask for one expired token",
+    tests: [
+      ...named(
+        "e2e/several-nodes.test.ts",
+        "refreshes an expired single-use token once for 300 readers, and forgets a revoked token everywhere",
+      ),
+      ...named(REFRESH, "answers 200 callers of %s with the one new token"),
+    ],
+  },
+  {
+    id: "F2",
+    title: "the same, where a refresh token that is used twice ends the grant",
+    tests: named(
+      `${SERVICE}/history.test.ts`,
+      "never serves a dead token, never uses a refresh token twice, never loses one, in any history",
+    ),
+  },
+  {
+    id: "F3",
+    title: "a node reads from a cache that is out of date",
+    tests: [
+      ...named(`${STORE}/suite-refresh.ts`, "does not claim a connection %s"),
+      ...named(LIMITS, "gets the tokens that a faster one has stored meanwhile"),
+    ],
+  },
+  { id: "F4", title: "killed before the claim is stored" },
+  {
+    id: "F5",
+    title: "killed after the claim, before anything is sent",
+    tests: named(
+      REFRESH,
+      "takes up the intent of a dead owner at once where sending twice does no harm",
+      "waits for the lease of a single-use token, then sends exactly once",
+    ),
+  },
+  { id: "F6", title: "killed when the request is written, but not yet processed" },
+  {
+    id: "F7",
+    title: "killed when the provider has processed the request, before its answer is read",
+  },
+  { id: "F8", title: "killed when the answer is read, before it is on the disk" },
+  {
+    id: "F9",
+    title: "killed when the answer is on the disk, before it is in the database",
+    tests: named(REFRESH, "brings the answer back from the spill after a restart, without another request"),
+  },
+  { id: "F10", title: "killed after the commit, before the reader is answered" },
+  {
+    id: "F11",
+    title: "killed, failed or stopped at any await of the engine",
+    tests: named(
+      "e2e/kill.test.ts",
+      "loses no connection without saying so, and none at all where the refresh token stays",
+    ),
+  },
+  {
+    id: "F12",
+    title: "stopped after sending, for twice its lease",
+  },
+  {
+    id: "F13",
+    title: "stopped between claim and sending",
+  },
+  {
+    id: "F14",
+    title: "two nodes from one copied machine; two servers on one file",
+    tests: [
+      ...named(`${STORE}/sqlite.test.ts`, "sends a second process away with exit code 75"),
+      ...named(`${SERVICE}/start-up.test.ts`, "no second server starts on its directory"),
+    ],
+  },
+  {
+    id: "F15",
+    title: "many callers force a refresh at once",
+    tests: named(
+      REFRESH,
+      "is replaced once; a second time within the minute is the caller's to look into",
+      "costs nothing when the refused token is an older one",
+    ),
+  },
+  {
+    id: "F15b",
+    title: "the owner is killed while its request is still in the network",
+    tests: named(REFRESH, "waits for the lease of a single-use token, then sends exactly once"),
+  },
+  {
+    id: "F16",
+    title: "told to stop with a hundred refreshes in flight",
+    tests: named(REFRESH, "lets a refresh in flight finish and stores its answer"),
+  },
+
+  // The database.
+  { id: "F17", title: "the database is away before the claim" },
+  {
+    id: "F18",
+    title: "the database goes away after the request was sent",
+    tests: named(
+      REFRESH,
+      "serves the answer from memory, keeps it in the spill, and commits when the database is back",
+    ),
+  },
+  {
+    id: "F19",
+    title: "nobody knows whether the commit went through",
+  },
+  {
+    id: "F20",
+    title: "failover to a replica that lacks the last commit",
+  },
+  { id: "F21", title: "the database takes seconds for each statement" },
+  {
+    id: "F22",
+    title: "the disk is full",
+    tests: [
+      ...named(`${STORE}/sqlite.test.ts`, "says that the disk is full, and goes on when there is room"),
+      ...named(REFRESH, "sends nothing when the claim cannot be stored"),
+    ],
+  },
+  {
+    id: "F23",
+    title: "another writer holds the file",
+    tests: named(`${STORE}/sqlite.test.ts`, "says that the database is busy when another writer holds it for too long"),
+  },
+  {
+    id: "F24",
+    title: "two transactions that cannot both be right, or wait for each other",
+    tests: named(`${STORE}/postgres.test.ts`, "loses no update of two that read the same row, by running one again"),
+  },
+  { id: "F25", title: "no connection to the database is free" },
+  {
+    id: "F26",
+    title: "the database takes no writes",
+    tests: named(
+      `${STORE}/postgres.test.ts`,
+      "refuses writes as unavailable while the database is read-only, and as busy while a row is held",
+    ),
+  },
+  { id: "F27", title: "one node is cut off from the database while its request is in flight" },
+  {
+    id: "F28",
+    title: "a damaged row",
+    tests: named(
+      `${SERVICE}/start-up.test.ts`,
+      "with one flipped bit fails that connection only, changes nothing, and says who must act",
+    ),
+  },
+
+  // The provider.
+  {
+    id: "F29",
+    title: "the connection is refused, the name unknown, the certificate wrong",
+    tests: named(TRANSPORT, "is reported so when nothing listens", "is reported so when the name does not resolve"),
+  },
+  { id: "F30", title: "no answer", tests: named(TRANSPORT, "ends at the deadline without an answer") },
+  {
+    id: "F31",
+    title: "the connection ends before the headers, in the body, or right after it",
+    tests: named(TRANSPORT, "is reported so when it %s, and is not repeated"),
+  },
+  {
+    id: "F32",
+    title: "429 with every kind of Retry-After",
+    tests: named(LIMITS, "stops the others of its provider and OAuth client until Retry-After, and no other provider"),
+  },
+  { id: "F33", title: "500, 502, 503, 504", tests: named(CLASSIFICATION, "%s ($id) -> %o") },
+  { id: "F34", title: "200 with a page for people" },
+  { id: "F35", title: "200 with what is no JSON, ambiguous JSON, or endless JSON" },
+  { id: "F36", title: "200 with a form" },
+  { id: "F37", title: "200 with an error inside" },
+  { id: "F38", title: "expires_in that is missing, zero, absurd or no number" },
+  { id: "F39", title: "refresh_token that is missing, empty, the same or a new one" },
+  { id: "F40", title: "access_token that is missing, empty, no text, unfit for a header or too long" },
+  { id: "F41", title: "scope that is missing, smaller or larger" },
+  { id: "F42", title: "token_type in capitals, of another kind, or missing" },
+  { id: "F43", title: "the OAuth client's secret is refused" },
+  { id: "F44", title: "errors that pass, and errors that nobody knows" },
+  { id: "F45", title: "consent was revoked" },
+  { id: "F46", title: "new access tokens that the API refuses at once" },
+  { id: "F47", title: "the token endpoint redirects" },
+  {
+    id: "F48",
+    title: "one byte a second",
+    tests: named(TRANSPORT, "ends at the deadline while the body drips, however steadily"),
+  },
+  { id: "F49", title: "a little gzip that unpacks to a lot" },
+
+  // Time, storms, life cycle.
+  { id: "F50", title: "a node's clock is wrong, or drifts" },
+  { id: "F51", title: "the database's clock jumps" },
+  {
+    id: "F52",
+    title: "back after thirty days, with ten thousand expired tokens",
+    tests: [
+      ...named(
+        `${SERVICE}/throttle.test.ts`,
+        "are all renewed within the rate; readers of expired ones wait at most two seconds, all others not at all",
+      ),
+      ...named(LIMITS, "are renewed within the rate, and no reader of a valid token waits"),
+    ],
+  },
+  {
+    id: "F53",
+    title: "a connection that always fails",
+    tests: named(LIMITS, "is asked ever less often, once an hour in the end, and needs a person after four days"),
+  },
+  {
+    id: "F54",
+    title: "a provider is down",
+    tests: named(
+      LIMITS,
+      "is asked by one reader a second and one sweep in ten, and serves all one second after its return",
+    ),
+  },
+  {
+    id: "F55",
+    title: "a new consent while a refresh is in flight",
+    tests: named(REFRESH, "lets a new consent win over the late answer"),
+  },
+  {
+    id: "F56",
+    title: "a disconnect while a refresh is in flight",
+    tests: named(REFRESH, "stores nothing after a disconnect", "stores nothing after a removal"),
+  },
+  {
+    id: "F57",
+    title: "the app is deleted while a refresh is in flight",
+    tests: named(REFRESH, "stores nothing after the app was deleted"),
+  },
+  {
+    id: "F58",
+    title: "keys are replaced during a storm of refreshes",
+  },
+  {
+    id: "F59",
+    title: "two versions of the server on one database",
+  },
+  { id: "F60", title: "the receiver of notifications is down" },
+  {
+    id: "F61",
+    title: "a refresh token that dies of disuse",
+    tests: named(
+      `${SERVICE}/life.test.ts`,
+      "is used in time by the sweeper, though nobody asks for it, and its end moves on",
+    ),
+  },
+];
