@@ -63,6 +63,11 @@ describe("a configuration that is wrong ends with 78 and says what to do", () =>
     ["an open inspector", { NODE_OPTIONS: "--inspect=127.0.0.1:0" }, /opens? an inspector/],
     ["certificates unchecked", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }, /switches certificate checks off/],
     ["a limit that is no number", { HOLDFAST_SWEEP_INTERVAL_MS: "3s" }, /whole number above 0/],
+    [
+      "a lease that its request outlasts",
+      { HOLDFAST_REFRESH_DEADLINE_STRICT_MS: "90000" },
+      /HOLDFAST_REFRESH_LEASE_STRICT_MS \(90000\) must be longer than .*Example: HOLDFAST_REFRESH_LEASE_STRICT_MS=/,
+    ],
   ])("%s", async (_name, env, sentence) => {
     const home = temporaryDirectory();
     const { exit_code, stdout, stderr } = await holdfast(["serve"], { home, env });

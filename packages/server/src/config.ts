@@ -399,7 +399,23 @@ function parseLimits(environment: Environment): Limits {
     }
     limits[name] = Number(text);
   }
+  checkRefreshTimes(limits);
   return Object.freeze(limits);
+}
+
+/** A request that would not be over before its lease is never sent, so with such limits nothing would ever be refreshed. */
+function checkRefreshTimes(limits: Limits): void {
+  const { refresh_fence_ms: fence_ms } = limits;
+  for (const suffix of ["", "_STRICT"] as const) {
+    const [lease_ms, deadline_ms] =
+      suffix === ""
+        ? [limits.refresh_lease_ms, limits.refresh_deadline_ms]
+        : [limits.refresh_lease_strict_ms, limits.refresh_deadline_strict_ms];
+    if (lease_ms > deadline_ms + fence_ms) continue;
+    throw wrong(
+      `HOLDFAST_REFRESH_LEASE${suffix}_MS (${lease_ms}) must be longer than HOLDFAST_REFRESH_DEADLINE${suffix}_MS (${deadline_ms}) and HOLDFAST_REFRESH_FENCE_MS (${fence_ms}) together. Example: HOLDFAST_REFRESH_LEASE${suffix}_MS=${2 * (deadline_ms + fence_ms)}`,
+    );
+  }
 }
 
 function isLimit(name: string): name is keyof typeof LIMITS {
