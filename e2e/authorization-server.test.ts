@@ -7,7 +7,6 @@ import { loadConfig } from "../packages/server/src/config.ts";
 import { systemClock } from "../packages/server/src/core/clock.ts";
 import { Secret, sha256Hex } from "../packages/server/src/core/secret.ts";
 import { createCatalog } from "../packages/server/src/providers/index.ts";
-import { ADMINISTRATOR } from "../packages/server/src/service/administrator.ts";
 import { silentLog } from "../packages/server/src/telemetry/log.ts";
 import { startAuthorizationServer, strictProvider, type AuthorizationServer } from "./support/authorization-server.ts";
 import { getConnection } from "./support/server.ts";
@@ -104,9 +103,10 @@ async function start() {
     client_secret: new Secret(CLIENT.client_secret),
     shared_callback: false,
   });
+  const { user_id } = await installation.accounts.createDemoBuilder();
   const created = await installation.apps.create("shop");
   const person = createPerson(server_url);
-  await person.signIn(await installation.administrator.createSetupLink());
+  await person.signIn(await installation.accounts.createSetupLink(user_id));
 
   return {
     as,
@@ -119,7 +119,7 @@ async function start() {
         integration_type: "example",
         scopes: [],
         config: null,
-        initiator: ADMINISTRATOR,
+        initiator: user_id,
         return_to: null,
       });
       await person.connect(redirect_url ?? "", as.approve);

@@ -32,7 +32,7 @@ describe.skipIf(mayBeSkipped)(`in Chromium${mayBeSkipped ? " (skipped: none is i
 
     await page.goto(setup_url);
     await picture("setup");
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await fillIn(page);
     await page.waitForURL(`${site.server_url}/`);
     await picture("apps-empty");
 
@@ -143,7 +143,14 @@ async function start(
 
 async function signIn(page: Page, setup_url: string): Promise<void> {
   await page.goto(setup_url);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await fillIn(page);
+}
+
+async function fillIn(page: Page): Promise<void> {
+  await page.getByLabel("Name").fill("Ada");
+  await page.getByLabel("E-mail address").fill("ada@example.com");
+  await page.getByLabel("Password").fill("correct horse battery staple");
+  await page.getByRole("button", { name: "Continue" }).click();
 }
 
 const expectHeading = (page: Page, name: string | RegExp): Promise<void> =>

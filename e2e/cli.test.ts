@@ -121,6 +121,9 @@ it("keeps apps, OAuth clients and connectors, beside the running server", async 
   expect((await json(site, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"))).toEqual(["My Shop"]);
 
   const slack = ["slack", "--app", app.app_id];
+  const unowned = await text(site, ["connectors", "initiate", ...slack]);
+  expect([unowned.exit_code, unowned.stderr]).toEqual([5, expect.stringContaining("holdfast setup-link") as unknown]);
+  const person = await signedIn(site, server.ready.text("setup_url"));
   const missing = await text(site, ["connectors", "initiate", ...slack]);
   expect([missing.exit_code, missing.stderr]).toEqual([
     5,
@@ -141,7 +144,6 @@ it("keeps apps, OAuth clients and connectors, beside the running server", async 
 
   const [, initiated] = await json(site, ["connectors", "initiate", ...slack]);
   expect(initiated.keys().toSorted()).toEqual(["already_authorized", "connection_id", "redirect_url"]);
-  const person = await signedIn(site, server.ready.text("setup_url"));
   await person.connect(initiated.text("redirect_url"));
   expect((await text(site, ["connectors", "list", "--app", app.app_id])).stdout).toMatch(/\nslack +active +ada\n/);
   expect((await text(site, ["connectors", "initiate", ...slack])).stdout).toContain("connected already");

@@ -10,7 +10,8 @@ import { parseJson, type Json } from "./support/json.ts";
 import { SERVICES } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
 
-const KEYS = "server_url app_id service_token api_key setup_url simulator_url connected function_result".split(" ");
+const KEYS =
+  "server_url app_id workspace_id service_token api_key setup_url simulator_url connected function_result".split(" ");
 const leftOvers = (home: string): readonly string[] => readdirSync(join(home, "tmp"));
 
 const inShell = async (line: string): Promise<string> => (await promisify(execFile)("sh", ["-c", line])).stdout;

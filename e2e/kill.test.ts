@@ -6,6 +6,7 @@ import { createHash, randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Ledger } from "@holdfast/simulator";
 import { expect, it } from "vitest";
+import type { Person } from "../packages/server/src/cli/demo-person.ts";
 import { createCatalog } from "../packages/server/src/providers/index.ts";
 import { rotationClass } from "../packages/server/src/providers/provider.ts";
 import { openStored, type StoredConnection } from "./support/stored.ts";
@@ -59,7 +60,8 @@ it("loses no connection without saying so, and none at all where the refresh tok
   const simulator = await startSimulated();
   const site = await prepareSite(simulator.url);
   let server = await site.start(LIMITS);
-  const apps = await connectEverything(site, server.ready.text("setup_url"));
+  const person = await signedIn(site, server.ready.text("setup_url"));
+  const apps = await connectEverything(site, person);
   const lost: StoredConnection[] = [];
 
   for (let kill = 0; kill < KILLS; kill += 1) {
@@ -69,7 +71,8 @@ it("loses no connection without saying so, and none at all where the refresh tok
     expect(await server.ended()).toBeNull();
     await load.stop();
     server = await site.start(LIMITS);
-    lost.push(...(await reconnectLost(site, apps, server.ready.text("setup_url"))));
+    // Signed in as before: a session outlives the process, too.
+    lost.push(...(await reconnectLost(site, apps, person)));
   }
 
   await settled(site);
@@ -102,8 +105,7 @@ function complaint({ integration_type, status, refresh_token }: StoredConnection
   return found === "current" ? null : `${integration_type} is ${status}, and its stored refresh token is ${found}`;
 }
 
-async function connectEverything(site: Site, setup_url: string): Promise<readonly App[]> {
-  const person = await signedIn(site, setup_url);
+async function connectEverything(site: Site, person: Person): Promise<readonly App[]> {
   const apps = await Promise.all(Array.from({ length: APPS }, (_, index) => createApp(site, `app ${index}`)));
   for (const [service, client_id] of Object.entries(CLIENTS)) {
     for (const [index, app] of apps.entries()) {
@@ -135,14 +137,9 @@ function startLoad(site: Site, apps: readonly App[], random: () => number): { st
 }
 
 /** What a person does after the notice, so that the next round has something to lose again. */
-async function reconnectLost(
-  site: Site,
-  apps: readonly App[],
-  setup_url: string,
-): Promise<readonly StoredConnection[]> {
+async function reconnectLost(site: Site, apps: readonly App[], person: Person): Promise<readonly StoredConnection[]> {
   const lost = (await openStored(site.data_dir)).filter(({ status }) => status === "expired");
   if (lost.length === 0) return [];
-  const person = await signedIn(site, setup_url);
   for (const { app_id, integration_type } of lost) {
     const app = apps.find((one) => one.app_id === app_id);
     if (app !== undefined) await person.connect(`${site.server_url}/apps/${app_id}/connect/${integration_type}`);

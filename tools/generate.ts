@@ -141,6 +141,45 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     default: "all but `connection.refreshed`",
     meaning: "Which events are sent, with commas between.",
   },
+  {
+    name: "HOLDFAST_TRUSTED_PROXIES",
+    flag: null,
+    default: "none",
+    meaning:
+      "Addresses and networks of the proxies in front of the server, with commas between (`10.0.0.0/8,192.168.1.7`). Only from there is `X-Forwarded-For` believed; otherwise a client is known by the address of its connection. Limits and the audit trail go by it.",
+  },
+  {
+    name: "HOLDFAST_AUDIT_RELEASE",
+    flag: null,
+    default: "`batched`",
+    meaning:
+      "`before`: the release of a token is written to the audit trail before the token is handed out, and without a trail there is none (`audit_unavailable`). `batched`: within half a second after it.",
+  },
+  {
+    name: "HOLDFAST_DEFAULT_PLAN",
+    flag: null,
+    default: "`builder`",
+    meaning:
+      "The plan of new workspaces: `free`, `starter`, `builder`, `pro`, `elite` or `enterprise`. Connectors need `builder` or a higher one.",
+  },
+  {
+    name: "HOLDFAST_SERVER_URL",
+    flag: null,
+    default: "the server of the stored login",
+    meaning: "For commands, as their `--server`: the server that they talk to. https, except on loopback; no path.",
+  },
+  {
+    name: "HOLDFAST_API_KEY",
+    flag: null,
+    default: "the stored login",
+    meaning: "For commands: the API key (`b44k_…`) that they send to that server, as in CI.",
+  },
+  {
+    name: "HOLDFAST_APP_ID",
+    flag: null,
+    default: "none",
+    meaning: "For commands, as their `--app`: the app that they are about.",
+  },
 ];
 
 const UNITS: readonly (readonly [RegExp, string])[] = [

@@ -84,9 +84,12 @@ export function setClient(site: Site, app: App, integration_type: string, client
   });
 }
 
+const ACCOUNT = { name: "Ada", email: "ada@example.com", password: "correct horse battery staple" };
+
+/** Makes the account, or sets its password, by a setup link. */
 export async function signedIn({ server_url }: Site, setup_url: string): Promise<Person> {
   const person = createPerson(server_url);
-  await person.signIn(setup_url);
+  await person.signIn(setup_url, ACCOUNT);
   return person;
 }
 

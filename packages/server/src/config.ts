@@ -3,10 +3,28 @@
  * the place where every limit of the system stands with its unit and reason. An unknown HOLDFAST_* variable is an
  * error, because a misspelt security setting must not be ignored in silence.
  */
-import { resolve } from "node:path";
-import { ApiError } from "./core/errors.ts";
-import { EVENT_TYPES, isEventType, type EventType } from "./core/events.ts";
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import type { EventType } from "./core/events.ts";
+import type { Plan } from "./core/roles.ts";
 import { Secret } from "./core/secret.ts";
+import {
+  parseAuditRelease,
+  parseDatabaseUrl,
+  parseEvents,
+  parseGateway,
+  parseLogLevel,
+  parsePlan,
+  parsePort,
+  parseProxies,
+  parsePublicUrl,
+  parseWebhook,
+  wrong,
+  type LogLevel,
+  type WebhookTarget,
+} from "./core/settings.ts";
+
+export type { LogLevel, WebhookTarget } from "./core/settings.ts";
 
 /** Each limit: default, and why. Settable as HOLDFAST_<NAME IN CAPITALS>. */
 export const LIMITS = {
@@ -26,7 +44,48 @@ export const LIMITS = {
   setup_link_ttl_ms: 3_600_000,
   session_idle_ms: 43_200_000,
   session_absolute_ms: 604_800_000,
+  /** Wrong passwords for one account, or from one address, before either has to wait. */
+  failed_sign_ins: 5,
+  failed_sign_ins_window_ms: 900_000,
+  invitation_ttl_ms: 604_800_000,
+  members_per_workspace: 1_000,
+  workspaces_per_user: 100,
   live_service_tokens_per_app: 2,
+  live_api_keys_per_workspace: 100,
+  /** A login from a command line: time to open a page and compare eight letters. */
+  device_code_ttl_ms: 600_000,
+  /** How often the command line asks whether it was let in. */
+  device_poll_interval_s: 5,
+  /** Logins that wait at once, of one address. */
+  device_codes_per_address: 5,
+  /** Wrong codes before a browser session, an address and everybody has to wait. In the ten minutes of a code, all guessers
+   *  together then have a chance of four in a million at a hundred codes. */
+  device_wrong_codes_per_session: 5,
+  device_wrong_codes_per_address: 10,
+  device_wrong_codes_window_ms: 600_000,
+  device_wrong_codes_per_minute: 100,
+  /** A command line's access token: what a stolen one is good for at most. */
+  cli_access_token_ttl_ms: 3_600_000,
+  /** A command line that nobody used for a month, or that was let in three months ago, has to ask again. */
+  cli_session_idle_ms: 2_592_000_000,
+  cli_session_absolute_ms: 7_776_000_000,
+  /** So long a refresh token may be shown again: the answer got lost, or two commands run at once. The public CLI deletes
+   *  its login when a refresh fails. */
+  cli_refresh_grace_ms: 30_000,
+  /** Requests in a minute, of one API key, session or address. The hosted service allows as many of these three. */
+  lists_per_minute: 60,
+  status_polls_per_minute: 70,
+  disconnects_per_minute: 10,
+  /** Of everything else that people and their programs do. A push of all services is two hundred. */
+  requests_per_minute: 600,
+  /** Device codes, polls and refreshes of one address, which may be a whole office: twelve polls a minute each. */
+  oauth_requests_per_minute: 240,
+  /** Refused credentials of one address. Whoever sends a good one is not stopped by them. */
+  failed_authentications_per_minute: 60,
+  /** Reads with one service token. 0: as many as it likes. */
+  token_reads_per_minute: 0,
+  /** Callers whose requests are counted; the least recent one is forgotten. */
+  rate_limit_entries: 100_000,
   /** Provider HTTP: connect, headers, and the whole answer of a token endpoint. */
   provider_connect_timeout_ms: 10_000,
   provider_headers_timeout_ms: 10_000,
@@ -135,6 +194,8 @@ export const LIMITS = {
   audit_buffer_events: 10_000,
   /** Releases of credentials are in the audit trail within this. */
   audit_flush_ms: 500,
+  /** Events in one answer of the audit export. */
+  audit_page: 1_000,
   function_timeout_ms: 30_000,
   function_start_timeout_ms: 10_000,
   /** A function process without work ends after this. */
@@ -145,12 +206,19 @@ export const LIMITS = {
   function_source_bytes: 10_485_760,
   /** What a function token outlives its invocation's time-out by: clock differences, a last call back. */
   function_token_grace_ms: 60_000,
+  /** A connection of which nothing was heard for so long is asked about at the provider when its app's connectors are listed. */
+  verify_after_ms: 3_600_000,
+  verify_concurrency: 5,
+  /** So long a list waits for that; the public command line gives up after 10 s. */
+  verify_wait_ms: 3_000,
+  /** What could not be found out is not asked again before this. */
+  verify_rest_ms: 60_000,
   /** After SIGTERM: time for refreshes in flight to finish. */
   shutdown_ms: 60_000,
 } as const;
 
 /** Limits whose 0 switches off what they limit. Of the others a 0 would bring everything to a stop. */
-const SWITCHES: ReadonlySet<keyof typeof LIMITS> = new Set(["outage_grace_s"]);
+const SWITCHES: ReadonlySet<keyof typeof LIMITS> = new Set(["outage_grace_s", "token_reads_per_minute"]);
 
 export type Limits = { readonly [Name in keyof typeof LIMITS]: number };
 
@@ -174,18 +242,14 @@ export interface Config {
   readonly webhook: WebhookTarget | null;
   /** The events to send; empty without a webhook. Others than `connection.refreshed` are written down all the same. */
   readonly events_wanted: ReadonlySet<EventType>;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trusted_proxies: readonly string[];
+  /** Whether a release of a credential is on record before it is answered, or within `audit_flush_ms`. */
+  readonly audit_release: "batched" | "before";
+  /** Of new workspaces. */
+  readonly default_plan: Plan;
   readonly limits: Limits;
 }
-
-export interface WebhookTarget {
-  /** Its path and query may be what keeps others from using it. */
-  readonly url: Secret;
-  /** `whsec_<base64>`. With two, each event is signed with both. */
-  readonly secrets: readonly Secret[];
-}
-
-export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
-const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
 /** Flags of a command line, already split; an unset one is undefined. */
 export interface Flags {
@@ -216,26 +280,66 @@ const SETTINGS = new Set([
   "HOLDFAST_WEBHOOK_URL",
   "HOLDFAST_WEBHOOK_SECRET",
   "HOLDFAST_WEBHOOK_EVENTS",
+  "HOLDFAST_TRUSTED_PROXIES",
+  "HOLDFAST_AUDIT_RELEASE",
+  "HOLDFAST_DEFAULT_PLAN",
+  "HOLDFAST_SERVER_URL",
+  "HOLDFAST_API_KEY",
+  "HOLDFAST_APP_ID",
 ]);
 const SECRET_SETTINGS = [
   "HOLDFAST_MASTER_KEY",
   "HOLDFAST_DATABASE_URL",
   "HOLDFAST_WEBHOOK_URL",
   "HOLDFAST_WEBHOOK_SECRET",
+  "HOLDFAST_API_KEY",
 ];
 const LIMIT_VARIABLES = new Map(Object.keys(LIMITS).map((name) => [`HOLDFAST_${name.toUpperCase()}`, name]));
 
-const DEFAULT_PORT = 4180;
-const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "[::1]"]);
+/** What a command reads that may talk to a server elsewhere. */
+export interface ClientSettings {
+  readonly server_url: string | null;
+  readonly api_key: Secret | null;
+  readonly app_id: string | null;
+  /** Where this person's logins are kept (XDG Base Directory: `$XDG_CONFIG_HOME`, else `~/.config`). */
+  readonly config_dir: string;
+  /** A variable names data on this machine. */
+  readonly names_data: boolean;
+}
+
+/**
+ * Read before `loadConfig`, which takes the key out of the environment.
+ *
+ * @throws ApiError `configuration` as `loadConfig` does.
+ */
+export function loadClientSettings(environment: Environment = process.env): ClientSettings {
+  refuseUnknown(environment);
+  refuseUnsafeRuntime(environment);
+  const setting = (name: string): string | null => environment[name]?.trim() || null;
+  const api_key = setting("HOLDFAST_API_KEY");
+  // A relative path is no valid value, says the specification: it would scatter logins over directories.
+  const xdg = environment["XDG_CONFIG_HOME"] ?? "";
+  return {
+    server_url: setting("HOLDFAST_SERVER_URL"),
+    api_key: api_key === null ? null : new Secret(api_key),
+    app_id: setting("HOLDFAST_APP_ID"),
+    config_dir: join(isAbsolute(xdg) ? xdg : join(environment["HOME"] ?? homedir(), ".config"), "holdfast"),
+    names_data: setting("HOLDFAST_DATA_DIR") !== null || setting("HOLDFAST_DATABASE_URL") !== null,
+  };
+}
+
+function refuseUnknown(environment: Environment): void {
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith("HOLDFAST_") || SETTINGS.has(name) || LIMIT_VARIABLES.has(name)) continue;
+    throw wrong(`${name} is not a setting of Holdfast. Check its spelling, or unset it.`);
+  }
+}
 
 /**
  * @throws ApiError `configuration` (exit 78) naming the variable and an example.
  */
 export function loadConfig(flags: Flags, environment: Environment = process.env): Config {
-  for (const name of Object.keys(environment)) {
-    if (!name.startsWith("HOLDFAST_") || SETTINGS.has(name) || LIMIT_VARIABLES.has(name)) continue;
-    throw wrong(`${name} is not a setting of Holdfast. Check its spelling, or unset it.`);
-  }
+  refuseUnknown(environment);
   refuseUnsafeRuntime(environment);
   const setting = (flag: string | undefined, name: string): string | undefined =>
     flag ?? (environment[name] === "" ? undefined : environment[name]);
@@ -251,6 +355,8 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
   const events_wanted = parseEvents(environment["HOLDFAST_WEBHOOK_EVENTS"], webhook);
   // Children (functions) and crash reports must not find them.
   for (const name of SECRET_SETTINGS) delete environment[name];
+  // The account library reads these by itself, and would send telemetry when one of them says so.
+  for (const name of Object.keys(environment)) if (name.startsWith("BETTER_AUTH_")) delete environment[name];
   if (database_url !== null && (master_key === undefined || master_key === "")) {
     throw wrong(
       "With a PostgreSQL database, HOLDFAST_MASTER_KEY is required, and must be the same on every node. Make one once with: openssl rand -base64 32",
@@ -269,6 +375,9 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     log_level: parseLogLevel(setting(flags.logLevel, "HOLDFAST_LOG_LEVEL") ?? "info"),
     webhook,
     events_wanted,
+    trusted_proxies: parseProxies(environment["HOLDFAST_TRUSTED_PROXIES"]),
+    audit_release: parseAuditRelease(environment["HOLDFAST_AUDIT_RELEASE"]),
+    default_plan: parsePlan(environment["HOLDFAST_DEFAULT_PLAN"]),
     limits: parseLimits(environment),
   });
 }
@@ -284,107 +393,6 @@ function refuseUnsafeRuntime(environment: Environment): void {
       "NODE_TLS_REJECT_UNAUTHORIZED=0 switches certificate checks off. Unset it; for a private CA use NODE_EXTRA_CA_CERTS.",
     );
   }
-}
-
-/** Messages never repeat the address: it may hold a password. */
-function parseDatabaseUrl(flag: string | undefined, variable: string | undefined): Secret | null {
-  const text = flag ?? variable ?? "";
-  if (text === "") return null;
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !["postgres:", "postgresql:"].includes(url.protocol)) {
-    throw wrong(
-      "HOLDFAST_DATABASE_URL is not the address of a PostgreSQL database. Example: HOLDFAST_DATABASE_URL=postgres://holdfast@db.internal:5432/holdfast",
-    );
-  }
-  // Every user of the machine can read the arguments of a process.
-  if (flag !== undefined && (url.password !== "" || url.searchParams.has("password"))) {
-    throw wrong("--database-url must not hold a password. Put the address into HOLDFAST_DATABASE_URL instead.");
-  }
-  return new Secret(text);
-}
-
-const SOME_SECRET = "Make one with: echo whsec_$(openssl rand -base64 32)";
-/** Standard Webhooks: 24 to 64 bytes in base64. */
-const WEBHOOK_SECRET = /^whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const WEBHOOK_SECRET_BYTES = { least: 24, most: 64 };
-
-/** Messages repeat neither: both are secrets. */
-function parseWebhook(address = "", secret = ""): WebhookTarget | null {
-  if (address === "" && secret === "") return null;
-  if (address === "") throw wrong("HOLDFAST_WEBHOOK_SECRET is set without HOLDFAST_WEBHOOK_URL. Set both, or none.");
-  const url = URL.canParse(address) ? new URL(address) : null;
-  const allowed = url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK_HOSTS.has(url.hostname));
-  if (url === null || !allowed || url.username !== "" || url.password !== "") {
-    throw wrong(
-      "HOLDFAST_WEBHOOK_URL must be an https address (http only on this machine) without a user. Example: HOLDFAST_WEBHOOK_URL=https://example.com/hooks/holdfast",
-    );
-  }
-  if (secret === "") throw wrong(`HOLDFAST_WEBHOOK_URL needs HOLDFAST_WEBHOOK_SECRET. ${SOME_SECRET}`);
-  const secrets = secret.trim().split(/ +/);
-  if (secrets.length > 2 || !secrets.every(isWebhookSecret)) {
-    throw wrong(
-      `HOLDFAST_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in base64, or two of them separated by a space while the secret is changed. ${SOME_SECRET}`,
-    );
-  }
-  return Object.freeze({ url: new Secret(url.href), secrets: secrets.map((text) => new Secret(text)) });
-}
-
-function isWebhookSecret(text: string): boolean {
-  const { length } = Buffer.from(text.slice("whsec_".length), "base64");
-  return WEBHOOK_SECRET.test(text) && length >= WEBHOOK_SECRET_BYTES.least && length <= WEBHOOK_SECRET_BYTES.most;
-}
-
-/** A token is renewed every hour: who wants to hear of that says so. */
-function parseEvents(text = "", webhook: WebhookTarget | null): ReadonlySet<EventType> {
-  if (text === "")
-    return new Set(webhook === null ? [] : EVENT_TYPES.filter((type) => type !== "connection.refreshed"));
-  if (webhook === null) throw wrong("HOLDFAST_WEBHOOK_EVENTS is set without HOLDFAST_WEBHOOK_URL. Set both, or none.");
-  const names = text.split(",").map((name) => name.trim());
-  const unknown = names.find((name) => !isEventType(name));
-  if (unknown !== undefined) {
-    throw wrong(
-      `HOLDFAST_WEBHOOK_EVENTS names "${unknown}", which is no event. The events are ${EVENT_TYPES.join(", ")}. Example: HOLDFAST_WEBHOOK_EVENTS=connection.needs_reconnect,connection.recovered`,
-    );
-  }
-  return new Set(names.filter(isEventType));
-}
-
-function parsePublicUrl(text: string): string {
-  const example = "Example: HOLDFAST_PUBLIC_URL=https://connect.example.com";
-  if (!URL.canParse(text)) throw wrong(`HOLDFAST_PUBLIC_URL is not an address. ${example}`);
-  const url = new URL(text);
-  const loopback = LOOPBACK_HOSTS.has(url.hostname);
-  if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
-    throw wrong(`HOLDFAST_PUBLIC_URL must be https (http only on localhost). ${example}`);
-  }
-  if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
-    throw wrong(`HOLDFAST_PUBLIC_URL must be an origin: no path, query, fragment or user. ${example}`);
-  }
-  return url.origin;
-}
-
-function parseGateway(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || url.protocol !== "http:" || !LOOPBACK_HOSTS.has(url.hostname) || url.pathname !== "/") {
-    throw wrong(
-      "HOLDFAST_PROVIDER_GATEWAY must be a loopback origin. Example: HOLDFAST_PROVIDER_GATEWAY=http://127.0.0.1:4190",
-    );
-  }
-  return url.origin;
-}
-
-function parsePort(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_PORT;
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
-  if (port < 0 || port > 65_535)
-    throw wrong("HOLDFAST_PORT must be a number from 0 to 65535. Example: HOLDFAST_PORT=4180");
-  return port;
-}
-
-function parseLogLevel(text: string): LogLevel {
-  const level = LOG_LEVELS.find((known) => known === text);
-  if (level === undefined) throw wrong(`HOLDFAST_LOG_LEVEL must be one of ${LOG_LEVELS.join(", ")}.`);
-  return level;
 }
 
 function parseLimits(environment: Environment): Limits {
@@ -420,8 +428,4 @@ function checkRefreshTimes(limits: Limits): void {
 
 function isLimit(name: string): name is keyof typeof LIMITS {
   return Object.hasOwn(LIMITS, name);
-}
-
-function wrong(message: string): ApiError {
-  return new ApiError("configuration", { message });
 }

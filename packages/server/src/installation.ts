@@ -10,27 +10,36 @@ import { join } from "node:path";
 import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { ApiError } from "./core/errors.ts";
-import { newId } from "./core/ids.ts";
+import { asUserId, newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthClient } from "./oauth/client.ts";
 import { createTransport } from "./oauth/transport.ts";
 import { openCatalog } from "./providers/custom.ts";
 import type { Catalog } from "./providers/index.ts";
-import { createAdministrator, type Administrator } from "./service/administrator.ts";
+import { createAppProfiles, type AppProfiles } from "./service/app-profiles.ts";
+import { createAccounts, type Accounts } from "./service/accounts.ts";
+import { createApiKeys, type ApiKeys } from "./service/api-keys.ts";
 import { createApps, type Apps } from "./service/apps.ts";
 import { createAudit, type Audit } from "./service/audit.ts";
+import { createAuthorization, type Authorization } from "./service/authorization.ts";
 import { createCallback, type Callback } from "./service/callback.ts";
+import { createCliSessions, type CliSessions } from "./service/cli-sessions.ts";
 import { createOAuthClients, INSTALLATION, type OAuthClients } from "./service/clients.ts";
 import { createConnectFlow, type ConnectFlow } from "./service/connect.ts";
+import { createGovernance, type Governance } from "./service/connectors-governance.ts";
+import { createConsents, type Consents } from "./service/consent.ts";
 import { createConnections, type Connections } from "./service/connections.ts";
 import { createCredentials, type Credentials } from "./service/credentials.ts";
 import { createDatabaseGate } from "./service/database-gate.ts";
+import { createDevice, type Device } from "./service/device.ts";
 import { createFunctionTokens, type FunctionTokens } from "./service/function-tokens.ts";
+import { createRateLimits } from "./service/rate-limits.ts";
 import { createRefresher, type Refresher } from "./service/refresh.ts";
 import { createRevocations, type Revocations } from "./service/revocation.ts";
 import { openSpill, type Spill } from "./service/spill.ts";
 import { createTokenCache, type TokenCache } from "./service/token-cache.ts";
 import { createUrls, type Urls } from "./service/urls.ts";
+import { createWorkspaces, type Workspaces } from "./service/workspaces.ts";
 import { dataKeyStore } from "./store/data-keys.ts";
 import type { Engine } from "./store/engine.ts";
 import { postgresKeyIds } from "./store/postgres-migrate.ts";
@@ -68,9 +77,17 @@ export interface Installation {
   readonly cache: TokenCache;
   readonly credentials: Credentials;
   readonly functionTokens: FunctionTokens;
-  readonly administrator: Administrator;
+  readonly cliSessions: CliSessions;
+  readonly device: Device;
+  readonly accounts: Accounts;
+  readonly authorization: Authorization;
+  readonly workspaces: Workspaces;
+  readonly apiKeys: ApiKeys;
   readonly apps: Apps;
+  readonly appProfiles: AppProfiles;
   readonly clients: OAuthClients;
+  readonly consents: Consents;
+  readonly governance: Governance;
   readonly refresher: Refresher;
   readonly revocations: Revocations;
   readonly connections: Connections;
@@ -100,7 +117,7 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   return {
     ...services,
     async close() {
-      await services.audit.flush();
+      await services.audit.close();
       await services.credentials.flush();
       await spill.close();
       await store.close();
@@ -169,11 +186,29 @@ function assemble(
   const oauth = createOAuthClient({ transport, clock, limits });
   const gate = createDatabaseGate({ clock, limits, log });
   const cache = createTokenCache(clock, limits, gate);
-  const audit = createAudit({ store, clock, limits, log });
+  const audit = createAudit({ store, clock, limits, log, audit_release: config.audit_release });
   const functionTokens = createFunctionTokens(keyring.deriveKey("function tokens"), clock);
-  const credentials = createCredentials({ store, functionTokens, clock, limits, gate });
+  const cliSessions = createCliSessions({ store, clock, limits, gate, audit });
+  const credentials = createCredentials({ store, functionTokens, cliSessions, clock, limits, gate });
+  const credentialsChanged = (): void => credentials.clear();
+  const rateLimits = createRateLimits({ store, clock });
+  const { default_plan } = config;
+  const secret = keyring.deriveKey("accounts").toString("base64url");
+  const accounts = createAccounts({
+    store,
+    rateLimits,
+    cliSessions,
+    audit,
+    urls,
+    clock,
+    limits,
+    default_plan,
+    credentialsChanged,
+    secret,
+  });
+  const apiKeys = createApiKeys({ store, clock, limits, credentialsChanged });
   const clients = createOAuthClients({ store, vault, catalog, cache });
-  const revocations = createRevocations({ store, vault, oauth, catalog, clients, clock, limits, log, random });
+  const revocations = createRevocations({ store, vault, oauth, catalog, clients, audit, clock, limits, log, random });
   const refresher = createRefresher({
     store,
     vault,
@@ -194,6 +229,7 @@ function assemble(
       cache.drop(row);
     },
   });
+  const consents = createConsents({ store, vault, catalog, revocations, cache, audit, clock, limits, log });
   return {
     config,
     clock,
@@ -208,11 +244,19 @@ function assemble(
     cache,
     credentials,
     functionTokens,
+    cliSessions,
+    device: createDevice({ store, keyring, sessions: cliSessions, rateLimits, audit, urls, clock, limits }),
     clients,
+    consents,
+    appProfiles: createAppProfiles({ store }),
+    governance: createGovernance({ store, catalog, cache }),
     refresher,
     revocations,
-    administrator: createAdministrator({ store, urls, clock, limits }),
-    apps: createApps({ store, vault, revocations, cache, limits, credentialsChanged: () => credentials.clear() }),
+    accounts,
+    authorization: createAuthorization(store),
+    workspaces: createWorkspaces({ store, urls, clock, limits, accounts, credentialsChanged }),
+    apiKeys,
+    apps: createApps({ store, vault, revocations, cache, limits, default_plan, apiKeys, credentialsChanged }),
     connections: createConnections({
       store,
       vault,
@@ -226,8 +270,19 @@ function assemble(
       limits,
       log,
     }),
-    connect: createConnectFlow({ store, vault, catalog, oauth, clients, urls, gateway, clock, limits }),
-    callback: createCallback({ store, vault, catalog, oauth, clients, cache, audit, clock, log }),
+    connect: createConnectFlow({
+      store,
+      vault,
+      catalog,
+      oauth,
+      clients,
+      urls,
+      gateway,
+      clock,
+      limits,
+      emailOf: async (builder) => (await store.getUser(asUserId(builder)))?.email ?? null,
+    }),
+    callback: createCallback({ store, vault, catalog, oauth, clients, consents, audit, clock, log }),
   };
 }
 

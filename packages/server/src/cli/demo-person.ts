@@ -9,7 +9,8 @@ const MAX_REDIRECTS = 5;
 const MAX_PRESSES = 2;
 
 export interface Person {
-  signIn(setup_url: string): Promise<void>;
+  /** `account` fills in the form of a link that asks who one is. */
+  signIn(setup_url: string, account?: Readonly<Record<string, string>>): Promise<void>;
   /**
    * From the connect link to the result page. `consent` is what happens at the provider: from the authorization URL to the
    * callback URL; by default the simulator's consent is approved.
@@ -55,9 +56,9 @@ export function createPerson(server_url: string): Person {
   }
 
   return {
-    async signIn(setup_url) {
+    async signIn(setup_url, account = {}) {
       await request(setup_url, null);
-      await request(setup_url, new URLSearchParams());
+      await request(setup_url, new URLSearchParams({ ...account }));
     },
     async connect(connect_url, consent = approveConsent) {
       let shown = await request(connect_url, null);

@@ -17,7 +17,7 @@ import { loadConfig } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
-import { ADMINISTRATOR } from "../service/administrator.ts";
+import type { UserId } from "../core/types.ts";
 import type { CreatedApp } from "../service/apps.ts";
 import { createPerson } from "./demo-person.ts";
 import { stderrLog } from "./local.ts";
@@ -79,14 +79,16 @@ async function runDemo(flags: DemoFlags): Promise<void> {
         shared_callback: false,
       });
     }
-    const app = await installation.apps.create("demo");
-    const setup_url = await installation.administrator.createSetupLink();
-    const connected = flags.auto === true ? await connectAll(server, app, scenario.services) : [];
+    const { user_id, workspace_id } = await installation.accounts.createDemoBuilder();
+    const app = await installation.apps.create("demo", { workspace_id, user_id });
+    const setup_url = await installation.accounts.createSetupLink(user_id);
+    const connected = flags.auto === true ? await connectAll(server, app, user_id, scenario.services) : [];
     const function_url = `${config.public_url}/api/apps/${app.app_id}/functions/${scenario.function.name}`;
     const function_result = flags.auto === true ? await callFunction(function_url, scenario.function.body) : null;
     const value = {
       server_url: config.public_url,
       app_id: app.app_id,
+      workspace_id,
       service_token: app.service_token.expose(),
       api_key: app.api_key.expose(),
       setup_url,
@@ -150,19 +152,20 @@ const nextSteps = (
 async function connectAll(
   { installation }: Server,
   { app_id }: CreatedApp,
+  user_id: UserId,
   services: readonly string[],
 ): Promise<readonly Connected[]> {
-  const { administrator, connect, connections, config } = installation;
+  const { accounts, connect, connections, config } = installation;
   const person = createPerson(config.public_url);
   // A link of its own: the printed one stays unused.
-  await person.signIn(await administrator.createSetupLink());
+  await person.signIn(await accounts.createSetupLink(user_id));
   for (const integration_type of services) {
     const { redirect_url } = await connect.initiate({
       app_id,
       integration_type,
       scopes: [],
       config: null,
-      initiator: ADMINISTRATOR,
+      initiator: user_id,
       return_to: null,
     });
     if (redirect_url !== null) await person.connect(redirect_url);

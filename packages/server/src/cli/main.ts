@@ -1,20 +1,23 @@
 /**
  * The command line: one table of commands over commander, which does parsing, help and did-you-mean. Exit codes: 0 ok, 1
- * failed, 2 usage, 3 auth, 4 not found, 5 conflict, 6 unavailable, 70 internal, 75 in use, 78 configuration.
+ * failed, 2 usage, 3 auth, 4 not found, 5 conflict, 6 unavailable, 70 internal, 75 in use, 78 configuration, 130 interrupted.
  */
 import { Command, CommanderError, Option } from "commander";
 import { ApiError, exitCodeOf } from "../core/errors.ts";
 import { appCommands } from "./apps.ts";
 import { clientCommands } from "./clients.ts";
+import { completionCommand } from "./completion.ts";
 import { connectorCommands } from "./connectors.ts";
 import { demoCommand } from "./demo.ts";
 import { keyCommands } from "./keys.ts";
+import { loginCommands } from "./login.ts";
 import { reportError } from "./output.ts";
 import { providerCommands } from "./providers.ts";
 import { serveCommand } from "./serve.ts";
 import { setupLinkCommand } from "./setup-link.ts";
 import { simulateCommand } from "./simulate.ts";
 import { tokenCommands } from "./tokens.ts";
+import { typesCommands } from "./types.ts";
 import { VERSION } from "./version.ts";
 
 const FIRST_STEPS = `
@@ -41,11 +44,19 @@ export async function main(args: readonly string[]): Promise<number> {
     clientCommands,
     tokenCommands,
     connectorCommands,
+    typesCommands,
+    loginCommands,
     providerCommands,
     keyCommands,
+    completionCommand,
   ])
     register(program);
   prepare(program, "holdfast");
+  program.hook("preAction", (_program, action) => {
+    // The others put away what they hold first.
+    if (!STAYS.has(action.name())) process.once("SIGINT", () => process.exit(130));
+  });
+  quietOnClosedPipe();
   try {
     await program.parseAsync([...args], { from: "user" });
     return Number(process.exitCode ?? 0);
@@ -54,6 +65,18 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error.exitCode === 0) return 0;
     return json ? reportError(new ApiError("usage", { message: sentenceOf(error) }), json) : exitCodeOf("usage");
   }
+}
+
+/** Commands that run until they are stopped, and end in order by themselves. */
+const STAYS: ReadonlySet<string> = new Set(["serve", "demo", "simulate"]);
+
+/** `holdfast providers list | head -1`: nobody reads on, which is not an error of ours. */
+function quietOnClosedPipe(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      process.exit();
+    });
 }
 
 /** Commander has printed the same as text, unless a document was asked for. */

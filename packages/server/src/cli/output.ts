@@ -3,6 +3,7 @@
  * says what to do; with --json it is a document on stdout, so that a program has one place to look.
  */
 import { ApiError, ERRORS, exitCodeOf } from "../core/errors.ts";
+import { RemoteError, type Refusal } from "./remote-error.ts";
 
 export interface Output {
   readonly json: boolean;
@@ -23,23 +24,49 @@ export function createOutput(json: boolean): Output {
 
 /** Prints an error; the exit code that goes with it. */
 export function reportError(error: unknown, json: boolean): number {
-  const known = error instanceof ApiError ? error : new ApiError("internal", { cause: error });
-  const { code, message, options } = known;
-  const fields = (options.errors ?? [])
-    .filter((field) => !message.includes(field.message))
-    .map((field) => `  ${field.name}: ${field.message}`);
+  const told = tell(error);
+  const { code, message, who_must_act, retryable, errors, reconnect_url, request_id } = told;
   if (json) {
-    const { who_must_act, retryable } = ERRORS[code];
-    process.stdout.write(
-      `${JSON.stringify({ error: { code, message, who_must_act, retryable, ...(options.errors === undefined ? {} : { errors: options.errors }) } })}\n`,
-    );
+    const document = {
+      code,
+      message,
+      who_must_act,
+      retryable,
+      ...(errors.length === 0 ? {} : { errors }),
+      ...(reconnect_url === null ? {} : { reconnect_url }),
+      ...(request_id === null ? {} : { request_id }),
+    };
+    process.stdout.write(`${JSON.stringify({ error: document })}\n`);
   } else {
-    process.stderr.write(`${[message, ...fields, `(${code})`].join("\n")}\n`);
+    const fields = errors
+      .filter((field) => !message.includes(field.message))
+      .map((field) => `  ${field.name}: ${field.message}`);
+    const again = reconnect_url === null ? [] : [`Connect the account again: ${reconnect_url}`];
+    const id = request_id === null ? "" : `, request ${request_id}`;
+    process.stderr.write(`${[message, ...fields, ...again, `(${code}${id})`].join("\n")}\n`);
   }
   // A defect is reported with its place, since there is no server log to look into.
   if (code === "internal" && error instanceof Error)
     process.stderr.write(`${(error.stack ?? "").split("\n").slice(1, 6).join("\n")}\n`);
-  return exitCodeOf(code);
+  return told.exit_code;
+}
+
+type Told = Omit<Refusal, "status"> & { readonly exit_code: number };
+
+function tell(error: unknown): Told {
+  if (error instanceof RemoteError) return { ...error.refusal, exit_code: error.exit_code };
+  const known = error instanceof ApiError ? error : new ApiError("internal", { cause: error });
+  const { code, message, options } = known;
+  return {
+    code,
+    message,
+    who_must_act: ERRORS[code].who_must_act,
+    retryable: ERRORS[code].retryable,
+    errors: options.errors ?? [],
+    reconnect_url: options.reconnect_url ?? null,
+    request_id: null,
+    exit_code: exitCodeOf(code),
+  };
 }
 
 /** Columns of equal width under their names, without a library for six lists; `empty` says what to do when there are no rows. */

@@ -54,7 +54,7 @@ export function providerCommands(program: Command): void {
     });
 
   command
-    .command("show <id>")
+    .command("show <type>")
     .description("show everything the catalog knows of a service")
     .action((id: string, flags: { json?: boolean }) => {
       const described = describeProvider(requireProvider(openCatalog(loadConfig({})), id));

@@ -29,13 +29,17 @@ export function serveCommand(program: Command): void {
       const log = stderrLog(config);
       exitOnDefect(log);
       const server = await startServer({ config, clock: systemClock, log });
-      const setup_url = await server.installation.administrator.createSetupLink();
+      const { accounts } = server.installation;
+      // Later ones are asked for: this one could set an administrator's password, and the output is often kept.
+      const setup_url = (await accounts.hasAccounts()) ? null : await accounts.createSetupLink();
       const text = [
         `Holdfast serves ${config.public_url}`,
         ...(config.provider_gateway === null
           ? []
           : [`Simulation: every provider is simulated at ${config.provider_gateway}`]),
-        `Sign in, once, within an hour: ${setup_url}`,
+        setup_url === null
+          ? `Sign in: ${config.public_url}/sign-in`
+          : `Make the first account, within an hour: ${setup_url}`,
       ].join("\n");
       createOutput(flags.json === true).result({ server_url: config.public_url, setup_url, pid: process.pid }, text);
       await untilStopped(server);

@@ -1,4 +1,4 @@
-/** `holdfast setup-link`: a new one-time link that signs the administrator in. */
+/** `holdfast setup-link`: a new one-time link that makes an administrator, or sets the password of one. */
 import type { Command } from "commander";
 import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput } from "./output.ts";
@@ -6,10 +6,10 @@ import { createOutput } from "./output.ts";
 export function setupLinkCommand(program: Command): void {
   program
     .command("setup-link")
-    .description("print a new one-time sign-in link for the administrator")
+    .description("print a one-time link that makes an administrator's account, or sets a new password for one")
     .option(...DATA_DIR)
     .action(async (flags: LocalFlags & { json?: boolean }) => {
-      const setup_url = await withInstallation(flags, ({ administrator }) => administrator.createSetupLink());
+      const setup_url = await withInstallation(flags, ({ accounts }) => accounts.createSetupLink());
       createOutput(flags.json === true).result({ setup_url }, setup_url);
     });
 }

@@ -73,17 +73,49 @@ export const ERRORS = {
   sign_in_required: row(
     401,
     "builder",
-    "Sign in first. On the server's machine, holdfast setup-link prints a sign-in link.",
+    "Sign in first. Whoever has no account is invited by a member of a workspace; for the first one holdfast setup-link prints a link on the server's machine.",
   ),
+  sign_in_failed: row(401, "builder", "The e-mail address or the password is wrong."),
   setup_link_invalid: row(
     400,
     "operator",
     "This setup link was used already, or is older than an hour. On the server's machine, holdfast setup-link prints a new one.",
   ),
+  invitation_invalid: row(
+    400,
+    "builder",
+    "This invitation was used or taken back, or is older than seven days. Ask for a new one.",
+  ),
+  insufficient_role: row(
+    403,
+    "builder",
+    "Your role in this workspace does not allow that. An administrator of the workspace can change it.",
+  ),
+  plan_upgrade_required: row(
+    403,
+    "builder",
+    "Connectors need the plan builder or a higher one. An administrator of the workspace can change its plan.",
+  ),
+  functions_disabled: row(
+    403,
+    "builder",
+    "Functions are switched off for this app, so its service tokens are refused. An administrator of the workspace can switch them on.",
+  ),
   csrf: row(
     403,
     "caller",
     "This change must come from a page of this server. Open the page again and repeat it there.",
+  ),
+  user_code_invalid: row(
+    400,
+    "builder",
+    "That code is not known, or is older than ten minutes. Compare it with the one that the command line shows, or start the login again there.",
+  ),
+  rate_limited: row(
+    429,
+    "caller",
+    "Too many requests. Wait for as many seconds as the Retry-After header says.",
+    again,
   ),
   not_found: row(404, "caller", "Not found."),
 
@@ -202,18 +234,47 @@ export const ERRORS = {
     "builder",
     "The provider accepted the consent, but refused to issue tokens. Nothing was connected.",
   ),
+  account_changed: row(
+    409,
+    "builder",
+    "This consent is of another account than the one that is connected. Nothing was changed; confirm the change on the result page, or connect the first account again.",
+  ),
+  connector_blocked: row(
+    403,
+    "builder",
+    "This service is switched off for the workspace's apps. An administrator of the workspace can switch it on again.",
+  ),
 
   // Apps and what belongs to them.
   invalid_name: row(400, "caller", "A name has 1 to 100 visible characters."),
+  invalid_email: row(400, "caller", "That is not an e-mail address."),
+  invalid_password: row(400, "caller", "A password has 10 to 128 characters."),
+  limit_reached: row(409, "caller", "There are as many of these as there may be. Remove one first."),
+  last_owner: row(409, "caller", "A workspace needs an owner. Make somebody else an owner first."),
+  workspace_not_empty: row(
+    409,
+    "caller",
+    "The workspace still has apps. Delete them first, or delete it with all of them.",
+  ),
+  no_account: row(
+    409,
+    "operator",
+    "Nobody has an account in this workspace yet who could open the link. holdfast setup-link prints the link that makes the first one.",
+  ),
   already_exists: row(409, "caller", "There is one with that name already."),
   too_many_tokens: row(
     409,
     "caller",
     "An app has at most two live service tokens. Revoke one first: holdfast tokens revoke ID --app APP.",
   ),
+  stripe_unsupported: row(
+    409,
+    "caller",
+    "This server sets up no Stripe sandbox. Keep the Stripe key as a secret of the app, and remove the stripe file from the connectors.",
+  ),
 
   // Functions.
-  functions_disabled: row(404, "operator", "This server runs no functions. Start it with --functions DIRECTORY."),
+  functions_not_served: row(404, "operator", "This server runs no functions. Start it with --functions DIRECTORY."),
   function_not_found: row(404, "caller", "There is no function of that name."),
   function_invalid: row(502, "builder", "The function cannot be loaded."),
   function_error: row(502, "builder", "The function failed before it answered."),
@@ -227,6 +288,12 @@ export const ERRORS = {
     "The database cannot be reached. Check that it runs, and that its address or the data directory is right.",
     again,
   ),
+  audit_unavailable: row(
+    503,
+    "operator",
+    "The audit trail cannot be written, so nothing was handed out. Check the database.",
+    again,
+  ),
   database_busy: row(503, "nobody", "The database is busy. Try again.", again),
   storage_full: row(503, "operator", "The disk is full. Nothing was changed.", again),
   overloaded: row(503, "nobody", "Too many requests are under way. Try again shortly.", again),
@@ -235,6 +302,20 @@ export const ERRORS = {
   // Commands and start-up.
   usage: row(400, "caller", "The command was not understood.", { exit_code: 2 }),
   server_unreachable: row(503, "operator", "The server does not answer.", again),
+  not_signed_in: row(401, "caller", "Nobody is signed in on this machine. Sign in: holdfast login --server URL."),
+  login_refused: row(403, "caller", "The login was refused on the server's page. To try again: holdfast login."),
+  login_expired: row(400, "caller", "The login was not confirmed in time. To try again: holdfast login."),
+  invalid_answer: row(
+    502,
+    "operator",
+    "What answered is not a Holdfast server, or a version that this command does not understand. Check the address.",
+  ),
+  connector_file_invalid: row(400, "caller", "A connector file cannot be read."),
+  different_user: row(
+    409,
+    "builder",
+    "Somebody else connected this service, with the same scopes. Ask them, or remove the connector and connect it again.",
+  ),
   database_in_use: row(503, "operator", "Another holdfast server already uses this data directory.", { exit_code: 75 }),
   port_in_use: row(503, "operator", "Another program already listens on this port.", { exit_code: 75 }),
   configuration: row(500, "operator", "The configuration is not valid.", { exit_code: 78 }),
@@ -285,7 +366,11 @@ export class ApiError extends Error {
 /** Exit codes of commands: 1 failed, 2 usage, 3 auth, 4 not found, 5 conflict, 6 unavailable, 70 internal, 75, 78. */
 export function exitCodeOf(code: ErrorCode): number {
   const { status, exit_code } = { exit_code: undefined, ...ERRORS[code] };
-  if (exit_code !== undefined) return exit_code;
+  return exit_code ?? exitCodeOfStatus(status);
+}
+
+/** For a code of another version's table. */
+export function exitCodeOfStatus(status: number): number {
   if (status === 401 || status === 403) return 3;
   if (status === 404) return 4;
   if (status === 409) return 5;

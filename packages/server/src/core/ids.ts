@@ -8,7 +8,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { Secret } from "./secret.ts";
-import type { AppId, ConnectionId, FlowId, OAuthClientId, WorkspaceId } from "./types.ts";
+import type { AppId, ConnectionId, FlowId, OAuthClientId, UserId, WorkspaceId } from "./types.ts";
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
 const ID_LENGTH = 20;
@@ -29,14 +29,18 @@ function randomId(): string {
 
 /* oxlint-disable typescript/no-unsafe-type-assertion -- the one place where texts become branded ids. */
 export const newWorkspaceId = (): WorkspaceId => `wsp_${randomId()}` as WorkspaceId;
+export const newUserId = (): UserId => `usr_${randomId()}` as UserId;
 export const newAppId = (): AppId => `app_${randomId()}` as AppId;
 export const newConnectionId = (): ConnectionId => `con_${randomId()}` as ConnectionId;
 export const newFlowId = (): FlowId => `flw_${randomId()}` as FlowId;
 export const newOAuthClientId = (): OAuthClientId => `cli_${randomId()}` as OAuthClientId;
-export const newId = (prefix: "evt" | "req" | "ses" | "key" | "dek" | "kek" | "node" | "inv" | "out"): string =>
-  `${prefix}_${randomId()}`;
+export const newId = (
+  prefix: "evt" | "req" | "ses" | "key" | "dek" | "kek" | "node" | "inv" | "out" | "mem" | "acc" | "ivt",
+): string => `${prefix}_${randomId()}`;
 
 // Ids that came from outside: nothing is known of them, and they are only ever looked up.
+export const asWorkspaceId = (text: string): WorkspaceId => text as WorkspaceId;
+export const asUserId = (text: string): UserId => text as UserId;
 export const asAppId = (text: string): AppId => text as AppId;
 export const asFlowId = (text: string): FlowId => text as FlowId;
 export const asOAuthClientId = (text: string): OAuthClientId => text as OAuthClientId;

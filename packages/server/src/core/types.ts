@@ -13,6 +13,8 @@ type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 export type Instant = Brand<number, "Instant">;
 
 export type WorkspaceId = Brand<string, "WorkspaceId">;
+/** A builder's account. */
+export type UserId = Brand<string, "UserId">;
 export type AppId = Brand<string, "AppId">;
 export type ConnectionId = Brand<string, "ConnectionId">;
 export type FlowId = Brand<string, "FlowId">;

@@ -2,10 +2,15 @@
 import { createHmac } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import { ApiError } from "../core/errors.ts";
-import { asAppId, sameDigest } from "../core/ids.ts";
+import { asAppId, asWorkspaceId, sameDigest } from "../core/ids.ts";
+import type { Role } from "../core/roles.ts";
 import type { Secret } from "../core/secret.ts";
-import type { AppId } from "../core/types.ts";
-import type { AppPrincipal, BuilderPrincipal } from "../service/credentials.ts";
+import type { AppId, UserId, WorkspaceId } from "../core/types.ts";
+import type { Visitor } from "../service/accounts.ts";
+import type { AppRow } from "../service/apps.ts";
+import { requireConnectors, type Action, type BuilderPrincipal } from "../service/authorization.ts";
+import { requireStanding, type AppPrincipal } from "../service/credentials.ts";
+import { clientAddress, clientNetwork } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { readCookie } from "./cookies.ts";
 
@@ -28,7 +33,7 @@ function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
   throw new ApiError("token_in_url");
 }
 
-function bearerOf(request: FastifyRequest): string | null {
+export function bearerOf(request: FastifyRequest): string | null {
   const { authorization } = request.headers;
   if (authorization === undefined) return null;
   const sent = request.raw.rawHeaders.filter(
@@ -54,39 +59,90 @@ export async function requireApp(context: HttpContext, request: FastifyRequest, 
   }
   const principal = await context.credentials.app(bearer);
   if (principal.app_id !== app_id) throw new ApiError("not_found");
+  requireStanding(principal.standing);
   return principal;
 }
 
-/** A builder, by API key or by session; a session's request must come from a page of ours when it changes something. */
+/**
+ * A builder, by API key, by a command line's session or by a browser's; a browser's request must come from a page of ours
+ * when it changes something.
+ */
 export async function requireBuilder(context: HttpContext, request: FastifyRequest): Promise<BuilderPrincipal> {
   refuseTokenInUrl(context, request);
   const { api_key } = request.headers;
   if (typeof api_key === "string") return context.credentials.builder(api_key.trim());
   const bearer = bearerOf(request);
   if (bearer !== null) return context.credentials.builder(bearer);
-  const principal = await sessionPrincipal(context, request);
-  if (principal === null)
+  const user_id = await sessionPrincipal(context, request);
+  if (user_id === null)
     throw new ApiError("missing_token", {
       message: "Send an API key: the header api_key with a key that starts with b44k_.",
     });
   if (request.method !== "GET" && !isSameOrigin(context, request, "required")) throw new ApiError("csrf");
-  return { kind: "builder", name: principal, actor: `session:${principal}` };
+  return browserPrincipal(user_id);
 }
 
-/** A builder who may act on the app of the path. */
+/** Somebody on a page of ours. */
+export function browserPrincipal(user_id: UserId): BuilderPrincipal {
+  return { kind: "builder", user_id, actor: `user:${user_id}`, workspace_id: null, scope: null };
+}
+
+export interface AppBuilder extends BuilderPrincipal {
+  readonly app_id: AppId;
+  readonly app: AppRow;
+}
+
+/** A builder who may do this to the app of the path. What concerns connectors needs the plan for them, too. */
 export async function requireAppBuilder(
   context: HttpContext,
   request: FastifyRequest,
   app_id: string,
-): Promise<BuilderPrincipal & { readonly app_id: AppId }> {
+  action: Action,
+): Promise<AppBuilder> {
   const principal = await requireBuilder(context, request);
-  const app = await context.apps.get(asAppId(app_id));
-  return { ...principal, app_id: app.id };
+  const app = await context.authorization.app(principal, asAppId(app_id), action);
+  if (action.startsWith("connector.")) requireConnectors(app.plan);
+  return { ...principal, app_id: app.id, app };
 }
 
-export async function sessionPrincipal(context: HttpContext, request: FastifyRequest): Promise<string | null> {
+export interface WorkspaceBuilder {
+  readonly principal: BuilderPrincipal;
+  readonly id: WorkspaceId;
+  /** The principal's, there. */
+  readonly role: Role;
+}
+
+/** A builder who may do this to the workspace of the path. */
+export async function requireWorkspaceBuilder(
+  context: HttpContext,
+  request: FastifyRequest,
+  workspace_id: string,
+  action: Action,
+): Promise<WorkspaceBuilder> {
+  const principal = await requireBuilder(context, request);
+  const id = asWorkspaceId(workspace_id);
+  return { principal, id, role: await context.authorization.require(principal, id, action) };
+}
+
+/** What needs a person behind it, such as a consent. @throws ApiError `no_account` */
+export function personBehind({ user_id }: BuilderPrincipal): UserId {
+  if (user_id === null) throw new ApiError("no_account");
+  return user_id;
+}
+
+export async function sessionPrincipal(context: HttpContext, request: FastifyRequest): Promise<UserId | null> {
   const session = readCookie(request, context.config, "session");
-  return session === null ? null : context.administrator.principalOf(session);
+  const person = session === null ? null : await context.accounts.personOf(session);
+  return person?.user_id ?? null;
+}
+
+export function visitorOf(request: FastifyRequest): Visitor {
+  return {
+    address: clientAddress(request),
+    network: clientNetwork(request),
+    user_agent: request.headers["user-agent"] ?? "",
+    request_id: request.id,
+  };
 }
 
 /**

@@ -2,15 +2,23 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { FunctionRunner } from "../runner/functions.ts";
-import type { Administrator } from "../service/administrator.ts";
+import type { Accounts } from "../service/accounts.ts";
+import type { ApiKeys } from "../service/api-keys.ts";
+import type { AppProfiles } from "../service/app-profiles.ts";
 import type { Apps } from "../service/apps.ts";
 import type { Audit } from "../service/audit.ts";
+import type { Authorization } from "../service/authorization.ts";
 import type { Callback } from "../service/callback.ts";
 import type { OAuthClients } from "../service/clients.ts";
 import type { ConnectFlow } from "../service/connect.ts";
+import type { CliSessions } from "../service/cli-sessions.ts";
+import type { Governance } from "../service/connectors-governance.ts";
+import type { Consents } from "../service/consent.ts";
 import type { Connections } from "../service/connections.ts";
 import type { Credentials } from "../service/credentials.ts";
+import type { Device } from "../service/device.ts";
 import type { Urls } from "../service/urls.ts";
+import type { Workspaces } from "../service/workspaces.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -22,12 +30,20 @@ export interface HttpContext {
   readonly log: Log;
   readonly audit: Audit;
   readonly credentials: Credentials;
-  readonly administrator: Administrator;
+  readonly accounts: Accounts;
+  readonly authorization: Authorization;
+  readonly workspaces: Workspaces;
+  readonly apiKeys: ApiKeys;
   readonly apps: Apps;
+  readonly appProfiles: AppProfiles;
   readonly clients: OAuthClients;
+  readonly consents: Consents;
+  readonly governance: Governance;
   readonly connections: Connections;
   readonly connect: ConnectFlow;
   readonly callback: Callback;
+  readonly device: Device;
+  readonly cliSessions: CliSessions;
   /** Null: this server runs no functions. */
   readonly functions: FunctionRunner | null;
   /** Whether database, keys and migrations are in order. */

@@ -9,7 +9,7 @@ import { Secret } from "../core/secret.ts";
 
 export type CookieName = "session" | "flow";
 
-const VALUE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
+const VALUE_PATTERN = /^[A-Za-z0-9_-]{32,43}$/;
 
 function fullName(config: Config, name: CookieName): string {
   return config.public_url.startsWith("https:") ? `__Host-holdfast-${name}` : `holdfast-${name}`;

@@ -7,6 +7,7 @@ import type { Config } from "../config.ts";
 import { ApiError, ERRORS, type ErrorCode, type FieldError } from "../core/errors.ts";
 import type { Log } from "../telemetry/log.ts";
 import { html } from "./html.ts";
+import { localPath } from "./local-path.ts";
 import { sendPage } from "./page.ts";
 
 export interface ErrorBody {
@@ -55,6 +56,7 @@ const TITLES: { readonly [Code in ErrorCode]?: string } = {
   route_not_found: "There is nothing here",
   not_found: "There is nothing here",
   setup_link_invalid: "This link is over",
+  invitation_invalid: "This link is over",
   flow_not_found: "This link is over",
   flow_expired: "This link is over",
 };
@@ -69,10 +71,16 @@ function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Con
             ${errors.map((field) => html`<li>${field.name}: ${field.message}</li>`)}
           </ul>`
     }
+    ${error.code === "sign_in_required" ? html`<p><a class="button" href="/sign-in?next=${nextOf(request)}">Sign in</a></p>` : null}
     ${reconnect_url === undefined ? null : html`<p><a href="${reconnect_url}">Start again</a></p>`}
     <p class="soft">Code ${error.code}, request ${request.id}</p>`;
   const title = TITLES[error.code] ?? "That did not work";
   return sendPage(reply, config, { title, body, mark: "bad", status: error.status });
+}
+
+/** Back to the page that was asked for; what a form would have done is not done behind a person's back. */
+function nextOf({ method, raw }: FastifyRequest): string {
+  return method === "GET" ? localPath(raw.url?.split("?", 1)[0]) : "/";
 }
 
 /** Fastify's own refusals in our words. */
@@ -85,7 +93,7 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_MAX_PARAM_LENGTH: "invalid_field",
 };
 
-function toApiError(error: FastifyError | ApiError | Error): ApiError {
+export function toApiError(error: FastifyError | ApiError | Error): ApiError {
   if (error instanceof ApiError) return error;
   if ("validation" in error && Array.isArray(error.validation)) return validationError(error.validation);
   const code = "code" in error ? FASTIFY_CODES[error.code] : undefined;

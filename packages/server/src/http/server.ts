@@ -3,24 +3,35 @@
  */
 import cookie from "@fastify/cookie";
 import formbody from "@fastify/formbody";
-import { fastify, type FastifyRequest } from "fastify";
+import { fastify, type FastifyError, type FastifyRequest } from "fastify";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { ApiError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { App } from "./app.ts";
+import { clientAddress, trustProxy } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
-import { handleErrors, sendError } from "./errors.ts";
+import { openToOrigins } from "./cors.ts";
+import { handleErrors, sendError, toApiError } from "./errors.ts";
 import { parseJsonBodies } from "./json-body.ts";
 import { collectRoutes } from "./methods.ts";
+import { limitRequests } from "./rate-limit.ts";
 import { accountPages } from "./routes/account-pages.ts";
 import { assetRoutes } from "./routes/assets.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { callbackRoutes } from "./routes/callback.ts";
 import { connectPages } from "./routes/connect-pages.ts";
 import { connectorRoutes } from "./routes/connectors.ts";
+import { devicePages } from "./routes/device-pages.ts";
 import { functionRoutes } from "./routes/functions.ts";
+import { governanceRoutes } from "./routes/governance.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { managementRoutes } from "./routes/management.ts";
+import { oauthRoutes } from "./routes/oauth.ts";
+import { platformRoutes } from "./routes/platform.ts";
+import { sdkCallRoutes } from "./routes/sdk-calls.ts";
+import { signInPages } from "./routes/sign-in-pages.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
+import { workspaceRoutes } from "./routes/workspaces.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** Longest path parameter that routing looks at; names that are too long get their own error further on. */
@@ -35,6 +46,7 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
     bodyLimit: limits.body_bytes,
     requestTimeout: limits.request_timeout_ms,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    trustProxy: trustProxy(config),
     http: { maxHeaderSize: limits.headers_bytes, headersTimeout: limits.headers_timeout_ms },
     genReqId: (request) => {
       const given = request.headers["x-request-id"];
@@ -78,7 +90,15 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
     });
     done();
   });
-  app.setErrorHandler(handleErrors(config, log));
+  const limited = await limitRequests(app, context);
+  // After the body was read: what its stream calls back knows nothing of the request.
+  app.addHook("preHandler", (request, _reply, done) =>
+    context.audit.from({ address: clientAddress(request), request_id: request.id }, done),
+  );
+  const fail = handleErrors(config, log);
+  app.setErrorHandler(async (thrown: FastifyError | Error, request, reply) =>
+    fail(await limited(toApiError(thrown), request), request, reply),
+  );
   app.setNotFoundHandler((request, reply) => {
     const allowed = methodsOf((request.raw.url ?? "").split("?", 1)[0] ?? "");
     const error =
@@ -89,17 +109,29 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
   });
 
   healthRoutes(app, context);
-  tokenRoutes(app, context);
+  // What the SDK calls, also from browsers and other origins. No session opens any of these.
+  await app.register(async (sdk: App) => {
+    openToOrigins(sdk);
+    tokenRoutes(sdk, context);
+    sdkCallRoutes(sdk);
+    functionRoutes(sdk, context);
+  });
   connectorRoutes(app, context);
+  governanceRoutes(app, context);
+  platformRoutes(app, context);
   managementRoutes(app, context);
+  workspaceRoutes(app, context);
   callbackRoutes(app, context);
   await app.register(async (pages: App) => {
     // Forms are for pages. On the API a form's body is an unsupported media type, whatever site it comes from.
     await pages.register(formbody, { bodyLimit: limits.body_bytes });
     connectPages(pages, context);
     accountPages(pages, context);
+    signInPages(pages, context);
+    devicePages(pages, context);
   });
-  functionRoutes(app, context);
+  await oauthRoutes(app, context);
+  auditRoutes(app, context);
   assetRoutes(app);
   return app;
 }

@@ -1,20 +1,24 @@
-/** Apps and the credentials that belong to them: service tokens for backends, API keys for people and their programs. */
+/** Apps, and the service tokens of their backends. */
 import type { Limits } from "../config.ts";
 import { ApiError } from "../core/errors.ts";
 import { newAppId, newCredential, newWorkspaceId } from "../core/ids.ts";
+import type { Plan, Scope } from "../core/roles.ts";
 import type { Secret } from "../core/secret.ts";
-import type { AppId, Instant, WorkspaceId } from "../core/types.ts";
-import { deleteApp } from "../store/queries/apps.ts";
+import type { AppId, Instant, UserId, WorkspaceId } from "../core/types.ts";
+import type { Operation, Transaction } from "../store/operation.ts";
+import { deleteApp, listApps } from "../store/queries/apps.ts";
 import { enqueue } from "../store/queries/outbox.ts";
+import { deleteWorkspace } from "../store/queries/workspaces.ts";
 import type { Store } from "../store/store.ts";
-import type { AppsTable, ServiceTokensTable } from "../store/tables.ts";
+import type { AppRow, ServiceTokensTable } from "../store/tables.ts";
 import type { Vault } from "../vault/seal.ts";
+import type { ApiKeys } from "./api-keys.ts";
+import { noSuchApp } from "./authorization.ts";
+import { checkName, NAME_LENGTH } from "./names.ts";
 import type { Revocations } from "./revocation.ts";
 import type { TokenCache } from "./token-cache.ts";
 
-const NAME_LENGTH = 100;
-/** Bidirectional controls, zero-width characters, other controls: they make one name look like another. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
+export type { AppRow };
 
 export interface CreatedApp {
   readonly app_id: AppId;
@@ -31,14 +35,27 @@ export interface ServiceTokenSummary {
   readonly last_used_at: number | null;
 }
 
+/** An app of which workspace and, with it, whose first API key. */
+export interface NewApp {
+  /** Default: the installation's first workspace. */
+  readonly workspace_id?: WorkspaceId;
+  readonly user_id?: UserId | null;
+  /** Of the key; default `admin`. */
+  readonly scope?: Scope;
+}
+
 export interface Apps {
   workspace(): Promise<WorkspaceId>;
   /** With a first service token and an API key, each shown this once. */
-  create(name: string): Promise<CreatedApp>;
-  list(): Promise<readonly AppsTable[]>;
-  get(app_id: AppId): Promise<AppsTable>;
+  create(name: string, belonging?: NewApp): Promise<CreatedApp>;
+  /** Of one workspace, or of all. */
+  list(workspace_id?: WorkspaceId): Promise<readonly AppRow[]>;
+  get(app_id: AppId): Promise<AppRow>;
+  change(app_id: AppId, change: { readonly name?: string; readonly functions_enabled?: boolean }): Promise<AppRow>;
   /** The app, its connections and its data key. Tokens are revoked at the providers afterwards. */
   remove(app_id: AppId): Promise<void>;
+  /** A workspace with everything that is its own. @throws ApiError `workspace_not_empty` unless `with_apps` */
+  removeWorkspace(workspace_id: WorkspaceId, with_apps: boolean): Promise<void>;
   createToken(
     app_id: AppId,
     name: string,
@@ -54,49 +71,86 @@ export interface AppsDeps {
   readonly revocations: Revocations;
   readonly cache: TokenCache;
   readonly limits: Limits;
+  readonly default_plan: Plan;
+  readonly apiKeys: ApiKeys;
   /** Told when credentials may have become invalid. */
   readonly credentialsChanged: () => void;
 }
 
-export function createApps({ store, vault, revocations, cache, limits, credentialsChanged }: AppsDeps): Apps {
-  const workspace = (): Promise<WorkspaceId> => store.defaultWorkspace(newWorkspaceId());
+export function createApps(deps: AppsDeps): Apps {
+  const { store, vault, revocations, cache, limits, default_plan, apiKeys, credentialsChanged } = deps;
+  const workspace = (): Promise<WorkspaceId> => store.defaultWorkspace(newWorkspaceId(), default_plan);
 
-  async function create(given: string): Promise<CreatedApp> {
+  async function create(given: string, belonging: NewApp = {}): Promise<CreatedApp> {
     const name = checkName(given);
-    const workspace_id = await workspace();
+    const workspace_id = belonging.workspace_id ?? (await workspace());
+    const user_id = belonging.user_id ?? (await firstOwner(workspace_id));
     const app_id = newAppId();
-    if (!(await store.createApp({ id: app_id, workspace_id, name }))) {
-      throw new ApiError("already_exists", {
-        message: `There is an app named "${name}" already. Choose another name.`,
-      });
-    }
+    if (!(await store.createApp({ id: app_id, workspace_id, name }))) throw nameTaken(name);
     const { service_token } = await createToken(app_id, "first", null);
-    const key = newCredential("b44k");
-    await store.createApiKey({
-      id: key.id,
+    const { api_key } = await apiKeys.create({
       workspace_id,
+      user_id,
       name: `made with ${name}`.slice(0, NAME_LENGTH),
-      digest: key.digest,
+      scope: belonging.scope ?? "admin",
+      expires_at: null,
     });
-    return { app_id, service_token, api_key: key.credential };
+    return { app_id, service_token, api_key };
   }
 
-  async function get(app_id: AppId): Promise<AppsTable> {
+  /** Whose a key is that is made on the server's machine. */
+  async function firstOwner(workspace_id: WorkspaceId): Promise<UserId | null> {
+    const members = await store.listMembers(workspace_id);
+    return members.find((member) => member.role === "owner")?.user_id ?? null;
+  }
+
+  async function get(app_id: AppId): Promise<AppRow> {
     const app = await store.getApp(app_id);
-    if (app === null)
-      throw new ApiError("not_found", { message: "There is no such app. holdfast apps list shows all." });
+    if (app === null) throw noSuchApp();
     return app;
+  }
+
+  async function change(
+    app_id: AppId,
+    { name, functions_enabled }: { readonly name?: string; readonly functions_enabled?: boolean },
+  ): Promise<AppRow> {
+    const app = await get(app_id);
+    const wanted = {
+      ...(name === undefined ? {} : { name: checkName(name) }),
+      ...(functions_enabled === undefined ? {} : { functions_enabled: functions_enabled ? 1 : 0 }),
+    };
+    if (!(await store.changeApp(app, wanted))) throw nameTaken(name ?? app.name);
+    credentialsChanged();
+    return get(app_id);
   }
 
   async function remove(app_id: AppId): Promise<void> {
     await get(app_id);
-    const rows = await store.listConnections(app_id);
+    await removeAll([app_id], function* () {});
+  }
+
+  async function removeWorkspace(workspace_id: WorkspaceId, with_apps: boolean): Promise<void> {
+    const apps = await store.listApps(workspace_id);
+    if (apps.length > 0 && !with_apps) throw new ApiError("workspace_not_empty");
+    const known = new Set(apps.map((app) => app.id));
+    await removeAll([...known], function* (tx) {
+      // One that was made meanwhile would be left without an owner.
+      const left = yield* listApps(tx, workspace_id);
+      if (left.length > 0) throw new ApiError("workspace_not_empty");
+      yield* deleteWorkspace(tx, workspace_id);
+    });
+  }
+
+  /** The apps and what `then` does, in one transaction: their data keys are gone with them. */
+  async function removeAll(app_ids: readonly AppId[], then: (tx: Transaction) => Operation<void>): Promise<void> {
+    const rows = (await Promise.all(app_ids.map((app_id) => store.listConnections(app_id)))).flat();
     const items = await Promise.all(rows.map((row) => revocations.prepare(row)));
     await store.transaction(function* (tx) {
       for (const item of items) if (item !== null) yield* enqueue(tx, item);
-      yield* deleteApp(tx, app_id);
+      for (const app_id of app_ids) yield* deleteApp(tx, app_id);
+      yield* then(tx);
     });
-    vault.forget(app_id);
+    for (const app_id of app_ids) vault.forget(app_id);
     for (const row of rows) cache.drop(row);
     credentialsChanged();
   }
@@ -131,7 +185,18 @@ export function createApps({ store, vault, revocations, cache, limits, credentia
       });
   }
 
-  return { workspace, create, list: () => store.listApps(), get, remove, createToken, listTokens, revokeToken };
+  return {
+    workspace,
+    create,
+    list: (workspace_id) => store.listApps(workspace_id ?? null),
+    get,
+    change,
+    remove,
+    removeWorkspace,
+    createToken,
+    listTokens,
+    revokeToken,
+  };
 }
 
 function summary({
@@ -145,9 +210,6 @@ function summary({
   return { id, name, created_at, expires_at, revoked_at, last_used_at };
 }
 
-/** A name that people can tell from another: normalised, trimmed, visible. */
-function checkName(given: string): string {
-  const name = given.normalize("NFC").trim();
-  if (name === "" || Array.from(name).length > NAME_LENGTH || INVISIBLE.test(name)) throw new ApiError("invalid_name");
-  return name;
+function nameTaken(name: string): ApiError {
+  return new ApiError("already_exists", { message: `There is an app named "${name}" already. Choose another name.` });
 }

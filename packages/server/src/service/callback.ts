@@ -4,36 +4,30 @@
  * The order matters. Parameters are checked for shape, then the flow is taken, once, by its state; every check after that
  * burns the flow when it fails, and no token request is made before all of them hold: the vendor's own redirect address
  * (mix-up, RFC 9700 §4.4), the browser that started, the person who started, the issuer (RFC 9207 §2.4).
+ * What becomes of the tokens is consent.ts.
  */
 import type { Clock } from "../core/clock.ts";
 import { ApiError, type ErrorCode } from "../core/errors.ts";
-import { newConnectionId } from "../core/ids.ts";
 import { type Secret, sha256Hex } from "../core/secret.ts";
-import type { Account, ConnectionConfig, FlowId } from "../core/types.ts";
+import type { FlowId } from "../core/types.ts";
 import type { CallbackGrant } from "../oauth/callback.ts";
 import type { OAuthClient } from "../oauth/client.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Provider } from "../providers/provider.ts";
-import { declareConnector } from "../store/queries/apps.ts";
-import { putConnection } from "../store/queries/connections.ts";
-import { finishFlow } from "../store/queries/flows.ts";
 import type { Store } from "../store/store.ts";
-import type { ConnectionRow, FlowRow } from "../store/tables.ts";
+import type { FlowRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Vault } from "../vault/seal.ts";
 import type { Audit } from "./audit.ts";
 import { requireProvider } from "./catalog-errors.ts";
 import type { OAuthClients } from "./clients.ts";
 import { effectiveScopes, openFlowSecrets } from "./connect.ts";
-import { emit } from "./events.ts";
-import { grantColumns, grantOf, NOTHING_BEFORE, parseConfig, parseList, type Grant } from "./grant.ts";
-import type { TokenCache } from "./token-cache.ts";
+import type { Consents } from "./consent.ts";
+import { grantOf, parseConfig, parseList } from "./grant.ts";
 
 const STATE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 /** Decide in every kind of flow, so that they are checked before the flow is known. The others: oauth.readCallback. */
 const DECIDING = ["state", "code", "error", "iss"] as const;
-/** A row that moves at each try means a storm of consents for one connection; three tries outlast any real race. */
-const PUT_TRIES = 3;
 
 export interface CallbackRequest {
   readonly parameters: URLSearchParams;
@@ -49,19 +43,19 @@ export interface CallbackDeps {
   readonly catalog: Catalog;
   readonly oauth: OAuthClient;
   readonly clients: OAuthClients;
-  readonly cache: TokenCache;
+  readonly consents: Consents;
   readonly audit: Audit;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 export interface Callback {
-  /** The flow that ended, well or denied: its result page tells. Throws ApiError when nothing may be shown as a result. */
+  /** The flow that ended, well or denied, or that waits for a decision: its result page tells. Throws ApiError when nothing may be shown as a result. */
   handle(request: CallbackRequest): Promise<FlowId>;
 }
 
 export function createCallback(deps: CallbackDeps): Callback {
-  const { store, vault, catalog, oauth, clients, cache, audit, clock, log } = deps;
+  const { store, vault, catalog, oauth, clients, consents, audit, clock, log } = deps;
 
   async function handle(request: CallbackRequest): Promise<FlowId> {
     const { parameters } = request;
@@ -143,7 +137,13 @@ export function createCallback(deps: CallbackDeps): Callback {
       log.warn("identity_unknown", { flow_id: flow.id, integration_type: flow.integration_type });
     const account = identity.kind === "ok" ? identity.account : { id: null, label: null, email: null };
     const derived = identity.kind === "ok" ? identity.config : {};
-    await put(provider, flow, client.id, grant, { requested_scopes, account, config: { ...identified, ...derived } });
+    await consents.take(flow, {
+      oauth_client_id: client.id,
+      grant,
+      requested_scopes,
+      account,
+      config: { ...identified, ...derived },
+    });
   }
 
   function note(flow: FlowRow, outcome: string): void {
@@ -154,62 +154,6 @@ export function createCallback(deps: CallbackDeps): Callback {
       target: flow.integration_type,
       request_id: null,
     });
-  }
-
-  interface Consent {
-    readonly requested_scopes: readonly string[];
-    readonly account: Account;
-    readonly config: ConnectionConfig;
-  }
-
-  async function put(
-    provider: Provider,
-    flow: FlowRow,
-    oauth_client_id: ConnectionRow["oauth_client_id"],
-    grant: Grant,
-    consent: Consent,
-  ): Promise<void> {
-    for (let attempt = 1; attempt <= PUT_TRIES; attempt += 1) {
-      const seen = await store.findConnection(flow.app_id, flow.integration_type);
-      const target = {
-        app_id: flow.app_id,
-        id: seen?.id ?? newConnectionId(),
-        generation: (seen?.generation ?? 0) + 1,
-      };
-      const columns = await grantColumns(vault, provider, target, grant, NOTHING_BEFORE);
-      const consented = {
-        ...columns,
-        ...target,
-        integration_type: flow.integration_type,
-        account_id: consent.account.id,
-        account_label: consent.account.label,
-        account_email: consent.account.email,
-        scopes_requested: JSON.stringify(consent.requested_scopes),
-        scopes_granted: JSON.stringify(grant.scopes ?? consent.requested_scopes),
-        config: JSON.stringify(consent.config),
-        oauth_client_id,
-        connected_by: flow.initiator,
-      };
-      const done = await store.transaction(function* (tx) {
-        if (!(yield* putConnection(tx, consented, seen))) return false;
-        yield* declareConnector(tx, flow.app_id, flow.integration_type, flow.scopes);
-        yield* finishFlow(tx, flow.id, "connected", target.id);
-        yield* emit(tx, "connection.connected", { ...consented, reason: null });
-        return true;
-      });
-      if (done) {
-        cache.drop(flow);
-        note(flow, "connected");
-        log.info("connected", {
-          flow_id: flow.id,
-          app_id: flow.app_id,
-          connection_id: target.id,
-          integration_type: flow.integration_type,
-        });
-        return;
-      }
-    }
-    throw new ApiError("database_busy");
   }
 
   return { handle };

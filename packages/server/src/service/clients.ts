@@ -8,7 +8,7 @@ import type { Secret } from "../core/secret.ts";
 import type { OAuthClientId, WorkspaceId } from "../core/types.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Operation, Transaction } from "../store/operation.ts";
-import { deleteClient, insertClient, installationClient, replaceSecret } from "../store/queries/clients.ts";
+import { deleteClient, insertClient, registeredClient, replaceSecret } from "../store/queries/clients.ts";
 import { changeStatus, clearMisconfigured, connectionsOfClient } from "../store/queries/connections.ts";
 import type { Store } from "../store/store.ts";
 import type { OAuthClientsTable } from "../store/tables.ts";
@@ -30,6 +30,8 @@ export interface OpenClient {
 
 export interface ClientSummary {
   readonly id: string;
+  /** Null: serves every workspace that has no client of its own for the service. */
+  readonly workspace_id: WorkspaceId | null;
   readonly integration_type: string;
   readonly client_id: string;
   readonly shared_callback: boolean;
@@ -38,16 +40,21 @@ export interface ClientSummary {
 }
 
 export interface OAuthClients {
-  /** Registers, or replaces the secret of, the installation's client for a service. */
+  /**
+   * Registers, or replaces the secret of, a workspace's client for a service; unset or null = the installation's. Another
+   * client id ends the connections that were made with the one before (`client_changed`).
+   */
   set(input: {
+    workspace_id?: WorkspaceId | null;
     integration_type: string;
     client_id: string;
     client_secret: Secret;
     shared_callback: boolean;
   }): Promise<ClientSummary>;
-  list(): Promise<readonly ClientSummary[]>;
+  /** Of a workspace, or (null) of the installation; unset = all. */
+  list(workspace_id?: WorkspaceId | null): Promise<readonly ClientSummary[]>;
   /** Connections made with it need a new consent afterwards. */
-  remove(integration_type: string): Promise<void>;
+  remove(integration_type: string, workspace_id?: WorkspaceId | null): Promise<void>;
   open(id: OAuthClientId): Promise<OpenClient | null>;
   /** The client that a new consent of a workspace's app uses. */
   find(workspace_id: WorkspaceId, integration_type: string): Promise<OAuthClientsTable | null>;
@@ -73,7 +80,7 @@ export function createOAuthClients({
   });
 
   return {
-    async set({ integration_type, client_id, client_secret, shared_callback }) {
+    async set({ workspace_id = null, integration_type, client_id, client_secret, shared_callback }) {
       if (catalog.get(integration_type) === null) throw unknownService(catalog, integration_type);
       if (!CLIENT_ID_PATTERN.test(client_id))
         throw new ApiError("invalid_field", {
@@ -83,7 +90,7 @@ export function createOAuthClients({
         throw new ApiError("invalid_field", {
           errors: [{ name: "client_secret", message: "1 to 4096 ASCII characters on one line" }],
         });
-      const current = await store.installationClient(integration_type);
+      const current = await store.registeredClient(workspace_id, integration_type);
       const same = current !== null && current.client_id === client_id;
       const id = same ? current.id : newOAuthClientId();
       const sealed_secret = await vault.seal(context(id), client_secret);
@@ -97,7 +104,7 @@ export function createOAuthClients({
         if (current !== null) yield* retire(tx, current.id);
         yield* insertClient(tx, {
           id,
-          workspace_id: null,
+          workspace_id,
           integration_type,
           client_id,
           sealed_secret,
@@ -110,12 +117,13 @@ export function createOAuthClients({
       if (saved === null) throw new ApiError("internal");
       return summary(saved);
     },
-    async list() {
-      return (await store.listClients()).map(summary);
+    async list(workspace_id) {
+      const all = await store.listClients();
+      return all.filter((client) => workspace_id === undefined || client.workspace_id === workspace_id).map(summary);
     },
-    async remove(integration_type) {
+    async remove(integration_type, workspace_id = null) {
       const removed = await store.transaction(function* (tx) {
-        const client = yield* installationClient(tx, integration_type);
+        const client = yield* registeredClient(tx, workspace_id, integration_type);
         if (client === null) return false;
         yield* retire(tx, client.id);
         return true;
@@ -154,11 +162,20 @@ function* retire(tx: Transaction, id: OAuthClientId): Operation<void> {
 
 function summary({
   id,
+  workspace_id,
   integration_type,
   client_id,
   shared_callback,
   created_at,
   updated_at,
 }: OAuthClientsTable): ClientSummary {
-  return { id, integration_type, client_id, shared_callback: shared_callback === 1, created_at, updated_at };
+  return {
+    id,
+    workspace_id,
+    integration_type,
+    client_id,
+    shared_callback: shared_callback === 1,
+    created_at,
+    updated_at,
+  };
 }

@@ -22,6 +22,7 @@ import type { ConnectionRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
 import { sealedFromStorage, type Vault } from "../vault/seal.ts";
 import { requireProvider, unknownService } from "./catalog-errors.ts";
+import { createVerifier } from "./connectors-verify.ts";
 import { emit } from "./events.ts";
 import { lifeOfRow, notGranted, parseConfig, parseList, sealContext } from "./grant.ts";
 import type { Refresher } from "./refresh.ts";
@@ -63,6 +64,8 @@ export interface ConnectionSummary {
 export interface Connections {
   get(app_id: AppId, integration_type: string, wish: Wish): Promise<Served>;
   list(app_id: AppId): Promise<readonly ConnectionSummary[]>;
+  /** Asks the providers about what was not heard of for an hour, so that a list tells what is. In bounded time; never fails. */
+  verify(app_id: AppId): Promise<void>;
   /** Tokens go, the entry and its scopes stay. Succeeds when nothing is connected. */
   disconnect(app_id: AppId, integration_type: string): Promise<void>;
   /** Nothing stays. Succeeds when nothing is there. */
@@ -146,6 +149,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
 
   async function openRow(row: ConnectionRow, epoch = cache.epoch()): Promise<OpenConnection> {
     if (row.status !== "active" || row.sealed_access === null) throw refusal(row);
+    if (row.blocked_at !== null) throw new ApiError("connector_blocked", { reason: "connector_blocked" });
     const sealed = sealedFromStorage(row.sealed_access);
     const context = sealContext(row, "access");
     // Both ways of opening refuse what was tampered with, one of them by throwing at once.
@@ -321,8 +325,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   }
 
   async function disconnect(app_id: AppId, integration_type: string): Promise<void> {
-    requireProvider(catalog, integration_type);
-    const row = await store.findConnection(app_id, integration_type);
+    const row = await findKnown(app_id, integration_type);
     if (row === null || row.status === "disconnected") return;
     const revocation = await revocations.prepare(row);
     const changed = await store.transaction(function* (tx) {
@@ -343,6 +346,14 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     if (!changed) await disconnect(app_id, integration_type);
   }
 
+  /** A service that the operator has taken out of the catalog can still be disconnected where it is connected. */
+  async function findKnown(app_id: AppId, integration_type: string): Promise<ConnectionRow | null> {
+    if (!ID_PATTERN.test(integration_type)) throw unknownService(catalog, integration_type);
+    const row = await store.findConnection(app_id, integration_type);
+    if (row === null) requireProvider(catalog, integration_type);
+    return row;
+  }
+
   async function remove(app_id: AppId, integration_type: string): Promise<void> {
     await disconnect(app_id, integration_type);
     const row = await store.findConnection(app_id, integration_type);
@@ -353,5 +364,5 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     if (row !== null) cache.drop(row);
   }
 
-  return { get, list, disconnect, remove };
+  return { get, list, verify: createVerifier(deps), disconnect, remove };
 }

@@ -1,15 +1,17 @@
 /**
- * Whom a credential belongs to: service tokens, API keys, function tokens. Verified rows are cached, bounded, and forgotten at
- * once when a credential is revoked here, within a second when another process did it.
+ * Whom a credential belongs to: service tokens, function tokens, API keys, command lines' sessions. Verified rows are cached,
+ * bounded, and forgotten at once when a credential is revoked here, within a second when another process did it. With an
+ * app's token goes what its workspace's plan and its own switch say, so that no use of it asks the database twice.
  */
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
-import { parseCredential, sameDigest, type ParsedCredential } from "../core/ids.ts";
+import { asUserId, parseCredential, sameDigest, type ParsedCredential } from "../core/ids.ts";
 import type { AppId, Instant } from "../core/types.ts";
 import type { Store } from "../store/store.ts";
-import type { ApiKeysTable, ServiceTokensTable } from "../store/tables.ts";
-import { ADMINISTRATOR } from "./administrator.ts";
+import type { ApiKeysTable, AppRow, ServiceTokenRow, ServiceTokensTable } from "../store/tables.ts";
+import { requireConnectors, type BuilderPrincipal } from "./authorization.ts";
+import { CLI_TOKEN_PREFIX, type CliSessions } from "./cli-sessions.ts";
 import type { DatabaseGate } from "./database-gate.ts";
 import { FUNCTION_TOKEN_PREFIX, type FunctionTokens } from "./function-tokens.ts";
 import { createReadCache, type ReadCache } from "./read-cache.ts";
@@ -19,25 +21,28 @@ export interface AppPrincipal {
   readonly kind: "app";
   readonly app_id: AppId;
   readonly actor: string;
+  readonly standing: Standing;
 }
 
-export interface BuilderPrincipal {
-  readonly kind: "builder";
-  /** Whose flows these are. */
-  readonly name: string;
-  readonly actor: string;
+/** Whether an app's tokens are good for anything now. */
+export type Standing = Pick<AppRow, "plan" | "functions_enabled">;
+
+/** @throws ApiError `functions_disabled`, `plan_upgrade_required` */
+export function requireStanding({ plan, functions_enabled }: Standing): void {
+  if (functions_enabled === 0) throw new ApiError("functions_disabled");
+  requireConnectors(plan);
 }
 
 export interface Credentials {
   /** @throws ApiError `invalid_token`, `token_expired`, `token_revoked`, `service_token_required` */
   app(bearer: string): Promise<AppPrincipal>;
   /** @throws ApiError `invalid_token`, `token_expired`, `token_revoked`, `builder_required` */
-  builder(api_key: string): Promise<BuilderPrincipal>;
+  builder(credential: string): Promise<BuilderPrincipal>;
   /** Something changed here. */
   clear(): void;
   /** Something may have changed elsewhere. */
   doubt(): void;
-  /** Writes when tokens were last used. */
+  /** Writes when tokens and keys were last used. */
   flush(): Promise<void>;
 }
 
@@ -46,17 +51,20 @@ type Row = Pick<ServiceTokensTable, "id" | "digest" | "expires_at" | "revoked_at
 export interface CredentialsDeps {
   readonly store: Store;
   readonly functionTokens: FunctionTokens;
+  readonly cliSessions: Pick<CliSessions, "verifyCliSession">;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly gate: DatabaseGate;
 }
 
-export function createCredentials({ store, functionTokens, clock, limits, gate }: CredentialsDeps): Credentials {
+export function createCredentials(deps: CredentialsDeps): Credentials {
+  const { store, functionTokens, cliSessions, clock, limits, gate } = deps;
   // Whoever writes says so; nothing here grows old by itself.
   const options = { entries: limits.credential_cache_entries, ttl_ms: Number.POSITIVE_INFINITY, limits, clock, gate };
-  const serviceTokens = createReadCache<ServiceTokensTable>(options);
+  const serviceTokens = createReadCache<ServiceTokenRow>(options);
   const apiKeys = createReadCache<ApiKeysTable>(options);
-  let used = new Map<string, Instant>();
+  const standings = createReadCache<AppRow>(options);
+  let used = { tokens: new Map<string, Instant>(), keys: new Map<string, Instant>() };
 
   async function app(bearer: string): Promise<AppPrincipal> {
     if (bearer.startsWith(FUNCTION_TOKEN_PREFIX)) return functionPrincipal(bearer);
@@ -68,23 +76,54 @@ export function createCredentials({ store, functionTokens, clock, limits, gate }
     }
     const row = await verified(serviceTokens, parsed, () => store.getServiceToken(parsed.id));
     // Bounded by the cache's size: an id gets here only when its row exists.
-    used.set(parsed.id, clock.now());
-    return { kind: "app", app_id: row.app_id, actor: `service_token:${row.id}` };
+    used.tokens.set(parsed.id, clock.now());
+    return { kind: "app", app_id: row.app_id, actor: `service_token:${row.id}`, standing: row };
   }
 
-  function functionPrincipal(bearer: string): AppPrincipal {
+  /** Nothing of it is stored, so the app's row is kept by itself. */
+  async function functionPrincipal(bearer: string): Promise<AppPrincipal> {
     const claims = functionTokens.verify(bearer);
     if (claims === null) throw new ApiError("invalid_token");
-    return { kind: "app", app_id: claims.app_id, actor: `function:${claims.function_name}:${claims.invocation_id}` };
+    const { app_id, function_name, invocation_id } = claims;
+    const standing = standings.fresh(app_id) ?? (await readApp(app_id));
+    return { kind: "app", app_id, actor: `function:${function_name}:${invocation_id}`, standing };
   }
 
-  async function builder(api_key: string): Promise<BuilderPrincipal> {
-    const parsed = parseCredential(api_key);
+  async function readApp(app_id: AppId): Promise<AppRow> {
+    const epoch = standings.epoch();
+    const { value, is_stale } = await standings.read(app_id, async () => {
+      const row = await store.getApp(app_id);
+      if (row === null) throw new ApiError("invalid_token");
+      return row;
+    });
+    if (!is_stale) standings.put(app_id, value, epoch);
+    return value;
+  }
+
+  /** The kinds of credentials that builders have, each told by its prefix. */
+  async function builder(credential: string): Promise<BuilderPrincipal> {
+    if (credential.startsWith(CLI_TOKEN_PREFIX)) return cliPrincipal(credential);
+    const parsed = parseCredential(credential);
     if (parsed === null)
-      throw new ApiError(api_key.startsWith(FUNCTION_TOKEN_PREFIX) ? "builder_required" : "invalid_token");
+      throw new ApiError(credential.startsWith(FUNCTION_TOKEN_PREFIX) ? "builder_required" : "invalid_token");
     if (parsed.prefix !== "b44k") throw new ApiError("builder_required");
     const row = await verified(apiKeys, parsed, () => store.getApiKey(parsed.id));
-    return { kind: "builder", name: ADMINISTRATOR, actor: `api_key:${row.id}` };
+    used.keys.set(parsed.id, clock.now());
+    const { id, user_id, workspace_id, scope } = row;
+    return { kind: "builder", user_id, actor: `api_key:${id}`, workspace_id, scope };
+  }
+
+  async function cliPrincipal(bearer: string): Promise<BuilderPrincipal> {
+    const session = await cliSessions.verifyCliSession(bearer);
+    if (session === null) throw new ApiError("invalid_token");
+    const { session_id, scopes } = session;
+    return {
+      kind: "builder",
+      user_id: asUserId(session.user_id),
+      actor: `cli_session:${session_id}`,
+      workspace_id: null,
+      scope: scopes.includes("apps:write") ? null : "read",
+    };
   }
 
   async function verified<R extends Row>(
@@ -116,16 +155,18 @@ export function createCredentials({ store, functionTokens, clock, limits, gate }
     clear() {
       serviceTokens.clear();
       apiKeys.clear();
+      standings.clear();
     },
     doubt() {
       serviceTokens.doubt();
       apiKeys.doubt();
+      standings.doubt();
     },
     async flush() {
-      if (used.size === 0) return;
-      const batch = used;
-      used = new Map();
-      await store.recordUse(batch);
+      const { tokens, keys } = used;
+      if (tokens.size + keys.size === 0) return;
+      used = { tokens: new Map(), keys: new Map() };
+      await store.recordUse(tokens, keys);
     },
   };
 }

@@ -2,6 +2,10 @@
  * Revoking tokens at the provider after a disconnect (RFC 7009 and the vendors' own ways): best effort, from the outbox, so
  * that it survives a crash and never holds up the person who disconnects. Whatever the provider says, the local copy is
  * gone: the sealed tokens leave the outbox when the item is done.
+ *
+ * Each end has its receipt in the audit trail: `revocation.revoked`; `revocation.failed` (the provider refused, or was away
+ * for a day); `revocation.unsupported` (it has no such call); `revocation.kept` (it would have ended another live connection
+ * of the same account, too). Why nothing is to be sent is decided with the disconnect, and waits in the outbox as well.
  */
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
@@ -10,11 +14,13 @@ import { Secret } from "../core/secret.ts";
 import { isJsonObject, plus } from "../core/types.ts";
 import type { OAuthClient } from "../oauth/client.ts";
 import type { Catalog } from "../providers/index.ts";
+import type { Provider } from "../providers/provider.ts";
 import { enqueue, type NewOutboxItem } from "../store/queries/outbox.ts";
 import type { Store } from "../store/store.ts";
 import type { ConnectionRow, OutboxRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../vault/seal.ts";
+import type { Audit } from "./audit.ts";
 import { backoff_ms } from "./backoff.ts";
 import { INSTALLATION, type OAuthClients } from "./clients.ts";
 import { parseConfig, sealContext, type Grant } from "./grant.ts";
@@ -40,20 +46,31 @@ export interface Revocations {
   run(): Promise<void>;
 }
 
+export interface TokenRevocations extends Revocations {
+  /** As `prepare`, for tokens in hand. `row`: whose they are, and of which client. */
+  prepareTokens(
+    row: ConnectionRow,
+    tokens: Pick<Grant, "access_token" | "refresh_token">,
+  ): Promise<NewOutboxItem | null>;
+}
+
+type Outcome = "revoked" | "unsupported" | "kept" | "failed";
+
 export interface RevocationDeps {
   readonly store: Store;
   readonly vault: Vault;
   readonly oauth: OAuthClient;
   readonly catalog: Catalog;
   readonly clients: OAuthClients;
+  readonly audit: Audit;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly log: Log;
   readonly random: () => number;
 }
 
-export function createRevocations(deps: RevocationDeps): Revocations {
-  const { store, vault, oauth, catalog, clients, clock, limits, log } = deps;
+export function createRevocations(deps: RevocationDeps): TokenRevocations {
+  const { store, vault, oauth, catalog, clients, audit, clock, limits, log } = deps;
 
   async function prepare(row: ConnectionRow): Promise<NewOutboxItem | null> {
     if (row.sealed_access === null) return null;
@@ -63,30 +80,26 @@ export function createRevocations(deps: RevocationDeps): Revocations {
     });
   }
 
-  /** Null when there is nothing to revoke, or nothing that may be. */
+  /** Null when there is nothing to revoke. What may not be revoked becomes an item without tokens, which says why. */
   async function itemFor(
     row: ConnectionRow,
     { access_token, refresh_token }: { access_token: Secret | null; refresh_token: Secret | null },
   ): Promise<NewOutboxItem | null> {
     const provider = catalog.get(row.integration_type);
-    if (provider === null || provider.revocation.kind === "none") return null;
-    if (provider.revocation.kills_grant && (await hasSibling(row))) return null;
-    if (access_token === null && refresh_token === null) return null;
+    if (provider === null || (access_token === null && refresh_token === null)) return null;
     const id = newId("out");
+    const { integration_type, oauth_client_id, account_id } = row;
+    const reason = await reasonAgainst(provider, row, row.id);
+    const item = { app_id: row.app_id, id, kind: "revoke", connection_id: row.id } as const;
+    if (reason !== null)
+      return { ...item, payload: JSON.stringify({ integration_type, outcome: reason }), sealed: null };
     const tokens = new Secret(
       JSON.stringify({ access_token: access_token?.expose() ?? null, refresh_token: refresh_token?.expose() ?? null }),
     );
-    const payload = JSON.stringify({
-      integration_type: row.integration_type,
-      oauth_client_id: row.oauth_client_id,
-      config: parseConfig(row.config),
-    });
+    const config = parseConfig(row.config);
     return {
-      app_id: row.app_id,
-      id,
-      kind: "revoke",
-      connection_id: row.id,
-      payload,
+      ...item,
+      payload: JSON.stringify({ integration_type, oauth_client_id, account_id, config }),
       sealed: await vault.seal(context(id), tokens),
     };
   }
@@ -101,12 +114,18 @@ export function createRevocations(deps: RevocationDeps): Revocations {
     return vault.open(sealContext(row, column), sealedFromStorage(bytes)).catch(() => null);
   }
 
-  /** Another live connection of the same person and client, whose tokens the provider would end as well (R84). */
-  async function hasSibling(row: ConnectionRow): Promise<boolean> {
-    const siblings = await store.connectionsOfClient(row.oauth_client_id);
-    return siblings.some(
-      (other) => other.id !== row.id && other.status === "active" && other.account_id === row.account_id,
+  /** `kept`: a live connection of the same person and client, whose tokens the provider would end as well (R84). */
+  async function reasonAgainst(
+    { revocation }: Provider,
+    { oauth_client_id, account_id }: Pick<ConnectionRow, "oauth_client_id" | "account_id">,
+    except: string | null,
+  ): Promise<"unsupported" | "kept" | null> {
+    if (revocation.kind === "none") return "unsupported";
+    if (!revocation.kills_grant) return null;
+    const alive = (await store.connectionsOfClient(oauth_client_id)).some(
+      (other) => other.id !== except && other.status === "active" && other.account_id === account_id,
     );
+    return alive ? "kept" : null;
   }
 
   async function revoke(item: OutboxRow): Promise<void> {
@@ -117,18 +136,33 @@ export function createRevocations(deps: RevocationDeps): Revocations {
       await store.postponeOutbox(item.id, item.attempts + 1, plus(clock.now(), wait_ms));
       return;
     }
+    await receipt(item, outcome === "retry" ? "failed" : outcome);
     await store.finishOutbox(item.id);
     log.info("revoked_at_provider", { connection_id: item.connection_id, outcome });
   }
 
-  async function attempt(item: OutboxRow): Promise<"revoked" | "unsupported" | "failed" | "retry"> {
+  /** Before the item is done, so that a crash between the two repeats it rather than losing it. */
+  async function receipt({ app_id, payload }: OutboxRow, outcome: Outcome): Promise<void> {
+    const details: unknown = JSON.parse(payload);
+    const target = isJsonObject(details) ? textOrNull(details["integration_type"]) : null;
+    audit.record({ app_id, actor: "server", action: `revocation.${outcome}`, target, request_id: null });
+    await audit.flush();
+  }
+
+  async function attempt(item: OutboxRow): Promise<Outcome | "retry"> {
     const details: unknown = JSON.parse(item.payload);
-    if (!isJsonObject(details) || item.sealed === null || typeof details["integration_type"] !== "string")
-      return "failed";
+    if (!isJsonObject(details) || typeof details["integration_type"] !== "string") return "failed";
+    const { outcome, oauth_client_id, account_id } = details;
+    if (outcome === "unsupported" || outcome === "kept") return outcome;
     const provider = catalog.get(details["integration_type"]);
-    const { oauth_client_id } = details;
-    const client = typeof oauth_client_id === "string" ? await clients.open(asOAuthClientId(oauth_client_id)) : null;
-    if (provider === null || client === null) return "failed";
+    if (provider === null || item.sealed === null || typeof oauth_client_id !== "string") return "failed";
+    const client_id = asOAuthClientId(oauth_client_id);
+    // Asked again: the account may have been connected anew since, and that grant is not to be ended.
+    const whose = { oauth_client_id: client_id, account_id: textOrNull(account_id) };
+    const reason = account_id === undefined ? null : await reasonAgainst(provider, whose, null);
+    if (reason !== null) return reason;
+    const client = await clients.open(client_id);
+    if (client === null) return "failed";
     const text = await vault.open(context(item.id), sealedFromStorage(item.sealed)).catch(() => null);
     const tokens: unknown = text === null ? null : JSON.parse(text.expose());
     if (!isJsonObject(tokens)) return "failed";
@@ -145,6 +179,7 @@ export function createRevocations(deps: RevocationDeps): Revocations {
 
   return {
     prepare,
+    prepareTokens: itemFor,
     revokeLate,
     async run() {
       for (const item of await store.dueOutbox("revoke", limits.outbox_batch)) await revoke(item);
@@ -153,3 +188,4 @@ export function createRevocations(deps: RevocationDeps): Revocations {
 }
 
 const secretOrNull = (value: unknown): Secret | null => (typeof value === "string" ? new Secret(value) : null);
+const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);

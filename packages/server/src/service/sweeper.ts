@@ -10,6 +10,7 @@ import { warnOfEnd } from "../store/queries/connections.ts";
 import type { Store } from "../store/store.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
+import { sessionLife } from "./cli-sessions.ts";
 import { emit } from "./events.ts";
 import type { Refresher } from "./refresh.ts";
 import type { Revocations } from "./revocation.ts";
@@ -98,6 +99,9 @@ export function createSweeper({ store, refresher, revocations, clock, limits, lo
     const now = clock.now();
     await store.deleteOldFlows(plus(now, -limits.finished_flow_ttl_ms));
     await store.deleteOldCredentials(plus(now, -limits.session_absolute_ms), now);
+    // A device code that is over is still told from one that never was.
+    await store.deleteOldLogins(sessionLife(limits), plus(now, -limits.device_code_ttl_ms));
+    await store.deleteOldWindows();
     await store.deleteOldOutbox(plus(now, -OUTBOX_KEEP_MS));
   }
 

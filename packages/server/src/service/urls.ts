@@ -7,6 +7,7 @@ export interface Urls {
   readonly go: (flow_id: string) => string;
   readonly result: (flow_id: string) => string;
   readonly setup: (token: string) => string;
+  readonly invitation: (token: string) => string;
   /** RFC 6749 §3.1.2; one per vendor (RFC 9700 §4.4), or the plain one for clients registered with it. */
   readonly redirect: (vendor: string | null) => string;
 }
@@ -20,6 +21,7 @@ export function createUrls(public_url: string): Urls {
     go: (flow_id) => `${public_url}/connect/${flow_id}/go`,
     result: (flow_id) => `${public_url}/connect/${flow_id}/result`,
     setup: (token) => `${public_url}/setup/${token}`,
+    invitation: (token) => `${public_url}/invitations/${token}`,
     redirect: (vendor) => `${public_url}/api/external-auth/callback${vendor === null ? "" : `/${vendor}`}`,
   };
 }

@@ -9,14 +9,22 @@
  */
 import type { Engine } from "./engine.ts";
 import type { Operation, Transaction } from "./operation.ts";
+import * as accounts from "./queries/accounts.ts";
+import * as appProfiles from "./queries/app-profiles.ts";
 import * as apps from "./queries/apps.ts";
+import * as audit from "./queries/audit.ts";
+import * as cliSessions from "./queries/cli-sessions.ts";
 import * as clients from "./queries/clients.ts";
 import * as connections from "./queries/connections.ts";
 import * as credentials from "./queries/credentials.ts";
+import * as device from "./queries/device.ts";
 import * as flows from "./queries/flows.ts";
+import * as governance from "./queries/governance.ts";
 import * as outbox from "./queries/outbox.ts";
+import * as rateLimits from "./queries/rate-limits.ts";
 import * as refresh from "./queries/refresh.ts";
 import * as system from "./queries/system.ts";
+import * as workspaces from "./queries/workspaces.ts";
 
 /* oxlint-disable typescript/no-explicit-any -- parameter lists of any shape are carried over by the mapped type below. */
 type AnyOperation = (tx: Transaction, ...rest: any[]) => Operation<any>;
@@ -37,21 +45,43 @@ const READS = {
   getApp: apps.getApp,
   listApps: apps.listApps,
   listConnectors: apps.listConnectors,
+  listAppProfiles: appProfiles.listAppProfiles,
+  listGovernance: governance.listGovernance,
+  getGovernance: governance.getGovernance,
   getServiceToken: credentials.getServiceToken,
   listServiceTokens: credentials.listServiceTokens,
   getApiKey: credentials.getApiKey,
-  isSetupLinkOpen: credentials.isSetupLinkOpen,
-  getSession: credentials.getSession,
+  listApiKeys: credentials.listApiKeys,
+  openSetupLink: credentials.openSetupLink,
+  findLibraryRows: accounts.findLibraryRows,
+  countLibraryRows: accounts.countLibraryRows,
+  getUser: accounts.getUser,
+  findUser: accounts.findUser,
+  hasUsers: accounts.hasUsers,
+  listSessions: accounts.listSessions,
+  findDefaultWorkspace: workspaces.findDefaultWorkspace,
+  getWorkspace: workspaces.getWorkspace,
+  listWorkspaces: workspaces.listWorkspaces,
+  membershipsOf: workspaces.membershipsOf,
+  roleOf: workspaces.roleOf,
+  listMembers: workspaces.listMembers,
+  findInvitation: workspaces.findInvitation,
+  listInvitations: workspaces.listInvitations,
   findClient: clients.findClient,
   getClient: clients.getClient,
   installationClient: clients.installationClient,
+  registeredClient: clients.registeredClient,
   listClients: clients.listClients,
   getDataKey: system.getDataKey,
   currentDataKey: system.currentDataKey,
   listDataKeys: system.listDataKeys,
   keyIdsInUse: system.keyIdsInUse,
   getSetting: system.getSetting,
-  listAudit: system.listAudit,
+  listAudit: audit.listAudit,
+  exportAudit: audit.exportAudit,
+  findDeviceCode: device.findDeviceCode,
+  findCliToken: cliSessions.findCliToken,
+  listCliSessions: cliSessions.listCliSessions,
   dueOutbox: outbox.dueOutbox,
   listOutbox: outbox.listOutbox,
 } as const satisfies Record<string, AnyOperation>;
@@ -65,35 +95,60 @@ const WRITES = {
   takeFlow: flows.takeFlow,
   finishFlow: flows.finishFlow,
   deleteOldFlows: flows.deleteOldFlows,
-  defaultWorkspace: apps.defaultWorkspace,
+  defaultWorkspace: workspaces.defaultWorkspace,
+  renameWorkspace: workspaces.renameWorkspace,
+  setPlan: workspaces.setPlan,
+  setRole: workspaces.setRole,
+  createInvitation: workspaces.createInvitation,
+  deleteInvitation: workspaces.deleteInvitation,
+  acceptInvitation: workspaces.acceptInvitation,
+  changeApp: apps.changeApp,
   createApp: apps.createApp,
   declareConnector: apps.declareConnector,
+  putAppProfile: appProfiles.putAppProfile,
+  putGovernance: governance.putGovernance,
   createServiceToken: credentials.createServiceToken,
   revokeServiceToken: credentials.revokeServiceToken,
   createApiKey: credentials.createApiKey,
   createSetupLink: credentials.createSetupLink,
   useSetupLink: credentials.useSetupLink,
-  touchSession: credentials.touchSession,
-  deleteSession: credentials.deleteSession,
+  revokeApiKey: credentials.revokeApiKey,
+  adoptApiKeys: credentials.adoptApiKeys,
+  insertLibraryRow: accounts.insertLibraryRow,
+  updateLibraryRows: accounts.updateLibraryRows,
+  deleteLibraryRows: accounts.deleteLibraryRows,
+  endSession: accounts.endSession,
   deleteOldCredentials: credentials.deleteOldCredentials,
   recordUse: credentials.recordUse,
   insertDataKey: system.insertDataKey,
   reserveEncryptions: system.reserveEncryptions,
   rewrapDataKey: system.rewrapDataKey,
   putSetting: system.putSetting,
-  appendAudit: system.appendAudit,
+  appendAudit: audit.appendAudit,
+  createDeviceCode: device.createDeviceCode,
+  decideDeviceCode: device.decideDeviceCode,
+  redeemDeviceCode: device.redeemDeviceCode,
+  rotateCliToken: cliSessions.rotateCliToken,
+  useCliSession: cliSessions.useCliSession,
+  endCliSession: cliSessions.endCliSession,
+  endCliSessionsOf: cliSessions.endCliSessionsOf,
+  deleteOldLogins: cliSessions.deleteOldLogins,
   finishOutbox: outbox.finishOutbox,
   postponeOutbox: outbox.postponeOutbox,
   deleteOldOutbox: outbox.deleteOldOutbox,
 } as const satisfies Record<string, AnyOperation>;
 
-/** Bookkeeping of the sweepers, and of the events' delivery. */
+/** Bookkeeping of the sweepers, of the events' delivery, and counters. */
 const EACH = {
   reserveDue: refresh.reserveDue,
   unreserve: refresh.unreserve,
+  noteChecked: connections.noteChecked,
   reserveEvents: outbox.reserveEvents,
   finishEvent: outbox.finishEvent,
   postponeEvent: outbox.postponeEvent,
+  countInWindow: rateLimits.countInWindow,
+  uncountInWindow: rateLimits.uncountInWindow,
+  deleteOldWindows: rateLimits.deleteOldWindows,
 } as const satisfies Record<string, AnyOperation>;
 
 export interface Store extends Methods<typeof READS>, Methods<typeof WRITES>, Methods<typeof EACH> {

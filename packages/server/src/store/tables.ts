@@ -7,7 +7,8 @@
  */
 import type { Generated, Selectable } from "kysely";
 import type { ConnectionStatus, ReasonCode } from "../core/status.ts";
-import type { AppId, ConnectionId, FlowId, Instant, OAuthClientId, WorkspaceId } from "../core/types.ts";
+import type { Plan, Role, Scope } from "../core/roles.ts";
+import type { AppId, ConnectionId, FlowId, Instant, OAuthClientId, UserId, WorkspaceId } from "../core/types.ts";
 
 /** Why the latest refresh attempt failed, as far as it decides when the next one may be made. */
 export type FailClass = "not_sent" | "not_consumed" | "throttled" | "misconfigured" | "unknown";
@@ -16,6 +17,9 @@ export interface WorkspacesTable {
   id: WorkspaceId;
   name: string;
   created_at: Instant;
+  plan: Plan;
+  /** Kept for the account library, which wants one: the id. Null in rows that were there before it. */
+  slug: string | null;
 }
 
 export interface AppsTable {
@@ -23,7 +27,14 @@ export interface AppsTable {
   workspace_id: WorkspaceId;
   name: string;
   created_at: Instant;
+  /** 0: service tokens are refused. */
+  functions_enabled: number;
+  /** When it, or the plan of its workspace, last changed. */
+  updated_at: Instant | null;
 }
+
+/** An app with what its workspace's plan allows it. */
+export type AppRow = AppsTable & Pick<WorkspacesTable, "plan">;
 
 export interface ServiceTokensTable {
   app_id: AppId;
@@ -36,9 +47,15 @@ export interface ServiceTokensTable {
   last_used_at: Instant | null;
 }
 
+/** A service token with what decides on each of its uses, so that it is one row of a cache. */
+export type ServiceTokenRow = ServiceTokensTable & Pick<AppRow, "plan" | "functions_enabled">;
+
 export interface ApiKeysTable {
   id: string;
   workspace_id: WorkspaceId;
+  /** Whose it is. Null: made on the server's machine before there was an account; goes to the first administrator. */
+  user_id: UserId | null;
+  scope: Scope;
   name: string;
   digest: Uint8Array;
   created_at: Instant;
@@ -47,16 +64,66 @@ export interface ApiKeysTable {
   last_used_at: Instant | null;
 }
 
-/** The administrator's signed-in browsers and the one-time links that sign in; both are found by SHA-256 of the secret. */
-export interface SessionsTable {
-  token_hash: string;
-  principal: string;
+/** Tables of the account library; times, passwords and memberships are in its keeping. */
+export interface AuthUserTable {
+  id: UserId;
+  name: string;
+  /** In lower case. */
+  email: string;
+  email_verified: number;
   created_at: Instant;
-  last_seen_at: Instant;
+  updated_at: Instant;
 }
 
+export interface AuthSessionTable {
+  id: string;
+  user_id: UserId;
+  /** SHA-256: a copy of the database lets nobody in. */
+  token_hash: string;
+  ip_address: string | null;
+  user_agent: string | null;
+  created_at: Instant;
+  /** When it was last used, to the minute. */
+  updated_at: Instant;
+  expires_at: Instant;
+}
+
+export interface AuthAccountTable {
+  id: string;
+  user_id: UserId;
+  account_id: string;
+  provider_id: string;
+  /** `salt:scrypt`, as the library makes it. */
+  password: string | null;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface AuthMemberTable {
+  id: string;
+  workspace_id: WorkspaceId;
+  user_id: UserId;
+  role: Role;
+  created_at: Instant;
+}
+
+export interface InvitationsTable {
+  id: string;
+  workspace_id: WorkspaceId;
+  token_hash: string;
+  email: string;
+  role: Role;
+  invited_by: string;
+  created_at: Instant;
+  expires_at: Instant;
+  used_at: Instant | null;
+}
+
+/** One-time links that sign in, found by SHA-256 of the secret. */
 export interface SetupLinksTable {
   token_hash: string;
+  /** Signs in as this one. Null: asks who one is, and makes the account where there is none. */
+  user_id: UserId | null;
   created_at: Instant;
   expires_at: Instant;
   used_at: Instant | null;
@@ -138,6 +205,25 @@ export interface ConnectionsTable {
   connected_by: string;
   created_at: Instant;
   updated_at: Instant;
+  /** Since when the workspace does not let its apps use the service. */
+  blocked_at: Instant | null;
+  /** When the provider's API was last seen to take the access token. */
+  checked_at: Instant | null;
+}
+
+/** 1: allowed. */
+export interface GovernanceTable {
+  workspace_id: WorkspaceId;
+  integration_type: string;
+  builder_connection_enabled: number;
+  per_user_connection_enabled: number;
+  updated_at: Instant;
+}
+
+export interface AppProfilesTable {
+  app_id: AppId;
+  user_description: string | null;
+  public_settings: string | null;
 }
 
 export interface FlowsTable {
@@ -182,6 +268,60 @@ export interface AuditEventsTable {
   action: string;
   target: string | null;
   request_id: string | null;
+  /** Where the app cannot tell, or is gone. */
+  workspace_id: WorkspaceId | null;
+  /** Of the client, where a request was behind it. */
+  address: string | null;
+}
+
+/** A login that a command line asked for (RFC 8628). `device_hash` is SHA-256, `user_code_hash` HMAC: codes are short. */
+export interface DeviceCodesTable {
+  device_hash: string;
+  user_code_hash: string;
+  client_id: string;
+  /** As in a token answer: separated by blanks. */
+  scope: string;
+  address: string;
+  /** What counts as one address. */
+  network: string;
+  created_at: Instant;
+  expires_at: Instant;
+  /** Grows by 5 with each poll that came too soon. */
+  interval_s: number;
+  polled_at: Instant | null;
+  state: "pending" | "approved" | "denied" | "used";
+  user_id: string | null;
+  session_id: string | null;
+  used_at: Instant | null;
+}
+
+/** A command line that somebody signed in. Gone when it ended. */
+export interface CliSessionsTable {
+  id: string;
+  user_id: string;
+  client_id: string;
+  scope: string;
+  address: string;
+  created_at: Instant;
+  first_used_at: Instant | null;
+  last_used_at: Instant;
+}
+
+/** Found by SHA-256 of the token. */
+export interface CliTokensTable {
+  hash: string;
+  session_id: string;
+  kind: "access" | "refresh";
+  created_at: Instant;
+  expires_at: Instant;
+  /** When a refresh token was exchanged. It is kept, so that its second use is noticed. */
+  rotated_at: Instant | null;
+}
+
+export interface RateWindowsTable {
+  key: string;
+  count: number;
+  ends_at: Instant;
 }
 
 /** Work that must happen after a commit, at least once: events to deliver, tokens to revoke at the provider. */
@@ -210,14 +350,24 @@ export interface Tables {
   apps: AppsTable;
   service_tokens: ServiceTokensTable;
   api_keys: ApiKeysTable;
-  sessions: SessionsTable;
+  auth_user: AuthUserTable;
+  auth_session: AuthSessionTable;
+  auth_account: AuthAccountTable;
+  auth_member: AuthMemberTable;
+  invitations: InvitationsTable;
   setup_links: SetupLinksTable;
   oauth_clients: OAuthClientsTable;
   connectors: ConnectorsTable;
   connections: ConnectionsTable;
+  governance: GovernanceTable;
+  app_profiles: AppProfilesTable;
   flows: FlowsTable;
   data_keys: DataKeysTable;
   audit_events: AuditEventsTable;
+  device_codes: DeviceCodesTable;
+  cli_sessions: CliSessionsTable;
+  cli_tokens: CliTokensTable;
+  rate_windows: RateWindowsTable;
   outbox: OutboxTable;
   settings: SettingsTable;
 }

@@ -48,13 +48,13 @@ function refusal(status: number, code: keyof typeof ERRORS): ReturnType<typeof t
 
 describe("addresses and methods", () => {
   it("answers 404 to an address that is not there", async () => {
-    for (const path of ["/nowhere", "/api", "/api/apps", "//", "/api/apps/x/external-auth/tokens", "/.git/config"])
+    for (const path of ["/nowhere", "/api", "//", "/api/apps/x/external-auth/tokens", "/.git/config"])
       expect(told(await holdfast.manage("GET", path))).toEqual(refusal(404, "route_not_found"));
   });
 
   it("answers 405 with the methods that are allowed", async () => {
     for (const [method, path, allow] of [
-      ["POST", `/api/apps/${holdfast.app.app_id}/external-auth/tokens/slack`, "GET, HEAD"],
+      ["POST", `/api/apps/${holdfast.app.app_id}/external-auth/tokens/slack`, "GET, HEAD, OPTIONS"],
       ["PATCH", integration(), "DELETE, PUT"],
       ["DELETE", "/api/management/apps", "GET, HEAD, POST"],
       ["POST", "/api/external-auth/callback/google", "GET, HEAD"],
@@ -190,7 +190,7 @@ describe("bodies", () => {
   );
 
   it("refuses fields it does not know on its own routes, and never sets what is not to be set", async () => {
-    for (const extra of [{ id: "app_mine" }, { workspace_id: "x" }, { role: "owner" }, { Name: "x" }]) {
+    for (const extra of [{ id: "app_mine" }, { user_id: "x" }, { role: "owner" }, { Name: "x" }]) {
       const reply = await createApp({ name: "one", ...extra });
       expect(told(reply)).toEqual(refusal(400, "unknown_field"));
       expect(reply.extra["errors"]).toMatchObject([{ name: `/${Object.keys(extra)[0]}` }]);

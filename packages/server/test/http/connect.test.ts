@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { HOUR, MINUTE, SECOND } from "../support/clock.ts";
 import { authorizationUrlOf, fieldsOf, textOf, type Browser } from "../support/browser.ts";
 import { asList } from "../support/http.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { addAccount, startTestServer, type TestServer } from "../support/server.ts";
 
 const TYPES = ["googlecalendar", "slack", "slackbot", "github", "notion", "salesforce"] as const;
 
@@ -295,7 +295,7 @@ describe("the provider's answer", () => {
       403,
       "state_used",
       async ({ holdfast, person }) => {
-        person.cookies.set("holdfast-session", await sessionOf(holdfast, "somebody else"));
+        person.cookies.set("holdfast-session", await sessionOf(holdfast));
         return {};
       },
     ],
@@ -649,7 +649,7 @@ describe("ending a connection", () => {
 describe("signing in", () => {
   it("does not use the link up by opening it, and works once", async () => {
     const holdfast = await startTestServer();
-    const link = await holdfast.installation.administrator.createSetupLink();
+    const link = await holdfast.installation.accounts.createSetupLink(holdfast.builder.user_id);
     const [one, two] = [holdfast.browser(), holdfast.browser()];
     for (let time = 0; time < 3; time += 1) expect((await two.get(link)).status).toBe(200);
     await one.signIn(link);
@@ -662,7 +662,7 @@ describe("signing in", () => {
 
   it("is over an hour after the link was made", async () => {
     const holdfast = await startTestServer();
-    const link = await holdfast.installation.administrator.createSetupLink();
+    const link = await holdfast.installation.accounts.createSetupLink(holdfast.builder.user_id);
     await holdfast.clock.jump(HOUR);
     expect((await holdfast.browser().post(link, {})).status).toBe(400);
   });
@@ -694,16 +694,16 @@ describe("signing in", () => {
 
   it("sets cookies that scripts cannot read and other sites do not send", async () => {
     const holdfast = await startTestServer();
-    const link = await holdfast.installation.administrator.createSetupLink();
+    const link = await holdfast.installation.accounts.createSetupLink(holdfast.builder.user_id);
     const reply = await holdfast.browser().post(link, {});
     expect(reply.headers.getSetCookie()).toEqual([
-      expect.stringMatching(/^holdfast-session=[A-Za-z0-9_-]{43}; Max-Age=604800; Path=\/; HttpOnly; SameSite=Lax$/),
+      expect.stringMatching(/^holdfast-session=[A-Za-z0-9]{32}; Max-Age=604800; Path=\/; HttpOnly; SameSite=Lax$/),
     ]);
   });
 
   it("uses __Host- cookies and strict transport on https", async () => {
     const holdfast = await startTestServer({ public_url: "https://connect.example.com" });
-    const link = await holdfast.installation.administrator.createSetupLink();
+    const link = await holdfast.installation.accounts.createSetupLink(holdfast.builder.user_id);
     const person = holdfast.browser();
     const reply = await person.post(link, {});
     expect(reply.headers.getSetCookie()[0]).toMatch(/^__Host-holdfast-session=.*; Secure; SameSite=Lax$/);
@@ -726,7 +726,7 @@ describe("changes that come from elsewhere", () => {
     const link = await linkOf(holdfast);
     const page = `/apps/${holdfast.app.app_id}/connect/googlecalendar`;
     const { form_token = "" } = fieldsOf((await person.get(link)).text);
-    const setup = await holdfast.installation.administrator.createSetupLink();
+    const setup = await holdfast.installation.accounts.createSetupLink(holdfast.builder.user_id);
     const before = await flows(holdfast);
     for (const address of [link, page, "/sign-out", setup]) {
       const reply = await person.post(address, { form_token }, { ...headers, accept: "application/json" });
@@ -764,16 +764,12 @@ async function flows(holdfast: TestServer): Promise<unknown> {
   });
 }
 
-/** A session of another person, as only a later version can make it by itself. */
-async function sessionOf({ installation, clock }: TestServer, principal: string): Promise<string> {
-  const secret = "B".repeat(43);
-  const hash = createHash("sha256").update(secret).digest("hex");
-  await installation.store.createSetupLink("link", clock.now());
-  await installation.store.transaction(function* (tx) {
-    const session = { token_hash: hash, principal, created_at: clock.now(), last_seen_at: clock.now() };
-    yield tx.db.insertInto("sessions").values(session).compile();
-  });
-  return secret;
+/** A session of another person, who may do as much. */
+async function sessionOf({ installation, builder, browser }: TestServer): Promise<string> {
+  const account = { name: "Eve", email: "eve@example.com", workspace_id: builder.workspace_id, role: "owner" as const };
+  const other = browser();
+  await other.signIn(await installation.accounts.createSetupLink(await addAccount(installation.store, account)));
+  return other.cookies.get("holdfast-session") ?? "";
 }
 
 /** fetch does not let a caller lie about Host. */

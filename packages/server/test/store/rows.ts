@@ -114,7 +114,7 @@ export const startOf = (state_hash: string) => ({
 });
 
 export async function appOf(store: Store, name = "shop") {
-  const workspace_id = await store.defaultWorkspace(newWorkspaceId());
+  const workspace_id = await store.defaultWorkspace(newWorkspaceId(), "builder");
   const app = { id: newAppId(), workspace_id, name };
   if (!(await store.createApp(app))) throw new Error(`There is an app ${name} already.`);
   return app;

@@ -1,7 +1,7 @@
-/** Apps, OAuth clients, service tokens, API keys, sessions and setup links. */
+/** Apps, OAuth clients, service tokens, API keys and setup links. */
 import { describe, expect, it } from "vitest";
-import { newAppId, newOAuthClientId, newWorkspaceId } from "../../src/core/ids.ts";
-import { plus, type AppId, type Instant } from "../../src/core/types.ts";
+import { newAppId, newOAuthClientId, newUserId, newWorkspaceId } from "../../src/core/ids.ts";
+import { plus, type AppId, type Instant, type WorkspaceId } from "../../src/core/types.ts";
 import { deleteApp, removeConnector } from "../../src/store/queries/apps.ts";
 import { deleteClient, insertClient, replaceSecret } from "../../src/store/queries/clients.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -11,18 +11,18 @@ import type { OpenStores } from "./suite.ts";
 const token = (store: Store, app_id: AppId, id: string, expires_at: Instant | null = null) =>
   store.createServiceToken({ app_id, id, name: id, digest: bytes(4), expires_at }, 2);
 
+const keyOf = (workspace_id: WorkspaceId) => ({
+  id: "key",
+  workspace_id,
+  user_id: null,
+  scope: "write" as const,
+  name: "mine",
+  digest: bytes(8),
+  expires_at: null,
+});
+
 export function describeCredentials(open: OpenStores): void {
   describe("apps", () => {
-    it("have one default workspace, whoever asks first", async () => {
-      const { store, other } = await open();
-      const found = await Promise.all([
-        store.defaultWorkspace(newWorkspaceId()),
-        other.defaultWorkspace(newWorkspaceId()),
-        store.defaultWorkspace(newWorkspaceId()),
-      ]);
-      expect(new Set(found).size).toBe(1);
-    });
-
     it("have names of their own in a workspace", async () => {
       const { store } = await open();
       const app = await appOf(store, "shop");
@@ -163,54 +163,67 @@ export function describeCredentials(open: OpenStores): void {
       const { store } = await open();
       const { id, workspace_id } = await appOf(store);
       await token(store, id, "token");
-      await store.createApiKey({ id: "key", workspace_id, name: "mine", digest: bytes(8) });
+      await store.createApiKey(keyOf(workspace_id));
       expect(await store.getApiKey("key")).toMatchObject({ workspace_id, revoked_at: null });
       expect([await store.getApiKey("token"), await store.getServiceToken("key")]).toEqual([null, null]);
     });
   });
 
-  describe("setup links and sessions", () => {
-    const session = (token_hash: string) => ({ token_hash, principal: "administrator" });
-
-    it("sign in once, whoever is first", async () => {
-      const { store, other, now } = await open();
-      await store.createSetupLink("link", plus(now(), 1_000));
-      expect(await store.isSetupLinkOpen("link")).toBe(true);
-      const used = await Promise.all([
-        store.useSetupLink("link", session("s1")),
-        other.useSetupLink("link", session("s2")),
-        store.useSetupLink("link", session("s3")),
+  describe("API keys", () => {
+    it("are listed by workspace, used, and revoked once", async () => {
+      const { store, now } = await open();
+      const { workspace_id } = await appOf(store);
+      await store.createApiKey(keyOf(workspace_id));
+      await store.recordUse(new Map(), new Map([["key", now()]]));
+      expect(await store.listApiKeys(workspace_id)).toMatchObject([
+        { id: "key", last_used_at: now(), revoked_at: null },
       ]);
-      expect(used.filter(Boolean)).toHaveLength(1);
-      const sessions = await Promise.all(["s1", "s2", "s3"].map((hash) => store.getSession(hash)));
-      expect(sessions.filter((found) => found !== null)).toHaveLength(1);
-      expect(await store.isSetupLinkOpen("link")).toBe(false);
+      expect(await store.listApiKeys(newWorkspaceId())).toEqual([]);
+      expect(await store.revokeApiKey(newWorkspaceId(), "key")).toBe(false);
+      expect(await store.revokeApiKey(workspace_id, "key")).toBe(true);
+      expect(await store.revokeApiKey(workspace_id, "key")).toBe(false);
+      expect(await store.getApiKey("key")).toMatchObject({ revoked_at: now() });
     });
 
-    it("do not sign in after their time, nor when unknown", async () => {
+    it("without an owner go to whoever adopts them, and the others stay", async () => {
+      const { store } = await open();
+      const { workspace_id } = await appOf(store);
+      const [first, second] = [newUserId(), newUserId()];
+      await store.createApiKey(keyOf(workspace_id));
+      await store.createApiKey({ ...keyOf(workspace_id), id: "owned", user_id: second });
+      await store.adoptApiKeys(workspace_id, first);
+      await store.adoptApiKeys(workspace_id, second);
+      expect([(await store.getApiKey("key"))?.user_id, (await store.getApiKey("owned"))?.user_id]).toEqual([
+        first,
+        second,
+      ]);
+    });
+  });
+
+  describe("setup links", () => {
+    it("are used up once, whoever is first", async () => {
+      const { store, other, now } = await open();
+      const user_id = newUserId();
+      await store.createSetupLink("link", plus(now(), 1_000));
+      await store.createSetupLink("as somebody", plus(now(), 1_000), user_id);
+      expect(await store.openSetupLink("link")).toEqual({ user_id: null });
+      expect(await store.openSetupLink("as somebody")).toEqual({ user_id });
+      const used = await Promise.all([
+        store.useSetupLink("link"),
+        other.useSetupLink("link"),
+        store.useSetupLink("link"),
+      ]);
+      expect(used.filter(Boolean)).toHaveLength(1);
+      expect(await store.openSetupLink("link")).toBeNull();
+    });
+
+    it("are worth nothing after their time, nor when unknown", async () => {
       const { store, now, advance } = await open();
       await store.createSetupLink("link", plus(now(), 1_000));
       await advance(1_000);
-      expect(await store.isSetupLinkOpen("link")).toBe(false);
-      expect(await store.useSetupLink("link", session("s1"))).toBe(false);
-      expect(await store.useSetupLink("other", session("s1"))).toBe(false);
-      expect(await store.getSession("s1")).toBeNull();
-    });
-
-    it("are touched, signed out, and forgotten when they are old", async () => {
-      const { store, now, advance } = await open();
-      for (const name of ["old", "young"]) {
-        await store.createSetupLink(name, plus(now(), 1_000));
-        await store.useSetupLink(name, session(name));
-        await advance(500);
-      }
-      await store.touchSession("old");
-      expect(await store.getSession("old")).toMatchObject({ last_seen_at: now(), principal: "administrator" });
-      await store.deleteOldCredentials(plus(now(), -600), now());
-      expect(await store.getSession("old")).toBeNull();
-      expect(await store.getSession("young")).not.toBeNull();
-      await store.deleteSession("young");
-      expect(await store.getSession("young")).toBeNull();
+      expect(await store.openSetupLink("link")).toBeNull();
+      expect(await store.useSetupLink("link")).toBe(false);
+      expect(await store.useSetupLink("other")).toBe(false);
     });
   });
 }

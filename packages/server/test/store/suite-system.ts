@@ -4,6 +4,7 @@ import { newAppId, newConnectionId } from "../../src/core/ids.ts";
 import { plus } from "../../src/core/types.ts";
 import { enqueue, type NewOutboxItem } from "../../src/store/queries/outbox.ts";
 import type { Store } from "../../src/store/store.ts";
+import type { AuditEventsTable } from "../../src/store/tables.ts";
 import { appOf, bytes } from "./rows.ts";
 import type { OpenStore, OpenStores } from "./suite.ts";
 
@@ -107,9 +108,63 @@ export function describeSystem(open: OpenStores): void {
         action: "did",
         target: null,
         request_id: null,
+        workspace_id: null,
+        address: "192.0.2.1",
       });
       await store.appendAudit([event("e1", 0), event("e2", 2), event("e3", 1), event("e4", 9, newAppId())]);
       expect((await store.listAudit(app_id, 2)).map(({ id }) => id)).toEqual(["e2", "e3"]);
+    });
+
+    it("export audit events page by page, oldest first, of one app, one workspace or all", async () => {
+      const { store, now } = await open();
+      const app = await appOf(store);
+      const event = (id: string, at_ms: number, change: Partial<AuditEventsTable> = {}): AuditEventsTable => ({
+        app_id: "",
+        id,
+        at: plus(now(), at_ms),
+        actor: "somebody",
+        action: "did",
+        target: null,
+        request_id: "req_1",
+        workspace_id: null,
+        address: null,
+        ...change,
+      });
+      // More than one statement takes, in no order, two of them at one instant.
+      const many = Array.from({ length: 75 }, (_, index) => event(`m${index}`, 1_000 + ((index * 7) % 75)));
+      const others = [
+        event("w2", 5, { workspace_id: app.workspace_id }),
+        event("w1", 5, { app_id: app.id }),
+        event("x", 6, { app_id: newAppId() }),
+      ];
+      await store.appendAudit([...many, ...others]);
+      const workspace_ids = [app.workspace_id];
+      const wanted = {
+        app_id: null,
+        workspace_ids,
+        installation: true,
+        since: now(),
+        until: plus(now(), 9_000),
+        after: null,
+      };
+      const all = await store.exportAudit({ ...wanted, count: 1_000 });
+      // Not of an app that is in no workspace of these.
+      expect(all).toHaveLength(77);
+      expect(all.map(({ at }) => at)).toEqual(all.map(({ at }) => at).toSorted((a, b) => a - b));
+      const paged: string[] = [];
+      for (let page = await store.exportAudit({ ...wanted, count: 10 }); page.length > 0;) {
+        paged.push(...page.map(({ id }) => id));
+        page = await store.exportAudit({ ...wanted, after: page.at(-1) ?? null, count: 10 });
+      }
+      expect(paged).toEqual(all.map(({ id }) => id));
+      const ids = async (change: object): Promise<string[]> =>
+        (await store.exportAudit({ ...wanted, count: 99, ...change })).map(({ id }) => id);
+      expect(await ids({ app_id: app.id })).toEqual(["w1"]);
+      expect(await ids({ installation: false })).toEqual(["w1", "w2"]);
+      expect(await ids({ workspace_ids: [] })).toHaveLength(75);
+      expect(await ids({ since: plus(now(), 5), until: plus(now(), 1_000) })).toEqual(["w1", "w2"]);
+      // The app goes, what was done with it stays known to its workspace.
+      expect((await store.listAudit(app.id, 1))[0]).toMatchObject({ workspace_id: app.workspace_id });
     });
   });
 

@@ -6,8 +6,11 @@ import { expect } from "vitest";
 import { describe, it } from "vitest";
 import type { Instant } from "../../src/core/types.ts";
 import type { Store } from "../../src/store/store.ts";
+import { describeBuilders } from "./suite-builders.ts";
 import { describeCredentials } from "./suite-credentials.ts";
+import { describeDevice } from "./suite-device.ts";
 import { describeFlows } from "./suite-flows.ts";
+import { describeGovernance } from "./suite-governance.ts";
 import { describeConnections } from "./suite-connections.ts";
 import { describeRefreshProtocol } from "./suite-refresh.ts";
 import { describeSystem } from "./suite-system.ts";
@@ -28,8 +31,11 @@ export function describeStore({ engine }: { engine: string }, open: OpenStores):
     describeConnections(open);
     describeRefreshProtocol(open);
     describeFlows(open);
+    describeGovernance(open);
     describeCredentials(open);
+    describeBuilders(open);
     describeSystem(open);
+    describeDevice(open);
     describeTransactions(open);
   });
 }

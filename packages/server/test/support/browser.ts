@@ -16,8 +16,8 @@ export interface Browser {
     form: Readonly<Record<string, string>>,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Reply>;
-  /** Opens a setup link and presses its button. */
-  signIn(setup_url: string): Promise<void>;
+  /** Opens a setup link, fills in its form where it has one, and presses its button. */
+  signIn(setup_url: string, account?: Readonly<Record<string, string>>): Promise<void>;
   /** Opens our connect link and presses Connect. @returns the provider's authorization URL, from our go page. */
   start(connect_url: string, fields?: Readonly<Record<string, string>>): Promise<string>;
   /** Opens the provider's answer (a callback URL) and the page it leads to. @returns the result page, or the error's. */
@@ -58,9 +58,9 @@ export function createBrowser(public_url: string, listen_url: string): Browser {
     post: (address, form, headers = { origin: public_url, "sec-fetch-site": "same-origin" }) =>
       send(address, { method: "POST", body: new URLSearchParams(form) }, headers),
 
-    async signIn(setup_url) {
+    async signIn(setup_url, account = {}) {
       const page = await browser.get(setup_url);
-      const done = await browser.post(setup_url, {});
+      const done = await browser.post(setup_url, { ...fieldsOf(page.text), ...account });
       if (page.status !== 200 || done.status !== 303)
         throw new Error(`Signing in answered ${done.status}: ${done.text}`);
     },

@@ -31,13 +31,16 @@ import { startServer, type Server } from "../../src/app.ts";
 import { LIMITS, loadConfig, type Config, type Limits } from "../../src/config.ts";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
-import type { AppId } from "../../src/core/types.ts";
+import { newId, newUserId, newWorkspaceId } from "../../src/core/ids.ts";
+import type { Role } from "../../src/core/roles.ts";
+import type { AppId, UserId, WorkspaceId } from "../../src/core/types.ts";
 import type { Installation } from "../../src/installation.ts";
 import { createCatalog } from "../../src/providers/index.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import type { Store } from "../../src/store/store.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import { createLog } from "../../src/telemetry/log.ts";
-import { createBrowser, textOf, type Browser } from "./browser.ts";
+import { createBrowser, fieldsOf, textOf, type Browser } from "./browser.ts";
 import { manualClock, MINUTE, simulatorTime, type ManualClock } from "./clock.ts";
 import { asObject, readReply, type Json, type Reply } from "./http.ts";
 
@@ -61,6 +64,13 @@ export interface TestServerOptions {
   readonly config?: Partial<Config>;
   /** 0..1, for jitter; default 0.5 always. */
   readonly random?: () => number;
+}
+
+/** The account that owns the default workspace and made the app. It has no password. */
+export interface TestBuilder {
+  readonly user_id: UserId;
+  readonly workspace_id: WorkspaceId;
+  readonly email: string;
 }
 
 export interface TestApp {
@@ -93,7 +103,8 @@ export interface TestServer {
   readonly clock: ManualClock;
   /** Every log line so far, parsed, at level debug. */
   readonly log: readonly Json[];
-  /** An app with its credentials; `apps.create` made it. */
+  readonly builder: TestBuilder;
+  /** An app of the builder with its credentials; `apps.create` made it. */
   readonly app: TestApp;
   /** Where it listens: http://127.0.0.1:PORT. Its public URL is config.public_url, at `localhost`. */
   readonly url: string;
@@ -103,8 +114,8 @@ export interface TestServer {
   setClient(integration_type: string, modes?: readonly string[], label?: string): Promise<string>;
   /** A browser with empty cookies. */
   browser(): Browser;
-  /** A browser whose person is signed in as the administrator. */
-  signedIn(): Promise<Browser>;
+  /** A browser whose person is signed in as the builder, or as somebody else. */
+  signedIn(user_id?: UserId): Promise<Browser>;
   /** PUT external-auth/integrations/:type with the app's API key. */
   initiate(integration_type: string, body?: unknown, app?: TestApp): Promise<Reply>;
   /** The whole consent, from PUT to the result page. Registers a well-behaved client when none is set. */
@@ -165,6 +176,7 @@ async function openOver(ground: Ground): Promise<TestServer> {
   const { installation, url } = server;
   let current: TestServer | null = null;
   let closing: Promise<void> | null = null;
+  const builder = await builderOf(installation);
   const app = ground.app ?? (await newApp(installation, "test"));
 
   async function closeServer(): Promise<void> {
@@ -200,6 +212,7 @@ async function openOver(ground: Ground): Promise<TestServer> {
     simulator,
     clock,
     log,
+    builder,
     app,
     url,
     request,
@@ -215,9 +228,9 @@ async function openOver(ground: Ground): Promise<TestServer> {
       });
       return client_id;
     },
-    async signedIn() {
+    async signedIn(user_id = builder.user_id) {
       const person = browser();
-      await person.signIn(await installation.administrator.createSetupLink());
+      await person.signIn(await installation.accounts.createSetupLink(user_id));
       return person;
     },
     initiate: (integration_type, body = { scopes: [] }, owner = app) =>
@@ -238,7 +251,8 @@ async function openOver(ground: Ground): Promise<TestServer> {
           ? String((await self.initiate(integration_type, { scopes: declared }, owner)).json["redirect_url"])
           : await pressConnect(person, page);
       const fields = Object.fromEntries(Object.entries(typed).map(([name, value]) => [`config.${name}`, value]));
-      const result = await person.consent(connect_url, consent, fields);
+      const shown = await person.consent(connect_url, consent, fields);
+      const result = textOf(shown.text).includes("This is another account") ? await agree(person, shown) : shown;
       if (!textOf(result.text).includes("is connected"))
         throw new Error(`The consent ended with ${result.status}: ${textOf(result.text)}`);
     },
@@ -282,6 +296,30 @@ async function openOver(ground: Ground): Promise<TestServer> {
     },
   };
   return self;
+}
+
+/** Made of rows, as one is found again after a restart: hashing a password for each test would take longer than most tests. */
+async function builderOf({ store }: Installation): Promise<TestBuilder> {
+  const workspace_id = await store.defaultWorkspace(newWorkspaceId(), "builder");
+  const known = (await store.listMembers(workspace_id)).find((member) => member.role === "owner");
+  const email = known?.email ?? "ada@example.com";
+  const user_id = known?.user_id ?? (await addAccount(store, { name: "Ada", email, workspace_id, role: "owner" }));
+  return { user_id, workspace_id, email };
+}
+
+/** An account without a password, in a workspace. */
+export async function addAccount(
+  store: Store,
+  { name, email, workspace_id, role }: { name: string; email: string; workspace_id: WorkspaceId; role: Role },
+): Promise<UserId> {
+  const user_id = newUserId();
+  await store.transaction(function* (tx) {
+    const user = { id: user_id, name, email, email_verified: 0, created_at: tx.now, updated_at: tx.now };
+    yield tx.db.insertInto("auth_user").values(user).compile();
+    const member = { id: newId("mem"), workspace_id, user_id, role, created_at: tx.now };
+    yield tx.db.insertInto("auth_member").values(member).compile();
+  });
+  return user_id;
 }
 
 async function newApp(installation: Installation, name: string): Promise<TestApp> {
@@ -328,10 +366,20 @@ function configOf(
   );
   return {
     ...loaded,
-    limits: { ...LIMITS, spill_bytes: 262_144, sweep_interval_ms: NEVER_MS, ...limits },
+    // Time stands still in most tests, and with it the minute in which requests are counted.
+    limits: { ...LIMITS, ...UNCOUNTED, spill_bytes: 262_144, sweep_interval_ms: NEVER_MS, ...limits },
     ...config,
   };
 }
+
+const UNCOUNTED = {
+  requests_per_minute: NEVER_MS,
+  lists_per_minute: NEVER_MS,
+  status_polls_per_minute: NEVER_MS,
+  disconnects_per_minute: NEVER_MS,
+  oauth_requests_per_minute: NEVER_MS,
+  failed_authentications_per_minute: NEVER_MS,
+};
 
 /** A free port of 127.0.0.1. Somebody else may take it before it is used. */
 async function freePort(): Promise<number> {
@@ -355,6 +403,14 @@ async function pressConnect(person: Browser, page: string): Promise<string> {
   const location = pressed.headers.get("location");
   if (location === null) throw new Error(`The connect page answered ${pressed.status}: ${textOf(pressed.text)}`);
   return location;
+}
+
+/** Presses "use it from now on" on the page that another account leads to. @returns the result page */
+export async function agree(person: Browser, shown: Reply, decision = "replace"): Promise<Reply> {
+  const action = /<form method="post" action="([^"]+)"/.exec(shown.text)?.[1] ?? "";
+  const pressed = await person.post(action, { ...fieldsOf(shown.text), decision });
+  const location = pressed.headers.get("location");
+  return location === null ? pressed : person.get(location);
 }
 
 /** The secret of a service token or API key, without its prefix, id and checksum. */

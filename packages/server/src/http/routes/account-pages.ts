@@ -1,40 +1,129 @@
-/** Signing in by the setup link, the start page, and signing out. */
-import type { App } from "../app.ts";
-import { checkForm, formToken, isSameOrigin } from "../auth.ts";
+/** What a person sees of their own: the start page with the apps of their workspaces, and the account with its sessions. */
 import { ApiError } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
+import type { Membership } from "../../service/authorization.ts";
+import type { ConnectionSummary } from "../../service/connections.ts";
+import type { App } from "../app.ts";
+import { browserPrincipal, checkForm, formToken, visitorOf } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { clearCookie, setCookie } from "../cookies.ts";
 import { html, type Html } from "../html.ts";
 import { sendPage } from "../page.ts";
-import type { ConnectionSummary } from "../../service/connections.ts";
 import { signedIn } from "../signed-in.ts";
 
+type Form = { Body: Record<string, unknown> | undefined };
+
 export function accountPages(app: App, context: HttpContext): void {
-  const { administrator, apps, catalog, clients, connections, config, urls } = context;
-  type SetupParams = { Params: { token: string } };
-
-  // A link may be fetched by anything that previews links; only the button uses it up.
-  app.get<SetupParams>("/setup/:token", async (request, reply) => {
-    await administrator.checkSetupLink(request.params.token);
-    const body = html`<p>This link signs you in as the administrator of this Holdfast server. It works once.</p>
-      <form method="post"><button>Sign in</button></form>`;
-    return sendPage(reply, config, { title: "Sign in", body });
-  });
-
-  app.post<SetupParams>("/setup/:token", async (request, reply) => {
-    if (!isSameOrigin(context, request, "if_sent")) throw new ApiError("csrf");
-    const session = await administrator.signIn(request.params.token);
-    setCookie(reply, config, "session", session, config.limits.session_absolute_ms / 1000);
-    return reply.redirect(`${urls.public_url}/`, 303);
-  });
+  const { accounts, apps, authorization, catalog, cliSessions, clients, connections, config, urls } = context;
 
   app.get("/", async (request, reply) => {
-    const { session } = await signedIn(context, request);
-    const list = await Promise.all(
-      (await apps.list()).map(async (one) => ({ ...one, connections: await connections.list(one.id) })),
-    );
+    const { principal, person, session } = await signedIn(context, request);
+    const workspaces = await authorization.workspaces(browserPrincipal(principal));
     const registered = (await clients.list()).map((client) => client.integration_type);
-    const body = html`${list.length === 0 ? html`<p>There is no app yet. On the server's machine: <code>holdfast apps create NAME</code></p>` : null}
+    const sections = await Promise.all(workspaces.map((workspace) => workspaceSection(workspace, registered)));
+    const body = html`${sections.length === 0 ? html`<p>You are in no workspace. Somebody who is in one can invite you.</p>` : null}
+      ${sections}
+      <form class="end" method="post" action="/sign-out">
+        <input type="hidden" name="form_token" value="${formToken(session)}" />
+        <p class="soft">Signed in as ${person.email}. <a href="/account">Account</a></p>
+        <button class="quiet">Sign out</button>
+      </form>`;
+    return sendPage(reply, config, { title: "Apps", body });
+  });
+
+  app.get("/account", async (request, reply) => {
+    const { person, session } = await signedIn(context, request);
+    const browsers = await accounts.listSessions(person.user_id);
+    const commands = await cliSessions.list(person.user_id);
+    const token = html`<input type="hidden" name="form_token" value="${formToken(session)}" />`;
+    const end = (id: string): Html =>
+      html`<form method="post" action="/account/sessions/end">
+        ${token}<input type="hidden" name="session" value="${id}" /><button class="quiet">End</button>
+      </form>`;
+    const body = html`<p>${person.name}, ${person.email}</p>
+      <section>
+        <h2>Sessions</h2>
+        <ul class="rows">
+          ${browsers.map(
+            (row) =>
+              html`<li>
+                <span
+                  >${row.user_agent === null || row.user_agent === "" ? "A browser" : row.user_agent}
+                  <small
+                    >${row.ip_address ?? ""} since ${day(row.created_at)}, last used ${day(row.updated_at)}</small
+                  ></span
+                >
+                ${row.id === person.session_id ? html`<span class="state active">this one</span>` : end(row.id)}
+              </li>`,
+          )}
+          ${commands.map(
+            (row) =>
+              html`<li>
+                <span
+                  >Command line
+                  <small>${row.address} since ${day(row.created_at)}, last used ${day(row.last_used_at)}</small></span
+                >
+                ${end(row.id)}
+              </li>`,
+          )}
+        </ul>
+        <form method="post" action="/account/sign-out-everywhere">
+          ${token}<button class="quiet">Sign out everywhere</button>
+        </form>
+      </section>
+      <section>
+        <h2>Password</h2>
+        <form method="post" action="/account/password">
+          ${token}
+          <label
+            >Present password
+            <input name="current" type="password" maxlength="128" autocomplete="current-password" required
+          /></label>
+          <label
+            >New password <small>10 characters or more</small>
+            <input name="password" type="password" minlength="10" maxlength="128" autocomplete="new-password" required
+          /></label>
+          <button>Change password</button>
+        </form>
+      </section>`;
+    return sendPage(reply, config, { title: "Account", body });
+  });
+
+  app.post<Form>("/account/password", async (request, reply) => {
+    const { person, session } = await signedIn(context, request);
+    const form = request.body ?? {};
+    checkForm(context, request, session, form["form_token"]);
+    const [current, next] = [secretOf(form["current"]), secretOf(form["password"])];
+    const renewed = await accounts.changePassword(person, session, current, next, visitorOf(request));
+    setCookie(reply, config, "session", renewed, config.limits.session_absolute_ms / 1000);
+    const body = html`<p>All other sessions have ended. <a href="/account">Back to the account</a></p>`;
+    return sendPage(reply, config, { title: "Password changed", mark: "good", body });
+  });
+
+  app.post<Form>("/account/sessions/end", async (request, reply) => {
+    const { person, session } = await signedIn(context, request);
+    checkForm(context, request, session, request.body?.["form_token"]);
+    const id = request.body?.["session"];
+    if (typeof id !== "string") throw new ApiError("not_found");
+    if (!(await cliSessions.end(person.user_id, id))) await accounts.endSession(person, id);
+    return reply.redirect(`${urls.public_url}/account`, 303);
+  });
+
+  app.post<Form>("/account/sign-out-everywhere", async (request, reply) => {
+    const { person, session } = await signedIn(context, request);
+    checkForm(context, request, session, request.body?.["form_token"]);
+    await accounts.signOutEverywhere(person);
+    clearCookie(reply, config, "session");
+    const body = html`<p>All your sessions have ended, this one too. <a href="/sign-in">Sign in</a></p>`;
+    return sendPage(reply, config, { title: "Signed out everywhere", mark: "good", body });
+  });
+
+  async function workspaceSection({ id, name }: Membership, registered: readonly string[]): Promise<Html> {
+    const list = await Promise.all(
+      (await apps.list(id)).map(async (one) => ({ ...one, connections: await connections.list(one.id) })),
+    );
+    return html`<h2>${name}</h2>
+      ${list.length === 0 ? html`<p>There is no app yet. On the server's machine: <code>holdfast apps create NAME</code></p>` : null}
       ${list.map(
         (one) =>
           html`<section>
@@ -42,21 +131,8 @@ export function accountPages(app: App, context: HttpContext): void {
             <p class="soft"><code>${one.id}</code></p>
             ${serviceList(one.id, one.connections, registered)}
           </section>`,
-      )}
-      <form class="end" method="post" action="/sign-out">
-        <input type="hidden" name="form_token" value="${formToken(session)}" />
-        <button class="quiet">Sign out</button>
-      </form>`;
-    return sendPage(reply, config, { title: "Apps", body });
-  });
-
-  app.post<{ Body: Record<string, unknown> | undefined }>("/sign-out", async (request, reply) => {
-    const { session } = await signedIn(context, request);
-    checkForm(context, request, session, request.body?.["form_token"]);
-    await administrator.signOut(session);
-    clearCookie(reply, config, "session");
-    return sendPage(reply, config, { title: "Signed out", mark: "good", body: html`<p>You can close this page.</p>` });
-  });
+      )}`;
+  }
 
   /** What is connected, then what could be: the services that an OAuth client is set for. */
   function serviceList(app_id: string, rows: readonly ConnectionSummary[], registered: readonly string[]): Html {
@@ -90,3 +166,7 @@ export function accountPages(app: App, context: HttpContext): void {
     return catalog.get(integration_type)?.display_name ?? integration_type;
   }
 }
+
+const secretOf = (value: unknown): Secret => new Secret(typeof value === "string" ? value.slice(0, 1_024) : "");
+
+const day = (at: number): string => new Date(at).toISOString().slice(0, 16).replace("T", " ");

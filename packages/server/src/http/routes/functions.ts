@@ -16,8 +16,9 @@ export function functionRoutes(app: App, context: HttpContext): void {
     plugin.all<{ Params: { app: AppId; "*": string }; Body: Buffer | undefined }>(
       "/api/apps/:app/functions/*",
       async (request, reply) => {
-        if (context.functions === null) throw new ApiError("functions_disabled");
-        const app_id = (await context.apps.get(request.params.app)).id;
+        if (context.functions === null) throw new ApiError("functions_not_served");
+        const { id: app_id, functions_enabled } = await context.apps.get(request.params.app);
+        if (functions_enabled === 0) throw new ApiError("functions_disabled");
         const answer = await context.functions.invoke({
           app_id,
           function_name: request.params["*"],

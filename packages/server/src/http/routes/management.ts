@@ -1,7 +1,11 @@
 /** Our own management routes: apps, service tokens, OAuth clients. Unknown fields are refused; secrets are shown once. */
+import { asWorkspaceId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
-import { plus } from "../../core/types.ts";
+import { plus, type WorkspaceId } from "../../core/types.ts";
+import type { AppRow } from "../../service/apps.ts";
+import type { BuilderPrincipal } from "../../service/authorization.ts";
 import type { App } from "../app.ts";
+import { record } from "../audit.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import {
@@ -19,16 +23,18 @@ import {
   TokenParams,
   TokensReply,
 } from "../schemas.ts";
+import { AppReply, ChangeAppBody } from "../schemas/builders.ts";
 
 const BASE = "/api/management";
 const DONE = { status: "done" as const };
 
 export function managementRoutes(app: App, context: HttpContext): void {
-  const { apps, clients, audit, clock } = context;
+  const { apps, authorization, clients, clock } = context;
 
   app.get(`${BASE}/apps`, { schema: { response: { 200: AppsReply } } }, async (request) => {
-    await requireBuilder(context, request);
-    return { apps: (await apps.list()).map(({ id, name, created_at }) => ({ id, name, created_at })) };
+    const visible = await authorization.workspaces(await requireBuilder(context, request));
+    const lists = await Promise.all(visible.map(({ id }) => apps.list(id)));
+    return { apps: lists.flat().map(appReply) };
   });
 
   app.post(
@@ -36,23 +42,35 @@ export function managementRoutes(app: App, context: HttpContext): void {
     { schema: { body: CreateAppBody, response: { 200: CreatedAppReply } } },
     async (request, reply) => {
       const builder = await requireBuilder(context, request);
-      const { app_id, service_token, api_key } = await apps.create(request.body.name);
-      audit.record({ app_id, actor: builder.actor, action: "app.create", target: null, request_id: request.id });
+      const workspace_id = await workspaceFor(builder, request.body.workspace_id);
+      await authorization.require(builder, workspace_id, "app.create");
+      const { user_id, actor, scope } = builder;
+      const created = await apps.create(request.body.name, { workspace_id, user_id, scope: scope ?? "admin" });
+      const { app_id, service_token, api_key } = created;
+      record(context, request, { app_id, actor, action: "app.create" });
       void reply.header("cache-control", "no-store");
       return { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
     },
   );
 
+  app.patch(
+    `${BASE}/apps/:app`,
+    { schema: { params: AppParams, body: ChangeAppBody, response: { 200: AppReply } } },
+    async (request) => {
+      const { functions_enabled } = request.body;
+      const action = functions_enabled === undefined ? "app.rename" : "app.functions";
+      const { app_id, actor } = await requireAppBuilder(context, request, request.params.app, action);
+      const changed = await apps.change(app_id, request.body);
+      const target = functions_enabled === undefined ? null : functions_enabled ? "on" : "off";
+      record(context, request, { app_id, actor, action, target });
+      return appReply(changed);
+    },
+  );
+
   app.delete(`${BASE}/apps/:app`, { schema: { params: AppParams, response: { 200: DoneReply } } }, async (request) => {
-    const builder = await requireAppBuilder(context, request, request.params.app);
-    await apps.remove(builder.app_id);
-    audit.record({
-      app_id: builder.app_id,
-      actor: builder.actor,
-      action: "app.delete",
-      target: null,
-      request_id: request.id,
-    });
+    const { app_id, app: removed, actor } = await requireAppBuilder(context, request, request.params.app, "app.delete");
+    await apps.remove(app_id);
+    record(context, request, { app_id, actor, action: "app.delete", workspace_id: removed.workspace_id });
     return DONE;
   });
 
@@ -60,7 +78,7 @@ export function managementRoutes(app: App, context: HttpContext): void {
     `${BASE}/apps/:app/tokens`,
     { schema: { params: AppParams, response: { 200: TokensReply } } },
     async (request) => {
-      const { app_id } = await requireAppBuilder(context, request, request.params.app);
+      const { app_id } = await requireAppBuilder(context, request, request.params.app, "service_token.read");
       return { tokens: [...(await apps.listTokens(app_id))] };
     },
   );
@@ -69,17 +87,11 @@ export function managementRoutes(app: App, context: HttpContext): void {
     `${BASE}/apps/:app/tokens`,
     { schema: { params: AppParams, body: CreateTokenBody, response: { 200: CreatedTokenReply } } },
     async (request, reply) => {
-      const builder = await requireAppBuilder(context, request, request.params.app);
+      const { app_id, actor } = await requireAppBuilder(context, request, request.params.app, "service_token.manage");
       const { name, expires_in_s } = request.body;
       const expires_at = expires_in_s === undefined ? null : plus(clock.now(), expires_in_s * 1000);
-      const { id, service_token } = await apps.createToken(builder.app_id, name, expires_at);
-      audit.record({
-        app_id: builder.app_id,
-        actor: builder.actor,
-        action: "service_token.create",
-        target: id,
-        request_id: request.id,
-      });
+      const { id, service_token } = await apps.createToken(app_id, name, expires_at);
+      record(context, request, { app_id, actor, action: "service_token.create", target: id });
       void reply.header("cache-control", "no-store");
       return { id, service_token: service_token.expose() };
     },
@@ -89,21 +101,16 @@ export function managementRoutes(app: App, context: HttpContext): void {
     `${BASE}/apps/:app/tokens/:token`,
     { schema: { params: TokenParams, response: { 200: DoneReply } } },
     async (request) => {
-      const builder = await requireAppBuilder(context, request, request.params.app);
-      await apps.revokeToken(builder.app_id, request.params.token);
-      audit.record({
-        app_id: builder.app_id,
-        actor: builder.actor,
-        action: "service_token.revoke",
-        target: request.params.token,
-        request_id: request.id,
-      });
+      const { app: app_param, token: target } = request.params;
+      const { app_id, actor } = await requireAppBuilder(context, request, app_param, "service_token.manage");
+      await apps.revokeToken(app_id, target);
+      record(context, request, { app_id, actor, action: "service_token.revoke", target });
       return DONE;
     },
   );
 
   app.get(`${BASE}/clients`, { schema: { response: { 200: ClientsReply } } }, async (request) => {
-    await requireBuilder(context, request);
+    await authorization.installation(await requireBuilder(context, request), "oauth_client.read");
     return { clients: [...(await clients.list())] };
   });
 
@@ -112,6 +119,7 @@ export function managementRoutes(app: App, context: HttpContext): void {
     { schema: { params: ClientParams, body: SetClientBody, response: { 200: ClientReply } } },
     async (request) => {
       const builder = await requireBuilder(context, request);
+      await authorization.installation(builder, "oauth_client.manage");
       const { integration_type } = request.params;
       const { client_id, client_secret, shared_callback = false } = request.body;
       const client = await clients.set({
@@ -120,13 +128,7 @@ export function managementRoutes(app: App, context: HttpContext): void {
         client_secret: new Secret(client_secret),
         shared_callback,
       });
-      audit.record({
-        app_id: "",
-        actor: builder.actor,
-        action: "oauth_client.set",
-        target: integration_type,
-        request_id: request.id,
-      });
+      record(context, request, { actor: builder.actor, action: "oauth_client.set", target: integration_type });
       return client;
     },
   );
@@ -136,15 +138,22 @@ export function managementRoutes(app: App, context: HttpContext): void {
     { schema: { params: ClientParams, response: { 200: DoneReply } } },
     async (request) => {
       const builder = await requireBuilder(context, request);
-      await clients.remove(request.params.integration_type);
-      audit.record({
-        app_id: "",
-        actor: builder.actor,
-        action: "oauth_client.remove",
-        target: request.params.integration_type,
-        request_id: request.id,
-      });
+      await authorization.installation(builder, "oauth_client.manage");
+      const { integration_type: target } = request.params;
+      await clients.remove(target);
+      record(context, request, { actor: builder.actor, action: "oauth_client.remove", target });
       return DONE;
     },
   );
+
+  /** The one that is named, the credential's own, or the first that the builder is in. */
+  async function workspaceFor(builder: BuilderPrincipal, given: string | undefined): Promise<WorkspaceId> {
+    if (given !== undefined) return asWorkspaceId(given);
+    const [first] = await authorization.workspaces(builder);
+    return builder.workspace_id ?? first?.id ?? asWorkspaceId("");
+  }
+}
+
+function appReply({ id, workspace_id, name, functions_enabled, created_at }: AppRow) {
+  return { id, workspace_id, name, functions_enabled: functions_enabled === 1, created_at };
 }

@@ -19,13 +19,14 @@ export function tokenRoutes(app: App, context: HttpContext): void {
         rejected_hash: rejectedHash(request.headers[REJECTED_HEADER]),
         min_valid_ms: minValid(request.query.min_valid_seconds),
       });
-      context.audit.record({
+      const recorded = context.audit.release({
         app_id,
         actor: principal.actor,
         action: "token.released",
         target: integration_type,
         request_id: request.id,
       });
+      if (recorded !== null) await recorded;
       void reply.header("cache-control", "no-store");
       if (served.is_stale) void reply.header("x-stale", "1");
       return {

@@ -4,11 +4,17 @@ import type { Migration } from "kysely/migration";
 import { ApiError } from "../../core/errors.ts";
 import { initial } from "./0001-initial.ts";
 import { turns } from "./0002-turns.ts";
+import { builders } from "./0003-builders.ts";
+import { connectors } from "./0004-connectors.ts";
+import { device } from "./0005-device.ts";
 import type { ColumnTypes } from "./types.ts";
 
 export const migrations = (types: ColumnTypes): Record<string, Migration> => ({
   "0001-initial": initial(types),
   "0002-turns": turns(types),
+  "0003-builders": builders(types),
+  "0004-connectors": connectors(types),
+  "0005-device": device(types),
 });
 
 /**

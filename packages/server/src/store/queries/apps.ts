@@ -1,15 +1,7 @@
-/** Workspaces, apps, and what an app declares: its connectors. */
+/** Apps, and what an app declares: its connectors. */
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
-import type { AppsTable, ConnectorsTable } from "../tables.ts";
-
-/** The workspace of an installation that has only one. */
-export function* defaultWorkspace({ db, now }: Transaction, id: WorkspaceId): Operation<WorkspaceId> {
-  const existing = yield* first(db.selectFrom("workspaces").select("id").orderBy("created_at").limit(1));
-  if (existing !== null) return existing.id;
-  yield* run(db.insertInto("workspaces").values({ id, name: "default", created_at: now }));
-  return id;
-}
+import type { AppRow, AppsTable, ConnectorsTable } from "../tables.ts";
 
 export function* createApp(
   { db, now }: Transaction,
@@ -19,16 +11,59 @@ export function* createApp(
     db.selectFrom("apps").select("id").where("workspace_id", "=", app.workspace_id).where("name", "=", app.name),
   );
   if (taken !== null) return false;
-  yield* run(db.insertInto("apps").values({ ...app, created_at: now }));
+  yield* run(db.insertInto("apps").values({ ...app, created_at: now, functions_enabled: 1, updated_at: now }));
   return true;
 }
 
-export function* getApp({ db }: Transaction, id: AppId): Operation<AppsTable | null> {
-  return yield* first(db.selectFrom("apps").select(["id", "workspace_id", "name", "created_at"]).where("id", "=", id));
+function selectApps(db: Transaction["db"]) {
+  return db
+    .selectFrom("apps")
+    .innerJoin("workspaces", "workspaces.id", "apps.workspace_id")
+    .select([
+      "apps.id",
+      "apps.workspace_id",
+      "apps.name",
+      "apps.created_at",
+      "apps.functions_enabled",
+      "apps.updated_at",
+      "workspaces.plan",
+    ]);
 }
 
-export function* listApps({ db }: Transaction): Operation<AppsTable[]> {
-  return yield* all(db.selectFrom("apps").select(["id", "workspace_id", "name", "created_at"]).orderBy("created_at"));
+export function* getApp({ db }: Transaction, id: AppId): Operation<AppRow | null> {
+  return yield* first(selectApps(db).where("apps.id", "=", id));
+}
+
+/** Of one workspace, or of all. */
+export function* listApps({ db }: Transaction, workspace_id: WorkspaceId | null = null): Operation<AppRow[]> {
+  const apps = selectApps(db).orderBy("apps.created_at").orderBy("apps.id");
+  return yield* all(workspace_id === null ? apps : apps.where("apps.workspace_id", "=", workspace_id));
+}
+
+/** False when another app of the workspace has the name. */
+export function* changeApp(
+  { db, now }: Transaction,
+  app: Pick<AppsTable, "id" | "workspace_id">,
+  change: Partial<Pick<AppsTable, "name" | "functions_enabled">>,
+): Operation<boolean> {
+  if (change.name !== undefined) {
+    const taken = yield* first(
+      db
+        .selectFrom("apps")
+        .select("id")
+        .where("workspace_id", "=", app.workspace_id)
+        .where("name", "=", change.name)
+        .where("id", "<>", app.id),
+    );
+    if (taken !== null) return false;
+  }
+  yield* run(
+    db
+      .updateTable("apps")
+      .set({ ...change, updated_at: now })
+      .where("id", "=", app.id),
+  );
+  return true;
 }
 
 /** Forgets an app with everything it owns, its data key first: without it, copies of its ciphertexts stay closed. */
@@ -37,6 +72,7 @@ export function* deleteApp({ db }: Transaction, id: AppId): Operation<boolean> {
   yield* run(db.deleteFrom("connections").where("app_id", "=", id));
   yield* run(db.deleteFrom("connectors").where("app_id", "=", id));
   yield* run(db.deleteFrom("flows").where("app_id", "=", id));
+  yield* run(db.deleteFrom("app_profiles").where("app_id", "=", id));
   yield* run(db.deleteFrom("service_tokens").where("app_id", "=", id));
   return (yield* run(db.deleteFrom("apps").where("id", "=", id))) === 1;
 }

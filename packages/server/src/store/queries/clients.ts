@@ -49,6 +49,21 @@ export function* installationClient(
   );
 }
 
+/** The very registration of a workspace, or (null) of the installation. */
+export function* registeredClient(
+  { db }: Transaction,
+  workspace_id: WorkspaceId | null,
+  integration_type: string,
+): Operation<OAuthClientsTable | null> {
+  return yield* first(
+    db
+      .selectFrom("oauth_clients")
+      .select(COLUMNS)
+      .where("integration_type", "=", integration_type)
+      .where("workspace_id", workspace_id === null ? "is" : "=", workspace_id),
+  );
+}
+
 export function* listClients({ db }: Transaction): Operation<OAuthClientsTable[]> {
   return yield* all(db.selectFrom("oauth_clients").select(COLUMNS).orderBy("integration_type"));
 }

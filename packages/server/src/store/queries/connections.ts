@@ -3,6 +3,7 @@ import { mayMove, type ReasonCode } from "../../core/status.ts";
 import { plus, type AppId, type ConnectionId, type OAuthClientId } from "../../core/types.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
 import type { ConnectionRow, ConnectionsTable } from "../tables.ts";
+import { blockedSince } from "./governance.ts";
 
 export const COLUMNS = [
   "app_id",
@@ -48,6 +49,8 @@ export const COLUMNS = [
   "connected_by",
   "created_at",
   "updated_at",
+  "blocked_at",
+  "checked_at",
 ] as const satisfies readonly (keyof ConnectionsTable)[];
 
 /** Lease, intent and failure bookkeeping as it is after an outcome is known. */
@@ -129,10 +132,11 @@ export type ConsentedConnection = Pick<
  * seals name a generation: seal again for the next one and repeat.
  */
 export function* putConnection(
-  { db, now }: Transaction,
+  tx: Transaction,
   consented: ConsentedConnection,
   seen: ConnectionRow | null,
 ): Operation<boolean> {
+  const { db, now } = tx;
   const fresh = {
     ...consented,
     ...SETTLED,
@@ -144,6 +148,8 @@ export function* putConnection(
     sealed_previous_access: null,
     previous_expires_at: null,
     updated_at: now,
+    blocked_at: yield* blockedSince(tx, consented.app_id, consented.integration_type),
+    checked_at: null,
   } as const;
   if (seen === null) {
     const row = { ...fresh, connector_id: null, app_user_id: null, attempt: 0, attempted_at: null, created_at: now };
@@ -240,6 +246,13 @@ export function* warnOfEnd({ db, now }: Transaction, row: ConnectionRow): Operat
     .where("generation", "=", row.generation)
     .where((where) => where.or([where("warned_days", "is", null), where("warned_days", ">", days)]));
   return (yield* run(update)) === 1 ? days : null;
+}
+
+/** The provider's API takes the access token of this generation. */
+export function* noteChecked({ db, now }: Transaction, id: ConnectionId, generation: number): Operation<void> {
+  yield* run(
+    db.updateTable("connections").set({ checked_at: now }).where("id", "=", id).where("generation", "=", generation),
+  );
 }
 
 /** A new client secret: what failed for the old one may be tried again at once. */

@@ -1,7 +1,7 @@
-/** Service tokens, API keys, sessions and setup links: what a caller shows to be let in. Only digests are stored. */
-import type { AppId, Instant } from "../../core/types.ts";
+/** Service tokens, API keys and setup links: what a caller shows to be let in. Only digests are stored. */
+import type { AppId, Instant, UserId, WorkspaceId } from "../../core/types.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
-import type { ApiKeysTable, ServiceTokensTable, SessionsTable } from "../tables.ts";
+import type { ApiKeysTable, ServiceTokenRow, ServiceTokensTable, SetupLinksTable } from "../tables.ts";
 
 const TOKEN_COLUMNS = [
   "app_id",
@@ -16,6 +16,8 @@ const TOKEN_COLUMNS = [
 const KEY_COLUMNS = [
   "id",
   "workspace_id",
+  "user_id",
+  "scope",
   "name",
   "digest",
   "created_at",
@@ -38,8 +40,16 @@ export function* createServiceToken(tx: Transaction, token: NewServiceToken, lim
   return true;
 }
 
-export function* getServiceToken({ db }: Transaction, id: string): Operation<ServiceTokensTable | null> {
-  return yield* first(db.selectFrom("service_tokens").select(TOKEN_COLUMNS).where("id", "=", id));
+export function* getServiceToken({ db }: Transaction, id: string): Operation<ServiceTokenRow | null> {
+  return yield* first(
+    db
+      .selectFrom("service_tokens")
+      .innerJoin("apps", "apps.id", "service_tokens.app_id")
+      .innerJoin("workspaces", "workspaces.id", "apps.workspace_id")
+      .select(TOKEN_COLUMNS.map((column) => `service_tokens.${column}` as const))
+      .select(["apps.functions_enabled", "workspaces.plan"])
+      .where("service_tokens.id", "=", id),
+  );
 }
 
 export function* listServiceTokens({ db }: Transaction, app_id: AppId): Operation<ServiceTokensTable[]> {
@@ -58,83 +68,93 @@ export function* revokeServiceToken({ db, now }: Transaction, app_id: AppId, id:
   return (yield* run(update)) === 1;
 }
 
-export function* createApiKey(
-  { db, now }: Transaction,
-  key: Pick<ApiKeysTable, "id" | "workspace_id" | "name" | "digest">,
-): Operation<void> {
-  yield* run(
-    db
-      .insertInto("api_keys")
-      .values({ ...key, created_at: now, expires_at: null, revoked_at: null, last_used_at: null }),
-  );
+type NewApiKey = Pick<ApiKeysTable, "id" | "workspace_id" | "user_id" | "scope" | "name" | "digest" | "expires_at">;
+
+export function* createApiKey({ db, now }: Transaction, key: NewApiKey): Operation<void> {
+  yield* run(db.insertInto("api_keys").values({ ...key, created_at: now, revoked_at: null, last_used_at: null }));
 }
 
 export function* getApiKey({ db }: Transaction, id: string): Operation<ApiKeysTable | null> {
   return yield* first(db.selectFrom("api_keys").select(KEY_COLUMNS).where("id", "=", id));
 }
 
-export function* createSetupLink({ db, now }: Transaction, token_hash: string, expires_at: Instant): Operation<void> {
-  yield* run(db.insertInto("setup_links").values({ token_hash, created_at: now, expires_at, used_at: null }));
+export function* listApiKeys({ db }: Transaction, workspace_id: WorkspaceId): Operation<ApiKeysTable[]> {
+  return yield* all(
+    db
+      .selectFrom("api_keys")
+      .select(KEY_COLUMNS)
+      .where("workspace_id", "=", workspace_id)
+      .orderBy("created_at")
+      .orderBy("id"),
+  );
 }
 
-/** Whether the link would sign in now; reading does not use it up. */
-export function* isSetupLinkOpen({ db, now }: Transaction, token_hash: string): Operation<boolean> {
+export function* revokeApiKey({ db, now }: Transaction, workspace_id: WorkspaceId, id: string): Operation<boolean> {
+  const update = db
+    .updateTable("api_keys")
+    .set({ revoked_at: now })
+    .where("workspace_id", "=", workspace_id)
+    .where("id", "=", id)
+    .where("revoked_at", "is", null);
+  return (yield* run(update)) === 1;
+}
+
+/** Keys that were made before anybody had an account. */
+export function* adoptApiKeys({ db }: Transaction, workspace_id: WorkspaceId, user_id: UserId): Operation<void> {
+  yield* run(
+    db.updateTable("api_keys").set({ user_id }).where("workspace_id", "=", workspace_id).where("user_id", "is", null),
+  );
+}
+
+export function* createSetupLink(
+  { db, now }: Transaction,
+  token_hash: string,
+  expires_at: Instant,
+  user_id: UserId | null = null,
+): Operation<void> {
+  yield* run(db.insertInto("setup_links").values({ token_hash, user_id, created_at: now, expires_at, used_at: null }));
+}
+
+/** The link when it would sign in now; reading does not use it up. */
+export function* openSetupLink(
+  { db, now }: Transaction,
+  token_hash: string,
+): Operation<Pick<SetupLinksTable, "user_id"> | null> {
   const query = db
     .selectFrom("setup_links")
-    .select("token_hash")
+    .select("user_id")
     .where("token_hash", "=", token_hash)
     .where("used_at", "is", null)
     .where("expires_at", ">", now);
-  return (yield* first(query)) !== null;
+  return yield* first(query);
 }
 
-/** Uses the link up and opens the session in one step; false when the link is used, unknown or over. */
-export function* useSetupLink(
-  { db, now }: Transaction,
-  token_hash: string,
-  session: Pick<SessionsTable, "token_hash" | "principal">,
-): Operation<boolean> {
+/** Uses the link up; false when the link is used, unknown or over. */
+export function* useSetupLink({ db, now }: Transaction, token_hash: string): Operation<boolean> {
   const update = db
     .updateTable("setup_links")
     .set({ used_at: now })
     .where("token_hash", "=", token_hash)
     .where("used_at", "is", null)
     .where("expires_at", ">", now);
-  if ((yield* run(update)) !== 1) return false;
-  yield* run(db.insertInto("sessions").values({ ...session, created_at: now, last_seen_at: now }));
-  return true;
-}
-
-export function* getSession({ db }: Transaction, token_hash: string): Operation<SessionsTable | null> {
-  return yield* first(
-    db
-      .selectFrom("sessions")
-      .select(["token_hash", "principal", "created_at", "last_seen_at"])
-      .where("token_hash", "=", token_hash),
-  );
-}
-
-export function* touchSession({ db, now }: Transaction, token_hash: string): Operation<void> {
-  yield* run(db.updateTable("sessions").set({ last_seen_at: now }).where("token_hash", "=", token_hash));
-}
-
-export function* deleteSession({ db }: Transaction, token_hash: string): Operation<void> {
-  yield* run(db.deleteFrom("sessions").where("token_hash", "=", token_hash));
+  return (yield* run(update)) === 1;
 }
 
 /** Sessions and links that can let nobody in any more. */
-export function* deleteOldCredentials(
-  { db }: Transaction,
-  sessions_before: Instant,
-  links_before: Instant,
-): Operation<void> {
-  yield* run(db.deleteFrom("sessions").where("created_at", "<", sessions_before));
-  yield* run(db.deleteFrom("setup_links").where("expires_at", "<", links_before));
+export function* deleteOldCredentials({ db }: Transaction, sessions_before: Instant, now: Instant): Operation<void> {
+  yield* run(db.deleteFrom("auth_session").where("created_at", "<", sessions_before));
+  yield* run(db.deleteFrom("auth_session").where("expires_at", "<", now));
+  yield* run(db.deleteFrom("setup_links").where("expires_at", "<", now));
+  yield* run(db.deleteFrom("invitations").where("expires_at", "<", now));
 }
 
-/** When tokens were last used; written in batches, off the path of the request. */
-export function* recordUse({ db }: Transaction, used: ReadonlyMap<string, Instant>): Operation<void> {
-  for (const [id, at] of used) {
+/** When tokens and keys were last used; written in batches, off the path of the request. */
+export function* recordUse(
+  { db }: Transaction,
+  tokens: ReadonlyMap<string, Instant>,
+  keys: ReadonlyMap<string, Instant> = new Map(),
+): Operation<void> {
+  for (const [id, at] of tokens)
     yield* run(db.updateTable("service_tokens").set({ last_used_at: at }).where("id", "=", id));
-  }
+  for (const [id, at] of keys) yield* run(db.updateTable("api_keys").set({ last_used_at: at }).where("id", "=", id));
 }

@@ -124,6 +124,22 @@ export function* takeFlow(tx: Transaction, state_hash: string): Operation<FlowRo
   return (yield* run(update)) === 1 ? { ...flow, taken_at: now } : null;
 }
 
+/** A consent that waits for its initiator's decision: what it brought is kept, sealed, for `ttl_ms`. */
+export function* holdFlow(
+  { db, now }: Transaction,
+  id: FlowId,
+  sealed_request: Uint8Array,
+  ttl_ms: number,
+): Operation<boolean> {
+  const update = db
+    .updateTable("flows")
+    .set({ sealed_request, expires_at: plus(now, ttl_ms) })
+    .where("id", "=", id)
+    .where("taken_at", "is not", null)
+    .where("outcome", "is", null);
+  return (yield* run(update)) === 1;
+}
+
 export function* finishFlow(
   { db, now }: Transaction,
   id: FlowId,

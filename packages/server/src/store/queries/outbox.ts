@@ -56,6 +56,16 @@ export function* finishOutbox({ db, now }: Transaction, id: string): Operation<v
   yield* run(db.updateTable("outbox").set({ done_at: now, sealed: null }).where("id", "=", id));
 }
 
+/** The same, for whoever comes first. */
+export function* endOutbox({ db, now }: Transaction, id: string): Operation<boolean> {
+  const update = db
+    .updateTable("outbox")
+    .set({ done_at: now, sealed: null })
+    .where("id", "=", id)
+    .where("done_at", "is", null);
+  return (yield* run(update)) === 1;
+}
+
 export function* postponeOutbox(
   { db }: Transaction,
   id: string,

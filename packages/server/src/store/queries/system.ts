@@ -1,8 +1,8 @@
-/** Data keys, settings and the audit trail. */
+/** Data keys and settings. */
 import { ApiError } from "../../core/errors.ts";
 import { asAppId } from "../../core/ids.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
-import type { AuditEventsTable, DataKeysTable } from "../tables.ts";
+import type { DataKeysTable } from "../tables.ts";
 
 const KEY_COLUMNS = ["dek_id", "scope", "kek_id", "wrapped", "encryptions", "is_current", "created_at"] as const;
 
@@ -84,21 +84,5 @@ export function* putSetting({ db }: Transaction, name: string, value: string): O
       .insertInto("settings")
       .values({ name, value })
       .onConflict((conflict) => conflict.column("name").doUpdateSet({ value })),
-  );
-}
-
-export function* appendAudit({ db }: Transaction, events: readonly AuditEventsTable[]): Operation<void> {
-  for (const event of events) yield* run(db.insertInto("audit_events").values(event));
-}
-
-export function* listAudit({ db }: Transaction, app_id: string, count: number): Operation<AuditEventsTable[]> {
-  return yield* all(
-    db
-      .selectFrom("audit_events")
-      .select(["app_id", "id", "at", "actor", "action", "target", "request_id"])
-      .where("app_id", "=", app_id)
-      .orderBy("at", "desc")
-      .orderBy("id")
-      .limit(count),
   );
 }

@@ -1,0 +1,41 @@
+/** `holdfast completion`: what the shell offers is what there is. */
+import { spawnSync } from "node:child_process";
+import { expect, it } from "vitest";
+import { holdfast } from "./support/holdfast.ts";
+import { temporaryDirectory } from "./support/temporary.ts";
+
+/** What bash offers for a line whose last word is being typed. */
+function offered(script: string, line: string): readonly string[] {
+  const words = line.split(" ");
+  const program = `${script}
+COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
+COMP_CWORD=${words.length - 1}
+_holdfast
+printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr, status } = spawnSync("bash", ["--norc", "-c", program], { encoding: "utf8" });
+  expect([status, stderr]).toEqual([0, ""]);
+  return stdout.split("\n").filter((word) => word !== "");
+}
+
+it("completes commands, options and names of services in bash, behind options too", async () => {
+  const { stdout: script, exit_code } = await holdfast(["completion", "bash"], { home: temporaryDirectory() });
+  expect(exit_code).toBe(0);
+  expect(offered(script, "holdfast conn")).toEqual(["connectors"]);
+  expect(offered(script, "holdfast connectors pu")).toEqual(["pull", "push"]);
+  expect(offered(script, "holdfast connectors push --y")).toEqual(["--yes"]);
+  expect(offered(script, "holdfast connectors initiate goog")).toContain("googlecalendar");
+  expect(offered(script, "holdfast connectors initiate --app app_1 --sc")).toEqual(["--scopes"]);
+  expect(offered(script, "holdfast providers show slac")).toEqual(["slack", "slackbot"]);
+  expect(offered(script, "holdfast apps list slac")).toEqual([]);
+});
+
+it("makes scripts for zsh and fish from the same table, and refuses other shells", async () => {
+  const home = temporaryDirectory();
+  const [zsh, fish, other] = await Promise.all(
+    ["zsh", "fish", "powershell"].map((shell) => holdfast(["completion", shell], { home })),
+  );
+  expect(zsh?.stdout).toMatch(/^#compdef holdfast\n/);
+  expect(zsh?.stdout).toContain("'push:make the app");
+  expect(fish?.stdout).toContain(`-n 'test (__holdfast_place) = "connectors push"' -a '--yes'`);
+  expect([other?.exit_code, other?.stderr]).toEqual([2, expect.stringContaining("bash, zsh and fish") as unknown]);
+});

@@ -1,0 +1,254 @@
+/** `holdfast connectors …` from elsewhere: over HTTP, with an API key or a login, and as files beside an app's code. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { holdfast, LAUNCHER, startForPeople, type Ended } from "./support/holdfast.ts";
+import { parseJson, type Json } from "./support/json.ts";
+import { createApp, prepareSite, setClient, startSimulated, type App, type Site } from "./support/server.ts";
+import { openTerminal } from "./support/terminal.ts";
+import { createVisitor, type Visitor } from "./support/visitor.ts";
+
+interface Stage {
+  readonly site: Site;
+  readonly app: App;
+  readonly person: Visitor;
+  /** Another machine: nothing of the server lies here. */
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+async function startStage(): Promise<Stage> {
+  const { url } = await startSimulated();
+  const site = await prepareSite(url);
+  const server = await site.start();
+  const person = createVisitor(site.server_url);
+  await person.setUp(server.ready.text("setup_url"));
+  const app = await createApp(site);
+  for (const service of ["slack", "github", "googlecalendar"]) await setClient(site, app, service, "sim-ok");
+  const home = join(site.home, "elsewhere");
+  mkdirSync(join(home, "connectors"), { recursive: true });
+  const env = {
+    HOLDFAST_SERVER_URL: site.server_url,
+    HOLDFAST_API_KEY: app.api_key,
+    HOLDFAST_APP_ID: app.app_id,
+  };
+  return { site, app, person, home, env };
+}
+
+const run = ({ home, env }: Stage, args: readonly string[], stdin = ""): Promise<Ended> =>
+  holdfast(["connectors", ...args], { home, env, stdin });
+
+async function json(stage: Stage, args: readonly string[]): Promise<[number | null, Json]> {
+  const { exit_code, stdout } = await run(stage, [...args, "--json"]);
+  expect(stdout).toMatch(/^\{.*\}\n$/);
+  return [exit_code, parseJson(stdout)];
+}
+
+const writeFile = ({ home }: Stage, name: string, text: string): void =>
+  writeFileSync(join(home, "connectors", name), text);
+
+const actionsOf = (document: Json): Record<string, string> =>
+  Object.fromEntries(document.list("results").map((one) => [one.text("type"), one.text("action")]));
+
+async function connect(stage: Stage, service: string, ...scopes: string[]): Promise<void> {
+  const wanted = scopes.length === 0 ? [] : ["--scopes", ...scopes];
+  const [, initiated] = await json(stage, ["initiate", service, ...wanted]);
+  await stage.person.connect(initiated.text("redirect_url"));
+}
+
+it("initiates, waits until the person is done, lists, checks, disconnects and removes", async () => {
+  const stage = await startStage();
+  const available = await run(stage, ["list-available"]);
+  expect([available.exit_code, available.stdout]).toEqual([0, expect.stringMatching(/\nslack +Slack/) as unknown]);
+
+  const [exit_code, initiated] = await json(stage, ["initiate", "slack", "--scopes", "chat:write,users:read"]);
+  expect([exit_code, initiated.keys().toSorted()]).toEqual([
+    0,
+    ["already_authorized", "connection_id", "redirect_url"],
+  ]);
+  const waiting = run(stage, ["wait", "slack", "--connection-id", initiated.text("connection_id")]);
+  await stage.person.connect(initiated.text("redirect_url"));
+  const { exit_code: waited, stdout } = await waiting;
+  expect([waited, stdout]).toEqual([0, "slack is connected.\n"]);
+
+  expect((await run(stage, ["list"])).stdout).toMatch(/\nslack +active +ada\n/);
+  expect((await json(stage, ["check"]))[1].list("connectors")[0]?.value).toEqual({
+    integration_type: "slack",
+    works: true,
+    status: "active",
+    problem: null,
+  });
+  const [unhealthy, checked] = await json(stage, ["check", "slack", "github"]);
+  expect([unhealthy, checked.list("connectors").map((one) => one.text("status"))]).toEqual([1, ["active", "absent"]]);
+
+  expect((await run(stage, ["disconnect", "slack"])).stdout).toBe("Disconnected slack.\n");
+  const [broken, after] = await json(stage, ["check", "slack"]);
+  expect([broken, after.list("connectors")[0]?.text("status")]).toEqual([1, "disconnected"]);
+  expect((await run(stage, ["remove", "slack"])).stdout).toBe("Removed slack.\n");
+  expect((await json(stage, ["list"]))[1].value).toEqual({ integrations: [] });
+});
+
+it("pushes files: shows what changes, asks first, and exits 0 only when all is connected", async () => {
+  const stage = await startStage();
+  await connect(stage, "slack", "chat:write");
+  await connect(stage, "github");
+  writeFile(stage, "slack.jsonc", '// Ours.\n{ "type": "slack", "owner": "sales", "scopes": ["users:read"] }\n');
+  writeFile(stage, "googlecalendar.jsonc", '{ "type": "googlecalendar" }');
+  writeFile(stage, "notion.jsonc", '{ "type": "notion", "scopes": [] }');
+
+  const unasked = await run(stage, ["push"]);
+  expect(unasked.exit_code).toBe(2);
+  expect(unasked.stderr).toContain("+ googlecalendar: new, with the default scopes\n+ notion: new");
+  expect(unasked.stderr).toContain("~ slack: other scopes\n    + users:read\n    - chat:write\n- github: removed");
+  expect(unasked.stderr).toMatch(/Nothing was done\. To do it without being asked: --yes\n\(usage\)/);
+  expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(2);
+
+  const [exit_code, pushed] = await json(stage, ["push", "--yes"]);
+  expect([exit_code, actionsOf(pushed)]).toEqual([
+    1,
+    { googlecalendar: "needs_oauth", notion: "error", slack: "needs_oauth", github: "removed" },
+  ]);
+  const failed = pushed.list("results").find((one) => one.text("type") === "notion");
+  expect([failed?.text("code"), failed?.text("error")]).toEqual([
+    "oauth_client_missing",
+    expect.stringContaining("holdfast clients set notion") as unknown,
+  ]);
+
+  for (const one of pushed.list("results").filter((result) => result.text("action") === "needs_oauth"))
+    await stage.person.connect(one.text("redirect_url"));
+  writeFile(stage, "notion.jsonc", '{ "type": "slack" }');
+  const twice = await run(stage, ["push", "--yes"]);
+  expect([twice.exit_code, twice.stderr]).toEqual([1, expect.stringContaining("are both for slack") as unknown]);
+});
+
+it("has nothing left to push after a push and the consents, or after a pull", async () => {
+  const stage = await startStage();
+  const slack = '// Ours.\n{ "type": "slack", "owner": "sales", "scopes": ["chat:write"], }\n';
+  writeFile(stage, "slack.jsonc", slack);
+  const [, first] = await json(stage, ["push"]);
+  await stage.person.connect(first.list("results")[0]?.text("redirect_url") ?? "");
+  const second = await run(stage, ["push"]);
+  expect([second.exit_code, second.stdout, second.stderr]).toEqual([0, "slack: in step\n", "  slack: no change\n"]);
+
+  await connect(stage, "github");
+  const pulled = await json(stage, ["pull"]);
+  expect(pulled[1].value).toMatchObject({ written: ["github"], unchanged: ["slack"], deleted: [] });
+  expect(readFileSync(join(stage.home, "connectors", "slack.jsonc"), "utf8")).toBe(slack);
+  const third = await json(stage, ["push"]);
+  expect([third[0], actionsOf(third[1])]).toEqual([0, { github: "synced", slack: "synced" }]);
+
+  await run(stage, ["remove", "slack"]);
+  const refused = await run(stage, ["pull"]);
+  expect([refused.exit_code, refused.stderr]).toEqual([2, expect.stringContaining("slack.jsonc") as unknown]);
+  expect((await run(stage, ["pull", "--yes"])).stdout).toBe("Deleted: slack\nUnchanged: github\n");
+  expect(readdirSync(join(stage.home, "connectors"))).toEqual(["github.jsonc"]);
+});
+
+it("asks at a terminal, opens the link, and says when it is connected", async () => {
+  const stage = await startStage();
+  await connect(stage, "github");
+  writeFile(stage, "slack.jsonc", '{ "type": "slack" }');
+  const { home, env } = stage;
+  const terminal = openTerminal([process.execPath, LAUNCHER, "connectors", "push"], {
+    cwd: home,
+    env: { ...env, HOME: home, PATH: process.env["PATH"] ?? "" },
+  });
+  await terminal.until(/- github: removed[\s\S]*Go on\? \[y\/N\]/);
+  terminal.press("y\n");
+  await terminal.until(/Open the browser for it now\? \[y\/N\]/);
+  terminal.press("y\n");
+  await stage.person.connect(await terminal.opened());
+  expect(await terminal.ended).toBe(0);
+  expect(terminal.shown()).toMatch(/slack: connected\s+github: removed/);
+});
+
+it("does nothing when the person says no, and ends with 130 on Ctrl-C", async () => {
+  const stage = await startStage();
+  await connect(stage, "github");
+  const { home, env } = stage;
+  const command = [process.execPath, LAUNCHER, "connectors", "push"];
+  const options = { cwd: home, env: { ...env, HOME: home, PATH: process.env["PATH"] ?? "" } };
+  const first = openTerminal(command, options);
+  await first.until(/Go on\?/);
+  first.press("n\n");
+  expect([await first.ended, first.shown()]).toEqual([1, expect.stringContaining("Nothing was done.") as unknown]);
+  const second = openTerminal(command, options);
+  await second.until(/Go on\?/);
+  second.press("\u0003");
+  expect(await second.ended).toBe(130);
+  expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(1);
+});
+
+it("works with a login as with a key, for who approved it on the page", async () => {
+  const stage = await startStage();
+  const { site, home, app } = stage;
+  const login = await startForPeople(["login", "--server", site.server_url], { home });
+  let code: string | undefined;
+  while (code === undefined) {
+    await delay(50);
+    code = /enter the code {2}(\S+)/.exec(login.output.stderr)?.[1];
+  }
+  await stage.person.decide(`${site.server_url}/device`, code, "approved");
+  expect(await login.ended()).toBe(0);
+  expect(login.output.stdout).toContain(`as Ada (${stage.person.email})`);
+  const of = { ...stage, env: { HOLDFAST_APP_ID: app.app_id } };
+  await connect(of, "slack");
+  expect((await json(of, ["check"]))[0]).toBe(0);
+  expect((await holdfast(["whoami"], { home })).stdout).toContain(stage.person.email);
+  expect((await holdfast(["logout"], { home })).exit_code).toBe(0);
+  expect((await run(of, ["list"])).exit_code).toBe(3);
+});
+
+it("keeps working without a login on the server's own machine, and refuses to guess between two places", async () => {
+  const stage = await startStage();
+  const { site, app, home } = stage;
+  const local = await holdfast(["connectors", "list", "--app", app.app_id, "--data-dir", site.data_dir], { home });
+  expect([local.exit_code, local.stdout]).toEqual([0, expect.stringContaining("Nothing is connected yet") as unknown]);
+  const both = await run(stage, ["list", "--server", site.server_url, "--data-dir", site.data_dir]);
+  expect([both.exit_code, both.stderr]).toEqual([2, expect.stringContaining("Say one of them") as unknown]);
+  const initiated = await holdfast(
+    ["connectors", "initiate", "slack", "--app", app.app_id, "--data-dir", site.data_dir, "--json"],
+    { home },
+  );
+  await stage.person.connect(parseJson(initiated.stdout).text("redirect_url"));
+  expect((await json(stage, ["check", "slack"]))[0]).toBe(0);
+});
+
+it("leaves another builder's account alone until it is told to replace it", async () => {
+  const stage = await startStage();
+  await connect(stage, "slack", "chat:write");
+  const { site, app, home } = stage;
+  const { stdout } = await holdfast(["setup-link", "--data-dir", site.data_dir], { home });
+  const other = createVisitor(site.server_url, "Grace");
+  await other.setUp(stdout.trim());
+  const as = ["--as", other.email, "--app", app.app_id, "--data-dir", site.data_dir];
+  const ask = (...more: string[]) =>
+    holdfast(["connectors", "initiate", "slack", "--scopes", "chat:write", ...as, ...more], { home });
+  const refused = await ask();
+  expect([refused.exit_code, refused.stderr]).toEqual([5, expect.stringContaining("(different_user)") as unknown]);
+  expect(refused.stderr).toContain(stage.person.email);
+  const forced = await ask("--force-reconnect");
+  expect([forced.exit_code, forced.stdout]).toEqual([0, expect.stringContaining("/connect/") as unknown]);
+});
+
+it("says with which exit code a command failed, in a document too", async () => {
+  const stage = await startStage();
+  const failures: [string[], number, string][] = [
+    [["initiate", "slakc"], 4, "unknown_service"],
+    [["initiate", "notion"], 5, "oauth_client_missing"],
+    [["list", "--app", "app_00000000000000000000"], 4, "not_found"],
+    [["initiate", "slack", "--scopes", 'a"b'], 1, "invalid_scope"],
+    [["wait", "slack", "--connection-id", "flw_00000000000000000000"], 4, "not_found"],
+  ];
+  for (const [args, exit_code, code] of failures) {
+    const [got, document] = await json(stage, args);
+    expect([args, got, document.get("error").text("code")]).toEqual([args, exit_code, code]);
+  }
+  const { home, env } = stage;
+  const forged = { ...env, HOLDFAST_API_KEY: `${stage.app.api_key.slice(0, -8)}00000000` };
+  const wrong = await holdfast(["connectors", "list"], { home, env: forged });
+  expect([wrong.exit_code, wrong.stderr]).toEqual([2, expect.stringContaining("is not an API key") as unknown]);
+  const token = { ...env, HOLDFAST_API_KEY: stage.app.service_token };
+  expect((await holdfast(["connectors", "list"], { home, env: token })).stderr).toContain("holds a service token");
+});

@@ -1,0 +1,142 @@
+/**
+ * The account library's rows: it says which table and columns, so these operations take them as values. Only tables and
+ * columns that are listed here can be named. And what we ask of its tables ourselves.
+ */
+import { sql, type Compilable, type RawBuilder } from "kysely";
+import type { UserId } from "../../core/types.ts";
+import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import type { AuthSessionTable, AuthUserTable } from "../tables.ts";
+
+export const LIBRARY_COLUMNS = {
+  auth_user: ["id", "name", "email", "email_verified", "created_at", "updated_at"],
+  auth_session: ["id", "user_id", "token_hash", "ip_address", "user_agent", "created_at", "updated_at", "expires_at"],
+  auth_account: ["id", "user_id", "account_id", "provider_id", "password", "created_at", "updated_at"],
+  auth_member: ["id", "workspace_id", "user_id", "role", "created_at"],
+  workspaces: ["id", "name", "slug", "created_at", "plan"],
+} as const satisfies Record<string, readonly string[]>;
+
+export type LibraryTable = keyof typeof LIBRARY_COLUMNS;
+export type LibraryValue = string | number | null;
+export type LibraryRow = Readonly<Record<string, LibraryValue>>;
+
+export interface Condition {
+  readonly column: string;
+  readonly operator: "=" | "<>" | "<" | "<=" | ">" | ">=" | "in";
+  readonly value: LibraryValue | readonly LibraryValue[];
+}
+
+export interface Order {
+  readonly column: string;
+  readonly direction: "asc" | "desc";
+}
+
+export function* insertLibraryRow({ db }: Transaction, table: LibraryTable, row: LibraryRow): Operation<void> {
+  const columns = Object.keys(row).map((column) => named(table, column));
+  const values = Object.values(row).map((value) => sql`${value}`);
+  const insert = sql`insert into ${sql.table(table)} (${sql.join(columns)}) values (${sql.join(values)})`;
+  yield* run(over(db, insert));
+}
+
+export function* findLibraryRows(
+  { db }: Transaction,
+  table: LibraryTable,
+  conditions: readonly Condition[],
+  { order, limit, offset = 0 }: { order?: Order | undefined; limit: number; offset?: number | undefined },
+): Operation<LibraryRow[]> {
+  const columns = LIBRARY_COLUMNS[table].map((column) => sql.ref(column));
+  const sorted = order === undefined ? sql`` : sql` order by ${named(table, order.column)} ${sql.raw(order.direction)}`;
+  const rows = sql<LibraryRow>`select ${sql.join(columns)} from ${sql.table(table)}${where(table, conditions)}${sorted}`;
+  return yield* all(over(db, sql<LibraryRow>`${rows} limit ${limit} offset ${offset}`));
+}
+
+export function* updateLibraryRows(
+  { db }: Transaction,
+  table: LibraryTable,
+  conditions: readonly Condition[],
+  change: LibraryRow,
+): Operation<number> {
+  const assignments = Object.entries(change).map(([column, value]) => sql`${named(table, column)} = ${value}`);
+  if (assignments.length === 0) return 0;
+  const update = sql`update ${sql.table(table)} set ${sql.join(assignments)}${where(table, conditions)}`;
+  return yield* run(over(db, update));
+}
+
+export function* deleteLibraryRows(
+  { db }: Transaction,
+  table: LibraryTable,
+  conditions: readonly Condition[],
+): Operation<number> {
+  return yield* run(over(db, sql`delete from ${sql.table(table)}${where(table, conditions)}`));
+}
+
+export function* countLibraryRows(
+  { db }: Transaction,
+  table: LibraryTable,
+  conditions: readonly Condition[],
+): Operation<number> {
+  const query = sql<{ count: number }>`select count(*) as count from ${sql.table(table)}${where(table, conditions)}`;
+  return (yield* first(over(db, query)))?.count ?? 0;
+}
+
+function over<O>(db: Transaction["db"], builder: RawBuilder<O>): Compilable<O> {
+  return { compile: () => builder.compile(db) };
+}
+
+function named(table: LibraryTable, column: string): RawBuilder<unknown> {
+  const columns: readonly string[] = LIBRARY_COLUMNS[table];
+  if (!columns.includes(column)) throw new Error(`The table ${table} has no column ${column}.`);
+  return sql.ref(column);
+}
+
+function where(table: LibraryTable, conditions: readonly Condition[]): RawBuilder<unknown> {
+  if (conditions.length === 0) return sql``;
+  return sql` where ${sql.join(
+    conditions.map((condition) => holds(table, condition)),
+    sql` and `,
+  )}`;
+}
+
+function holds(table: LibraryTable, { column, operator, value }: Condition): RawBuilder<unknown> {
+  const ref = named(table, column);
+  if (isList(value)) return value.length === 0 ? sql`1 = 0` : sql`${ref} in (${sql.join(value)})`;
+  if (value === null) return operator === "=" ? sql`${ref} is null` : sql`${ref} is not null`;
+  return sql`${ref} ${sql.raw(operator)} ${value}`;
+}
+
+function isList(value: Condition["value"]): value is readonly LibraryValue[] {
+  return Array.isArray(value);
+}
+
+const USER_COLUMNS = ["id", "name", "email", "email_verified", "created_at", "updated_at"] as const;
+
+export function* getUser({ db }: Transaction, id: UserId): Operation<AuthUserTable | null> {
+  return yield* first(db.selectFrom("auth_user").select(USER_COLUMNS).where("id", "=", id));
+}
+
+/** @param email in lower case */
+export function* findUser({ db }: Transaction, email: string): Operation<AuthUserTable | null> {
+  return yield* first(db.selectFrom("auth_user").select(USER_COLUMNS).where("email", "=", email));
+}
+
+export function* hasUsers({ db }: Transaction): Operation<boolean> {
+  return (yield* first(db.selectFrom("auth_user").select("id").limit(1))) !== null;
+}
+
+/** Without what signs in. */
+export type SessionRow = Omit<AuthSessionTable, "token_hash">;
+
+export function* listSessions({ db, now }: Transaction, user_id: UserId): Operation<SessionRow[]> {
+  return yield* all(
+    db
+      .selectFrom("auth_session")
+      .select(["id", "user_id", "ip_address", "user_agent", "created_at", "updated_at", "expires_at"])
+      .where("user_id", "=", user_id)
+      .where("expires_at", ">", now)
+      .orderBy("updated_at", "desc")
+      .orderBy("id"),
+  );
+}
+
+export function* endSession({ db }: Transaction, user_id: UserId, id: string): Operation<boolean> {
+  return (yield* run(db.deleteFrom("auth_session").where("user_id", "=", user_id).where("id", "=", id))) === 1;
+}

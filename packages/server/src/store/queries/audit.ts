@@ -1,0 +1,99 @@
+/** The audit trail. Events are added and read; there is no operation that changes or removes one. */
+import { sql } from "kysely";
+import { asAppId } from "../../core/ids.ts";
+import type { Instant, WorkspaceId } from "../../core/types.ts";
+import { all, run, type Operation, type Transaction } from "../operation.ts";
+import type { AuditEventsTable } from "../tables.ts";
+
+const COLUMNS = ["app_id", "id", "at", "actor", "action", "target", "request_id", "workspace_id", "address"] as const;
+/** Rows in one statement. Few sizes, so that few statements are prepared. */
+const SIZES = [64, 8, 1];
+
+/** Adds the workspace where only the app is known, since the app may be deleted before anybody reads the trail. */
+export function* appendAudit({ db }: Transaction, events: readonly AuditEventsTable[]): Operation<void> {
+  const app_ids = new Set(events.filter((event) => event.workspace_id === null).map((event) => event.app_id));
+  app_ids.delete("");
+  const apps =
+    app_ids.size === 0
+      ? []
+      : yield* all(
+          db
+            .selectFrom("apps")
+            .select(["id", "workspace_id"])
+            .where("id", "in", [...app_ids].map(asAppId)),
+        );
+  const workspaces = new Map<string, WorkspaceId>(apps.map((app) => [app.id, app.workspace_id]));
+  let rest = events.map((event) => ({
+    ...event,
+    workspace_id: event.workspace_id ?? workspaces.get(event.app_id) ?? null,
+  }));
+  for (const size of SIZES) {
+    for (; rest.length >= size; rest = rest.slice(size))
+      yield* run(db.insertInto("audit_events").values(rest.slice(0, size)));
+  }
+}
+
+/** The app's latest, newest first. */
+export function* listAudit({ db }: Transaction, app_id: string, count: number): Operation<AuditEventsTable[]> {
+  return yield* all(
+    db
+      .selectFrom("audit_events")
+      .select(COLUMNS)
+      .where("app_id", "=", app_id)
+      .orderBy("at", "desc")
+      .orderBy("id")
+      .limit(count),
+  );
+}
+
+export interface AuditQuery {
+  /** Null: of all of them, and of what belongs to none. */
+  readonly app_id: string | null;
+  /** Of these workspaces and their apps. */
+  readonly workspace_ids: readonly WorkspaceId[];
+  /** And what belongs to no workspace, such as sign-ins. */
+  readonly installation: boolean;
+  /** Inclusive. */
+  readonly since: Instant;
+  /** Exclusive. */
+  readonly until: Instant;
+  /** The last one of the page before. */
+  readonly after: { readonly at: Instant; readonly id: string } | null;
+  readonly count: number;
+}
+
+/** A page, oldest first. */
+export function* exportAudit({ db }: Transaction, wanted: AuditQuery): Operation<AuditEventsTable[]> {
+  const { app_id, workspace_ids, installation, since, until, after, count } = wanted;
+  let query = db
+    .selectFrom("audit_events")
+    .select(COLUMNS)
+    .where("at", ">=", since)
+    .where("at", "<", until)
+    .where((where) =>
+      where.or([
+        ...(workspace_ids.length === 0
+          ? []
+          : [
+              where("workspace_id", "in", workspace_ids),
+              // A server of the version before does not say which workspace it was.
+              where.and([
+                where("workspace_id", "is", null),
+                where("app_id", "in", (apps) =>
+                  apps
+                    .selectFrom("apps")
+                    .select(sql<string>`apps.id`.as("id"))
+                    .where("apps.workspace_id", "in", workspace_ids),
+                ),
+              ]),
+            ]),
+        ...(installation ? [where.and([where("workspace_id", "is", null), where("app_id", "=", "")])] : []),
+      ]),
+    );
+  if (app_id !== null) query = query.where("app_id", "=", app_id);
+  if (after !== null)
+    query = query.where((where) =>
+      where.or([where("at", ">", after.at), where.and([where("at", "=", after.at), where("id", ">", after.id)])]),
+    );
+  return yield* all(query.orderBy("at").orderBy("id").limit(count));
+}

@@ -1,0 +1,174 @@
+/**
+ * Sessions of command lines and their tokens. A session ends by being deleted together with its tokens, so that neither a
+ * copy of the database nor a later mistake lets anybody in again.
+ */
+import { plus, type Instant } from "../../core/types.ts";
+import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import type { CliSessionsTable, CliTokensTable } from "../tables.ts";
+
+const SESSION_COLUMNS = [
+  "id",
+  "user_id",
+  "client_id",
+  "scope",
+  "address",
+  "created_at",
+  "first_used_at",
+  "last_used_at",
+] as const satisfies readonly (keyof CliSessionsTable)[];
+
+/** The hashes of a new pair of tokens. */
+export interface NewPair {
+  readonly access_hash: string;
+  readonly refresh_hash: string;
+}
+
+export interface SessionLife {
+  readonly access_ttl_ms: number;
+  readonly idle_ms: number;
+  readonly absolute_ms: number;
+}
+
+export function* createCliSession(
+  tx: Transaction,
+  session: Pick<CliSessionsTable, "id" | "user_id" | "client_id" | "scope" | "address">,
+  pair: NewPair,
+  life: SessionLife,
+): Operation<CliSessionsTable> {
+  const row = { ...session, created_at: tx.now, first_used_at: null, last_used_at: tx.now };
+  yield* run(tx.db.insertInto("cli_sessions").values(row));
+  yield* addPair(tx, row, pair, life);
+  return row;
+}
+
+function* addPair(
+  { db, now }: Transaction,
+  session: CliSessionsTable,
+  { access_hash, refresh_hash }: NewPair,
+  life: SessionLife,
+): Operation<void> {
+  const end = plus(session.created_at, life.absolute_ms);
+  const common = { session_id: session.id, created_at: now, rotated_at: null };
+  const tokens: CliTokensTable[] = [
+    { ...common, hash: access_hash, kind: "access", expires_at: earlier(plus(now, life.access_ttl_ms), end) },
+    { ...common, hash: refresh_hash, kind: "refresh", expires_at: end },
+  ];
+  yield* run(db.insertInto("cli_tokens").values(tokens));
+}
+
+const earlier = (a: Instant, b: Instant): Instant => (a < b ? a : b);
+
+export function* getCliSession({ db }: Transaction, id: string): Operation<CliSessionsTable | null> {
+  return yield* first(db.selectFrom("cli_sessions").select(SESSION_COLUMNS).where("id", "=", id));
+}
+
+export type FoundCliToken = CliSessionsTable & Pick<CliTokensTable, "kind" | "expires_at" | "rotated_at">;
+
+export function* findCliToken({ db }: Transaction, hash: string): Operation<FoundCliToken | null> {
+  return yield* first(
+    db
+      .selectFrom("cli_tokens")
+      .innerJoin("cli_sessions", "cli_sessions.id", "cli_tokens.session_id")
+      .select(SESSION_COLUMNS.map((column) => `cli_sessions.${column}` as const))
+      .select(["cli_tokens.kind", "cli_tokens.expires_at", "cli_tokens.rotated_at"])
+      .where("cli_tokens.hash", "=", hash),
+  );
+}
+
+export function isSessionOver(session: CliSessionsTable, now: Instant, life: SessionLife): boolean {
+  return now >= plus(session.last_used_at, life.idle_ms) || now >= plus(session.created_at, life.absolute_ms);
+}
+
+export type Rotation =
+  | { readonly kind: "rotated"; readonly session: CliSessionsTable }
+  /** Nothing was known of it, or its session is over. */
+  | { readonly kind: "unknown" }
+  /** Somebody has a copy: the session was ended (RFC 9700 §4.14.2). */
+  | { readonly kind: "reused"; readonly session: CliSessionsTable };
+
+/**
+ * A new pair for a refresh token. One that was exchanged already gives another pair for `grace_ms`, since the answer may
+ * have been lost, or two commands run at once; after that it ends the session. All siblings count as exchanged with it, so
+ * that a lost answer's token does not stay good beside the line that goes on.
+ */
+export function* rotateCliToken(
+  tx: Transaction,
+  used: { readonly refresh_hash: string; readonly client_id: string },
+  pair: NewPair,
+  life: SessionLife & { readonly grace_ms: number },
+): Operation<Rotation> {
+  const { db, now } = tx;
+  const token = yield* findCliToken(tx, used.refresh_hash);
+  if (token === null || token.kind !== "refresh" || token.client_id !== used.client_id) return { kind: "unknown" };
+  const { kind: _kind, expires_at: _end, rotated_at, ...session } = token;
+  if (isSessionOver(session, now, life)) {
+    yield* endCliSession(tx, session.id);
+    return { kind: "unknown" };
+  }
+  if (rotated_at !== null && now >= plus(rotated_at, life.grace_ms)) {
+    yield* endCliSession(tx, session.id);
+    return { kind: "reused", session };
+  }
+  if (rotated_at === null)
+    yield* run(
+      db
+        .updateTable("cli_tokens")
+        .set({ rotated_at: now })
+        .where("session_id", "=", session.id)
+        .where("kind", "=", "refresh")
+        .where("rotated_at", "is", null),
+    );
+  yield* addPair(tx, session, pair, life);
+  yield* useCliSession(tx, session.id);
+  return { kind: "rotated", session };
+}
+
+export function* useCliSession({ db, now }: Transaction, id: string): Operation<void> {
+  yield* run(db.updateTable("cli_sessions").set({ last_used_at: now }).where("id", "=", id));
+  yield* run(
+    db.updateTable("cli_sessions").set({ first_used_at: now }).where("id", "=", id).where("first_used_at", "is", null),
+  );
+}
+
+/** False when there is none. @param user_id whose it must be, if that matters */
+export function* endCliSession({ db }: Transaction, id: string, user_id?: string): Operation<boolean> {
+  let deletion = db.deleteFrom("cli_sessions").where("id", "=", id);
+  if (user_id !== undefined) deletion = deletion.where("user_id", "=", user_id);
+  if ((yield* run(deletion)) === 0) return false;
+  yield* run(db.deleteFrom("cli_tokens").where("session_id", "=", id));
+  return true;
+}
+
+/** All of a person's; how many there were. */
+export function* endCliSessionsOf(tx: Transaction, user_id: string): Operation<number> {
+  const sessions = yield* listCliSessions(tx, user_id);
+  for (const { id } of sessions) yield* endCliSession(tx, id);
+  return sessions.length;
+}
+
+export function* listCliSessions({ db }: Transaction, user_id: string): Operation<CliSessionsTable[]> {
+  return yield* all(
+    db.selectFrom("cli_sessions").select(SESSION_COLUMNS).where("user_id", "=", user_id).orderBy("created_at"),
+  );
+}
+
+/** Codes, sessions and tokens that can let nobody in any more. */
+export function* deleteOldLogins({ db, now }: Transaction, life: SessionLife, codes_before: Instant): Operation<void> {
+  yield* run(db.deleteFrom("device_codes").where("expires_at", "<", codes_before));
+  yield* run(db.deleteFrom("cli_tokens").where("expires_at", "<=", now));
+  const over = yield* all(
+    db
+      .selectFrom("cli_sessions")
+      .select("id")
+      .where((where) =>
+        where.or([
+          where("last_used_at", "<=", plus(now, -life.idle_ms)),
+          where("created_at", "<=", plus(now, -life.absolute_ms)),
+        ]),
+      ),
+  );
+  for (const { id } of over) {
+    yield* run(db.deleteFrom("cli_tokens").where("session_id", "=", id));
+    yield* run(db.deleteFrom("cli_sessions").where("id", "=", id));
+  }
+}

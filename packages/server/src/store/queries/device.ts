@@ -1,0 +1,166 @@
+/**
+ * Device codes (RFC 8628): asked for by a command line, decided by a person, redeemed once. Each step is one operation, so
+ * that of two that race one wins and the other is told.
+ */
+import { plus, type Instant } from "../../core/types.ts";
+import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import type { CliSessionsTable, DeviceCodesTable } from "../tables.ts";
+import { createCliSession, endCliSession, getCliSession, type NewPair, type SessionLife } from "./cli-sessions.ts";
+
+const COLUMNS = [
+  "device_hash",
+  "user_code_hash",
+  "client_id",
+  "scope",
+  "address",
+  "network",
+  "created_at",
+  "expires_at",
+  "interval_s",
+  "polled_at",
+  "state",
+  "user_id",
+  "session_id",
+  "used_at",
+] as const satisfies readonly (keyof DeviceCodesTable)[];
+
+export type NewDeviceCode = Pick<
+  DeviceCodesTable,
+  "device_hash" | "user_code_hash" | "client_id" | "scope" | "address" | "network" | "expires_at" | "interval_s"
+>;
+
+export type CodeCreation =
+  | { readonly kind: "created" }
+  /** A live code has the same letters. */
+  | { readonly kind: "taken" }
+  | { readonly kind: "too_many"; readonly until: Instant };
+
+/** @param most live codes of one network */
+export function* createDeviceCode(tx: Transaction, code: NewDeviceCode, most: number): Operation<CodeCreation> {
+  const { db, now } = tx;
+  if ((yield* findDeviceCode(tx, [code.user_code_hash])) !== null) return { kind: "taken" };
+  const live = yield* all(
+    db
+      .selectFrom("device_codes")
+      .select("expires_at")
+      .where("network", "=", code.network)
+      .where("expires_at", ">", now)
+      .where("state", "=", "pending")
+      .orderBy("expires_at"),
+  );
+  const [oldest] = live;
+  if (live.length >= most && oldest !== undefined) return { kind: "too_many", until: oldest.expires_at };
+  yield* run(
+    db.insertInto("device_codes").values({
+      ...code,
+      created_at: now,
+      polled_at: null,
+      state: "pending",
+      user_id: null,
+      session_id: null,
+      used_at: null,
+    }),
+  );
+  return { kind: "created" };
+}
+
+/** The code that waits for somebody's decision. @param user_code_hashes of the same letters, by each key */
+export function* findDeviceCode(
+  { db, now }: Transaction,
+  user_code_hashes: readonly string[],
+): Operation<DeviceCodesTable | null> {
+  return yield* first(
+    db
+      .selectFrom("device_codes")
+      .select(COLUMNS)
+      .where("user_code_hash", "in", user_code_hashes)
+      .where("state", "=", "pending")
+      .where("expires_at", ">", now),
+  );
+}
+
+/** Null when there is none that waits. */
+export function* decideDeviceCode(
+  tx: Transaction,
+  user_code_hashes: readonly string[],
+  decision: { readonly state: "approved" | "denied"; readonly user_id: string },
+): Operation<DeviceCodesTable | null> {
+  const code = yield* findDeviceCode(tx, user_code_hashes);
+  if (code === null) return null;
+  const update = tx.db
+    .updateTable("device_codes")
+    .set(decision)
+    .where("device_hash", "=", code.device_hash)
+    .where("state", "=", "pending");
+  return (yield* run(update)) === 1 ? { ...code, ...decision } : null;
+}
+
+export type Redemption =
+  | { readonly kind: "issued"; readonly session: CliSessionsTable }
+  | { readonly kind: "authorization_pending" | "slow_down" | "access_denied" | "expired_token" }
+  /** `ended`: the session that the code had been redeemed for, if that was ended. */
+  | { readonly kind: "invalid_grant"; readonly ended: CliSessionsTable | null };
+
+export interface Poll {
+  readonly device_hash: string;
+  readonly client_id: string;
+  /** When the request came in: one that raced with the successful one is no second use. */
+  readonly arrived_at: Instant;
+  /** What the code becomes when it is approved. */
+  readonly session_id: string;
+  readonly pair: NewPair;
+}
+
+export interface PollRules extends SessionLife {
+  /** What one poll too soon adds to the interval. */
+  readonly slow_down_s: number;
+  /** How much sooner than the interval a poll may come: clients sleep for just the interval, networks do not. */
+  readonly jitter_ms: number;
+}
+
+/**
+ * RFC 8628 §3.5. An approved code is never held back by the interval, since the public CLI does not lengthen its own when it
+ * is told to. A code that is shown again after it was redeemed is in two hands, and nobody knows which are the right ones:
+ * unless its session was used by then, it is ended.
+ */
+export function* redeemDeviceCode(tx: Transaction, poll: Poll, rules: PollRules): Operation<Redemption> {
+  const { db, now } = tx;
+  const find = db.selectFrom("device_codes").select(COLUMNS).where("device_hash", "=", poll.device_hash);
+  const code = yield* first(find);
+  if (code === null || code.client_id !== poll.client_id) return { kind: "invalid_grant", ended: null };
+  if (code.state === "used") return { kind: "invalid_grant", ended: yield* endUnused(tx, code, poll, rules) };
+  if (code.expires_at <= now) return { kind: "expired_token" };
+  if (code.state === "denied") return { kind: "access_denied" };
+
+  if (code.state === "approved" && code.user_id !== null) {
+    const { client_id, scope, address, user_id } = code;
+    const taken = db
+      .updateTable("device_codes")
+      .set({ state: "used", session_id: poll.session_id, used_at: now })
+      .where("device_hash", "=", code.device_hash)
+      .where("state", "=", "approved");
+    if ((yield* run(taken)) !== 1) return { kind: "invalid_grant", ended: null };
+    const session = { id: poll.session_id, user_id, client_id, scope, address };
+    return { kind: "issued", session: yield* createCliSession(tx, session, poll.pair, rules) };
+  }
+
+  const too_soon = code.polled_at !== null && now < plus(code.polled_at, code.interval_s * 1_000 - rules.jitter_ms);
+  const interval_s = code.interval_s + (too_soon ? rules.slow_down_s : 0);
+  yield* run(
+    db.updateTable("device_codes").set({ polled_at: now, interval_s }).where("device_hash", "=", code.device_hash),
+  );
+  return { kind: too_soon ? "slow_down" : "authorization_pending" };
+}
+
+function* endUnused(
+  tx: Transaction,
+  { session_id, used_at }: DeviceCodesTable,
+  { arrived_at }: Poll,
+  { jitter_ms }: PollRules,
+): Operation<CliSessionsTable | null> {
+  if (session_id === null || used_at === null || arrived_at <= plus(used_at, jitter_ms)) return null;
+  const session = yield* getCliSession(tx, session_id);
+  if (session === null || session.first_used_at !== null) return null;
+  yield* endCliSession(tx, session.id);
+  return session;
+}

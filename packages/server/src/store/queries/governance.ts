@@ -1,0 +1,80 @@
+/**
+ * Which services a workspace lets its apps use. No row: everything. A switch that is off is written into the connections as
+ * well, so that handing out a token costs no further look-up.
+ */
+import type { AppId, Instant, WorkspaceId } from "../../core/types.ts";
+import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import type { GovernanceTable } from "../tables.ts";
+
+const COLUMNS = [
+  "governance.workspace_id",
+  "governance.integration_type",
+  "governance.builder_connection_enabled",
+  "governance.per_user_connection_enabled",
+  "governance.updated_at",
+] as const;
+
+export function* listGovernance({ db }: Transaction, workspace_id: WorkspaceId): Operation<GovernanceTable[]> {
+  return yield* all(db.selectFrom("governance").select(COLUMNS).where("workspace_id", "=", workspace_id));
+}
+
+export function* getGovernance(
+  { db }: Transaction,
+  workspace_id: WorkspaceId,
+  integration_type: string,
+): Operation<GovernanceTable | null> {
+  return yield* first(
+    db
+      .selectFrom("governance")
+      .select(COLUMNS)
+      .where("workspace_id", "=", workspace_id)
+      .where("integration_type", "=", integration_type),
+  );
+}
+
+export function* putGovernance(
+  { db, now }: Transaction,
+  switches: Omit<GovernanceTable, "updated_at">,
+): Operation<void> {
+  const { workspace_id, integration_type, builder_connection_enabled, per_user_connection_enabled } = switches;
+  yield* run(
+    db
+      .insertInto("governance")
+      .values({ ...switches, updated_at: now })
+      .onConflict((conflict) =>
+        conflict
+          .columns(["workspace_id", "integration_type"])
+          .doUpdateSet({ builder_connection_enabled, per_user_connection_enabled, updated_at: now }),
+      ),
+  );
+  const connections = db
+    .updateTable("connections")
+    .where("integration_type", "=", integration_type)
+    .where("connector_id", "is", null)
+    .where("app_id", "in", (query) =>
+      query.selectFrom("apps").select("apps.id").where("apps.workspace_id", "=", workspace_id),
+    );
+  yield* run(
+    builder_connection_enabled === 1
+      ? connections.set({ blocked_at: null }).where("blocked_at", "is not", null)
+      : connections.set({ blocked_at: now }).where("blocked_at", "is", null),
+  );
+}
+
+/** What a connection that is made now is to carry: null where its service is allowed. */
+export function* blockedSince(
+  { db, now }: Transaction,
+  app_id: AppId,
+  integration_type: string,
+): Operation<Instant | null> {
+  const off = yield* first(
+    db
+      .selectFrom("governance")
+      .innerJoin("apps", "apps.workspace_id", "governance.workspace_id")
+      .select(COLUMNS)
+      .where("apps.id", "=", app_id)
+      .where("governance.integration_type", "=", integration_type)
+      .where("governance.builder_connection_enabled", "=", 0),
+  );
+  return off === null ? null : now;
+}

@@ -1,0 +1,44 @@
+/**
+ * Counters in fixed windows, shared by all nodes. One statement counts, so that tries which come together are all counted;
+ * run outside of the serializable writes, where a row that everybody changes would only cause retries.
+ */
+import { sql } from "kysely";
+import { plus, type Instant } from "../../core/types.ts";
+import { first, run, type Operation, type Transaction } from "../operation.ts";
+
+export interface Window {
+  readonly count: number;
+  readonly ends_at: Instant;
+}
+
+/** Counts one more, in a new window when the last one is over. */
+export function* countInWindow({ db, now }: Transaction, key: string, window_ms: number): Operation<Window> {
+  const ends_at = plus(now, window_ms);
+  const counted = db
+    .insertInto("rate_windows")
+    .values({ key, count: 1, ends_at })
+    .onConflict((conflict) =>
+      conflict.column("key").doUpdateSet({
+        count: sql<number>`case when rate_windows.ends_at <= ${now} then 1 else rate_windows.count + 1 end`,
+        ends_at: sql<Instant>`case when rate_windows.ends_at <= ${now} then excluded.ends_at else rate_windows.ends_at end`,
+      }),
+    )
+    .returning(["count", "ends_at"]);
+  return (yield* first(counted)) ?? { count: 1, ends_at };
+}
+
+/** Takes back what was counted in the window that ends then. */
+export function* uncountInWindow({ db }: Transaction, key: string, ends_at: Instant): Operation<void> {
+  yield* run(
+    db
+      .updateTable("rate_windows")
+      .set((set) => ({ count: set("count", "-", 1) }))
+      .where("key", "=", key)
+      .where("ends_at", "=", ends_at)
+      .where("count", ">", 0),
+  );
+}
+
+export function* deleteOldWindows({ db, now }: Transaction): Operation<void> {
+  yield* run(db.deleteFrom("rate_windows").where("ends_at", "<=", now));
+}

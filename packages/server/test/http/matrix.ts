@@ -1,0 +1,168 @@
+/**
+ * Who may call what: each route once, as data. The oracle of matrix.test.ts, and of review: a route without a line fails.
+ *
+ * Written from the table of roles, not from the code: viewers read; editors also connect, disconnect, push, deploy and make
+ * service tokens; administrators also have OAuth clients, members, keys, the plan, governance and the audit export; owners
+ * also delete and hand over the workspace.
+ */
+import type { Role } from "../../src/core/roles.ts";
+
+export interface Sample {
+  readonly json?: unknown;
+  readonly query?: string;
+}
+
+/** A builder's route. */
+export interface BuilderLine extends Sample {
+  readonly by: "builder";
+  /** What the path, the query or the body names: with `{app}` and `{workspace}` in their places. */
+  readonly on: "app" | "workspace" | "installation" | "nothing";
+  readonly least: Role;
+  /** Takes a person who is signed in, not a key. */
+  readonly person?: true;
+}
+
+export type Line =
+  | BuilderLine
+  /** An app's backend. */
+  | { readonly by: "service_token" }
+  /** Anybody; decides by itself whom it answers, or holds nothing of anybody's. */
+  | { readonly by: "anyone" }
+  /** A page for whoever is signed in; of an app, for its editors. */
+  | { readonly by: "page"; readonly on?: "app" | "flow" }
+  /** A form of such a page, which needs its token. */
+  | { readonly by: "form" }
+  /** Whoever holds the link, or knows the password. */
+  | { readonly by: "link" }
+  /** A protocol with rules and tests of its own: RFC 8628, 6749, 7009. */
+  | { readonly by: "protocol" }
+  /** The provider's redirect: bound to the flow's browser and person. */
+  | { readonly by: "provider" };
+
+const app = (least: Role, sample: Sample = {}): Line => ({ by: "builder", on: "app", least, ...sample });
+const workspace = (least: Role, sample: Sample = {}): Line => ({ by: "builder", on: "workspace", least, ...sample });
+const installation = (least: Role, sample: Sample = {}): Line => ({
+  by: "builder",
+  on: "installation",
+  least,
+  ...sample,
+});
+const anyBuilder: Line = { by: "builder", on: "nothing", least: "viewer" };
+const anyone: Line = { by: "anyone" };
+const page: Line = { by: "page" };
+const form: Line = { by: "form" };
+const link: Line = { by: "link" };
+const protocol: Line = { by: "protocol" };
+
+const AUTH = "/api/apps/:app/external-auth";
+const MANAGEMENT = "/api/management";
+const WORKSPACE = `${MANAGEMENT}/workspaces/:workspace`;
+const GOVERNANCE = "/api/workspace/:workspace/connector-governance";
+const FUNCTIONS = ["DELETE", "GET", "PATCH", "POST", "PUT", "QUERY", "TRACE"].map(
+  (method) => [`${method} /api/apps/:app/functions/*`, anyone] as const,
+);
+
+export const MATRIX: Readonly<Record<string, Line>> = {
+  // Apps' backends.
+  [`GET ${AUTH}/tokens/:integration_type`]: { by: "service_token" },
+  ...Object.fromEntries(FUNCTIONS),
+  "GET /api/apps/:app/entities/User/me": anyone,
+  "POST /api/apps/:app/analytics/track/batch": anyone,
+
+  // Connectors.
+  "GET /api/external-auth/available-integrations": anyone,
+  [`GET ${AUTH}/available-integrations`]: app("viewer"),
+  [`GET ${AUTH}/list`]: app("viewer"),
+  [`GET ${AUTH}/status`]: app("viewer", { query: "integration_type=slack&connection_id=x" }),
+  [`GET ${AUTH}/connection-config/:integration_type`]: app("viewer"),
+  [`GET ${AUTH}/connector-governance`]: app("viewer"),
+  [`PUT ${AUTH}/integrations/:integration_type`]: app("editor", { json: { scopes: [] } }),
+  [`POST ${AUTH}/initiate`]: app("editor", { json: { integration_type: "slack" } }),
+  [`DELETE ${AUTH}/integrations/:integration_type`]: app("editor"),
+  [`DELETE ${AUTH}/integrations/:integration_type/remove`]: app("editor"),
+  "GET /api/apps/:app/payments/stripe/status": app("viewer"),
+  "POST /api/apps/:app/payments/stripe/install": app("editor"),
+  "DELETE /api/apps/:app/payments/stripe": app("editor"),
+  [`GET ${GOVERNANCE}`]: workspace("viewer"),
+  [`GET ${GOVERNANCE}/:integration_type`]: workspace("viewer"),
+  [`PUT ${GOVERNANCE}/:integration_type`]: workspace("admin", { json: { builder_connection_enabled: true } }),
+
+  // Apps.
+  "GET /api/apps": anyBuilder,
+  "POST /api/apps": workspace("editor", { json: { name: "made", organization_id: "{workspace}" } }),
+  "GET /api/apps/:app": app("viewer"),
+  "PUT /api/apps/:app": app("editor", { json: { user_description: "x" } }),
+  "GET /api/workspace/workspaces": anyBuilder,
+  [`GET ${MANAGEMENT}/apps`]: anyBuilder,
+  [`POST ${MANAGEMENT}/apps`]: workspace("editor", { json: { name: "made", workspace_id: "{workspace}" } }),
+  [`PATCH ${MANAGEMENT}/apps/:app`]: app("admin", { json: { functions_enabled: true } }),
+  [`DELETE ${MANAGEMENT}/apps/:app`]: app("admin"),
+  [`GET ${MANAGEMENT}/apps/:app/tokens`]: app("viewer"),
+  [`POST ${MANAGEMENT}/apps/:app/tokens`]: app("editor", { json: { name: "made" } }),
+  [`DELETE ${MANAGEMENT}/apps/:app/tokens/:token`]: app("editor"),
+
+  // What concerns the whole installation is up to its first workspace.
+  [`GET ${MANAGEMENT}/clients`]: installation("viewer"),
+  [`PUT ${MANAGEMENT}/clients/:integration_type`]: installation("admin", {
+    json: { client_id: "x", client_secret: "y" },
+  }),
+  [`DELETE ${MANAGEMENT}/clients/:integration_type`]: installation("admin"),
+
+  // Workspaces.
+  [`GET ${MANAGEMENT}/workspaces`]: anyBuilder,
+  [`POST ${MANAGEMENT}/workspaces`]: {
+    by: "builder",
+    on: "nothing",
+    least: "viewer",
+    person: true,
+    json: { name: "x" },
+  },
+  [`PATCH ${WORKSPACE}`]: workspace("admin", { json: { name: "renamed", plan: "pro" } }),
+  [`DELETE ${WORKSPACE}`]: workspace("owner", { query: "with_apps=true" }),
+  [`POST ${WORKSPACE}/transfer`]: workspace("owner", { json: { user_id: "{viewer}" } }),
+  [`GET ${WORKSPACE}/members`]: workspace("viewer"),
+  [`PATCH ${WORKSPACE}/members/:user`]: workspace("admin", { json: { role: "editor" } }),
+  [`DELETE ${WORKSPACE}/members/:user`]: workspace("admin"),
+  [`GET ${WORKSPACE}/invitations`]: workspace("admin"),
+  [`POST ${WORKSPACE}/invitations`]: workspace("admin", { json: { email: "new@example.com", role: "viewer" } }),
+  [`DELETE ${WORKSPACE}/invitations/:invitation`]: workspace("admin"),
+  [`GET ${WORKSPACE}/keys`]: workspace("admin"),
+  [`POST ${WORKSPACE}/keys`]: workspace("admin", { json: { name: "made" } }),
+  [`DELETE ${WORKSPACE}/keys/:key`]: workspace("admin"),
+  [`GET ${MANAGEMENT}/audit`]: workspace("admin", { query: "workspace={workspace}" }),
+
+  // Pages.
+  "GET /": page,
+  "GET /account": page,
+  "GET /device": page,
+  "GET /apps/:app/connect/:integration_type": { by: "page", on: "app" },
+  "GET /connect/:flow": { by: "page", on: "flow" },
+  "GET /connect/:flow/go": { by: "page", on: "flow" },
+  "GET /connect/:flow/result": { by: "page", on: "flow" },
+  "POST /account/password": form,
+  "POST /account/sessions/end": form,
+  "POST /account/sign-out-everywhere": form,
+  "POST /apps/:app/connect/:integration_type": form,
+  "POST /connect/:flow": form,
+  "POST /connect/:flow/account": form,
+  "POST /device": form,
+  "POST /sign-out": form,
+  "GET /setup/:token": link,
+  "POST /setup/:token": link,
+  "GET /sign-in": anyone,
+  "POST /sign-in": link,
+  "GET /invitations/:token": link,
+  "POST /invitations/:token": link,
+
+  "POST /oauth/device/code": protocol,
+  "POST /oauth/token": protocol,
+  "POST /oauth/revoke": protocol,
+  "GET /oauth/userinfo": protocol,
+  "GET /api/external-auth/callback": { by: "provider" },
+  "GET /api/external-auth/callback/:vendor": { by: "provider" },
+
+  "GET /healthz": anyone,
+  "GET /readyz": anyone,
+  "GET /assets/holdfast.css": anyone,
+  "GET /assets/holdfast.svg": anyone,
+};

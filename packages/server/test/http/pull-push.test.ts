@@ -1,0 +1,80 @@
+/**
+ * What the command line pulls it can push: PUT with exactly what the list gave finds everything authorised, for every service
+ * of the catalog, whatever was declared, and however much of it was granted.
+ */
+import { crc32 } from "node:zlib";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { providers } from "../../src/providers/index.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { configFor } from "../providers/subject.ts";
+import type { Browser } from "../support/browser.ts";
+import { asList, type Json } from "../support/http.ts";
+import { openTestServer, type TestApp, type TestServer } from "../support/server.ts";
+
+/** Some vendors take no other redirect address. The tests' browser leads it to the server on loopback. */
+const PUBLIC_URL = "https://connect.example.com";
+
+let holdfast: TestServer;
+let person: Browser;
+beforeAll(async () => {
+  // An app with its key for each declaration, and one person who connects them all in what is one minute to the server.
+  const limits = { live_api_keys_per_workspace: 1_000, requests_per_minute: 100_000 };
+  holdfast = await openTestServer({ public_url: PUBLIC_URL, limits });
+  person = await holdfast.signedIn();
+});
+afterAll(() => holdfast.close());
+
+async function listed(app: TestApp, integration_type: string): Promise<Json> {
+  const reply = await holdfast.request("GET", `/api/apps/${app.app_id}/external-auth/list`, {
+    headers: { api_key: app.api_key },
+  });
+  const found = asList(reply.json["integrations"]).find((one) => one["integration_type"] === integration_type);
+  if (found === undefined) throw new Error(`The list answered ${reply.status}: ${reply.text}`);
+  return found;
+}
+
+/** No declaration, and some that people write: in any order, also twice, also with what is required anyway. */
+function declarations({
+  id,
+  default_scopes,
+  required_scopes,
+  common_scopes,
+}: Provider): readonly (readonly string[])[] {
+  const known = [...new Set([...default_scopes, ...required_scopes, ...common_scopes.map(({ scope }) => scope)])];
+  const seed = crc32(id) % 0x7fffffff;
+  const some =
+    known.length === 0 ? [] : fc.sample(fc.array(fc.constantFrom(...known), { maxLength: 6 }), { seed, numRuns: 2 });
+  return [[], ...some];
+}
+
+describe.each([...providers.values()])("$id", (provider) => {
+  it.each([
+    ["granted in full", []],
+    ["granted in part", ["partial-scopes"]],
+  ])("is in step after a pull, %s", async (_how, modes) => {
+    const client_id = await holdfast.setClient(provider.id, [], "pull");
+    holdfast.simulator.setModes({ client_id, modes });
+    for (const [index, declared] of declarations(provider).entries()) {
+      const app = await holdfast.createApp(`${provider.id} ${modes.length} ${index}`);
+      const wanted = { scopes: declared, connection_config: configFor(provider) };
+      const { redirect_url } = (await holdfast.initiate(provider.id, wanted, app)).json;
+      await person.consent(String(redirect_url));
+      const { scopes, status } = await listed(app, provider.id);
+      expect([status, scopes]).toEqual(["active", [...new Set(declared)]]);
+      const pushed = await holdfast.initiate(provider.id, { scopes }, app);
+      expect([pushed.status, pushed.json]).toEqual([
+        200,
+        {
+          redirect_url: null,
+          connection_id: expect.stringMatching(/^con_/) as unknown,
+          already_authorized: true,
+          error: null,
+          error_message: null,
+          other_user_email: null,
+        },
+      ]);
+      expect((await listed(app, provider.id))["scopes"]).toEqual(scopes);
+    }
+  });
+});

@@ -1,0 +1,259 @@
+import { describe, expect, it } from "vitest";
+import { ROLES, SCOPES, capped, roleReaches, type Role, type Scope } from "../../src/core/roles.ts";
+import { plus, type UserId } from "../../src/core/types.ts";
+import { ACTIONS, COMMAND, type Action, type BuilderPrincipal } from "../../src/service/authorization.ts";
+import { addAccount, startTestServer, type TestServer } from "../support/server.ts";
+
+/** From the table of roles, in words: each role may what those before it may, too. */
+const MAY: Readonly<Record<Role, readonly Action[]>> = {
+  viewer: [
+    "workspace.read",
+    "member.read",
+    "governance.read",
+    "oauth_client.read",
+    "app.read",
+    "connector.read",
+    "service_token.read",
+  ],
+  editor: [
+    "app.create",
+    "app.rename",
+    "connector.connect",
+    "connector.disconnect",
+    "function.deploy",
+    "service_token.manage",
+  ],
+  admin: [
+    "workspace.rename",
+    "workspace.plan",
+    "member.manage",
+    "api_key.manage",
+    "audit.export",
+    "governance.manage",
+    "oauth_client.manage",
+    "app.functions",
+    "app.delete",
+  ],
+  owner: ["workspace.delete", "workspace.transfer"],
+};
+
+const as = (user_id: UserId | null, change: Partial<BuilderPrincipal> = {}): BuilderPrincipal => ({
+  kind: "builder",
+  user_id,
+  actor: "test",
+  workspace_id: null,
+  scope: null,
+  ...change,
+});
+
+const member = ({ installation, builder }: TestServer, role: Role) =>
+  addAccount(installation.store, {
+    name: role,
+    email: `${role}@example.com`,
+    workspace_id: builder.workspace_id,
+    role,
+  });
+
+describe("roles", () => {
+  it("may what the table says: every action has one least role", () => {
+    const told = Object.fromEntries(ROLES.flatMap((role) => MAY[role].map((action) => [action, role])));
+    expect(ACTIONS).toEqual(told);
+  });
+
+  it("are asked for at each use, so that a change counts at once", async () => {
+    const holdfast = await startTestServer();
+    const { authorization, store } = holdfast.installation;
+    const { workspace_id } = holdfast.builder;
+    const user_id = await member(holdfast, "viewer");
+    await expect(authorization.require(as(user_id), workspace_id, "app.create")).rejects.toMatchObject({
+      code: "insufficient_role",
+      message: expect.stringContaining("takes the role editor"),
+    });
+    await store.setRole(workspace_id, user_id, "editor", "owner");
+    expect(await authorization.require(as(user_id), workspace_id, "app.create")).toBe("editor");
+    await store.setRole(workspace_id, user_id, null, "owner");
+    await expect(authorization.require(as(user_id), workspace_id, "app.read")).rejects.toMatchObject({
+      code: "not_found",
+    });
+  });
+});
+
+describe("keys", () => {
+  it("may the lesser of their scope and of their maker's role, whatever both are", async () => {
+    const holdfast = await startTestServer();
+    const { authorization, store } = holdfast.installation;
+    const { workspace_id } = holdfast.builder;
+    const user_id = await member(holdfast, "viewer");
+    const least = { read: "viewer", write: "editor", admin: "admin" } as const satisfies Record<Scope, Role>;
+    for (const role of ROLES) {
+      await store.setRole(workspace_id, user_id, role, "owner");
+      for (const scope of SCOPES) {
+        const found = await authorization.roleIn(as(user_id, { workspace_id, scope }), workspace_id);
+        expect(found).toBe(roleReaches(role, least[scope]) ? least[scope] : role);
+        expect(found).toBe(capped(role, scope));
+      }
+    }
+  });
+
+  it("are for one workspace, even where their maker is in more", async () => {
+    const holdfast = await startTestServer();
+    const { authorization, accounts } = holdfast.installation;
+    const { user_id, workspace_id } = holdfast.builder;
+    await holdfast.clock.jump(60_000);
+    const second = await accounts.createWorkspace("second", user_id);
+    const key = as(user_id, { workspace_id, scope: "admin" });
+    expect(await authorization.roleIn(key, second)).toBeNull();
+    expect((await authorization.workspaces(key)).map(({ id, role }) => [id, role])).toEqual([[workspace_id, "admin"]]);
+    expect((await authorization.workspaces(as(user_id))).map(({ id }) => id)).toEqual([workspace_id, second]);
+  });
+
+  it("of a member who left are worth nothing, and those of one who stays go on", async () => {
+    const holdfast = await startTestServer();
+    const { apiKeys, store } = holdfast.installation;
+    const { workspace_id } = holdfast.builder;
+    const user_id = await member(holdfast, "admin");
+    const key = { workspace_id, user_id, name: "ci", scope: "admin" as const, expires_at: null };
+    const api_key = (await apiKeys.create(key)).api_key.expose();
+    const list = async () => {
+      const path = `/api/apps/${holdfast.app.app_id}/external-auth/list`;
+      return (await holdfast.request("GET", path, { headers: { api_key } })).status;
+    };
+    expect(await list()).toBe(200);
+    await store.setRole(workspace_id, user_id, null, "owner");
+    expect(await list()).toBe(404);
+  });
+
+  it("that were made before anybody had an account go to the first administrator", async () => {
+    const holdfast = await startTestServer();
+    const { apps, accounts, store } = holdfast.installation;
+    // As an installation of the version before is found.
+    await store.transaction(function* (tx) {
+      yield tx.db.updateTable("api_keys").set({ user_id: null }).compile();
+      yield tx.db.deleteFrom("auth_member").compile();
+      yield tx.db.deleteFrom("auth_user").compile();
+    });
+    const { api_key } = await apps.create("early");
+    const initiate = () =>
+      holdfast.request("PUT", `/api/apps/${holdfast.app.app_id}/external-auth/integrations/slack`, {
+        headers: { api_key: api_key.expose() },
+        json: { scopes: [] },
+      });
+    await holdfast.setClient("slack");
+    expect((await initiate()).code).toBe("no_account");
+    const { user_id } = await accounts.createDemoBuilder();
+    const begun = await initiate();
+    expect(begun.status).toBe(200);
+    const person = await holdfast.signedIn(user_id);
+    expect((await person.get(String(begun.json["redirect_url"]))).status).toBe(200);
+  });
+});
+
+describe("what concerns the whole installation", () => {
+  it("is up to its own workspace, and to no other one when that is gone", async () => {
+    const holdfast = await startTestServer();
+    const { authorization, accounts, apps, store } = holdfast.installation;
+    const { user_id, workspace_id } = holdfast.builder;
+    // In the very same millisecond.
+    const second = await accounts.createWorkspace("second", user_id);
+    expect(await store.findDefaultWorkspace()).toBe(workspace_id);
+    await authorization.installation(as(user_id), "oauth_client.manage");
+    await apps.removeWorkspace(workspace_id, true);
+    expect(await store.roleOf(user_id, second)).toBe("owner");
+    await expect(authorization.installation(as(user_id), "oauth_client.manage")).rejects.toMatchObject({
+      code: "insufficient_role",
+    });
+    expect(await apps.workspace()).not.toBe(second);
+  });
+});
+
+describe("the machine's own commands", () => {
+  it("may everything, as the installation", async () => {
+    const holdfast = await startTestServer();
+    const { authorization } = holdfast.installation;
+    for (const action of MAY.owner)
+      expect(await authorization.require(COMMAND, holdfast.builder.workspace_id, action)).toBe("owner");
+    expect((await authorization.workspaces(COMMAND)).map(({ role }) => role)).toEqual(["owner"]);
+  });
+});
+
+describe("plans and switches", () => {
+  const token = async (holdfast: TestServer) => {
+    const { status, code, json } = await holdfast.token("googlecalendar");
+    return [status, code, json["detail"]];
+  };
+  const connected = async () => {
+    const holdfast = await startTestServer();
+    await holdfast.connect("googlecalendar");
+    expect((await holdfast.token("googlecalendar")).status).toBe(200);
+    return holdfast;
+  };
+  const workspace = ({ builder }: TestServer) => `/api/management/workspaces/${builder.workspace_id}`;
+
+  it("below builder refuse connectors at once, naming the plan, and a higher one brings them back", async () => {
+    const holdfast = await connected();
+    const list = () => holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/external-auth/list`);
+    for (const plan of ["free", "starter"]) {
+      expect((await holdfast.manage("PATCH", workspace(holdfast), { json: { plan } })).status).toBe(200);
+      expect(await token(holdfast)).toEqual([403, "plan_upgrade_required", expect.stringContaining(`plan ${plan}.`)]);
+      expect((await list()).code).toBe("plan_upgrade_required");
+      const page = await (await holdfast.signedIn()).get(`/apps/${holdfast.app.app_id}/connect/googlecalendar`);
+      expect(page.status).toBe(403);
+    }
+    for (const plan of ["builder", "enterprise"]) {
+      await holdfast.manage("PATCH", workspace(holdfast), { json: { plan } });
+      expect((await holdfast.token("googlecalendar")).status).toBe(200);
+      expect((await list()).status).toBe(200);
+    }
+  });
+
+  it("refuse service tokens and function tokens of an app whose functions are off, and recover", async () => {
+    const holdfast = await connected();
+    const { functionTokens } = holdfast.installation;
+    const { app_id } = holdfast.app;
+    const minted = functionTokens.mint({
+      app_id,
+      function_name: "hello",
+      invocation_id: "inv_1",
+      expires_at: plus(holdfast.clock.now(), 60_000),
+    });
+    const byFunction = async () =>
+      (
+        await holdfast.request("GET", `/api/apps/${app_id}/external-auth/tokens/googlecalendar`, {
+          headers: { authorization: `Bearer ${minted}` },
+        })
+      ).code;
+    expect(await byFunction()).toBeNull();
+    const change = (functions_enabled: boolean) =>
+      holdfast.manage("PATCH", `/api/management/apps/${app_id}`, { json: { functions_enabled } });
+    expect((await change(false)).json).toMatchObject({ functions_enabled: false });
+    expect((await token(holdfast)).slice(0, 2)).toEqual([403, "functions_disabled"]);
+    expect(await byFunction()).toBe("functions_disabled");
+    await change(true);
+    expect((await holdfast.token("googlecalendar")).status).toBe(200);
+    expect(await byFunction()).toBeNull();
+  });
+
+  it("cost the token route no query: what is cached decides", async () => {
+    const holdfast = await connected();
+    const { store } = holdfast.installation;
+    const asked: string[] = [];
+    for (const name of ["getServiceToken", "getApp", "getWorkspace", "roleOf", "findConnection"] as const) {
+      const real = store[name];
+      Object.assign(store, {
+        [name]: (...rest: never[]) => {
+          asked.push(name);
+          return Reflect.apply(real, store, rest);
+        },
+      });
+    }
+    for (let time = 0; time < 5; time += 1) expect((await holdfast.token("googlecalendar")).status).toBe(200);
+    expect(asked).toEqual([]);
+  });
+
+  it("of new workspaces are what the operator chose", async () => {
+    const holdfast = await startTestServer({ config: { default_plan: "free" } });
+    const { accounts, store } = holdfast.installation;
+    const made = await accounts.createWorkspace("new", holdfast.builder.user_id);
+    expect(await store.getWorkspace(made)).toMatchObject({ plan: "free", name: "new" });
+  });
+});
