@@ -8,13 +8,13 @@ import { startSimulator, type Simulator } from "@holdfast/simulator";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createPerson, type Person } from "../../../packages/server/src/cli/demo-person.ts";
+import type { Person } from "../../../packages/server/src/cli/demo-person.ts";
 import { loadConfig } from "../../../packages/server/src/config.ts";
 import { systemClock } from "../../../packages/server/src/core/clock.ts";
 import { openInstallation, type Installation } from "../../../packages/server/src/installation.ts";
 import { silentLog } from "../../../packages/server/src/telemetry/log.ts";
 import type { TestDatabase } from "../../../packages/server/test/support/postgres.ts";
-import { asBuilder, initiate, setClient, type App, type Site } from "../../support/server.ts";
+import { asBuilder, initiate, setClient, signedIn, type App, type Site } from "../../support/server.ts";
 import { freePort } from "../../support/temporary.ts";
 import { startProcess, type Process } from "./cluster-process.ts";
 
@@ -115,21 +115,19 @@ export async function startCluster({ database, env, first_env = {} }: ClusterOpt
     const first = await start("first", first_env);
     const config = loadConfig({ dataDir: first.data_dir }, { ...storage });
     const installation = await openInstallation({ config, clock: systemClock, log: silentLog }, "command");
-    const person = createPerson(public_url);
-    await person.signIn(first.ready.text("setup_url"));
-    return { first, installation, person };
+    const site: Site = {
+      home,
+      data_dir: first.data_dir,
+      server_url: public_url,
+      gateway: simulator.url,
+      start: () => Promise.reject(new Error("The cluster starts its nodes.")),
+    };
+    return { first, installation, site, person: await signedIn(site, first.ready.text("setup_url")) };
   };
-  const { first, installation, person } = await opened().catch(async (error: unknown) => {
+  const { first, installation, site, person } = await opened().catch(async (error: unknown) => {
     await close();
     throw error;
   });
-  const site: Site = {
-    home,
-    data_dir: first.data_dir,
-    server_url: public_url,
-    gateway: simulator.url,
-    start: () => Promise.reject(new Error("The cluster starts its nodes.")),
-  };
   return {
     simulator,
     first,

@@ -28,5 +28,5 @@ export function capped(role: Role, scope: Scope): Role {
 
 export const allowsConnectors = (plan: Plan): boolean => PLANS.indexOf(plan) >= PLANS.indexOf(CONNECTORS_PLAN);
 
-export const asRole = (text: unknown): Role | null => ROLES.find((role) => role === text) ?? null;
+const asRole = (text: unknown): Role | null => ROLES.find((role) => role === text) ?? null;
 export const asPlan = (text: unknown): Plan | null => PLANS.find((plan) => plan === text) ?? null;

@@ -176,7 +176,7 @@ async function connectAll(stage: Stage, { ages, access_ms }: Plan): Promise<void
     );
     const { id, app_id } = subject;
     cluster.commit(function* (tx) {
-      const app = { id: app_id, workspace_id: newWorkspaceId(), name: id, created_at: tx.now };
+      const app = { id: app_id, workspace_id: newWorkspaceId(), name: id, created_at: tx.now, functions_enabled: 1 };
       yield* run(tx.db.insertInto("apps").values(app));
       yield* putConnection(tx, consented, null);
     });
