@@ -46,6 +46,8 @@ export interface NewApp {
 
 export interface Apps {
   workspace(): Promise<WorkspaceId>;
+  /** Without credentials. */
+  add(name: string, workspace_id: WorkspaceId): Promise<AppId>;
   /** With a first service token and an API key, each shown this once. */
   create(name: string, belonging?: NewApp): Promise<CreatedApp>;
   /** Of one workspace, or of all. */
@@ -81,12 +83,18 @@ export function createApps(deps: AppsDeps): Apps {
   const { store, vault, revocations, cache, limits, default_plan, apiKeys, credentialsChanged } = deps;
   const workspace = (): Promise<WorkspaceId> => store.defaultWorkspace(newWorkspaceId(), default_plan);
 
+  async function add(given: string, workspace_id: WorkspaceId): Promise<AppId> {
+    const name = checkName(given);
+    const app_id = newAppId();
+    if (!(await store.createApp({ id: app_id, workspace_id, name }))) throw nameTaken(name);
+    return app_id;
+  }
+
   async function create(given: string, belonging: NewApp = {}): Promise<CreatedApp> {
     const name = checkName(given);
     const workspace_id = belonging.workspace_id ?? (await workspace());
     const user_id = belonging.user_id ?? (await firstOwner(workspace_id));
-    const app_id = newAppId();
-    if (!(await store.createApp({ id: app_id, workspace_id, name }))) throw nameTaken(name);
+    const app_id = await add(name, workspace_id);
     const { service_token } = await createToken(app_id, "first", null);
     const { api_key } = await apiKeys.create({
       workspace_id,
@@ -187,6 +195,7 @@ export function createApps(deps: AppsDeps): Apps {
 
   return {
     workspace,
+    add,
     create,
     list: (workspace_id) => store.listApps(workspace_id ?? null),
     get,

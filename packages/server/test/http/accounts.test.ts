@@ -1,41 +1,380 @@
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { startTestServer } from "../support/server.ts";
-import { textOf } from "../support/browser.ts";
-import { asList } from "../support/http.ts";
+import { openInstallation } from "../../src/installation.ts";
+import type { Role } from "../../src/core/roles.ts";
+import { silentLog } from "../../src/telemetry/log.ts";
+import { DAY, HOUR, MINUTE, SECOND, until } from "../support/clock.ts";
+import { fieldsOf, textOf, type Browser } from "../support/browser.ts";
+import { asList, type Reply } from "../support/http.ts";
+import { addAccount, secretPart, startTestServer, type TestServer } from "../support/server.ts";
 
-const ADA = { name: "Grace", email: "Grace@Example.com", password: "correct horse battery" };
+const GRACE = { name: "Grace", email: "Grace@Example.com", password: "correct horse battery" };
+
+/** A person's requests to the API, from a page of ours. */
+function api({ request, config }: TestServer, person: Browser) {
+  return (method: string, path: string, json?: unknown): Promise<Reply> => {
+    const cookie = [...person.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const headers = { cookie, origin: config.public_url };
+    return request(method, `/api/management${path}`, { headers, ...(json === undefined ? {} : { json }) });
+  };
+}
+
+const withKey = ({ request, app }: TestServer, api_key: string, path = `/api/apps/${app.app_id}/external-auth/list`) =>
+  request("GET", path, { headers: { api_key } });
+
+const member = ({ installation, builder }: TestServer, role: Role, name: string = role) =>
+  addAccount(installation.store, {
+    name,
+    email: `${name}@example.com`,
+    workspace_id: builder.workspace_id,
+    role,
+  });
+
+async function withGrace() {
+  const holdfast = await startTestServer();
+  const person = holdfast.browser();
+  await person.signIn(await holdfast.installation.accounts.createSetupLink(), GRACE);
+  return { holdfast, person };
+}
+
+const signIn = (browser: Browser, change: Readonly<Record<string, string>> = {}) =>
+  browser.post("/sign-in", { email: GRACE.email, password: GRACE.password, ...change });
 
 describe("the whole trip", () => {
   it("goes from the setup link to an account, a sign-in, a workspace, an app, a key and a connector", async () => {
-    const holdfast = await startTestServer();
-    const { accounts } = holdfast.installation;
-    const person = holdfast.browser();
-    await person.signIn(await accounts.createSetupLink(), ADA);
+    const { holdfast, person } = await withGrace();
     const home = await person.get("/");
     expect([home.status, textOf(home.text)]).toEqual([200, expect.stringContaining("grace@example.com")]);
 
     const other = holdfast.browser();
-    const refused = await other.post("/sign-in", { email: ADA.email, password: "wrong wrong wrong" });
-    expect(refused.status).toBe(401);
-    const entered = await other.post("/sign-in", { email: ADA.email, password: ADA.password, next: "/account" });
+    const entered = await signIn(other, { next: "/account" });
     expect([entered.status, entered.headers.get("location")]).toEqual([303, `${holdfast.config.public_url}/account`]);
     expect((await other.get("/account")).status).toBe(200);
 
-    const cookie = [...other.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const own = { cookie, origin: holdfast.config.public_url };
-    const call = (method: string, path: string, json?: unknown, headers: Record<string, string> = own) =>
-      holdfast.request(method, path, { headers, ...(json === undefined ? {} : { json }) });
-    const made = await call("POST", "/api/management/workspaces", { name: "Team" });
+    const call = api(holdfast, other);
+    const made = await call("POST", "/workspaces", { name: "Team" });
     expect(made.json).toMatchObject({ name: "Team", plan: "builder", role: "owner" });
     const workspace_id = String(made.json["id"]);
-    const app = await call("POST", "/api/management/apps", { name: "shop", workspace_id });
-    expect(app.status).toBe(200);
-    const key = await call("POST", `/api/management/workspaces/${workspace_id}/keys`, { name: "ci", scope: "write" });
-    expect(key.status).toBe(200);
-    const list = await call("GET", `/api/apps/${String(app.json["app_id"])}/external-auth/list`, undefined, {
-      api_key: String(key.json["api_key"]),
+    const app = await call("POST", "/apps", { name: "shop", workspace_id });
+    const key = await call("POST", `/workspaces/${workspace_id}/keys`, { name: "ci", scope: "write" });
+    const path = `/api/apps/${String(app.json["app_id"])}/external-auth/list`;
+    expect((await withKey(holdfast, String(key.json["api_key"]), path)).json).toEqual({ integrations: [] });
+    expect(asList((await call("GET", "/workspaces")).json["workspaces"])).toHaveLength(2);
+    const names = asList((await call("GET", "/apps")).json["apps"]).map(({ name }) => String(name));
+    expect(names.toSorted()).toEqual(["shop", "test"]);
+  });
+});
+
+describe("the sign-in page", () => {
+  it("says the same of every wrong try, and gives the address back, escaped", async () => {
+    const { holdfast } = await withGrace();
+    const browser = holdfast.browser();
+    for (const email of [GRACE.email, "nobody@example.com", '"><b>x</b>@example.com']) {
+      const reply = await signIn(browser, { email, password: "wrong wrong wrong" });
+      expect(reply.status).toBe(401);
+      expect(textOf(reply.text)).toContain("The e-mail address or the password is wrong.");
+      expect(reply.text).not.toContain("<b>x</b>");
+      expect(reply.text).not.toContain("wrong wrong wrong");
+    }
+    expect(browser.cookies.size).toBe(0);
+  });
+
+  it("answers 429 with the time to wait after five wrong tries, to the right password too", async () => {
+    const { holdfast } = await withGrace();
+    const browser = holdfast.browser();
+    for (let time = 0; time < 5; time += 1) expect((await signIn(browser, { password: "wrong" })).status).toBe(401);
+    const refused = await signIn(browser);
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(14 * 60);
+    await holdfast.clock.jump(15 * MINUTE + SECOND);
+    expect((await signIn(browser)).status).toBe(303);
+  });
+
+  it.for([
+    "//evil.example",
+    "/\\evil.example",
+    "https://evil.example",
+    "javascript:alert(1)",
+    "/a?b=c",
+    "\t//x",
+    "/%09/x",
+  ])("leads to the start page instead of %j", async (next) => {
+    const { holdfast } = await withGrace();
+    const browser = holdfast.browser();
+    expect(fieldsOf((await browser.get(`/sign-in?next=${encodeURIComponent(next)}`)).text)["next"]).toBe("/");
+    expect((await signIn(browser, { next })).headers.get("location")).toBe(`${holdfast.config.public_url}/`);
+  });
+
+  it("is where pages lead whoever is not signed in, and leads back", async () => {
+    const { holdfast } = await withGrace();
+    const browser = holdfast.browser();
+    const asked = `/apps/${holdfast.app.app_id}/connect/slack`;
+    const page = await browser.get(asked);
+    const href = /href="(\/sign-in[^"]*)"/.exec(page.text)?.[1] ?? "";
+    const { next = "" } = fieldsOf((await browser.get(href)).text);
+    expect([page.status, next]).toEqual([401, asked]);
+    expect((await signIn(browser, { next })).headers.get("location")).toBe(`${holdfast.config.public_url}${asked}`);
+  });
+
+  it("gives a new session at each sign-in, and ends the one before", async () => {
+    const { holdfast, person } = await withGrace();
+    const before = person.cookies.get("holdfast-session") ?? "";
+    await signIn(person);
+    expect(person.cookies.get("holdfast-session")).not.toBe(before);
+    const old = holdfast.browser();
+    old.cookies.set("holdfast-session", before);
+    expect((await old.get("/")).status).toBe(401);
+    expect((await person.get("/")).status).toBe(200);
+  });
+
+  it("takes no session that somebody else has put into the browser", async () => {
+    const { holdfast } = await withGrace();
+    const browser = holdfast.browser();
+    const planted = "A".repeat(32);
+    browser.cookies.set("holdfast-session", planted);
+    await signIn(browser);
+    expect(browser.cookies.get("holdfast-session")).not.toBe(planted);
+  });
+
+  it("takes forms of our own pages only, and so do links", async () => {
+    const { holdfast } = await withGrace();
+    const setup = await holdfast.installation.accounts.createSetupLink();
+    const { workspace_id } = holdfast.builder;
+    const { workspaces } = holdfast.installation;
+    const { invitation_url } = await workspaces.invite(workspace_id, {
+      email: "new@example.com",
+      role: "viewer",
+      by: "owner",
+      actor: "test",
     });
-    expect(list.json).toEqual({ integrations: [] });
-    expect(asList((await call("GET", "/api/management/workspaces")).json["workspaces"])).toHaveLength(2);
+    for (const address of ["/sign-in", setup, invitation_url])
+      for (const headers of [
+        {},
+        { origin: "https://evil.example" },
+        { origin: "null" },
+        { "sec-fetch-site": "cross-site" },
+        { "sec-fetch-site": "same-site" },
+      ]) {
+        const browser = holdfast.browser();
+        const reply = await browser.post(address, GRACE, { ...headers, accept: "application/json" });
+        expect([address, reply.status, reply.code]).toEqual([address, 403, "csrf"]);
+        expect(browser.cookies.size).toBe(0);
+      }
+  });
+});
+
+describe("the account page", () => {
+  it("lists sessions, ends one, and signs out everywhere", async () => {
+    const { holdfast, person } = await withGrace();
+    const other = holdfast.browser();
+    await signIn(other);
+    const page = await person.get("/account");
+    expect(textOf(page.text)).toContain("this one");
+    const ended = fieldsOf(page.text);
+    await person.post("/account/sessions/end", ended);
+    expect([(await other.get("/")).status, (await person.get("/")).status]).toEqual([401, 200]);
+    await signIn(other);
+    await person.post("/account/sign-out-everywhere", ended);
+    expect([(await other.get("/")).status, (await person.get("/")).status]).toEqual([401, 401]);
+  });
+
+  it("changes the password", async () => {
+    const { holdfast, person } = await withGrace();
+    const { form_token = "" } = fieldsOf((await person.get("/account")).text);
+    const change = (current: string) =>
+      person.post("/account/password", { form_token, current, password: "a new long password" });
+    expect((await change("wrong")).status).toBe(401);
+    expect((await change(GRACE.password)).status).toBe(200);
+    expect((await person.get("/account")).status).toBe(200);
+    const other = holdfast.browser();
+    expect((await signIn(other)).status).toBe(401);
+    expect((await signIn(other, { password: "a new long password" })).status).toBe(303);
+  });
+});
+
+describe("invitations", () => {
+  async function invited(role: Role = "editor") {
+    const holdfast = await startTestServer();
+    const call = api(holdfast, await holdfast.signedIn());
+    const base = `/workspaces/${holdfast.builder.workspace_id}/invitations`;
+    const made = await call("POST", base, { email: "New@Example.com", role });
+    return { holdfast, call, base, made, link: String(made.json["invitation_url"]) };
+  }
+
+  it("make an account with the invited address, whatever the form says, and the role", async () => {
+    const { holdfast, link, made } = await invited();
+    expect(made.headers.get("cache-control")).toBe("no-store");
+    const person = holdfast.browser();
+    const page = await person.get(link);
+    expect(textOf(page.text)).toContain("new@example.com");
+    const form = { name: "New", email: "other@example.com", password: "correct horse battery" };
+    expect((await person.post(link, form)).status).toBe(303);
+    const workspaces = await api(holdfast, person)("GET", "/workspaces");
+    expect(asList(workspaces.json["workspaces"])).toMatchObject([{ role: "editor" }]);
+    expect(await holdfast.installation.store.findUser("new@example.com")).not.toBeNull();
+    expect(await holdfast.installation.store.findUser("other@example.com")).toBeNull();
+    expect((await holdfast.browser().get(link)).status).toBe(400);
+  });
+
+  it("let who is signed in join, after a press of the button", async () => {
+    const { holdfast, link } = await invited("viewer");
+    const { accounts } = holdfast.installation;
+    const person = holdfast.browser();
+    const { user_id } = await accounts.createDemoBuilder();
+    await holdfast.installation.store.setRole(holdfast.builder.workspace_id, user_id, null, "owner");
+    await person.signIn(await accounts.createSetupLink(user_id));
+    const page = await person.get(link);
+    expect(asList((await api(holdfast, person)("GET", "/workspaces")).json["workspaces"])).toEqual([]);
+    expect((await person.post(link, {})).status).toBe(403);
+    expect((await person.post(link, fieldsOf(page.text))).status).toBe(303);
+    expect(asList((await api(holdfast, person)("GET", "/workspaces")).json["workspaces"])).toMatchObject([
+      { role: "viewer" },
+    ]);
+  });
+
+  it("are over after seven days, or when they are taken back, and are stored as a hash", async () => {
+    const { holdfast, call, base, link, made } = await invited();
+    const rows = await holdfast.installation.store.transaction(function* (tx) {
+      return (yield tx.db.selectFrom("invitations").selectAll().compile()).rows;
+    });
+    expect(JSON.stringify(rows)).not.toContain(link.split("/").at(-1));
+    expect(asList((await call("GET", base)).json["invitations"])).toMatchObject([{ email: "new@example.com" }]);
+    expect((await call("DELETE", `${base}/${String(made.json["id"])}`)).status).toBe(200);
+    expect((await holdfast.browser().get(link)).status).toBe(400);
+    const second = await call("POST", base, { email: "new@example.com", role: "viewer" });
+    await holdfast.clock.jump(7 * DAY);
+    expect((await holdfast.browser().get(String(second.json["invitation_url"]))).status).toBe(400);
+  });
+
+  it("give nobody more than who invites has", async () => {
+    const { holdfast, base } = await invited();
+    const admin = api(holdfast, await holdfast.signedIn(await member(holdfast, "admin")));
+    expect((await admin("POST", base, { email: "x@example.com", role: "owner" })).code).toBe("insufficient_role");
+    expect((await admin("POST", base, { email: "x@example.com", role: "admin" })).status).toBe(200);
+    expect((await admin("POST", base, { email: "x", role: "viewer" })).code).toBe("invalid_email");
+  });
+});
+
+describe("members", () => {
+  it("are raised, lowered and put out, and the last owner stays", async () => {
+    const holdfast = await startTestServer();
+    const call = api(holdfast, await holdfast.signedIn());
+    const base = `/workspaces/${holdfast.builder.workspace_id}/members`;
+    const bob = await member(holdfast, "viewer", "bob");
+    expect((await call("PATCH", `${base}/${bob}`, { role: "admin" })).status).toBe(200);
+    const asBob = api(holdfast, await holdfast.signedIn(bob));
+    expect((await asBob("PATCH", `${base}/${holdfast.builder.user_id}`, { role: "viewer" })).code).toBe(
+      "insufficient_role",
+    );
+    expect((await asBob("PATCH", `${base}/${bob}`, { role: "owner" })).code).toBe("insufficient_role");
+    expect((await call("DELETE", `${base}/${holdfast.builder.user_id}`)).code).toBe("last_owner");
+    expect((await call("PATCH", `${base}/${holdfast.builder.user_id}`, { role: "admin" })).code).toBe("last_owner");
+    expect((await call("DELETE", `${base}/${bob}`)).status).toBe(200);
+    expect((await asBob("GET", base)).code).toBe("not_found");
+    expect((await call("DELETE", `${base}/${bob}`)).code).toBe("not_found");
+  });
+
+  it("see their workspace handed over: the new one owns it, the old one administers", async () => {
+    const holdfast = await startTestServer();
+    const call = api(holdfast, await holdfast.signedIn());
+    const base = `/workspaces/${holdfast.builder.workspace_id}`;
+    const bob = await member(holdfast, "viewer", "bob");
+    expect((await call("POST", `${base}/transfer`, { user_id: "usr_nobody" })).code).toBe("not_found");
+    expect((await call("POST", `${base}/transfer`, { user_id: bob })).status).toBe(200);
+    const members = asList((await call("GET", `${base}/members`)).json["members"]);
+    const roles = members.map(({ name, role }) => `${String(name)} ${String(role)}`);
+    expect(roles.toSorted()).toEqual(["Ada admin", "bob owner"]);
+    expect((await call("DELETE", base)).code).toBe("insufficient_role");
+  });
+});
+
+describe("workspaces", () => {
+  it("are renamed and deleted, with their apps only when that is said", async () => {
+    const holdfast = await startTestServer();
+    await holdfast.connect("googlecalendar");
+    const { store } = holdfast.installation;
+    const call = api(holdfast, await holdfast.signedIn());
+    const base = `/workspaces/${holdfast.builder.workspace_id}`;
+    expect((await call("PATCH", base, { name: "  The Team " })).json).toMatchObject({ name: "The Team" });
+    expect(await store.currentDataKey(holdfast.app.app_id)).not.toBeNull();
+    expect((await call("DELETE", base)).code).toBe("workspace_not_empty");
+    expect((await holdfast.token("googlecalendar")).status).toBe(200);
+    expect((await call("DELETE", `${base}?with_apps=true`)).status).toBe(200);
+    expect((await holdfast.token("googlecalendar")).code).toBe("invalid_token");
+    expect(await store.currentDataKey(holdfast.app.app_id)).toBeNull();
+    expect((await withKey(holdfast, holdfast.app.api_key)).code).toBe("invalid_token");
+    expect(asList((await call("GET", "/workspaces")).json["workspaces"])).toEqual([]);
+    // What was granted is given back to the provider.
+    await holdfast.server.sweeper.tick();
+    const revoked = holdfast.simulator.ledger().requests.filter(({ kind }) => kind === "revoke");
+    expect(revoked).toHaveLength(1);
+  });
+
+  it("have names for their apps, which can change", async () => {
+    const holdfast = await startTestServer();
+    await holdfast.createApp("other");
+    const path = `/api/management/apps/${holdfast.app.app_id}`;
+    expect((await holdfast.manage("PATCH", path, { json: { name: "other" } })).code).toBe("already_exists");
+    expect((await holdfast.manage("PATCH", path, { json: { name: "new" } })).json).toMatchObject({ name: "new" });
+    expect((await holdfast.manage("PATCH", path, { json: { name: "" } })).code).toBe("invalid_name");
+  });
+});
+
+describe("API keys", () => {
+  const keys = ({ builder }: TestServer) => `/workspaces/${builder.workspace_id}/keys`;
+
+  it("are shown once, listed without their secret, and refused at once when revoked", async () => {
+    const holdfast = await startTestServer();
+    const call = api(holdfast, await holdfast.signedIn());
+    const made = await call("POST", keys(holdfast), { name: "ci", scope: "read" });
+    const api_key = String(made.json["api_key"]);
+    expect([made.headers.get("cache-control"), api_key]).toEqual(["no-store", expect.stringMatching(/^b44k_/)]);
+    expect((await withKey(holdfast, api_key)).status).toBe(200);
+    const list = await call("GET", keys(holdfast));
+    expect(list.text).not.toContain(secretPart(api_key));
+    expect(asList(list.json["keys"])).toContainEqual(
+      expect.objectContaining({ name: "ci", scope: "read", user_id: holdfast.builder.user_id, revoked_at: null }),
+    );
+    const id = String(made.json["id"]);
+    expect((await call("DELETE", `${keys(holdfast)}/${id}`)).status).toBe(200);
+    expect((await withKey(holdfast, api_key)).code).toBe("token_revoked");
+    expect((await call("DELETE", `${keys(holdfast)}/${id}`)).code).toBe("not_found");
+  });
+
+  it("are refused within a second when another process revoked them", async () => {
+    const holdfast = await startTestServer();
+    expect((await withKey(holdfast, holdfast.app.api_key)).status).toBe(200);
+    const { config, clock, builder } = holdfast;
+    const command = await openInstallation(
+      { config: { ...config, data_dir: join(config.data_dir) }, clock, log: silentLog },
+      "command",
+    );
+    for (const { id } of await command.apiKeys.list(builder.workspace_id))
+      await command.apiKeys.revoke(builder.workspace_id, id);
+    await clock.advance(SECOND);
+    expect((await withKey(holdfast, holdfast.app.api_key)).code).toBe("token_revoked");
+    await command.close();
+  });
+
+  it("end at their time, and show when they were last used", async () => {
+    const holdfast = await startTestServer();
+    const call = api(holdfast, await holdfast.signedIn());
+    const made = await call("POST", keys(holdfast), { name: "short", expires_in_s: 3_600 });
+    const api_key = String(made.json["api_key"]);
+    const used_at = holdfast.clock.now();
+    expect((await withKey(holdfast, api_key)).status).toBe(200);
+    await holdfast.clock.advance(10 * SECOND);
+    const lastUse = async () =>
+      asList((await call("GET", keys(holdfast))).json["keys"]).find(({ name }) => name === "short")?.["last_used_at"];
+    expect(await until("it is written", lastUse)).toBe(used_at);
+    await holdfast.clock.jump(HOUR);
+    expect((await withKey(holdfast, api_key)).code).toBe("token_expired");
+  });
+
+  it("can be limited in number", async () => {
+    const holdfast = await startTestServer({ limits: { live_api_keys_per_workspace: 2 } });
+    const make = () => holdfast.manage("POST", `/api/management${keys(holdfast)}`, { json: { name: "next" } });
+    expect((await make()).status).toBe(200);
+    expect((await make()).code).toBe("limit_reached");
   });
 });

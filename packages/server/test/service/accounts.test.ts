@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { openInstallation } from "../../src/installation.ts";
+import { loadConfig } from "../../src/config.ts";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret, sha256Hex } from "../../src/core/secret.ts";
 import type { Visitor } from "../../src/service/accounts.ts";
@@ -69,7 +70,7 @@ describe("a setup link", () => {
     expect(await codeOf(accounts.signIn(GRACE.email, GRACE.password, from()))).toBe("sign_in_failed");
     expect(await codeOf(accounts.signIn(GRACE.email, next.password, from()))).toBe("fine");
     expect(await holdfast.installation.store.roleOf(user_id, holdfast.builder.workspace_id)).toBe("admin");
-    expect((await auditOf(holdfast)).at(-1)).toEqual({
+    expect(await auditOf(holdfast)).toContainEqual({
       actor: "setup_link",
       action: "account.set_password",
       target: user_id,
@@ -284,5 +285,19 @@ describe("accounts", () => {
     const told = JSON.stringify([holdfast.log, await auditOf(holdfast)]);
     for (const secret of [PASSWORD, session.expose(), "wrong wrong wrong", "grace@example.com", "nobody@example.com"])
       expect(told).not.toContain(secret);
+  });
+
+  it("are kept by a library that can send nothing: what would switch its telemetry on is taken away", () => {
+    const environment = {
+      BETTER_AUTH_TELEMETRY: "1",
+      BETTER_AUTH_TELEMETRY_ENDPOINT: "https://x.example",
+      PATH: "/bin",
+    };
+    loadConfig({}, environment);
+    expect(environment).toEqual({ PATH: "/bin" });
+    expect(() => loadConfig({}, { HOLDFAST_DEFAULT_PLAN: "gold" })).toThrow(
+      /HOLDFAST_DEFAULT_PLAN must be one of free/,
+    );
+    expect(loadConfig({}, { HOLDFAST_DEFAULT_PLAN: "free" }).default_plan).toBe("free");
   });
 });

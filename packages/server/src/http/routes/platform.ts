@@ -3,7 +3,7 @@
  * our own management of the same things is management.ts.
  */
 import { ApiError } from "../../core/errors.ts";
-import { asWorkspaceId, parseCredential } from "../../core/ids.ts";
+import { asWorkspaceId } from "../../core/ids.ts";
 import type { AppRow } from "../../service/apps.ts";
 import type { BuilderPrincipal } from "../../service/authorization.ts";
 import type { App } from "../app.ts";
@@ -33,7 +33,7 @@ const SORTS: Readonly<Record<string, (a: AppRow, b: AppRow) => number>> = {
 };
 
 export function platformRoutes(app: App, context: HttpContext): void {
-  const { apps, apiKeys, appProfiles, authorization, audit } = context;
+  const { apps, appProfiles, authorization, audit } = context;
 
   /** The first one. Who is in none creates nothing. */
   async function ownWorkspace(builder: BuilderPrincipal): Promise<string> {
@@ -62,11 +62,7 @@ export function platformRoutes(app: App, context: HttpContext): void {
       const { name, organization_id, user_description = null, public_settings = null } = request.body;
       const workspace_id = asWorkspaceId(organization_id ?? (await ownWorkspace(builder)));
       await authorization.require(builder, workspace_id, "app.create");
-      const { app_id, api_key } = await apps.create(name, { workspace_id, user_id: builder.user_id });
-      // Nobody is shown the credentials that come with an app elsewhere, so none may stay.
-      for (const { id } of await apps.listTokens(app_id)) await apps.revokeToken(app_id, id);
-      const key = parseCredential(api_key.expose());
-      if (key !== null) await apiKeys.revoke(workspace_id, key.id);
+      const app_id = await apps.add(name, workspace_id);
       await appProfiles.put(app_id, { user_description, public_settings });
       audit.record({ app_id, actor: builder.actor, action: "app.create", target: null, request_id: request.id });
       return { id: app_id };
