@@ -88,10 +88,10 @@ interface Disk {
   free(): void;
 }
 
-/** A file system of 2 MiB: the tables of a new installation, written once to the log and once to the file, take half of it. */
+/** A file system of 4 MiB: the tables of a new installation, written once to the log and once to the file, take up to half of it. */
 function smallDisk({ skip }: TestContext): Disk {
   const directory = temporaryDirectory("holdfast-disk-");
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", directory], {
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", directory], {
     encoding: "utf8",
   });
   if (mounted.status !== 0)

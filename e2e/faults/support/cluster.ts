@@ -24,7 +24,7 @@ const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
 /** A machine on which ten nodes start at once is slow; that is no outage of its database. */
 const PATIENT = {
   HOLDFAST_LOG_LEVEL: "error",
-  HOLDFAST_SPILL_BYTES: "262144",
+  HOLDFAST_SPILL_BYTES: "1048576",
   HOLDFAST_DATABASE_CONNECT_TIMEOUT_MS: "15000",
   HOLDFAST_DATABASE_READ_WAIT_MS: "10000",
 };

@@ -17,10 +17,13 @@ export interface DatabaseGate {
 }
 
 const LATE = Symbol("late");
+/** Of a database that is away nobody hears for so long. One that is only busy answers somebody, if not everybody in time. */
+const SILENCE_MS = 400;
 
 export function createDatabaseGate({ clock, limits, log }: { clock: Clock; limits: Limits; log: Log }): DatabaseGate {
   /** Null while the database answers; else the monotonic instant from when on somebody may try. */
   let next_probe: number | null = null;
+  let answered_at = Number.NEGATIVE_INFINITY;
 
   async function read<T>(action: () => Promise<T>): Promise<T> {
     const now = clock.monotonic_ms();
@@ -31,7 +34,10 @@ export function createDatabaseGate({ clock, limits, log }: { clock: Clock; limit
       answered();
       return value;
     } catch (error) {
-      if (!isOutage(error)) throw error;
+      if (!isOutage(error)) {
+        answered();
+        throw error;
+      }
       if (next_probe === null) log.error("database_away", { error });
       next_probe = clock.monotonic_ms() + limits.database_probe_ms;
       throw error;
@@ -41,6 +47,7 @@ export function createDatabaseGate({ clock, limits, log }: { clock: Clock; limit
   function answered(): void {
     if (next_probe !== null) log.warn("database_back");
     next_probe = null;
+    answered_at = clock.monotonic_ms();
   }
 
   /** A single connection that broke is replaced by the second try, and is no outage. */
@@ -50,9 +57,13 @@ export function createDatabaseGate({ clock, limits, log }: { clock: Clock; limit
         if (!isOutage(error) || next_probe !== null) throw error;
         return action();
       });
-    const value = await within(clock, patient(), limits.database_read_wait_ms, LATE);
-    if (value === LATE) throw unavailable();
-    return value;
+    const pending = patient();
+    for (let wait_ms = limits.database_read_wait_ms; ;) {
+      const value = await within(clock, pending, wait_ms, LATE);
+      if (value !== LATE) return value;
+      wait_ms = answered_at + SILENCE_MS - clock.monotonic_ms();
+      if (wait_ms <= 0) throw unavailable();
+    }
   }
 
   return { read, isOpen: () => next_probe === null, answered };

@@ -41,6 +41,18 @@ describe("reading from a database that may be away", () => {
     expect(await asked).toMatchObject({ code: "database_unavailable" });
   });
 
+  it("waits on for a database that is busy but answers others", async () => {
+    const { gate, clock } = open();
+    const slow = Promise.withResolvers<string>();
+    const asked = gate.read(() => slow.promise);
+    for (let steps = 0; steps < 20; steps += 1) {
+      await gate.read(() => Promise.resolve("other row"));
+      await clock.advance(100);
+    }
+    slow.resolve("row");
+    expect(await asked).toBe("row");
+  });
+
   it("logs the beginning and the end of an outage, once each", async () => {
     const { gate, clock, log } = open();
     for (let tries = 0; tries < 3; tries += 1) {
