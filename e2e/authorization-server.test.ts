@@ -11,7 +11,8 @@ import { silentLog } from "../packages/server/src/telemetry/log.ts";
 import { startAuthorizationServer, strictProvider, type AuthorizationServer } from "./support/authorization-server.ts";
 import { getConnection } from "./support/server.ts";
 import { openStored } from "./support/stored.ts";
-import { freePort, temporaryDirectory } from "./support/temporary.ts";
+import { freePort } from "../packages/server/test/support/port.ts";
+import { temporaryDirectory } from "./support/temporary.ts";
 
 const REFRESHES = 3;
 

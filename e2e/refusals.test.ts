@@ -9,7 +9,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { holdfast, LAUNCHER } from "./support/holdfast.ts";
 import { parseJson } from "./support/json.ts";
 import { prepareSite, startConnected, startSimulated, type Site } from "./support/server.ts";
-import { freePort, temporaryDirectory } from "./support/temporary.ts";
+import { freePort } from "../packages/server/test/support/port.ts";
+import { temporaryDirectory } from "./support/temporary.ts";
 
 describe("without the right master key", () => {
   it("neither the server nor a command starts, and not a byte of the data changes", async () => {

@@ -15,7 +15,8 @@ import {
   type App,
   type Site,
 } from "./support/server.ts";
-import { freePort, temporaryDirectory } from "./support/temporary.ts";
+import { freePort } from "../packages/server/test/support/port.ts";
+import { temporaryDirectory } from "./support/temporary.ts";
 
 const NODES = 3;
 const READERS_PER_NODE = 100;

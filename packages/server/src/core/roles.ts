@@ -28,5 +28,4 @@ export function capped(role: Role, scope: Scope): Role {
 
 export const allowsConnectors = (plan: Plan): boolean => PLANS.indexOf(plan) >= PLANS.indexOf(CONNECTORS_PLAN);
 
-const asRole = (text: unknown): Role | null => ROLES.find((role) => role === text) ?? null;
 export const asPlan = (text: unknown): Plan | null => PLANS.find((plan) => plan === text) ?? null;

@@ -139,12 +139,14 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     const row = await store.findConnection(app_id, integration_type);
     if (row === null) {
       requireProvider(catalog, integration_type);
-      throw new ApiError("not_connected", {
-        reason: "not_connected",
-        reconnect_url: urls.reconnect(app_id, integration_type),
-      });
+      throw notConnected(app_id, integration_type);
     }
     return openRow(row, epoch);
+  }
+
+  function notConnected(app_id: AppId, integration_type: string): ApiError {
+    const reconnect_url = urls.reconnect(app_id, integration_type);
+    return new ApiError("not_connected", { reason: "not_connected", reconnect_url });
   }
 
   async function openRow(row: ConnectionRow, epoch = cache.epoch()): Promise<OpenConnection> {
@@ -154,7 +156,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     const context = sealContext(row, "access");
     // Both ways of opening refuse what was tampered with, one of them by throwing at once.
     const opening = async (): Promise<Secret> => vault.openCached(context, sealed) ?? vault.open(context, sealed);
-    const access_token = await opening().catch((error: unknown) => unreadable(row, error));
+    const access_token = await opening().catch((error: unknown) => notOpened(row, error));
     const config = parseConfig(row.config);
     const open = { row, access_token, config: Object.keys(config).length === 0 ? null : config };
     cache.put(open, epoch);
@@ -287,7 +289,11 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     });
   }
 
-  function unreadable(row: ConnectionRow, cause: unknown): never {
+  /** The database may be away, or the app deleted since its row was read, data key and all: then nothing is damaged. */
+  async function notOpened(row: ConnectionRow, cause: unknown): Promise<never> {
+    if (cause instanceof ApiError && cause.code !== "credential_unreadable") throw cause;
+    const now = await store.findConnection(row.app_id, row.integration_type);
+    if (now === null) throw notConnected(row.app_id, row.integration_type);
     log.error("credential_unreadable", {
       connection_id: row.id,
       app_id: row.app_id,

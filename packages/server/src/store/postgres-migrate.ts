@@ -13,31 +13,39 @@ import { POSTGRES_TYPES } from "./migrations/types.ts";
 import { alone, connectionOptions, type PostgresOptions } from "./postgres-driver.ts";
 
 const OLDEST_VERSION = 140_000;
-/** Of a session. Any fixed number does. */
+/** Any fixed number does. */
 const MIGRATION_LOCK = 4_180_001;
 
 export async function migrate(options: PostgresOptions): Promise<void> {
   await alone(options, async (client) => {
     await checkServer(client);
-    // Of a transaction: behind a proxy that pools them a session's lock would stay with a connection that is nobody's.
+    // Of a transaction: behind a proxy that pools them a session's lock would stay with a connection that is nobody's. It
+    // holds nothing else, since a table that it had looked at could not be migrated until it ends.
     await client.query("begin");
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    const known = migrations(POSTGRES_TYPES);
-    if (!mustMigrate(known, await appliedMigrations(client), await compatibleWith(client))) return;
-    const pool = new pg.Pool({
-      ...connectionOptions(options.database_url, options.limits),
-      statement_timeout: 0,
-      max: 2,
-    });
-    const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
-    const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(known) } });
-    const { error } = await migrator.migrateToLatest();
-    if (error === undefined) await noteCompatibility(db);
-    await db.destroy();
-    if (error !== undefined) {
-      throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
-    }
+    await migrateLocked(options);
   });
+}
+
+async function migrateLocked(options: PostgresOptions): Promise<void> {
+  const known = migrations(POSTGRES_TYPES);
+  const is_behind = await alone(options, async (client) =>
+    mustMigrate(known, await appliedMigrations(client), await compatibleWith(client)),
+  );
+  if (!is_behind) return;
+  const pool = new pg.Pool({
+    ...connectionOptions(options.database_url, options.limits),
+    statement_timeout: 0,
+    max: 2,
+  });
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(known) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error === undefined) await noteCompatibility(db);
+  await db.destroy();
+  if (error !== undefined) {
+    throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
+  }
 }
 
 /** @throws ApiError `configuration` when what this server promises could not be kept there */

@@ -14,7 +14,6 @@
  */
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
@@ -42,6 +41,7 @@ import type { ConnectionRow } from "../../src/store/tables.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createBrowser, fieldsOf, textOf, type Browser } from "./browser.ts";
 import { manualClock, MINUTE, simulatorTime, type ManualClock } from "./clock.ts";
+import { freePort } from "./port.ts";
 import { asObject, readReply, type Json, type Reply } from "./http.ts";
 
 export interface TestServerOptions {
@@ -380,20 +380,6 @@ const UNCOUNTED = {
   oauth_requests_per_minute: NEVER_MS,
   failed_authentications_per_minute: NEVER_MS,
 };
-
-/** A free port of 127.0.0.1. Somebody else may take it before it is used. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => {
-    probe.listen(0, "127.0.0.1", resolve);
-  });
-  const address = probe.address();
-  await new Promise((resolve) => {
-    probe.close(resolve);
-  });
-  if (address === null || typeof address === "string") throw new Error("No free port was found.");
-  return address.port;
-}
 
 /** The reconnect page's button. @returns the connect link it leads to */
 async function pressConnect(person: Browser, page: string): Promise<string> {

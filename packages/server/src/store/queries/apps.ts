@@ -1,4 +1,5 @@
 /** Apps, and what an app declares: its connectors. */
+import { ApiError } from "../../core/errors.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
 import type { AppRow, AppsTable, ConnectorsTable } from "../tables.ts";
@@ -32,6 +33,12 @@ function selectApps(db: Transaction["db"]) {
 
 export function* getApp({ db }: Transaction, id: AppId): Operation<AppRow | null> {
   return yield* first(selectApps(db).where("apps.id", "=", id));
+}
+
+/** For what is stored for an app: once it is deleted, nobody would own that. @throws ApiError `not_found` */
+export function* requireApp({ db }: Transaction, id: AppId): Operation<void> {
+  const found = yield* first(db.selectFrom("apps").select("id").where("id", "=", id));
+  if (found === null) throw new ApiError("not_found", { message: "There is no such app." });
 }
 
 /** Of one workspace, or of all. */

@@ -3,6 +3,7 @@ import { mayMove, type ReasonCode } from "../../core/status.ts";
 import { plus, type AppId, type ConnectionId, type OAuthClientId } from "../../core/types.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
 import type { ConnectionRow, ConnectionsTable } from "../tables.ts";
+import { requireApp } from "./apps.ts";
 import { blockedSince } from "./governance.ts";
 
 export const COLUMNS = [
@@ -152,6 +153,8 @@ export function* putConnection(
     checked_at: null,
   } as const;
   if (seen === null) {
+    // Deleted while the person consented: what is put now would stay for ever.
+    yield* requireApp(tx, consented.app_id);
     const row = { ...fresh, connector_id: null, app_user_id: null, attempt: 0, attempted_at: null, created_at: now };
     return (
       (yield* run(

@@ -1,8 +1,8 @@
 /** Data keys and settings. */
-import { ApiError } from "../../core/errors.ts";
 import { asAppId } from "../../core/ids.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
 import type { DataKeysTable } from "../tables.ts";
+import { requireApp } from "./apps.ts";
 
 const KEY_COLUMNS = ["dek_id", "scope", "kek_id", "wrapped", "encryptions", "is_current", "created_at"] as const;
 
@@ -25,13 +25,7 @@ export function* insertDataKey(
   key: Omit<DataKeysTable, "is_current">,
   replaces: string | null,
 ): Operation<DataKeysTable> {
-  // An app that was deleted gets no new key: what would be sealed under it could never be owned by anyone.
-  if (
-    key.scope.startsWith("app_") &&
-    (yield* first(tx.db.selectFrom("apps").select("id").where("id", "=", asAppId(key.scope)))) === null
-  ) {
-    throw new ApiError("not_found", { message: "There is no such app." });
-  }
+  if (key.scope.startsWith("app_")) yield* requireApp(tx, asAppId(key.scope));
   const current = yield* currentDataKey(tx, key.scope);
   if (current !== null && current.dek_id !== replaces) return current;
   if (current !== null)
