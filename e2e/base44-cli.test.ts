@@ -260,6 +260,22 @@ it("signs in by a code typed on the page, says who it is, renews its session, an
   expect(existsSync(path)).toBe(false);
 });
 
+it("takes an API key in place of a login: names its public part, refuses a wrong one, and logs out of nothing", async () => {
+  const stage = await startStage(byKey);
+  const { api_key } = stage.app;
+  const whoami = await base44(["whoami"], stage.options);
+  const [, shown = ""] = /workspace API key: (\S+)/.exec(`${whoami.stdout}${whoami.stderr}`) ?? [];
+  expect([whoami.exit_code, shown.length > 5 && shown.length < 20, api_key.startsWith(shown)]).toEqual([0, true, true]);
+  const forged = { ...stage.options, api_key: `${api_key.slice(0, -8)}00000000` };
+  const refused = await base44Json(["connectors", "list-available", ...of(stage)], forged);
+  expect([refused.exit_code, refused.document.value]).toMatchObject([
+    1,
+    { statusCode: 401, requestId: expect.any(String) as unknown },
+  ]);
+  expect((await base44(["logout"], stage.options)).exit_code).toBe(0);
+  expect((await json(stage, ["connectors", "list-available"])).exit_code).toBe(0);
+});
+
 it("ends the login with a sentence when the person denies it on the page", async () => {
   const stage = await startStage(byKey);
   const { output, ended } = startBase44(["login"], { server_url: stage.site.server_url, home: stage.options.home });
@@ -293,8 +309,11 @@ it("shows another builder's connection as an error, also to a push", async () =>
   ]);
 });
 
-it("pushes from a terminal: opens the link, waits until the account is connected, and says Added", async () => {
-  const stage = await startStage(byKey);
+it.each([
+  ["an API key", byKey],
+  ["a login", byLogin],
+])("pushes from a terminal with %s: opens the link, waits for the account, says Added", async (_name, signIn) => {
+  const stage = await startStage(signIn);
   writeFiles(stage, { slack: ["chat:write"] });
   const { options } = stage;
   const command = [process.execPath, BASE44, "connectors", "push", ...of(stage)];

@@ -1,8 +1,12 @@
 /** `holdfast completion`: what the shell offers is what there is. */
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
-import { holdfast } from "./support/holdfast.ts";
+import { holdfast, LAUNCHER } from "./support/holdfast.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
+
+/** Names every module that is loaded, on stderr. */
+const RECORDER = `data:text/javascript,${encodeURIComponent(`import { registerHooks } from "node:module";
+registerHooks({ load: (url, context, next) => { process.stderr.write(url + "\\n"); return next(url, context); } });`)}`;
 
 /** What bash offers for a line whose last word is being typed. */
 function offered(script: string, line: string): readonly string[] {
@@ -27,6 +31,9 @@ it("completes commands, options and names of services in bash, behind options to
   expect(offered(script, "holdfast connectors initiate --app app_1 --sc")).toEqual(["--scopes"]);
   expect(offered(script, "holdfast providers show slac")).toEqual(["slack", "slackbot"]);
   expect(offered(script, "holdfast apps list slac")).toEqual([]);
+  expect(offered(script, "holdfast members in")).toEqual(["invite", "invitations"]);
+  expect(offered(script, "holdfast api-keys ")).toEqual(["create", "list", "revoke", "--help"]);
+  expect(offered(script, "holdfast audit export --s")).toEqual(["--server", "--since"]);
 });
 
 it("makes scripts for zsh and fish from the same table, and refuses other shells", async () => {
@@ -38,4 +45,19 @@ it("makes scripts for zsh and fish from the same table, and refuses other shells
   expect(zsh?.stdout).toContain("'push:make the app");
   expect(fish?.stdout).toContain(`-n 'test (__holdfast_place) = "connectors push"' -a '--yes'`);
   expect([other?.exit_code, other?.stderr]).toEqual([2, expect.stringContaining("bash, zsh and fish") as unknown]);
+});
+
+/** A server that is loaded for a list of commands makes each of them wait for a second. */
+it("shows help, version and completion without loading the server", () => {
+  const heavy = /node_modules\/(?:better-sqlite3|fastify|pg|pino|kysely|better-auth|undici|@fastify\/\w+)\//;
+  for (const args of [["--help"], ["--version"], ["connectors", "push", "--help"], ["completion", "fish"]]) {
+    const { stdout, stderr, status } = spawnSync(process.execPath, ["--import", RECORDER, LAUNCHER, ...args], {
+      encoding: "utf8",
+      cwd: temporaryDirectory(),
+      env: {},
+    });
+    expect([args, status, stdout === ""]).toEqual([args, 0, false]);
+    expect(stderr).toContain("/commander/");
+    expect(stderr.split("\n").filter((line) => heavy.test(line))).toEqual([]);
+  }
 });

@@ -183,6 +183,11 @@ export const LIMITS = {
   database_retries: 3,
   /** Caches live this long while notifications from the other nodes may be lost; the listener is checked as often. */
   cache_ttl_without_listener_ms: 1_000,
+  /**
+   * A node that got its session back judges nobody dead who took a lease before so long after it. What ended its session, a
+   * restart of the database say, ended theirs, too, and a holder that is taken for dead loses a single-use token.
+   */
+  presence_settle_ms: 10_000,
   /** How often a reader looks whether the other node's refresh is done. */
   lease_poll_ms: 200,
   /** Spilled answers kept for repair after their commit. */

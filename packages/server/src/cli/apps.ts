@@ -1,37 +1,30 @@
-/** `holdfast apps create|list|delete`. */
+/** `holdfast apps create|list|delete`, on the server's machine and from elsewhere. */
 import type { Command } from "commander";
-import { asAppId } from "../core/ids.ts";
-import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
+import { managementOf } from "./management-api.ts";
 import { createOutput, day, table } from "./output.ts";
+import { withTarget, type TargetFlags } from "./target.ts";
 
-type Flags = LocalFlags & { json?: boolean };
+type Flags = TargetFlags & { json?: boolean };
 
 export function appCommands(program: Command): void {
   const apps = program
     .command("apps")
     .description("create, list and delete apps, which functions and connections belong to");
 
-  apps
-    .command("create <name>")
+  withTarget(apps.command("create <name>"))
     .description("create an app; prints its first service token and an API key, this once")
-    .option(...DATA_DIR)
     .action(async (name: string, flags: Flags) => {
-      const { app_id, service_token, api_key } = await withInstallation(flags, (installation) =>
-        installation.apps.create(name),
-      );
+      const { app_id, service_token, api_key } = await managementOf(flags).createApp(name);
       const value = { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
       const text = `app_id         ${value.app_id}\nservice_token  ${value.service_token}\napi_key        ${value.api_key}\nStore the token and the key now: they are not shown again.
 Next: holdfast clients set TYPE --client-id ID --client-secret-stdin, then holdfast connectors initiate TYPE --app ${value.app_id}`;
       createOutput(flags.json === true).result(value, text);
     });
 
-  apps
-    .command("list")
+  withTarget(apps.command("list"))
     .description("list the apps")
-    .option(...DATA_DIR)
     .action(async (flags: Flags) => {
-      const list = await withInstallation(flags, (installation) => installation.apps.list());
-      const value = list.map(({ id, name, created_at }) => ({ id, name, created_at }));
+      const value = await managementOf(flags).listApps();
       createOutput(flags.json === true).result(
         { apps: value },
         table(
@@ -42,12 +35,10 @@ Next: holdfast clients set TYPE --client-id ID --client-secret-stdin, then holdf
       );
     });
 
-  apps
-    .command("delete <app>")
+  withTarget(apps.command("delete <app>"))
     .description("delete an app with its connections; the running server revokes their tokens")
-    .option(...DATA_DIR)
     .action(async (app: string, flags: Flags) => {
-      await withInstallation(flags, (installation) => installation.apps.remove(asAppId(app)));
+      await managementOf(flags).removeApp(app);
       createOutput(flags.json === true).result({ status: "deleted", app_id: app }, `Deleted ${app}.`);
     });
 }

@@ -3,9 +3,8 @@
  * It is static: pressing Tab starts no process and asks no server.
  */
 import type { Command } from "commander";
-import { loadConfig } from "../config.ts";
 import { ApiError } from "../core/errors.ts";
-import { openCatalog } from "../providers/custom.ts";
+import { loadCatalog } from "./catalog.ts";
 import { createOutput } from "./output.ts";
 
 interface Word {
@@ -37,13 +36,13 @@ export function completionCommand(program: Command): void {
         .map((line) => `  ${line}`)
         .join("\n")}`,
     )
-    .action((shell: string, flags: { json?: boolean }) => {
+    .action(async (shell: string, flags: { json?: boolean }) => {
       const make = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
       if (make === undefined)
         throw new ApiError("usage", {
           message: `There is a script for bash, zsh and fish, not for "${shell.slice(0, 32)}".`,
         });
-      const services = openCatalog(loadConfig({})).all();
+      const services = (await loadCatalog()).all();
       const names = services.map(({ id, display_name }) => ({ text: id, description: display_name }));
       const script = make(placesOf(program, "", names));
       createOutput(flags.json === true).result({ shell, script, install: INSTALL[shell] }, script);

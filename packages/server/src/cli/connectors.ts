@@ -1,9 +1,9 @@
 /** `holdfast connectors …`: an app's connectors, on the server's machine and from elsewhere. Pull and push: connectors-sync.ts. */
 import type { Command } from "commander";
-import { loadClientSettings, loadConfig } from "../config.ts";
+import { loadClientSettings } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
-import { openCatalog } from "../providers/custom.ts";
+import { loadCatalog } from "./catalog.ts";
 import { configFlag } from "./config-flag.ts";
 import { apiOf, AS, type AppFlags, type ListedConnector } from "./connectors-api.ts";
 import { syncCommands } from "./connectors-sync.ts";
@@ -33,7 +33,7 @@ function listAvailable(connectors: Command): void {
     .option("--app <app>", "the app's id; env: HOLDFAST_APP_ID")
     .action(async (flags: TargetFlags & { json?: boolean; app?: string }) => {
       const app = flags.app ?? loadClientSettings().app_id;
-      const integrations = app === null ? catalog() : await apiOf({ ...flags, app }).available();
+      const integrations = app === null ? await catalog() : await apiOf({ ...flags, app }).available();
       createOutput(flags.json === true).result(
         { integrations },
         table(
@@ -44,10 +44,8 @@ function listAvailable(connectors: Command): void {
     });
 }
 
-const catalog = () =>
-  openCatalog(loadConfig({}))
-    .all()
-    .map((provider) => ({ integration_type: provider.id, ...providerSummary(provider) }));
+const catalog = async () =>
+  (await loadCatalog()).all().map((provider) => ({ integration_type: provider.id, ...providerSummary(provider) }));
 
 function list(connectors: Command): void {
   withApp(connectors.command("list"))

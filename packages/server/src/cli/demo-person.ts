@@ -57,8 +57,10 @@ export function createPerson(server_url: string): Person {
 
   return {
     async signIn(setup_url, account = {}) {
-      await request(setup_url, null);
-      await request(setup_url, new URLSearchParams({ ...account }));
+      const { page } = await request(setup_url, null);
+      const form = fieldsOf(page);
+      for (const [name, value] of Object.entries(account)) form.set(name, value);
+      await request(setup_url, form);
     },
     async connect(connect_url, consent = approveConsent) {
       let shown = await request(connect_url, null);

@@ -1,4 +1,4 @@
-/** Secrets come by standard input, never by argument: arguments stand in the process list and in the shell's history. */
+/** What is typed. Secrets come by standard input, never by argument: arguments stand in the process list and the shell's history. */
 import { ApiError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 
@@ -19,4 +19,11 @@ export async function readSecret(): Promise<Secret> {
         'There is no secret on standard input. Example: printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin',
     });
   return new Secret(secret);
+}
+
+/** The value of --expires-in-days. The server takes at most ten years. */
+export function days(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text) || Number(text) > 3650)
+    throw new ApiError("usage", { message: "--expires-in-days takes a whole number from 1 to 3650." });
+  return Number(text);
 }

@@ -2,8 +2,6 @@
 import type { Command } from "commander";
 import type { Installation } from "../installation.ts";
 import { dataKeyStore } from "../store/data-keys.ts";
-import { loadKeyring } from "../vault/keyring.ts";
-import { retireUnused, rewrapAll, rotateMasterKey } from "../vault/rotate.ts";
 import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput, table } from "./output.ts";
 
@@ -34,6 +32,8 @@ export function keyCommands(program: Command): void {
     .description("make a new master key and put every data key under it; servers go on running")
     .option(...DATA_DIR)
     .action(async (flags: Flags) => {
+      const { loadKeyring } = await import("../vault/keyring.ts");
+      const { rewrapAll, rotateMasterKey } = await import("../vault/rotate.ts");
       const result = await withInstallation(flags, async ({ config, store }) => {
         const { kek_id } = rotateMasterKey(config.data_dir);
         const keyring = loadKeyring({ data_dir: config.data_dir, master_key: null, has_data: true });
@@ -48,6 +48,7 @@ export function keyCommands(program: Command): void {
     .description("drop old master keys that nothing is encrypted under; backups made before still need them")
     .option(...DATA_DIR)
     .action(async (flags: Flags) => {
+      const { retireUnused } = await import("../vault/rotate.ts");
       const retired = await withInstallation(flags, ({ config, store }) =>
         retireUnused(config.data_dir, dataKeyStore(store)),
       );

@@ -1,11 +1,13 @@
 /**
  * Commands on the server's own machine: they open the same data with short transactions, need no login, and never talk to a
  * provider. What has to happen there (revoking tokens) they leave in the outbox, and the running server does it.
+ *
+ * The server's code is loaded when it is needed: with it, \`holdfast --help\` would take ten times as long.
  */
 import { loadConfig, type Config } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
-import { openInstallation, type Installation } from "../installation.ts";
-import { createLog } from "../telemetry/log.ts";
+import type { Installation } from "../installation.ts";
+import type { Log } from "../telemetry/log.ts";
 
 export interface LocalFlags {
   readonly dataDir?: string;
@@ -18,7 +20,10 @@ export const DATA_DIR = [
   "where the database and the master key live (default ./.holdfast)",
 ] as const;
 
-export const stderrLog = (config: Config) => createLog(config.log_level, (line) => void process.stderr.write(line));
+export async function stderrLog({ log_level }: Pick<Config, "log_level">): Promise<Log> {
+  const { createLog } = await import("../telemetry/log.ts");
+  return createLog(log_level, (line) => void process.stderr.write(line));
+}
 
 /** Opens the installation for one action and closes it again, whatever happens. */
 export async function withInstallation<T>(
@@ -26,7 +31,8 @@ export async function withInstallation<T>(
   action: (installation: Installation) => Promise<T>,
 ): Promise<T> {
   const config = loadConfig({ dataDir: flags.dataDir, publicUrl: flags.publicUrl });
-  const log = stderrLog({ ...config, log_level: config.log_level === "debug" ? "debug" : "error" });
+  const log = await stderrLog({ log_level: config.log_level === "debug" ? "debug" : "error" });
+  const { openInstallation } = await import("../installation.ts");
   const installation = await openInstallation({ config, clock: systemClock, log }, "command");
   try {
     return await action(installation);

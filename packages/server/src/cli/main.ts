@@ -1,16 +1,21 @@
 /**
  * The command line: one table of commands over commander, which does parsing, help and did-you-mean. Exit codes: 0 ok, 1
  * failed, 2 usage, 3 auth, 4 not found, 5 conflict, 6 unavailable, 70 internal, 75 in use, 78 configuration, 130 interrupted.
+ *
+ * The files of commands load neither the server nor the catalog; an action imports what it runs.
  */
 import { Command, CommanderError, Option } from "commander";
 import { ApiError, exitCodeOf } from "../core/errors.ts";
+import { apiKeyCommands } from "./api-keys.ts";
 import { appCommands } from "./apps.ts";
+import { auditCommands } from "./audit.ts";
 import { clientCommands } from "./clients.ts";
 import { completionCommand } from "./completion.ts";
 import { connectorCommands } from "./connectors.ts";
 import { demoCommand } from "./demo.ts";
 import { keyCommands } from "./keys.ts";
 import { loginCommands } from "./login.ts";
+import { memberCommands } from "./members.ts";
 import { reportError } from "./output.ts";
 import { providerCommands } from "./providers.ts";
 import { serveCommand } from "./serve.ts";
@@ -19,6 +24,7 @@ import { simulateCommand } from "./simulate.ts";
 import { tokenCommands } from "./tokens.ts";
 import { typesCommands } from "./types.ts";
 import { VERSION } from "./version.ts";
+import { workspaceCommands } from "./workspaces.ts";
 
 const FIRST_STEPS = `
 First steps:
@@ -46,6 +52,10 @@ export async function main(args: readonly string[]): Promise<number> {
     connectorCommands,
     typesCommands,
     loginCommands,
+    workspaceCommands,
+    memberCommands,
+    apiKeyCommands,
+    auditCommands,
     providerCommands,
     keyCommands,
     completionCommand,

@@ -1,9 +1,8 @@
 /** `holdfast providers list|show|validate`: the catalog. Needs no data directory, server or login, and writes nothing. */
 import type { Command } from "commander";
-import { loadConfig } from "../config.ts";
-import { openCatalog, validateProviderFile } from "../providers/custom.ts";
-import { rotationClass, type Provider } from "../providers/provider.ts";
+import type { Provider } from "../providers/provider.ts";
 import { requireProvider } from "../service/catalog-errors.ts";
+import { loadCatalog } from "./catalog.ts";
 import { createOutput, table } from "./output.ts";
 
 export interface ProviderSummary {
@@ -17,7 +16,8 @@ export function providerSummary({ display_name, description, config_fields }: Pr
 }
 
 /** The whole definition; deviations by name, since they are functions. */
-function describeProvider(provider: Provider): Readonly<Record<string, unknown>> {
+async function describeProvider(provider: Provider): Promise<Readonly<Record<string, unknown>>> {
+  const { rotationClass } = await import("../providers/provider.ts");
   const { lifetime, deviations, flow, issuer, ...rest } = provider;
   return {
     ...rest,
@@ -40,10 +40,8 @@ export function providerCommands(program: Command): void {
   command
     .command("list")
     .description("list the services")
-    .action((flags: { json?: boolean }) => {
-      const list = openCatalog(loadConfig({}))
-        .all()
-        .map((provider) => ({ id: provider.id, ...providerSummary(provider) }));
+    .action(async (flags: { json?: boolean }) => {
+      const list = (await loadCatalog()).all().map((provider) => ({ id: provider.id, ...providerSummary(provider) }));
       createOutput(flags.json === true).result(
         { providers: list },
         table(
@@ -56,15 +54,16 @@ export function providerCommands(program: Command): void {
   command
     .command("show <type>")
     .description("show everything the catalog knows of a service")
-    .action((id: string, flags: { json?: boolean }) => {
-      const described = describeProvider(requireProvider(openCatalog(loadConfig({})), id));
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const described = await describeProvider(requireProvider(await loadCatalog(), id));
       createOutput(flags.json === true).result(described, JSON.stringify(described, null, 2));
     });
 
   command
     .command("validate <file>")
     .description("check a JSON file that defines a service of your own")
-    .action((file: string, flags: { json?: boolean }) => {
+    .action(async (file: string, flags: { json?: boolean }) => {
+      const { validateProviderFile } = await import("../providers/custom.ts");
       const { id, display_name } = validateProviderFile(file);
       createOutput(flags.json === true).result(
         { valid: true, id, display_name },

@@ -1,7 +1,7 @@
 /**
  * A Holdfast server over HTTP: one exchange with time-out, credential, retries and a reader for the answer. Owns the headers.
  * GET, PUT and DELETE are repeated after 429, 502, 503 and 504, as long as `Retry-After` says (RFC 9110 section 10.2.3); POST
- * never is. No redirect is followed: the credential would go along.
+ * and PATCH never are. No redirect is followed: the credential would go along.
  */
 import { randomUUID } from "node:crypto";
 import { ApiError } from "../core/errors.ts";
@@ -16,10 +16,12 @@ const ATTEMPTS = 3;
 const FIRST_PAUSE_MS = 300;
 /** Longer, and a person would think that the command hangs. */
 const MAX_PAUSE_MS = 30_000;
+/** RFC 9110 section 9.2.2: twice is the same as once. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "PUT", "DELETE"]);
 const PASSING: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 export interface Call {
-  readonly method: "GET" | "PUT" | "POST" | "DELETE";
+  readonly method: "GET" | "PUT" | "POST" | "PATCH" | "DELETE";
   /** From the origin, percent-encoded. */
   readonly path: string;
   readonly json?: unknown;
@@ -43,6 +45,8 @@ export interface Remote {
   call<T>(call: Call, read: (fields: Fields) => T): Promise<T>;
   /** The same without looking at the answer, which may be empty. */
   send(call: Call): Promise<void>;
+  /** One page of lines, and where the next one begins; null: there is none. */
+  page(call: Call): Promise<{ readonly lines: string; readonly next: string | null }>;
   /** The same server, as somebody else. */
   withCredential(credential: Credential): Remote;
 }
@@ -88,7 +92,7 @@ export function createRemote(options: RemoteOptions): Remote {
   async function repeated(call: Call, request_id: string, authorization: readonly [string, Secret] | null) {
     for (let attempt = 1; ; attempt++) {
       const answer: Answer = await exchange(call, request_id, authorization);
-      if (call.method === "POST" || attempt === ATTEMPTS || !PASSING.has(answer.status)) return answer;
+      if (!IDEMPOTENT.has(call.method) || attempt === ATTEMPTS || !PASSING.has(answer.status)) return answer;
       const pause_ms = pauseOf(answer.headers.get("retry-after")) ?? FIRST_PAUSE_MS * 2 ** (attempt - 1);
       if (pause_ms > MAX_PAUSE_MS) return answer;
       await wait(pause_ms);
@@ -120,6 +124,13 @@ export function createRemote(options: RemoteOptions): Remote {
     withCredential: (other) => createRemote({ ...options, credential: other }),
     async send(call) {
       await accepted(call);
+    },
+    async page(call) {
+      const { headers, text } = await accepted(call);
+      if (headers.get("content-type")?.startsWith("application/x-ndjson") === true)
+        return { lines: text, next: headers.get("x-next-cursor") };
+      const message = `${server_url} answered ${call.method} ${call.path} with something else than lines. Is it a Holdfast server, of a version that fits this command?`;
+      throw new ApiError("invalid_answer", { message });
     },
     async call(call, read) {
       const body = parse((await accepted(call)).text);

@@ -18,6 +18,8 @@ export interface Fields {
   flag(name: string): boolean;
   /** A whole number above 0. */
   count(name: string): number;
+  /** Null also where it is missing. */
+  countOrNull(name: string): number | null;
   texts(name: string): readonly string[];
   list<T>(name: string, read: (fields: Fields) => T): readonly T[];
 }
@@ -34,6 +36,11 @@ export function fieldsOf(value: unknown, place = "the answer"): Fields {
     if (typeof found !== "string") throw new Unfit(where, "a text");
     return found;
   };
+  const count = (found: unknown, where: string): number => {
+    if (typeof found !== "number" || !Number.isSafeInteger(found) || found <= 0)
+      throw new Unfit(where, "a whole number above 0");
+    return found;
+  };
   return {
     text: (name) => text(value[name], at(name)),
     textOrNull: (name) => (value[name] === undefined || value[name] === null ? null : text(value[name], at(name))),
@@ -42,12 +49,8 @@ export function fieldsOf(value: unknown, place = "the answer"): Fields {
       if (typeof found !== "boolean") throw new Unfit(at(name), "true or false");
       return found;
     },
-    count: (name) => {
-      const found = value[name];
-      if (typeof found !== "number" || !Number.isSafeInteger(found) || found <= 0)
-        throw new Unfit(at(name), "a whole number above 0");
-      return found;
-    },
+    count: (name) => count(value[name], at(name)),
+    countOrNull: (name) => (value[name] === undefined || value[name] === null ? null : count(value[name], at(name))),
     texts: (name) => array(name).map((one, index) => text(one, `${at(name)}[${index}]`)),
     list: (name, read) => array(name).map((one, index) => read(fieldsOf(one, `${at(name)}[${index}]`))),
   };

@@ -1,11 +1,11 @@
 /** `holdfast serve`: the server, until SIGTERM or SIGINT. */
 import type { Command } from "commander";
-import { startServer, type Server } from "../app.ts";
 import { loadConfig, type Flags } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { DATA_DIR, stderrLog } from "./local.ts";
 import { createOutput } from "./output.ts";
+import { untilStopped } from "./stop.ts";
 
 interface ServeFlags extends Flags {
   readonly json?: boolean;
@@ -26,7 +26,7 @@ export function serveCommand(program: Command): void {
     .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
     .action(async (flags: ServeFlags) => {
       const config = loadConfig(flags);
-      const log = stderrLog(config);
+      const [{ startServer }, log] = await Promise.all([import("../app.ts"), stderrLog(config)]);
       exitOnDefect(log);
       const server = await startServer({ config, clock: systemClock, log });
       const { accounts } = server.installation;
@@ -54,23 +54,4 @@ function exitOnDefect(log: Log): void {
   };
   process.on("uncaughtException", end);
   process.on("unhandledRejection", end);
-}
-
-/** The first signal from here on. Without it the process would end on the spot, with nothing put away. */
-export function stopSignal(): Promise<void> {
-  return new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
-}
-
-/** Ends in order at the first signal, at once at the second. */
-export async function untilStopped(server: Pick<Server, "close">, signal = stopSignal()): Promise<void> {
-  await signal;
-  const abort = (): never => process.exit(130);
-  process.once("SIGTERM", abort);
-  process.once("SIGINT", abort);
-  await server.close();
-  process.off("SIGTERM", abort);
-  process.off("SIGINT", abort);
 }

@@ -1,9 +1,8 @@
 /** `holdfast simulate`: the simulated services alone, for development and for tests of one's own. */
-import { startSimulator } from "@holdfast/simulator";
 import { Option, type Command } from "commander";
 import { ApiError } from "../core/errors.ts";
 import { createOutput } from "./output.ts";
-import { untilStopped } from "./serve.ts";
+import { untilStopped } from "./stop.ts";
 
 const DEFAULT_SIMULATOR_PORT = 4190;
 
@@ -15,6 +14,7 @@ export function simulateCommand(program: Command): void {
       new Option("--port <port>", "port to listen on (0: any)").default(DEFAULT_SIMULATOR_PORT).argParser(port),
     )
     .action(async (flags: { port: number; json?: boolean }) => {
+      const { startSimulator } = await import("@holdfast/simulator");
       const simulator = await startSimulator({ port: flags.port });
       createOutput(flags.json === true).result(
         { simulator_url: simulator.url },

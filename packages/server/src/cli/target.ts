@@ -32,6 +32,14 @@ const SERVER = [
   "a server that runs elsewhere (default: the data on this machine, else the login; env: HOLDFAST_SERVER_URL)",
 ] as const;
 
+/** The option of a command that only a running server does. */
+export function withServer(command: Command): Command {
+  return command.option(
+    "--server <address>",
+    "the server (default: the one signed in to last; env: HOLDFAST_SERVER_URL)",
+  );
+}
+
 /** The options of a command that works here and from elsewhere. */
 export function withTarget(command: Command): Command {
   return command.option(...SERVER).option(...DATA_DIR);
@@ -61,6 +69,15 @@ export function resolveTarget(flags: TargetFlags, settings: ClientSettings = loa
       ? "There is no server's data in this directory, and nobody is signed in. On the server's machine: name its directory with --data-dir. From elsewhere: holdfast login --server URL"
       : "HOLDFAST_API_KEY is set, but no server. Name it: --server URL, or HOLDFAST_SERVER_URL.";
   throw new ApiError(settings.api_key === null ? "not_signed_in" : "usage", { message });
+}
+
+/** For what only a running server does: the server that is named, else that of the login. Data that lies here is not asked. */
+export function resolveRemote({ server }: TargetFlags, settings: ClientSettings = loadClientSettings()): Remote {
+  const named = server ?? settings.server_url ?? createLoginStore(settings.config_dir).current();
+  if (named !== null) return remoteAt(parseServerUrl(named), settings);
+  const message =
+    "This command talks to a running server, as somebody. Sign in: holdfast login --server URL. Or name the server (--server URL) and set HOLDFAST_API_KEY.";
+  throw new ApiError("not_signed_in", { message });
 }
 
 /** A server as whoever is set up here: the API key, if there is one, else the login. */

@@ -1,34 +1,25 @@
 /** `holdfast tokens create|list|revoke --app APP`: service tokens of an app's backend. */
 import { Option, type Command } from "commander";
-import { ApiError } from "../core/errors.ts";
-import { plus, type AppId } from "../core/types.ts";
-import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
+import { days } from "./input.ts";
+import { managementOf } from "./management-api.ts";
 import { createOutput, day, table } from "./output.ts";
+import { withApp, type TargetFlags } from "./target.ts";
 
-type Flags = LocalFlags & { json?: boolean; app: AppId };
-const APP = ["--app <app>", "the app's id"] as const;
-const DAY_MS = 86_400_000;
+type Flags = TargetFlags & { json?: boolean; app: string };
+const DAY_S = 86_400;
 
 export function tokenCommands(program: Command): void {
   const tokens = program
     .command("tokens")
     .description("create, list and revoke service tokens, which an app's backend calls with");
 
-  tokens
-    .command("create")
+  withApp(tokens.command("create"))
     .description("create a service token; prints it this once")
-    .requiredOption(...APP)
     .option("--name <name>", "what it is for", "backend")
     .addOption(new Option("--expires-in-days <days>", "end of its life (default none)").argParser(days))
-    .option(...DATA_DIR)
     .action(async (flags: Flags & { name: string; expiresInDays?: number }) => {
-      const { id, service_token } = await withInstallation(flags, ({ apps, clock }) =>
-        apps.createToken(
-          flags.app,
-          flags.name,
-          flags.expiresInDays === undefined ? null : plus(clock.now(), flags.expiresInDays * DAY_MS),
-        ),
-      );
+      const expires_in_s = flags.expiresInDays === undefined ? null : flags.expiresInDays * DAY_S;
+      const { id, service_token } = await managementOf(flags).createToken(flags.app, flags.name, expires_in_s);
       const token = service_token.expose();
       createOutput(flags.json === true).result(
         { id, service_token: token },
@@ -36,13 +27,10 @@ export function tokenCommands(program: Command): void {
       );
     });
 
-  tokens
-    .command("list")
+  withApp(tokens.command("list"))
     .description("list the service tokens of an app")
-    .requiredOption(...APP)
-    .option(...DATA_DIR)
     .action(async (flags: Flags) => {
-      const list = await withInstallation(flags, ({ apps }) => apps.listTokens(flags.app));
+      const list = await managementOf(flags).listTokens(flags.app);
       const text = table(
         ["id", "name", "created", "state", "expires", "last used"],
         list.map((token) => [
@@ -58,19 +46,10 @@ export function tokenCommands(program: Command): void {
       createOutput(flags.json === true).result({ tokens: list }, text);
     });
 
-  tokens
-    .command("revoke <id>")
+  withApp(tokens.command("revoke <id>"))
     .description("revoke a service token; the server refuses it within a second")
-    .requiredOption(...APP)
-    .option(...DATA_DIR)
     .action(async (id: string, flags: Flags) => {
-      await withInstallation(flags, ({ apps }) => apps.revokeToken(flags.app, id));
+      await managementOf(flags).revokeToken(flags.app, id);
       createOutput(flags.json === true).result({ status: "revoked", id }, `Revoked ${id}.`);
     });
-}
-
-function days(text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text))
-    throw new ApiError("usage", { message: "--expires-in-days takes a whole number from 1 to 9999." });
-  return Number(text);
 }

@@ -92,7 +92,10 @@ export interface AppBuilder extends BuilderPrincipal {
   readonly app: AppRow;
 }
 
-/** A builder who may do this to the app of the path. What concerns connectors needs the plan for them, too. */
+/**
+ * A builder who may do this to the app of the path. What concerns connectors needs the plan for them, too, all but their end:
+ * whoever pays no more must still be able to take back what was given.
+ */
 export async function requireAppBuilder(
   context: HttpContext,
   request: FastifyRequest,
@@ -101,7 +104,7 @@ export async function requireAppBuilder(
 ): Promise<AppBuilder> {
   const principal = await requireBuilder(context, request);
   const app = await context.authorization.app(principal, asAppId(app_id), action);
-  if (action.startsWith("connector.")) requireConnectors(app.plan);
+  if (action.startsWith("connector.") && action !== "connector.disconnect") requireConnectors(app.plan);
   return { ...principal, app_id: app.id, app };
 }
 

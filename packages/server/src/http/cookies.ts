@@ -1,13 +1,14 @@
 /**
- * Our two cookies: the session, and the flow cookie that ties a consent to the browser that started it. SameSite=Lax, since
- * the provider's redirect is a cross-site GET, on which Strict is not sent. `__Host-` and Secure on https; a browser would
+ * Our three cookies: the session, the flow cookie that ties a consent to the browser that started it, and the form cookie that
+ * forms before sign-in are bound to. SameSite=Lax, since the provider's redirect is a cross-site GET, on which Strict is not
+ * sent. `__Host-` and Secure on https; a browser would
  * refuse both on loopback http.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
 import { Secret } from "../core/secret.ts";
 
-export type CookieName = "session" | "flow";
+export type CookieName = "session" | "flow" | "form";
 
 const VALUE_PATTERN = /^[A-Za-z0-9_-]{32,43}$/;
 

@@ -71,7 +71,7 @@ function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Con
             ${errors.map((field) => html`<li>${field.name}: ${field.message}</li>`)}
           </ul>`
     }
-    ${error.code === "sign_in_required" ? html`<p><a class="button" href="/sign-in?next=${nextOf(request)}">Sign in</a></p>` : null}
+    ${error.code === "sign_in_required" ? html`<p><a class="button" href="/sign-in?next=${encodeURIComponent(nextOf(request))}">Sign in</a></p>` : null}
     ${reconnect_url === undefined ? null : html`<p><a href="${reconnect_url}">Start again</a></p>`}
     <p class="soft">Code ${error.code}, request ${request.id}</p>`;
   const title = TITLES[error.code] ?? "That did not work";
@@ -80,7 +80,9 @@ function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Con
 
 /** Back to the page that was asked for; what a form would have done is not done behind a person's back. */
 function nextOf({ method, raw }: FastifyRequest): string {
-  return method === "GET" ? localPath(raw.url?.split("?", 1)[0]) : "/";
+  if (method !== "GET") return "/";
+  const whole = localPath(raw.url);
+  return whole === "/" ? localPath(raw.url?.split("?", 1)[0]) : whole;
 }
 
 /** Fastify's own refusals in our words. */

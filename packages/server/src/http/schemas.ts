@@ -98,8 +98,10 @@ export const SetClientBody = strict({
   shared_callback: Type.Optional(Type.Boolean()),
 });
 export const ClientParams = Type.Object({ integration_type: text(128) });
+export const WorkspaceClientParams = Type.Object({ workspace: text(64), integration_type: text(128) });
 export const ClientReply = Type.Object({
   id: Type.String(),
+  workspace_id: nullable(Type.String()),
   integration_type: Type.String(),
   client_id: Type.String(),
   shared_callback: Type.Boolean(),
@@ -107,3 +109,12 @@ export const ClientReply = Type.Object({
   updated_at: Type.Number(),
 });
 export const ClientsReply = Type.Object({ clients: Type.Array(ClientReply) });
+
+/** Whether the installation's clients serve a workspace, and why. */
+const SharingReply = Type.Object({ serves: Type.Boolean(), allowed: Type.Boolean(), same_owners: Type.Boolean() });
+export const WorkspaceClientsReply = Type.Object({
+  clients: Type.Array(ClientReply),
+  installation_clients: SharingReply,
+});
+export const ShareClientsBody = strict({ allowed: Type.Boolean() });
+export const ShareClientsReply = Type.Object({ installation_clients: SharingReply, risk: Type.String() });

@@ -31,6 +31,7 @@ import { platformRoutes } from "./routes/platform.ts";
 import { sdkCallRoutes } from "./routes/sdk-calls.ts";
 import { signInPages } from "./routes/sign-in-pages.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
+import { workspacePages } from "./routes/workspace-pages.ts";
 import { workspaceRoutes } from "./routes/workspaces.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
@@ -129,6 +130,7 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
     accountPages(pages, context);
     signInPages(pages, context);
     devicePages(pages, context);
+    workspacePages(pages, context);
   });
   await oauthRoutes(app, context);
   auditRoutes(app, context);

@@ -17,6 +17,7 @@ main{background:var(--card);border:1px solid var(--line);border-radius:.75rem;pa
 main>:last-child{margin-bottom:0}
 h1{font-size:1.4rem;line-height:1.3;margin:0 0 1rem}
 h2{font-size:1.1rem;margin:0}
+section>h2{margin-bottom:.75rem}
 p{margin:0 0 1rem}
 a{color:var(--accent)}
 code{font-family:ui-monospace,monospace;font-size:.9em;overflow-wrap:anywhere}
@@ -25,12 +26,17 @@ code{font-family:ui-monospace,monospace;font-size:.9em;overflow-wrap:anywhere}
 .mark{display:inline-flex;align-items:center;justify-content:center;width:2.25rem;height:2.25rem;border-radius:50%;margin-bottom:.75rem;font-weight:700}
 .mark.good,.state.active{background:var(--good-soft);color:var(--good)}
 .mark.bad,.state{background:var(--warn-soft);color:var(--warn)}
+.state.plain{background:none;color:var(--soft);border:1px solid var(--line)}
+.secret{background:var(--page);border:1px solid var(--line);border-radius:.5rem;padding:.75rem .9rem;user-select:all}
 .state{border-radius:1rem;padding:.05rem .6rem;font-size:.8125rem;font-weight:600;white-space:nowrap}
 ul.rows{list-style:none;margin:0 0 1.25rem;padding:0;border:1px solid var(--line);border-radius:.5rem}
-ul.rows li{display:flex;flex-wrap:wrap;align-items:center;gap:.15rem .75rem;padding:.6rem .9rem}
+ul.rows li{display:flex;flex-wrap:wrap;align-items:center;gap:.15rem .5rem;padding:.6rem .9rem}
 ul.rows li+li{border-top:1px solid var(--line)}
 ul.rows li>:first-child{flex:1 1 9rem;overflow-wrap:anywhere}
-ul.rows small{display:block}ul.rows li>span:first-child::first-letter{text-transform:uppercase}
+ul.rows small{display:block}ul.rows li>span:first-child:not(.name)::first-letter{text-transform:uppercase}
+ul.rows form{display:flex;align-items:center;gap:.4rem}
+ul.rows button.quiet{padding:.3rem .5rem}
+ul.rows select{width:auto;margin:0;padding:.3rem .25rem;font-size:.9375rem}
 details{margin:0 0 1.25rem;color:var(--soft);font-size:.9375rem}
 summary{cursor:pointer}
 details p{margin:.5rem 0 0}
@@ -38,11 +44,13 @@ section{border-top:1px solid var(--line);padding-top:1.25rem;margin-top:1.25rem}
 section>p{margin-bottom:.75rem}
 label{display:block;font-weight:600;margin-bottom:1.25rem}
 label small{display:block;font-weight:400}
-input{font:inherit;font-weight:400;color:inherit;width:100%;padding:.55rem .7rem;margin-top:.35rem;background:var(--card);border:1px solid var(--line);border-radius:.5rem}
+input,select{font:inherit;font-weight:400;color:inherit;width:100%;padding:.55rem .7rem;margin-top:.35rem;background:var(--card);border:1px solid var(--line);border-radius:.5rem}
 input::placeholder{color:var(--soft);opacity:.8}
 button,a.button{display:inline-block;font:inherit;font-weight:600;padding:.6rem 1.25rem;border:0;border-radius:.5rem;background:var(--accent);color:var(--on-accent);text-decoration:none;cursor:pointer}
 button.quiet{background:none;color:var(--soft);border:1px solid var(--line);font-weight:400;padding:.35rem .9rem;font-size:.9375rem}
-form.end{margin-top:1.5rem;border-top:1px solid var(--line);padding-top:1.25rem}
+time{white-space:nowrap}
+form+p{margin-top:1.25rem}
+form.end,p.end{margin-top:1.5rem;border-top:1px solid var(--line);padding-top:1.25rem}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 `;
 

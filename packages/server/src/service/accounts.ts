@@ -339,7 +339,14 @@ function wrongPassword(error: unknown): null {
   throw error;
 }
 
-const GUESSED_WRONG = new Set(["INVALID_EMAIL_OR_PASSWORD", "INVALID_PASSWORD", "INVALID_EMAIL", "PASSWORD_TOO_LONG"]);
+const GUESSED_WRONG = new Set([
+  "INVALID_EMAIL_OR_PASSWORD",
+  "INVALID_PASSWORD",
+  "INVALID_EMAIL",
+  "PASSWORD_TOO_LONG",
+  // An account without a password, the demo's, has none that could be right.
+  "CREDENTIAL_ACCOUNT_NOT_FOUND",
+]);
 
 /** The library's errors become ours, and ours that came through it come out again. */
 function translate(error: unknown): unknown {

@@ -6,7 +6,7 @@ import type { Plan, Scope } from "../core/roles.ts";
 import type { Secret } from "../core/secret.ts";
 import type { AppId, Instant, UserId, WorkspaceId } from "../core/types.ts";
 import type { Operation, Transaction } from "../store/operation.ts";
-import { deleteApp, listApps } from "../store/queries/apps.ts";
+import { createApp, deleteApp, listApps, requireWorkspace } from "../store/queries/apps.ts";
 import { enqueue } from "../store/queries/outbox.ts";
 import { deleteWorkspace } from "../store/queries/workspaces.ts";
 import type { Store } from "../store/store.ts";
@@ -86,7 +86,12 @@ export function createApps(deps: AppsDeps): Apps {
   async function add(given: string, workspace_id: WorkspaceId): Promise<AppId> {
     const name = checkName(given);
     const app_id = newAppId();
-    if (!(await store.createApp({ id: app_id, workspace_id, name }))) throw nameTaken(name);
+    const created = await store.transaction(function* (tx) {
+      // Deleted since its role was looked up, the workspace would leave the app to nobody.
+      yield* requireWorkspace(tx, workspace_id);
+      return yield* createApp(tx, { id: app_id, workspace_id, name });
+    });
+    if (!created) throw nameTaken(name);
     return app_id;
   }
 
@@ -134,25 +139,30 @@ export function createApps(deps: AppsDeps): Apps {
 
   async function remove(app_id: AppId): Promise<void> {
     await get(app_id);
-    await removeAll([app_id], function* () {});
+    await removeAll([app_id], "stays", function* () {});
   }
 
   async function removeWorkspace(workspace_id: WorkspaceId, with_apps: boolean): Promise<void> {
     const apps = await store.listApps(workspace_id);
     if (apps.length > 0 && !with_apps) throw new ApiError("workspace_not_empty");
     const known = new Set(apps.map((app) => app.id));
-    await removeAll([...known], function* (tx) {
+    await removeAll([...known], "goes", function* (tx) {
       // One that was made meanwhile would be left without an owner.
       const left = yield* listApps(tx, workspace_id);
       if (left.length > 0) throw new ApiError("workspace_not_empty");
       yield* deleteWorkspace(tx, workspace_id);
     });
+    vault.forget(workspace_id);
   }
 
   /** The apps and what `then` does, in one transaction: their data keys are gone with them. */
-  async function removeAll(app_ids: readonly AppId[], then: (tx: Transaction) => Operation<void>): Promise<void> {
+  async function removeAll(
+    app_ids: readonly AppId[],
+    client: "stays" | "goes",
+    then: (tx: Transaction) => Operation<void>,
+  ): Promise<void> {
     const rows = (await Promise.all(app_ids.map((app_id) => store.listConnections(app_id)))).flat();
-    const items = await Promise.all(rows.map((row) => revocations.prepare(row)));
+    const items = await Promise.all(rows.map((row) => revocations.prepare(row, client)));
     await store.transaction(function* (tx) {
       for (const item of items) if (item !== null) yield* enqueue(tx, item);
       for (const app_id of app_ids) yield* deleteApp(tx, app_id);
@@ -161,6 +171,7 @@ export function createApps(deps: AppsDeps): Apps {
     for (const app_id of app_ids) vault.forget(app_id);
     for (const row of rows) cache.drop(row);
     credentialsChanged();
+    await store.purge();
   }
 
   async function createToken(

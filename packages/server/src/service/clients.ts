@@ -1,6 +1,10 @@
 /**
- * OAuth clients: what was registered at a provider. The secret is sealed and never returned. Tokens are bound to the client
- * that they were issued to: a row names its client's id, and no other client's secret is ever sent with them.
+ * OAuth clients: what was registered at a provider. The secret is sealed and never returned, under the data key of whom it
+ * belongs to: a workspace's goes with the workspace. Tokens are bound to the client that they were issued to: a row names its
+ * client's id, and no other client's secret is ever sent with them.
+ *
+ * The installation's clients serve the workspaces of its owners. Another owner's workspace uses them only where an operator
+ * said so (draft-ietf-oauth-security-topics-update: registrations are not shared).
  */
 import { ApiError } from "../core/errors.ts";
 import { newOAuthClientId } from "../core/ids.ts";
@@ -8,6 +12,7 @@ import type { Secret } from "../core/secret.ts";
 import type { OAuthClientId, WorkspaceId } from "../core/types.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Operation, Transaction } from "../store/operation.ts";
+import { requireWorkspace } from "../store/queries/apps.ts";
 import { deleteClient, insertClient, registeredClient, replaceSecret } from "../store/queries/clients.ts";
 import { changeStatus, clearMisconfigured, connectionsOfClient } from "../store/queries/connections.ts";
 import type { Store } from "../store/store.ts";
@@ -56,7 +61,7 @@ export interface OAuthClients {
   /** Connections made with it need a new consent afterwards. */
   remove(integration_type: string, workspace_id?: WorkspaceId | null): Promise<void>;
   open(id: OAuthClientId): Promise<OpenClient | null>;
-  /** The client that a new consent of a workspace's app uses. */
+  /** The client that a new consent of a workspace's app uses: its own, else the installation's if that serves it. */
   find(workspace_id: WorkspaceId, integration_type: string): Promise<OAuthClientsTable | null>;
 }
 
@@ -71,10 +76,10 @@ export function createOAuthClients({
   catalog: Catalog;
   cache: TokenCache;
 }): OAuthClients {
-  const context = (id: OAuthClientId): SealContext => ({
+  const context = (id: OAuthClientId, workspace_id: WorkspaceId | null): SealContext => ({
     table: "oauth_clients",
     column: "secret",
-    scope: INSTALLATION,
+    scope: workspace_id ?? INSTALLATION,
     row_id: id,
     generation: 0,
   });
@@ -93,9 +98,10 @@ export function createOAuthClients({
       const current = await store.registeredClient(workspace_id, integration_type);
       const same = current !== null && current.client_id === client_id;
       const id = same ? current.id : newOAuthClientId();
-      const sealed_secret = await vault.seal(context(id), client_secret);
+      const sealed_secret = await vault.seal(context(id, workspace_id), client_secret);
       const shared = shared_callback ? 1 : 0;
       await store.transaction(function* (tx) {
+        if (workspace_id !== null) yield* requireWorkspace(tx, workspace_id);
         if (same) {
           yield* replaceSecret(tx, id, { sealed_secret, shared_callback: shared });
           yield* clearMisconfigured(tx, id);
@@ -137,10 +143,14 @@ export function createOAuthClients({
       return {
         id,
         client_id: client.client_id,
-        client_secret: await vault.open(context(id), sealedFromStorage(client.sealed_secret)),
+        client_secret: await vault.open(context(id, client.workspace_id), sealedFromStorage(client.sealed_secret)),
       };
     },
-    find: (workspace_id, integration_type) => store.findClient(workspace_id, integration_type),
+    async find(workspace_id, integration_type) {
+      const client = await store.findClient(workspace_id, integration_type);
+      if (client === null || client.workspace_id !== null) return client;
+      return (await store.installationSharing(workspace_id)).serves ? client : null;
+    },
   };
 }
 

@@ -24,6 +24,7 @@ import {
   missingClient,
   requireAllowed,
   requireApp,
+  requireClient,
   type Connectors,
   type ConnectorsDeps,
 } from "./connectors.ts";
@@ -132,8 +133,7 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
       withDefaults(provider, { ...parseConfig(flow.config), ...withoutBlanks(config) }),
     );
     if ("errors" in checked) throw configError(checked.errors);
-    const client = await clients.find(app.workspace_id, flow.integration_type);
-    if (client === null) throw missingClient(provider);
+    const client = await requireClient(deps, app, provider);
     const state = randomToken();
     const code_verifier = provider.pkce === "S256" ? randomToken() : null;
     const sealed_request = await vault.seal(requestContext(flow), new Secret(JSON.stringify({ state, code_verifier })));

@@ -10,7 +10,7 @@ import type { AppId, ConnectionConfig } from "../core/types.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Store } from "../store/store.ts";
-import type { AppsTable, ConnectionRow } from "../store/tables.ts";
+import type { AppsTable, ConnectionRow, OAuthClientsTable } from "../store/tables.ts";
 import { requireProvider } from "./catalog-errors.ts";
 import type { OAuthClients } from "./clients.ts";
 import {
@@ -76,7 +76,7 @@ export interface ConnectorsDeps {
 const NO_ERROR = { error: null, error_message: null, other_user_email: null } as const;
 
 export function createConnectors(deps: ConnectorsDeps): Connectors {
-  const { store, catalog, clients, urls, limits, emailOf = () => Promise.resolve(null) } = deps;
+  const { store, catalog, urls, limits, emailOf = () => Promise.resolve(null) } = deps;
 
   async function initiate(request: InitiateRequest): Promise<Initiated> {
     const { app_id, integration_type, return_to, force_reconnect = false } = request;
@@ -88,7 +88,6 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
     const current = await store.findConnection(app_id, integration_type);
     const kept = current === null ? {} : inputConfig(provider, parseConfig(current.config));
     const config = request.config === null ? kept : checkGiven(provider, request.config);
-    if ((await clients.find(app.workspace_id, integration_type)) === null) throw missingClient(provider);
 
     const declared = await declaredScopes(app_id, integration_type, current);
     const scopes = request.scope_change === "add" ? withScopes(provider, declared, sent) : sent;
@@ -96,6 +95,7 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
       if (current.connected_by !== request.initiator) return differentUser(provider, current);
       if (sameConfig(provider, config, kept)) return alreadyThere(current, scopes, declared ?? []);
     }
+    await requireClient(deps, app, provider);
     return newFlow(request, scopes, config);
   }
 
@@ -181,6 +181,19 @@ export async function requireAllowed(store: Store, { workspace_id }: AppsTable, 
   const switches = await store.getGovernance(workspace_id, provider.id);
   if (switches?.builder_connection_enabled === 0)
     throw new ApiError("connector_blocked", { reason: "connector_blocked" });
+}
+
+/** The client for a new consent. @throws ApiError `oauth_client_missing` */
+export async function requireClient(
+  { store, clients }: Pick<ConnectorsDeps, "store" | "clients">,
+  { workspace_id }: AppsTable,
+  provider: Provider,
+): Promise<OAuthClientsTable> {
+  const client = await clients.find(workspace_id, provider.id);
+  if (client !== null) return client;
+  if ((await store.installationClient(provider.id)) === null) throw missingClient(provider);
+  const message = `The OAuth client that is set for ${provider.display_name} belongs to the owners of this installation, and this workspace has others. Set a client of the workspace's own, registered at ${provider.registration.url}; or ask an administrator of the installation to let the workspace use the installation's.`;
+  throw new ApiError("oauth_client_missing", { message, reason: "installation_client_not_shared" });
 }
 
 export function missingClient(provider: Provider): ApiError {

@@ -54,16 +54,18 @@ export function createClaims({
     }
   };
 
-  async function deadHolder({ lease_owner }: ConnectionRow): Promise<string | null> {
-    return lease_owner !== null && (await store.ownerIsDead(lease_owner, owner)) ? lease_owner : null;
+  async function deadHolder({ lease_owner, attempted_at }: ConnectionRow): Promise<string | null> {
+    if (lease_owner === null || attempted_at === null) return null;
+    return (await store.ownerIsDead({ owner: lease_owner, taken_at: attempted_at }, owner)) ? lease_owner : null;
   }
 
   /** False where the lease has to be respected. */
-  async function release({ id, lease_owner }: ConnectionRow, provider: Provider): Promise<boolean> {
+  async function release(row: ConnectionRow, provider: Provider): Promise<boolean> {
+    const { id, lease_owner } = row;
     if (lease_owner === null) return false;
     // Nothing of ours is out: only a database that was away when the outcome should have been noted leaves such a lease.
     if (lease_owner === owner) return store.releaseLease(id, lease_owner, null);
-    if (rotationClass(provider) === "strict" || !(await store.ownerIsDead(lease_owner, owner))) return false;
+    if (rotationClass(provider) === "strict" || (await deadHolder(row)) === null) return false;
     return store.releaseLease(id, lease_owner, resend_ms(provider));
   }
 

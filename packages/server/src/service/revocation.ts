@@ -11,7 +11,7 @@ import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { asOAuthClientId, newId } from "../core/ids.ts";
 import { Secret } from "../core/secret.ts";
-import { isJsonObject, plus } from "../core/types.ts";
+import { isJsonObject, plus, type JsonObject, type OAuthClientId } from "../core/types.ts";
 import type { OAuthClient } from "../oauth/client.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -22,7 +22,7 @@ import type { Log } from "../telemetry/log.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../vault/seal.ts";
 import type { Audit } from "./audit.ts";
 import { backoff_ms } from "./backoff.ts";
-import { INSTALLATION, type OAuthClients } from "./clients.ts";
+import { INSTALLATION, type OAuthClients, type OpenClient } from "./clients.ts";
 import { parseConfig, sealContext, type Grant } from "./grant.ts";
 
 /** Trying for longer does not make a revocation likelier, and keeps sealed tokens around. One day. */
@@ -38,8 +38,11 @@ const context = (id: string): SealContext => ({
 });
 
 export interface Revocations {
-  /** The outbox item that revokes a row's tokens, or null when there is nothing to revoke or nothing that may be. */
-  prepare(row: ConnectionRow): Promise<NewOutboxItem | null>;
+  /**
+   * The outbox item that revokes a row's tokens, or null when there is nothing to revoke or nothing that may be.
+   * `client: "goes"`: the OAuth client is deleted with the connection, so the item brings it along, sealed with the tokens.
+   */
+  prepare(row: ConnectionRow, client?: "stays" | "goes"): Promise<NewOutboxItem | null>;
   /** Tokens that came when their connection was over already. `row`: as it was when they were asked for. */
   revokeLate(row: ConnectionRow, tokens: Pick<Grant, "access_token" | "refresh_token">): Promise<void>;
   /** Sends what is due. */
@@ -72,18 +75,20 @@ export interface RevocationDeps {
 export function createRevocations(deps: RevocationDeps): TokenRevocations {
   const { store, vault, oauth, catalog, clients, audit, clock, limits, log } = deps;
 
-  async function prepare(row: ConnectionRow): Promise<NewOutboxItem | null> {
+  async function prepare(row: ConnectionRow, client: "stays" | "goes" = "stays"): Promise<NewOutboxItem | null> {
     if (row.sealed_access === null) return null;
-    return itemFor(row, {
+    const tokens = {
       access_token: await open(row, "access", row.sealed_access),
       refresh_token: row.sealed_refresh === null ? null : await open(row, "refresh", row.sealed_refresh),
-    });
+    };
+    return itemFor(row, tokens, client === "stays" ? null : await clients.open(row.oauth_client_id).catch(() => null));
   }
 
   /** Null when there is nothing to revoke. What may not be revoked becomes an item without tokens, which says why. */
   async function itemFor(
     row: ConnectionRow,
     { access_token, refresh_token }: { access_token: Secret | null; refresh_token: Secret | null },
+    client: OpenClient | null = null,
   ): Promise<NewOutboxItem | null> {
     const provider = catalog.get(row.integration_type);
     if (provider === null || (access_token === null && refresh_token === null)) return null;
@@ -94,7 +99,11 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     if (reason !== null)
       return { ...item, payload: JSON.stringify({ integration_type, outcome: reason }), sealed: null };
     const tokens = new Secret(
-      JSON.stringify({ access_token: access_token?.expose() ?? null, refresh_token: refresh_token?.expose() ?? null }),
+      JSON.stringify({
+        access_token: access_token?.expose() ?? null,
+        refresh_token: refresh_token?.expose() ?? null,
+        ...(client === null ? {} : { client_id: client.client_id, client_secret: client.client_secret.expose() }),
+      }),
     );
     const config = parseConfig(row.config);
     return {
@@ -161,11 +170,11 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     const whose = { oauth_client_id: client_id, account_id: textOrNull(account_id) };
     const reason = account_id === undefined ? null : await reasonAgainst(provider, whose, null);
     if (reason !== null) return reason;
-    const client = await clients.open(client_id);
-    if (client === null) return "failed";
     const text = await vault.open(context(item.id), sealedFromStorage(item.sealed)).catch(() => null);
     const tokens: unknown = text === null ? null : JSON.parse(text.expose());
     if (!isJsonObject(tokens)) return "failed";
+    const client = (await clients.open(client_id)) ?? broughtAlong(client_id, tokens);
+    if (client === null) return "failed";
     const result = await oauth.revoke({
       provider,
       config: parseConfig(details["config"]),
@@ -182,9 +191,17 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     prepareTokens: itemFor,
     revokeLate,
     async run() {
-      for (const item of await store.dueOutbox("revoke", limits.outbox_batch)) await revoke(item);
+      const due = await store.dueOutbox("revoke", limits.outbox_batch);
+      for (const item of due) await revoke(item);
+      if (due.length > 0) await store.purge();
     },
   };
+}
+
+/** The client as it was when its workspace was deleted. */
+function broughtAlong(id: OAuthClientId, { client_id, client_secret }: JsonObject): OpenClient | null {
+  if (typeof client_id !== "string" || typeof client_secret !== "string") return null;
+  return { id, client_id, client_secret: new Secret(client_secret) };
 }
 
 const secretOrNull = (value: unknown): Secret | null => (typeof value === "string" ? new Secret(value) : null);

@@ -13,7 +13,7 @@ import { newId, randomToken } from "../core/ids.ts";
 import { roleReaches, type Plan, type Role } from "../core/roles.ts";
 import { sha256Hex } from "../core/secret.ts";
 import { plus, type UserId, type WorkspaceId } from "../core/types.ts";
-import { setRole, type Member, type MemberChange } from "../store/queries/workspaces.ts";
+import { setRole, type InstallationSharing, type Member, type MemberChange } from "../store/queries/workspaces.ts";
 import type { Store } from "../store/store.ts";
 import type { InvitationsTable, WorkspacesTable } from "../store/tables.ts";
 import type { Accounts } from "./accounts.ts";
@@ -21,6 +21,10 @@ import { checkEmail, checkName } from "./names.ts";
 import type { Urls } from "./urls.ts";
 
 const LINK_PATTERN = /^[A-Za-z0-9_-]{43}$/;
+
+/** What an operator takes on who lets workspaces of other owners use the installation's OAuth clients (R7). */
+export const SHARING_RISK =
+  "Its members then ask people for consent in the name of your OAuth clients. What they do with the tokens counts against your registrations: a provider that blocks a client for one workspace blocks it for all of them, and whoever agreed once is often not asked again, in whichever workspace the client is used next. Prefer a client of the workspace's own.";
 
 /** Without what lets in. */
 export type InvitationSummary = Omit<InvitationsTable, "token_hash" | "used_at" | "workspace_id">;
@@ -50,6 +54,10 @@ export interface Workspaces {
   setRole(id: WorkspaceId, user_id: UserId, role: Role | null, by: Role): Promise<void>;
   /** The other one is an owner then, and `from` an administrator. */
   transfer(id: WorkspaceId, from: UserId | null, to: UserId): Promise<void>;
+  /** Whether the installation's OAuth clients serve the workspace. */
+  clientSharing(id: WorkspaceId): Promise<InstallationSharing>;
+  /** An operator's word, for new consents: connections that were made keep their client. */
+  shareClients(id: WorkspaceId, allowed: boolean): Promise<InstallationSharing>;
   /** The link is shown this once. */
   invite(id: WorkspaceId, invitation: NewInvitation): Promise<{ readonly id: string; readonly invitation_url: string }>;
   invitations(id: WorkspaceId): Promise<readonly InvitationSummary[]>;
@@ -117,6 +125,11 @@ export function createWorkspaces(deps: WorkspacesDeps): Workspaces {
           : yield* setRole(tx, id, from, "admin", "owner");
       });
       refuse(change);
+    },
+    clientSharing: (id) => store.installationSharing(id),
+    async shareClients(id, allowed) {
+      await store.shareInstallationClients(id, allowed);
+      return store.installationSharing(id);
     },
     async invite(workspace_id, { email, role, by, actor }) {
       if (!roleReaches(by, role)) throw aboveOwn(by);

@@ -1,5 +1,6 @@
 /** What a database engine must offer so that the store's operations run on it. */
 import type { Clock } from "../core/clock.ts";
+import type { Instant } from "../core/types.ts";
 import type { Operation, Transaction } from "./operation.ts";
 
 export type News =
@@ -9,6 +10,12 @@ export type News =
   | "unknown"
   /** The database was away, and may be another one than before: the copy that took over, without the latest commits. */
   | "reconnected";
+
+/** Who took a lease, and when by the database's clock. */
+export interface Lease {
+  readonly owner: string;
+  readonly taken_at: Instant;
+}
 
 export interface Engine {
   /** Time as the database has it, between its statements by this process's monotonic clock. */
@@ -25,6 +32,11 @@ export interface Engine {
   /** Calls `listener` with each piece of news. Returns how to stop. */
   onChange(listener: (news: News) => void): () => void;
   /** Whether the process that took a lease is known to be gone, so that nobody else will answer for it. */
-  ownerIsDead(owner: string, own: string): Promise<boolean>;
+  ownerIsDead(lease: Lease, own: string): Promise<boolean>;
+  /**
+   * Takes what was deleted or replaced out of the database's files, at the latest with the next commit that nobody reads
+   * behind. Unset: the files are another program's.
+   */
+  purge?(): Promise<void>;
   close(): Promise<void>;
 }

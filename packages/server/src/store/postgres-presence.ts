@@ -10,6 +10,7 @@
  */
 import type { Limits } from "../config.ts";
 import { every, type Clock } from "../core/clock.ts";
+import { plus, type Instant } from "../core/types.ts";
 import type { News } from "./engine.ts";
 import type { QueryOutcome } from "./operation.ts";
 
@@ -36,6 +37,10 @@ export interface PresenceOptions {
 
 export interface Presence {
   onChange(listener: (news: News) => void): () => void;
+  /** This node may have written something without knowing it: its own caches are as doubtful as the others'. */
+  doubt(): void;
+  /** Whether a lock that nobody holds now tells that the owner of a lease from then is gone: not if all may have lost theirs. */
+  knowsSince(taken_at: Instant): boolean;
   close(): Promise<void>;
 }
 
@@ -60,6 +65,8 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
   let silent: Session | null = null;
   let answered = true;
   let asking: Promise<void> | null = null;
+  /** Null: the process has lost no session yet. */
+  let settled_at: Instant | null = null;
   session = await enter();
 
   function tell(news: News): void {
@@ -98,6 +105,7 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
         session = await enter();
         if (silent !== null) leave(silent);
         silent = null;
+        settled_at = plus(clock.now(), limits.presence_settle_ms);
         // What was written since the last beat came before anyone listened.
         tell("reconnected");
       }
@@ -128,6 +136,8 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    doubt: () => tell("unknown"),
+    knowsSince: (taken_at) => session !== null && (settled_at === null || taken_at > settled_at),
     async close() {
       stop();
       await asking;

@@ -105,7 +105,10 @@ export async function openPostgres(options: PostgresOptions): Promise<Engine> {
         let cached = false;
         const value = await complete(client, operation, (text) => (cached ||= CACHED.test(text)));
         if (cached) await execute(client, ANNOUNCE, [owner ?? "command"]);
-        await execute(client, "commit").catch(commitFailed);
+        await execute(client, "commit").catch((error: unknown) => {
+          if (cached) presence?.doubt();
+          return commitFailed(error);
+        });
         return value;
       } catch (error) {
         // Then the connection is thrown away, which rolls back, too.
@@ -137,8 +140,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Engine> {
     // Outside of a transaction each statement is one of its own, and READ COMMITTED.
     writeEach: read,
     onChange: (listener) => presence?.onChange(listener) ?? (() => {}),
-    ownerIsDead: async (other, own) => {
-      if (other === own) return false;
+    ownerIsDead: async ({ owner: other, taken_at }, own) => {
+      if (other === own || presence?.knowsSince(taken_at) === false) return false;
       const client = await connect();
       return releasing(client, async () => (await execute(client, FIND_LOCK, [other])).rows.length === 0);
     },
@@ -186,7 +189,7 @@ function openPresenceOver(
   options: PostgresOptions,
   time: DatabaseTime,
 ): Promise<Presence> {
-  const { clock, limits, warn, database_url } = options;
+  const { limits, warn, database_url } = options;
   const connect = async ({ notified, lost }: SessionEvents): Promise<Session> => {
     const client = new pg.Client(connectionOptions(database_url, limits));
     client.on("error", warn);
@@ -207,7 +210,7 @@ function openPresenceOver(
       end: () => client.end(),
     };
   };
-  return openPresence({ owner, clock, limits, warn, connect }).catch(async (error: unknown) => {
+  return openPresence({ owner, clock: time.clock, limits, warn, connect }).catch(async (error: unknown) => {
     await pool.end();
     throw translate(error);
   });

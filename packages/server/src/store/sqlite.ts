@@ -47,6 +47,8 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
   raw.pragma(`page_size = ${PAGE_SIZE}`);
   raw.pragma("journal_mode = wal");
   raw.pragma("synchronous = full");
+  // A deleted app's key and tokens would stay readable in free pages until these are used again.
+  raw.pragma("secure_delete = on");
   await migrate(raw);
 
   const db = new Kysely<Tables>({
@@ -71,6 +73,7 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
   let queue: Pending[] = [];
   let scheduled = false;
   let closed = false;
+  let log_is_due = false;
 
   function execute({ sql, parameters }: CompiledQuery): QueryOutcome {
     let statement = statements.get(sql);
@@ -106,6 +109,24 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
     } catch (error) {
       if (raw.inTransaction) control.rollback.run();
       for (const item of batch) item.reject(translate(error));
+    }
+    emptyLog();
+  }
+
+  /**
+   * The write-ahead log holds older copies of pages. It can be emptied while nobody reads from it; commands on the same file
+   * do so for moments, and waiting for them here would hold up everybody. So it is tried again after the next commit.
+   */
+  function emptyLog(): void {
+    if (!log_is_due) return;
+    raw.pragma("busy_timeout = 0");
+    try {
+      const busy = raw.pragma("wal_checkpoint(truncate)", { simple: true });
+      log_is_due = busy !== 0;
+    } catch {
+      // A disk that is full, or away: the commit before stands, and whatever writes next says what is wrong.
+    } finally {
+      raw.pragma(`busy_timeout = ${limits.busy_timeout_ms}`);
     }
   }
 
@@ -166,7 +187,12 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
       });
     },
     // Only the holder of the data directory's lock asks, so whoever else took a lease is gone.
-    ownerIsDead: (owner, own) => Promise.resolve(owner !== own),
+    ownerIsDead: ({ owner }, own) => Promise.resolve(owner !== own),
+    purge: () => {
+      log_is_due = true;
+      if (!closed) emptyLog();
+      return Promise.resolve();
+    },
     close: () => {
       closed = true;
       while (queue.length > 0) flush();

@@ -61,6 +61,7 @@ const READS = {
   listSessions: accounts.listSessions,
   findDefaultWorkspace: workspaces.findDefaultWorkspace,
   getWorkspace: workspaces.getWorkspace,
+  installationSharing: workspaces.installationSharing,
   listWorkspaces: workspaces.listWorkspaces,
   membershipsOf: workspaces.membershipsOf,
   roleOf: workspaces.roleOf,
@@ -98,6 +99,7 @@ const WRITES = {
   defaultWorkspace: workspaces.defaultWorkspace,
   renameWorkspace: workspaces.renameWorkspace,
   setPlan: workspaces.setPlan,
+  shareInstallationClients: workspaces.shareInstallationClients,
   setRole: workspaces.setRole,
   createInvitation: workspaces.createInvitation,
   deleteInvitation: workspaces.deleteInvitation,
@@ -156,6 +158,8 @@ export interface Store extends Methods<typeof READS>, Methods<typeof WRITES>, Me
   transaction<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
   onChange: Engine["onChange"];
   ownerIsDead: Engine["ownerIsDead"];
+  /** What was deleted or replaced is to be gone from the database's files, too, as far as they are ours. */
+  purge(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -174,6 +178,7 @@ export function createStore(engine: Engine): Store {
     transaction: engine.write,
     onChange: engine.onChange,
     ownerIsDead: engine.ownerIsDead,
+    purge: () => engine.purge?.() ?? Promise.resolve(),
     close: engine.close,
   };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the mapped types above are the table's own.

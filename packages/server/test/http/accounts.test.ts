@@ -37,8 +37,23 @@ async function withGrace() {
   return { holdfast, person };
 }
 
-const signIn = (browser: Browser, change: Readonly<Record<string, string>> = {}) =>
-  browser.post("/sign-in", { email: GRACE.email, password: GRACE.password, ...change });
+async function signIn(browser: Browser, change: Readonly<Record<string, string>> = {}): Promise<Reply> {
+  const { form_token = "" } = fieldsOf((await browser.get("/sign-in")).text);
+  return browser.post("/sign-in", { form_token, email: GRACE.email, password: GRACE.password, ...change });
+}
+
+/** A command line that this person lets in. @returns its access token */
+async function commandLine({ request }: TestServer, person: Browser): Promise<string> {
+  const client_id = "base44_cli";
+  const { json } = await request("POST", "/oauth/device/code", { json: { client_id } });
+  const { device_code, user_code } = { device_code: String(json["device_code"]), user_code: String(json["user_code"]) };
+  const opened = await person.get(`/device?user_code=${user_code}`);
+  const asked = await person.post("/device", fieldsOf(opened.text));
+  await person.post("/device", { ...fieldsOf(asked.text), decision: "approved" });
+  const grant_type = "urn:ietf:params:oauth:grant-type:device_code";
+  const issued = await request("POST", "/oauth/token", { json: { grant_type, device_code, client_id } });
+  return String(issued.json["access_token"]);
+}
 
 describe("the whole trip", () => {
   it("goes from the setup link to an account, a sign-in, a workspace, an app, a key and a connector", async () => {
@@ -76,7 +91,7 @@ describe("the sign-in page", () => {
       expect(reply.text).not.toContain("<b>x</b>");
       expect(reply.text).not.toContain("wrong wrong wrong");
     }
-    expect(browser.cookies.size).toBe(0);
+    expect([...browser.cookies.keys()]).toEqual(["holdfast-form"]);
   });
 
   it("answers 429 with the time to wait after five wrong tries, to the right password too", async () => {
@@ -156,10 +171,75 @@ describe("the sign-in page", () => {
         { "sec-fetch-site": "same-site" },
       ]) {
         const browser = holdfast.browser();
-        const reply = await browser.post(address, GRACE, { ...headers, accept: "application/json" });
+        const { form_token = "" } = fieldsOf((await browser.get(address)).text);
+        const form = { ...GRACE, form_token };
+        const reply = await browser.post(address, form, { ...headers, accept: "application/json" });
         expect([address, reply.status, reply.code]).toEqual([address, 403, "csrf"]);
-        expect(browser.cookies.size).toBe(0);
+        expect([...browser.cookies.keys()]).toEqual(["holdfast-form"]);
       }
+  });
+
+  it("takes no form but the one that this browser was shown, and so do links", async () => {
+    const { holdfast } = await withGrace();
+    const setup = await holdfast.installation.accounts.createSetupLink();
+    const { invitation_url } = await holdfast.installation.workspaces.invite(holdfast.builder.workspace_id, {
+      email: "new@example.com",
+      role: "viewer",
+      by: "owner",
+      actor: "test",
+    });
+    const attacker = holdfast.browser();
+    for (const address of ["/sign-in", setup, invitation_url]) {
+      const foreign = fieldsOf((await attacker.get(address)).text)["form_token"] ?? "";
+      const [fresh, opened] = [holdfast.browser(), holdfast.browser()];
+      const { form_token = "" } = fieldsOf((await opened.get(address)).text);
+      for (const [browser, token] of [
+        [fresh, ""],
+        [fresh, foreign],
+        [opened, ""],
+        [opened, foreign],
+        [opened, `${form_token}x`],
+      ] as const) {
+        const reply = await browser.post(address, { ...GRACE, form_token: token });
+        expect([address, reply.status]).toEqual([address, 403]);
+        expect(browser.cookies.has("holdfast-session")).toBe(false);
+      }
+      const own = { ...GRACE, name: "Own", email: GRACE.email, form_token };
+      expect([address, (await opened.post(address, own)).status]).toEqual([address, 303]);
+    }
+  });
+
+  it("shows forms in several tabs of one browser, and each can be sent", async () => {
+    const { holdfast } = await withGrace();
+    const browser = holdfast.browser();
+    const first = fieldsOf((await browser.get("/sign-in")).text);
+    const second = fieldsOf((await browser.get("/sign-in")).text);
+    for (const fields of [first, second])
+      expect((await browser.post("/sign-in", { ...fields, email: GRACE.email, password: GRACE.password })).status).toBe(
+        303,
+      );
+  });
+
+  it("keeps a device code through the sign-in, and nothing else of an address's query", async () => {
+    const { holdfast } = await withGrace();
+    const begun = await holdfast.request("POST", "/oauth/device/code", { json: { client_id: "base44_cli" } });
+    const link = new URL(String(begun.json["verification_uri_complete"]));
+    const browser = holdfast.browser();
+    const refused = await browser.get(link.href);
+    expect(refused.status).toBe(401);
+    const sign_in = await browser.get(/href="(\/sign-in[^"]*)"/.exec(refused.text)?.[1] ?? "");
+    const { next = "", form_token = "" } = fieldsOf(sign_in.text);
+    expect(next).toBe(`${link.pathname}${link.search}`);
+    const entered = await signIn(browser, { next, form_token });
+    const opened = await browser.get(entered.headers.get("location") ?? "");
+    expect(fieldsOf(opened.text)["user_code"]).toBe(begun.json["user_code"]);
+    // The click stays the person's.
+    expect(textOf(opened.text)).not.toContain("Did you start this?");
+    for (const other of ["/device?user_code=AB&x=1", "/device?user_code=%22", "/account?user_code=ABCD-EFGH"]) {
+      const page = await holdfast.browser().get(other);
+      const href = /href="(\/sign-in[^"]*)"/.exec(page.text)?.[1] ?? "";
+      expect(fieldsOf((await browser.get(href)).text)["next"]).toBe(other.split("?", 1)[0]);
+    }
   });
 });
 
@@ -176,6 +256,44 @@ describe("the account page", () => {
     await signIn(other);
     await person.post("/account/sign-out-everywhere", ended);
     expect([(await other.get("/")).status, (await person.get("/")).status]).toEqual([401, 401]);
+  });
+
+  it("lists command lines, ends one, and ends all of them with the browsers", async () => {
+    const { holdfast, person } = await withGrace();
+    const who = (bearer: string) =>
+      holdfast.request("GET", "/oauth/userinfo", { headers: { authorization: `Bearer ${bearer}` } });
+    const [first, second] = [await commandLine(holdfast, person), await commandLine(holdfast, person)];
+    expect([(await who(first)).status, (await who(second)).status]).toEqual([200, 200]);
+    const page = await person.get("/account");
+    expect(textOf(page.text)).toContain("Command line 127.0.0.1 since");
+    const fields = fieldsOf(page.text);
+    expect((await person.post("/account/sessions/end", fields)).status).toBe(303);
+    const left = [(await who(first)).status, (await who(second)).status].filter((status) => status === 200);
+    expect(left).toHaveLength(1);
+    const foreign = await holdfast.signedIn();
+    const { form_token = "" } = fieldsOf((await foreign.get("/account")).text);
+    const other = fieldsOf((await person.get("/account")).text);
+    expect((await foreign.post("/account/sessions/end", { ...other, form_token })).status).toBe(404);
+    await person.post("/account/sign-out-everywhere", fields);
+    expect([(await who(first)).status, (await who(second)).status]).toEqual([401, 401]);
+  });
+
+  it("names browsers as people know them, and shows what else signed in as it calls itself", async () => {
+    const { holdfast, person } = await withGrace();
+    const agents = {
+      "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": "Firefox on Linux",
+      "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0": "Edge on Windows",
+      "my <script>": "my <script>",
+    };
+    for (const user_agent of Object.keys(agents)) {
+      const browser = holdfast.browser();
+      const fields = fieldsOf((await browser.get("/sign-in")).text);
+      const form = { ...fields, email: GRACE.email, password: GRACE.password };
+      await browser.post("/sign-in", form, { origin: holdfast.config.public_url, "user-agent": user_agent });
+    }
+    const { text } = await person.get("/account");
+    for (const name of Object.values(agents)) expect(textOf(text)).toContain(name);
+    expect(text).not.toContain("<script");
   });
 
   it("changes the password", async () => {
@@ -208,7 +326,7 @@ describe("invitations", () => {
     const page = await person.get(link);
     expect(textOf(page.text)).toContain("new@example.com");
     const form = { name: "New", email: "other@example.com", password: "correct horse battery" };
-    expect((await person.post(link, form)).status).toBe(303);
+    expect((await person.post(link, { ...fieldsOf(page.text), ...form })).status).toBe(303);
     const workspaces = await api(holdfast, person)("GET", "/workspaces");
     expect(asList(workspaces.json["workspaces"])).toMatchObject([{ role: "editor" }]);
     expect(await holdfast.installation.store.findUser("new@example.com")).not.toBeNull();

@@ -136,6 +136,50 @@ describe("another builder of the app", () => {
     expect(back.json).toMatchObject({ error: "different_user", other_user_email: grace.email });
   });
 
+  it("is refused at every step of a foreign connect link, without one token request, and its owner goes on", async () => {
+    const holdfast = await ready("github");
+    const { installation, builder, simulator } = holdfast;
+    const { workspace_id } = builder;
+    const grace = { name: "Grace", email: "grace@example.com", workspace_id, role: "owner" } as const;
+    const stranger = await holdfast.signedIn(await addAccount(installation.store, grace));
+    const { redirect_url } = (await holdfast.initiate("github")).json;
+    const link = String(redirect_url);
+    const { form_token = "" } = fieldsOf((await stranger.get("/device")).text);
+    const refusal = ({ status, text }: Reply) => [status, /flow_user_mismatch/.exec(text)?.[0]];
+    const refused = [403, "flow_user_mismatch"];
+    expect(refusal(await stranger.get(link))).toEqual(refused);
+    expect(refusal(await stranger.post(link, { form_token }))).toEqual(refused);
+    const ada = await holdfast.signedIn();
+    const authorization_url = await ada.start(link);
+    expect(refusal(await stranger.get(`${link}/go`))).toEqual(refused);
+    expect(refusal(await stranger.get(`${link}/result`))).toEqual(refused);
+    const exchanges = () => simulator.ledger().requests.filter(({ kind }) => kind === "code_exchange");
+    expect(exchanges()).toEqual([]);
+    expect(await installation.store.listConnections(holdfast.app.app_id)).toEqual([]);
+    // None of that has used the link up.
+    expect(textOf((await ada.finish(await approveConsent(authorization_url))).text)).toContain("is connected");
+    expect(exchanges()).toHaveLength(1);
+    expect((await holdfast.row("github")).connected_by).toBe(builder.user_id);
+  });
+
+  it("whose session answers for a foreign consent burns it, without one token request", async () => {
+    const holdfast = await ready("github");
+    const { installation, builder, simulator } = holdfast;
+    const { workspace_id } = builder;
+    const grace = { name: "Grace", email: "grace@example.com", workspace_id, role: "owner" } as const;
+    const stranger = await holdfast.signedIn(await addAccount(installation.store, grace));
+    const ada = await holdfast.signedIn();
+    const callback = await approveConsent(
+      await ada.start(String((await holdfast.initiate("github")).json["redirect_url"])),
+    );
+    // Even with the flow's cookie.
+    stranger.cookies.set("holdfast-flow", ada.cookies.get("holdfast-flow") ?? "");
+    const reply = await stranger.get(callback, { accept: "application/json" });
+    expect([reply.status, reply.code]).toEqual([403, "flow_user_mismatch"]);
+    expect((await ada.get(callback, { accept: "application/json" })).code).toBe("state_used");
+    expect(simulator.ledger().requests.filter(({ kind }) => kind === "code_exchange")).toEqual([]);
+  });
+
   it("with force_reconnect gets a consent, which takes the connection over", async () => {
     const holdfast = await ready("github");
     await holdfast.connect("github", { declared: ["repo"] });

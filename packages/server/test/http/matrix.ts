@@ -28,10 +28,10 @@ export type Line =
   | { readonly by: "service_token" }
   /** Anybody; decides by itself whom it answers, or holds nothing of anybody's. */
   | { readonly by: "anyone" }
-  /** A page for whoever is signed in; of an app, for its editors. */
-  | { readonly by: "page"; readonly on?: "app" | "flow" }
-  /** A form of such a page, which needs its token. */
-  | { readonly by: "form" }
+  /** A page for whoever is signed in; of an app, for its editors; of a workspace, for its members. */
+  | { readonly by: "page"; readonly on?: "app" | "flow" | "workspace" }
+  /** A form of such a page, which needs its token; of a workspace's, for who has this role there. */
+  | { readonly by: "form"; readonly least?: Role }
   /** Whoever holds the link, or knows the password. */
   | { readonly by: "link" }
   /** A protocol with rules and tests of its own: RFC 8628, 6749, 7009. */
@@ -51,6 +51,7 @@ const anyBuilder: Line = { by: "builder", on: "nothing", least: "viewer" };
 const anyone: Line = { by: "anyone" };
 const page: Line = { by: "page" };
 const form: Line = { by: "form" };
+const adminForm: Line = { by: "form", least: "admin" };
 const link: Line = { by: "link" };
 const protocol: Line = { by: "protocol" };
 
@@ -58,7 +59,7 @@ const AUTH = "/api/apps/:app/external-auth";
 const MANAGEMENT = "/api/management";
 const WORKSPACE = `${MANAGEMENT}/workspaces/:workspace`;
 const GOVERNANCE = "/api/workspace/:workspace/connector-governance";
-const FUNCTIONS = ["DELETE", "GET", "PATCH", "POST", "PUT", "QUERY", "TRACE"].map(
+const FUNCTIONS = ["DELETE", "GET", "PATCH", "POST", "PUT", "QUERY"].map(
   (method) => [`${method} /api/apps/:app/functions/*`, anyone] as const,
 );
 
@@ -107,6 +108,7 @@ export const MATRIX: Readonly<Record<string, Line>> = {
     json: { client_id: "x", client_secret: "y" },
   }),
   [`DELETE ${MANAGEMENT}/clients/:integration_type`]: installation("admin"),
+  [`PUT ${WORKSPACE}/installation-clients`]: installation("admin", { json: { allowed: true } }),
 
   // Workspaces.
   [`GET ${MANAGEMENT}/workspaces`]: anyBuilder,
@@ -129,6 +131,9 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   [`GET ${WORKSPACE}/keys`]: workspace("admin"),
   [`POST ${WORKSPACE}/keys`]: workspace("admin", { json: { name: "made" } }),
   [`DELETE ${WORKSPACE}/keys/:key`]: workspace("admin"),
+  [`GET ${WORKSPACE}/clients`]: workspace("viewer"),
+  [`PUT ${WORKSPACE}/clients/:integration_type`]: workspace("admin", { json: { client_id: "x", client_secret: "y" } }),
+  [`DELETE ${WORKSPACE}/clients/:integration_type`]: workspace("admin"),
   [`GET ${MANAGEMENT}/audit`]: workspace("admin", { query: "workspace={workspace}" }),
 
   // Pages.
@@ -147,6 +152,13 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   "POST /connect/:flow/account": form,
   "POST /device": form,
   "POST /sign-out": form,
+  "GET /workspaces/:workspace": { by: "page", on: "workspace" },
+  "POST /workspaces/:workspace/invitations": adminForm,
+  "POST /workspaces/:workspace/invitations/revoke": adminForm,
+  "POST /workspaces/:workspace/keys": adminForm,
+  "POST /workspaces/:workspace/keys/revoke": adminForm,
+  "POST /workspaces/:workspace/members/remove": adminForm,
+  "POST /workspaces/:workspace/members/role": adminForm,
   "GET /setup/:token": link,
   "POST /setup/:token": link,
   "GET /sign-in": anyone,

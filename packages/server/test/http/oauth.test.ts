@@ -99,6 +99,35 @@ describe("the login of a command line", () => {
     expect(over.headers.get("www-authenticate")).toContain("invalid_token");
   });
 
+  it("gives one of ten polls at once the tokens, which work", async () => {
+    const holdfast = await startTestServer();
+    const { device_code, user_code } = await begin(holdfast);
+    await decide(await holdfast.signedIn(), user_code);
+    const polls = await Promise.all(Array.from({ length: 10 }, () => poll(holdfast, device_code)));
+    const issued = polls.filter(({ status }) => status === 200);
+    expect(issued).toHaveLength(1);
+    const others = polls.filter(({ status }) => status !== 200).map(({ status, json }) => [status, json["error"]]);
+    expect(new Set(others.map(String))).toEqual(new Set(["400,invalid_grant"]));
+    expect((await userinfo(holdfast, String(issued[0]?.json["access_token"]))).status).toBe(200);
+  });
+
+  it("ends when its code comes back before its token was used", async () => {
+    const holdfast = await startTestServer();
+    const { device_code, user_code } = await begin(holdfast);
+    await decide(await holdfast.signedIn(), user_code);
+    const { json } = await poll(holdfast, device_code);
+    await holdfast.clock.jump(5 * SECOND);
+    const again = await poll(holdfast, device_code);
+    expect([again.status, again.json["error"]]).toEqual([400, "invalid_grant"]);
+    expect(again.headers.get("cache-control")).toBe("no-store");
+    expect((await userinfo(holdfast, String(json["access_token"]))).status).toBe(401);
+    const refreshed = await token(holdfast, {
+      grant_type: "refresh_token",
+      refresh_token: String(json["refresh_token"]),
+    });
+    expect([refreshed.status, refreshed.json["error"]]).toEqual([400, "invalid_grant"]);
+  });
+
   it("is told the protocol's errors with 400, each with a description", async () => {
     const holdfast = await startTestServer();
     const { device_code, user_code } = await begin(holdfast);

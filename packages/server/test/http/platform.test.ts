@@ -1,7 +1,9 @@
 /** What the public clients ask of the platform: who may, who may not, and exactly which keys the answers have. */
 import { describe, expect, it } from "vitest";
+import { asAppId } from "../../src/core/ids.ts";
+import { MINUTE } from "../support/clock.ts";
 import { asList, type Json, type Reply } from "../support/http.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { addAccount, startTestServer, type TestServer } from "../support/server.ts";
 
 const keys = (value: unknown): readonly string[] => Object.keys(Object(value)).toSorted();
 const told = ({ status, code }: Reply): unknown => [status, code];
@@ -189,6 +191,31 @@ describe("shapes", () => {
     const { json } = await holdfast.manage("POST", "/api/apps", { json: { name: "Shop" } });
     const tokens = await holdfast.manage("GET", `/api/management/apps/${String(json["id"])}/tokens`);
     expect(asList(tokens.json["tokens"]).filter((token) => token["revoked_at"] === null)).toEqual([]);
+  });
+
+  it("a new app goes where its maker may make one, or into the workspace that is named", async () => {
+    const holdfast = await startTestServer();
+    const { accounts, apiKeys, store } = holdfast.installation;
+    const { workspace_id: team } = holdfast.builder;
+    const person = { name: "Eve", email: "eve@example.com", workspace_id: team, role: "viewer" } as const;
+    const user_id = await addAccount(store, person);
+    const only_viewer = await holdfast.signedIn(user_id);
+    const origin = holdfast.config.public_url;
+    const cookie = [...only_viewer.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const make = (json: Readonly<Record<string, unknown>>) =>
+      holdfast.request("POST", "/api/apps", { headers: { origin, cookie }, json });
+    expect((await make({ name: "one" })).code).toBe("insufficient_role");
+    await holdfast.clock.jump(MINUTE);
+    const own = await accounts.createWorkspace("own", user_id);
+    const made = await make({ name: "one", is_managed_source_code: false, public_settings: "public_without_login" });
+    expect([made.status, Object.keys(made.json)]).toEqual([200, ["id"]]);
+    expect((await store.listApps(own)).map(({ id }) => id)).toEqual([made.json["id"]]);
+    expect([(await apiKeys.list(own)).length, await store.listServiceTokens(asAppId(String(made.json["id"])))]).toEqual(
+      [0, []],
+    );
+    expect((await make({ name: "two", organization_id: team })).code).toBe("insufficient_role");
+    expect((await make({ name: "two", organization_id: "wsp_00000000000000000000" })).code).toBe("not_found");
+    expect((await make({ name: "one", organization_id: own })).code).toBe("already_exists");
   });
 
   it("of workspaces are the contract's", async () => {

@@ -206,6 +206,71 @@ describe("plans and switches", () => {
     }
   });
 
+  it("below builder refuse every address of connectors by the same code, all but those that end one", async () => {
+    const holdfast = await connected();
+    const app = `/api/apps/${holdfast.app.app_id}`;
+    const auth = `${app}/external-auth`;
+    const { connection_id } = (await holdfast.initiate("googlecalendar", { scopes: ["openid"] })).json;
+    const status = `${auth}/status?integration_type=googlecalendar&connection_id=${String(connection_id)}`;
+    const closed: readonly (readonly [string, string, unknown?])[] = [
+      ["GET", `${auth}/available-integrations`],
+      ["GET", `${auth}/list`],
+      ["GET", status],
+      ["GET", `${auth}/connection-config/googlecalendar`],
+      ["PUT", `${auth}/integrations/googlecalendar`, { scopes: [] }],
+      ["POST", `${auth}/initiate`, { integration_type: "googlecalendar" }],
+      ["GET", `${app}/payments/stripe/status`],
+    ];
+    const ask = ([method, path, json]: (typeof closed)[number]) =>
+      holdfast.manage(method, path, json === undefined ? {} : { json });
+    const change = (plan: string) => holdfast.manage("PATCH", workspace(holdfast), { json: { plan } });
+
+    await change("starter");
+    for (const route of closed) {
+      const { status: told, code, json } = await ask(route);
+      expect([route[1], told, code]).toEqual([route[1], 403, "plan_upgrade_required"]);
+      expect(json["message"]).toContain("plan starter.");
+    }
+    // What else an app has is nothing of connectors.
+    expect((await holdfast.manage("GET", app)).status).toBe(200);
+    await change("builder");
+    for (const route of closed) expect([route[1], (await ask(route)).status]).toEqual([route[1], 200]);
+    expect((await holdfast.token("googlecalendar")).status).toBe(200);
+  });
+
+  it.each([
+    ["disconnected", ""],
+    ["removed", "/remove"],
+  ])("below builder let what is connected be %s, and the provider hears of it", async (status, path) => {
+    const holdfast = await connected();
+    await holdfast.manage("PATCH", workspace(holdfast), { json: { plan: "free" } });
+    const connection = `/api/apps/${holdfast.app.app_id}/external-auth/integrations/googlecalendar`;
+    const ended = await holdfast.manage("DELETE", `${connection}${path}`);
+    expect([ended.status, ended.json]).toEqual([200, { status, integration_type: "googlecalendar" }]);
+    expect((await holdfast.manage("DELETE", `/api/apps/${holdfast.app.app_id}/payments/stripe`)).status).toBe(200);
+    await holdfast.server.sweeper.tick();
+    expect(holdfast.simulator.ledger().requests.filter(({ kind }) => kind === "revoke")).toHaveLength(1);
+    await holdfast.manage("PATCH", workspace(holdfast), { json: { plan: "builder" } });
+    const code = status === "removed" ? "not_connected" : "connection_disconnected";
+    expect((await holdfast.token("googlecalendar")).code).toBe(code);
+  });
+
+  it("leave the command line alone while functions are off: only tokens of the app's backend are refused", async () => {
+    const holdfast = await connected();
+    const { app_id } = holdfast.app;
+    await holdfast.manage("PATCH", `/api/management/apps/${app_id}`, { json: { functions_enabled: false } });
+    const auth = `/api/apps/${app_id}/external-auth`;
+    expect((await holdfast.manage("GET", `${auth}/list`)).status).toBe(200);
+    expect((await holdfast.initiate("googlecalendar")).status).toBe(200);
+    expect((await holdfast.manage("DELETE", `${auth}/integrations/googlecalendar`)).status).toBe(200);
+    expect((await token(holdfast)).slice(0, 2)).toEqual([403, "functions_disabled"]);
+    // An app's own switch is told before its workspace's plan.
+    await holdfast.manage("PATCH", workspace(holdfast), { json: { plan: "free" } });
+    expect((await token(holdfast)).slice(0, 2)).toEqual([403, "functions_disabled"]);
+    await holdfast.manage("PATCH", `/api/management/apps/${app_id}`, { json: { functions_enabled: true } });
+    expect((await token(holdfast)).slice(0, 2)).toEqual([403, "plan_upgrade_required"]);
+  });
+
   it("refuse service tokens and function tokens of an app whose functions are off, and recover", async () => {
     const holdfast = await connected();
     const { functionTokens } = holdfast.installation;

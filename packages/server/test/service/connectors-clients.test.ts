@@ -2,7 +2,10 @@
 import { clientSecretOf, simulatedClientId } from "@holdfast/simulator";
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import type { UserId, WorkspaceId } from "../../src/core/types.ts";
+import { SHARING_RISK } from "../../src/service/workspaces.ts";
+import { asObject, type Reply } from "../support/http.ts";
+import { addAccount, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
 
 async function setFor({ installation }: TestServer, scope: "workspace" | "installation", label: string) {
   const client_id = simulatedClientId([], label);
@@ -52,4 +55,138 @@ describe("OAuth clients", () => {
     expect(await clients.list()).toEqual([shared]);
     await expect(clients.remove("slack", workspace_id)).rejects.toMatchObject({ code: "not_found" });
   });
+});
+
+interface Elsewhere {
+  readonly id: WorkspaceId;
+  readonly owner: UserId;
+  readonly app: TestApp;
+  /** As a person of that workspace, on the API. */
+  ask(method: string, path: string, json?: unknown): Promise<Reply>;
+}
+
+/** A workspace that the installation's owner made, and another one then owns alone. */
+async function elsewhere(holdfast: TestServer): Promise<Elsewhere> {
+  const { accounts, apps, store } = holdfast.installation;
+  const { user_id } = holdfast.builder;
+  const id = await accounts.createWorkspace("elsewhere", user_id);
+  const other = { name: "Bob", email: "bob@example.com", workspace_id: id, role: "owner" } as const;
+  const owner = await addAccount(store, other);
+  await store.setRole(id, user_id, null, "owner");
+  const { app_id, service_token, api_key } = await apps.create("shop", { workspace_id: id, user_id: owner });
+  const app = { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
+  const headers = { api_key: app.api_key };
+  const ask: Elsewhere["ask"] = (method, path, json) =>
+    holdfast.request(method, path, { headers, ...(json === undefined ? {} : { json }) });
+  return { id, owner, app, ask };
+}
+
+describe("the installation's OAuth clients", () => {
+  const registration = (label: string) => {
+    const client_id = simulatedClientId([], label);
+    return { client_id, client_secret: clientSecretOf(client_id) };
+  };
+  const begin = (holdfast: TestServer, { app }: Elsewhere) => holdfast.initiate("slack", { scopes: [] }, app);
+
+  it("serve every workspace of the installation's owners without a word", async () => {
+    const holdfast = await startTestServer();
+    const { accounts, apps, workspaces } = holdfast.installation;
+    await setFor(holdfast, "installation", "shared");
+    const { user_id, workspace_id } = holdfast.builder;
+    const id = await accounts.createWorkspace("second", user_id);
+    const sharing = { serves: true, allowed: false, same_owners: true };
+    expect([await workspaces.clientSharing(workspace_id), await workspaces.clientSharing(id)]).toEqual([
+      sharing,
+      sharing,
+    ]);
+    const { app_id, service_token, api_key } = await apps.create("shop", { workspace_id: id, user_id });
+    const app = { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
+    await holdfast.connect("slack", { app });
+    expect((await holdfast.token("slack", { app })).status).toBe(200);
+  });
+
+  it("serve another owner's workspace only where an operator said so, who is told the risk", async () => {
+    const holdfast = await startTestServer();
+    const { app: home } = holdfast;
+    await setFor(holdfast, "installation", "shared");
+    const there = await elsewhere(holdfast);
+    const path = `/api/management/workspaces/${there.id}`;
+    const share = (allowed: boolean, api_key = home.api_key) =>
+      holdfast.request("PUT", `${path}/installation-clients`, { headers: { api_key }, json: { allowed } });
+
+    const refused = await begin(holdfast, there);
+    expect([refused.status, refused.code]).toEqual([409, "oauth_client_missing"]);
+    expect(refused.extra).toMatchObject({ reason: "installation_client_not_shared" });
+    expect(refused.json["detail"]).toContain("ask an administrator of the installation");
+    // Whom it would serve cannot decide that.
+    expect((await share(true, there.app.api_key)).code).toBe("insufficient_role");
+    expect((await begin(holdfast, there)).code).toBe("oauth_client_missing");
+
+    const allowed = await share(true);
+    expect(allowed.json).toEqual({
+      installation_clients: { serves: true, allowed: true, same_owners: false },
+      risk: SHARING_RISK,
+    });
+    expect((await there.ask("GET", `${path}/clients`)).json).toEqual({
+      clients: [],
+      installation_clients: { serves: true, allowed: true, same_owners: false },
+    });
+    const browser = await holdfast.signedIn(there.owner);
+    await holdfast.connect("slack", { app: there.app, browser });
+
+    // Taken back, it counts for what is begun from then on, the button of a link that is open included.
+    const open = String((await there.ask("PUT", external(there), { scopes: ["chat:write"] })).json["redirect_url"]);
+    await share(false);
+    await expect(browser.start(open)).rejects.toThrow();
+    expect((await begin(holdfast, there)).code).toBeNull();
+    expect((await there.ask("PUT", external(there), { scopes: ["users:read"] })).code).toBe("oauth_client_missing");
+    expect((await holdfast.token("slack", { app: there.app })).status).toBe(200);
+    expect((await share(true, "b44k_x")).status).toBe(401);
+    const missing = { headers: { api_key: home.api_key }, json: { allowed: true } };
+    const nowhere = "/api/management/workspaces/wsp_00000000000000000000/installation-clients";
+    expect((await holdfast.request("PUT", nowhere, missing)).code).toBe("not_found");
+  });
+
+  const external = ({ app }: Elsewhere) => `/api/apps/${app.app_id}/external-auth/integrations/slack`;
+
+  it("are not needed where the workspace set its own, which it alone sees, changes and removes", async () => {
+    const holdfast = await startTestServer();
+    const { app: home, builder } = holdfast;
+    const shared = await setFor(holdfast, "installation", "shared");
+    const there = await elsewhere(holdfast);
+    const at = (id: WorkspaceId) => `/api/management/workspaces/${id}/clients`;
+    const set = await there.ask("PUT", `${at(there.id)}/slack`, registration("own"));
+    expect(set.json).toMatchObject({ workspace_id: there.id, integration_type: "slack" });
+    expect(set.text).not.toContain(registration("own").client_secret);
+    await holdfast.connect("slack", { app: there.app, browser: await holdfast.signedIn(there.owner) });
+    expect(await holdfast.row("slack", there.app)).toMatchObject({ oauth_client_id: set.json["id"] });
+
+    const idsOf = ({ json }: Reply) => [json["clients"]].flat().map((client) => asObject(client)["id"]);
+    const installation = "/api/management/clients";
+    expect(idsOf(await there.ask("GET", at(there.id)))).toEqual([set.json["id"]]);
+    expect(idsOf(await holdfast.manage("GET", installation))).toEqual([shared.id]);
+    expect(idsOf(await holdfast.manage("GET", at(builder.workspace_id)))).toEqual([]);
+    for (const [method, json] of [["PUT", registration("x")], ["DELETE"]] as const) {
+      expect((await there.ask(method, `${installation}/slack`, json)).code).toBe("insufficient_role");
+      expect((await there.ask(method, `${at(builder.workspace_id)}/slack`, json)).status).toBe(404);
+      const headers = { api_key: home.api_key };
+      const foreign = await holdfast.request(method, `${at(there.id)}/slack`, {
+        headers,
+        ...(json === undefined ? {} : { json }),
+      });
+      expect(foreign.status).toBe(404);
+    }
+
+    expect((await there.ask("DELETE", `${at(there.id)}/slack`)).status).toBe(200);
+    expect(await holdfast.row("slack", there.app)).toMatchObject({ status: "expired", reason: "client_changed" });
+    expect(idsOf(await holdfast.manage("GET", installation))).toEqual([shared.id]);
+    await holdfast.installation.audit.flush();
+    expect(await audited(holdfast, there.id)).toEqual(["oauth_client.remove slack", "oauth_client.set slack"]);
+  });
+
+  const audited = async ({ installation }: TestServer, workspace_id: WorkspaceId): Promise<readonly string[]> =>
+    (await installation.store.listAudit("", 50))
+      .filter((event) => event.workspace_id === workspace_id && event.action.startsWith("oauth_client"))
+      .map(({ action, target }) => `${action} ${target}`)
+      .toSorted();
 });

@@ -5,6 +5,7 @@
  * Everything that is committed is looked at by the invariants (`observe`), in the instant in which it becomes true.
  */
 import { ApiError } from "../../src/core/errors.ts";
+import { LIMITS } from "../../src/config.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { plus, type Instant } from "../../src/core/types.ts";
 import { databaseTime, type DatabaseTime } from "../../src/store/postgres-driver.ts";
@@ -84,6 +85,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
   const gone = new Map<string, number>();
   const unlocked = new Set<string>();
   const relocked = new Map<string, number>();
+  const settled_at = new Map<string, number>();
   const lives = new Map<number, { life: Life; listeners: Set<(news: News) => void>; announced: boolean }>();
   let offset = 0;
   let jumped_ms = 0;
@@ -209,6 +211,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
       if (kind === "write" && database.changed) announce(life);
       if (writes && random.chance(profile.commit_unknown_done)) {
         world.happened("commit_unknown_done", life.owner);
+        world.at(life, 0, () => tell(life.node, "unknown"));
         return refuse(life, reject, away());
       }
       world.at(life, latency(), () => step(life, AFTER[kind], () => resolve(value)));
@@ -239,6 +242,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
       }
       unlocked.delete(entry.life.owner);
       relocked.set(entry.life.owner, world.now());
+      settled_at.set(entry.life.owner, now() + LIMITS.presence_settle_ms);
       tell(node, "reconnected");
     });
   }
@@ -285,10 +289,11 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
           listeners.add(listener);
           return () => void listeners.delete(listener);
         },
-        ownerIsDead: (owner, own) =>
+        ownerIsDead: ({ owner, taken_at }, own) =>
           // oxlint-disable-next-line require-yield -- the server looks at its locks, not at tables.
           ask(life, time, "read", function* () {
             const noticed = world.now() >= (gone.get(owner) ?? Number.POSITIVE_INFINITY);
+            if (unlocked.has(own) || taken_at <= (settled_at.get(own) ?? Number.NEGATIVE_INFINITY)) return false;
             return owner !== own && (noticed || unlocked.has(owner));
           }),
         close: () => Promise.resolve(),

@@ -2,6 +2,7 @@
  * The invariants, each under a name, and what has to be remembered to look at them. The judge sees everything: each commit in
  * the instant of it, each request, each answer to a reader, and what the provider really did. The engine sees none of this.
  */
+import { LIMITS } from "../../src/config.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import type { Cluster } from "./cluster.ts";
 import type { SharedDatabase } from "./database.ts";
@@ -118,7 +119,7 @@ export function createJudge({ world, provider, database, cluster, connections }:
 
   function noteStored(row: ConnectionRow): void {
     const token = tokenOf(row);
-    if (token !== null) token.stored = true;
+    if (token !== null) token.stored_at ??= world.now();
   }
 
   function moved(id: string, seen: Watched, before: ConnectionRow, after: ConnectionRow): void {
@@ -167,8 +168,10 @@ export function createJudge({ world, provider, database, cluster, connections }:
     check("no_needless_end", !provider.accepts(token.text), () => `${id}: ${token.text} still works, ${after.reason}`);
     check("non_rotating_never_lost", rotation !== "none", () => `${id}: ${after.reason}`);
     if (rotation === "none" || forgiven()) return;
-    const unstored = provider.tokensOf(id).filter((other) => other.grant === token.grant && !other.stored);
-    const has_cause = unstored.some(
+    const unstored = provider.tokensOf(id).filter((other) => other.grant === token.grant && other.stored_at === null);
+    // An answer that was stored after the end of its lease came too late for those who took over by then.
+    const late = (token.stored_at ?? 0) - token.issued_at > LIMITS.refresh_lease_strict_ms ? [token] : [];
+    const has_cause = [...late, ...unstored].some(
       ({ lost, asked_by, issued_at }) =>
         lost !== null ||
         asked_by?.dead === true ||

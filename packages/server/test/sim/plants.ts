@@ -36,8 +36,8 @@ export const PLANTS = {
     meaning: "The lease of a dead process is taken over at once, though its single-use token may still be on the wire.",
     breaks: ["dead_owner_is_waited_for"],
     file: "src/service/refresh-claim.ts",
-    find: 'if (rotationClass(provider) === "strict" || !(await store.ownerIsDead(lease_owner, owner))) return false;\n    return store.releaseLease(id, lease_owner, resend_ms(provider));',
-    replace: "return (await store.ownerIsDead(lease_owner, owner)) && store.releaseLease(id, lease_owner, null);",
+    find: 'if (rotationClass(provider) === "strict" || (await deadHolder(row)) === null) return false;\n    return store.releaseLease(id, lease_owner, resend_ms(provider));',
+    replace: "return (await deadHolder(row)) !== null && store.releaseLease(id, lease_owner, null);",
   },
   missing_refresh_token_erases: {
     meaning: "An answer without a refresh token erases the one that there is.",

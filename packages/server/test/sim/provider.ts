@@ -27,8 +27,8 @@ export interface RefreshToken {
   used_at: number | null;
   /** The one it was issued for; null: a consent. */
   readonly parent: RefreshToken | null;
-  /** It was in the database once. */
-  stored: boolean;
+  /** In the database since, in true time; null: not yet. */
+  stored_at: number | null;
   /** Why the answer that carried it reached nobody; null: it did, or still may. */
   lost: string | null;
   /** The process that the answer was for. */
@@ -92,7 +92,7 @@ export function createProvider({ rotation, grace_ms, access_ms, now }: ProviderO
       issued_at: now(),
       parent,
       used_at: null,
-      stored: false,
+      stored_at: null,
       lost: null,
       asked_by,
     };

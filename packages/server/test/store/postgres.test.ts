@@ -3,7 +3,8 @@ import { LIMITS, type Limits } from "../../src/config.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { asFlowId } from "../../src/core/ids.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { instant } from "../../src/core/types.ts";
+import { instant, plus, type Instant } from "../../src/core/types.ts";
+import type { Lease, News } from "../../src/store/engine.ts";
 import { migrations } from "../../src/store/migrations/index.ts";
 import { POSTGRES_TYPES } from "../../src/store/migrations/types.ts";
 import { postgresKeyIds } from "../../src/store/postgres-migrate.ts";
@@ -29,6 +30,8 @@ async function openNode(limits: Partial<Limits> = {}, url = database.url): Promi
   const options = { clock: systemClock, limits: { ...LIMITS, ...limits }, warn: () => {} };
   return { owner, store: createStore(await openPostgres({ ...options, owner, database_url: new Secret(url) })) };
 }
+
+const leaseOf = (owner: string, taken_at: Instant = instant(0)): Lease => ({ owner, taken_at });
 
 /** For the running test. */
 async function node(limits: Partial<Limits> = {}): Promise<Node> {
@@ -201,7 +204,7 @@ describe("PostgreSQL", () => {
     expect(heard).toHaveBeenCalled();
     await until("the lock is held again", async () => {
       await clock.advance(LIMITS.cache_ttl_without_listener_ms);
-      return !(await store.ownerIsDead("node_deaf", "node_other"));
+      return !(await store.ownerIsDead(leaseOf("node_deaf"), "node_other"));
     });
     await until("the connection answers", async () => {
       const before = heard.mock.calls.length;
@@ -214,11 +217,30 @@ describe("PostgreSQL", () => {
   it("knows a node that closed as dead, and one that is there as alive", async () => {
     const asking = await node();
     const asked = await openNode();
-    expect(await asking.store.ownerIsDead(asked.owner, asking.owner)).toBe(false);
-    expect(await asking.store.ownerIsDead(asking.owner, asking.owner)).toBe(false);
+    expect(await asking.store.ownerIsDead(leaseOf(asked.owner), asking.owner)).toBe(false);
+    expect(await asking.store.ownerIsDead(leaseOf(asking.owner), asking.owner)).toBe(false);
     await asked.store.close();
-    await until("the lock is free", () => asking.store.ownerIsDead(asked.owner, asking.owner));
-    expect(await asking.store.ownerIsDead("node_never", asking.owner)).toBe(true);
+    await until("the lock is free", () => asking.store.ownerIsDead(leaseOf(asked.owner), asking.owner));
+    expect(await asking.store.ownerIsDead(leaseOf("node_never"), asking.owner)).toBe(true);
+  });
+
+  it("takes nobody for dead by a lock while a lease may be older than a loss of all sessions", async () => {
+    const clock = manualClock();
+    const options = { clock, limits: LIMITS, owner: "node_back", warn: () => {} };
+    const engine = await openPostgres({ ...options, database_url: new Secret(database.url) });
+    onTestFinished(() => engine.close());
+    const reconnected = vi.fn<(news: News) => void>();
+    onTestFinished(engine.onChange(reconnected));
+    const before = leaseOf("node_stopped", engine.clock.now());
+    expect(await engine.ownerIsDead(before, "node_back")).toBe(true);
+    await endSessionOf("node_back");
+    await until("the session is back", async () => {
+      await clock.advance(LIMITS.cache_ttl_without_listener_ms);
+      return reconnected.mock.calls.some(([news]) => news === "reconnected");
+    });
+    expect(await engine.ownerIsDead(before, "node_back")).toBe(false);
+    const after = plus(engine.clock.now(), LIMITS.presence_settle_ms + 1_000);
+    expect(await engine.ownerIsDead(leaseOf("node_stopped", after), "node_back")).toBe(true);
   });
 
   it("dates by the database, whatever the node's clock says", async () => {

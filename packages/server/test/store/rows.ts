@@ -1,9 +1,10 @@
 /** Rows for the store's suite: whole, valid, and different only where a test says so. */
 import { newAppId, newConnectionId, newFlowId, newOAuthClientId, newWorkspaceId } from "../../src/core/ids.ts";
-import { instant, type Instant } from "../../src/core/types.ts";
+import { instant, type AppId, type Instant } from "../../src/core/types.ts";
 import type { ConsentedConnection } from "../../src/store/queries/connections.ts";
 import type { ClaimRequest, RefreshCommit } from "../../src/store/queries/refresh.ts";
 import type { NewFlow } from "../../src/store/queries/flows.ts";
+import { run } from "../../src/store/operation.ts";
 import { putConnection } from "../../src/store/queries/connections.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
@@ -38,9 +39,23 @@ export function consented(change: Partial<ConsentedConnection> = {}): ConsentedC
 
 /** Stores a connection and gives it back as it is stored. */
 export async function stored(store: Store, change: Partial<ConsentedConnection> = {}): Promise<ConnectionRow> {
-  const wanted = consented(change);
+  const wanted = consented({ ...change, app_id: await appWith(store, change.app_id) });
   if (!(await store.transaction((tx) => putConnection(tx, wanted, null)))) throw new Error("not stored");
   return present(store, wanted.id);
+}
+
+/** An app by this id; made if need be, in a workspace of its own. */
+export async function appWith(store: Store, id: AppId = newAppId()): Promise<AppId> {
+  const app = { id, workspace_id: newWorkspaceId(), name: id, functions_enabled: 1 };
+  await store.transaction((tx) =>
+    run(
+      tx.db
+        .insertInto("apps")
+        .values({ ...app, created_at: tx.now, updated_at: tx.now })
+        .onConflict((conflict) => conflict.doNothing()),
+    ),
+  );
+  return id;
 }
 
 export async function present(store: Store, id: ConnectionRow["id"]): Promise<ConnectionRow> {

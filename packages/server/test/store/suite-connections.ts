@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { newAppId, newConnectionId } from "../../src/core/ids.ts";
 import type { ConnectionStatus } from "../../src/core/status.ts";
+import { deleteApp } from "../../src/store/queries/apps.ts";
 import {
   changeStatus,
   clearMisconfigured,
@@ -11,7 +12,7 @@ import {
 } from "../../src/store/queries/connections.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
-import { claimOf, consented, present, stored } from "./rows.ts";
+import { appWith, claimOf, consented, present, stored } from "./rows.ts";
 import type { OpenStores } from "./suite.ts";
 
 const change = (store: Store, row: ConnectionRow, to: Partial<StatusChange> = {}) =>
@@ -30,7 +31,7 @@ export function describeConnections(open: OpenStores): void {
   describe("connections", () => {
     it("gives back what was put, and null for what is not there", async () => {
       const { store } = await open();
-      const wanted = consented();
+      const wanted = consented({ app_id: await appWith(store) });
       expect(await store.transaction((tx) => putConnection(tx, wanted, null))).toBe(true);
       const row = await store.findConnection(wanted.app_id, "slack");
       expect(row).toMatchObject({ ...wanted, status: "active", reason: null, attempt: 0, lease_until: null });
@@ -46,6 +47,16 @@ export function describeConnections(open: OpenStores): void {
       const rival = consented({ app_id: row.app_id, account_label: "bob" });
       expect(await other.transaction((tx) => putConnection(tx, rival, null))).toBe(false);
       expect(await store.listConnections(row.app_id)).toEqual([row]);
+    });
+
+    it("keeps nothing of a consent whose app was deleted meanwhile", async () => {
+      const { store, other } = await open();
+      const wanted = consented({ app_id: await appWith(store) });
+      await other.transaction((tx) => deleteApp(tx, wanted.app_id));
+      await expect(store.transaction((tx) => putConnection(tx, wanted, null))).rejects.toMatchObject({
+        code: "not_found",
+      });
+      expect(await store.getConnection(wanted.id)).toBeNull();
     });
 
     it("refuses a consent that was sealed for a row that has moved", async () => {

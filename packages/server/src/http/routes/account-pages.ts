@@ -9,6 +9,7 @@ import type { HttpContext } from "../context.ts";
 import { clearCookie, setCookie } from "../cookies.ts";
 import { html, type Html } from "../html.ts";
 import { sendPage } from "../page.ts";
+import { shownBrowser, shownTime } from "../shown.ts";
 import { signedIn } from "../signed-in.ts";
 
 type Form = { Body: Record<string, unknown> | undefined };
@@ -48,9 +49,10 @@ export function accountPages(app: App, context: HttpContext): void {
             (row) =>
               html`<li>
                 <span
-                  >${row.user_agent === null || row.user_agent === "" ? "A browser" : row.user_agent}
+                  >${shownBrowser(row.user_agent)}
                   <small
-                    >${row.ip_address ?? ""} since ${day(row.created_at)}, last used ${day(row.updated_at)}</small
+                    >${row.ip_address ?? ""} since ${shownTime(row.created_at)}, last used
+                    ${shownTime(row.updated_at)}</small
                   ></span
                 >
                 ${row.id === person.session_id ? html`<span class="state active">this one</span>` : end(row.id)}
@@ -61,7 +63,9 @@ export function accountPages(app: App, context: HttpContext): void {
               html`<li>
                 <span
                   >Command line
-                  <small>${row.address} since ${day(row.created_at)}, last used ${day(row.last_used_at)}</small></span
+                  <small
+                    >${row.address} since ${shownTime(row.created_at)}, last used ${shownTime(row.last_used_at)}</small
+                  ></span
                 >
                 ${end(row.id)}
               </li>`,
@@ -123,6 +127,7 @@ export function accountPages(app: App, context: HttpContext): void {
       (await apps.list(id)).map(async (one) => ({ ...one, connections: await connections.list(one.id) })),
     );
     return html`<h2>${name}</h2>
+      <p><a href="/workspaces/${id}">Members, invitations, API keys</a></p>
       ${list.length === 0 ? html`<p>There is no app yet. On the server's machine: <code>holdfast apps create NAME</code></p>` : null}
       ${list.map(
         (one) =>
@@ -168,5 +173,3 @@ export function accountPages(app: App, context: HttpContext): void {
 }
 
 const secretOf = (value: unknown): Secret => new Secret(typeof value === "string" ? value.slice(0, 1_024) : "");
-
-const day = (at: number): string => new Date(at).toISOString().slice(0, 16).replace("T", " ");

@@ -12,6 +12,7 @@ import { clientNetwork } from "../client-address.ts";
 import type { HttpContext } from "../context.ts";
 import { html } from "../html.ts";
 import { sendPage, type Page } from "../page.ts";
+import { shownTime } from "../shown.ts";
 import { signedIn } from "../signed-in.ts";
 
 const CODE_LENGTH = 64;
@@ -64,8 +65,9 @@ function codePage(user_code: string, session: Secret): Page {
   return { title: "Sign in a command line", body };
 }
 
-function decisionPage({ client_name, address }: PendingLogin, user_code: string, session: Secret): Page {
+function decisionPage({ client_name, address, created_at }: PendingLogin, user_code: string, session: Secret): Page {
   const body = html`<p><b>${client_name}</b> at the address <b>${address}</b> asks to act in your name.</p>
+    <p class="soft">It asked at ${shownTime(created_at)}.</p>
     <p>
       <b>Did you start this?</b> Agree only if you typed the login command yourself, just now, and it shows the code
       <code>${user_code}</code>. If somebody sent you here or told you the code, they would get into your account: deny.

@@ -4,6 +4,9 @@ import type { AppId } from "../../core/types.ts";
 import type { App } from "../app.ts";
 import type { HttpContext } from "../context.ts";
 
+/** Not TRACE, which is there to send back what came in, credentials and all, nor CONNECT, which is for proxies. */
+const METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"] as const;
+
 export function functionRoutes(app: App, context: HttpContext): void {
   void app.register((plugin, _options, done) => {
     // Bodies go through as they came: what they mean is the function's affair.
@@ -13,9 +16,10 @@ export function functionRoutes(app: App, context: HttpContext): void {
       { parseAs: "buffer", bodyLimit: context.config.limits.function_body_bytes },
       (_request, body, parsed) => parsed(null, body),
     );
-    plugin.all<{ Params: { app: AppId; "*": string }; Body: Buffer | undefined }>(
-      "/api/apps/:app/functions/*",
-      async (request, reply) => {
+    plugin.route<{ Params: { app: AppId; "*": string }; Body: Buffer | undefined }>({
+      method: [...METHODS],
+      url: "/api/apps/:app/functions/*",
+      handler: async (request, reply) => {
         if (context.functions === null) throw new ApiError("functions_not_served");
         const { id: app_id, functions_enabled } = await context.apps.get(request.params.app);
         if (functions_enabled === 0) throw new ApiError("functions_disabled");
@@ -31,7 +35,7 @@ export function functionRoutes(app: App, context: HttpContext): void {
         for (const [name, value] of Object.entries(answer.headers)) void reply.header(name, value);
         return reply.code(answer.status).send(answer.body);
       },
-    );
+    });
     done();
   });
 }

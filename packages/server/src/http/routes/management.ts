@@ -1,9 +1,9 @@
 /** Our own management routes: apps, service tokens, OAuth clients. Unknown fields are refused; secrets are shown once. */
 import { asWorkspaceId } from "../../core/ids.ts";
-import { Secret } from "../../core/secret.ts";
+import { roleReaches } from "../../core/roles.ts";
 import { plus, type WorkspaceId } from "../../core/types.ts";
 import type { AppRow } from "../../service/apps.ts";
-import type { BuilderPrincipal } from "../../service/authorization.ts";
+import { ACTIONS, type BuilderPrincipal } from "../../service/authorization.ts";
 import type { App } from "../app.ts";
 import { record } from "../audit.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
@@ -11,25 +11,22 @@ import type { HttpContext } from "../context.ts";
 import {
   AppParams,
   AppsReply,
-  ClientParams,
-  ClientReply,
-  ClientsReply,
   CreateAppBody,
   CreatedAppReply,
   CreatedTokenReply,
   CreateTokenBody,
   DoneReply,
-  SetClientBody,
   TokenParams,
   TokensReply,
 } from "../schemas.ts";
 import { AppReply, ChangeAppBody } from "../schemas/builders.ts";
+import { clientRoutes } from "./clients.ts";
 
 const BASE = "/api/management";
 const DONE = { status: "done" as const };
 
 export function managementRoutes(app: App, context: HttpContext): void {
-  const { apps, authorization, clients, clock } = context;
+  const { apps, authorization, clock } = context;
 
   app.get(`${BASE}/apps`, { schema: { response: { 200: AppsReply } } }, async (request) => {
     const visible = await authorization.workspaces(await requireBuilder(context, request));
@@ -109,47 +106,13 @@ export function managementRoutes(app: App, context: HttpContext): void {
     },
   );
 
-  app.get(`${BASE}/clients`, { schema: { response: { 200: ClientsReply } } }, async (request) => {
-    await authorization.installation(await requireBuilder(context, request), "oauth_client.read");
-    return { clients: [...(await clients.list())] };
-  });
+  clientRoutes(app, context);
 
-  app.put(
-    `${BASE}/clients/:integration_type`,
-    { schema: { params: ClientParams, body: SetClientBody, response: { 200: ClientReply } } },
-    async (request) => {
-      const builder = await requireBuilder(context, request);
-      await authorization.installation(builder, "oauth_client.manage");
-      const { integration_type } = request.params;
-      const { client_id, client_secret, shared_callback = false } = request.body;
-      const client = await clients.set({
-        integration_type,
-        client_id,
-        client_secret: new Secret(client_secret),
-        shared_callback,
-      });
-      record(context, request, { actor: builder.actor, action: "oauth_client.set", target: integration_type });
-      return client;
-    },
-  );
-
-  app.delete(
-    `${BASE}/clients/:integration_type`,
-    { schema: { params: ClientParams, response: { 200: DoneReply } } },
-    async (request) => {
-      const builder = await requireBuilder(context, request);
-      await authorization.installation(builder, "oauth_client.manage");
-      const { integration_type: target } = request.params;
-      await clients.remove(target);
-      record(context, request, { actor: builder.actor, action: "oauth_client.remove", target });
-      return DONE;
-    },
-  );
-
-  /** The one that is named, the credential's own, or the first that the builder is in. */
+  /** The one that is named, the credential's own, or the first where the builder may create apps. */
   async function workspaceFor(builder: BuilderPrincipal, given: string | undefined): Promise<WorkspaceId> {
     if (given !== undefined) return asWorkspaceId(given);
-    const [first] = await authorization.workspaces(builder);
+    const all = await authorization.workspaces(builder);
+    const first = all.find(({ role }) => roleReaches(role, ACTIONS["app.create"])) ?? all[0];
     return builder.workspace_id ?? first?.id ?? asWorkspaceId("");
   }
 }

@@ -4,8 +4,9 @@
  */
 import { ApiError } from "../../core/errors.ts";
 import { asWorkspaceId } from "../../core/ids.ts";
+import { roleReaches } from "../../core/roles.ts";
 import type { AppRow } from "../../service/apps.ts";
-import type { BuilderPrincipal } from "../../service/authorization.ts";
+import { ACTIONS, type BuilderPrincipal } from "../../service/authorization.ts";
 import type { App } from "../app.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
@@ -35,9 +36,10 @@ const SORTS: Readonly<Record<string, (a: AppRow, b: AppRow) => number>> = {
 export function platformRoutes(app: App, context: HttpContext): void {
   const { apps, appProfiles, authorization, audit } = context;
 
-  /** The first one. Who is in none creates nothing. */
+  /** The first one where the builder may create apps. Who is in none creates nothing. */
   async function ownWorkspace(builder: BuilderPrincipal): Promise<string> {
-    const [own] = await authorization.workspaces(builder);
+    const all = await authorization.workspaces(builder);
+    const own = all.find(({ role }) => roleReaches(role, ACTIONS["app.create"])) ?? all[0];
     if (own === undefined) throw new ApiError("not_found", { message: "You are in no workspace." });
     return own.id;
   }

@@ -1,7 +1,6 @@
 /**
- * Getting in: by a setup link, by password, by an invitation; and out again. Before somebody is signed in there is no session
- * that a form's token could be bound to, so the browser itself has to say that a page of ours sends the form. Opening a link
- * changes nothing: it may be fetched by whatever previews links.
+ * Getting in: by a setup link, by password, by an invitation; and out again. Opening a link changes nothing: it may be fetched
+ * by whatever previews links.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ApiError } from "../../core/errors.ts";
@@ -9,9 +8,10 @@ import { Secret } from "../../core/secret.ts";
 import type { NewAccount, SetupView } from "../../service/accounts.ts";
 import type { InvitationView } from "../../service/workspaces.ts";
 import type { App } from "../app.ts";
-import { checkForm, formToken, isSameOrigin, visitorOf } from "../auth.ts";
+import { checkForm, formToken, visitorOf } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { clearCookie, readCookie, setCookie } from "../cookies.ts";
+import { checkGuestForm, guestFormToken } from "../guest-form.ts";
 import { html, type Html } from "../html.ts";
 import { localPath } from "../local-path.ts";
 import { sendPage, type Page } from "../page.ts";
@@ -22,6 +22,7 @@ type Link = { Params: { token: string } };
 
 export function signInPages(app: App, context: HttpContext): void {
   const { accounts, workspaces, audit, config, urls, limits } = { ...context, limits: context.config.limits };
+  const tokenFor = (request: FastifyRequest, reply: FastifyReply): string => guestFormToken(context, request, reply);
 
   /** A new session in place of the one that this browser had. */
   async function enter(request: FastifyRequest, reply: FastifyReply, session: Secret, next: string) {
@@ -32,22 +33,23 @@ export function signInPages(app: App, context: HttpContext): void {
   }
 
   app.get<Link>("/setup/:token", async (request, reply) =>
-    sendPage(reply, config, setupPage(await accounts.viewSetup(request.params.token))),
+    sendPage(reply, config, setupPage(await accounts.viewSetup(request.params.token), tokenFor(request, reply))),
   );
 
   app.post<Link & Form>("/setup/:token", async (request, reply) => {
-    requireOwnPage(context, request);
+    await accounts.viewSetup(request.params.token);
+    checkGuestForm(context, request, request.body?.["form_token"]);
     const session = await accounts.setUp(request.params.token, accountOf(request.body), visitorOf(request));
     return enter(request, reply, session, "/");
   });
 
   app.get<{ Querystring: Record<string, unknown> }>("/sign-in", (request, reply) =>
-    sendPage(reply, config, signInPage(localPath(request.query["next"]), "", null)),
+    sendPage(reply, config, signInPage(localPath(request.query["next"]), "", null, tokenFor(request, reply))),
   );
 
   app.post<Form>("/sign-in", async (request, reply) => {
-    requireOwnPage(context, request);
     const form = request.body ?? {};
+    checkGuestForm(context, request, form["form_token"]);
     const next = localPath(form["next"]);
     const email = textOf(form["email"]);
     const password = new Secret(textOf(form["password"]));
@@ -55,7 +57,7 @@ export function signInPages(app: App, context: HttpContext): void {
       return await enter(request, reply, await accounts.signIn(email, password, visitorOf(request)), next);
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== "sign_in_failed") throw error;
-      return sendPage(reply, config, signInPage(next, email, error.message));
+      return sendPage(reply, config, signInPage(next, email, error.message, tokenFor(request, reply)));
     }
   });
 
@@ -72,11 +74,10 @@ export function signInPages(app: App, context: HttpContext): void {
     const session = readCookie(request, config, "session");
     const person = session === null ? null : await accounts.personOf(session);
     if (session !== null && person !== null) return sendPage(reply, config, joinPage(view, person.email, session));
-    return sendPage(reply, config, invitationPage(view, `/invitations/${request.params.token}`));
+    return sendPage(reply, config, invitationPage(view, request.params.token, tokenFor(request, reply)));
   });
 
   app.post<Link & Form>("/invitations/:token", async (request, reply) => {
-    requireOwnPage(context, request);
     const { token } = request.params;
     const view = await workspaces.viewInvitation(token);
     const form = request.body ?? {};
@@ -88,6 +89,7 @@ export function signInPages(app: App, context: HttpContext): void {
       joined(request, view, person.user_id);
       return reply.redirect(`${urls.public_url}/`, 303);
     }
+    checkGuestForm(context, request, form["form_token"]);
     // The address is the invited one, whatever the form says: that is who was meant.
     const given = { ...accountOf(form), email: view.email };
     const { user_id, session } = await accounts.createAccount(given, visitorOf(request));
@@ -108,10 +110,6 @@ export function signInPages(app: App, context: HttpContext): void {
   }
 }
 
-function requireOwnPage(context: HttpContext, request: FastifyRequest): void {
-  if (!isSameOrigin(context, request, "required")) throw new ApiError("csrf");
-}
-
 const textOf = (value: unknown): string => (typeof value === "string" ? value.slice(0, 1_024) : "");
 
 function accountOf(form: Readonly<Record<string, unknown>> = {}): NewAccount {
@@ -122,6 +120,7 @@ function accountOf(form: Readonly<Record<string, unknown>> = {}): NewAccount {
   };
 }
 
+const tokenField = (form_token: string): Html => html`<input type="hidden" name="form_token" value="${form_token}" />`;
 const NAME = html`<label>Name <input name="name" maxlength="100" autocomplete="name" required /></label>`;
 const NEW_PASSWORD = html`<label
   >Password <small>10 characters or more</small>
@@ -132,12 +131,12 @@ const emailField = (value: string): Html =>
     >E-mail address <input name="email" type="email" value="${value}" maxlength="254" autocomplete="username" required
   /></label>`;
 
-function setupPage({ as, is_first }: SetupView): Page {
+function setupPage({ as, is_first }: SetupView, form_token: string): Page {
   if (as !== null)
     return {
       title: "Sign in",
       body: html`<p>This link signs you in as <b>${as.name}</b>, ${as.email}. It works once.</p>
-        <form method="post"><button>Sign in</button></form>`,
+        <form method="post">${tokenField(form_token)}<button>Sign in</button></form>`,
     };
   const text = is_first
     ? html`<p>This makes the first account of this Holdfast server, its administrator's. The link works once.</p>`
@@ -148,17 +147,19 @@ function setupPage({ as, is_first }: SetupView): Page {
   return {
     title: is_first ? "Make your account" : "Make or recover an administrator's account",
     body: html`${text}
-      <form method="post">${NAME}${emailField("")}${NEW_PASSWORD}<button>Continue</button></form>`,
+      <form method="post">
+        ${tokenField(form_token)}${NAME}${emailField("")}${NEW_PASSWORD}<button>Continue</button>
+      </form>`,
   };
 }
 
-function signInPage(next: string, email: string, refusal: string | null): Page {
+function signInPage(next: string, email: string, refusal: string | null, form_token: string): Page {
   return {
     title: "Sign in",
     ...(refusal === null ? {} : { status: 401, mark: "bad" as const }),
     body: html`${refusal === null ? null : html`<p>${refusal}</p>`}
       <form method="post" action="/sign-in">
-        <input type="hidden" name="next" value="${next}" />
+        ${tokenField(form_token)}<input type="hidden" name="next" value="${next}" />
         ${emailField(email)}
         <label
           >Password <input name="password" type="password" maxlength="128" autocomplete="current-password" required
@@ -180,22 +181,21 @@ function joinPage(view: InvitationView, email: string, session: Secret): Page {
     title: `Join ${view.workspace_name}`,
     body: html`${invited(view)}
       <p>You are signed in as ${email}.</p>
-      <form method="post">
-        <input type="hidden" name="form_token" value="${formToken(session)}" />
-        <button>Join</button>
-      </form>`,
+      <form method="post">${tokenField(formToken(session))}<button>Join</button></form>`,
   };
 }
 
-function invitationPage(view: InvitationView, path: string): Page {
+function invitationPage(view: InvitationView, token: string, form_token: string): Page {
   return {
     title: `Join ${view.workspace_name}`,
     body: html`${invited(view)}
       <form method="post">
-        ${NAME}
+        ${tokenField(form_token)}${NAME}
         <p>E-mail address: <b>${view.email}</b></p>
         ${NEW_PASSWORD}<button>Make an account and join</button>
       </form>
-      <p class="soft">You have an account? <a href="/sign-in?next=${path}">Sign in</a>, and join with it.</p>`,
+      <p class="soft">
+        You have an account? <a href="/sign-in?next=/invitations/${token}">Sign in</a>, and join with it.
+      </p>`,
   };
 }

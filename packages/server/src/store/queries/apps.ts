@@ -41,6 +41,12 @@ export function* requireApp({ db }: Transaction, id: AppId): Operation<void> {
   if (found === null) throw new ApiError("not_found", { message: "There is no such app." });
 }
 
+/** As `requireApp`, for what is stored for a workspace. @throws ApiError `not_found` */
+export function* requireWorkspace({ db }: Transaction, id: WorkspaceId): Operation<void> {
+  const found = yield* first(db.selectFrom("workspaces").select("id").where("id", "=", id));
+  if (found === null) throw new ApiError("not_found", { message: "There is no such workspace." });
+}
+
 /** Of one workspace, or of all. */
 export function* listApps({ db }: Transaction, workspace_id: WorkspaceId | null = null): Operation<AppRow[]> {
   const apps = selectApps(db).orderBy("apps.created_at").orderBy("apps.id");

@@ -56,7 +56,7 @@ export function* claimRefresh(tx: Transaction, request: ClaimRequest): Operation
     row.sealed_refresh === null ||
     (row.status !== "active" && !confirming)
   ) {
-    return { kind: "moved", row };
+    return { kind: "moved", row: yield* forgetEnded(tx, row) };
   }
   if (row.lease_until !== null && row.lease_until > now) {
     // The database's clock went back (a copy took over): a lease lasts no longer than it would have from now on.
@@ -85,9 +85,20 @@ export function* claimRefresh(tx: Transaction, request: ClaimRequest): Operation
   return { kind: "claimed", row, attempt, lease_until };
 }
 
+/** The confirming request of an ended connection, of which nobody could note how it went: no other one follows it. */
+function* forgetEnded({ db, now }: Transaction, row: ConnectionRow): Operation<ConnectionRow> {
+  const is_held = row.lease_until !== null && row.lease_until > now;
+  if (row.status !== "expired" || row.confirm_at !== null || row.intent_at === null || is_held) return row;
+  const none = { lease_owner: null, lease_until: null, intent_at: null, intent_rt_fp: null };
+  yield* run(db.updateTable("connections").set(none).where("id", "=", row.id));
+  return { ...row, ...none };
+}
+
 /** Whether the same refresh token may be sent though an earlier request of it may still be on its way. */
 function mayResend(row: ConnectionRow, resend_ms: number | null, now: Instant): boolean {
-  return resend_ms === null || row.intent_at === null || now - row.intent_at < resend_ms;
+  if (resend_ms === null || row.intent_at === null) return true;
+  // The intent lies ahead when the clock went back: a single-use token is not to be sent again for that.
+  return resend_ms > 0 && now - row.intent_at < resend_ms;
 }
 
 function isWaitedFor(row: ConnectionRow, request: ClaimRequest, now: Instant): boolean {

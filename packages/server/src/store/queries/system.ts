@@ -1,8 +1,8 @@
 /** Data keys and settings. */
-import { asAppId } from "../../core/ids.ts";
+import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
 import type { DataKeysTable } from "../tables.ts";
-import { requireApp } from "./apps.ts";
+import { requireApp, requireWorkspace } from "./apps.ts";
 
 const KEY_COLUMNS = ["dek_id", "scope", "kek_id", "wrapped", "encryptions", "is_current", "created_at"] as const;
 
@@ -26,6 +26,7 @@ export function* insertDataKey(
   replaces: string | null,
 ): Operation<DataKeysTable> {
   if (key.scope.startsWith("app_")) yield* requireApp(tx, asAppId(key.scope));
+  if (key.scope.startsWith("wsp_")) yield* requireWorkspace(tx, asWorkspaceId(key.scope));
   const current = yield* currentDataKey(tx, key.scope);
   if (current !== null && current.dek_id !== replaces) return current;
   if (current !== null)
@@ -70,6 +71,10 @@ export function* keyIdsInUse({ db }: Transaction): Operation<string[]> {
 export function* getSetting({ db }: Transaction, name: string): Operation<string | null> {
   const row = yield* first(db.selectFrom("settings").select("value").where("name", "=", name));
   return row?.value ?? null;
+}
+
+export function* deleteSetting({ db }: Transaction, name: string): Operation<void> {
+  yield* run(db.deleteFrom("settings").where("name", "=", name));
 }
 
 export function* putSetting({ db }: Transaction, name: string, value: string): Operation<void> {

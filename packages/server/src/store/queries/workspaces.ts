@@ -4,7 +4,8 @@ import { sql } from "kysely";
 import type { Instant, UserId, WorkspaceId } from "../../core/types.ts";
 import { all, first, run, type Operation, type Transaction } from "../operation.ts";
 import type { InvitationsTable, WorkspacesTable } from "../tables.ts";
-import { putSetting } from "./system.ts";
+import { requireWorkspace } from "./apps.ts";
+import { deleteSetting, getSetting, putSetting } from "./system.ts";
 
 const COLUMNS = ["id", "name", "created_at", "plan", "slug"] as const;
 const INVITATION_COLUMNS = [
@@ -45,6 +46,39 @@ export function* findDefaultWorkspace({ db }: Transaction): Operation<WorkspaceI
       .select("workspaces.id"),
   );
   return found?.id ?? null;
+}
+
+/** Noted of a workspace that has other owners than the installation's own one, and may use the installation's clients. */
+const sharingSetting = (id: WorkspaceId): string => `installation_clients/${id}`;
+
+export function* shareInstallationClients(tx: Transaction, id: WorkspaceId, allowed: boolean): Operation<void> {
+  yield* requireWorkspace(tx, id);
+  yield* allowed ? putSetting(tx, sharingSetting(id), "allowed") : deleteSetting(tx, sharingSetting(id));
+}
+
+/** Whether the installation's OAuth clients serve a workspace, and why. */
+export interface InstallationSharing {
+  readonly serves: boolean;
+  /** An operator said so. */
+  readonly allowed: boolean;
+  /** Nobody owns the workspace who does not own the installation's own one, too. */
+  readonly same_owners: boolean;
+}
+
+export function* installationSharing(tx: Transaction, id: WorkspaceId): Operation<InstallationSharing> {
+  const allowed = (yield* getSetting(tx, sharingSetting(id))) !== null;
+  const home = yield* findDefaultWorkspace(tx);
+  const owners = home === null ? [] : yield* ownersOf(tx, home);
+  const strangers = (yield* ownersOf(tx, id)).filter((owner) => !owners.includes(owner));
+  const same_owners = strangers.length === 0;
+  return { serves: allowed || same_owners, allowed, same_owners };
+}
+
+function* ownersOf({ db }: Transaction, id: WorkspaceId): Operation<UserId[]> {
+  const rows = yield* all(
+    db.selectFrom("auth_member").select("user_id").where("workspace_id", "=", id).where("role", "=", "owner"),
+  );
+  return rows.map(({ user_id }) => user_id);
 }
 
 export function* getWorkspace({ db }: Transaction, id: WorkspaceId): Operation<WorkspacesTable | null> {
@@ -96,12 +130,16 @@ export function* setPlan({ db, now }: Transaction, id: WorkspaceId, plan: Plan):
   return true;
 }
 
-/** What belongs to no app of it. The apps go before. */
-export function* deleteWorkspace({ db }: Transaction, id: WorkspaceId): Operation<boolean> {
+/** What belongs to no app of it, its data key first. The apps go before. The trail of what was done in it stays. */
+export function* deleteWorkspace(tx: Transaction, id: WorkspaceId): Operation<boolean> {
+  const { db } = tx;
+  yield* run(db.deleteFrom("data_keys").where("scope", "=", id));
   yield* run(db.deleteFrom("auth_member").where("workspace_id", "=", id));
   yield* run(db.deleteFrom("invitations").where("workspace_id", "=", id));
   yield* run(db.deleteFrom("api_keys").where("workspace_id", "=", id));
   yield* run(db.deleteFrom("oauth_clients").where("workspace_id", "=", id));
+  yield* run(db.deleteFrom("governance").where("workspace_id", "=", id));
+  yield* deleteSetting(tx, sharingSetting(id));
   return (yield* run(db.deleteFrom("workspaces").where("id", "=", id))) === 1;
 }
 

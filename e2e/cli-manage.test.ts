@@ -1,0 +1,175 @@
+/** What an administrator does by command from elsewhere: workspaces, members, keys, apps, clients, tokens, the audit trail. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { clientSecretOf } from "@holdfast/simulator";
+import { expect, it } from "vitest";
+import { holdfast, startForPeople, type Ended } from "./support/holdfast.ts";
+import { parseJson, type Json } from "./support/json.ts";
+import { createApp, prepareSite, startSimulated, type App, type Site } from "./support/server.ts";
+import { createVisitor, type Visitor } from "./support/visitor.ts";
+
+interface Stage {
+  readonly site: Site;
+  readonly app: App;
+  readonly person: Visitor;
+  /** Another machine: nothing of the server lies here. */
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+async function startStage(): Promise<Stage> {
+  const { url } = await startSimulated();
+  const site = await prepareSite(url);
+  const server = await site.start();
+  const person = createVisitor(site.server_url);
+  await person.setUp(server.ready.text("setup_url"));
+  const app = await createApp(site);
+  const env = { HOLDFAST_SERVER_URL: site.server_url, HOLDFAST_API_KEY: app.api_key };
+  return { site, app, person, home: join(site.home, "elsewhere"), env };
+}
+
+const run = ({ home, env }: Stage, args: readonly string[], stdin = ""): Promise<Ended> =>
+  holdfast(args, { home, env, stdin });
+
+async function json(stage: Stage, args: readonly string[], stdin = ""): Promise<[number | null, Json]> {
+  const { exit_code, stdout } = await run(stage, [...args, "--json"], stdin);
+  expect(stdout).toMatch(/^\{.*\}\n$/);
+  return [exit_code, parseJson(stdout)];
+}
+
+/** The same machine with a login instead of the key. */
+async function signedIn(stage: Stage): Promise<Stage> {
+  const { site, home, person } = stage;
+  const login = await startForPeople(["login", "--server", site.server_url], { home });
+  let code: string | undefined;
+  while (code === undefined) {
+    await delay(50);
+    code = /enter the code {2}(\S+)/.exec(login.output.stderr)?.[1];
+  }
+  await person.decide(`${site.server_url}/device`, code, "approved");
+  expect(await login.ended()).toBe(0);
+  return { ...stage, env: {} };
+}
+
+it("creates apps, their tokens and OAuth clients over the network, as on the server's machine", async () => {
+  const stage = await startStage();
+  const [created, app] = await json(stage, ["apps", "create", "billing"]);
+  expect([created, app.keys().toSorted()]).toEqual([0, ["api_key", "app_id", "service_token"]]);
+  const listed = (await json(stage, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"));
+  expect(listed.toSorted()).toEqual(["billing", "shop"]);
+
+  const of = ["--app", app.text("app_id")];
+  const token = await run(stage, ["tokens", "create", "--expires-in-days", "30", ...of]);
+  expect([token.exit_code, token.stdout.split("\n", 1)[0]]).toEqual([0, expect.stringMatching(/^hfs_/) as unknown]);
+  expect(token.stderr).toBe("");
+  const tokens = (await json(stage, ["tokens", "list", ...of]))[1].list("tokens");
+  const [old] = tokens.filter((one) => one.get("expires_at").value === null);
+  expect(tokens).toHaveLength(2);
+  expect((await run(stage, ["tokens", "revoke", old?.text("id") ?? "", ...of])).exit_code).toBe(0);
+  expect((await run(stage, ["tokens", "list", ...of])).stdout).toMatch(/revoked/);
+
+  const set = ["clients", "set", "slack", "--client-id", "sim-ok"];
+  expect((await run(stage, set)).exit_code).toBe(2);
+  const secret = clientSecretOf("sim-ok");
+  const client = await run(stage, [...set, "--client-secret-stdin"], secret);
+  expect([client.exit_code, client.stdout]).toEqual([0, expect.stringContaining("Set the OAuth client") as unknown]);
+  const clients = await run(stage, ["clients", "list"]);
+  expect(clients.stdout).toMatch(/\nslack +sim-ok /);
+  expect(`${client.stdout}${client.stderr}${clients.stdout}`).not.toContain(secret);
+  expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(0);
+  expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(4);
+  expect((await run(stage, ["apps", "delete", app.text("app_id")])).exit_code).toBe(0);
+  expect((await run(stage, ["tokens", "list", ...of])).exit_code).toBe(4);
+});
+
+it("makes an API key that works until it is revoked, and is printed once", async () => {
+  const stage = await startStage();
+  const made = await run(stage, ["api-keys", "create", "--name", "pipeline", "--scope", "read"]);
+  const [api_key = ""] = made.stdout.split("\n");
+  expect([made.exit_code, api_key, made.stderr]).toEqual([0, expect.stringMatching(/^b44k_/) as unknown, ""]);
+  const reader = { ...stage, env: { ...stage.env, HOLDFAST_API_KEY: api_key } };
+  expect((await run(reader, ["apps", "list"])).exit_code).toBe(0);
+  const refused = await run(reader, ["apps", "create", "billing"]);
+  expect([refused.exit_code, refused.stderr]).toEqual([3, expect.stringContaining("(insufficient_role") as unknown]);
+
+  const list = await run(stage, ["api-keys", "list"]);
+  expect(list.stdout).toMatch(/pipeline +read +live/);
+  expect(list.stdout).not.toContain(api_key);
+  const keys = (await json(stage, ["api-keys", "list"]))[1].list("keys");
+  const id = keys.find((key) => key.text("name") === "pipeline")?.text("id") ?? "";
+  expect((await run(stage, ["api-keys", "revoke", id])).stdout).toBe(`Revoked ${id}.\n`);
+  expect((await run(reader, ["apps", "list"])).exit_code).toBe(3);
+});
+
+it("invites, lets in, promotes and removes a member, and manages workspaces with a login", async () => {
+  const stage = await signedIn(await startStage());
+  const { site } = stage;
+  const invited = await run(stage, ["members", "invite", "grace@example.com", "--role", "viewer"]);
+  expect([invited.exit_code, invited.stdout]).toEqual([
+    0,
+    expect.stringMatching(/^http:\S+\/invitations\/\S+\n$/) as unknown,
+  ]);
+  const [, open] = await json(stage, ["members", "invitations"]);
+  expect(open.list("invitations").map((one) => one.text("email"))).toEqual(["grace@example.com"]);
+  await createVisitor(site.server_url, "Grace").setUp(invited.stdout.trim());
+  const role = async (): Promise<string | undefined> =>
+    (await json(stage, ["members", "list"]))[1]
+      .list("members")
+      .find((one) => one.text("email") === "grace@example.com")
+      ?.text("role");
+  expect(await role()).toBe("viewer");
+  expect((await run(stage, ["members", "set-role", "grace@example.com", "editor"])).exit_code).toBe(0);
+  expect(await role()).toBe("editor");
+  expect((await run(stage, ["members", "set-role", "nobody@example.com", "editor"])).exit_code).toBe(4);
+  expect((await run(stage, ["members", "remove", "grace@example.com"])).exit_code).toBe(0);
+  expect(await role()).toBe(undefined);
+  const [, second] = await json(stage, ["members", "invite", "alan@example.com", "--role", "admin"]);
+  expect((await run(stage, ["members", "uninvite", second.text("id")])).exit_code).toBe(0);
+  expect((await run(stage, ["members", "invitations"])).stdout).toBe("There is no open invitation.\n");
+
+  const [, made] = await json(stage, ["workspaces", "create", "Lab"]);
+  const several = await run(stage, ["api-keys", "list"]);
+  expect([several.exit_code, several.stderr]).toEqual([2, expect.stringContaining("(Lab)") as unknown]);
+  expect((await run(stage, ["api-keys", "list", "--workspace", made.text("id")])).exit_code).toBe(0);
+  expect((await run(stage, ["workspaces", "rename", made.text("id"), "Garage"])).exit_code).toBe(0);
+  expect((await run(stage, ["workspaces", "list"])).stdout).toMatch(/Garage +builder +owner/);
+  expect((await run(stage, ["workspaces", "delete", made.text("id")])).exit_code).toBe(0);
+  expect((await run(stage, ["workspaces", "delete", made.text("id")])).exit_code).toBe(4);
+});
+
+it("exports the audit trail from elsewhere for administrators only, and all of it on the server's machine", async () => {
+  const stage = await startStage();
+  const { site, home } = stage;
+  await run(stage, ["api-keys", "create", "--name", "reader", "--scope", "read"]);
+  const printed = await run(stage, ["audit", "export"]);
+  const lines = printed.stdout.trimEnd().split("\n");
+  expect(printed.exit_code).toBe(0);
+  const actions = lines.map((line) => parseJson(line).text("action"));
+  expect(actions).toContain("api_key.create");
+
+  const local = ["audit", "export", "--data-dir", site.data_dir];
+  const written = await holdfast([...local, "--out", "trail.jsonl", "--json"], { home });
+  const path = join(home, "trail.jsonl");
+  const file = readFileSync(path, "utf8");
+  expect(parseJson(written.stdout).value).toEqual({ path, events: file.trimEnd().split("\n").length });
+  expect([file.startsWith(printed.stdout), statSync(path).mode & 0o777]).toEqual([true, 0o600]);
+  const [, document] = await json(stage, ["audit", "export", "--since", "2001-01-01T00:00:00Z"]);
+  expect(document.list("events").length).toBeGreaterThanOrEqual(lines.length);
+  expect((await run(stage, ["audit", "export", "--until", "1"])).stdout).toBe("");
+
+  const [, key] = await json(stage, ["api-keys", "create", "--name", "writer", "--scope", "write"]);
+  const writer = { ...stage, env: { ...stage.env, HOLDFAST_API_KEY: key.text("api_key") } };
+  const refused = await run(writer, ["audit", "export", "--out", "refused.jsonl"]);
+  expect([refused.exit_code, refused.stderr]).toEqual([3, expect.stringContaining("(insufficient_role") as unknown]);
+  expect(readdirSync(home).filter((name) => name.startsWith("refused"))).toEqual([]);
+  expect((await run(stage, ["audit", "export", "--since", "yesterday"])).exit_code).toBe(2);
+  const nowhere = await run(stage, ["audit", "export", "--out", "no/such/trail.jsonl"]);
+  expect([nowhere.exit_code, nowhere.stderr]).toEqual([2, expect.stringContaining("cannot be written") as unknown]);
+});
+
+it("says how to reach a server when none is known", async () => {
+  const home = (await prepareSite("http://localhost:1")).home;
+  const lost = await holdfast(["members", "list"], { home });
+  expect([lost.exit_code, lost.stderr]).toEqual([3, expect.stringContaining("holdfast login --server") as unknown]);
+});

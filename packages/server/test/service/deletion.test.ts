@@ -1,0 +1,286 @@
+/**
+ * What is left of an app or a workspace that was deleted: nothing in any table but the trail of what was done and what is to
+ * be told and revoked, and none of its secrets in any byte of the database's files.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { clientSecretOf, simulatedClientId } from "@holdfast/simulator";
+import { expect, it, onTestFinished } from "vitest";
+import { Secret } from "../../src/core/secret.ts";
+import type { AppId, UserId, WorkspaceId } from "../../src/core/types.ts";
+import { sealContext } from "../../src/service/grant.ts";
+import { createApp } from "../../src/store/queries/apps.ts";
+import type { ConnectionRow, DataKeysTable } from "../../src/store/tables.ts";
+import { sealedFromStorage } from "../../src/vault/seal.ts";
+import { HOUR } from "../support/clock.ts";
+import { asObject } from "../support/http.ts";
+import { addAccount, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
+
+/** Everything that names one of `ids`, by table. */
+function naming({ config }: TestServer, ids: readonly string[]): Readonly<Record<string, number>> {
+  const raw = new Database(join(config.data_dir, "holdfast.db"), { readonly: true });
+  try {
+    const tables = raw
+      .prepare<[], string>("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")
+      .pluck()
+      .all();
+    const counts = tables.map((table): [string, number] => {
+      const rows = raw.prepare(`select * from "${table}"`).all();
+      return [table, rows.filter((row) => ids.some((id) => JSON.stringify(row).includes(id))).length];
+    });
+    return Object.fromEntries(counts.filter(([, count]) => count > 0));
+  } finally {
+    raw.close();
+  }
+}
+
+/** The trail stays, and so does what somebody else is still to be told. */
+const left = (holdfast: TestServer, ids: readonly string[]): readonly string[] =>
+  Object.keys(naming(holdfast, ids)).filter((table) => table !== "audit_events" && table !== "outbox");
+
+/** The files of the database that hold one of `needles`, as `file: needle`. */
+function findBytes({ config }: TestServer, needles: ReadonlyMap<string, Buffer>): readonly string[] {
+  return readdirSync(config.data_dir)
+    .filter((file) => file.startsWith("holdfast.db"))
+    .flatMap((file) => {
+      const bytes = readFileSync(join(config.data_dir, file));
+      return [...needles].filter(([, needle]) => bytes.includes(needle)).map(([name]) => `${file}: ${name}`);
+    });
+}
+
+const PIECE = 24;
+
+/** A record in pieces, since a long one may lie on several pages. Its header names its key, which is looked for by itself. */
+function piecesOf(name: string, record: Uint8Array | null, header = 2 + (record?.[1] ?? 0)): [string, Buffer][] {
+  if (record === null) return [];
+  const body = Buffer.from(record.subarray(header));
+  return Array.from({ length: Math.floor(body.length / PIECE) }, (_, index) => [
+    `${name} at ${index * PIECE}`,
+    body.subarray(index * PIECE, (index + 1) * PIECE),
+  ]);
+}
+
+const keysOf = ({ installation }: TestServer, scope: string): Promise<DataKeysTable[]> =>
+  installation.store.listDataKeys().then((keys) => keys.filter((key) => key.scope === scope));
+
+/** All that is secret of an app now, sealed and in the clear. */
+async function secretsOf(holdfast: TestServer, { app_id }: TestApp): Promise<Map<string, Buffer>> {
+  const { store, vault } = holdfast.installation;
+  const needles = new Map<string, Buffer>();
+  for (const { dek_id, wrapped } of await keysOf(holdfast, app_id)) {
+    needles.set(`key id ${dek_id}`, Buffer.from(dek_id));
+    for (const [name, piece] of piecesOf(`wrapped ${dek_id}`, wrapped, 0)) needles.set(name, piece);
+  }
+  for (const row of await store.listConnections(app_id)) {
+    for (const column of ["access", "refresh"] as const) {
+      const sealed = row[`sealed_${column}`];
+      const name = `${row.integration_type} ${column} ${row.generation}`;
+      for (const [piece, bytes] of piecesOf(name, sealed)) needles.set(piece, bytes);
+      if (sealed === null) continue;
+      const plain = await vault.open(sealContext(row, column), sealedFromStorage(sealed));
+      needles.set(`${name} in the clear`, Buffer.from(plain.expose()));
+    }
+  }
+  return needles;
+}
+
+const SERVICES = ["box", "salesforce", "hubspot", "linear", "googlecalendar"] as const;
+
+/** Connections that were refreshed a few times, so that older records lie about wherever SQLite left them. */
+async function used(holdfast: TestServer, app: TestApp, rounds: number): Promise<Map<string, Buffer>> {
+  for (const type of SERVICES) await holdfast.connect(type, { app });
+  const needles = await secretsOf(holdfast, app);
+  for (let round = 0; round < rounds; round += 1) {
+    await holdfast.clock.jump(24 * HOUR);
+    for (const type of SERVICES) expect((await holdfast.token(type, { app })).status).toBe(200);
+    for (const [name, needle] of await secretsOf(holdfast, app)) needles.set(name, needle);
+  }
+  return needles;
+}
+
+it("an app that is deleted leaves no key, sealed value or plaintext in the database, its log or its free pages", async () => {
+  const holdfast = await startTestServer();
+  const [gone, stays] = [await holdfast.createApp("gone"), await holdfast.createApp("stays")];
+  const kept = await used(holdfast, stays, 1);
+  const needles = await used(holdfast, gone, 4);
+  const isSealed = (name: string): boolean => !name.endsWith("in the clear");
+
+  // The search finds what there is: the key and the records as they are now.
+  const before = findBytes(holdfast, needles);
+  const now = await secretsOf(holdfast, gone);
+  for (const name of [...now.keys()].filter(isSealed))
+    expect(before.some((line) => line.endsWith(`: ${name}`))).toBe(true);
+
+  expect((await holdfast.manage("DELETE", `/api/management/apps/${gone.app_id}`)).status).toBe(200);
+  // Before and after the provider was told.
+  expect(findBytes(holdfast, needles)).toEqual([]);
+  const outbox = await holdfast.installation.store.listOutbox(gone.app_id, "revoke");
+  const waiting = new Map(outbox.flatMap(({ id, sealed }) => piecesOf(id, sealed)));
+  expect(waiting.size).toBeGreaterThan(0);
+  expect(findBytes(holdfast, waiting)).not.toEqual([]);
+  await holdfast.server.sweeper.tick();
+  expect(findBytes(holdfast, new Map([...needles, ...waiting]))).toEqual([]);
+  expect(left(holdfast, [gone.app_id])).toEqual([]);
+
+  expect(findBytes(holdfast, new Map([...kept].filter(([name]) => name.startsWith("key id"))))).not.toEqual([]);
+  expect((await holdfast.token("box", { app: stays })).status).toBe(200);
+});
+
+it("the log is emptied with the next commit when somebody was reading from it", async () => {
+  const holdfast = await startTestServer();
+  const gone = await holdfast.createApp("gone");
+  await holdfast.connect("box", { app: gone });
+  const needles = await secretsOf(holdfast, gone);
+  const reader = new Database(join(holdfast.config.data_dir, "holdfast.db"), { readonly: true });
+  onTestFinished(() => void reader.close());
+  reader.exec("begin");
+  reader.prepare("select count(*) from apps").get();
+  await holdfast.installation.apps.remove(gone.app_id);
+  await holdfast.server.sweeper.tick();
+  expect(findBytes(holdfast, needles)).not.toEqual([]);
+  reader.exec("commit");
+  await holdfast.createApp("next");
+  expect(findBytes(holdfast, needles)).toEqual([]);
+});
+
+it("its rows of an older copy do not open without its data key, and do with it", async () => {
+  const holdfast = await startTestServer();
+  const { store } = holdfast.installation;
+  const gone = await holdfast.createApp("gone");
+  await holdfast.connect("box", { app: gone });
+  const row = await holdfast.row("box", gone);
+  const keys = await keysOf(holdfast, gone.app_id);
+  const app = await store.getApp(gone.app_id);
+  await holdfast.installation.apps.remove(gone.app_id);
+  expect(await openedBy(holdfast, row)).toBe("credential_unreadable");
+
+  // Put back into the database, and read by a server that never held the key in memory.
+  const again = await holdfast.restart();
+  if (app === null) throw new Error("The app was not there.");
+  await again.installation.store.transaction(function* (tx) {
+    yield* createApp(tx, { id: app.id, workspace_id: app.workspace_id, name: app.name });
+    yield tx.db.insertInto("connections").values(row).compile();
+  });
+  expect(await openedBy(again, row)).toBe("credential_unreadable");
+  const { service_token } = await again.installation.apps.createToken(app.id, "new", null);
+  const read = await again.token("box", { app: { ...gone, service_token: service_token.expose() } });
+  expect([read.status, read.code]).toEqual([500, "credential_unreadable"]);
+
+  // A whole older copy has the key, too: it opens, until the copy is thrown away.
+  await again.installation.store.transaction(function* (tx) {
+    yield tx.db.insertInto("data_keys").values(keys).compile();
+  });
+  expect(await openedBy(again, row)).toBe("opened");
+});
+
+async function openedBy({ installation }: TestServer, row: ConnectionRow): Promise<string> {
+  const sealed = sealedFromStorage(row.sealed_access ?? new Uint8Array());
+  return installation.vault.open(sealContext(row, "access"), sealed).then(
+    () => "opened",
+    (error: unknown) =>
+      String(asObject(error)["code"] ?? (error instanceof Error && "code" in error ? error.code : "")),
+  );
+}
+
+interface Team {
+  readonly id: WorkspaceId;
+  readonly owner: UserId;
+  readonly app: TestApp;
+  readonly other_app: AppId;
+  readonly client_id: string;
+}
+
+/** A workspace with one of everything: its own owner, OAuth client, connection, key, invitation and switches. */
+async function team(holdfast: TestServer, name: string): Promise<Team> {
+  const { accounts, apps, apiKeys, appProfiles, clients, governance, store, workspaces } = holdfast.installation;
+  const id = await accounts.createWorkspace(name, holdfast.builder.user_id);
+  const email = `${name}@example.com`;
+  const owner = await addAccount(store, { name, email, workspace_id: id, role: "owner" });
+  const { app_id, ...secrets } = await apps.create(name, { workspace_id: id, user_id: owner });
+  const app = { app_id, service_token: secrets.service_token.expose(), api_key: secrets.api_key.expose() };
+  const other_app = await apps.add("second", id);
+  await appProfiles.put(other_app, { user_description: "x", public_settings: null });
+  const client_id = simulatedClientId([], name);
+  const client_secret = new Secret(clientSecretOf(client_id));
+  await clients.set({ workspace_id: id, integration_type: "box", client_id, client_secret, shared_callback: false });
+  await holdfast.connect("box", { app, browser: await holdfast.signedIn(owner) });
+  await apiKeys.create({ workspace_id: id, user_id: owner, name: "ci", scope: "read", expires_at: null });
+  await workspaces.invite(id, { email: "new@example.com", role: "viewer", by: "owner", actor: "test" });
+  await workspaces.shareClients(id, true);
+  await governance.set(id, "slack", { builder_connection_enabled: false });
+  return { id, owner, app, other_app, client_id };
+}
+
+it("a workspace that is deleted leaves nothing in any table, and takes nothing of another one along", async () => {
+  const holdfast = await startTestServer();
+  const [gone, stays] = [await team(holdfast, "gone"), await team(holdfast, "stays")];
+  const idsOf = ({ id, app, other_app, client_id }: Team) => [id, app.app_id, other_app, client_id];
+  const before = naming(holdfast, idsOf(stays));
+  for (const table of ["workspaces", "auth_member", "apps", "app_profiles", "connections", "oauth_clients", "flows"])
+    expect(before).toHaveProperty(table);
+  for (const table of ["service_tokens", "api_keys", "invitations", "governance", "data_keys", "settings"])
+    expect(before).toHaveProperty(table);
+  const keys = await keysOf(holdfast, gone.id);
+  expect(keys).toHaveLength(1);
+  const [key] = keys;
+  const wrapped = new Map(piecesOf("wrapped", key?.wrapped ?? null, 0)).set("key id", Buffer.from(key?.dek_id ?? ""));
+  expect(findBytes(holdfast, wrapped)).not.toEqual([]);
+
+  const path = `/api/management/workspaces/${gone.id}`;
+  const person = await holdfast.signedIn(gone.owner);
+  const headers = { origin: holdfast.config.public_url, cookie: cookieOf(person.cookies) };
+  expect((await holdfast.request("DELETE", path, { headers })).code).toBe("workspace_not_empty");
+  expect(left(holdfast, idsOf(gone))).toEqual(Object.keys(before).filter((name) => !/audit|outbox/.test(name)));
+  expect((await holdfast.request("DELETE", `${path}?with_apps=true`, { headers })).status).toBe(200);
+
+  expect(left(holdfast, idsOf(gone))).toEqual([]);
+  expect(findBytes(holdfast, wrapped)).toEqual([]);
+  expect(naming(holdfast, idsOf(stays))).toEqual(before);
+  expect((await holdfast.token("box", { app: stays.app })).status).toBe(200);
+  expect((await holdfast.token("box", { app: gone.app })).code).toBe("invalid_token");
+  // The person stays, with their account.
+  expect(await holdfast.installation.store.getUser(gone.owner)).not.toBeNull();
+});
+
+it("a workspace's tokens are revoked with its own client, which is gone by then, and forgotten afterwards", async () => {
+  const holdfast = await startTestServer();
+  const { id, client_id } = await team(holdfast, "gone");
+  await holdfast.installation.apps.removeWorkspace(id, true);
+  await holdfast.server.sweeper.tick();
+  const revocations = holdfast.simulator.ledger().requests.filter(({ kind }) => kind === "revoke");
+  expect(revocations.map((request) => [request.client_id, request.status])).toEqual([[client_id, 200]]);
+  await holdfast.installation.audit.flush();
+  expect((await holdfast.installation.store.listAudit("", 50)).map(({ action }) => action)).not.toContain(
+    "revocation.failed",
+  );
+  const secret = new Map([["client secret", Buffer.from(clientSecretOf(client_id))]]);
+  expect(findBytes(holdfast, secret)).toEqual([]);
+});
+
+it("a workspace stays whole when an app is made in it while it is deleted, and no app is made in one that is gone", async () => {
+  const holdfast = await startTestServer();
+  const { apps, store, clients } = holdfast.installation;
+  const { id, app } = await team(holdfast, "busy");
+  const real = store.transaction;
+  Object.assign(store, {
+    transaction: async (...rest: Parameters<typeof real>) => {
+      Object.assign(store, { transaction: real });
+      await apps.add("made meanwhile", id);
+      return real(...rest);
+    },
+  });
+  await expect(apps.removeWorkspace(id, true)).rejects.toMatchObject({ code: "workspace_not_empty" });
+  expect((await apps.list(id)).map(({ name }) => name).toSorted()).toEqual(["busy", "made meanwhile", "second"]);
+  expect((await holdfast.token("box", { app })).status).toBe(200);
+  expect(await clients.list(id)).toHaveLength(1);
+
+  await apps.removeWorkspace(id, true);
+  await expect(apps.add("late", id)).rejects.toMatchObject({ code: "not_found" });
+  const late = { workspace_id: id, integration_type: "box", client_id: "x", shared_callback: false };
+  await expect(clients.set({ ...late, client_secret: new Secret("y") })).rejects.toMatchObject({ code: "not_found" });
+  expect(left(holdfast, [id])).toEqual([]);
+});
+
+const cookieOf = (cookies: ReadonlyMap<string, string>): string =>
+  [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
