@@ -117,6 +117,7 @@ describe("replies", () => {
     expect(list.json["clients"]).toEqual([good.json]);
     expect(Object.keys(good.json)).toEqual([
       "id",
+      "workspace_id",
       "integration_type",
       "client_id",
       "shared_callback",
