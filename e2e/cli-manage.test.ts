@@ -6,7 +6,7 @@ import { clientSecretOf } from "@holdfast/simulator";
 import { expect, it } from "vitest";
 import { holdfast, startForPeople, type Ended } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
-import { createApp, prepareSite, startSimulated, type App, type Site } from "./support/server.ts";
+import { asBuilder, createApp, prepareSite, startSimulated, type App, type Site } from "./support/server.ts";
 import { createVisitor, type Visitor } from "./support/visitor.ts";
 
 interface Stage {
@@ -82,6 +82,63 @@ it("creates apps, their tokens and OAuth clients over the network, as on the ser
   expect((await run(stage, ["apps", "delete", app.text("app_id")])).exit_code).toBe(0);
   expect((await run(stage, ["tokens", "list", ...of])).exit_code).toBe(4);
 });
+
+it("sets, lists and removes a workspace's own OAuth client, and shares the installation's", async () => {
+  const stage = await startStage();
+  const { site, app } = stage;
+  const [, workspaces] = await json(await signedIn(stage), ["workspaces", "list"]);
+  const id = workspaces.list("workspaces")[0]?.text("id") ?? "";
+  const of = ["--workspace", id];
+  const nowhere = ["--workspace", "wsp_00000000000000000000"];
+  const local = ["--data-dir", site.data_dir];
+  const secret = clientSecretOf("sim-ok");
+  const set = ["clients", "set", "slack", "--client-id", "sim-ok"];
+  expect((await run(stage, [...set, ...of])).stderr).toContain(`slack --workspace ${id} --client-id`);
+
+  const remote = await run(stage, [...set, "--client-secret-stdin", ...of], secret);
+  expect([remote.exit_code, remote.stdout, remote.stderr]).toEqual([
+    0,
+    `Set the OAuth client of slack in ${id}.\nRegister this redirect URI with the provider: ${site.server_url}/api/external-auth/callback/slack\n`,
+    "",
+  ]);
+  const list = ["clients", "list"];
+  const [, own] = await json(stage, [...list, ...of]);
+  const [client] = own.list("clients");
+  expect([client?.text("workspace_id"), client?.text("client_id")]).toEqual([id, "sim-ok"]);
+  expect(JSON.stringify(own.value)).not.toContain(secret);
+  expect((await json(stage, list))[1].value).toEqual({ clients: [] });
+  expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(4);
+
+  // By id, since the address to register is made with what the command itself knows of the public address.
+  const [, here] = await json(stage, [...list, ...of, ...local]);
+  expect(here.list("clients").map((one) => one.text("id"))).toEqual([client?.text("id")]);
+  expect((await json(stage, [...list, ...local]))[1].value).toEqual({ clients: [] });
+  for (const where of [[], local]) {
+    expect((await run(stage, [...list, ...nowhere, ...where])).exit_code).toBe(4);
+
+    const shared = await run(stage, ["clients", "share", id, ...where]);
+    expect([shared.exit_code, shared.stdout]).toEqual([0, expect.stringContaining(`serve ${id}.`) as unknown]);
+    expect(shared.stderr).toMatch(/counts against your registrations/);
+    expect(await sharing(site, app, id)).toBe(true);
+    const taken = await json(stage, ["clients", "unshare", id, ...where]);
+    expect([taken[0], taken[1].value]).toEqual([0, { status: "unshared", workspace_id: id }]);
+    expect(await sharing(site, app, id)).toBe(false);
+  }
+  expect((await run(stage, ["clients", "remove", "slack", ...of])).stdout).toBe(
+    `Removed the OAuth client of slack in ${id}.\n`,
+  );
+  expect((await run(stage, [...list, ...of])).stdout).toContain(`clients set TYPE --workspace ${id}`);
+  const lost = await run(stage, [...set, "--client-secret-stdin", ...nowhere, ...local], secret);
+  expect(lost.exit_code).toBe(4);
+  const again = await run(stage, [...set, "--client-secret-stdin", ...of, ...local], secret);
+  expect(again.exit_code).toBe(0);
+  expect((await run(stage, ["clients", "remove", "slack", ...of, ...local])).exit_code).toBe(0);
+});
+
+const sharing = async (site: Site, app: App, id: string): Promise<unknown> =>
+  (await asBuilder(site, app, "GET", `/api/management/workspaces/${id}/clients`))
+    .get("installation_clients")
+    .get("allowed").value;
 
 it("makes an API key that works until it is revoked, and is printed once", async () => {
   const stage = await startStage();

@@ -7,7 +7,7 @@ import { asAppId } from "../core/ids.ts";
 import type { ConnectionConfig } from "../core/types.ts";
 import type { Installation } from "../installation.ts";
 import { requireProvider } from "../service/catalog-errors.ts";
-import { withInstallation, type LocalFlags } from "./local.ts";
+import { record, withInstallation, type LocalFlags } from "./local.ts";
 import { RemoteError } from "./remote-error.ts";
 import type { Remote } from "./remote.ts";
 import type { Fields } from "./reply.ts";
@@ -188,8 +188,9 @@ function localConnectors(flags: LocalFlags, app: string, as: string | undefined)
       }),
     declare: (integration_type, { scopes, config, force_reconnect = false }) =>
       withInstallation(flags, async (installation) => {
+        const app_id = asAppId(app);
         const declared = await installation.connect.initiate({
-          app_id: asAppId(app),
+          app_id,
           integration_type,
           scopes,
           config,
@@ -198,6 +199,7 @@ function localConnectors(flags: LocalFlags, app: string, as: string | undefined)
           scope_change: force_reconnect ? "add" : "replace",
           force_reconnect,
         });
+        record(installation, { app_id, action: "connector.initiate", target: integration_type });
         const { error, error_message, other_user_email, ...rest } = declared;
         if (error !== null) throw declined(error, error_message, other_user_email);
         return rest;
@@ -208,13 +210,19 @@ function localConnectors(flags: LocalFlags, app: string, as: string | undefined)
         return (await installation.connect.status(asAppId(app), integration_type, connection_id, initiator)).status;
       }),
     disconnect: (integration_type) =>
-      withInstallation(flags, async ({ apps, connections }) =>
-        connections.disconnect((await apps.get(asAppId(app))).id, integration_type),
-      ),
+      withInstallation(flags, async (installation) => {
+        const { apps, connections } = installation;
+        const { id: app_id } = await apps.get(asAppId(app));
+        await connections.disconnect(app_id, integration_type);
+        record(installation, { app_id, action: "connector.disconnect", target: integration_type });
+      }),
     remove: (integration_type) =>
-      withInstallation(flags, async ({ apps, connections, catalog }) => {
+      withInstallation(flags, async (installation) => {
+        const { apps, connections, catalog } = installation;
         requireProvider(catalog, integration_type);
-        await connections.remove((await apps.get(asAppId(app))).id, integration_type);
+        const { id: app_id } = await apps.get(asAppId(app));
+        await connections.remove(app_id, integration_type);
+        record(installation, { app_id, action: "connector.remove", target: integration_type });
       }),
   };
 }

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Installation } from "../installation.ts";
 import { dataKeyStore } from "../store/data-keys.ts";
-import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
+import { DATA_DIR, record, withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput, table } from "./output.ts";
 
 type Flags = LocalFlags & { json?: boolean };
@@ -34,8 +34,10 @@ export function keyCommands(program: Command): void {
     .action(async (flags: Flags) => {
       const { loadKeyring } = await import("../vault/keyring.ts");
       const { rewrapAll, rotateMasterKey } = await import("../vault/rotate.ts");
-      const result = await withInstallation(flags, async ({ config, store }) => {
+      const result = await withInstallation(flags, async (installation) => {
+        const { config, store } = installation;
         const { kek_id } = rotateMasterKey(config.data_dir);
+        record(installation, { action: "master_key.rotate", target: kek_id });
         const keyring = loadKeyring({ data_dir: config.data_dir, master_key: null, has_data: true });
         return { kek_id, ...(await rewrapAll(keyring, dataKeyStore(store))) };
       });
@@ -49,9 +51,12 @@ export function keyCommands(program: Command): void {
     .option(...DATA_DIR)
     .action(async (flags: Flags) => {
       const { retireUnused } = await import("../vault/rotate.ts");
-      const retired = await withInstallation(flags, ({ config, store }) =>
-        retireUnused(config.data_dir, dataKeyStore(store)),
-      );
+      const retired = await withInstallation(flags, async (installation) => {
+        const { config, store } = installation;
+        const kek_ids = await retireUnused(config.data_dir, dataKeyStore(store));
+        for (const target of kek_ids) record(installation, { action: "master_key.retire", target });
+        return kek_ids;
+      });
       createOutput(flags.json === true).result(
         { retired },
         retired.length === 0 ? "No old key is left." : `Dropped ${retired.join(", ")}.`,

@@ -6,7 +6,9 @@
  */
 import { loadConfig, type Config } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
+import type { WorkspaceId } from "../core/types.ts";
 import type { Installation } from "../installation.ts";
+import { COMMAND } from "../service/authorization.ts";
 import type { Log } from "../telemetry/log.ts";
 
 export interface LocalFlags {
@@ -23,6 +25,20 @@ export const DATA_DIR = [
 export async function stderrLog({ log_level }: Pick<Config, "log_level">): Promise<Log> {
   const { createLog } = await import("../telemetry/log.ts");
   return createLog(log_level, (line) => void process.stderr.write(line));
+}
+
+export interface CommandDeed {
+  /** As the HTTP route of the same deed names it. */
+  readonly action: string;
+  readonly target?: string | null;
+  readonly app_id?: string;
+  /** Needed when the app is gone. */
+  readonly workspace_id?: WorkspaceId | null;
+}
+
+/** What a command did, for the audit trail. It is written when the installation is closed, before the command ends. */
+export function record({ audit }: Installation, { target = null, app_id = "", ...deed }: CommandDeed): void {
+  audit.record({ ...deed, actor: COMMAND.actor, target, app_id, address: null, request_id: null });
 }
 
 /** Opens the installation for one action and closes it again, whatever happens. */

@@ -2,10 +2,13 @@
  * What commands do with apps, service tokens and OAuth clients, wherever the server is: the management routes over HTTP, or
  * the data of this machine. The local half asks nobody's role: whoever runs it holds the database and the keys.
  */
-import { asAppId } from "../core/ids.ts";
+import { asAppId, asWorkspaceId } from "../core/ids.ts";
 import { Secret } from "../core/secret.ts";
-import { plus } from "../core/types.ts";
-import { withInstallation, type LocalFlags } from "./local.ts";
+import { plus, type WorkspaceId } from "../core/types.ts";
+import type { Installation } from "../installation.ts";
+import { redirectUriOf } from "../service/urls.ts";
+import { record, withInstallation, type LocalFlags } from "./local.ts";
+import { WORKSPACES } from "./remote-commands.ts";
 import type { Remote } from "./remote.ts";
 import type { Fields } from "./reply.ts";
 import { resolveTarget, type TargetFlags } from "./target.ts";
@@ -33,9 +36,13 @@ export interface ListedToken {
 
 export interface ListedClient {
   readonly id: string;
+  /** Null: the installation's. */
+  readonly workspace_id: string | null;
   readonly integration_type: string;
   readonly client_id: string;
   readonly shared_callback: boolean;
+  /** What to register at the provider; null when the server does not say. */
+  readonly redirect_uri: string | null;
   readonly created_at: number;
   readonly updated_at: number;
 }
@@ -59,10 +66,12 @@ export interface ManagementApi {
   ): Promise<{ readonly id: string; readonly service_token: Secret }>;
   listTokens(app: string): Promise<readonly ListedToken[]>;
   revokeToken(app: string, id: string): Promise<void>;
-  /** `redirect_uri`: what to register at the provider; null when the server does not say. */
-  setClient(client: NewClient): Promise<ListedClient & { readonly redirect_uri: string | null }>;
-  listClients(): Promise<readonly ListedClient[]>;
-  removeClient(integration_type: string): Promise<void>;
+  /** OAuth clients: of a workspace, or (null) of the installation. */
+  setClient(workspace: string | null, client: NewClient): Promise<ListedClient>;
+  listClients(workspace: string | null): Promise<readonly ListedClient[]>;
+  removeClient(workspace: string | null, integration_type: string): Promise<void>;
+  /** Whether the installation's serve a workspace of other owners. The answer: what whoever allows it takes on. */
+  shareClients(workspace: string, allowed: boolean): Promise<string>;
 }
 
 export function managementOf(flags: TargetFlags): ManagementApi {
@@ -75,7 +84,11 @@ const BASE = "/api/management";
 function remoteManagement(remote: Remote): ManagementApi {
   const apps = `${BASE}/apps`;
   const tokensOf = (app: string): string => `${apps}/${encodeURIComponent(app)}/tokens`;
-  const clientOf = (integration_type: string): string => `${BASE}/clients/${encodeURIComponent(integration_type)}`;
+  const workspaceOf = (workspace: string): string => `${WORKSPACES}/${encodeURIComponent(workspace)}`;
+  const clientsOf = (workspace: string | null): string =>
+    `${workspace === null ? BASE : workspaceOf(workspace)}/clients`;
+  const clientOf = (workspace: string | null, integration_type: string): string =>
+    `${clientsOf(workspace)}/${encodeURIComponent(integration_type)}`;
   return {
     createApp: (name) =>
       remote.call({ method: "POST", path: apps, json: { name } }, (fields) => ({
@@ -102,16 +115,18 @@ function remoteManagement(remote: Remote): ManagementApi {
     listTokens: (app) =>
       remote.call({ method: "GET", path: tokensOf(app) }, (fields) => fields.list("tokens", readToken)),
     revokeToken: (app, id) => remote.send({ method: "DELETE", path: `${tokensOf(app)}/${encodeURIComponent(id)}` }),
-    setClient: ({ integration_type, client_secret, ...rest }) => {
+    setClient: (workspace, { integration_type, client_secret, ...rest }) => {
       const json = { ...rest, client_secret: client_secret.expose() };
-      return remote.call({ method: "PUT", path: clientOf(integration_type), json }, (fields) => ({
-        ...readClient(fields),
-        redirect_uri: fields.textOrNull("redirect_uri"),
-      }));
+      return remote.call({ method: "PUT", path: clientOf(workspace, integration_type), json }, readClient);
     },
-    listClients: () =>
-      remote.call({ method: "GET", path: `${BASE}/clients` }, (fields) => fields.list("clients", readClient)),
-    removeClient: (integration_type) => remote.send({ method: "DELETE", path: clientOf(integration_type) }),
+    listClients: (workspace) =>
+      remote.call({ method: "GET", path: clientsOf(workspace) }, (fields) => fields.list("clients", readClient)),
+    removeClient: (workspace, integration_type) =>
+      remote.send({ method: "DELETE", path: clientOf(workspace, integration_type) }),
+    shareClients: (workspace, allowed) => {
+      const path = `${workspaceOf(workspace)}/installation-clients`;
+      return remote.call({ method: "PUT", path, json: { allowed } }, (fields) => fields.text("risk"));
+    },
   };
 }
 
@@ -129,35 +144,80 @@ function readToken(one: Fields): ListedToken {
 function readClient(one: Fields): ListedClient {
   return {
     id: one.text("id"),
+    workspace_id: one.textOrNull("workspace_id"),
     integration_type: one.text("integration_type"),
     client_id: one.text("client_id"),
     shared_callback: one.flag("shared_callback"),
+    redirect_uri: one.textOrNull("redirect_uri"),
     created_at: one.count("created_at"),
     updated_at: one.count("updated_at"),
   };
 }
 
+/** Of a workspace that there is: a mistyped one would look like one without clients. */
+async function scopeOf({ workspaces }: Installation, workspace: string | null): Promise<WorkspaceId | null> {
+  return workspace === null ? null : (await workspaces.get(asWorkspaceId(workspace))).id;
+}
+
 function localManagement(flags: LocalFlags): ManagementApi {
   return {
-    createApp: (name) => withInstallation(flags, ({ apps }) => apps.create(name)),
+    createApp: (name) =>
+      withInstallation(flags, async (installation) => {
+        const created = await installation.apps.create(name);
+        record(installation, { app_id: created.app_id, action: "app.create" });
+        return created;
+      }),
     listApps: () =>
       withInstallation(flags, async ({ apps }) =>
         (await apps.list()).map(({ id, name, created_at }) => ({ id, name, created_at })),
       ),
-    removeApp: (app) => withInstallation(flags, ({ apps }) => apps.remove(asAppId(app))),
-    createToken: (app, name, expires_in_s) =>
-      withInstallation(flags, ({ apps, clock }) =>
-        apps.createToken(asAppId(app), name, expires_in_s === null ? null : plus(clock.now(), expires_in_s * 1000)),
-      ),
-    listTokens: (app) => withInstallation(flags, ({ apps }) => apps.listTokens(asAppId(app))),
-    revokeToken: (app, id) => withInstallation(flags, ({ apps }) => apps.revokeToken(asAppId(app), id)),
-    setClient: (client) =>
-      withInstallation(flags, async ({ clients, catalog, urls }) => {
-        const set = await clients.set(client);
-        const vendor = set.shared_callback ? null : (catalog.get(client.integration_type)?.vendor ?? null);
-        return { ...set, redirect_uri: urls.redirect(vendor) };
+    removeApp: (app) =>
+      withInstallation(flags, async (installation) => {
+        const { id: app_id, workspace_id } = await installation.apps.get(asAppId(app));
+        await installation.apps.remove(app_id);
+        record(installation, { app_id, workspace_id, action: "app.delete" });
       }),
-    listClients: () => withInstallation(flags, ({ clients }) => clients.list()),
-    removeClient: (integration_type) => withInstallation(flags, ({ clients }) => clients.remove(integration_type)),
+    createToken: (app, name, expires_in_s) =>
+      withInstallation(flags, async (installation) => {
+        const app_id = asAppId(app);
+        const expires_at = expires_in_s === null ? null : plus(installation.clock.now(), expires_in_s * 1000);
+        const created = await installation.apps.createToken(app_id, name, expires_at);
+        record(installation, { app_id, action: "service_token.create", target: created.id });
+        return created;
+      }),
+    listTokens: (app) => withInstallation(flags, ({ apps }) => apps.listTokens(asAppId(app))),
+    revokeToken: (app, id) =>
+      withInstallation(flags, async (installation) => {
+        const app_id = asAppId(app);
+        await installation.apps.revokeToken(app_id, id);
+        record(installation, { app_id, action: "service_token.revoke", target: id });
+      }),
+    setClient: (workspace, client) =>
+      withInstallation(flags, async (installation) => {
+        const workspace_id = await scopeOf(installation, workspace);
+        const set = await installation.clients.set({ ...client, workspace_id });
+        record(installation, { action: "oauth_client.set", target: set.integration_type, workspace_id });
+        return { ...set, redirect_uri: redirectUriOf(installation, set) };
+      }),
+    listClients: (workspace) =>
+      withInstallation(flags, async (installation) => {
+        const list = await installation.clients.list(await scopeOf(installation, workspace));
+        return list.map((client) => ({ ...client, redirect_uri: redirectUriOf(installation, client) }));
+      }),
+    removeClient: (workspace, integration_type) =>
+      withInstallation(flags, async (installation) => {
+        const workspace_id = await scopeOf(installation, workspace);
+        await installation.clients.remove(integration_type, workspace_id);
+        record(installation, { action: "oauth_client.remove", target: integration_type, workspace_id });
+      }),
+    shareClients: (workspace, allowed) =>
+      withInstallation(flags, async (installation) => {
+        // With the store behind it: nothing that a command should load to print its help.
+        const { SHARING_RISK } = await import("../service/workspaces.ts");
+        const workspace_id = asWorkspaceId(workspace);
+        await installation.workspaces.shareClients(workspace_id, allowed);
+        record(installation, { action: allowed ? "oauth_client.share" : "oauth_client.unshare", workspace_id });
+        return SHARING_RISK;
+      }),
   };
 }

@@ -1,6 +1,6 @@
 /** `holdfast setup-link`: a new one-time link that makes an administrator, or sets the password of one. */
 import type { Command } from "commander";
-import { DATA_DIR, withInstallation, type LocalFlags } from "./local.ts";
+import { DATA_DIR, record, withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput } from "./output.ts";
 
 export function setupLinkCommand(program: Command): void {
@@ -9,7 +9,11 @@ export function setupLinkCommand(program: Command): void {
     .description("print a one-time link that makes an administrator's account, or sets a new password for one")
     .option(...DATA_DIR)
     .action(async (flags: LocalFlags & { json?: boolean }) => {
-      const setup_url = await withInstallation(flags, ({ accounts }) => accounts.createSetupLink());
+      const setup_url = await withInstallation(flags, async (installation) => {
+        const link = await installation.accounts.createSetupLink();
+        record(installation, { action: "setup_link.create" });
+        return link;
+      });
       createOutput(flags.json === true).result({ setup_url }, setup_url);
     });
 }

@@ -59,7 +59,7 @@ export interface NewCredential {
   readonly digest: Buffer;
 }
 
-/** R25: a service token (`hfs_`) or an API key (`b44k_`, the only prefix that the public CLI recognises). */
+/** A service token (`hfs_`) or an API key (`b44k_`, the only prefix that the public CLI recognises). */
 export function newCredential(prefix: CredentialPrefix): NewCredential {
   const id = randomId();
   const secret = randomToken();

@@ -18,7 +18,7 @@ import { readCookie } from "./cookies.ts";
 const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/;
 const URL_CREDENTIALS = ["access_token", "token", "api_key", "service_token"];
 
-/** R30: a token in an address is refused even when a good one stands in the header, so that the leak is noticed. */
+/** A token in an address is refused even when a good one stands in the header, so that the leak is noticed. */
 function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
   const query = request.query;
   if (typeof query !== "object" || query === null || !URL_CREDENTIALS.some((name) => Object.hasOwn(query, name)))
@@ -46,7 +46,7 @@ export function bearerOf(request: FastifyRequest): string | null {
 
 /**
  * The backend of the app in the path. A token of another app gets the very answer that an app which is not there gets, so
- * that nobody can find out which apps exist (R26).
+ * that nobody can find out which apps exist.
  */
 export async function requireApp(context: HttpContext, request: FastifyRequest, app_id: string): Promise<AppPrincipal> {
   refuseTokenInUrl(context, request);

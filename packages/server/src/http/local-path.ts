@@ -1,5 +1,5 @@
 /**
- * Where a page may lead on to after signing in (R11): one leading slash, then nothing that a browser could read as another host.
+ * Where a page may lead on to after signing in: one leading slash, then nothing that a browser could read as another host.
  * Of queries only a device code's, which a command line's link brings along (RFC 8628 §3.3.1): without it the person would have
  * to type it after all.
  */

@@ -1,7 +1,7 @@
 /**
- * Every page of this server: one layout, one style sheet, no scripts, and headers that let a browser run nothing else (R55).
+ * Every page of this server: one layout, one style sheet, no scripts, and headers that let a browser run nothing else.
  * `form-action 'self'` holds for every redirect that follows a form, too: that is why the way to a provider leads over a page
- * of ours instead of a redirect (R56).
+ * of ours instead of a redirect.
  */
 import type { FastifyReply } from "fastify";
 import type { Config } from "../config.ts";

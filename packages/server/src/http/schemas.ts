@@ -105,6 +105,8 @@ export const ClientReply = Type.Object({
   integration_type: Type.String(),
   client_id: Type.String(),
   shared_callback: Type.Boolean(),
+  /** To be registered with the provider. */
+  redirect_uri: Type.String(),
   created_at: Type.Number(),
   updated_at: Type.Number(),
 });

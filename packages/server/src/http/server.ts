@@ -38,6 +38,9 @@ const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** Longest path parameter that routing looks at; names that are too long get their own error further on. */
 const MAX_PARAM_LENGTH = 512;
 
+const NO_TUNNEL =
+  "HTTP/1.1 405 Method Not Allowed\r\nallow: GET, POST\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
 export async function createHttpServer(context: HttpContext): Promise<App> {
   const { config, log } = context;
   const { limits } = config;
@@ -61,6 +64,8 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = limits.connections;
+  // Never becomes a request: without a listener the connection would end without a word.
+  app.server.on("connect", (_request, socket) => socket.end(NO_TUNNEL));
 
   const methodsOf = collectRoutes(app);
   await app.register(cookie);

@@ -21,7 +21,7 @@ export interface AuthorizationRequest {
 
 /**
  * @throws ApiError `invalid_connection_config` when the config gives no URL at the provider
- * @throws TypeError when a provider that takes PKCE is asked without it (R8): a defect of the caller
+ * @throws TypeError when a provider that takes PKCE is asked without it: a defect of the caller
  */
 export function authorizationUrl(request: AuthorizationRequest): string {
   const { provider, client_id, redirect_uri, state, code_challenge } = request;

@@ -86,7 +86,7 @@ export function readTokens(
   };
 }
 
-/** Values that match their pattern; the others are dropped (R41: they may become a host). */
+/** Values that match their pattern; the others are dropped (they may become a host). */
 export function derive(provider: Provider, from: DerivedValue["from"], body: JsonValue): ConnectionConfig {
   return Object.fromEntries(
     provider.derived_config.flatMap((value) => {

@@ -1,5 +1,5 @@
 /**
- * What must hold of a provider beyond its shape: that its templates cannot be led elsewhere (R41, R42), that its patterns
+ * What must hold of a provider beyond its shape: that its templates cannot be led elsewhere, that its patterns
  * are whole, that its names do not collide and that no secret ends up in a connection's config.
  *
  * Held of the built-in catalog by tests and of operators' files when they are read. Pure; problems are values, each with

@@ -102,7 +102,7 @@ function withoutSchema(json: unknown): unknown {
   return definition;
 }
 
-/** Ids are unique. A redirect URI belongs to one authorization server, or one could answer in the name of the other (R5). */
+/** Ids are unique. A redirect URI belongs to one authorization server, or one could answer in the name of the other. */
 function checkNeighbours(provider: Provider, others: readonly Provider[]): readonly Problem[] {
   const { id, vendor, authorization_url, token_url } = provider;
   const sharing = others.filter((other) => other.vendor === vendor);

@@ -13,7 +13,7 @@ import type { JsonPath } from "./json-path.ts";
 /** An https URL with `{name}` places that are filled from the connection's config. */
 export type UrlTemplate = `https://${string}`;
 
-/** A value asked of the builder before consent. `pattern` is anchored and decides alone what is accepted (R41). */
+/** A value asked of the builder before consent. `pattern` is anchored and decides alone what is accepted. */
 export interface ConfigField {
   readonly name: string;
   readonly display_name: string;

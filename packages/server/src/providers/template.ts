@@ -4,7 +4,7 @@
  * A value decides where a secret is sent, so two checks that do not trust each other stand in the way: the field's
  * anchored pattern before it is put in, and afterwards the parsed URL, which must be the very text that was built. A
  * text that the URL parser changes (dot segments, `@`, a port, full-width letters, `127.1`) is not the host it looks
- * like. A value that is a whole host must also lie under one of the domains that its field names (R42). Nothing here reads the network; nothing throws.
+ * like. A value that is a whole host must also lie under one of the domains that its field names. Nothing here reads the network; nothing throws.
  */
 import type { FieldError } from "../core/errors.ts";
 import type { ConnectionConfig } from "../core/types.ts";

@@ -221,7 +221,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     return new Secret(session);
   }
 
-  /** R58: for an account and for an address. Unknown accounts are counted alike. */
+  /** For an account and for an address. Unknown accounts are counted alike. */
   function guesses(account: string, { network }: Visitor) {
     const rule = { limit: limits.failed_sign_ins, window_ms: limits.failed_sign_ins_window_ms };
     return [

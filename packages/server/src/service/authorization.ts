@@ -1,7 +1,7 @@
 /**
  * Who may do what: one table of actions with the least role that may, and the look-up of a principal's role in a workspace.
  * Every route of a builder goes through here. Who is in no way connected with a workspace or an app gets the very answer
- * that is given for one which does not exist (R26).
+ * that is given for one which does not exist.
  *
  * Errors: ApiError `not_found`, `insufficient_role`, `plan_upgrade_required`.
  */

@@ -149,7 +149,7 @@ export function createCallback(deps: CallbackDeps): Callback {
   function note(flow: FlowRow, outcome: string): void {
     audit.record({
       app_id: flow.app_id,
-      actor: flow.initiator,
+      actor: `user:${flow.initiator}`,
       action: `consent.${outcome}`,
       target: flow.integration_type,
       request_id: null,

@@ -154,7 +154,7 @@ export function createOAuthClients({
   };
 }
 
-/** Tokens of a retired client can never be refreshed again (R7): their connections say so at once. */
+/** Tokens of a retired client can never be refreshed again: their connections say so at once. */
 function* retire(tx: Transaction, id: OAuthClientId): Operation<void> {
   for (const row of yield* connectionsOfClient(tx, id)) {
     if (row.status !== "active") continue;

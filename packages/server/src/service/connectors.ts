@@ -202,7 +202,7 @@ export function missingClient(provider: Provider): ApiError {
   });
 }
 
-/** R11: one leading slash, then nothing that a browser could read as another host. */
+/** One leading slash, then nothing that a browser could read as another host. */
 function isLocalPath(path: string): boolean {
   return /^\/(?:[A-Za-z0-9_~.-][A-Za-z0-9_~./-]{0,1023})?$/.test(path);
 }

@@ -1,7 +1,7 @@
 /**
  * A consent that the provider has confirmed, and the connection that it becomes. One of the account that is connected already,
  * or of the first, is stored at once. One of another account is kept aside, sealed in its flow, until the initiator has said
- * on a page of ours that the app is to use that account from now on (R16); if nobody says so in time, its tokens are revoked.
+ * on a page of ours that the app is to use that account from now on; if nobody says so in time, its tokens are revoked.
  */
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
@@ -196,7 +196,7 @@ export function createConsents(deps: ConsentDeps): Consents {
   function note(flow: FlowRow, outcome: string): void {
     audit.record({
       app_id: flow.app_id,
-      actor: flow.initiator,
+      actor: `user:${flow.initiator}`,
       action: `consent.${outcome}`,
       target: flow.integration_type,
       request_id: null,

@@ -140,7 +140,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     return check(value, parsed);
   }
 
-  /** R25, R29: an unknown id and a wrong secret look alike; revoked and expired are told only to who knows the secret. */
+  /** An unknown id and a wrong secret look alike; revoked and expired are told only to who knows the secret. */
   function check<R extends Row>(row: R | null, parsed: ParsedCredential): R {
     const same = sameDigest(row?.digest ?? Buffer.alloc(32), parsed.digest);
     if (row === null || !same) throw new ApiError("invalid_token");

@@ -9,7 +9,7 @@
  */
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import { asOAuthClientId, newId } from "../core/ids.ts";
+import { asOAuthClientId, asWorkspaceId, newId } from "../core/ids.ts";
 import { Secret } from "../core/secret.ts";
 import { isJsonObject, plus, type JsonObject, type OAuthClientId } from "../core/types.ts";
 import type { OAuthClient } from "../oauth/client.ts";
@@ -96,8 +96,10 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     const { integration_type, oauth_client_id, account_id } = row;
     const reason = await reasonAgainst(provider, row, row.id);
     const item = { app_id: row.app_id, id, kind: "revoke", connection_id: row.id } as const;
+    // For the receipt, which nobody could find otherwise: by then the app may be deleted.
+    const workspace_id = (await store.getApp(row.app_id))?.workspace_id ?? null;
     if (reason !== null)
-      return { ...item, payload: JSON.stringify({ integration_type, outcome: reason }), sealed: null };
+      return { ...item, payload: JSON.stringify({ integration_type, workspace_id, outcome: reason }), sealed: null };
     const tokens = new Secret(
       JSON.stringify({
         access_token: access_token?.expose() ?? null,
@@ -108,7 +110,7 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     const config = parseConfig(row.config);
     return {
       ...item,
-      payload: JSON.stringify({ integration_type, oauth_client_id, account_id, config }),
+      payload: JSON.stringify({ integration_type, workspace_id, oauth_client_id, account_id, config }),
       sealed: await vault.seal(context(id), tokens),
     };
   }
@@ -123,7 +125,7 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     return vault.open(sealContext(row, column), sealedFromStorage(bytes)).catch(() => null);
   }
 
-  /** `kept`: a live connection of the same person and client, whose tokens the provider would end as well (R84). */
+  /** `kept`: a live connection of the same person and client, whose tokens the provider would end as well. */
   async function reasonAgainst(
     { revocation }: Provider,
     { oauth_client_id, account_id }: Pick<ConnectionRow, "oauth_client_id" | "account_id">,
@@ -153,8 +155,15 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
   /** Before the item is done, so that a crash between the two repeats it rather than losing it. */
   async function receipt({ app_id, payload }: OutboxRow, outcome: Outcome): Promise<void> {
     const details: unknown = JSON.parse(payload);
-    const target = isJsonObject(details) ? textOrNull(details["integration_type"]) : null;
-    audit.record({ app_id, actor: "server", action: `revocation.${outcome}`, target, request_id: null });
+    const { integration_type, workspace_id } = isJsonObject(details) ? details : {};
+    audit.record({
+      app_id,
+      workspace_id: typeof workspace_id === "string" ? asWorkspaceId(workspace_id) : null,
+      actor: "server",
+      action: `revocation.${outcome}`,
+      target: textOrNull(integration_type),
+      request_id: null,
+    });
     await audit.flush();
   }
 

@@ -1,4 +1,6 @@
-/** Every address that this server gives to people and providers, built from the configured public URL and nothing else (R10). */
+/** Every address that this server gives to people and providers, built from the configured public URL and nothing else. */
+import type { Catalog } from "../providers/index.ts";
+
 export interface Urls {
   readonly public_url: string;
   /** The page that asks for sign-in and starts a new consent when its button is pressed. */
@@ -24,4 +26,12 @@ export function createUrls(public_url: string): Urls {
     invitation: (token) => `${public_url}/invitations/${token}`,
     redirect: (vendor) => `${public_url}/api/external-auth/callback${vendor === null ? "" : `/${vendor}`}`,
   };
+}
+
+/** What to register at the provider for an OAuth client: the vendor's own address, or the plain one. */
+export function redirectUriOf(
+  { urls, catalog }: { readonly urls: Urls; readonly catalog: Catalog },
+  { integration_type, shared_callback }: { readonly integration_type: string; readonly shared_callback: boolean },
+): string {
+  return urls.redirect(shared_callback ? null : (catalog.get(integration_type)?.vendor ?? null));
 }

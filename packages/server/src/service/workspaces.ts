@@ -22,7 +22,7 @@ import type { Urls } from "./urls.ts";
 
 const LINK_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
-/** What an operator takes on who lets workspaces of other owners use the installation's OAuth clients (R7). */
+/** What an operator takes on who lets workspaces of other owners use the installation's OAuth clients. */
 export const SHARING_RISK =
   "Its members then ask people for consent in the name of your OAuth clients. What they do with the tokens counts against your registrations: a provider that blocks a client for one workspace blocks it for all of them, and whoever agreed once is often not asked again, in whichever workspace the client is used next. Prefer a client of the workspace's own.";
 

@@ -64,7 +64,7 @@ export function loadKeyring(options: KeyringOptions): Keyring {
 }
 
 /**
- * R63: before anything is read or written, each key id that the database names must be here.
+ * Before anything is read or written, each key id that the database names must be here.
  *
  * @throws ApiError `wrong_master_key`, exit 78.
  */

@@ -3,7 +3,7 @@
  *
  * A record is bound to where it belongs (table, column, scope, row, generation): moved anywhere else, or to an older
  * generation of the same row, it does not open. Every failure to open is `credential_unreadable`, without a hint of
- * which check failed. Nothing is written here, so a record that cannot be opened stays as it is (R64).
+ * which check failed. Nothing is written here, so a record that cannot be opened stays as it is.
  *
  * Record: `version (1) | length of dek_id (1) | dek_id | nonce (12) | ciphertext | tag (16)`. docs/token-format.md has
  * every byte, and packages/server/test/vault/vectors.json has examples. Knows no table and no query.

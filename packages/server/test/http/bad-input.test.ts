@@ -82,6 +82,12 @@ describe("addresses and methods", () => {
     );
   });
 
+  it("is no proxy: CONNECT gets 405", async () => {
+    expect(await raw("CONNECT internal:443 HTTP/1.1\r\nhost: internal\r\n\r\n")).toMatch(
+      /^HTTP\/1.1 405 .*allow: GET/s,
+    );
+  });
+
   it.for([
     "GET /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "POST /api/management/apps HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}",

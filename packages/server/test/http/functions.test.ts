@@ -42,7 +42,7 @@ function call(
   });
 }
 
-it("reaches a function with every method but TRACE, which is refused and names the others (R49)", async () => {
+it("reaches a function with every method but TRACE, which is refused and names the others", async () => {
   const holdfast = await ready();
   const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
   for (const method of methods) {

@@ -162,6 +162,7 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   "GET /setup/:token": link,
   "POST /setup/:token": link,
   "GET /sign-in": anyone,
+  "GET /apps/:app/editor/workspace/*": anyone,
   "POST /sign-in": link,
   "GET /invitations/:token": link,
   "POST /invitations/:token": link,

@@ -30,6 +30,14 @@ function routes({ app }: TestServer, app_id: string = app.app_id): readonly (rea
   ];
 }
 
+it("leads from the dashboards that the public command line prints to the start page", async () => {
+  const holdfast = await startTestServer();
+  for (const page of ["overview", "app-connections"]) {
+    const reply = await holdfast.request("GET", `/apps/${holdfast.app.app_id}/editor/workspace/${page}`);
+    expect([reply.status, new URL(reply.headers.get("location") ?? "").pathname]).toEqual([302, "/"]);
+  }
+});
+
 describe("callers", () => {
   it("without a credential are asked for one", async () => {
     const holdfast = await startTestServer();

@@ -121,6 +121,7 @@ describe("replies", () => {
       "integration_type",
       "client_id",
       "shared_callback",
+      "redirect_uri",
       "created_at",
       "updated_at",
     ]);

@@ -1,5 +1,5 @@
 /**
- * Random configs against every URL template of the catalog (R41, R42). The oracle knows nothing of templates being filled:
+ * Random configs against every URL template of the catalog. The oracle knows nothing of templates being filled:
  * it takes a host to be right when it is the literal one, or lies below the literal suffix or one of the declared domains.
  */
 import { urlsOf } from "../../src/providers/check.ts";

@@ -180,6 +180,31 @@ describe("the export", () => {
     expect(after.filter(({ app_id }) => app_id === holdfast.app.app_id).length).toBeGreaterThan(0);
   });
 
+  it("has the receipts of the tokens that were revoked after their app was deleted", async () => {
+    const holdfast = await connected();
+    const { app_id } = holdfast.app;
+    const { workspace_id } = holdfast.builder;
+    const keeper = await holdfast.createApp("keeper");
+    expect((await holdfast.manage("DELETE", `/api/management/apps/${app_id}`)).status).toBe(200);
+    await holdfast.server.sweeper.tick();
+    const reply = await holdfast.request("GET", `/api/management/audit?workspace=${workspace_id}`, {
+      headers: { api_key: keeper.api_key },
+    });
+    const receipts = linesOf(reply).filter(({ action }) => String(action).startsWith("revocation."));
+    expect(receipts).toEqual([
+      expect.objectContaining({ app_id, workspace_id, action: "revocation.revoked", target: "googlecalendar" }),
+    ]);
+  });
+
+  it("names a person in one way, whatever the person did", async () => {
+    const holdfast = await connected();
+    const person = await holdfast.signedIn(holdfast.builder.user_id);
+    await holdfast.connect("googlecalendar", { browser: person });
+    const consents = linesOf(await exported(holdfast)).filter(({ action }) => String(action).startsWith("consent."));
+    expect(consents.length).toBeGreaterThan(0);
+    expect(new Set(consents.map(({ actor }) => actor))).toEqual(new Set([`user:${holdfast.builder.user_id}`]));
+  });
+
   it("is of a trail that the store can only add to and read", async () => {
     const { installation } = await startTestServer();
     const operations = Object.keys(installation.store).filter((name) => /audit/i.test(name));

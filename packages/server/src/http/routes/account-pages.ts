@@ -17,6 +17,9 @@ type Form = { Body: Record<string, unknown> | undefined };
 export function accountPages(app: App, context: HttpContext): void {
   const { accounts, apps, authorization, catalog, cliSessions, clients, connections, config, urls } = context;
 
+  // What the public command line prints as an app's dashboard. The start page has all there is; whose app it is, is not looked at.
+  app.get("/apps/:app/editor/workspace/*", (_request, reply) => reply.redirect(`${context.urls.public_url}/`, 302));
+
   app.get("/", async (request, reply) => {
     const { principal, person, session } = await signedIn(context, request);
     const workspaces = await authorization.workspaces(browserPrincipal(principal));

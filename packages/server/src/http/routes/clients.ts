@@ -6,6 +6,7 @@ import { asWorkspaceId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import type { WorkspaceId } from "../../core/types.ts";
 import type { ClientSummary } from "../../service/clients.ts";
+import { redirectUriOf } from "../../service/urls.ts";
 import { SHARING_RISK } from "../../service/workspaces.ts";
 import type { App } from "../app.ts";
 import { record } from "../audit.ts";
@@ -28,6 +29,9 @@ const INSTALLATION = "/api/management/clients";
 const WORKSPACE = "/api/management/workspaces/:workspace";
 const DONE = { status: "done" as const };
 
+/** A client as it is answered: with what to register at the provider. */
+type Shown = ClientSummary & { readonly redirect_uri: string };
+
 interface Registration {
   readonly client_id: string;
   readonly client_secret: string;
@@ -37,15 +41,23 @@ interface Registration {
 export function clientRoutes(app: App, context: HttpContext): void {
   const { authorization, clients, workspaces } = context;
 
-  function set(workspace_id: WorkspaceId | null, integration_type: string, body: Registration): Promise<ClientSummary> {
+  const show = (client: ClientSummary): Shown => ({ ...client, redirect_uri: redirectUriOf(context, client) });
+
+  async function list(workspace_id: WorkspaceId | null): Promise<Shown[]> {
+    return (await clients.list(workspace_id)).map(show);
+  }
+
+  async function set(workspace_id: WorkspaceId | null, integration_type: string, body: Registration): Promise<Shown> {
     const { client_id, client_secret, shared_callback = false } = body;
     const secret = new Secret(client_secret);
-    return clients.set({ workspace_id, integration_type, client_id, client_secret: secret, shared_callback });
+    return show(
+      await clients.set({ workspace_id, integration_type, client_id, client_secret: secret, shared_callback }),
+    );
   }
 
   app.get(INSTALLATION, { schema: { response: { 200: ClientsReply } } }, async (request) => {
     await authorization.installation(await requireBuilder(context, request), "oauth_client.read");
-    return { clients: [...(await clients.list(null))] };
+    return { clients: await list(null) };
   });
 
   app.put(
@@ -79,7 +91,7 @@ export function clientRoutes(app: App, context: HttpContext): void {
     { schema: { params: WorkspaceParams, response: { 200: WorkspaceClientsReply } } },
     async (request) => {
       const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "oauth_client.read");
-      return { clients: [...(await clients.list(id))], installation_clients: await workspaces.clientSharing(id) };
+      return { clients: await list(id), installation_clients: await workspaces.clientSharing(id) };
     },
   );
 

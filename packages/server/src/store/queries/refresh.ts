@@ -183,7 +183,7 @@ export function* commitRefresh(tx: Transaction, commit: RefreshCommit): Operatio
 
 /** Lineage: the stored token is the one that was exchanged, or the stored pair came from it by an earlier attempt. */
 function isDescendant(row: ConnectionRow, commit: RefreshCommit): boolean {
-  // The client was taken away meanwhile: what it was issued cannot be refreshed again, and the builder was told so (R7).
+  // The client was taken away meanwhile: what it was issued cannot be refreshed again, and the builder was told so.
   if (row.reason === "client_changed") return false;
   if (row.parent_rt_fp === commit.parent_fp) {
     // Somebody is exchanging the earlier answer's refresh token just now: what comes of that is newer than this.
