@@ -104,6 +104,8 @@ const INTENDED: readonly (readonly [RegExp, string])[] = [
   [/^GET \/api\/apps\/\w+\/external-auth\/tokens\/\w+ 200$/, "access_token"],
   // The way to the provider: the request carries state by definition.
   [/^GET \/connect\/\w+\/go 200$/, "state"],
+  // The page sets the cookie that its form is bound to, and the form the session's.
+  [/^GET \/setup\/:token 200$/, "cookie"],
   [/^POST \/setup\/:token 303$/, "cookie"],
   [/^POST \/connect\/\w+ 303$/, "cookie"],
   [/^stdout$/, "setup_token"],
