@@ -9,7 +9,7 @@ import type { Command } from "commander";
 import { ApiError } from "../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../core/ids.ts";
 import { instant, type Instant } from "../core/types.ts";
-import type { AuditEvent } from "../service/audit.ts";
+import { auditLine } from "../service/audit.ts";
 import { withInstallation, type LocalFlags } from "./local.ts";
 import { createOutput } from "./output.ts";
 import type { Remote } from "./remote.ts";
@@ -66,29 +66,23 @@ async function remotePages(remote: Remote, { app, workspace, since, until }: Ran
 }
 
 function localPages(flags: LocalFlags, { app, workspace, since, until }: Range, take: Take): Promise<void> {
-  return withInstallation(flags, async ({ audit, apps, workspaces, store }) => {
+  return withInstallation(flags, async ({ audit, apps, workspaces }) => {
     const app_id = app === undefined ? null : (await apps.get(asAppId(app))).id;
     const named = workspace === undefined ? null : (await workspaces.get(asWorkspaceId(workspace))).id;
-    const all = named === null ? (await store.listWorkspaces()).map(({ id }) => id) : [named];
     let cursor: string | null = null;
     do {
       const page = await audit.export({
         app_id,
-        workspace_ids: all,
+        workspace_ids: named === null ? null : [named],
         installation: app_id === null && named === null,
         since: since ?? null,
         until: until ?? null,
         cursor,
       });
-      await take(page.events.map(lineOf).join(""));
+      await take(page.events.map(auditLine).join(""));
       cursor = page.next;
     } while (cursor !== null);
   });
-}
-
-/** The very line that the server sends: an export does not depend on where it was asked for. */
-function lineOf({ id, at, actor, action, app_id, workspace_id, target, address, request_id }: AuditEvent): string {
-  return `${JSON.stringify({ id, at, actor, action, app_id, workspace_id, target, address, request_id })}\n`;
 }
 
 /** For its owner only: addresses and names of people are in it. */

@@ -48,8 +48,8 @@ export interface AuditPage {
 
 export interface AuditRange {
   readonly app_id: string | null;
-  /** Of these workspaces and their apps; `installation`: and what belongs to no workspace, such as sign-ins. */
-  readonly workspace_ids: readonly WorkspaceId[];
+  /** Of these workspaces and their apps; `installation`: and what belongs to no workspace, such as sign-ins. Null: of all. */
+  readonly workspace_ids: readonly WorkspaceId[] | null;
   readonly installation: boolean;
   readonly since: Instant | null;
   readonly until: Instant | null;
@@ -69,6 +69,21 @@ export interface Audit {
   flush(): Promise<void>;
   /** Writes what is left; what cannot be written is said. */
   close(): Promise<void>;
+}
+
+/** As it is exported, wherever it was asked for. */
+export function auditLine({
+  id,
+  at,
+  actor,
+  action,
+  app_id,
+  workspace_id,
+  target,
+  address,
+  request_id,
+}: AuditEvent): string {
+  return `${JSON.stringify({ id, at, actor, action, app_id, workspace_id, target, address, request_id })}\n`;
 }
 
 export interface AuditDeps {

@@ -162,6 +162,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await ids({ app_id: app.id })).toEqual(["w1"]);
       expect(await ids({ installation: false })).toEqual(["w1", "w2"]);
       expect(await ids({ workspace_ids: [] })).toHaveLength(75);
+      expect(await ids({ workspace_ids: null })).toHaveLength(78);
       expect(await ids({ since: plus(now(), 5), until: plus(now(), 1_000) })).toEqual(["w1", "w2"]);
       // The app goes, what was done with it stays known to its workspace.
       expect((await store.listAudit(app.id, 1))[0]).toMatchObject({ workspace_id: app.workspace_id });

@@ -6,7 +6,7 @@ import { ApiError } from "../../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { roleReaches } from "../../core/roles.ts";
 import { instant, type Instant } from "../../core/types.ts";
-import type { AuditEvent, AuditRange } from "../../service/audit.ts";
+import { auditLine, type AuditRange } from "../../service/audit.ts";
 import { ACTIONS, type BuilderPrincipal } from "../../service/authorization.ts";
 import type { App } from "../app.ts";
 import { requireBuilder } from "../auth.ts";
@@ -27,7 +27,7 @@ export function auditRoutes(app: App, context: HttpContext): void {
     return reply
       .header("cache-control", "no-store")
       .type("application/x-ndjson; charset=utf-8")
-      .send(events.map(lineOf).join(""));
+      .send(events.map(auditLine).join(""));
   });
 }
 
@@ -64,10 +64,6 @@ async function isUpTo(authorization: HttpContext["authorization"], principal: Bu
     if (error instanceof ApiError && error.code === "insufficient_role") return false;
     throw error;
   }
-}
-
-function lineOf({ id, at, actor, action, app_id, workspace_id, target, address, request_id }: AuditEvent): string {
-  return `${JSON.stringify({ id, at, actor, action, app_id, workspace_id, target, address, request_id })}\n`;
 }
 
 function instantOf(name: string, text: string | undefined): Instant | null {

@@ -49,8 +49,8 @@ export function* listAudit({ db }: Transaction, app_id: string, count: number): 
 export interface AuditQuery {
   /** Null: of all of them, and of what belongs to none. */
   readonly app_id: string | null;
-  /** Of these workspaces and their apps. */
-  readonly workspace_ids: readonly WorkspaceId[];
+  /** Of these workspaces and their apps; null: of all, also of those that are deleted. */
+  readonly workspace_ids: readonly WorkspaceId[] | null;
   /** And what belongs to no workspace, such as sign-ins. */
   readonly installation: boolean;
   /** Inclusive. */
@@ -65,12 +65,9 @@ export interface AuditQuery {
 /** A page, oldest first. */
 export function* exportAudit({ db }: Transaction, wanted: AuditQuery): Operation<AuditEventsTable[]> {
   const { app_id, workspace_ids, installation, since, until, after, count } = wanted;
-  let query = db
-    .selectFrom("audit_events")
-    .select(COLUMNS)
-    .where("at", ">=", since)
-    .where("at", "<", until)
-    .where((where) =>
+  let query = db.selectFrom("audit_events").select(COLUMNS).where("at", ">=", since).where("at", "<", until);
+  if (workspace_ids !== null)
+    query = query.where((where) =>
       where.or([
         ...(workspace_ids.length === 0
           ? []
