@@ -14,9 +14,10 @@ import {
   startBase44,
   type Base44Options,
 } from "./support/base44-cli.ts";
+import { startElsewhere } from "./support/elsewhere.ts";
 import { holdfast } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
-import { createApp, prepareSite, setClient, startSimulated, type App, type Site } from "./support/server.ts";
+import { setClient, type App, type Site } from "./support/server.ts";
 import { openTerminal } from "./support/terminal.ts";
 import { createVisitor, type Visitor } from "./support/visitor.ts";
 
@@ -62,14 +63,8 @@ async function shownCode(output: {
 const WITH_CLIENT = ["slack", "github", "googlecalendar"];
 
 async function startStage(signIn: SignIn): Promise<Stage> {
-  const { url } = await startSimulated();
-  const site = await prepareSite(url);
-  const server = await site.start();
-  const person = createVisitor(site.server_url);
-  await person.setUp(server.ready.text("setup_url"));
-  const app = await createApp(site);
+  const { site, app, person, home } = await startElsewhere();
   for (const service of WITH_CLIENT) await setClient(site, app, service, "sim-ok");
-  const home = join(site.home, "builder");
   mkdirSync(home);
   const connectors = join(home, "connectors");
   const stage = { site, app, person, connectors };

@@ -6,40 +6,21 @@ import { clientSecretOf } from "@holdfast/simulator";
 import { expect, it } from "vitest";
 import { holdfast, startForPeople, type Ended } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
-import { asBuilder, createApp, prepareSite, startSimulated, type App, type Site } from "./support/server.ts";
-import { createVisitor, type Visitor } from "./support/visitor.ts";
+import { startElsewhere, type Elsewhere } from "./support/elsewhere.ts";
+import { asBuilder, prepareSite, type App, type Site } from "./support/server.ts";
+import { createVisitor } from "./support/visitor.ts";
 
-interface Stage {
-  readonly site: Site;
-  readonly app: App;
-  readonly person: Visitor;
-  /** Another machine: nothing of the server lies here. */
-  readonly home: string;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-async function startStage(): Promise<Stage> {
-  const { url } = await startSimulated();
-  const site = await prepareSite(url);
-  const server = await site.start();
-  const person = createVisitor(site.server_url);
-  await person.setUp(server.ready.text("setup_url"));
-  const app = await createApp(site);
-  const env = { HOLDFAST_SERVER_URL: site.server_url, HOLDFAST_API_KEY: app.api_key };
-  return { site, app, person, home: join(site.home, "elsewhere"), env };
-}
-
-const run = ({ home, env }: Stage, args: readonly string[], stdin = ""): Promise<Ended> =>
+const run = ({ home, env }: Elsewhere, args: readonly string[], stdin = ""): Promise<Ended> =>
   holdfast(args, { home, env, stdin });
 
-async function json(stage: Stage, args: readonly string[], stdin = ""): Promise<[number | null, Json]> {
+async function json(stage: Elsewhere, args: readonly string[], stdin = ""): Promise<[number | null, Json]> {
   const { exit_code, stdout } = await run(stage, [...args, "--json"], stdin);
   expect(stdout).toMatch(/^\{.*\}\n$/);
   return [exit_code, parseJson(stdout)];
 }
 
 /** The same machine with a login instead of the key. */
-async function signedIn(stage: Stage): Promise<Stage> {
+async function signedIn(stage: Elsewhere): Promise<Elsewhere> {
   const { site, home, person } = stage;
   const login = await startForPeople(["login", "--server", site.server_url], { home });
   let code: string | undefined;
@@ -53,7 +34,7 @@ async function signedIn(stage: Stage): Promise<Stage> {
 }
 
 it("creates apps, their tokens and OAuth clients over the network, as on the server's machine", async () => {
-  const stage = await startStage();
+  const stage = await startElsewhere();
   const [created, app] = await json(stage, ["apps", "create", "billing"]);
   expect([created, app.keys().toSorted()]).toEqual([0, ["api_key", "app_id", "service_token"]]);
   const listed = (await json(stage, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"));
@@ -84,7 +65,7 @@ it("creates apps, their tokens and OAuth clients over the network, as on the ser
 });
 
 it("sets, lists and removes a workspace's own OAuth client, and shares the installation's", async () => {
-  const stage = await startStage();
+  const stage = await startElsewhere();
   const { site, app } = stage;
   const [, workspaces] = await json(await signedIn(stage), ["workspaces", "list"]);
   const id = workspaces.list("workspaces")[0]?.text("id") ?? "";
@@ -141,7 +122,7 @@ const sharing = async (site: Site, app: App, id: string): Promise<unknown> =>
     .get("allowed").value;
 
 it("makes an API key that works until it is revoked, and is printed once", async () => {
-  const stage = await startStage();
+  const stage = await startElsewhere();
   const made = await run(stage, ["api-keys", "create", "--name", "pipeline", "--scope", "read"]);
   const [api_key = ""] = made.stdout.split("\n");
   expect([made.exit_code, api_key, made.stderr]).toEqual([0, expect.stringMatching(/^b44k_/) as unknown, ""]);
@@ -160,7 +141,7 @@ it("makes an API key that works until it is revoked, and is printed once", async
 });
 
 it("invites, lets in, promotes and removes a member, and manages workspaces with a login", async () => {
-  const stage = await signedIn(await startStage());
+  const stage = await signedIn(await startElsewhere());
   const { site } = stage;
   const invited = await run(stage, ["members", "invite", "grace@example.com", "--role", "viewer"]);
   expect([invited.exit_code, invited.stdout]).toEqual([
@@ -196,7 +177,7 @@ it("invites, lets in, promotes and removes a member, and manages workspaces with
 });
 
 it("exports the audit trail from elsewhere for administrators only, and all of it on the server's machine", async () => {
-  const stage = await startStage();
+  const stage = await startElsewhere();
   const { site, home } = stage;
   await run(stage, ["api-keys", "create", "--name", "reader", "--scope", "read"]);
   const printed = await run(stage, ["audit", "export"]);

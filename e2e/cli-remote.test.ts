@@ -5,53 +5,35 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { holdfast, LAUNCHER, startForPeople, type Ended } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
-import { createApp, prepareSite, setClient, startSimulated, type App, type Site } from "./support/server.ts";
+import { startElsewhere, type Elsewhere } from "./support/elsewhere.ts";
+import { setClient } from "./support/server.ts";
 import { openTerminal } from "./support/terminal.ts";
-import { createVisitor, type Visitor } from "./support/visitor.ts";
+import { createVisitor } from "./support/visitor.ts";
 
-interface Stage {
-  readonly site: Site;
-  readonly app: App;
-  readonly person: Visitor;
-  /** Another machine: nothing of the server lies here. */
-  readonly home: string;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-async function startStage(): Promise<Stage> {
-  const { url } = await startSimulated();
-  const site = await prepareSite(url);
-  const server = await site.start();
-  const person = createVisitor(site.server_url);
-  await person.setUp(server.ready.text("setup_url"));
-  const app = await createApp(site);
+async function startStage(): Promise<Elsewhere> {
+  const stage = await startElsewhere();
+  const { site, app, home } = stage;
   for (const service of ["slack", "github", "googlecalendar"]) await setClient(site, app, service, "sim-ok");
-  const home = join(site.home, "elsewhere");
   mkdirSync(join(home, "connectors"), { recursive: true });
-  const env = {
-    HOLDFAST_SERVER_URL: site.server_url,
-    HOLDFAST_API_KEY: app.api_key,
-    HOLDFAST_APP_ID: app.app_id,
-  };
-  return { site, app, person, home, env };
+  return { ...stage, env: { ...stage.env, HOLDFAST_APP_ID: app.app_id } };
 }
 
-const run = ({ home, env }: Stage, args: readonly string[], stdin = ""): Promise<Ended> =>
+const run = ({ home, env }: Elsewhere, args: readonly string[], stdin = ""): Promise<Ended> =>
   holdfast(["connectors", ...args], { home, env, stdin });
 
-async function json(stage: Stage, args: readonly string[]): Promise<[number | null, Json]> {
+async function json(stage: Elsewhere, args: readonly string[]): Promise<[number | null, Json]> {
   const { exit_code, stdout } = await run(stage, [...args, "--json"]);
   expect(stdout).toMatch(/^\{.*\}\n$/);
   return [exit_code, parseJson(stdout)];
 }
 
-const writeFile = ({ home }: Stage, name: string, text: string): void =>
+const writeFile = ({ home }: Elsewhere, name: string, text: string): void =>
   writeFileSync(join(home, "connectors", name), text);
 
 const actionsOf = (document: Json): Record<string, string> =>
   Object.fromEntries(document.list("results").map((one) => [one.text("type"), one.text("action")]));
 
-async function connect(stage: Stage, service: string, ...scopes: string[]): Promise<void> {
+async function connect(stage: Elsewhere, service: string, ...scopes: string[]): Promise<void> {
   const wanted = scopes.length === 0 ? [] : ["--scopes", ...scopes];
   const [, initiated] = await json(stage, ["initiate", service, ...wanted]);
   await stage.person.connect(initiated.text("redirect_url"));

@@ -3,6 +3,7 @@
  * the buttons of our pages as they are; a page that changes shape fails here.
  */
 import { approveConsent } from "@holdfast/simulator";
+import { decode, titleOf } from "../../packages/server/src/cli/html-text.ts";
 
 export interface Visitor {
   readonly email: string;
@@ -83,15 +84,3 @@ export function createVisitor(server_url: string, name = "Ada"): Visitor {
     },
   };
 }
-
-const titleOf = (page: string): string => decode(/<title>([^<]*)<\/title>/.exec(page)?.[1] ?? "no page");
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&lt;": "<",
-  "&gt;": ">",
-  "&quot;": '"',
-  "&#39;": "'",
-  "&amp;": "&",
-};
-const decode = (text: string): string =>
-  text.replaceAll(/&(?:lt|gt|quot|#39|amp);/g, (entity) => ENTITIES[entity] ?? entity);

@@ -3,6 +3,7 @@
  * browser would, over HTTP, with a cookie jar of its own; it has no other way in than a person has.
  */
 import { approveConsent } from "@holdfast/simulator";
+import { decode, titleOf } from "./html-text.ts";
 
 const MAX_REDIRECTS = 5;
 /** A link to the app's page of a service takes one press more than a link to the consent itself. */
@@ -88,15 +89,3 @@ function nextOf(page: string): string | null {
   const next = /<meta http-equiv="refresh" content="0; url=([^"]+)"/.exec(page)?.[1];
   return next === undefined ? null : decode(next);
 }
-
-const titleOf = (page: string): string => decode(/<title>([^<]*)<\/title>/.exec(page)?.[1] ?? "no page");
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&lt;": "<",
-  "&gt;": ">",
-  "&quot;": '"',
-  "&#39;": "'",
-  "&amp;": "&",
-};
-const decode = (text: string): string =>
-  text.replaceAll(/&(?:lt|gt|quot|#39|amp);/g, (entity) => ENTITIES[entity] ?? entity);

@@ -4,6 +4,7 @@
  */
 import { approveConsent, type Consent } from "@holdfast/simulator";
 import { readReply, type Reply } from "./http.ts";
+import { decode } from "../../src/cli/html-text.ts";
 
 export interface Browser {
   /** By name. Change it to lose, steal or forge a cookie. */
@@ -113,13 +114,3 @@ export function textOf(page: string): string {
     .replaceAll(/\s+/g, " ")
     .trim();
 }
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&lt;": "<",
-  "&gt;": ">",
-  "&quot;": '"',
-  "&#39;": "'",
-  "&amp;": "&",
-};
-const decode = (text: string): string =>
-  text.replaceAll(/&(?:lt|gt|quot|#39|amp);/g, (entity) => ENTITIES[entity] ?? entity);
