@@ -12,6 +12,9 @@ import { parseJson, type Json } from "./json.ts";
 
 export const LAUNCHER = fileURLToPath(new URL("../../packages/server/bin/holdfast.js", import.meta.url));
 
+/** Hundreds of these processes start in a run, each with the same modules. Node's own cache, which it keys by version. */
+export const COMPILED = fileURLToPath(new URL("../../node_modules/.cache/holdfast-tests", import.meta.url));
+
 export interface RunOptions {
   /** HOME and working directory. */
   readonly home: string;
@@ -83,7 +86,13 @@ function launch(
   mkdirSync(join(home, "tmp"), { recursive: true });
   const child = spawn(node, [LAUNCHER, ...args], {
     cwd: home,
-    env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: join(home, "tmp"), ...env },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: home,
+      TMPDIR: join(home, "tmp"),
+      NODE_COMPILE_CACHE: COMPILED,
+      ...env,
+    },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };

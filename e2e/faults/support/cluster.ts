@@ -166,7 +166,7 @@ function connecting(site: Site, person: Person, installation: Installation): Clu
       return { app_id: created.text("app_id"), service_token: created.text("service_token"), api_key };
     }
     const created = await installation.apps.create(name);
-    api_key = created.api_key.expose();
+    api_key = created.api_key?.expose() ?? "";
     return { app_id: created.app_id, service_token: created.service_token.expose(), api_key };
   }
 

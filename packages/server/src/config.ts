@@ -175,6 +175,8 @@ export const LIMITS = {
   database_connections: 10,
   /** How long a request waits for a connection before it is told that the database cannot be reached. */
   database_connect_timeout_ms: 2_000,
+  /** How long a start tries to reach a database that does not answer: other nodes may start on the same machine just now. */
+  database_start_timeout_ms: 15_000,
   /** A statement that takes longer is given up, by both sides; nothing here reads more than some rows. */
   database_statement_timeout_ms: 5_000,
   /** A stopped node in the middle of a transaction holds its row locks no longer than this. */

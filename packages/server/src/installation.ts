@@ -103,7 +103,7 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const { config } = options;
   // First of all, since a broken file of an operator's service must not leave anything behind either.
   const catalog = options.catalog ?? openCatalog(config);
-  const keyring = await openKeys(config, mode);
+  const keyring = await openKeys(options, mode);
   options.beforeOpen?.();
   // New at every start, so that what a crashed process left is not taken for ours.
   const owner = newId("node");
@@ -137,9 +137,9 @@ async function openEngine({ config, clock, log }: InstallationOptions, owner: st
   });
 }
 
-async function openKeys(config: Config, mode: "serve" | "command"): Promise<Keyring> {
+async function openKeys({ config, clock }: InstallationOptions, mode: "serve" | "command"): Promise<Keyring> {
   const { data_dir, database_url, limits, master_key } = config;
-  const on_server = database_url === null ? null : await postgresKeyIds({ database_url, limits });
+  const on_server = database_url === null ? null : await postgresKeyIds({ database_url, clock, limits });
   const has_data = database_url === null ? existsSync(join(data_dir, DATABASE_FILE)) : on_server !== null;
   if (!has_data && mode === "command") throw noData(config);
   // With PostgreSQL it still holds the spill file.

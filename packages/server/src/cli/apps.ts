@@ -15,8 +15,8 @@ export function appCommands(program: Command): void {
     .description("create an app; prints its first service token and an API key, this once")
     .action(async (name: string, flags: Flags) => {
       const { app_id, service_token, api_key } = await managementOf(flags).createApp(name);
-      const value = { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
-      const text = `app_id         ${value.app_id}\nservice_token  ${value.service_token}\napi_key        ${value.api_key}\nStore the token and the key now: they are not shown again.
+      const value = { app_id, service_token: service_token.expose(), api_key: api_key?.expose() ?? null };
+      const text = `app_id         ${value.app_id}\nservice_token  ${value.service_token}\n${value.api_key === null ? "" : `api_key        ${value.api_key}\n`}${value.api_key === null ? "Store the token now: it is not shown again. There is no API key with it, since the workspace has as many as it may have." : "Store the token and the key now: they are not shown again."}
 Next: holdfast clients set TYPE --client-id ID --client-secret-stdin, then holdfast connectors initiate TYPE --app ${value.app_id}`;
       createOutput(flags.json === true).result(value, text);
     });

@@ -80,7 +80,7 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
       app_id: app.app_id,
       workspace_id,
       service_token: app.service_token.expose(),
-      api_key: app.api_key.expose(),
+      api_key: app.api_key?.expose() ?? null,
       setup_url,
       simulator_url: simulator.url,
       connected,

@@ -22,7 +22,8 @@ export interface ListedApp {
 export interface MadeApp {
   readonly app_id: string;
   readonly service_token: Secret;
-  readonly api_key: Secret;
+  /** Null: the workspace has as many as it may have. */
+  readonly api_key: Secret | null;
 }
 
 export interface ListedToken {
@@ -94,7 +95,7 @@ function remoteManagement(remote: Remote): ManagementApi {
       remote.call({ method: "POST", path: apps, json: { name } }, (fields) => ({
         app_id: fields.text("app_id"),
         service_token: new Secret(fields.text("service_token")),
-        api_key: new Secret(fields.text("api_key")),
+        api_key: secretOrNull(fields.textOrNull("api_key")),
       })),
     listApps: () =>
       remote.call({ method: "GET", path: apps }, (fields) =>
@@ -221,3 +222,5 @@ function localManagement(flags: LocalFlags): ManagementApi {
       }),
   };
 }
+
+const secretOrNull = (text: string | null): Secret | null => (text === null ? null : new Secret(text));

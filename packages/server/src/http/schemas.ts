@@ -58,7 +58,7 @@ export const CreateAppBody = strict({ name: text(400), workspace_id: Type.Option
 export const CreatedAppReply = Type.Object({
   app_id: Type.String(),
   service_token: Type.String(),
-  api_key: Type.String(),
+  api_key: Type.Union([Type.String(), Type.Null()]),
 });
 export const AppsReply = Type.Object({
   apps: Type.Array(

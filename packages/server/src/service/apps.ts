@@ -23,7 +23,8 @@ export type { AppRow };
 export interface CreatedApp {
   readonly app_id: AppId;
   readonly service_token: Secret;
-  readonly api_key: Secret;
+  /** Null: the workspace has as many API keys as it may have, which is no reason to go without the app. */
+  readonly api_key: Secret | null;
 }
 
 export interface ServiceTokenSummary {
@@ -101,14 +102,16 @@ export function createApps(deps: AppsDeps): Apps {
     const user_id = belonging.user_id ?? (await firstOwner(workspace_id));
     const app_id = await add(name, workspace_id);
     const { service_token } = await createToken(app_id, "first", null);
-    const { api_key } = await apiKeys.create({
-      workspace_id,
-      user_id,
-      name: `made with ${name}`.slice(0, NAME_LENGTH),
-      scope: belonging.scope ?? "admin",
-      expires_at: null,
-    });
-    return { app_id, service_token, api_key };
+    const made = await apiKeys
+      .create({
+        workspace_id,
+        user_id,
+        name: `made with ${name}`.slice(0, NAME_LENGTH),
+        scope: belonging.scope ?? "admin",
+        expires_at: null,
+      })
+      .catch(noMoreKeys);
+    return { app_id, service_token, api_key: made?.api_key ?? null };
   }
 
   /** Whose a key is that is made on the server's machine. */
@@ -232,4 +235,9 @@ function summary({
 
 function nameTaken(name: string): ApiError {
   return new ApiError("already_exists", { message: `There is an app named "${name}" already. Choose another name.` });
+}
+
+function noMoreKeys(error: unknown): null {
+  if (error instanceof ApiError && error.code === "limit_reached") return null;
+  throw error;
 }

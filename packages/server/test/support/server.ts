@@ -34,6 +34,7 @@ import { newId, newUserId, newWorkspaceId } from "../../src/core/ids.ts";
 import type { Role } from "../../src/core/roles.ts";
 import type { AppId, UserId, WorkspaceId } from "../../src/core/types.ts";
 import type { Installation } from "../../src/installation.ts";
+import type { CreatedApp } from "../../src/service/apps.ts";
 import { createCatalog } from "../../src/providers/index.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -323,7 +324,12 @@ export async function addAccount(
 }
 
 async function newApp(installation: Installation, name: string): Promise<TestApp> {
-  const { app_id, service_token, api_key } = await installation.apps.create(name);
+  return exposed(await installation.apps.create(name));
+}
+
+/** An app that was just created, as a program has it that was given its credentials. */
+export function exposed({ app_id, service_token, api_key }: CreatedApp): TestApp {
+  if (api_key === null) throw new Error("The workspace has no room for an API key.");
   return { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
 }
 

@@ -46,7 +46,7 @@ export function managementRoutes(app: App, context: HttpContext): void {
       const { app_id, service_token, api_key } = created;
       record(context, request, { app_id, actor, action: "app.create" });
       void reply.header("cache-control", "no-store");
-      return { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
+      return { app_id, service_token: service_token.expose(), api_key: api_key?.expose() ?? null };
     },
   );
 
