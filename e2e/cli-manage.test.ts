@@ -1,5 +1,5 @@
 /** What an administrator does by command from elsewhere: workspaces, members, keys, apps, clients, tokens, the audit trail. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { clientSecretOf } from "@holdfast/simulator";
@@ -60,6 +60,18 @@ it("creates apps, their tokens and OAuth clients over the network, as on the ser
   expect(`${client.stdout}${client.stderr}${clients.stdout}`).not.toContain(secret);
   expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(0);
   expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(4);
+  const file = join(stage.home, "slack.secret");
+  writeFileSync(file, `${secret}\n`, { mode: 0o600 });
+  const both = await run(stage, [...set, "--client-secret-file", file, "--client-secret-stdin"], secret);
+  expect([both.exit_code, both.stderr]).toEqual([2, expect.stringContaining("--client-secret-file PATH") as unknown]);
+  const missing = await run(stage, [...set, "--client-secret-file", `${file}.old`]);
+  expect([missing.exit_code, missing.stderr]).toEqual([2, expect.stringContaining("cannot be read") as unknown]);
+  writeFileSync(`${file}.long`, "x".repeat(8_193));
+  const long = await run(stage, [...set, "--client-secret-file", `${file}.long`]);
+  expect([long.exit_code, long.stderr]).toEqual([2, expect.stringContaining("longer than 8 KiB") as unknown]);
+  expect((await run(stage, ["clients", "list"])).stdout).not.toContain("slack");
+  const again = await run(stage, [...set, "--client-secret-file", file]);
+  expect([again.exit_code, `${again.stdout}${again.stderr}`.includes(secret)]).toEqual([0, false]);
   expect((await run(stage, ["apps", "delete", app.text("app_id")])).exit_code).toBe(0);
   expect((await run(stage, ["tokens", "list", ...of])).exit_code).toBe(4);
 });

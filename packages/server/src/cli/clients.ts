@@ -7,7 +7,12 @@ import { createOutput, day, table } from "./output.ts";
 import { withTarget, type TargetFlags } from "./target.ts";
 
 type Flags = TargetFlags & { json?: boolean; workspace?: string };
-type SetFlags = Flags & { clientId: string; clientSecretStdin?: boolean; sharedCallback?: boolean };
+type SetFlags = Flags & {
+  clientId: string;
+  clientSecretStdin?: boolean;
+  clientSecretFile?: string;
+  sharedCallback?: boolean;
+};
 
 /** Where it works: here and from elsewhere, for the installation or for one workspace. */
 const withScope = (command: Command): Command =>
@@ -25,18 +30,20 @@ export function clientCommands(program: Command): void {
     .description("set the OAuth client of a service")
     .requiredOption("--client-id <id>", "the client id")
     .option("--client-secret-stdin", "read the client secret from standard input")
+    .option("--client-secret-file <path>", "read the client secret from a file")
     .addOption(
       new Option("--shared-callback", "the client is registered with the plain callback address, not the vendor's own"),
     )
     .action(async (integration_type: string, flags: SetFlags) => {
-      const { clientId: client_id, workspace } = flags;
-      if (flags.clientSecretStdin !== true) {
+      const { clientId: client_id, workspace, clientSecretFile: path = null } = flags;
+      // One of them.
+      if ((flags.clientSecretStdin === true) === (path !== null)) {
         const scope = workspace === undefined ? "" : ` --workspace ${workspace}`;
         throw new ApiError("usage", {
-          message: `The client secret comes on standard input, where no process list shows it: printf %s "$SECRET" | holdfast clients set ${integration_type}${scope} --client-id ${client_id} --client-secret-stdin`,
+          message: `The client secret comes from a file (--client-secret-file PATH) or on standard input, where no process list shows it: printf %s "$SECRET" | holdfast clients set ${integration_type}${scope} --client-id ${client_id} --client-secret-stdin`,
         });
       }
-      const client_secret = await readSecret();
+      const client_secret = await readSecret(path);
       const client = await managementOf(flags).setClient(workspace ?? null, {
         integration_type,
         client_id,

@@ -1,22 +1,33 @@
-/** What is typed. Secrets come by standard input, never by argument: arguments stand in the process list and the shell's history. */
+/**
+ * What is typed. Secrets come by standard input or from a file, never by argument: arguments stand in the process list and
+ * the shell's history.
+ */
+import { createReadStream } from "node:fs";
 import { ApiError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 
 const MAX_BYTES = 8_192;
 
-export async function readSecret(): Promise<Secret> {
-  if (process.stdin.isTTY) process.stderr.write("Paste the secret, then press Ctrl-D: ");
+/** `path`: null for standard input. Space around it, such as the last line's end, is not part of it. @throws ApiError `usage` */
+export async function readSecret(path: string | null): Promise<Secret> {
+  const from = path === null ? "on standard input" : `in ${path}`;
+  if (path === null && process.stdin.isTTY) process.stderr.write("Paste the secret, then press Ctrl-D: ");
+  const source = path === null ? process.stdin : createReadStream(path);
+  source.setEncoding("utf8");
   let text = "";
-  for await (const chunk of process.stdin) {
-    text += String(chunk);
-    if (text.length > MAX_BYTES)
-      throw new ApiError("usage", { message: "The secret on standard input is longer than 8 KiB." });
+  try {
+    for await (const chunk of source) {
+      text += String(chunk);
+      if (text.length > MAX_BYTES) throw new ApiError("usage", { message: `The secret ${from} is longer than 8 KiB.` });
+    }
+  } catch (error) {
+    if (error instanceof ApiError || path === null) throw error;
+    throw new ApiError("usage", { message: `The secret's file ${path} cannot be read.`, cause: error });
   }
   const secret = text.trim();
   if (secret === "")
     throw new ApiError("usage", {
-      message:
-        'There is no secret on standard input. Example: printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin',
+      message: `There is no secret ${from}. Example: printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin`,
     });
   return new Secret(secret);
 }
