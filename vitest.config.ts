@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Workspaces name their TypeScript sources under this condition, so tests run without a build. */
@@ -45,6 +46,8 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
+    // On two cores the default is one; many tests wait for a process or an interval more than they compute.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project("sdk", ["packages/sdk/test/**/*.test.ts"]),
       project("simulator", ["packages/simulator/test/**/*.test.ts"]),
