@@ -186,6 +186,16 @@ it("invites, lets in, promotes and removes a member, and manages workspaces with
   expect((await run(stage, ["workspaces", "list"])).stdout).toMatch(/Garage +builder +owner/);
   expect((await run(stage, ["workspaces", "delete", made.text("id")])).exit_code).toBe(0);
   expect((await run(stage, ["workspaces", "delete", made.text("id")])).exit_code).toBe(4);
+
+  const [first] = (await json(stage, ["workspaces", "list"]))[1].list("workspaces").map((one) => one.text("id"));
+  const leave = ["workspaces", "leave", first ?? ""];
+  const last = await run(stage, leave);
+  expect([last.exit_code, last.stderr]).toEqual([5, expect.stringContaining("(last_owner") as unknown]);
+  const heir = await run(stage, ["members", "invite", "joan@example.com", "--role", "owner"]);
+  await createVisitor(site.server_url, "Joan").setUp(heir.stdout.trim());
+  expect((await run(stage, leave)).stdout).toBe(`You are not in ${first} any more.\n`);
+  expect((await run(stage, ["workspaces", "list"])).stdout).toContain("You are in no workspace.");
+  expect((await run(stage, leave)).exit_code).toBe(4);
 });
 
 it("exports the audit trail from elsewhere for administrators only, and all of it on the server's machine", async () => {

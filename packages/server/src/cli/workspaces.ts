@@ -1,4 +1,4 @@
-/** `holdfast workspaces list|create|rename|delete`. */
+/** `holdfast workspaces list|create|rename|leave|delete`. */
 import type { Command } from "commander";
 import { day, table } from "./output.ts";
 import { addRemoteCommands, WORKSPACES, type RemoteCommand } from "./remote-commands.ts";
@@ -37,6 +37,15 @@ const COMMANDS: readonly RemoteCommand[] = [
     },
   },
   {
+    usage: "leave <workspace>",
+    description: "give up your own place in a workspace; takes a login, not an API key",
+    call: ({ args: [workspace = ""] }) => ({ method: "POST", path: `${pathOf(workspace)}/leave` }),
+    print: (_fields, { args: [workspace_id = ""] }) => ({
+      value: { status: "left", workspace_id },
+      text: `You are not in ${workspace_id} any more.`,
+    }),
+  },
+  {
     usage: "delete <workspace>",
     description: "delete a workspace; with apps in it only when that is said",
     options: (command) => command.option("--with-apps", "delete its apps and their connections too"),
@@ -52,7 +61,9 @@ const COMMANDS: readonly RemoteCommand[] = [
 ];
 
 export function workspaceCommands(program: Command): void {
-  const group = program.command("workspaces").description("list, create, rename and delete workspaces of a server");
+  const group = program
+    .command("workspaces")
+    .description("list, create, rename, leave and delete workspaces of a server");
   addRemoteCommands(group, COMMANDS);
 }
 

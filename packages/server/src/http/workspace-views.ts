@@ -97,15 +97,18 @@ function membersSection(shown: WorkspaceShown): Html {
 
 function memberForms(shown: WorkspaceShown, { user_id, name, role }: Member): Html {
   const { form_token } = shown;
+  const remove =
+    user_id === shown.me
+      ? lineForm(pathOf(shown, "leave"), form_token, html``, "Leave")
+      : lineForm(pathOf(shown, "members/remove"), form_token, hidden("user", user_id), "Remove");
   if (!roleReaches(shown.role, "admin") || !roleReaches(shown.role, role))
-    return html`<span class="state plain">${role}</span>`;
+    return html`<span class="state plain">${role}</span> ${user_id === shown.me ? remove : null}`;
   const roles = givable(shown.role).map((value) => ({ value, label: value }));
   const choice = html`${hidden("user", user_id)}
     <select name="role" aria-label="Role of ${name}">
       ${options(roles, role)}
     </select>`;
-  return html`${lineForm(pathOf(shown, "members/role"), form_token, choice, "Change")}
-  ${lineForm(pathOf(shown, "members/remove"), form_token, hidden("user", user_id), "Remove")}`;
+  return html`${lineForm(pathOf(shown, "members/role"), form_token, choice, "Change")} ${remove}`;
 }
 
 function invitationsSection(shown: WorkspaceShown): Html {

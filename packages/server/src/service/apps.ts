@@ -142,14 +142,14 @@ export function createApps(deps: AppsDeps): Apps {
 
   async function remove(app_id: AppId): Promise<void> {
     await get(app_id);
-    await removeAll([app_id], "stays", function* () {});
+    await removeAll([app_id], function* () {});
   }
 
   async function removeWorkspace(workspace_id: WorkspaceId, with_apps: boolean): Promise<void> {
     const apps = await store.listApps(workspace_id);
     if (apps.length > 0 && !with_apps) throw new ApiError("workspace_not_empty");
     const known = new Set(apps.map((app) => app.id));
-    await removeAll([...known], "goes", function* (tx) {
+    await removeAll([...known], function* (tx) {
       // One that was made meanwhile would be left without an owner.
       const left = yield* listApps(tx, workspace_id);
       if (left.length > 0) throw new ApiError("workspace_not_empty");
@@ -159,13 +159,9 @@ export function createApps(deps: AppsDeps): Apps {
   }
 
   /** The apps and what `then` does, in one transaction: their data keys are gone with them. */
-  async function removeAll(
-    app_ids: readonly AppId[],
-    client: "stays" | "goes",
-    then: (tx: Transaction) => Operation<void>,
-  ): Promise<void> {
+  async function removeAll(app_ids: readonly AppId[], then: (tx: Transaction) => Operation<void>): Promise<void> {
     const rows = (await Promise.all(app_ids.map((app_id) => store.listConnections(app_id)))).flat();
-    const items = await Promise.all(rows.map((row) => revocations.prepare(row, client)));
+    const items = await Promise.all(rows.map((row) => revocations.prepare(row)));
     await store.transaction(function* (tx) {
       for (const item of items) if (item !== null) yield* enqueue(tx, item);
       for (const app_id of app_ids) yield* deleteApp(tx, app_id);

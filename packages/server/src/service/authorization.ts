@@ -17,6 +17,7 @@ export type { Membership };
 /** The least role for each action. Viewers read; the rest is of those who answer for what it does. */
 export const ACTIONS = {
   "workspace.read": "viewer",
+  "workspace.leave": "viewer",
   "workspace.rename": "admin",
   "workspace.plan": "admin",
   "workspace.delete": "owner",

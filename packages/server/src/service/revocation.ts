@@ -38,11 +38,8 @@ const context = (id: string): SealContext => ({
 });
 
 export interface Revocations {
-  /**
-   * The outbox item that revokes a row's tokens, or null when there is nothing to revoke or nothing that may be.
-   * `client: "goes"`: the OAuth client is deleted with the connection, so the item brings it along, sealed with the tokens.
-   */
-  prepare(row: ConnectionRow, client?: "stays" | "goes"): Promise<NewOutboxItem | null>;
+  /** The outbox item that revokes a row's tokens, or null when there is nothing to revoke or nothing that may be. */
+  prepare(row: ConnectionRow): Promise<NewOutboxItem | null>;
   /** Tokens that came when their connection was over already. `row`: as it was when they were asked for. */
   revokeLate(row: ConnectionRow, tokens: Pick<Grant, "access_token" | "refresh_token">): Promise<void>;
   /** Sends what is due. */
@@ -75,20 +72,19 @@ export interface RevocationDeps {
 export function createRevocations(deps: RevocationDeps): TokenRevocations {
   const { store, vault, oauth, catalog, clients, audit, clock, limits, log } = deps;
 
-  async function prepare(row: ConnectionRow, client: "stays" | "goes" = "stays"): Promise<NewOutboxItem | null> {
+  async function prepare(row: ConnectionRow): Promise<NewOutboxItem | null> {
     if (row.sealed_access === null) return null;
     const tokens = {
       access_token: await open(row, "access", row.sealed_access),
       refresh_token: row.sealed_refresh === null ? null : await open(row, "refresh", row.sealed_refresh),
     };
-    return itemFor(row, tokens, client === "stays" ? null : await clients.open(row.oauth_client_id).catch(() => null));
+    return itemFor(row, tokens);
   }
 
   /** Null when there is nothing to revoke. What may not be revoked becomes an item without tokens, which says why. */
   async function itemFor(
     row: ConnectionRow,
     { access_token, refresh_token }: { access_token: Secret | null; refresh_token: Secret | null },
-    client: OpenClient | null = null,
   ): Promise<NewOutboxItem | null> {
     const provider = catalog.get(row.integration_type);
     if (provider === null || (access_token === null && refresh_token === null)) return null;
@@ -100,6 +96,8 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     const workspace_id = (await store.getApp(row.app_id))?.workspace_id ?? null;
     if (reason !== null)
       return { ...item, payload: JSON.stringify({ integration_type, workspace_id, outcome: reason }), sealed: null };
+    // Brought along: until the item is sent, the client may be removed, or deleted with its workspace.
+    const client = await clients.open(oauth_client_id).catch(() => null);
     const tokens = new Secret(
       JSON.stringify({
         access_token: access_token?.expose() ?? null,
@@ -207,7 +205,7 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
   };
 }
 
-/** The client as it was when its workspace was deleted. */
+/** The client as it was when the tokens ended. */
 function broughtAlong(id: OAuthClientId, { client_id, client_secret }: JsonObject): OpenClient | null {
   if (typeof client_id !== "string" || typeof client_secret !== "string") return null;
   return { id, client_id, client_secret: new Secret(client_secret) };

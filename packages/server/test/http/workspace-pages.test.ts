@@ -88,10 +88,13 @@ describe("who may", () => {
     expect(await ask(holdfast.builder.workspace_id)).toBe(missing);
   });
 
-  it("sees the page: members all, others not even that it is there", async () => {
+  it("sees the page: members all, with no form but the one to leave unless they manage; others not even that it is there", async () => {
+    const managing = ["invitations", "keys", "leave", "members"];
     for (const role of ROLES) {
       const { status, text } = await (await onPage(holdfast, people[role])).show();
-      expect([role, status, text.includes("<form")]).toEqual([role, 200, role === "owner" || role === "admin"]);
+      const shown = [...text.matchAll(/action="\/workspaces\/[^"/]+\/([a-z]+)/g)].map(([, form = ""]) => form);
+      const wanted = role === "owner" || role === "admin" ? managing : ["leave"];
+      expect([role, status, [...new Set(shown)].toSorted()]).toEqual([role, 200, wanted]);
       expect(textOf(text)).toContain("viewer@example.com");
     }
     const stranger = await holdfast.signedIn(people.stranger);
@@ -132,13 +135,20 @@ describe("members on the page", () => {
     expect(textOf((await show()).text)).not.toContain("bob");
   });
 
-  it("go to the start page when they have put themselves out", async () => {
+  it("leave by themselves, whatever their role, all but the last owner", async () => {
     const holdfast = await startTestServer();
-    const admin = await add(holdfast, "admin");
-    const { browser, send } = await onPage(holdfast, admin);
-    const left = await send("members/remove", { user: admin });
-    expect(left.headers.get("location")).toBe(`${holdfast.config.public_url}/`);
-    expect(textOf((await browser.get("/")).text)).toContain("You are in no workspace.");
+    for (const role of ["viewer", "admin"] as const) {
+      const { browser, show, send } = await onPage(holdfast, await add(holdfast, role));
+      expect(textOf((await show()).text).match(/Leave/g)).toHaveLength(1);
+      const left = await send("leave", {});
+      expect([left.status, left.headers.get("location")]).toEqual([303, `${holdfast.config.public_url}/`]);
+      expect(textOf((await browser.get("/")).text)).toContain("You are in no workspace.");
+      expect((await send("leave", {})).status).toBe(404);
+    }
+    const owner = await onPage(holdfast);
+    const refused = await owner.send("leave", {});
+    expect([refused.status, textOf(refused.text)]).toEqual([409, expect.stringContaining("last_owner")]);
+    expect((await owner.show()).status).toBe(200);
   });
 
   it("are shown as text, whatever they call themselves", async () => {

@@ -14,6 +14,7 @@ const MAY: Readonly<Record<Role, readonly Action[]>> = {
     "app.read",
     "connector.read",
     "service_token.read",
+    "workspace.leave",
   ],
   editor: [
     "app.create",

@@ -257,6 +257,25 @@ it("a workspace's tokens are revoked with its own client, which is gone by then,
   expect(findBytes(holdfast, secret)).toEqual([]);
 });
 
+it("a disconnected account's tokens are revoked with the client they came from, though it is removed meanwhile", async () => {
+  const holdfast = await startTestServer();
+  const { installation, server, simulator } = holdfast;
+  const ends: ((one: Team) => Promise<unknown>)[] = [
+    ({ id }) => installation.clients.remove("box", id),
+    ({ id }) => installation.apps.removeWorkspace(id, true),
+  ];
+  for (const [index, end] of ends.entries()) {
+    const one = await team(holdfast, `team-${index}`);
+    await installation.connections.disconnect(one.app.app_id, "box");
+    await end(one);
+    await server.sweeper.tick();
+    const revoked = simulator.ledger().requests.filter(({ kind }) => kind === "revoke");
+    expect(revoked.map(({ client_id, status }) => [client_id, status])[index]).toEqual([one.client_id, 200]);
+    const secret = new Map([["client secret", Buffer.from(clientSecretOf(one.client_id))]]);
+    expect(findBytes(holdfast, secret)).toEqual([]);
+  }
+});
+
 it("a workspace stays whole when an app is made in it while it is deleted, and no app is made in one that is gone", async () => {
   const holdfast = await startTestServer();
   const { apps, store, clients } = holdfast.installation;

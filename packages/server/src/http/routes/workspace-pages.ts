@@ -124,6 +124,12 @@ export function workspacePages(app: App, context: HttpContext): void {
     return null;
   });
 
+  onForm("leave", "workspace.leave", async ({ id, user_id, role, done }) => {
+    await workspaces.setRole(id, user_id, null, role);
+    done({ action: "workspace.leave" });
+    return null;
+  });
+
   onForm("invitations", "member.manage", async ({ id, path, role: by, actor, word, text, done }) => {
     const invitation = { email: text("email"), role: oneOf(ROLES, "role", word("role")), by, actor };
     const invited = await workspaces.invite(id, invitation);

@@ -1,5 +1,5 @@
 /** Workspaces for their members: names, plans, members, invitations, API keys. Secrets are shown once. */
-import { asUserId } from "../../core/ids.ts";
+import { asUserId, asWorkspaceId } from "../../core/ids.ts";
 import { plus } from "../../core/types.ts";
 import type { App } from "../app.ts";
 import { record } from "../audit.ts";
@@ -88,6 +88,21 @@ export function workspaceRoutes(app: App, context: HttpContext): void {
       const { user_id: target } = request.body;
       await workspaces.transfer(id, principal.user_id, asUserId(target));
       record(context, request, { actor: principal.actor, action: "workspace.transfer", target, workspace_id: id });
+      return DONE;
+    },
+  );
+
+  app.post(
+    `${BASE}/:workspace/leave`,
+    { schema: { params: WorkspaceParams, response: { 200: DoneReply } } },
+    async (request) => {
+      const principal = await requireBuilder(context, request);
+      const user_id = personBehind(principal);
+      authorization.free(principal);
+      const id = asWorkspaceId(request.params.workspace);
+      const role = await authorization.require(principal, id, "workspace.leave");
+      await workspaces.setRole(id, user_id, null, role);
+      record(context, request, { actor: principal.actor, action: "workspace.leave", workspace_id: id });
       return DONE;
     },
   );
