@@ -10,7 +10,7 @@ const MAX_BYTES = 8_192;
 
 /** `path`: null for standard input. Space around it, such as the last line's end, is not part of it. @throws ApiError `usage` */
 export async function readSecret(path: string | null): Promise<Secret> {
-  const from = path === null ? "on standard input" : `in ${path}`;
+  const from = path === null ? "on standard input" : `in the file "${path}"`;
   if (path === null && process.stdin.isTTY) process.stderr.write("Paste the secret, then press Ctrl-D: ");
   const source = path === null ? process.stdin : createReadStream(path);
   source.setEncoding("utf8");
@@ -22,12 +22,13 @@ export async function readSecret(path: string | null): Promise<Secret> {
     }
   } catch (error) {
     if (error instanceof ApiError || path === null) throw error;
-    throw new ApiError("usage", { message: `The secret's file ${path} cannot be read.`, cause: error });
+    const message = `The secret's file "${path}" cannot be read. Name a file that is there, and that you may read.`;
+    throw new ApiError("usage", { message, cause: error });
   }
   const secret = text.trim();
   if (secret === "")
     throw new ApiError("usage", {
-      message: `There is no secret ${from}. Example: printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin`,
+      message: `There is no secret ${from}. Example: printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin, or --client-secret-file PATH`,
     });
   return new Secret(secret);
 }

@@ -101,6 +101,8 @@ function memberForms(shown: WorkspaceShown, { user_id, name, role }: Member): Ht
     user_id === shown.me
       ? lineForm(pathOf(shown, "leave"), form_token, html``, "Leave")
       : lineForm(pathOf(shown, "members/remove"), form_token, hidden("user", user_id), "Remove");
+  const owners = shown.members.filter((member) => member.role === "owner");
+  if (role === "owner" && owners.length === 1) return html`<span class="state plain">${role}</span>`;
   if (!roleReaches(shown.role, "admin") || !roleReaches(shown.role, role))
     return html`<span class="state plain">${role}</span> ${user_id === shown.me ? remove : null}`;
   const roles = givable(shown.role).map((value) => ({ value, label: value }));
