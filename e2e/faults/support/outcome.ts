@@ -103,8 +103,8 @@ export function read(node: Pick<Node, "server_url">, { app, service }: Connected
  */
 export async function expire({ installation }: Cluster, { id }: Subject): Promise<void> {
   const expired = { expires_at: instant(1), refresh_at: null };
-  await installation.store.transaction(function* (tx) {
-    yield* run(tx.db.updateTable("connections").set(expired).where("id", "=", id));
+  await installation.store.transaction(async (tx) => {
+    await run(tx.db.updateTable("connections").set(expired).where("id", "=", id));
   });
 }
 

@@ -5,7 +5,7 @@ import { newAppId, newCredential, newWorkspaceId } from "../core/ids.ts";
 import type { Plan, Scope } from "../core/roles.ts";
 import type { Secret } from "../core/secret.ts";
 import type { AppId, Instant, UserId, WorkspaceId } from "../core/types.ts";
-import type { Operation, Transaction } from "../store/operation.ts";
+import type { Transaction } from "../store/operation.ts";
 import { createApp, deleteApp, listApps, requireWorkspace } from "../store/queries/apps.ts";
 import { enqueue } from "../store/queries/outbox.ts";
 import { deleteWorkspace } from "../store/queries/workspaces.ts";
@@ -87,10 +87,10 @@ export function createApps(deps: AppsDeps): Apps {
   async function add(given: string, workspace_id: WorkspaceId): Promise<AppId> {
     const name = checkName(given);
     const app_id = newAppId();
-    const created = await store.transaction(function* (tx) {
+    const created = await store.transaction(async (tx) => {
       // Deleted since its role was looked up, the workspace would leave the app to nobody.
-      yield* requireWorkspace(tx, workspace_id);
-      return yield* createApp(tx, { id: app_id, workspace_id, name });
+      await requireWorkspace(tx, workspace_id);
+      return await createApp(tx, { id: app_id, workspace_id, name });
     });
     if (!created) throw nameTaken(name);
     return app_id;
@@ -142,30 +142,30 @@ export function createApps(deps: AppsDeps): Apps {
 
   async function remove(app_id: AppId): Promise<void> {
     await get(app_id);
-    await removeAll([app_id], function* () {});
+    await removeAll([app_id], async () => {});
   }
 
   async function removeWorkspace(workspace_id: WorkspaceId, with_apps: boolean): Promise<void> {
     const apps = await store.listApps(workspace_id);
     if (apps.length > 0 && !with_apps) throw new ApiError("workspace_not_empty");
     const known = new Set(apps.map((app) => app.id));
-    await removeAll([...known], function* (tx) {
+    await removeAll([...known], async (tx) => {
       // One that was made meanwhile would be left without an owner.
-      const left = yield* listApps(tx, workspace_id);
+      const left = await listApps(tx, workspace_id);
       if (left.length > 0) throw new ApiError("workspace_not_empty");
-      yield* deleteWorkspace(tx, workspace_id);
+      await deleteWorkspace(tx, workspace_id);
     });
     vault.forget(workspace_id);
   }
 
   /** The apps and what `then` does, in one transaction: their data keys are gone with them. */
-  async function removeAll(app_ids: readonly AppId[], then: (tx: Transaction) => Operation<void>): Promise<void> {
+  async function removeAll(app_ids: readonly AppId[], then: (tx: Transaction) => Promise<void>): Promise<void> {
     const rows = (await Promise.all(app_ids.map((app_id) => store.listConnections(app_id)))).flat();
     const items = await Promise.all(rows.map((row) => revocations.prepare(row)));
-    await store.transaction(function* (tx) {
-      for (const item of items) if (item !== null) yield* enqueue(tx, item);
-      for (const app_id of app_ids) yield* deleteApp(tx, app_id);
-      yield* then(tx);
+    await store.transaction(async (tx) => {
+      for (const item of items) if (item !== null) await enqueue(tx, item);
+      for (const app_id of app_ids) await deleteApp(tx, app_id);
+      await then(tx);
     });
     for (const app_id of app_ids) vault.forget(app_id);
     for (const row of rows) cache.drop(row);

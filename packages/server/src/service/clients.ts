@@ -11,7 +11,7 @@ import { newOAuthClientId } from "../core/ids.ts";
 import type { Secret } from "../core/secret.ts";
 import type { OAuthClientId, WorkspaceId } from "../core/types.ts";
 import type { Catalog } from "../providers/index.ts";
-import type { Operation, Transaction } from "../store/operation.ts";
+import type { Transaction } from "../store/operation.ts";
 import { requireWorkspace } from "../store/queries/apps.ts";
 import { deleteClient, insertClient, registeredClient, replaceSecret } from "../store/queries/clients.ts";
 import { changeStatus, clearMisconfigured, connectionsOfClient } from "../store/queries/connections.ts";
@@ -100,15 +100,15 @@ export function createOAuthClients({
       const id = same ? current.id : newOAuthClientId();
       const sealed_secret = await vault.seal(context(id, workspace_id), client_secret);
       const shared = shared_callback ? 1 : 0;
-      await store.transaction(function* (tx) {
-        if (workspace_id !== null) yield* requireWorkspace(tx, workspace_id);
+      await store.transaction(async (tx) => {
+        if (workspace_id !== null) await requireWorkspace(tx, workspace_id);
         if (same) {
-          yield* replaceSecret(tx, id, { sealed_secret, shared_callback: shared });
-          yield* clearMisconfigured(tx, id);
+          await replaceSecret(tx, id, { sealed_secret, shared_callback: shared });
+          await clearMisconfigured(tx, id);
           return;
         }
-        if (current !== null) yield* retire(tx, current.id);
-        yield* insertClient(tx, {
+        if (current !== null) await retire(tx, current.id);
+        await insertClient(tx, {
           id,
           workspace_id,
           integration_type,
@@ -128,10 +128,10 @@ export function createOAuthClients({
       return all.filter((client) => workspace_id === undefined || client.workspace_id === workspace_id).map(summary);
     },
     async remove(integration_type, workspace_id = null) {
-      const removed = await store.transaction(function* (tx) {
-        const client = yield* registeredClient(tx, workspace_id, integration_type);
+      const removed = await store.transaction(async (tx) => {
+        const client = await registeredClient(tx, workspace_id, integration_type);
         if (client === null) return false;
-        yield* retire(tx, client.id);
+        await retire(tx, client.id);
         return true;
       });
       cache.clear();
@@ -155,19 +155,19 @@ export function createOAuthClients({
 }
 
 /** Tokens of a retired client can never be refreshed again: their connections say so at once. */
-function* retire(tx: Transaction, id: OAuthClientId): Operation<void> {
-  for (const row of yield* connectionsOfClient(tx, id)) {
+async function retire(tx: Transaction, id: OAuthClientId): Promise<void> {
+  for (const row of await connectionsOfClient(tx, id)) {
     if (row.status !== "active") continue;
-    const changed = yield* changeStatus(tx, {
+    const changed = await changeStatus(tx, {
       id: row.id,
       generation: row.generation,
       status: "expired",
       reason: "client_changed",
       confirm_in_ms: null,
     });
-    if (changed !== null) yield* emit(tx, "connection.needs_reconnect", changed);
+    if (changed !== null) await emit(tx, "connection.needs_reconnect", changed);
   }
-  yield* deleteClient(tx, id);
+  await deleteClient(tx, id);
 }
 
 function summary({

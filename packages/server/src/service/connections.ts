@@ -237,15 +237,15 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   }
 
   async function expireNow(row: ConnectionRow, reason: ReasonCode): Promise<never> {
-    const changed = await store.transaction(function* (tx) {
-      const after = yield* changeStatus(tx, {
+    const changed = await store.transaction(async (tx) => {
+      const after = await changeStatus(tx, {
         id: row.id,
         generation: row.generation,
         status: "expired",
         reason,
         confirm_in_ms: null,
       });
-      if (after !== null) yield* emit(tx, "connection.needs_reconnect", after);
+      if (after !== null) await emit(tx, "connection.needs_reconnect", after);
       return after;
     });
     cache.drop(row);
@@ -334,8 +334,8 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     const row = await findKnown(app_id, integration_type);
     if (row === null || row.status === "disconnected") return;
     const revocation = await revocations.prepare(row);
-    const changed = await store.transaction(function* (tx) {
-      const after = yield* changeStatus(tx, {
+    const changed = await store.transaction(async (tx) => {
+      const after = await changeStatus(tx, {
         id: row.id,
         generation: row.generation,
         status: "disconnected",
@@ -343,8 +343,8 @@ export function createConnections(deps: ConnectionsDeps): Connections {
         confirm_in_ms: null,
       });
       if (after === null) return false;
-      if (revocation !== null) yield* enqueue(tx, revocation);
-      yield* emit(tx, "connection.disconnected", after);
+      if (revocation !== null) await enqueue(tx, revocation);
+      await emit(tx, "connection.disconnected", after);
       return true;
     });
     cache.drop(row);
@@ -363,9 +363,9 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   async function remove(app_id: AppId, integration_type: string): Promise<void> {
     await disconnect(app_id, integration_type);
     const row = await store.findConnection(app_id, integration_type);
-    await store.transaction(function* (tx) {
-      if (row !== null) yield* deleteConnection(tx, row.id);
-      yield* removeConnector(tx, app_id, integration_type);
+    await store.transaction(async (tx) => {
+      if (row !== null) await deleteConnection(tx, row.id);
+      await removeConnector(tx, app_id, integration_type);
     });
     if (row !== null) cache.drop(row);
   }

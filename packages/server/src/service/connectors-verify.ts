@@ -88,9 +88,9 @@ export function createVerifier(deps: VerifierDeps): (app_id: AppId) => Promise<v
   }
 
   async function expire({ id, generation, ...row }: ConnectionRow, reason: ReasonCode): Promise<void> {
-    await store.transaction(function* (tx) {
-      const after = yield* changeStatus(tx, { id, generation, status: "expired", reason, confirm_in_ms: null });
-      if (after !== null) yield* emit(tx, "connection.needs_reconnect", after);
+    await store.transaction(async (tx) => {
+      const after = await changeStatus(tx, { id, generation, status: "expired", reason, confirm_in_ms: null });
+      if (after !== null) await emit(tx, "connection.needs_reconnect", after);
     });
     cache.drop(row);
   }

@@ -14,7 +14,7 @@ import { declareConnector } from "../store/queries/apps.ts";
 import { putConnection } from "../store/queries/connections.ts";
 import { finishFlow, holdFlow } from "../store/queries/flows.ts";
 import { endOutbox, enqueue, postponeOutbox } from "../store/queries/outbox.ts";
-import type { Operation, Transaction } from "../store/operation.ts";
+import type { Transaction } from "../store/operation.ts";
 import type { Store } from "../store/store.ts";
 import type { ConnectionRow, FlowRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -97,17 +97,17 @@ export function createConsents(deps: ConsentDeps): Consents {
     const held: Held = { ...consent, revocation_id: revocation?.id ?? null };
     const sealed = await vault.seal(heldContext(flow), serializeHeld(held));
     const ttl_ms = limits.flow_ttl_ms;
-    await store.transaction(function* (tx) {
-      if (!(yield* holdFlow(tx, flow.id, sealed, ttl_ms))) throw new ApiError("state_used");
+    await store.transaction(async (tx) => {
+      if (!(await holdFlow(tx, flow.id, sealed, ttl_ms))) throw new ApiError("state_used");
       if (revocation === null) return;
-      yield* enqueue(tx, revocation);
-      yield* postponeOutbox(tx, revocation.id, 0, plus(tx.now, ttl_ms + REVOKE_AFTER_MS));
+      await enqueue(tx, revocation);
+      await postponeOutbox(tx, revocation.id, 0, plus(tx.now, ttl_ms + REVOKE_AFTER_MS));
     });
     note(flow, "account_changed");
     log.info("account_changed", { flow_id: flow.id, integration_type: flow.integration_type });
   }
 
-  async function put(flow: FlowRow, consent: Consent, callOff: (tx: Transaction) => Operation<void> = nothing) {
+  async function put(flow: FlowRow, consent: Consent, callOff: (tx: Transaction) => Promise<void> = nothing) {
     const provider = requireProvider(catalog, flow.integration_type);
     const { grant, account, requested_scopes, config, oauth_client_id } = consent;
     for (let attempt = 1; attempt <= PUT_TRIES; attempt += 1) {
@@ -131,12 +131,12 @@ export function createConsents(deps: ConsentDeps): Consents {
         oauth_client_id,
         connected_by: flow.initiator,
       };
-      const done = await store.transaction(function* (tx) {
-        if (!(yield* putConnection(tx, consented, seen))) return false;
-        yield* callOff(tx);
-        yield* declareConnector(tx, flow.app_id, flow.integration_type, flow.scopes);
-        yield* finishFlow(tx, flow.id, "connected", target.id);
-        yield* emit(tx, "connection.connected", { ...consented, reason: null });
+      const done = await store.transaction(async (tx) => {
+        if (!(await putConnection(tx, consented, seen))) return false;
+        await callOff(tx);
+        await declareConnector(tx, flow.app_id, flow.integration_type, flow.scopes);
+        await finishFlow(tx, flow.id, "connected", target.id);
+        await emit(tx, "connection.connected", { ...consented, reason: null });
         return true;
       });
       if (done) {
@@ -175,14 +175,14 @@ export function createConsents(deps: ConsentDeps): Consents {
     if (flow.expires_at <= clock.now()) throw new ApiError("flow_expired");
     const { revocation_id } = held;
     if (decision === "replace") {
-      await put(flow, held, function* (tx) {
-        if (revocation_id !== null && !(yield* endOutbox(tx, revocation_id))) throw new ApiError("flow_expired");
+      await put(flow, held, async (tx) => {
+        if (revocation_id !== null && !(await endOutbox(tx, revocation_id))) throw new ApiError("flow_expired");
       });
       return;
     }
-    await store.transaction(function* (tx) {
-      yield* finishFlow(tx, flow.id, "account_changed", null);
-      if (revocation_id !== null) yield* postponeOutbox(tx, revocation_id, 0, tx.now);
+    await store.transaction(async (tx) => {
+      await finishFlow(tx, flow.id, "account_changed", null);
+      if (revocation_id !== null) await postponeOutbox(tx, revocation_id, 0, tx.now);
     });
     note(flow, "account_kept");
   }
@@ -235,5 +235,4 @@ function parseHeld(text: Secret): Held | null {
 
 const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
 
-// oxlint-disable-next-line require-yield -- an operation that does nothing.
-function* nothing(): Operation<void> {}
+async function nothing(): Promise<void> {}

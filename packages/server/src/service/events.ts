@@ -4,7 +4,7 @@
  */
 import type { EventType } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
-import type { Operation, Transaction } from "../store/operation.ts";
+import type { Transaction } from "../store/operation.ts";
 import { enqueue } from "../store/queries/outbox.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 
@@ -15,12 +15,12 @@ export type { EventType } from "../core/events.ts";
  *
  * @param details further fields of the event's `data`; nothing secret
  */
-export function* emit(
+export async function emit(
   tx: Transaction,
   type: EventType,
   row: Pick<ConnectionRow, "app_id" | "id" | "integration_type" | "reason" | "account_label">,
   details: Readonly<Record<string, number | string | readonly string[]>> = {},
-): Operation<void> {
+): Promise<void> {
   const { app_id, id, integration_type, reason, account_label } = row;
   const payload = JSON.stringify({
     type,
@@ -32,5 +32,5 @@ export function* emit(
     account: account_label,
     ...details,
   });
-  yield* enqueue(tx, { app_id, id: newId("evt"), kind: "event", connection_id: id, payload, sealed: null });
+  await enqueue(tx, { app_id, id: newId("evt"), kind: "event", connection_id: id, payload, sealed: null });
 }

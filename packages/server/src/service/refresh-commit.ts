@@ -134,9 +134,9 @@ export function createCommits(deps: RefreshDeps): Commits {
       refresh_token_expires_at: base.refresh_token_expires_at,
     });
     const set: RefreshCommit["set"] = { ...columns, sealed_previous_access: null, previous_expires_at: null };
-    return store.transaction(function* (tx) {
+    return store.transaction(async (tx) => {
       const { id, generation: base_generation } = base;
-      const done = yield* commitRefresh(tx, {
+      const done = await commitRefresh(tx, {
         id,
         attempt,
         parent_fp,
@@ -150,10 +150,10 @@ export function createCommits(deps: RefreshDeps): Commits {
       });
       if (done.kind === "committed") {
         const { row, before } = done;
-        if (before.status === "expired") yield* emit(tx, "connection.recovered", row);
-        if (events_wanted.has("connection.refreshed")) yield* emit(tx, "connection.refreshed", row);
+        if (before.status === "expired") await emit(tx, "connection.recovered", row);
+        if (events_wanted.has("connection.refreshed")) await emit(tx, "connection.refreshed", row);
         if (isNewlyMissing(before, row))
-          yield* emit(tx, "connection.scopes_missing", row, { missing_scopes: notGranted(row) });
+          await emit(tx, "connection.scopes_missing", row, { missing_scopes: notGranted(row) });
       }
       return { row: done.row, outcome: done.kind };
     });

@@ -81,9 +81,9 @@ export function createFailures({ store, clock, limits, log, owner, random, chang
 
   const expire: Failures["expire"] = async ({ row, attempt }, reason, confirm_in_ms) => {
     const { id, generation, integration_type } = row;
-    const after = await store.transaction(function* (tx) {
-      const ended = yield* changeStatus(tx, { id, generation, attempt, status: "expired", reason, confirm_in_ms });
-      if (ended !== null && row.status === "active") yield* emit(tx, "connection.needs_reconnect", ended);
+    const after = await store.transaction(async (tx) => {
+      const ended = await changeStatus(tx, { id, generation, attempt, status: "expired", reason, confirm_in_ms });
+      if (ended !== null && row.status === "active") await emit(tx, "connection.needs_reconnect", ended);
       return ended;
     });
     if (after === null) return reread(row);

@@ -88,9 +88,9 @@ export function createSweeper({ store, refresher, revocations, clock, limits, lo
   /** Refreshing cannot help here: the refresh token itself ends, and a person has to be told in time. */
   async function warnOfEnds(): Promise<void> {
     for (const row of await store.endingConnections(limits.sweep_batch)) {
-      await store.transaction(function* (tx) {
-        const days = yield* warnOfEnd(tx, row);
-        if (days !== null) yield* emit(tx, "connection.expiring_soon", row, { days });
+      await store.transaction(async (tx) => {
+        const days = await warnOfEnd(tx, row);
+        if (days !== null) await emit(tx, "connection.expiring_soon", row, { days });
       });
     }
   }

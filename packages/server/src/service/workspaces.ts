@@ -112,17 +112,17 @@ export function createWorkspaces(deps: WorkspacesDeps): Workspaces {
     },
     members: (id) => store.listMembers(id),
     async setRole(id, user_id, role, by) {
-      const change = await store.transaction(function* (tx) {
-        return yield* setRole(tx, id, user_id, role, by);
+      const change = await store.transaction(async (tx) => {
+        return await setRole(tx, id, user_id, role, by);
       });
       refuse(change);
     },
     async transfer(id, from, to) {
-      const change = await store.transaction(function* (tx) {
-        const raised = yield* setRole(tx, id, to, "owner", "owner");
+      const change = await store.transaction(async (tx) => {
+        const raised = await setRole(tx, id, to, "owner", "owner");
         return raised !== "changed" || from === null || from === to
           ? raised
-          : yield* setRole(tx, id, from, "admin", "owner");
+          : await setRole(tx, id, from, "admin", "owner");
       });
       refuse(change);
     },

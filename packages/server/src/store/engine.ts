@@ -1,7 +1,7 @@
 /** What a database engine must offer so that the store's operations run on it. */
 import type { Clock } from "../core/clock.ts";
 import type { Instant } from "../core/types.ts";
-import type { Operation, Transaction } from "./operation.ts";
+import type { Operation } from "./operation.ts";
 
 export type News =
   /** Another process wrote something that caches may hold. */
@@ -21,14 +21,14 @@ export interface Engine {
   /** Time as the database has it, between its statements by this process's monotonic clock. */
   readonly clock: Clock;
   /** Runs a reading operation. Sees every write that was acknowledged before. */
-  read<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
+  read<T>(operation: Operation<T>): Promise<T>;
   /** Runs a writing operation atomically; resolves after the commit is durable. */
-  write<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
+  write<T>(operation: Operation<T>): Promise<T>;
   /**
    * Runs an operation whose statements each write by themselves. For bookkeeping that no decision rests on, and that would
    * only get into the way of the transactions that do: it takes no part in their serialization.
    */
-  writeEach<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
+  writeEach<T>(operation: Operation<T>): Promise<T>;
   /** Calls `listener` with each piece of news. Returns how to stop. */
   onChange(listener: (news: News) => void): () => void;
   /** Whether the process that took a lease is known to be gone, so that nobody else will answer for it. */

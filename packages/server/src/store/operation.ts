@@ -1,41 +1,82 @@
 /**
- * An operation is a generator that yields compiled queries and receives their rows. Written once, it runs synchronously
- * inside a group commit on SQLite and asynchronously inside a transaction on PostgreSQL. An operation must do nothing but
- * query and compute: it may be run again from the start after a serialization failure.
+ * A store operation: an async function over a transaction that queries and computes. Written once, it runs inside a group
+ * commit on SQLite and inside a transaction on PostgreSQL.
+ *
+ * An operation must not wait for anything but the database. It can run again from the start after a serialization failure,
+ * so it must have no other effects.
  */
-import type { Compilable, CompiledQuery, Kysely } from "kysely";
+import {
+  DummyDriver,
+  Kysely,
+  type CompiledQuery,
+  type DatabaseConnection,
+  type DeleteResult,
+  type DialectAdapter,
+  type InsertResult,
+  type QueryCompiler,
+  type QueryResult,
+  type UpdateResult,
+} from "kysely";
 import type { Instant } from "../core/types.ts";
 import type { Tables } from "./tables.ts";
 
-export interface QueryOutcome {
-  readonly rows: readonly unknown[];
-  readonly changes: number;
-}
-
-export type Operation<T> = Generator<CompiledQuery, T, QueryOutcome>;
-
-/** What an operation may use. `now` is the database's clock on PostgreSQL and the injected clock on SQLite. */
+/** What an operation can use. `now` is the database's clock on PostgreSQL and the injected clock on SQLite. */
 export interface Transaction {
   readonly db: Kysely<Tables>;
   readonly now: Instant;
-  /** The database locks rows, and can pass over those that others have locked. */
+  /** The database locks rows, and can skip the rows that others have locked. */
   readonly skip_locked: boolean;
 }
 
-/** The rows of a query, typed as the query builder knows them. */
-export function* all<Row>(query: Compilable<Row>): Operation<Row[]> {
-  const outcome = yield query.compile();
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the builder's type is the row's type; checked by the store's suite on each engine.
-  return outcome.rows as Row[];
+export type Operation<T> = (tx: Transaction) => Promise<T>;
+
+/** Runs one compiled query on the connection of one transaction. */
+export type RunQuery = (query: CompiledQuery) => Promise<QueryResult<unknown>>;
+
+/** Returns a function that builds a query builder whose queries all go to one connection. */
+export function createBinder(adapter: DialectAdapter, compiler: QueryCompiler): (runQuery: RunQuery) => Kysely<Tables> {
+  const dialect = {
+    createAdapter: () => adapter,
+    createDriver: () => new DummyDriver(),
+    createIntrospector: () => {
+      throw new Error("The store does not introspect its database.");
+    },
+    createQueryCompiler: () => compiler,
+  };
+  const config = { dialect };
+  const driver = new DummyDriver();
+  const unbound = new Kysely<Tables>(config).getExecutor();
+  return (runQuery) => {
+    const connection: DatabaseConnection = {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the query builder knows the type of its rows, as each driver of Kysely assumes.
+      executeQuery: <Row>(query: CompiledQuery) => runQuery(query) as Promise<QueryResult<Row>>,
+      streamQuery: () => {
+        throw new Error("The store does not stream rows.");
+      },
+    };
+    const executor = unbound.withConnectionProvider({ provideConnection: (use) => use(connection) });
+    return new Kysely<Tables>({ config, dialect, driver, executor });
+  };
 }
 
-export function* first<Row>(query: Compilable<Row>): Operation<Row | null> {
-  const rows = yield* all(query);
+/** Returns the rows of a query. */
+export function all<Row>(query: { execute(): Promise<Row[]> }): Promise<Row[]> {
+  return query.execute();
+}
+
+/** Returns the first row of a query, or null. */
+export async function first<Row>(query: { execute(): Promise<Row[]> }): Promise<Row | null> {
+  const rows = await query.execute();
   return rows[0] ?? null;
 }
 
-/** Runs a statement without RETURNING; the number of rows it changed. */
-export function* run(query: Compilable): Operation<number> {
-  const outcome = yield query.compile();
-  return outcome.changes;
+type Changes = InsertResult | UpdateResult | DeleteResult;
+
+/** Runs a statement without RETURNING. Returns the number of rows that it changed. */
+export async function run(statement: { execute(): Promise<Changes[]> }): Promise<number> {
+  const [result] = await statement.execute();
+  if (result === undefined) return 0;
+  if ("numUpdatedRows" in result) return Number(result.numUpdatedRows);
+  if ("numDeletedRows" in result) return Number(result.numDeletedRows);
+  return Number(result.numInsertedOrUpdatedRows ?? 0);
 }

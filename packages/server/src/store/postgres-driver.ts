@@ -10,7 +10,6 @@ import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { instant, type Instant } from "../core/types.ts";
-import type { QueryOutcome } from "./operation.ts";
 
 export interface PostgresOptions {
   readonly database_url: Secret;
@@ -20,6 +19,11 @@ export interface PostgresOptions {
   readonly owner: string | null;
   /** Told of lost connections, which come back by themselves. */
   readonly warn: (error: unknown) => void;
+}
+
+export interface QueryOutcome {
+  readonly rows: readonly unknown[];
+  readonly changes: number;
 }
 
 const INT8 = 20;

@@ -12,7 +12,7 @@ import type { Limits } from "../config.ts";
 import { every, type Clock } from "../core/clock.ts";
 import { plus, type Instant } from "../core/types.ts";
 import type { News } from "./engine.ts";
-import type { QueryOutcome } from "./operation.ts";
+import type { QueryOutcome } from "./postgres-driver.ts";
 
 /** A connection outside the pool. */
 export interface Session {

@@ -14,11 +14,11 @@
  * Errors: ApiError `database_unavailable` (also when it is unknown whether a commit happened: read again), `database_busy`,
  * `storage_full`; when opening `configuration` and `schema_too_new`, too. Messages never hold the address.
  */
-import { DummyDriver, Kysely, PostgresAdapter, PostgresQueryCompiler } from "kysely";
+import { PostgresAdapter, PostgresQueryCompiler } from "kysely";
 import pg from "pg";
 import { ApiError } from "../core/errors.ts";
 import type { Engine } from "./engine.ts";
-import type { Operation, Transaction } from "./operation.ts";
+import { createBinder, type Operation } from "./operation.ts";
 import {
   connectionOptions,
   databaseTime,
@@ -39,7 +39,6 @@ import {
   type Session,
   type SessionEvents,
 } from "./postgres-presence.ts";
-import type { Tables } from "./tables.ts";
 
 const BEGIN = "begin isolation level serializable";
 /**
@@ -67,7 +66,7 @@ async function open(options: PostgresOptions): Promise<Engine> {
   pool.on("connect", (client) => void client.on("error", () => {}));
   const time = databaseTime(options.clock);
   const presence = owner === null ? null : await openPresenceOver(pool, owner, options, time);
-  const db = compiler();
+  const bind = createBinder(new PostgresAdapter(), new PostgresQueryCompiler());
   let closed = false;
   let last_retry: Promise<unknown> = Promise.resolve();
 
@@ -76,12 +75,12 @@ async function open(options: PostgresOptions): Promise<Engine> {
     return pool.connect().catch(rethrow);
   }
 
-  async function read<T>(operation: (tx: Transaction) => Operation<T>): Promise<T> {
+  async function read<T>(operation: Operation<T>): Promise<T> {
     const client = await connect();
     return releasing(client, async () => complete(client, operation, () => {}));
   }
 
-  async function write<T>(operation: (tx: Transaction) => Operation<T>): Promise<T> {
+  async function write<T>(operation: Operation<T>): Promise<T> {
     for (let retries = 0; ; retries += 1) {
       try {
         return await (retries === 0 ? transact(operation) : inTurn(operation));
@@ -95,13 +94,13 @@ async function open(options: PostgresOptions): Promise<Engine> {
   }
 
   /** Waits without a connection: those who wait for a lock would leave none to the others. */
-  function inTurn<T>(operation: (tx: Transaction) => Operation<T>): Promise<T> {
+  function inTurn<T>(operation: Operation<T>): Promise<T> {
     const retried = last_retry.then(() => transact(operation, IN_TURN));
     last_retry = retried.catch(() => {});
     return retried;
   }
 
-  async function transact<T>(operation: (tx: Transaction) => Operation<T>, first?: string): Promise<T> {
+  async function transact<T>(operation: Operation<T>, first?: string): Promise<T> {
     const client = await connect();
     return releasing(client, async () => {
       await execute(client, BEGIN);
@@ -123,19 +122,21 @@ async function open(options: PostgresOptions): Promise<Engine> {
     });
   }
 
-  async function complete<T>(
-    client: pg.PoolClient,
-    operation: (tx: Transaction) => Operation<T>,
-    ran: (text: string) => void,
-  ): Promise<T> {
+  async function complete<T>(client: pg.PoolClient, operation: Operation<T>, ran: (text: string) => void): Promise<T> {
     const now = await time.ask(client);
-    const steps = operation({ db, now, skip_locked: true });
-    let step = steps.next();
-    while (step.done !== true) {
-      ran(step.value.sql);
-      step = steps.next(await execute(client, step.value.sql, step.value.parameters));
+    let is_open = true;
+    const db = bind(async ({ sql, parameters }) => {
+      // The connection may serve another caller by now.
+      if (!is_open) throw new Error("A store operation queried after its transaction ended.");
+      ran(sql);
+      const { rows, changes } = await execute(client, sql, parameters);
+      return { rows: [...rows], numAffectedRows: BigInt(changes) };
+    });
+    try {
+      return await operation({ db, now, skip_locked: true });
+    } finally {
+      is_open = false;
     }
-    return step.value;
   }
 
   return {
@@ -160,19 +161,6 @@ async function open(options: PostgresOptions): Promise<Engine> {
 
 function createPool({ database_url, limits }: Pick<PostgresOptions, "database_url" | "limits">): pg.Pool {
   return new pg.Pool({ ...connectionOptions(database_url, limits), max: limits.database_connections });
-}
-
-function compiler(): Kysely<Tables> {
-  return new Kysely<Tables>({
-    dialect: {
-      createAdapter: () => new PostgresAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: () => {
-        throw new Error("the compiling instance introspects nothing");
-      },
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-    },
-  });
 }
 
 /** A connection whose state is not known, since the driver or the network failed, is not used again. */

@@ -9,7 +9,14 @@
 import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { DummyDriver, Kysely, SqliteAdapter, SqliteDialect, SqliteQueryCompiler, type CompiledQuery } from "kysely";
+import {
+  Kysely,
+  SqliteAdapter,
+  SqliteDialect,
+  SqliteQueryCompiler,
+  type CompiledQuery,
+  type QueryResult,
+} from "kysely";
 import { Migrator } from "kysely/migration";
 import { LRUCache } from "lru-cache";
 import type { Limits } from "../config.ts";
@@ -18,18 +25,19 @@ import { ApiError } from "../core/errors.ts";
 import type { Engine } from "./engine.ts";
 import { COMPATIBILITY_SETTING, migrations, mustMigrate, noteCompatibility } from "./migrations/index.ts";
 import { SQLITE_TYPES } from "./migrations/types.ts";
-import type { Operation, QueryOutcome, Transaction } from "./operation.ts";
-import type { Tables } from "./tables.ts";
+import { createBinder, type Operation } from "./operation.ts";
 
 export const DATABASE_FILE = "holdfast.db";
 const LOCK_FILE = "serve.lock";
 
+const WAITED = "A store operation waited for something other than the database.";
+
 /** 2 KiB ciphertexts on 4 KiB pages waste almost half of each page. */
 const PAGE_SIZE = 8192;
 
-/** Runs inside its savepoint and returns what to tell the caller once the commit is durable. */
+/** Runs inside its savepoint. Resolves to the function that settles the caller's promise after the commit. */
 interface Pending {
-  readonly run: () => () => void;
+  readonly run: () => Promise<() => void>;
   readonly reject: (error: unknown) => void;
 }
 
@@ -51,16 +59,7 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
   raw.pragma("secure_delete = on");
   await migrate(raw);
 
-  const db = new Kysely<Tables>({
-    dialect: {
-      createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: () => {
-        throw new Error("the compiling instance introspects nothing");
-      },
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  });
+  const bind = createBinder(new SqliteAdapter(), new SqliteQueryCompiler());
   const statements = new LRUCache<string, Database.Statement>({ max: 500 });
   const control = {
     begin: raw.prepare("begin immediate"),
@@ -74,35 +73,58 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
   let scheduled = false;
   let closed = false;
   let log_is_due = false;
+  /** The group commit that is running. Reads wait for it, since they share its connection. */
+  let committing: Promise<void> | null = null;
 
-  function execute({ sql, parameters }: CompiledQuery): QueryOutcome {
+  function execute({ sql, parameters }: CompiledQuery): QueryResult<unknown> {
     let statement = statements.get(sql);
     if (statement === undefined) {
       statement = raw.prepare(sql);
       statements.set(sql, statement);
     }
-    if (statement.reader) {
-      const rows = statement.all(...parameters);
-      return { rows, changes: rows.length };
+    if (statement.reader) return { rows: statement.all(...parameters) };
+    return { rows: [], numAffectedRows: BigInt(statement.run(...parameters).changes) };
+  }
+
+  /**
+   * Runs an operation within this turn of the event loop: each query is answered at once, so only microtasks pass. An
+   * operation that waits for anything else is refused, and its later queries are, too: they would run inside the
+   * transaction of another caller.
+   */
+  async function complete<T>(operation: Operation<T>): Promise<T> {
+    let is_open = true;
+    const db = bind(async (query) => {
+      if (!is_open) throw new Error(WAITED);
+      return execute(query);
+    });
+    let end_of_turn: NodeJS.Immediate | undefined;
+    const too_late = new Promise<never>((_, reject) => {
+      end_of_turn = setImmediate(() => reject(new Error(WAITED)));
+    });
+    try {
+      return await Promise.race([operation({ db, now: clock.now(), skip_locked: false }), too_late]);
+    } finally {
+      is_open = false;
+      clearImmediate(end_of_turn);
     }
-    return { rows: [], changes: statement.run(...parameters).changes };
   }
 
-  function complete<T>(operation: (tx: Transaction) => Operation<T>): T {
-    const steps = operation({ db, now: clock.now(), skip_locked: false });
-    let step = steps.next();
-    while (step.done !== true) step = steps.next(execute(step.value));
-    return step.value;
-  }
-
-  function flush(): void {
+  async function flush(): Promise<void> {
     scheduled = false;
     const batch = queue.slice(0, limits.group_commit_items);
     queue = queue.slice(batch.length);
+    committing = commit(batch);
+    await committing;
+    committing = null;
     if (queue.length > 0) schedule();
+    emptyLog();
+  }
+
+  async function commit(batch: readonly Pending[]): Promise<void> {
     try {
       control.begin.run();
-      const settled = batch.map((item) => item.run());
+      const settled: (() => void)[] = [];
+      for (const item of batch) settled.push(await item.run());
       control.commit.run();
       // Only now: a caller that was told of a write that then failed to commit would act on nothing.
       for (const settle of settled) settle();
@@ -110,7 +132,6 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
       if (raw.inTransaction) control.rollback.run();
       for (const item of batch) item.reject(translate(error));
     }
-    emptyLog();
   }
 
   /**
@@ -134,12 +155,12 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
   const dataVersion = (): number => Number(raw.pragma("data_version", { simple: true }));
 
   function schedule(): void {
-    if (scheduled) return;
+    if (scheduled || committing !== null) return;
     scheduled = true;
-    setImmediate(flush);
+    setImmediate(() => void flush());
   }
 
-  function write<T>(operation: (tx: Transaction) => Operation<T>): Promise<T> {
+  function write<T>(operation: Operation<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (closed) {
         reject(new ApiError("database_unavailable", { message: "The server is shutting down." }));
@@ -147,10 +168,10 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
       }
       queue.push({
         reject,
-        run: () => {
+        run: async () => {
           control.savepoint.run();
           try {
-            const value = complete(operation);
+            const value = await complete(operation);
             control.release.run();
             return () => resolve(value);
           } catch (error) {
@@ -166,15 +187,22 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
     });
   }
 
+  async function commitEnded(): Promise<void> {
+    for (let running = committing; running !== null; running = committing) await running;
+  }
+
+  async function read<T>(operation: Operation<T>): Promise<T> {
+    await commitEnded();
+    try {
+      return await complete(operation);
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
   return {
     clock,
-    read: (operation) => {
-      try {
-        return Promise.resolve(complete(operation));
-      } catch (error) {
-        return Promise.reject(translate(error));
-      }
-    },
+    read,
     write,
     writeEach: write,
     onChange: (listener) => {
@@ -190,14 +218,14 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
     ownerIsDead: ({ owner }, own) => Promise.resolve(owner !== own),
     purge: () => {
       log_is_due = true;
-      if (!closed) emptyLog();
+      if (!closed && committing === null) emptyLog();
       return Promise.resolve();
     },
-    close: () => {
+    async close() {
       closed = true;
-      while (queue.length > 0) flush();
+      await commitEnded();
+      while (queue.length > 0) await flush();
       raw.close();
-      return Promise.resolve();
     },
   };
 }

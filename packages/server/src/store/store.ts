@@ -27,8 +27,8 @@ import * as system from "./queries/system.ts";
 import * as workspaces from "./queries/workspaces.ts";
 
 /* oxlint-disable typescript/no-explicit-any -- parameter lists of any shape are carried over by the mapped type below. */
-type AnyOperation = (tx: Transaction, ...rest: any[]) => Operation<any>;
-type Method<F> = F extends (tx: Transaction, ...rest: infer Rest) => Operation<infer T>
+type AnyOperation = (tx: Transaction, ...rest: any[]) => Promise<any>;
+type Method<F> = F extends (tx: Transaction, ...rest: infer Rest) => Promise<infer T>
   ? (...rest: Rest) => Promise<T>
   : never;
 type Methods<Operations> = { readonly [Name in keyof Operations]: Method<Operations[Name]> };
@@ -155,7 +155,7 @@ const EACH = {
 
 export interface Store extends Methods<typeof READS>, Methods<typeof WRITES>, Methods<typeof EACH> {
   /** Several operations as one: all of them, or none. */
-  transaction<T>(operation: (tx: Transaction) => Operation<T>): Promise<T>;
+  transaction<T>(operation: Operation<T>): Promise<T>;
   onChange: Engine["onChange"];
   ownerIsDead: Engine["ownerIsDead"];
   /** What was deleted or replaced is to be gone from the database's files, too, as far as they are ours. */

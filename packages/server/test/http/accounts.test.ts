@@ -353,8 +353,8 @@ describe("invitations", () => {
 
   it("are over after seven days, or when they are taken back, and are stored as a hash", async () => {
     const { holdfast, call, base, link, made } = await invited();
-    const rows = await holdfast.installation.store.transaction(function* (tx) {
-      return (yield tx.db.selectFrom("invitations").selectAll().compile()).rows;
+    const rows = await holdfast.installation.store.transaction(async (tx) => {
+      return await tx.db.selectFrom("invitations").selectAll().execute();
     });
     expect(JSON.stringify(rows)).not.toContain(link.split("/").at(-1));
     expect(asList((await call("GET", base)).json["invitations"])).toMatchObject([{ email: "new@example.com" }]);

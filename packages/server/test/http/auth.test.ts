@@ -340,8 +340,8 @@ describe("what is released", () => {
     await holdfast.signedIn();
     await holdfast.clock.jump(8 * DAY);
     await holdfast.server.sweeper.tick();
-    const left = await holdfast.installation.store.transaction(function* (tx) {
-      return (yield tx.db.selectFrom("auth_session").select("id").compile()).rows;
+    const left = await holdfast.installation.store.transaction(async (tx) => {
+      return await tx.db.selectFrom("auth_session").select("id").execute();
     });
     expect(left).toEqual([]);
   });

@@ -767,8 +767,8 @@ describe("changes that come from elsewhere", () => {
 });
 
 async function flows(holdfast: TestServer): Promise<unknown> {
-  return holdfast.installation.store.transaction(function* (tx) {
-    return (yield tx.db.selectFrom("flows").select(["id", "state_hash", "expires_at"]).compile()).rows;
+  return holdfast.installation.store.transaction(async (tx) => {
+    return await tx.db.selectFrom("flows").select(["id", "state_hash", "expires_at"]).execute();
   });
 }
 

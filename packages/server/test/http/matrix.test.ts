@@ -55,10 +55,10 @@ interface World {
 async function makeWorld(name: string): Promise<World> {
   const { installation } = holdfast;
   const workspace_id = await installation.accounts.createWorkspace(name, people.owner);
-  await installation.store.transaction(function* (tx) {
+  await installation.store.transaction(async (tx) => {
     for (const role of ["admin", "editor", "viewer"] as const) {
       const member = { id: newId("mem"), workspace_id, user_id: people[role], role, created_at: tx.now };
-      yield tx.db.insertInto("auth_member").values(member).compile();
+      await tx.db.insertInto("auth_member").values(member).execute();
     }
   });
   const created = await installation.apps.create("shop", { workspace_id, user_id: people.owner });

@@ -58,10 +58,10 @@ describe("a setup link", () => {
 
   it("sets a new password for an administrator, and ends all their sessions", async () => {
     const { holdfast, accounts, user_id, session } = await withGrace();
-    await holdfast.installation.store.transaction(function* (tx) {
+    await holdfast.installation.store.transaction(async (tx) => {
       const { workspace_id } = holdfast.builder;
       const member = { id: "mem_1", workspace_id, user_id, role: "admin" as const, created_at: tx.now };
-      yield tx.db.insertInto("auth_member").values(member).compile();
+      await tx.db.insertInto("auth_member").values(member).execute();
     });
     const next = { ...GRACE, password: new Secret("a new long password") };
     const renewed = await accounts.setUp(linkToken(await accounts.createSetupLink()), next, from());
@@ -189,9 +189,9 @@ describe("a session", () => {
 
   it("is in the database as a hash only, and so is the password", async () => {
     const { holdfast, session } = await withGrace();
-    const rows = await holdfast.installation.store.transaction(function* (tx) {
-      const sessions = (yield tx.db.selectFrom("auth_session").selectAll().compile()).rows;
-      const accounts = (yield tx.db.selectFrom("auth_account").selectAll().compile()).rows;
+    const rows = await holdfast.installation.store.transaction(async (tx) => {
+      const sessions = await tx.db.selectFrom("auth_session").selectAll().execute();
+      const accounts = await tx.db.selectFrom("auth_account").selectAll().execute();
       return { sessions, accounts };
     });
     expect(asObject(rows.sessions[0])["token_hash"]).toBe(sha256Hex(session.expose()));

@@ -128,10 +128,10 @@ describe("keys", () => {
     const holdfast = await startTestServer();
     const { apps, accounts, store } = holdfast.installation;
     // As an installation of the version before is found.
-    await store.transaction(function* (tx) {
-      yield tx.db.updateTable("api_keys").set({ user_id: null }).compile();
-      yield tx.db.deleteFrom("auth_member").compile();
-      yield tx.db.deleteFrom("auth_user").compile();
+    await store.transaction(async (tx) => {
+      await tx.db.updateTable("api_keys").set({ user_id: null }).execute();
+      await tx.db.deleteFrom("auth_member").execute();
+      await tx.db.deleteFrom("auth_user").execute();
     });
     const { api_key } = exposed(await apps.create("early"));
     const initiate = () =>

@@ -158,9 +158,9 @@ it("its rows of an older copy do not open without its data key, and do with it",
   // Put back into the database, and read by a server that never held the key in memory.
   const again = await holdfast.restart();
   if (app === null) throw new Error("The app was not there.");
-  await again.installation.store.transaction(function* (tx) {
-    yield* createApp(tx, { id: app.id, workspace_id: app.workspace_id, name: app.name });
-    yield tx.db.insertInto("connections").values(row).compile();
+  await again.installation.store.transaction(async (tx) => {
+    await createApp(tx, { id: app.id, workspace_id: app.workspace_id, name: app.name });
+    await tx.db.insertInto("connections").values(row).execute();
   });
   expect(await openedBy(again, row)).toBe("credential_unreadable");
   const { service_token } = await again.installation.apps.createToken(app.id, "new", null);
@@ -168,8 +168,8 @@ it("its rows of an older copy do not open without its data key, and do with it",
   expect([read.status, read.code]).toEqual([500, "credential_unreadable"]);
 
   // A whole older copy has the key, too: it opens, until the copy is thrown away.
-  await again.installation.store.transaction(function* (tx) {
-    yield tx.db.insertInto("data_keys").values(keys).compile();
+  await again.installation.store.transaction(async (tx) => {
+    await tx.db.insertInto("data_keys").values(keys).execute();
   });
   expect(await openedBy(again, row)).toBe("opened");
 });

@@ -52,8 +52,8 @@ describe("codes", () => {
   it("are not in the database", async () => {
     const holdfast = await startTestServer();
     const { device_code, user_code } = await begin(holdfast);
-    const rows = await holdfast.installation.store.transaction(function* (tx) {
-      return (yield tx.db.selectFrom("device_codes").selectAll().compile()).rows;
+    const rows = await holdfast.installation.store.transaction(async (tx) => {
+      return await tx.db.selectFrom("device_codes").selectAll().execute();
     });
     const stored = JSON.stringify(rows);
     expect(rows).toHaveLength(1);
@@ -317,10 +317,10 @@ describe("sessions", () => {
     const { store, audit } = holdfast.installation;
     const { code, tokens } = await signedIn(holdfast);
     await audit.flush();
-    const rows = await store.transaction(function* (tx) {
+    const rows = await store.transaction(async (tx) => {
       const tables = ["device_codes", "cli_sessions", "cli_tokens", "audit_events", "rate_windows"] as const;
       const found: unknown[] = [];
-      for (const table of tables) found.push(...(yield tx.db.selectFrom(table).selectAll().compile()).rows);
+      for (const table of tables) found.push(...(await tx.db.selectFrom(table).selectAll().execute()));
       return found;
     });
     const everything = JSON.stringify([rows, holdfast.log]);

@@ -83,9 +83,9 @@ describe("a refresh token that will end whatever is done", () => {
       await holdfast.server.sweeper.tick();
     };
     expect(end).toBeGreaterThan(holdfast.clock.now() + 100 * DAY);
-    await holdfast.installation.store.transaction(function* (tx) {
+    await holdfast.installation.store.transaction(async (tx) => {
       // Failing refreshes would give up after four days; this is about the warning only.
-      yield tx.db.updateTable("connections").set({ refresh_at: null }).compile();
+      await tx.db.updateTable("connections").set({ refresh_at: null }).execute();
     });
     await tickAt(end - 8 * DAY);
     expect(await warnings()).toBe(0);

@@ -43,8 +43,8 @@ describe("tries that are counted in the database", () => {
     await rateLimits.attempt(rules, wrong);
     for (let n = 0; n < 5; n += 1) await expect(rateLimits.attempt(rules, wrong)).rejects.toThrow("Retry-After");
     expect(await rateLimits.attempt([rule("somebody else", 1), rule("all", 2)], wrong)).toBeNull();
-    const rows = await store.transaction(function* (tx) {
-      return (yield tx.db.selectFrom("rate_windows").selectAll().compile()).rows;
+    const rows = await store.transaction(async (tx) => {
+      return await tx.db.selectFrom("rate_windows").selectAll().execute();
     });
     expect(JSON.stringify(rows)).not.toContain("ada");
   });
@@ -62,8 +62,8 @@ describe("tries that are counted in the database", () => {
     await createRateLimits({ store, clock }).attempt([rule("a", 1)], wrong);
     await clock.jump(2 * MINUTE);
     await server.sweeper.tick();
-    const rows = await store.transaction(function* (tx) {
-      return (yield tx.db.selectFrom("rate_windows").selectAll().compile()).rows;
+    const rows = await store.transaction(async (tx) => {
+      return await tx.db.selectFrom("rate_windows").selectAll().execute();
     });
     expect(rows).toEqual([]);
   });

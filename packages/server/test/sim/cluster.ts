@@ -10,7 +10,7 @@ import type { Clock } from "../../src/core/clock.ts";
 import { plus, type Instant } from "../../src/core/types.ts";
 import { databaseTime, type DatabaseTime } from "../../src/store/postgres-driver.ts";
 import type { Engine, News } from "../../src/store/engine.ts";
-import type { Operation, Transaction } from "../../src/store/operation.ts";
+import type { Operation } from "../../src/store/operation.ts";
 import type { SharedDatabase, Snapshot } from "./database.ts";
 import type { Profile } from "./faults.ts";
 import type { Life, Step, World } from "./world.ts";
@@ -46,7 +46,7 @@ export interface Cluster {
   readonly jumped_ms: number;
   readonly jumped_ahead: boolean;
   /** Of the server itself, without a network in between. */
-  commit<T>(operation: (tx: Transaction) => Operation<T>): T;
+  commit<T>(operation: Operation<T>): Promise<T>;
 }
 
 type Outage = "database_down" | "database_down_after_send" | "database_full" | "database_read_only";
@@ -106,9 +106,9 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
     troubled.set(node, world.now());
   }
 
-  function commit<T>(operation: (tx: Transaction) => Operation<T>): T {
+  async function commit<T>(operation: Operation<T>): Promise<T> {
     const before = profile.failover_lost_commits > 0 ? database.snapshot() : null;
-    const value = database.execute(operation, now(), true);
+    const value = await database.execute(operation, now(), true);
     if (!database.changed) return value;
     if (before !== null) recent = [...recent.slice(1 - UNREPLICATED), { at: world.now(), snapshot: before }];
     version += 1;
@@ -155,18 +155,13 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
   interface Asked<T> {
     readonly life: Life;
     readonly kind: Kind;
-    readonly operation: (tx: Transaction) => Operation<T>;
+    readonly operation: Operation<T>;
     readonly resolve: (value: T) => void;
     readonly reject: (error: unknown) => void;
   }
 
   /** Each statement brings the database's time with its answer; the time is that of when it was run. */
-  function ask<T>(
-    life: Life,
-    time: DatabaseTime,
-    kind: Kind,
-    operation: (tx: Transaction) => Operation<T>,
-  ): Promise<T> {
+  function ask<T>(life: Life, time: DatabaseTime, kind: Kind, operation: Operation<T>): Promise<T> {
     return new Promise<T>((settle, reject) => {
       step(life, BEFORE[kind], () => {
         const told = askTime(time);
@@ -178,7 +173,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
         // It is on its way to the database, which does not care what becomes of the process.
         world.at(null, latency(), () => {
           run_at = now();
-          arrive({ life, kind, operation, resolve, reject });
+          void arrive({ life, kind, operation, resolve, reject });
         });
       });
     });
@@ -196,7 +191,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
     });
   }
 
-  function arrive<T>({ life, kind, operation, resolve, reject }: Asked<T>): void {
+  async function arrive<T>({ life, kind, operation, resolve, reject }: Asked<T>): Promise<void> {
     const writes = kind !== "read";
     const error = refused(life, writes);
     if (error !== null) return refuse(life, reject, error);
@@ -205,9 +200,9 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
     try {
       if (writes && random.chance(profile.serialization_retry)) {
         world.happened("serialization_retry", life.owner);
-        database.execute(operation, now(), false);
+        await database.execute(operation, now(), false);
       }
-      const value = writes ? commit(operation) : database.execute(operation, now(), true);
+      const value = await (writes ? commit(operation) : database.execute(operation, now(), true));
       if (kind === "write" && database.changed) announce(life);
       if (writes && random.chance(profile.commit_unknown_done)) {
         world.happened("commit_unknown_done", life.owner);
@@ -290,8 +285,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
           return () => void listeners.delete(listener);
         },
         ownerIsDead: ({ owner, taken_at }, own) =>
-          // oxlint-disable-next-line require-yield -- the server looks at its locks, not at tables.
-          ask(life, time, "read", function* () {
+          ask(life, time, "read", async () => {
             const noticed = world.now() >= (gone.get(owner) ?? Number.POSITIVE_INFINITY);
             if (unlocked.has(own) || taken_at <= (settled_at.get(own) ?? Number.NEGATIVE_INFINITY)) return false;
             return owner !== own && (noticed || unlocked.has(owner));

@@ -3,13 +3,20 @@
  * failures of a database server on a network. Its clock is its own: operations get its time, whatever a node's clock says.
  */
 import Database from "better-sqlite3";
-import { DummyDriver, Kysely, SqliteAdapter, SqliteDialect, SqliteQueryCompiler, type CompiledQuery } from "kysely";
+import {
+  Kysely,
+  SqliteAdapter,
+  SqliteDialect,
+  SqliteQueryCompiler,
+  type CompiledQuery,
+  type QueryResult,
+} from "kysely";
 import { Migrator } from "kysely/migration";
 import { instant, type Instant } from "../../src/core/types.ts";
 import { migrations } from "../../src/store/migrations/index.ts";
 import { SQLITE_TYPES } from "../../src/store/migrations/types.ts";
-import type { Operation, QueryOutcome, Transaction } from "../../src/store/operation.ts";
-import type { ConnectionRow, Tables } from "../../src/store/tables.ts";
+import { createBinder, type Operation } from "../../src/store/operation.ts";
+import type { ConnectionRow } from "../../src/store/tables.ts";
 
 /** Tables that runs write to. */
 const WRITTEN = ["connections", "outbox", "apps", "connectors"] as const;
@@ -19,7 +26,7 @@ export type Snapshot = readonly { readonly table: string; readonly rows: readonl
 /** One per thread, used for one run after the other. */
 export interface SharedDatabase {
   /** Runs an operation in a transaction of its own; `keep` false takes it back, as after a serialization failure. */
-  execute<T>(operation: (tx: Transaction) => Operation<T>, now: Instant, keep: boolean): T;
+  execute<T>(operation: Operation<T>, now: Instant, keep: boolean): Promise<T>;
   /** Whether the operation that ran last changed a row. */
   readonly changed: boolean;
   connections(): ConnectionRow[];
@@ -38,19 +45,9 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
     provider: { getMigrations: () => Promise.resolve(known) },
   }).migrateToLatest();
   if (migrated.error !== undefined) throw migrated.error;
-  const db = new Kysely<Tables>({
-    dialect: {
-      createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: () => {
-        throw new Error("the compiling instance introspects nothing");
-      },
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  });
   const statements = new Map<string, Database.Statement>();
   const control = { begin: raw.prepare("begin"), commit: raw.prepare("commit"), undo: raw.prepare("rollback") };
-  const rows = raw.prepare<[], ConnectionRow>("select * from connections");
+  const connections = raw.prepare<[], ConnectionRow>("select * from connections");
   const events = raw.prepare<[], { connection_id: string; payload: string }>(
     "select connection_id, payload from outbox where kind = 'event'",
   );
@@ -67,7 +64,7 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
 
   let changed = false;
 
-  function query({ sql, parameters }: CompiledQuery): QueryOutcome {
+  function query({ sql, parameters }: CompiledQuery): QueryResult<unknown> {
     let statement = statements.get(sql);
     if (statement === undefined) {
       statement = raw.prepare(sql);
@@ -76,23 +73,22 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
     if (!statement.reader) {
       const { changes } = statement.run(...parameters);
       changed ||= changes > 0;
-      return { rows: [], changes };
+      return { rows: [], numAffectedRows: BigInt(changes) };
     }
-    const found = statement.all(...parameters);
-    changed ||= !statement.readonly && found.length > 0;
-    return { rows: found, changes: found.length };
+    const rows = statement.all(...parameters);
+    changed ||= !statement.readonly && rows.length > 0;
+    return { rows };
   }
+  const db = createBinder(new SqliteAdapter(), new SqliteQueryCompiler())(async (compiled) => query(compiled));
 
   return {
-    execute(operation, now, keep) {
+    async execute(operation, now, keep) {
       changed = false;
       control.begin.run();
       try {
-        const steps = operation({ db, now: instant(now), skip_locked: false });
-        let step = steps.next();
-        while (step.done !== true) step = steps.next(query(step.value));
+        const value = await operation({ db, now: instant(now), skip_locked: false });
         control[keep ? "commit" : "undo"].run();
-        return step.value;
+        return value;
       } catch (error) {
         control.undo.run();
         throw error;
@@ -101,7 +97,7 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
     get changed() {
       return changed;
     },
-    connections: () => rows.all(),
+    connections: () => connections.all(),
     events: () => events.all(),
     snapshot: () => copies.map(({ table, read }) => ({ table, rows: read.all() })),
     restore(snapshot) {

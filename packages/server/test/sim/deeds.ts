@@ -47,9 +47,9 @@ export function createDeeds(stage: Stage, processes: Processes): Deeds {
     const { app_id } = subject;
     const seen = await node.store.findConnection(app_id, TYPE);
     const consented = await consentedRow(stage, subject, issued, seen, received_at);
-    const put = await node.store.transaction(function* (tx) {
-      const done = yield* putConnection(tx, consented, seen);
-      if (done) yield* emit(tx, "connection.connected", { ...consented, reason: null });
+    const put = await node.store.transaction(async (tx) => {
+      const done = await putConnection(tx, consented, seen);
+      if (done) await emit(tx, "connection.connected", { ...consented, reason: null });
       return done;
     });
     forget(node, subject);

@@ -175,10 +175,10 @@ async function connectAll(stage: Stage, { ages, access_ms }: Plan): Promise<void
       plus(WALL, -age_ms),
     );
     const { id, app_id } = subject;
-    cluster.commit(function* (tx) {
+    await cluster.commit(async (tx) => {
       const app = { id: app_id, workspace_id: newWorkspaceId(), name: id, created_at: tx.now, functions_enabled: 1 };
-      yield* run(tx.db.insertInto("apps").values(app));
-      yield* putConnection(tx, consented, null);
+      await run(tx.db.insertInto("apps").values(app));
+      await putConnection(tx, consented, null);
     });
   }
 }
@@ -213,7 +213,7 @@ function calmDown(stage: Stage, processes: Processes): void {
   weather.provider_down_until = 0;
   if (weather.invalid_client_until > world.now()) {
     weather.invalid_client_until = 0;
-    cluster.commit((tx) => clearMisconfigured(tx, CLIENT_ID));
+    void cluster.commit((tx) => clearMisconfigured(tx, CLIENT_ID));
   }
   cluster.heal();
   for (const { node, current } of machines) if (current === null) world.at(null, 1_000, () => processes.start(node));

@@ -178,8 +178,7 @@ function clientsOf(engine: Engine): OAuthClients {
     remove: unused,
     find: unused,
     open: (id: OAuthClientId) =>
-      // oxlint-disable-next-line require-yield -- the way to the database is what matters.
-      engine.read(function* () {
+      engine.read(async () => {
         return { id, client_id: "client", client_secret: SECRET };
       }),
   };

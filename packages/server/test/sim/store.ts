@@ -2,7 +2,7 @@
  * The real store, with less to do: a run asks the same few questions thousands of times, and what the database would answer
  * is known as long as nothing was written. Every question still goes over the network and may fail there.
  */
-import type { Operation, Transaction } from "../../src/store/operation.ts";
+import type { Transaction } from "../../src/store/operation.ts";
 import { findConnection, getConnection, endingConnections } from "../../src/store/queries/connections.ts";
 import { foreignLeases, reserveDue } from "../../src/store/queries/refresh.ts";
 import type { Engine } from "../../src/store/engine.ts";
@@ -11,7 +11,7 @@ import type { ConnectionRow } from "../../src/store/tables.ts";
 
 export interface Known {
   /** What `load` brought at this version of the database. */
-  remember<T>(key: string, load: () => Operation<T>): Operation<T>;
+  remember<T>(key: string, load: () => Promise<T>): Promise<T>;
   rows(): readonly ConnectionRow[];
 }
 
@@ -26,11 +26,11 @@ export function createKnown(version: () => number, rows: () => readonly Connecti
     known = null;
   };
   return {
-    *remember<T>(key: string, load: () => Operation<T>): Operation<T> {
+    async remember<T>(key: string, load: () => Promise<T>): Promise<T> {
       current();
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each key has one kind of answer.
       if (answers.has(key)) return answers.get(key) as T;
-      const value = yield* load();
+      const value = await load();
       answers.set(key, value);
       return value;
     },
@@ -79,7 +79,6 @@ export function createSimulatedStore(engine: Engine, known: Known): Store {
   };
 }
 
-// oxlint-disable-next-line require-yield -- an operation that asks nothing.
-function* nothing(): Operation<never[]> {
+async function nothing(): Promise<never[]> {
   return [];
 }

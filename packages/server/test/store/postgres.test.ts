@@ -125,19 +125,18 @@ describe("PostgreSQL", () => {
     let runs = 0;
     const both_read = Promise.withResolvers<void>();
     const increment = ({ store }: Node) =>
-      store.transaction(function* (tx) {
-        const { rows } = yield tx.db.selectFrom("settings").select("value").where("name", "=", "count").compile();
+      store.transaction(async (tx) => {
+        const [row] = await tx.db.selectFrom("settings").select("value").where("name", "=", "count").execute();
         runs += 1;
         if (runs === 2) both_read.resolve();
-        const [row] = rows;
-        const value = typeof row === "object" && row !== null && "value" in row ? Number(row.value) : Number.NaN;
+        const value = Number(row?.value);
         // Long enough for the other one to have read, too.
-        if (runs <= 2) yield* pause(tx);
-        yield tx.db
+        if (runs <= 2) await pause(tx);
+        await tx.db
           .updateTable("settings")
           .set({ value: String(value + 1) })
           .where("name", "=", "count")
-          .compile();
+          .execute();
       });
     await Promise.all([increment(one), increment(two), both_read.promise]);
     expect(await one.store.getSetting("count")).toBe("2");
@@ -147,8 +146,8 @@ describe("PostgreSQL", () => {
   it("passes an insert of what is there through as the defect that it is, and goes on", async () => {
     const { store } = await node();
     const insert = () =>
-      store.transaction(function* (tx) {
-        yield tx.db.insertInto("settings").values({ name: "twice", value: "1" }).compile();
+      store.transaction(async (tx) => {
+        await tx.db.insertInto("settings").values({ name: "twice", value: "1" }).execute();
       });
     await insert();
     await expect(insert()).rejects.toMatchObject({ code: "23505" });
@@ -365,8 +364,8 @@ describe("PostgreSQL", () => {
   });
 });
 
-function* pause(tx: { db: Parameters<Parameters<Store["transaction"]>[0]>[0]["db"] }) {
-  yield tx.db.selectNoFrom((select) => select.fn("pg_sleep", [select.val(0.2)]).as("slept")).compile();
+async function pause(tx: { db: Parameters<Parameters<Store["transaction"]>[0]>[0]["db"] }) {
+  await tx.db.selectNoFrom((select) => select.fn("pg_sleep", [select.val(0.2)]).as("slept")).execute();
 }
 
 /** As when a firewall forgets a connection: the node's own one ends, its pool stays. */

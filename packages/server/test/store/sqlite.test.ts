@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import Database from "better-sqlite3";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { LIMITS, type Limits } from "../../src/config.ts";
+import { putSetting } from "../../src/store/queries/system.ts";
 import { lockDataDirectory, openSqlite, storedKeyIds } from "../../src/store/sqlite.ts";
 import { createStore, type Store } from "../../src/store/store.ts";
 import { manualClock } from "../support/clock.ts";
@@ -130,6 +131,44 @@ describe("SQLite", () => {
     await expect(store.putSetting("c", "3")).rejects.toMatchObject({ code: "database_unavailable" });
     const again = await openOne(data_dir);
     expect([await again.getSetting("a"), await again.getSetting("b")]).toEqual(["1", "2"]);
+  });
+
+  it("refuses an operation that waits for anything but the database, and takes back what it wrote", async () => {
+    const store = await openOne(directory());
+    const waiting = Promise.withResolvers<void>();
+    const results = await Promise.allSettled([
+      store.putSetting("before", "1"),
+      store.transaction(async (tx) => {
+        await putSetting(tx, "waited", "1");
+        await waiting.promise;
+        await putSetting(tx, "later", "1");
+      }),
+      store.putSetting("after", "1"),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(results[1]).toMatchObject({ reason: { message: expect.stringContaining("waited for something other") } });
+    // It goes on while another transaction is open, and must not write into that one.
+    await store.transaction(async (tx) => {
+      await putSetting(tx, "another", "1");
+      waiting.resolve();
+      for (let microtask = 0; microtask < 50; microtask += 1) await Promise.resolve();
+    });
+    const names = ["before", "waited", "later", "after", "another"];
+    const stored = await Promise.all(names.map((name) => store.getSetting(name)));
+    expect(stored).toEqual(["1", null, null, "1", "1"]);
+  });
+
+  it("shows a reader nothing of a transaction that has not committed", async () => {
+    const store = await openOne(directory());
+    const reads: Promise<string | null>[] = [];
+    const failing = store.transaction(async (tx) => {
+      await putSetting(tx, "a", "1");
+      reads.push(store.getSetting("a"));
+      for (let microtask = 0; microtask < 50; microtask += 1) await Promise.resolve();
+      throw new Error("changed its mind");
+    });
+    await expect(failing).rejects.toThrow("changed its mind");
+    expect(await Promise.all(reads)).toEqual([null]);
   });
 
   it("notices what another handle wrote, and not what itself wrote", async () => {

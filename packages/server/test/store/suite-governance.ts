@@ -18,9 +18,9 @@ const switches = (workspace_id: WorkspaceId, integration_type: string, builder: 
 
 async function appIn(store: Store, workspace_id: WorkspaceId): Promise<AppId> {
   const id = newAppId();
-  await store.transaction(function* (tx) {
+  await store.transaction(async (tx) => {
     const app = { id, workspace_id, name: id, created_at: tx.now, functions_enabled: 1, updated_at: tx.now };
-    yield tx.db.insertInto("apps").values(app).compile();
+    await tx.db.insertInto("apps").values(app).execute();
   });
   return id;
 }

@@ -547,6 +547,6 @@ async function consentedAgain(store: Store, row: ConnectionRow): Promise<void> {
 }
 
 const remove = (store: Store, row: ConnectionRow) =>
-  store.transaction(function* (tx) {
-    yield tx.db.deleteFrom("connections").where("id", "=", row.id).compile();
+  store.transaction(async (tx) => {
+    await tx.db.deleteFrom("connections").where("id", "=", row.id).execute();
   });

@@ -279,8 +279,8 @@ export function describeSystem(open: OpenStores): void {
       const { store } = opened;
       const connection_id = newConnectionId();
       const ids = ["evt_3", "evt_1", "evt_2"];
-      await store.transaction(function* (tx) {
-        for (const id of ids) yield* enqueue(tx, item({ connection_id, id }));
+      await store.transaction(async (tx) => {
+        for (const id of ids) await enqueue(tx, item({ connection_id, id }));
       });
       for (const id of ids) {
         expect(await reserve(opened)).toEqual([id]);

@@ -44,9 +44,9 @@ function describeTransactions(open: OpenStores): void {
   describe("transactions", () => {
     it("writes all of a transaction or nothing", async () => {
       const { store } = await open();
-      const failing = store.transaction(function* (tx) {
-        yield tx.db.insertInto("settings").values({ name: "a", value: "1" }).compile();
-        yield tx.db.insertInto("settings").values({ name: "b", value: "2" }).compile();
+      const failing = store.transaction(async (tx) => {
+        await tx.db.insertInto("settings").values({ name: "a", value: "1" }).execute();
+        await tx.db.insertInto("settings").values({ name: "b", value: "2" }).execute();
         throw new Error("changed its mind");
       });
       await expect(failing).rejects.toThrow("changed its mind");
@@ -57,11 +57,11 @@ function describeTransactions(open: OpenStores): void {
       const { store } = await open();
       const results = await Promise.allSettled(
         Array.from({ length: 30 }, (_, index) =>
-          store.transaction(function* (tx) {
-            yield tx.db
+          store.transaction(async (tx) => {
+            await tx.db
               .insertInto("settings")
               .values({ name: `n${index}`, value: "x" })
-              .compile();
+              .execute();
             if (index % 3 === 0) throw new Error("this one");
           }),
         ),

@@ -314,11 +314,11 @@ export async function addAccount(
   { name, email, workspace_id, role }: { name: string; email: string; workspace_id: WorkspaceId; role: Role },
 ): Promise<UserId> {
   const user_id = newUserId();
-  await store.transaction(function* (tx) {
+  await store.transaction(async (tx) => {
     const user = { id: user_id, name, email, email_verified: 0, created_at: tx.now, updated_at: tx.now };
-    yield tx.db.insertInto("auth_user").values(user).compile();
+    await tx.db.insertInto("auth_user").values(user).execute();
     const member = { id: newId("mem"), workspace_id, user_id, role, created_at: tx.now };
-    yield tx.db.insertInto("auth_member").values(member).compile();
+    await tx.db.insertInto("auth_member").values(member).execute();
   });
   return user_id;
 }

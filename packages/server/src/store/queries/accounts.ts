@@ -2,9 +2,9 @@
  * The account library's rows: it says which table and columns, so these operations take them as values. Only tables and
  * columns that are listed here can be named. And what we ask of its tables ourselves.
  */
-import { sql, type Compilable, type RawBuilder } from "kysely";
+import { sql, type RawBuilder } from "kysely";
 import type { UserId } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { AuthSessionTable, AuthUserTable } from "../tables.ts";
 
 export const LIBRARY_COLUMNS = {
@@ -30,56 +30,59 @@ export interface Order {
   readonly direction: "asc" | "desc";
 }
 
-export function* insertLibraryRow({ db }: Transaction, table: LibraryTable, row: LibraryRow): Operation<void> {
+export async function insertLibraryRow({ db }: Transaction, table: LibraryTable, row: LibraryRow): Promise<void> {
   const columns = Object.keys(row).map((column) => named(table, column));
   const values = Object.values(row).map((value) => sql`${value}`);
   const insert = sql`insert into ${sql.table(table)} (${sql.join(columns)}) values (${sql.join(values)})`;
-  yield* run(over(db, insert));
+  await insert.execute(db);
 }
 
-export function* findLibraryRows(
+export async function findLibraryRows(
   { db }: Transaction,
   table: LibraryTable,
   conditions: readonly Condition[],
   { order, limit, offset = 0 }: { order?: Order | undefined; limit: number; offset?: number | undefined },
-): Operation<LibraryRow[]> {
+): Promise<LibraryRow[]> {
   const columns = LIBRARY_COLUMNS[table].map((column) => sql.ref(column));
   const sorted = order === undefined ? sql`` : sql` order by ${named(table, order.column)} ${sql.raw(order.direction)}`;
   const rows = sql<LibraryRow>`select ${sql.join(columns)} from ${sql.table(table)}${where(table, conditions)}${sorted}`;
-  return yield* all(over(db, sql<LibraryRow>`${rows} limit ${limit} offset ${offset}`));
+  const found = await sql<LibraryRow>`${rows} limit ${limit} offset ${offset}`.execute(db);
+  return found.rows;
 }
 
-export function* updateLibraryRows(
+export async function updateLibraryRows(
   { db }: Transaction,
   table: LibraryTable,
   conditions: readonly Condition[],
   change: LibraryRow,
-): Operation<number> {
+): Promise<number> {
   const assignments = Object.entries(change).map(([column, value]) => sql`${named(table, column)} = ${value}`);
   if (assignments.length === 0) return 0;
   const update = sql`update ${sql.table(table)} set ${sql.join(assignments)}${where(table, conditions)}`;
-  return yield* run(over(db, update));
+  return await changes(db, update);
 }
 
-export function* deleteLibraryRows(
+export async function deleteLibraryRows(
   { db }: Transaction,
   table: LibraryTable,
   conditions: readonly Condition[],
-): Operation<number> {
-  return yield* run(over(db, sql`delete from ${sql.table(table)}${where(table, conditions)}`));
+): Promise<number> {
+  return await changes(db, sql`delete from ${sql.table(table)}${where(table, conditions)}`);
 }
 
-export function* countLibraryRows(
+export async function countLibraryRows(
   { db }: Transaction,
   table: LibraryTable,
   conditions: readonly Condition[],
-): Operation<number> {
+): Promise<number> {
   const query = sql<{ count: number }>`select count(*) as count from ${sql.table(table)}${where(table, conditions)}`;
-  return (yield* first(over(db, query)))?.count ?? 0;
+  const { rows } = await query.execute(db);
+  return rows[0]?.count ?? 0;
 }
 
-function over<O>(db: Transaction["db"], builder: RawBuilder<O>): Compilable<O> {
-  return { compile: () => builder.compile(db) };
+async function changes(db: Transaction["db"], statement: RawBuilder<unknown>): Promise<number> {
+  const { numAffectedRows } = await statement.execute(db);
+  return Number(numAffectedRows ?? 0);
 }
 
 function named(table: LibraryTable, column: string): RawBuilder<unknown> {
@@ -109,24 +112,24 @@ function isList(value: Condition["value"]): value is readonly LibraryValue[] {
 
 const USER_COLUMNS = ["id", "name", "email", "email_verified", "created_at", "updated_at"] as const;
 
-export function* getUser({ db }: Transaction, id: UserId): Operation<AuthUserTable | null> {
-  return yield* first(db.selectFrom("auth_user").select(USER_COLUMNS).where("id", "=", id));
+export async function getUser({ db }: Transaction, id: UserId): Promise<AuthUserTable | null> {
+  return await first(db.selectFrom("auth_user").select(USER_COLUMNS).where("id", "=", id));
 }
 
 /** @param email in lower case */
-export function* findUser({ db }: Transaction, email: string): Operation<AuthUserTable | null> {
-  return yield* first(db.selectFrom("auth_user").select(USER_COLUMNS).where("email", "=", email));
+export async function findUser({ db }: Transaction, email: string): Promise<AuthUserTable | null> {
+  return await first(db.selectFrom("auth_user").select(USER_COLUMNS).where("email", "=", email));
 }
 
-export function* hasUsers({ db }: Transaction): Operation<boolean> {
-  return (yield* first(db.selectFrom("auth_user").select("id").limit(1))) !== null;
+export async function hasUsers({ db }: Transaction): Promise<boolean> {
+  return (await first(db.selectFrom("auth_user").select("id").limit(1))) !== null;
 }
 
 /** Without what signs in. */
 export type SessionRow = Omit<AuthSessionTable, "token_hash">;
 
-export function* listSessions({ db, now }: Transaction, user_id: UserId): Operation<SessionRow[]> {
-  return yield* all(
+export async function listSessions({ db, now }: Transaction, user_id: UserId): Promise<SessionRow[]> {
+  return await all(
     db
       .selectFrom("auth_session")
       .select(["id", "user_id", "ip_address", "user_agent", "created_at", "updated_at", "expires_at"])
@@ -137,6 +140,6 @@ export function* listSessions({ db, now }: Transaction, user_id: UserId): Operat
   );
 }
 
-export function* endSession({ db }: Transaction, user_id: UserId, id: string): Operation<boolean> {
-  return (yield* run(db.deleteFrom("auth_session").where("user_id", "=", user_id).where("id", "=", id))) === 1;
+export async function endSession({ db }: Transaction, user_id: UserId, id: string): Promise<boolean> {
+  return (await run(db.deleteFrom("auth_session").where("user_id", "=", user_id).where("id", "=", id))) === 1;
 }

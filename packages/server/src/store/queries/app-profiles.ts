@@ -1,22 +1,22 @@
 /** What the public command line says of an app: kept for it, and without effect here. */
 import type { AppId } from "../../core/types.ts";
-import { all, run, type Operation, type Transaction } from "../operation.ts";
+import { all, run, type Transaction } from "../operation.ts";
 import type { AppProfilesTable } from "../tables.ts";
 
 const COLUMNS = ["app_id", "user_description", "public_settings"] as const;
 
-export function* listAppProfiles({ db }: Transaction, ids: readonly AppId[]): Operation<AppProfilesTable[]> {
+export async function listAppProfiles({ db }: Transaction, ids: readonly AppId[]): Promise<AppProfilesTable[]> {
   if (ids.length === 0) return [];
-  return yield* all(db.selectFrom("app_profiles").select(COLUMNS).where("app_id", "in", ids));
+  return await all(db.selectFrom("app_profiles").select(COLUMNS).where("app_id", "in", ids));
 }
 
 /** Null: stays as it is. */
-export function* putAppProfile({ db }: Transaction, profile: AppProfilesTable): Operation<void> {
+export async function putAppProfile({ db }: Transaction, profile: AppProfilesTable): Promise<void> {
   const given = Object.fromEntries(
     Object.entries(profile).filter(([name, value]) => name !== "app_id" && value !== null),
   );
   const insert = db.insertInto("app_profiles").values(profile);
-  yield* run(
+  await run(
     Object.keys(given).length === 0
       ? insert.onConflict((conflict) => conflict.column("app_id").doNothing())
       : insert.onConflict((conflict) => conflict.column("app_id").doUpdateSet(given)),

@@ -1,18 +1,18 @@
 /** Apps, and what an app declares: its connectors. */
 import { ApiError } from "../../core/errors.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { AppRow, AppsTable, ConnectorsTable } from "../tables.ts";
 
-export function* createApp(
+export async function createApp(
   { db, now }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id" | "name">,
-): Operation<boolean> {
-  const taken = yield* first(
+): Promise<boolean> {
+  const taken = await first(
     db.selectFrom("apps").select("id").where("workspace_id", "=", app.workspace_id).where("name", "=", app.name),
   );
   if (taken !== null) return false;
-  yield* run(db.insertInto("apps").values({ ...app, created_at: now, functions_enabled: 1, updated_at: now }));
+  await run(db.insertInto("apps").values({ ...app, created_at: now, functions_enabled: 1, updated_at: now }));
   return true;
 }
 
@@ -31,36 +31,36 @@ function selectApps(db: Transaction["db"]) {
     ]);
 }
 
-export function* getApp({ db }: Transaction, id: AppId): Operation<AppRow | null> {
-  return yield* first(selectApps(db).where("apps.id", "=", id));
+export async function getApp({ db }: Transaction, id: AppId): Promise<AppRow | null> {
+  return await first(selectApps(db).where("apps.id", "=", id));
 }
 
 /** For what is stored for an app: once it is deleted, nobody would own that. @throws ApiError `not_found` */
-export function* requireApp({ db }: Transaction, id: AppId): Operation<void> {
-  const found = yield* first(db.selectFrom("apps").select("id").where("id", "=", id));
+export async function requireApp({ db }: Transaction, id: AppId): Promise<void> {
+  const found = await first(db.selectFrom("apps").select("id").where("id", "=", id));
   if (found === null) throw new ApiError("not_found", { message: "There is no such app." });
 }
 
 /** As `requireApp`, for what is stored for a workspace. @throws ApiError `not_found` */
-export function* requireWorkspace({ db }: Transaction, id: WorkspaceId): Operation<void> {
-  const found = yield* first(db.selectFrom("workspaces").select("id").where("id", "=", id));
+export async function requireWorkspace({ db }: Transaction, id: WorkspaceId): Promise<void> {
+  const found = await first(db.selectFrom("workspaces").select("id").where("id", "=", id));
   if (found === null) throw new ApiError("not_found", { message: "There is no such workspace." });
 }
 
 /** Of one workspace, or of all. */
-export function* listApps({ db }: Transaction, workspace_id: WorkspaceId | null = null): Operation<AppRow[]> {
+export async function listApps({ db }: Transaction, workspace_id: WorkspaceId | null = null): Promise<AppRow[]> {
   const apps = selectApps(db).orderBy("apps.created_at").orderBy("apps.id");
-  return yield* all(workspace_id === null ? apps : apps.where("apps.workspace_id", "=", workspace_id));
+  return await all(workspace_id === null ? apps : apps.where("apps.workspace_id", "=", workspace_id));
 }
 
 /** False when another app of the workspace has the name. */
-export function* changeApp(
+export async function changeApp(
   { db, now }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id">,
   change: Partial<Pick<AppsTable, "name" | "functions_enabled">>,
-): Operation<boolean> {
+): Promise<boolean> {
   if (change.name !== undefined) {
-    const taken = yield* first(
+    const taken = await first(
       db
         .selectFrom("apps")
         .select("id")
@@ -70,7 +70,7 @@ export function* changeApp(
     );
     if (taken !== null) return false;
   }
-  yield* run(
+  await run(
     db
       .updateTable("apps")
       .set({ ...change, updated_at: now })
@@ -80,33 +80,33 @@ export function* changeApp(
 }
 
 /** Forgets an app with everything it owns, its data key first: without it, copies of its ciphertexts stay closed. */
-export function* deleteApp({ db }: Transaction, id: AppId): Operation<boolean> {
-  yield* run(db.deleteFrom("data_keys").where("scope", "=", id));
-  yield* run(db.deleteFrom("connections").where("app_id", "=", id));
-  yield* run(db.deleteFrom("connectors").where("app_id", "=", id));
-  yield* run(db.deleteFrom("flows").where("app_id", "=", id));
-  yield* run(db.deleteFrom("app_profiles").where("app_id", "=", id));
-  yield* run(db.deleteFrom("service_tokens").where("app_id", "=", id));
-  return (yield* run(db.deleteFrom("apps").where("id", "=", id))) === 1;
+export async function deleteApp({ db }: Transaction, id: AppId): Promise<boolean> {
+  await run(db.deleteFrom("data_keys").where("scope", "=", id));
+  await run(db.deleteFrom("connections").where("app_id", "=", id));
+  await run(db.deleteFrom("connectors").where("app_id", "=", id));
+  await run(db.deleteFrom("flows").where("app_id", "=", id));
+  await run(db.deleteFrom("app_profiles").where("app_id", "=", id));
+  await run(db.deleteFrom("service_tokens").where("app_id", "=", id));
+  return (await run(db.deleteFrom("apps").where("id", "=", id))) === 1;
 }
 
-export function* declareConnector(
+export async function declareConnector(
   { db, now }: Transaction,
   app_id: AppId,
   integration_type: string,
   scopes: string,
-): Operation<void> {
+): Promise<void> {
   const insert = db
     .insertInto("connectors")
     .values({ app_id, integration_type, scopes, created_at: now, updated_at: now })
     .onConflict((conflict) =>
       conflict.columns(["app_id", "integration_type"]).doUpdateSet({ scopes, updated_at: now }),
     );
-  yield* run(insert);
+  await run(insert);
 }
 
-export function* listConnectors({ db }: Transaction, app_id: AppId): Operation<ConnectorsTable[]> {
-  return yield* all(
+export async function listConnectors({ db }: Transaction, app_id: AppId): Promise<ConnectorsTable[]> {
+  return await all(
     db
       .selectFrom("connectors")
       .select(["app_id", "integration_type", "scopes", "created_at", "updated_at"])
@@ -115,6 +115,6 @@ export function* listConnectors({ db }: Transaction, app_id: AppId): Operation<C
   );
 }
 
-export function* removeConnector({ db }: Transaction, app_id: AppId, integration_type: string): Operation<void> {
-  yield* run(db.deleteFrom("connectors").where("app_id", "=", app_id).where("integration_type", "=", integration_type));
+export async function removeConnector({ db }: Transaction, app_id: AppId, integration_type: string): Promise<void> {
+  await run(db.deleteFrom("connectors").where("app_id", "=", app_id).where("integration_type", "=", integration_type));
 }

@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import { asAppId } from "../../core/ids.ts";
 import type { Instant, WorkspaceId } from "../../core/types.ts";
-import { all, run, type Operation, type Transaction } from "../operation.ts";
+import { all, run, type Transaction } from "../operation.ts";
 import type { AuditEventsTable } from "../tables.ts";
 
 const COLUMNS = ["app_id", "id", "at", "actor", "action", "target", "request_id", "workspace_id", "address"] as const;
@@ -10,13 +10,13 @@ const COLUMNS = ["app_id", "id", "at", "actor", "action", "target", "request_id"
 const SIZES = [64, 8, 1];
 
 /** Adds the workspace where only the app is known, since the app may be deleted before anybody reads the trail. */
-export function* appendAudit({ db }: Transaction, events: readonly AuditEventsTable[]): Operation<void> {
+export async function appendAudit({ db }: Transaction, events: readonly AuditEventsTable[]): Promise<void> {
   const app_ids = new Set(events.filter((event) => event.workspace_id === null).map((event) => event.app_id));
   app_ids.delete("");
   const apps =
     app_ids.size === 0
       ? []
-      : yield* all(
+      : await all(
           db
             .selectFrom("apps")
             .select(["id", "workspace_id"])
@@ -29,13 +29,13 @@ export function* appendAudit({ db }: Transaction, events: readonly AuditEventsTa
   }));
   for (const size of SIZES) {
     for (; rest.length >= size; rest = rest.slice(size))
-      yield* run(db.insertInto("audit_events").values(rest.slice(0, size)));
+      await run(db.insertInto("audit_events").values(rest.slice(0, size)));
   }
 }
 
 /** The app's latest, newest first. */
-export function* listAudit({ db }: Transaction, app_id: string, count: number): Operation<AuditEventsTable[]> {
-  return yield* all(
+export async function listAudit({ db }: Transaction, app_id: string, count: number): Promise<AuditEventsTable[]> {
+  return await all(
     db
       .selectFrom("audit_events")
       .select(COLUMNS)
@@ -63,7 +63,7 @@ export interface AuditQuery {
 }
 
 /** A page, oldest first. */
-export function* exportAudit({ db }: Transaction, wanted: AuditQuery): Operation<AuditEventsTable[]> {
+export async function exportAudit({ db }: Transaction, wanted: AuditQuery): Promise<AuditEventsTable[]> {
   const { app_id, workspace_ids, installation, since, until, after, count } = wanted;
   let query = db.selectFrom("audit_events").select(COLUMNS).where("at", ">=", since).where("at", "<", until);
   if (workspace_ids !== null)
@@ -92,5 +92,5 @@ export function* exportAudit({ db }: Transaction, wanted: AuditQuery): Operation
     query = query.where((where) =>
       where.or([where("at", ">", after.at), where.and([where("at", "=", after.at), where("id", ">", after.id)])]),
     );
-  return yield* all(query.orderBy("at").orderBy("id").limit(count));
+  return await all(query.orderBy("at").orderBy("id").limit(count));
 }

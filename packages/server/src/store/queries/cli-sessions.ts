@@ -3,7 +3,7 @@
  * copy of the database nor a later mistake lets anybody in again.
  */
 import { plus, type Instant } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { CliSessionsTable, CliTokensTable } from "../tables.ts";
 
 const SESSION_COLUMNS = [
@@ -29,43 +29,43 @@ export interface SessionLife {
   readonly absolute_ms: number;
 }
 
-export function* createCliSession(
+export async function createCliSession(
   tx: Transaction,
   session: Pick<CliSessionsTable, "id" | "user_id" | "client_id" | "scope" | "address">,
   pair: NewPair,
   life: SessionLife,
-): Operation<CliSessionsTable> {
+): Promise<CliSessionsTable> {
   const row = { ...session, created_at: tx.now, first_used_at: null, last_used_at: tx.now };
-  yield* run(tx.db.insertInto("cli_sessions").values(row));
-  yield* addPair(tx, row, pair, life);
+  await run(tx.db.insertInto("cli_sessions").values(row));
+  await addPair(tx, row, pair, life);
   return row;
 }
 
-function* addPair(
+async function addPair(
   { db, now }: Transaction,
   session: CliSessionsTable,
   { access_hash, refresh_hash }: NewPair,
   life: SessionLife,
-): Operation<void> {
+): Promise<void> {
   const end = plus(session.created_at, life.absolute_ms);
   const common = { session_id: session.id, created_at: now, rotated_at: null };
   const tokens: CliTokensTable[] = [
     { ...common, hash: access_hash, kind: "access", expires_at: earlier(plus(now, life.access_ttl_ms), end) },
     { ...common, hash: refresh_hash, kind: "refresh", expires_at: end },
   ];
-  yield* run(db.insertInto("cli_tokens").values(tokens));
+  await run(db.insertInto("cli_tokens").values(tokens));
 }
 
 const earlier = (a: Instant, b: Instant): Instant => (a < b ? a : b);
 
-export function* getCliSession({ db }: Transaction, id: string): Operation<CliSessionsTable | null> {
-  return yield* first(db.selectFrom("cli_sessions").select(SESSION_COLUMNS).where("id", "=", id));
+export async function getCliSession({ db }: Transaction, id: string): Promise<CliSessionsTable | null> {
+  return await first(db.selectFrom("cli_sessions").select(SESSION_COLUMNS).where("id", "=", id));
 }
 
 export type FoundCliToken = CliSessionsTable & Pick<CliTokensTable, "kind" | "expires_at" | "rotated_at">;
 
-export function* findCliToken({ db }: Transaction, hash: string): Operation<FoundCliToken | null> {
-  return yield* first(
+export async function findCliToken({ db }: Transaction, hash: string): Promise<FoundCliToken | null> {
+  return await first(
     db
       .selectFrom("cli_tokens")
       .innerJoin("cli_sessions", "cli_sessions.id", "cli_tokens.session_id")
@@ -91,26 +91,26 @@ export type Rotation =
  * have been lost, or two commands run at once; after that it ends the session. All siblings count as exchanged with it, so
  * that a lost answer's token does not stay good beside the line that goes on.
  */
-export function* rotateCliToken(
+export async function rotateCliToken(
   tx: Transaction,
   used: { readonly refresh_hash: string; readonly client_id: string },
   pair: NewPair,
   life: SessionLife & { readonly grace_ms: number },
-): Operation<Rotation> {
+): Promise<Rotation> {
   const { db, now } = tx;
-  const token = yield* findCliToken(tx, used.refresh_hash);
+  const token = await findCliToken(tx, used.refresh_hash);
   if (token === null || token.kind !== "refresh" || token.client_id !== used.client_id) return { kind: "unknown" };
   const { kind: _kind, expires_at: _end, rotated_at, ...session } = token;
   if (isSessionOver(session, now, life)) {
-    yield* endCliSession(tx, session.id);
+    await endCliSession(tx, session.id);
     return { kind: "unknown" };
   }
   if (rotated_at !== null && now >= plus(rotated_at, life.grace_ms)) {
-    yield* endCliSession(tx, session.id);
+    await endCliSession(tx, session.id);
     return { kind: "reused", session };
   }
   if (rotated_at === null)
-    yield* run(
+    await run(
       db
         .updateTable("cli_tokens")
         .set({ rotated_at: now })
@@ -118,45 +118,49 @@ export function* rotateCliToken(
         .where("kind", "=", "refresh")
         .where("rotated_at", "is", null),
     );
-  yield* addPair(tx, session, pair, life);
-  yield* useCliSession(tx, session.id);
+  await addPair(tx, session, pair, life);
+  await useCliSession(tx, session.id);
   return { kind: "rotated", session };
 }
 
-export function* useCliSession({ db, now }: Transaction, id: string): Operation<void> {
-  yield* run(db.updateTable("cli_sessions").set({ last_used_at: now }).where("id", "=", id));
-  yield* run(
+export async function useCliSession({ db, now }: Transaction, id: string): Promise<void> {
+  await run(db.updateTable("cli_sessions").set({ last_used_at: now }).where("id", "=", id));
+  await run(
     db.updateTable("cli_sessions").set({ first_used_at: now }).where("id", "=", id).where("first_used_at", "is", null),
   );
 }
 
 /** False when there is none. @param user_id whose it must be, if that matters */
-export function* endCliSession({ db }: Transaction, id: string, user_id?: string): Operation<boolean> {
+export async function endCliSession({ db }: Transaction, id: string, user_id?: string): Promise<boolean> {
   let deletion = db.deleteFrom("cli_sessions").where("id", "=", id);
   if (user_id !== undefined) deletion = deletion.where("user_id", "=", user_id);
-  if ((yield* run(deletion)) === 0) return false;
-  yield* run(db.deleteFrom("cli_tokens").where("session_id", "=", id));
+  if ((await run(deletion)) === 0) return false;
+  await run(db.deleteFrom("cli_tokens").where("session_id", "=", id));
   return true;
 }
 
 /** All of a person's; how many there were. */
-export function* endCliSessionsOf(tx: Transaction, user_id: string): Operation<number> {
-  const sessions = yield* listCliSessions(tx, user_id);
-  for (const { id } of sessions) yield* endCliSession(tx, id);
+export async function endCliSessionsOf(tx: Transaction, user_id: string): Promise<number> {
+  const sessions = await listCliSessions(tx, user_id);
+  for (const { id } of sessions) await endCliSession(tx, id);
   return sessions.length;
 }
 
-export function* listCliSessions({ db }: Transaction, user_id: string): Operation<CliSessionsTable[]> {
-  return yield* all(
+export async function listCliSessions({ db }: Transaction, user_id: string): Promise<CliSessionsTable[]> {
+  return await all(
     db.selectFrom("cli_sessions").select(SESSION_COLUMNS).where("user_id", "=", user_id).orderBy("created_at"),
   );
 }
 
 /** Codes, sessions and tokens that can let nobody in any more. */
-export function* deleteOldLogins({ db, now }: Transaction, life: SessionLife, codes_before: Instant): Operation<void> {
-  yield* run(db.deleteFrom("device_codes").where("expires_at", "<", codes_before));
-  yield* run(db.deleteFrom("cli_tokens").where("expires_at", "<=", now));
-  const over = yield* all(
+export async function deleteOldLogins(
+  { db, now }: Transaction,
+  life: SessionLife,
+  codes_before: Instant,
+): Promise<void> {
+  await run(db.deleteFrom("device_codes").where("expires_at", "<", codes_before));
+  await run(db.deleteFrom("cli_tokens").where("expires_at", "<=", now));
+  const over = await all(
     db
       .selectFrom("cli_sessions")
       .select("id")
@@ -168,7 +172,7 @@ export function* deleteOldLogins({ db, now }: Transaction, life: SessionLife, co
       ),
   );
   for (const { id } of over) {
-    yield* run(db.deleteFrom("cli_tokens").where("session_id", "=", id));
-    yield* run(db.deleteFrom("cli_sessions").where("id", "=", id));
+    await run(db.deleteFrom("cli_tokens").where("session_id", "=", id));
+    await run(db.deleteFrom("cli_sessions").where("id", "=", id));
   }
 }

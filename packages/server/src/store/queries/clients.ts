@@ -1,6 +1,6 @@
 /** OAuth clients: the id and sealed secret that were registered at a provider. */
 import type { OAuthClientId, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { OAuthClientsTable } from "../tables.ts";
 
 const COLUMNS = [
@@ -15,12 +15,12 @@ const COLUMNS = [
 ] as const;
 
 /** The workspace's own client of a type, else the installation's. */
-export function* findClient(
+export async function findClient(
   { db }: Transaction,
   workspace_id: WorkspaceId,
   integration_type: string,
-): Operation<OAuthClientsTable | null> {
-  return yield* first(
+): Promise<OAuthClientsTable | null> {
+  return await first(
     db
       .selectFrom("oauth_clients")
       .select(COLUMNS)
@@ -32,15 +32,15 @@ export function* findClient(
   );
 }
 
-export function* getClient({ db }: Transaction, id: OAuthClientId): Operation<OAuthClientsTable | null> {
-  return yield* first(db.selectFrom("oauth_clients").select(COLUMNS).where("id", "=", id));
+export async function getClient({ db }: Transaction, id: OAuthClientId): Promise<OAuthClientsTable | null> {
+  return await first(db.selectFrom("oauth_clients").select(COLUMNS).where("id", "=", id));
 }
 
-export function* installationClient(
+export async function installationClient(
   { db }: Transaction,
   integration_type: string,
-): Operation<OAuthClientsTable | null> {
-  return yield* first(
+): Promise<OAuthClientsTable | null> {
+  return await first(
     db
       .selectFrom("oauth_clients")
       .select(COLUMNS)
@@ -50,12 +50,12 @@ export function* installationClient(
 }
 
 /** The very registration of a workspace, or (null) of the installation. */
-export function* registeredClient(
+export async function registeredClient(
   { db }: Transaction,
   workspace_id: WorkspaceId | null,
   integration_type: string,
-): Operation<OAuthClientsTable | null> {
-  return yield* first(
+): Promise<OAuthClientsTable | null> {
+  return await first(
     db
       .selectFrom("oauth_clients")
       .select(COLUMNS)
@@ -64,24 +64,24 @@ export function* registeredClient(
   );
 }
 
-export function* listClients({ db }: Transaction): Operation<OAuthClientsTable[]> {
-  return yield* all(db.selectFrom("oauth_clients").select(COLUMNS).orderBy("integration_type"));
+export async function listClients({ db }: Transaction): Promise<OAuthClientsTable[]> {
+  return await all(db.selectFrom("oauth_clients").select(COLUMNS).orderBy("integration_type"));
 }
 
-export function* insertClient(
+export async function insertClient(
   { db, now }: Transaction,
   client: Omit<OAuthClientsTable, "created_at" | "updated_at">,
-): Operation<void> {
-  yield* run(db.insertInto("oauth_clients").values({ ...client, created_at: now, updated_at: now }));
+): Promise<void> {
+  await run(db.insertInto("oauth_clients").values({ ...client, created_at: now, updated_at: now }));
 }
 
 /** A new secret for the same registration: connections made with it stay good. */
-export function* replaceSecret(
+export async function replaceSecret(
   { db, now }: Transaction,
   id: OAuthClientId,
   set: Pick<OAuthClientsTable, "sealed_secret" | "shared_callback">,
-): Operation<void> {
-  yield* run(
+): Promise<void> {
+  await run(
     db
       .updateTable("oauth_clients")
       .set({ ...set, updated_at: now })
@@ -89,6 +89,6 @@ export function* replaceSecret(
   );
 }
 
-export function* deleteClient({ db }: Transaction, id: OAuthClientId): Operation<boolean> {
-  return (yield* run(db.deleteFrom("oauth_clients").where("id", "=", id))) === 1;
+export async function deleteClient({ db }: Transaction, id: OAuthClientId): Promise<boolean> {
+  return (await run(db.deleteFrom("oauth_clients").where("id", "=", id))) === 1;
 }

@@ -1,7 +1,7 @@
 /** Connections: reading them, putting a consented pair of tokens, ending them. What a refresh does is in refresh.ts. */
 import { mayMove, type ReasonCode } from "../../core/status.ts";
 import { plus, type AppId, type ConnectionId, type OAuthClientId } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { ConnectionRow, ConnectionsTable } from "../tables.ts";
 import { requireApp } from "./apps.ts";
 import { blockedSince } from "./governance.ts";
@@ -68,17 +68,17 @@ export const SETTLED = {
   confirm_at: null,
 } as const;
 
-export function* getConnection({ db }: Transaction, id: ConnectionId): Operation<ConnectionRow | null> {
-  return yield* first(db.selectFrom("connections").select(COLUMNS).where("id", "=", id));
+export async function getConnection({ db }: Transaction, id: ConnectionId): Promise<ConnectionRow | null> {
+  return await first(db.selectFrom("connections").select(COLUMNS).where("id", "=", id));
 }
 
 /** The app's own connection of a type (neither a workspace connector's nor an app user's). */
-export function* findConnection(
+export async function findConnection(
   { db }: Transaction,
   app_id: AppId,
   integration_type: string,
-): Operation<ConnectionRow | null> {
-  return yield* first(
+): Promise<ConnectionRow | null> {
+  return await first(
     db
       .selectFrom("connections")
       .select(COLUMNS)
@@ -88,8 +88,8 @@ export function* findConnection(
   );
 }
 
-export function* listConnections({ db }: Transaction, app_id: AppId): Operation<ConnectionRow[]> {
-  return yield* all(
+export async function listConnections({ db }: Transaction, app_id: AppId): Promise<ConnectionRow[]> {
+  return await all(
     db
       .selectFrom("connections")
       .select(COLUMNS)
@@ -99,8 +99,11 @@ export function* listConnections({ db }: Transaction, app_id: AppId): Operation<
   );
 }
 
-export function* connectionsOfClient({ db }: Transaction, oauth_client_id: OAuthClientId): Operation<ConnectionRow[]> {
-  return yield* all(db.selectFrom("connections").select(COLUMNS).where("oauth_client_id", "=", oauth_client_id));
+export async function connectionsOfClient(
+  { db }: Transaction,
+  oauth_client_id: OAuthClientId,
+): Promise<ConnectionRow[]> {
+  return await all(db.selectFrom("connections").select(COLUMNS).where("oauth_client_id", "=", oauth_client_id));
 }
 
 /** Everything a consent decides. The rest of the row is bookkeeping that starts afresh. */
@@ -132,11 +135,11 @@ export type ConsentedConnection = Pick<
  * Stores the tokens of a fresh consent, over whatever was there. Refused (false) when the row moved since `seen`, for the
  * seals name a generation: seal again for the next one and repeat.
  */
-export function* putConnection(
+export async function putConnection(
   tx: Transaction,
   consented: ConsentedConnection,
   seen: ConnectionRow | null,
-): Operation<boolean> {
+): Promise<boolean> {
   const { db, now } = tx;
   const fresh = {
     ...consented,
@@ -149,15 +152,15 @@ export function* putConnection(
     sealed_previous_access: null,
     previous_expires_at: null,
     updated_at: now,
-    blocked_at: yield* blockedSince(tx, consented.app_id, consented.integration_type),
+    blocked_at: await blockedSince(tx, consented.app_id, consented.integration_type),
     checked_at: null,
   } as const;
   if (seen === null) {
     // Deleted while the person consented: what is put now would stay for ever.
-    yield* requireApp(tx, consented.app_id);
+    await requireApp(tx, consented.app_id);
     const row = { ...fresh, connector_id: null, app_user_id: null, attempt: 0, attempted_at: null, created_at: now };
     return (
-      (yield* run(
+      (await run(
         db
           .insertInto("connections")
           .values(row)
@@ -170,7 +173,7 @@ export function* putConnection(
     .set(fresh)
     .where("id", "=", seen.id)
     .where("generation", "=", seen.generation);
-  return (yield* run(update)) === 1;
+  return (await run(update)) === 1;
 }
 
 export interface StatusChange {
@@ -185,9 +188,9 @@ export interface StatusChange {
   readonly confirm_in_ms: number | null;
 }
 
-export function* changeStatus(tx: Transaction, change: StatusChange): Operation<ConnectionRow | null> {
+export async function changeStatus(tx: Transaction, change: StatusChange): Promise<ConnectionRow | null> {
   const { db, now } = tx;
-  const row = yield* getConnection(tx, change.id);
+  const row = await getConnection(tx, change.id);
   if (row === null || row.generation !== change.generation || !mayMove(row.status, change.status)) return null;
   if (change.attempt !== undefined && change.attempt !== row.attempt) return null;
   // A disconnected connection keeps its scopes and forgets its tokens.
@@ -209,19 +212,19 @@ export function* changeStatus(tx: Transaction, change: StatusChange): Operation<
     confirm_at: change.confirm_in_ms === null ? null : plus(now, change.confirm_in_ms),
     updated_at: now,
   } as const;
-  yield* run(db.updateTable("connections").set(set).where("id", "=", change.id));
+  await run(db.updateTable("connections").set(set).where("id", "=", change.id));
   return { ...row, ...set };
 }
 
-export function* deleteConnection({ db }: Transaction, id: ConnectionId): Operation<boolean> {
-  return (yield* run(db.deleteFrom("connections").where("id", "=", id))) === 1;
+export async function deleteConnection({ db }: Transaction, id: ConnectionId): Promise<boolean> {
+  return (await run(db.deleteFrom("connections").where("id", "=", id))) === 1;
 }
 
 const DAY_MS = 86_400_000;
 
 /** Active connections whose refresh token ends in less than 7 days, or 1, and which were not warned of that yet. */
-export function* endingConnections({ db, now }: Transaction, count: number): Operation<ConnectionRow[]> {
-  return yield* all(
+export async function endingConnections({ db, now }: Transaction, count: number): Promise<ConnectionRow[]> {
+  return await all(
     db
       .selectFrom("connections")
       .select(COLUMNS)
@@ -239,7 +242,7 @@ export function* endingConnections({ db, now }: Transaction, count: number): Ope
 }
 
 /** Notes the warning, once: the days that it speaks of, or null when another node gave it or the end has moved. */
-export function* warnOfEnd({ db, now }: Transaction, row: ConnectionRow): Operation<7 | 1 | null> {
+export async function warnOfEnd({ db, now }: Transaction, row: ConnectionRow): Promise<7 | 1 | null> {
   if (row.refresh_token_expires_at === null) return null;
   const days = row.refresh_token_expires_at <= plus(now, DAY_MS) ? 1 : 7;
   const update = db
@@ -248,19 +251,19 @@ export function* warnOfEnd({ db, now }: Transaction, row: ConnectionRow): Operat
     .where("id", "=", row.id)
     .where("generation", "=", row.generation)
     .where((where) => where.or([where("warned_days", "is", null), where("warned_days", ">", days)]));
-  return (yield* run(update)) === 1 ? days : null;
+  return (await run(update)) === 1 ? days : null;
 }
 
 /** The provider's API takes the access token of this generation. */
-export function* noteChecked({ db, now }: Transaction, id: ConnectionId, generation: number): Operation<void> {
-  yield* run(
+export async function noteChecked({ db, now }: Transaction, id: ConnectionId, generation: number): Promise<void> {
+  await run(
     db.updateTable("connections").set({ checked_at: now }).where("id", "=", id).where("generation", "=", generation),
   );
 }
 
 /** A new client secret: what failed for the old one may be tried again at once. */
-export function* clearMisconfigured({ db }: Transaction, oauth_client_id: OAuthClientId): Operation<number> {
-  return yield* run(
+export async function clearMisconfigured({ db }: Transaction, oauth_client_id: OAuthClientId): Promise<number> {
+  return await run(
     db
       .updateTable("connections")
       .set({ next_attempt_at: null, fail_class: null, failures: 0, failing_since: null })

@@ -1,6 +1,6 @@
 /** Service tokens, API keys and setup links: what a caller shows to be let in. Only digests are stored. */
 import type { AppId, Instant, UserId, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { ApiKeysTable, ServiceTokenRow, ServiceTokensTable, SetupLinksTable } from "../tables.ts";
 
 const TOKEN_COLUMNS = [
@@ -29,19 +29,19 @@ const KEY_COLUMNS = [
 type NewServiceToken = Pick<ServiceTokensTable, "app_id" | "id" | "name" | "digest" | "expires_at">;
 
 /** False when the app has `limit` live tokens already. */
-export function* createServiceToken(tx: Transaction, token: NewServiceToken, limit: number): Operation<boolean> {
+export async function createServiceToken(tx: Transaction, token: NewServiceToken, limit: number): Promise<boolean> {
   const { db, now } = tx;
-  const tokens = yield* listServiceTokens(tx, token.app_id);
+  const tokens = await listServiceTokens(tx, token.app_id);
   const live = tokens.filter((row) => row.revoked_at === null && (row.expires_at === null || row.expires_at > now));
   if (live.length >= limit) return false;
-  yield* run(
+  await run(
     db.insertInto("service_tokens").values({ ...token, created_at: now, revoked_at: null, last_used_at: null }),
   );
   return true;
 }
 
-export function* getServiceToken({ db }: Transaction, id: string): Operation<ServiceTokenRow | null> {
-  return yield* first(
+export async function getServiceToken({ db }: Transaction, id: string): Promise<ServiceTokenRow | null> {
+  return await first(
     db
       .selectFrom("service_tokens")
       .innerJoin("apps", "apps.id", "service_tokens.app_id")
@@ -52,34 +52,34 @@ export function* getServiceToken({ db }: Transaction, id: string): Operation<Ser
   );
 }
 
-export function* listServiceTokens({ db }: Transaction, app_id: AppId): Operation<ServiceTokensTable[]> {
-  return yield* all(
+export async function listServiceTokens({ db }: Transaction, app_id: AppId): Promise<ServiceTokensTable[]> {
+  return await all(
     db.selectFrom("service_tokens").select(TOKEN_COLUMNS).where("app_id", "=", app_id).orderBy("created_at"),
   );
 }
 
-export function* revokeServiceToken({ db, now }: Transaction, app_id: AppId, id: string): Operation<boolean> {
+export async function revokeServiceToken({ db, now }: Transaction, app_id: AppId, id: string): Promise<boolean> {
   const update = db
     .updateTable("service_tokens")
     .set({ revoked_at: now })
     .where("app_id", "=", app_id)
     .where("id", "=", id)
     .where("revoked_at", "is", null);
-  return (yield* run(update)) === 1;
+  return (await run(update)) === 1;
 }
 
 type NewApiKey = Pick<ApiKeysTable, "id" | "workspace_id" | "user_id" | "scope" | "name" | "digest" | "expires_at">;
 
-export function* createApiKey({ db, now }: Transaction, key: NewApiKey): Operation<void> {
-  yield* run(db.insertInto("api_keys").values({ ...key, created_at: now, revoked_at: null, last_used_at: null }));
+export async function createApiKey({ db, now }: Transaction, key: NewApiKey): Promise<void> {
+  await run(db.insertInto("api_keys").values({ ...key, created_at: now, revoked_at: null, last_used_at: null }));
 }
 
-export function* getApiKey({ db }: Transaction, id: string): Operation<ApiKeysTable | null> {
-  return yield* first(db.selectFrom("api_keys").select(KEY_COLUMNS).where("id", "=", id));
+export async function getApiKey({ db }: Transaction, id: string): Promise<ApiKeysTable | null> {
+  return await first(db.selectFrom("api_keys").select(KEY_COLUMNS).where("id", "=", id));
 }
 
-export function* listApiKeys({ db }: Transaction, workspace_id: WorkspaceId): Operation<ApiKeysTable[]> {
-  return yield* all(
+export async function listApiKeys({ db }: Transaction, workspace_id: WorkspaceId): Promise<ApiKeysTable[]> {
+  return await all(
     db
       .selectFrom("api_keys")
       .select(KEY_COLUMNS)
@@ -89,72 +89,72 @@ export function* listApiKeys({ db }: Transaction, workspace_id: WorkspaceId): Op
   );
 }
 
-export function* revokeApiKey({ db, now }: Transaction, workspace_id: WorkspaceId, id: string): Operation<boolean> {
+export async function revokeApiKey({ db, now }: Transaction, workspace_id: WorkspaceId, id: string): Promise<boolean> {
   const update = db
     .updateTable("api_keys")
     .set({ revoked_at: now })
     .where("workspace_id", "=", workspace_id)
     .where("id", "=", id)
     .where("revoked_at", "is", null);
-  return (yield* run(update)) === 1;
+  return (await run(update)) === 1;
 }
 
 /** Keys that were made before anybody had an account. */
-export function* adoptApiKeys({ db }: Transaction, workspace_id: WorkspaceId, user_id: UserId): Operation<void> {
-  yield* run(
+export async function adoptApiKeys({ db }: Transaction, workspace_id: WorkspaceId, user_id: UserId): Promise<void> {
+  await run(
     db.updateTable("api_keys").set({ user_id }).where("workspace_id", "=", workspace_id).where("user_id", "is", null),
   );
 }
 
-export function* createSetupLink(
+export async function createSetupLink(
   { db, now }: Transaction,
   token_hash: string,
   expires_at: Instant,
   user_id: UserId | null = null,
-): Operation<void> {
-  yield* run(db.insertInto("setup_links").values({ token_hash, user_id, created_at: now, expires_at, used_at: null }));
+): Promise<void> {
+  await run(db.insertInto("setup_links").values({ token_hash, user_id, created_at: now, expires_at, used_at: null }));
 }
 
 /** The link when it would sign in now; reading does not use it up. */
-export function* openSetupLink(
+export async function openSetupLink(
   { db, now }: Transaction,
   token_hash: string,
-): Operation<Pick<SetupLinksTable, "user_id"> | null> {
+): Promise<Pick<SetupLinksTable, "user_id"> | null> {
   const query = db
     .selectFrom("setup_links")
     .select("user_id")
     .where("token_hash", "=", token_hash)
     .where("used_at", "is", null)
     .where("expires_at", ">", now);
-  return yield* first(query);
+  return await first(query);
 }
 
 /** Uses the link up; false when the link is used, unknown or over. */
-export function* useSetupLink({ db, now }: Transaction, token_hash: string): Operation<boolean> {
+export async function useSetupLink({ db, now }: Transaction, token_hash: string): Promise<boolean> {
   const update = db
     .updateTable("setup_links")
     .set({ used_at: now })
     .where("token_hash", "=", token_hash)
     .where("used_at", "is", null)
     .where("expires_at", ">", now);
-  return (yield* run(update)) === 1;
+  return (await run(update)) === 1;
 }
 
 /** Sessions and links that can let nobody in any more. */
-export function* deleteOldCredentials({ db }: Transaction, sessions_before: Instant, now: Instant): Operation<void> {
-  yield* run(db.deleteFrom("auth_session").where("created_at", "<", sessions_before));
-  yield* run(db.deleteFrom("auth_session").where("expires_at", "<", now));
-  yield* run(db.deleteFrom("setup_links").where("expires_at", "<", now));
-  yield* run(db.deleteFrom("invitations").where("expires_at", "<", now));
+export async function deleteOldCredentials({ db }: Transaction, sessions_before: Instant, now: Instant): Promise<void> {
+  await run(db.deleteFrom("auth_session").where("created_at", "<", sessions_before));
+  await run(db.deleteFrom("auth_session").where("expires_at", "<", now));
+  await run(db.deleteFrom("setup_links").where("expires_at", "<", now));
+  await run(db.deleteFrom("invitations").where("expires_at", "<", now));
 }
 
 /** When tokens and keys were last used; written in batches, off the path of the request. */
-export function* recordUse(
+export async function recordUse(
   { db }: Transaction,
   tokens: ReadonlyMap<string, Instant>,
   keys: ReadonlyMap<string, Instant> = new Map(),
-): Operation<void> {
+): Promise<void> {
   for (const [id, at] of tokens)
-    yield* run(db.updateTable("service_tokens").set({ last_used_at: at }).where("id", "=", id));
-  for (const [id, at] of keys) yield* run(db.updateTable("api_keys").set({ last_used_at: at }).where("id", "=", id));
+    await run(db.updateTable("service_tokens").set({ last_used_at: at }).where("id", "=", id));
+  for (const [id, at] of keys) await run(db.updateTable("api_keys").set({ last_used_at: at }).where("id", "=", id));
 }

@@ -3,7 +3,7 @@
  * that of two that race one wins and the other is told.
  */
 import { plus, type Instant } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { CliSessionsTable, DeviceCodesTable } from "../tables.ts";
 import { createCliSession, endCliSession, getCliSession, type NewPair, type SessionLife } from "./cli-sessions.ts";
 
@@ -36,10 +36,10 @@ export type CodeCreation =
   | { readonly kind: "too_many"; readonly until: Instant };
 
 /** @param most live codes of one network */
-export function* createDeviceCode(tx: Transaction, code: NewDeviceCode, most: number): Operation<CodeCreation> {
+export async function createDeviceCode(tx: Transaction, code: NewDeviceCode, most: number): Promise<CodeCreation> {
   const { db, now } = tx;
-  if ((yield* findDeviceCode(tx, [code.user_code_hash])) !== null) return { kind: "taken" };
-  const live = yield* all(
+  if ((await findDeviceCode(tx, [code.user_code_hash])) !== null) return { kind: "taken" };
+  const live = await all(
     db
       .selectFrom("device_codes")
       .select("expires_at")
@@ -50,7 +50,7 @@ export function* createDeviceCode(tx: Transaction, code: NewDeviceCode, most: nu
   );
   const [oldest] = live;
   if (live.length >= most && oldest !== undefined) return { kind: "too_many", until: oldest.expires_at };
-  yield* run(
+  await run(
     db.insertInto("device_codes").values({
       ...code,
       created_at: now,
@@ -65,11 +65,11 @@ export function* createDeviceCode(tx: Transaction, code: NewDeviceCode, most: nu
 }
 
 /** The code that waits for somebody's decision. @param user_code_hashes of the same letters, by each key */
-export function* findDeviceCode(
+export async function findDeviceCode(
   { db, now }: Transaction,
   user_code_hashes: readonly string[],
-): Operation<DeviceCodesTable | null> {
-  return yield* first(
+): Promise<DeviceCodesTable | null> {
+  return await first(
     db
       .selectFrom("device_codes")
       .select(COLUMNS)
@@ -80,19 +80,19 @@ export function* findDeviceCode(
 }
 
 /** Null when there is none that waits. */
-export function* decideDeviceCode(
+export async function decideDeviceCode(
   tx: Transaction,
   user_code_hashes: readonly string[],
   decision: { readonly state: "approved" | "denied"; readonly user_id: string },
-): Operation<DeviceCodesTable | null> {
-  const code = yield* findDeviceCode(tx, user_code_hashes);
+): Promise<DeviceCodesTable | null> {
+  const code = await findDeviceCode(tx, user_code_hashes);
   if (code === null) return null;
   const update = tx.db
     .updateTable("device_codes")
     .set(decision)
     .where("device_hash", "=", code.device_hash)
     .where("state", "=", "pending");
-  return (yield* run(update)) === 1 ? { ...code, ...decision } : null;
+  return (await run(update)) === 1 ? { ...code, ...decision } : null;
 }
 
 export type Redemption =
@@ -123,12 +123,12 @@ export interface PollRules extends SessionLife {
  * is told to. A code that is shown again after it was redeemed is in two hands, and nobody knows which are the right ones:
  * unless its session was used by then, it is ended.
  */
-export function* redeemDeviceCode(tx: Transaction, poll: Poll, rules: PollRules): Operation<Redemption> {
+export async function redeemDeviceCode(tx: Transaction, poll: Poll, rules: PollRules): Promise<Redemption> {
   const { db, now } = tx;
   const find = db.selectFrom("device_codes").select(COLUMNS).where("device_hash", "=", poll.device_hash);
-  const code = yield* first(find);
+  const code = await first(find);
   if (code === null || code.client_id !== poll.client_id) return { kind: "invalid_grant", ended: null };
-  if (code.state === "used") return { kind: "invalid_grant", ended: yield* endUnused(tx, code, poll, rules) };
+  if (code.state === "used") return { kind: "invalid_grant", ended: await endUnused(tx, code, poll, rules) };
   if (code.expires_at <= now) return { kind: "expired_token" };
   if (code.state === "denied") return { kind: "access_denied" };
 
@@ -139,28 +139,28 @@ export function* redeemDeviceCode(tx: Transaction, poll: Poll, rules: PollRules)
       .set({ state: "used", session_id: poll.session_id, used_at: now })
       .where("device_hash", "=", code.device_hash)
       .where("state", "=", "approved");
-    if ((yield* run(taken)) !== 1) return { kind: "invalid_grant", ended: null };
+    if ((await run(taken)) !== 1) return { kind: "invalid_grant", ended: null };
     const session = { id: poll.session_id, user_id, client_id, scope, address };
-    return { kind: "issued", session: yield* createCliSession(tx, session, poll.pair, rules) };
+    return { kind: "issued", session: await createCliSession(tx, session, poll.pair, rules) };
   }
 
   const too_soon = code.polled_at !== null && now < plus(code.polled_at, code.interval_s * 1_000 - rules.jitter_ms);
   const interval_s = code.interval_s + (too_soon ? rules.slow_down_s : 0);
-  yield* run(
+  await run(
     db.updateTable("device_codes").set({ polled_at: now, interval_s }).where("device_hash", "=", code.device_hash),
   );
   return { kind: too_soon ? "slow_down" : "authorization_pending" };
 }
 
-function* endUnused(
+async function endUnused(
   tx: Transaction,
   { session_id, used_at }: DeviceCodesTable,
   { arrived_at }: Poll,
   { jitter_ms }: PollRules,
-): Operation<CliSessionsTable | null> {
+): Promise<CliSessionsTable | null> {
   if (session_id === null || used_at === null || arrived_at <= plus(used_at, jitter_ms)) return null;
-  const session = yield* getCliSession(tx, session_id);
+  const session = await getCliSession(tx, session_id);
   if (session === null || session.first_used_at !== null) return null;
-  yield* endCliSession(tx, session.id);
+  await endCliSession(tx, session.id);
   return session;
 }

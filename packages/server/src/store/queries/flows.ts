@@ -1,6 +1,6 @@
 /** Pending consents. A flow is started once, taken once, finished once; each step is a compare-and-set. */
 import { plus, type ConnectionId, type FlowId, type Instant } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { FlowRow, FlowsTable } from "../tables.ts";
 
 const COLUMNS = [
@@ -36,12 +36,12 @@ export type FlowCreation = { readonly kind: "created"; readonly flow: FlowRow } 
  * A flow for this request. The same request again, while its flow waits for the first click, gets the same flow with a new
  * ten minutes: clients repeat a PUT whose answer was lost.
  */
-export function* createFlow(
+export async function createFlow(
   { db, now }: Transaction,
   wanted: NewFlow,
   limits: { ttl_ms: number; pending: number },
-): Operation<FlowCreation> {
-  const pending = yield* all(
+): Promise<FlowCreation> {
+  const pending = await all(
     db
       .selectFrom("flows")
       .select(COLUMNS)
@@ -60,7 +60,7 @@ export function* createFlow(
       flow.return_to === wanted.return_to,
   );
   if (same !== undefined) {
-    yield* run(db.updateTable("flows").set({ expires_at }).where("id", "=", same.id));
+    await run(db.updateTable("flows").set({ expires_at }).where("id", "=", same.id));
     return { kind: "created", flow: { ...same, expires_at } };
   }
   if (pending.length >= limits.pending) return { kind: "too_many" };
@@ -79,16 +79,16 @@ export function* createFlow(
     outcome: null,
     connection_id: null,
   };
-  yield* run(db.insertInto("flows").values(flow));
+  await run(db.insertInto("flows").values(flow));
   return { kind: "created", flow };
 }
 
-export function* getFlow({ db }: Transaction, id: FlowId): Operation<FlowRow | null> {
-  return yield* first(db.selectFrom("flows").select(COLUMNS).where("id", "=", id));
+export async function getFlow({ db }: Transaction, id: FlowId): Promise<FlowRow | null> {
+  return await first(db.selectFrom("flows").select(COLUMNS).where("id", "=", id));
 }
 
-export function* findFlowByState({ db }: Transaction, state_hash: string): Operation<FlowRow | null> {
-  return yield* first(db.selectFrom("flows").select(COLUMNS).where("state_hash", "=", state_hash));
+export async function findFlowByState({ db }: Transaction, state_hash: string): Promise<FlowRow | null> {
+  return await first(db.selectFrom("flows").select(COLUMNS).where("state_hash", "=", state_hash));
 }
 
 export type FlowStart = Pick<
@@ -97,7 +97,7 @@ export type FlowStart = Pick<
 >;
 
 /** The initiator pressed Connect. Pressing again, before the provider answered, replaces the state. */
-export function* startFlow({ db, now }: Transaction, id: FlowId, start: FlowStart): Operation<boolean> {
+export async function startFlow({ db, now }: Transaction, id: FlowId, start: FlowStart): Promise<boolean> {
   const update = db
     .updateTable("flows")
     .set(start)
@@ -105,56 +105,56 @@ export function* startFlow({ db, now }: Transaction, id: FlowId, start: FlowStar
     .where("taken_at", "is", null)
     .where("outcome", "is", null)
     .where("expires_at", ">", now);
-  return (yield* run(update)) === 1;
+  return (await run(update)) === 1;
 }
 
 /**
  * Takes the flow of a state, once: whoever comes second gets null. The sealed verifier goes with it; the row stays, so that
  * a second use can be told from a state that never was.
  */
-export function* takeFlow(tx: Transaction, state_hash: string): Operation<FlowRow | null> {
+export async function takeFlow(tx: Transaction, state_hash: string): Promise<FlowRow | null> {
   const { db, now } = tx;
-  const flow = yield* findFlowByState(tx, state_hash);
+  const flow = await findFlowByState(tx, state_hash);
   if (flow === null || flow.taken_at !== null || flow.outcome !== null || flow.expires_at <= now) return null;
   const update = db
     .updateTable("flows")
     .set({ taken_at: now, sealed_request: null })
     .where("id", "=", flow.id)
     .where("taken_at", "is", null);
-  return (yield* run(update)) === 1 ? { ...flow, taken_at: now } : null;
+  return (await run(update)) === 1 ? { ...flow, taken_at: now } : null;
 }
 
 /** A consent that waits for its initiator's decision: what it brought is kept, sealed, for `ttl_ms`. */
-export function* holdFlow(
+export async function holdFlow(
   { db, now }: Transaction,
   id: FlowId,
   sealed_request: Uint8Array,
   ttl_ms: number,
-): Operation<boolean> {
+): Promise<boolean> {
   const update = db
     .updateTable("flows")
     .set({ sealed_request, expires_at: plus(now, ttl_ms) })
     .where("id", "=", id)
     .where("taken_at", "is not", null)
     .where("outcome", "is", null);
-  return (yield* run(update)) === 1;
+  return (await run(update)) === 1;
 }
 
-export function* finishFlow(
+export async function finishFlow(
   { db, now }: Transaction,
   id: FlowId,
   outcome: string,
   connection_id: ConnectionId | null,
-): Operation<void> {
+): Promise<void> {
   const update = db
     .updateTable("flows")
     .set({ outcome, connection_id, finished_at: now, sealed_request: null })
     .where("id", "=", id)
     .where("outcome", "is", null);
-  yield* run(update);
+  await run(update);
 }
 
 /** Forgets flows that ended, or would have ended, before `before`. */
-export function* deleteOldFlows({ db }: Transaction, before: Instant): Operation<number> {
-  return yield* run(db.deleteFrom("flows").where("expires_at", "<", before));
+export async function deleteOldFlows({ db }: Transaction, before: Instant): Promise<number> {
+  return await run(db.deleteFrom("flows").where("expires_at", "<", before));
 }

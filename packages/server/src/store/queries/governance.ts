@@ -3,7 +3,7 @@
  * well, so that handing out a token costs no further look-up.
  */
 import type { AppId, Instant, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { GovernanceTable } from "../tables.ts";
 
 const COLUMNS = [
@@ -14,16 +14,16 @@ const COLUMNS = [
   "governance.updated_at",
 ] as const;
 
-export function* listGovernance({ db }: Transaction, workspace_id: WorkspaceId): Operation<GovernanceTable[]> {
-  return yield* all(db.selectFrom("governance").select(COLUMNS).where("workspace_id", "=", workspace_id));
+export async function listGovernance({ db }: Transaction, workspace_id: WorkspaceId): Promise<GovernanceTable[]> {
+  return await all(db.selectFrom("governance").select(COLUMNS).where("workspace_id", "=", workspace_id));
 }
 
-export function* getGovernance(
+export async function getGovernance(
   { db }: Transaction,
   workspace_id: WorkspaceId,
   integration_type: string,
-): Operation<GovernanceTable | null> {
-  return yield* first(
+): Promise<GovernanceTable | null> {
+  return await first(
     db
       .selectFrom("governance")
       .select(COLUMNS)
@@ -32,12 +32,12 @@ export function* getGovernance(
   );
 }
 
-export function* putGovernance(
+export async function putGovernance(
   { db, now }: Transaction,
   switches: Omit<GovernanceTable, "updated_at">,
-): Operation<void> {
+): Promise<void> {
   const { workspace_id, integration_type, builder_connection_enabled, per_user_connection_enabled } = switches;
-  yield* run(
+  await run(
     db
       .insertInto("governance")
       .values({ ...switches, updated_at: now })
@@ -54,7 +54,7 @@ export function* putGovernance(
     .where("app_id", "in", (query) =>
       query.selectFrom("apps").select("apps.id").where("apps.workspace_id", "=", workspace_id),
     );
-  yield* run(
+  await run(
     builder_connection_enabled === 1
       ? connections.set({ blocked_at: null }).where("blocked_at", "is not", null)
       : connections.set({ blocked_at: now }).where("blocked_at", "is", null),
@@ -62,12 +62,12 @@ export function* putGovernance(
 }
 
 /** What a connection that is made now is to carry: null where its service is allowed. */
-export function* blockedSince(
+export async function blockedSince(
   { db, now }: Transaction,
   app_id: AppId,
   integration_type: string,
-): Operation<Instant | null> {
-  const off = yield* first(
+): Promise<Instant | null> {
+  const off = await first(
     db
       .selectFrom("governance")
       .innerJoin("apps", "apps.workspace_id", "governance.workspace_id")

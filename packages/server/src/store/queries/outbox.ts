@@ -4,7 +4,7 @@
  * postponed as well, so that a long line behind a receiver that is down costs no search for what is due.
  */
 import { plus, type Instant } from "../../core/types.ts";
-import { all, run, type Operation, type Transaction } from "../operation.ts";
+import { all, run, type Transaction } from "../operation.ts";
 import type { OutboxRow } from "../tables.ts";
 
 const COLUMNS = [
@@ -23,13 +23,17 @@ const COLUMNS = [
 
 export type NewOutboxItem = Pick<OutboxRow, "app_id" | "id" | "kind" | "connection_id" | "payload" | "sealed">;
 
-export function* enqueue({ db, now }: Transaction, item: NewOutboxItem): Operation<void> {
+export async function enqueue({ db, now }: Transaction, item: NewOutboxItem): Promise<void> {
   const values = { ...item, attempts: 0, next_attempt_at: now, created_at: now, done_at: null };
-  yield* run(db.insertInto("outbox").values(values));
+  await run(db.insertInto("outbox").values(values));
 }
 
-export function* dueOutbox({ db, now }: Transaction, kind: OutboxRow["kind"], count: number): Operation<OutboxRow[]> {
-  return yield* all(
+export async function dueOutbox(
+  { db, now }: Transaction,
+  kind: OutboxRow["kind"],
+  count: number,
+): Promise<OutboxRow[]> {
+  return await all(
     db
       .selectFrom("outbox")
       .select(COLUMNS)
@@ -41,54 +45,54 @@ export function* dueOutbox({ db, now }: Transaction, kind: OutboxRow["kind"], co
   );
 }
 
-export function* listOutbox(
+export async function listOutbox(
   { db }: Transaction,
   app_id: OutboxRow["app_id"],
   kind: OutboxRow["kind"],
-): Operation<OutboxRow[]> {
-  return yield* all(
+): Promise<OutboxRow[]> {
+  return await all(
     db.selectFrom("outbox").select(COLUMNS).where("app_id", "=", app_id).where("kind", "=", kind).orderBy("created_at"),
   );
 }
 
 /** Done, one way or the other: the sealed tokens go at once. */
-export function* finishOutbox({ db, now }: Transaction, id: string): Operation<void> {
-  yield* run(db.updateTable("outbox").set({ done_at: now, sealed: null }).where("id", "=", id));
+export async function finishOutbox({ db, now }: Transaction, id: string): Promise<void> {
+  await run(db.updateTable("outbox").set({ done_at: now, sealed: null }).where("id", "=", id));
 }
 
 /** The same, for whoever comes first. */
-export function* endOutbox({ db, now }: Transaction, id: string): Operation<boolean> {
+export async function endOutbox({ db, now }: Transaction, id: string): Promise<boolean> {
   const update = db
     .updateTable("outbox")
     .set({ done_at: now, sealed: null })
     .where("id", "=", id)
     .where("done_at", "is", null);
-  return (yield* run(update)) === 1;
+  return (await run(update)) === 1;
 }
 
-export function* postponeOutbox(
+export async function postponeOutbox(
   { db }: Transaction,
   id: string,
   attempts: number,
   next_attempt_at: Instant,
-): Operation<void> {
-  yield* run(db.updateTable("outbox").set({ attempts, next_attempt_at }).where("id", "=", id));
+): Promise<void> {
+  await run(db.updateTable("outbox").set({ attempts, next_attempt_at }).where("id", "=", id));
 }
 
 /** Done items that were created before `before`. */
-export function* deleteOldOutbox({ db }: Transaction, before: Instant): Operation<number> {
-  return yield* run(db.deleteFrom("outbox").where("created_at", "<", before).where("done_at", "is not", null));
+export async function deleteOldOutbox({ db }: Transaction, before: Instant): Promise<number> {
+  return await run(db.deleteFrom("outbox").where("created_at", "<", before).where("done_at", "is not", null));
 }
 
 /**
  * Up to `count` events that may be sent now, at most one of each connection. They are the caller's for `reserve_ms`: if it
  * has not finished or postponed them by then, they are handed out again.
  */
-export function* reserveEvents(
+export async function reserveEvents(
   { db, now, skip_locked }: Transaction,
   count: number,
   reserve_ms: number,
-): Operation<OutboxRow[]> {
+): Promise<OutboxRow[]> {
   const due = db
     .selectFrom("outbox")
     .select("outbox.id")
@@ -117,25 +121,25 @@ export function* reserveEvents(
     .set({ next_attempt_at: plus(now, reserve_ms) })
     .where("id", "in", (query) => query.selectFrom("due").select("due.id"))
     .returning(COLUMNS);
-  return yield* all(reserve);
+  return await all(reserve);
 }
 
 /** The event is delivered, or given up: it is the next one's turn. Somebody else may have been faster. */
-export function* finishEvent({ db, now }: Transaction, id: string): Operation<void> {
-  yield* run(db.updateTable("outbox").set({ done_at: now }).where("id", "=", id).where("done_at", "is", null));
+export async function finishEvent({ db, now }: Transaction, id: string): Promise<void> {
+  await run(db.updateTable("outbox").set({ done_at: now }).where("id", "=", id).where("done_at", "is", null));
 }
 
 /** The event is tried again in `wait_ms`, and the ones behind it not earlier. */
-export function* postponeEvent(
+export async function postponeEvent(
   { db, now }: Transaction,
   { id, connection_id }: Pick<OutboxRow, "id" | "connection_id">,
   attempts: number,
   wait_ms: number,
-): Operation<void> {
+): Promise<void> {
   const at = plus(now, wait_ms);
   const open = db.updateTable("outbox").where("done_at", "is", null);
-  if ((yield* run(open.set({ attempts, next_attempt_at: at }).where("id", "=", id))) === 0) return;
-  yield* run(
+  if ((await run(open.set({ attempts, next_attempt_at: at }).where("id", "=", id))) === 0) return;
+  await run(
     open
       .set({ next_attempt_at: at })
       .where("connection_id", "=", connection_id)

@@ -4,7 +4,7 @@
  */
 import { sql } from "kysely";
 import { plus, type Instant } from "../../core/types.ts";
-import { first, run, type Operation, type Transaction } from "../operation.ts";
+import { first, run, type Transaction } from "../operation.ts";
 
 export interface Window {
   readonly count: number;
@@ -12,7 +12,7 @@ export interface Window {
 }
 
 /** Counts one more, in a new window when the last one is over. */
-export function* countInWindow({ db, now }: Transaction, key: string, window_ms: number): Operation<Window> {
+export async function countInWindow({ db, now }: Transaction, key: string, window_ms: number): Promise<Window> {
   const ends_at = plus(now, window_ms);
   const counted = db
     .insertInto("rate_windows")
@@ -24,12 +24,12 @@ export function* countInWindow({ db, now }: Transaction, key: string, window_ms:
       }),
     )
     .returning(["count", "ends_at"]);
-  return (yield* first(counted)) ?? { count: 1, ends_at };
+  return (await first(counted)) ?? { count: 1, ends_at };
 }
 
 /** Takes back what was counted in the window that ends then. */
-export function* uncountInWindow({ db }: Transaction, key: string, ends_at: Instant): Operation<void> {
-  yield* run(
+export async function uncountInWindow({ db }: Transaction, key: string, ends_at: Instant): Promise<void> {
+  await run(
     db
       .updateTable("rate_windows")
       .set((set) => ({ count: set("count", "-", 1) }))
@@ -39,6 +39,6 @@ export function* uncountInWindow({ db }: Transaction, key: string, ends_at: Inst
   );
 }
 
-export function* deleteOldWindows({ db, now }: Transaction): Operation<void> {
-  yield* run(db.deleteFrom("rate_windows").where("ends_at", "<=", now));
+export async function deleteOldWindows({ db, now }: Transaction): Promise<void> {
+  await run(db.deleteFrom("rate_windows").where("ends_at", "<=", now));
 }

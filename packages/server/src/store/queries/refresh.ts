@@ -7,7 +7,7 @@
  */
 import type { ExpressionBuilder } from "kysely";
 import { plus, type ConnectionId, type Instant, type OAuthClientId } from "../../core/types.ts";
-import { all, run, type Operation, type Transaction } from "../operation.ts";
+import { all, run, type Transaction } from "../operation.ts";
 import type { ConnectionRow, ConnectionsTable, FailClass, Tables } from "../tables.ts";
 import { COLUMNS, getConnection, SETTLED } from "./connections.ts";
 
@@ -46,9 +46,9 @@ export type Claim =
   | { readonly kind: "not_yet"; readonly row: ConnectionRow }
   | { readonly kind: "gone" };
 
-export function* claimRefresh(tx: Transaction, request: ClaimRequest): Operation<Claim> {
+export async function claimRefresh(tx: Transaction, request: ClaimRequest): Promise<Claim> {
   const { db, now } = tx;
-  const row = yield* getConnection(tx, request.id);
+  const row = await getConnection(tx, request.id);
   if (row === null) return { kind: "gone" };
   const confirming = row.status === "expired" && row.confirm_at !== null && row.confirm_at <= now;
   if (
@@ -56,13 +56,13 @@ export function* claimRefresh(tx: Transaction, request: ClaimRequest): Operation
     row.sealed_refresh === null ||
     (row.status !== "active" && !confirming)
   ) {
-    return { kind: "moved", row: yield* forgetEnded(tx, row) };
+    return { kind: "moved", row: await forgetEnded(tx, row) };
   }
   if (row.lease_until !== null && row.lease_until > now) {
     // The database's clock went back (a copy took over): a lease lasts no longer than it would have from now on.
     if (row.attempted_at === null || row.attempted_at <= now) return { kind: "leased", row };
     const again = { attempted_at: now, next_attempt_at: null, lease_until: plus(now, request.lease_ms) };
-    yield* run(db.updateTable("connections").set(again).where("id", "=", request.id));
+    await run(db.updateTable("connections").set(again).where("id", "=", request.id));
     return { kind: "leased", row: { ...row, ...again } };
   }
   if (isWaitedFor(row, request, now)) return { kind: "overdue", row };
@@ -81,16 +81,16 @@ export function* claimRefresh(tx: Transaction, request: ClaimRequest): Operation
     next_attempt_at: null,
     confirm_at: null,
   };
-  yield* run(db.updateTable("connections").set(lease).where("id", "=", request.id));
+  await run(db.updateTable("connections").set(lease).where("id", "=", request.id));
   return { kind: "claimed", row, attempt, lease_until };
 }
 
 /** The confirming request of an ended connection, of which nobody could note how it went: no other one follows it. */
-function* forgetEnded({ db, now }: Transaction, row: ConnectionRow): Operation<ConnectionRow> {
+async function forgetEnded({ db, now }: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
   const is_held = row.lease_until !== null && row.lease_until > now;
   if (row.status !== "expired" || row.confirm_at !== null || row.intent_at === null || is_held) return row;
   const none = { lease_owner: null, lease_until: null, intent_at: null, intent_rt_fp: null };
-  yield* run(db.updateTable("connections").set(none).where("id", "=", row.id));
+  await run(db.updateTable("connections").set(none).where("id", "=", row.id));
   return { ...row, ...none };
 }
 
@@ -148,8 +148,8 @@ export type CommitOutcome =
   /** A newer answer, another consent or a disconnect won. `row` is null when the connection is gone. */
   | { readonly kind: "superseded"; readonly row: ConnectionRow | null };
 
-export function* commitRefresh(tx: Transaction, commit: RefreshCommit): Operation<CommitOutcome> {
-  const row = yield* getConnection(tx, commit.id);
+export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Promise<CommitOutcome> {
+  const row = await getConnection(tx, commit.id);
   if (row === null || row.status === "disconnected" || !isDescendant(row, commit)) return { kind: "superseded", row };
   if (row.generation !== commit.base_generation) return { kind: "reseal", row };
   const updated = {
@@ -177,7 +177,7 @@ export function* commitRefresh(tx: Transaction, commit: RefreshCommit): Operatio
     win_attempt: commit.attempt,
     updated_at: tx.now,
   } as const;
-  yield* run(tx.db.updateTable("connections").set(updated).where("id", "=", commit.id));
+  await run(tx.db.updateTable("connections").set(updated).where("id", "=", commit.id));
   return { kind: "committed", row: { ...row, ...updated }, before: row };
 }
 
@@ -205,9 +205,9 @@ export interface RefreshFailure {
 }
 
 /** Only the latest attempt may write: an older one's failure says nothing about the newer one. */
-export function* failRefresh(tx: Transaction, failure: RefreshFailure): Operation<ConnectionRow | null> {
+export async function failRefresh(tx: Transaction, failure: RefreshFailure): Promise<ConnectionRow | null> {
   const { db, now } = tx;
-  const row = yield* getConnection(tx, failure.id);
+  const row = await getConnection(tx, failure.id);
   if (row === null || row.attempt !== failure.attempt || row.intent_at === null) return null;
   const set = {
     reserved_until: null,
@@ -219,7 +219,7 @@ export function* failRefresh(tx: Transaction, failure: RefreshFailure): Operatio
     failures: row.failures + 1,
     failing_since: row.failing_since ?? now,
   };
-  yield* run(db.updateTable("connections").set(set).where("id", "=", failure.id));
+  await run(db.updateTable("connections").set(set).where("id", "=", failure.id));
   return { ...row, ...set };
 }
 
@@ -227,27 +227,27 @@ export function* failRefresh(tx: Transaction, failure: RefreshFailure): Operatio
  * What the sweeper has to look at: tokens to renew, open intents whose lease is over, refusals to confirm; but nothing of the
  * OAuth clients in `except`. What is returned is the caller's for `reserve_ms`: other nodes' sweepers get other rows.
  */
-export function* reserveDue(
+export async function reserveDue(
   tx: Transaction,
   count: number,
   except: readonly OAuthClientId[],
   reserve_ms: number,
-): Operation<ConnectionRow[]> {
+): Promise<ConnectionRow[]> {
   const found: ConnectionRow[] = [];
   for (const kind of ["open", "due", "confirm"] as const) {
-    if (found.length < count) found.push(...(yield* reserve(tx, kind, count - found.length, except, reserve_ms)));
+    if (found.length < count) found.push(...(await reserve(tx, kind, count - found.length, except, reserve_ms)));
   }
   return found;
 }
 
 /** One statement, so that it needs no transaction; who is at a row this moment is passed over instead of waited for. */
-function* reserve(
+async function reserve(
   { db, now, skip_locked }: Transaction,
   kind: "open" | "due" | "confirm",
   count: number,
   except: readonly OAuthClientId[],
   reserve_ms: number,
-): Operation<ConnectionRow[]> {
+): Promise<ConnectionRow[]> {
   const ids = db
     .selectFrom("connections")
     .select("id")
@@ -276,7 +276,7 @@ function* reserve(
     .where("id", "in", (where) => where.selectFrom("found").select("id"))
     .returning(COLUMNS);
   // What is returned comes in any order; the longest due goes first.
-  return (yield* all(update)).toSorted((a, b) => (a.refresh_at ?? 0) - (b.refresh_at ?? 0));
+  return (await all(update)).toSorted((a, b) => (a.refresh_at ?? 0) - (b.refresh_at ?? 0));
 }
 
 /** As claimRefresh has it: what was leased or scheduled by an attempt that is still to come was so by another clock. */
@@ -292,13 +292,13 @@ const isOver =
     where.or([where(column, "is", null), where(column, "<=", now)]);
 
 /** Gives back what was reserved and not looked at. */
-export function* unreserve({ db }: Transaction, ids: readonly ConnectionId[]): Operation<void> {
-  if (ids.length > 0) yield* run(db.updateTable("connections").set({ reserved_until: null }).where("id", "in", ids));
+export async function unreserve({ db }: Transaction, ids: readonly ConnectionId[]): Promise<void> {
+  if (ids.length > 0) await run(db.updateTable("connections").set({ reserved_until: null }).where("id", "in", ids));
 }
 
 /** Leases that others than `owner` hold now. */
-export function* foreignLeases({ db, now }: Transaction, owner: string, count: number): Operation<ConnectionRow[]> {
-  return yield* all(
+export async function foreignLeases({ db, now }: Transaction, owner: string, count: number): Promise<ConnectionRow[]> {
+  return await all(
     db
       .selectFrom("connections")
       .select(COLUMNS)
@@ -314,18 +314,18 @@ export function* foreignLeases({ db, now }: Transaction, owner: string, count: n
  * Ends the lease of an owner that is gone, so that the intent can be taken up at once. False when it has ended already, or
  * the time is over in which the token may be sent again (`resend_ms`; null: never over).
  */
-export function* releaseLease(
+export async function releaseLease(
   tx: Transaction,
   id: ConnectionId,
   owner: string,
   resend_ms: number | null,
-): Operation<boolean> {
-  const row = yield* getConnection(tx, id);
+): Promise<boolean> {
+  const row = await getConnection(tx, id);
   if (row === null || row.lease_owner !== owner || !mayResend(row, resend_ms, tx.now)) return false;
   const update = tx.db
     .updateTable("connections")
     .set({ lease_owner: null, lease_until: null })
     .where("id", "=", id)
     .where("lease_owner", "=", owner);
-  return (yield* run(update)) === 1;
+  return (await run(update)) === 1;
 }

@@ -2,7 +2,7 @@
 import { roleReaches, type Plan, type Role } from "../../core/roles.ts";
 import { sql } from "kysely";
 import type { Instant, UserId, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Operation, type Transaction } from "../operation.ts";
+import { all, first, run, type Transaction } from "../operation.ts";
 import type { InvitationsTable, WorkspacesTable } from "../tables.ts";
 import { requireWorkspace } from "./apps.ts";
 import { deleteSetting, getSetting, putSetting } from "./system.ts";
@@ -27,17 +27,17 @@ const INVITATION_COLUMNS = [
 const DEFAULT_SETTING = "default_workspace";
 
 /** Makes it where there is none, or none any more. */
-export function* defaultWorkspace(tx: Transaction, id: WorkspaceId, plan: Plan): Operation<WorkspaceId> {
+export async function defaultWorkspace(tx: Transaction, id: WorkspaceId, plan: Plan): Promise<WorkspaceId> {
   const { db, now } = tx;
-  const known = yield* findDefaultWorkspace(tx);
+  const known = await findDefaultWorkspace(tx);
   if (known !== null) return known;
-  yield* run(db.insertInto("workspaces").values({ id, name: "default", created_at: now, plan, slug: id }));
-  yield* putSetting(tx, DEFAULT_SETTING, id);
+  await run(db.insertInto("workspaces").values({ id, name: "default", created_at: now, plan, slug: id }));
+  await putSetting(tx, DEFAULT_SETTING, id);
   return id;
 }
 
-export function* findDefaultWorkspace({ db }: Transaction): Operation<WorkspaceId | null> {
-  const found = yield* first(
+export async function findDefaultWorkspace({ db }: Transaction): Promise<WorkspaceId | null> {
+  const found = await first(
     db
       .selectFrom("workspaces")
       .innerJoin("settings", (join) =>
@@ -51,9 +51,10 @@ export function* findDefaultWorkspace({ db }: Transaction): Operation<WorkspaceI
 /** Noted of a workspace that has other owners than the installation's own one, and may use the installation's clients. */
 const sharingSetting = (id: WorkspaceId): string => `installation_clients/${id}`;
 
-export function* shareInstallationClients(tx: Transaction, id: WorkspaceId, allowed: boolean): Operation<void> {
-  yield* requireWorkspace(tx, id);
-  yield* allowed ? putSetting(tx, sharingSetting(id), "allowed") : deleteSetting(tx, sharingSetting(id));
+export async function shareInstallationClients(tx: Transaction, id: WorkspaceId, allowed: boolean): Promise<void> {
+  await requireWorkspace(tx, id);
+  if (allowed) await putSetting(tx, sharingSetting(id), "allowed");
+  else await deleteSetting(tx, sharingSetting(id));
 }
 
 /** Whether the installation's OAuth clients serve a workspace, and why. */
@@ -65,36 +66,36 @@ export interface InstallationSharing {
   readonly same_owners: boolean;
 }
 
-export function* installationSharing(tx: Transaction, id: WorkspaceId): Operation<InstallationSharing> {
-  const allowed = (yield* getSetting(tx, sharingSetting(id))) !== null;
-  const home = yield* findDefaultWorkspace(tx);
-  const owners = home === null ? [] : yield* ownersOf(tx, home);
-  const strangers = (yield* ownersOf(tx, id)).filter((owner) => !owners.includes(owner));
+export async function installationSharing(tx: Transaction, id: WorkspaceId): Promise<InstallationSharing> {
+  const allowed = (await getSetting(tx, sharingSetting(id))) !== null;
+  const home = await findDefaultWorkspace(tx);
+  const owners = home === null ? [] : await ownersOf(tx, home);
+  const strangers = (await ownersOf(tx, id)).filter((owner) => !owners.includes(owner));
   const same_owners = strangers.length === 0;
   return { serves: allowed || same_owners, allowed, same_owners };
 }
 
-function* ownersOf({ db }: Transaction, id: WorkspaceId): Operation<UserId[]> {
-  const rows = yield* all(
+async function ownersOf({ db }: Transaction, id: WorkspaceId): Promise<UserId[]> {
+  const rows = await all(
     db.selectFrom("auth_member").select("user_id").where("workspace_id", "=", id).where("role", "=", "owner"),
   );
   return rows.map(({ user_id }) => user_id);
 }
 
-export function* getWorkspace({ db }: Transaction, id: WorkspaceId): Operation<WorkspacesTable | null> {
-  return yield* first(db.selectFrom("workspaces").select(COLUMNS).where("id", "=", id));
+export async function getWorkspace({ db }: Transaction, id: WorkspaceId): Promise<WorkspacesTable | null> {
+  return await first(db.selectFrom("workspaces").select(COLUMNS).where("id", "=", id));
 }
 
-export function* listWorkspaces({ db }: Transaction): Operation<WorkspacesTable[]> {
-  return yield* all(db.selectFrom("workspaces").select(COLUMNS).orderBy("created_at").orderBy("id"));
+export async function listWorkspaces({ db }: Transaction): Promise<WorkspacesTable[]> {
+  return await all(db.selectFrom("workspaces").select(COLUMNS).orderBy("created_at").orderBy("id"));
 }
 
 export interface Membership extends WorkspacesTable {
   readonly role: Role;
 }
 
-export function* membershipsOf({ db }: Transaction, user_id: UserId): Operation<Membership[]> {
-  return yield* all(
+export async function membershipsOf({ db }: Transaction, user_id: UserId): Promise<Membership[]> {
+  return await all(
     db
       .selectFrom("auth_member")
       .innerJoin("workspaces", "workspaces.id", "auth_member.workspace_id")
@@ -112,35 +113,35 @@ export function* membershipsOf({ db }: Transaction, user_id: UserId): Operation<
   );
 }
 
-export function* roleOf({ db }: Transaction, user_id: UserId, workspace_id: WorkspaceId): Operation<Role | null> {
-  const member = yield* first(
+export async function roleOf({ db }: Transaction, user_id: UserId, workspace_id: WorkspaceId): Promise<Role | null> {
+  const member = await first(
     db.selectFrom("auth_member").select("role").where("user_id", "=", user_id).where("workspace_id", "=", workspace_id),
   );
   return member?.role ?? null;
 }
 
-export function* renameWorkspace({ db }: Transaction, id: WorkspaceId, name: string): Operation<boolean> {
-  return (yield* run(db.updateTable("workspaces").set({ name }).where("id", "=", id))) === 1;
+export async function renameWorkspace({ db }: Transaction, id: WorkspaceId, name: string): Promise<boolean> {
+  return (await run(db.updateTable("workspaces").set({ name }).where("id", "=", id))) === 1;
 }
 
 /** Touches the apps, too: with their credentials caches hold the plan, and a write to `apps` is what they hear of. */
-export function* setPlan({ db, now }: Transaction, id: WorkspaceId, plan: Plan): Operation<boolean> {
-  if ((yield* run(db.updateTable("workspaces").set({ plan }).where("id", "=", id))) !== 1) return false;
-  yield* run(db.updateTable("apps").set({ updated_at: now }).where("workspace_id", "=", id));
+export async function setPlan({ db, now }: Transaction, id: WorkspaceId, plan: Plan): Promise<boolean> {
+  if ((await run(db.updateTable("workspaces").set({ plan }).where("id", "=", id))) !== 1) return false;
+  await run(db.updateTable("apps").set({ updated_at: now }).where("workspace_id", "=", id));
   return true;
 }
 
 /** What belongs to no app of it, its data key first. The apps go before. The trail of what was done in it stays. */
-export function* deleteWorkspace(tx: Transaction, id: WorkspaceId): Operation<boolean> {
+export async function deleteWorkspace(tx: Transaction, id: WorkspaceId): Promise<boolean> {
   const { db } = tx;
-  yield* run(db.deleteFrom("data_keys").where("scope", "=", id));
-  yield* run(db.deleteFrom("auth_member").where("workspace_id", "=", id));
-  yield* run(db.deleteFrom("invitations").where("workspace_id", "=", id));
-  yield* run(db.deleteFrom("api_keys").where("workspace_id", "=", id));
-  yield* run(db.deleteFrom("oauth_clients").where("workspace_id", "=", id));
-  yield* run(db.deleteFrom("governance").where("workspace_id", "=", id));
-  yield* deleteSetting(tx, sharingSetting(id));
-  return (yield* run(db.deleteFrom("workspaces").where("id", "=", id))) === 1;
+  await run(db.deleteFrom("data_keys").where("scope", "=", id));
+  await run(db.deleteFrom("auth_member").where("workspace_id", "=", id));
+  await run(db.deleteFrom("invitations").where("workspace_id", "=", id));
+  await run(db.deleteFrom("api_keys").where("workspace_id", "=", id));
+  await run(db.deleteFrom("oauth_clients").where("workspace_id", "=", id));
+  await run(db.deleteFrom("governance").where("workspace_id", "=", id));
+  await deleteSetting(tx, sharingSetting(id));
+  return (await run(db.deleteFrom("workspaces").where("id", "=", id))) === 1;
 }
 
 export interface Member {
@@ -151,8 +152,8 @@ export interface Member {
   readonly created_at: Instant;
 }
 
-export function* listMembers({ db }: Transaction, workspace_id: WorkspaceId): Operation<Member[]> {
-  return yield* all(
+export async function listMembers({ db }: Transaction, workspace_id: WorkspaceId): Promise<Member[]> {
+  return await all(
     db
       .selectFrom("auth_member")
       .innerJoin("auth_user", "auth_user.id", "auth_member.user_id")
@@ -175,24 +176,24 @@ export function* listMembers({ db }: Transaction, workspace_id: WorkspaceId): Op
  */
 export type MemberChange = "changed" | "last_owner" | "above_own" | "missing";
 
-export function* setRole(
+export async function setRole(
   tx: Transaction,
   workspace_id: WorkspaceId,
   user_id: UserId,
   role: Role | null,
   by: Role,
-): Operation<MemberChange> {
+): Promise<MemberChange> {
   const { db } = tx;
-  const members = yield* listMembers(tx, workspace_id);
+  const members = await listMembers(tx, workspace_id);
   const member = members.find((one) => one.user_id === user_id);
   if (member === undefined) return "missing";
   if (!roleReaches(by, member.role) || !roleReaches(by, role ?? "viewer")) return "above_own";
   const others = members.filter((one) => one.user_id !== user_id);
   if (role !== "owner" && !others.some((one) => one.role === "owner")) return "last_owner";
   if (role === null) {
-    yield* run(db.deleteFrom("auth_member").where("workspace_id", "=", workspace_id).where("user_id", "=", user_id));
+    await run(db.deleteFrom("auth_member").where("workspace_id", "=", workspace_id).where("user_id", "=", user_id));
   } else {
-    yield* run(
+    await run(
       db
         .updateTable("auth_member")
         .set({ role })
@@ -203,19 +204,19 @@ export function* setRole(
   return "changed";
 }
 
-export function* createInvitation(
+export async function createInvitation(
   { db, now }: Transaction,
   invitation: Omit<InvitationsTable, "created_at" | "used_at">,
-): Operation<void> {
-  yield* run(db.insertInto("invitations").values({ ...invitation, created_at: now, used_at: null }));
+): Promise<void> {
+  await run(db.insertInto("invitations").values({ ...invitation, created_at: now, used_at: null }));
 }
 
 /** The open invitation of a link, with the workspace's name. */
-export function* findInvitation(
+export async function findInvitation(
   { db, now }: Transaction,
   token_hash: string,
-): Operation<(InvitationsTable & { readonly workspace_name: string }) | null> {
-  return yield* first(
+): Promise<(InvitationsTable & { readonly workspace_name: string }) | null> {
+  return await first(
     db
       .selectFrom("invitations")
       .innerJoin("workspaces", "workspaces.id", "invitations.workspace_id")
@@ -227,8 +228,11 @@ export function* findInvitation(
   );
 }
 
-export function* listInvitations({ db, now }: Transaction, workspace_id: WorkspaceId): Operation<InvitationsTable[]> {
-  return yield* all(
+export async function listInvitations(
+  { db, now }: Transaction,
+  workspace_id: WorkspaceId,
+): Promise<InvitationsTable[]> {
+  return await all(
     db
       .selectFrom("invitations")
       .select(INVITATION_COLUMNS)
@@ -240,26 +244,26 @@ export function* listInvitations({ db, now }: Transaction, workspace_id: Workspa
   );
 }
 
-export function* deleteInvitation({ db }: Transaction, workspace_id: WorkspaceId, id: string): Operation<boolean> {
-  return (yield* run(db.deleteFrom("invitations").where("workspace_id", "=", workspace_id).where("id", "=", id))) === 1;
+export async function deleteInvitation({ db }: Transaction, workspace_id: WorkspaceId, id: string): Promise<boolean> {
+  return (await run(db.deleteFrom("invitations").where("workspace_id", "=", workspace_id).where("id", "=", id))) === 1;
 }
 
 /** Uses the invitation up and lets the user in, as one; null when it is used, over or unknown. Who is in keeps the role. */
-export function* acceptInvitation(
+export async function acceptInvitation(
   tx: Transaction,
   token_hash: string,
   user_id: UserId,
   member_id: string,
-): Operation<InvitationsTable | null> {
+): Promise<InvitationsTable | null> {
   const { db, now } = tx;
-  const invitation = yield* findInvitation(tx, token_hash);
+  const invitation = await findInvitation(tx, token_hash);
   if (invitation === null) return null;
-  const used = yield* run(
+  const used = await run(
     db.updateTable("invitations").set({ used_at: now }).where("id", "=", invitation.id).where("used_at", "is", null),
   );
   if (used !== 1) return null;
   const { workspace_id, role } = invitation;
-  if ((yield* roleOf(tx, user_id, workspace_id)) === null)
-    yield* run(db.insertInto("auth_member").values({ id: member_id, workspace_id, user_id, role, created_at: now }));
+  if ((await roleOf(tx, user_id, workspace_id)) === null)
+    await run(db.insertInto("auth_member").values({ id: member_id, workspace_id, user_id, role, created_at: now }));
   return invitation;
 }
