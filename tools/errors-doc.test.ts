@@ -16,11 +16,11 @@ describe("the generated pages", () => {
     expect(read(path)).toBe(make());
   });
 
-  it("docs/errors.md lists each error of the code once, and no other", () => {
+  it("docs/errors.md lists each error in the code once, and no other", () => {
     expect(firstCells(read("docs/errors.md")).toSorted()).toEqual(Object.keys(ERRORS).toSorted());
   });
 
-  it("docs/errors.md gives the status that the server answers", () => {
+  it("docs/errors.md gives the status that the server replies with", () => {
     const statuses = [...read("docs/errors.md").matchAll(/^\| `([a-z_]+)` +\| (\d{3}) /gm)];
     expect(Object.fromEntries(statuses.map(([, code, status]) => [code, Number(status)]))).toEqual(
       Object.fromEntries(Object.entries(ERRORS).map(([code, { status }]) => [code, status])),
@@ -31,7 +31,7 @@ describe("the generated pages", () => {
     expect(RETIRED.filter((code) => Object.hasOwn(ERRORS, code))).toEqual([]);
   });
 
-  it("docs/configuration.md lists each setting and limit of the code, and no other", () => {
+  it("docs/configuration.md lists each setting and limit in the code, and no other", () => {
     const limits = Object.keys(LIMITS).map((name) => `HOLDFAST_${name.toUpperCase()}`);
     const block = /const SETTINGS = new Set\(\[([\s\S]*?)\]\)/.exec(read("packages/server/src/config.ts"))?.[1] ?? "";
     const settings = [...block.matchAll(/"(HOLDFAST_[A-Z_]+)"/g)].map(([, name = ""]) => name);
@@ -40,13 +40,13 @@ describe("the generated pages", () => {
     expect(SETTINGS.map(({ name }) => name).toSorted()).toEqual(settings.toSorted());
   });
 
-  it("docs/configuration.md names the flags that serve takes", () => {
+  it("docs/configuration.md names the flags that serve accepts", () => {
     const source = read("packages/server/src/cli/serve.ts").replaceAll("...DATA_DIR", JSON.stringify(DATA_DIR[0]));
     const taken: readonly string[] = [...source.matchAll(/\.option\("(--[a-z-]+)/g)].map((match) => match[1] ?? "");
     expect(SETTINGS.flatMap(({ flag }) => (flag === null ? [] : [flag])).toSorted()).toEqual(taken.toSorted());
   });
 
-  it("only names codes that exist, wherever a page of docs mentions one in an error's shape", () => {
+  it("only codes that exist appear in the error bodies shown in the docs", () => {
     for (const path of ["README.md", "SECURITY.md"]) {
       for (const [, code = ""] of read(path).matchAll(/"code": ?"([a-z_]+)"/g)) expect(ERRORS).toHaveProperty(code);
     }

@@ -1,9 +1,11 @@
 /**
- * The faults that the refresh engine must outlive, F1 to F61 and F15b, each with tests that have it under a name of their
- * own. Tests whose names begin with an id (`F7: …`) are found without being listed (faults.ts).
+ * The faults that the refresh engine must survive: F1 to F61, and F15b.
+ *
+ * A test whose name begins with an id (`F7: …`) covers that fault without being listed here (faults.ts). This list adds
+ * the tests that cover a fault under a name of their own.
  */
 
-/** A file from the repository's root, and the name of a test in it, letter by letter. */
+/** A file, relative to the repository's root, and the exact name of a test in it. */
 export type NamedTest = readonly [file: string, name: string];
 
 export interface Fault {
@@ -11,7 +13,7 @@ export interface Fault {
   /** What goes wrong, in one line. */
   readonly title: string;
   readonly tests?: readonly NamedTest[];
-  /** Why no test makes it. Only where none does. */
+  /** Why no test causes it. Set only on a fault without a test. */
   readonly reason?: string;
 }
 
@@ -24,11 +26,10 @@ const CLASSIFICATION = "packages/server/test/oauth/classification.test.ts";
 
 const named = (file: string, ...names: readonly string[]): readonly NamedTest[] => names.map((name) => [file, name]);
 
-export const FAULTS: readonly Fault[] = [
-  // Many at once, and crashes.
+const CRASHES: readonly Fault[] = [
   {
     id: "F1",
-    title: "a thousand readers on three nodes ask for one expired token",
+    title: "a thousand readers on three nodes request one expired token",
     tests: [
       ...named(
         "e2e/several-nodes.test.ts",
@@ -39,7 +40,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F2",
-    title: "the same, where a refresh token that is used twice ends the grant",
+    title: "the same, with a provider that revokes the grant when a refresh token is used twice",
     tests: named(
       `${SERVICE}/history.test.ts`,
       "never serves a dead token, never uses a refresh token twice, never loses one, in any history",
@@ -47,7 +48,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F3",
-    title: "a node reads from a cache that is out of date",
+    title: "a node reads from a stale cache",
     tests: [
       ...named(`${STORE}/suite-refresh.ts`, "does not claim a connection %s"),
       ...named(LIMITS, "gets the tokens that a faster one has stored meanwhile"),
@@ -63,21 +64,21 @@ export const FAULTS: readonly Fault[] = [
       "waits for the lease of a single-use token, then sends exactly once",
     ),
   },
-  { id: "F6", title: "killed when the request is written, but not yet processed" },
+  { id: "F6", title: "killed after the request is written, before the provider processes it" },
   {
     id: "F7",
-    title: "killed when the provider has processed the request, before its answer is read",
+    title: "killed after the provider processed the request, before its response is read",
   },
-  { id: "F8", title: "killed when the answer is read, before it is on the disk" },
+  { id: "F8", title: "killed after the response is read, before it is on disk" },
   {
     id: "F9",
-    title: "killed when the answer is on the disk, before it is in the database",
+    title: "killed after the response is on disk, before it is in the database",
     tests: named(REFRESH, "brings the answer back from the spill after a restart, without another request"),
   },
-  { id: "F10", title: "killed after the commit, before the reader is answered" },
+  { id: "F10", title: "killed after the commit, before the reader gets its reply" },
   {
     id: "F11",
-    title: "killed, failed or stopped at any await of the engine",
+    title: "killed, failed or paused at any await of the engine",
     tests: named(
       "e2e/kill.test.ts",
       "loses no connection without saying so, and none at all where the refresh token stays",
@@ -85,15 +86,15 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F12",
-    title: "stopped after sending, for twice its lease",
+    title: "paused after sending, for twice its lease",
   },
   {
     id: "F13",
-    title: "stopped between claim and sending",
+    title: "paused between claim and sending",
   },
   {
     id: "F14",
-    title: "two nodes from one copied machine; two servers on one file",
+    title: "two nodes started from one machine image, or two servers on one SQLite file",
     tests: [
       ...named(`${STORE}/sqlite.test.ts`, "sends a second process away with exit code 75"),
       ...named(`${SERVICE}/start-up.test.ts`, "no second server starts on its directory"),
@@ -101,7 +102,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F15",
-    title: "many callers force a refresh at once",
+    title: "many callers force a refresh at the same time",
     tests: named(
       REFRESH,
       "is replaced once; a second time within the minute is the caller's to look into",
@@ -110,20 +111,21 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F15b",
-    title: "the owner is killed while its request is still in the network",
+    title: "the owner is killed while its request is still on the network",
     tests: named(REFRESH, "waits for the lease of a single-use token, then sends exactly once"),
   },
   {
     id: "F16",
-    title: "told to stop with a hundred refreshes in flight",
+    title: "SIGTERM with a hundred refreshes in flight",
     tests: named(REFRESH, "lets a refresh in flight finish and stores its answer"),
   },
+];
 
-  // The database.
-  { id: "F17", title: "the database is away before the claim" },
+const DATABASE: readonly Fault[] = [
+  { id: "F17", title: "the database is unreachable before the claim" },
   {
     id: "F18",
-    title: "the database goes away after the request was sent",
+    title: "the database becomes unreachable after the request was sent",
     tests: named(
       REFRESH,
       "serves the answer from memory, keeps it in the spill, and commits when the database is back",
@@ -131,13 +133,13 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F19",
-    title: "nobody knows whether the commit went through",
+    title: "the outcome of the commit is unknown",
   },
   {
     id: "F20",
-    title: "failover to a replica that lacks the last commit",
+    title: "failover to a replica without the last commit",
   },
-  { id: "F21", title: "the database takes seconds for each statement" },
+  { id: "F21", title: "every statement takes seconds" },
   {
     id: "F22",
     title: "the disk is full",
@@ -148,40 +150,41 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F23",
-    title: "another writer holds the file",
+    title: "another process holds the SQLite file's write lock",
     tests: named(`${STORE}/sqlite.test.ts`, "says that the database is busy when another writer holds it for too long"),
   },
   {
     id: "F24",
-    title: "two transactions that cannot both be right, or wait for each other",
+    title: "serialization failures and deadlocks",
     tests: named(`${STORE}/postgres.test.ts`, "loses no update of two that read the same row, by running one again"),
   },
-  { id: "F25", title: "no connection to the database is free" },
+  { id: "F25", title: "the connection pool is exhausted" },
   {
     id: "F26",
-    title: "the database takes no writes",
+    title: "the database is read-only",
     tests: named(
       `${STORE}/postgres.test.ts`,
       "refuses writes as unavailable while the database is read-only, and as busy while a row is held",
     ),
   },
-  { id: "F27", title: "one node is cut off from the database while its request is in flight" },
+  { id: "F27", title: "one node loses the database while its request is in flight" },
   {
     id: "F28",
-    title: "a damaged row",
+    title: "a corrupt row",
     tests: named(
       `${SERVICE}/start-up.test.ts`,
       "with one flipped bit fails that connection only, changes nothing, and says who must act",
     ),
   },
+];
 
-  // The provider.
+const PROVIDER: readonly Fault[] = [
   {
     id: "F29",
-    title: "the connection is refused, the name unknown, the certificate wrong",
+    title: "connection refused, unknown host name, invalid certificate",
     tests: named(TRANSPORT, "is reported so when nothing listens", "is reported so when the name does not resolve"),
   },
-  { id: "F30", title: "no answer", tests: named(TRANSPORT, "ends at the deadline without an answer") },
+  { id: "F30", title: "no response", tests: named(TRANSPORT, "ends at the deadline without an answer") },
   {
     id: "F31",
     title: "the connection ends before the headers, in the body, or right after it",
@@ -189,37 +192,38 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F32",
-    title: "429 with every kind of Retry-After",
+    title: "429 with every form of Retry-After",
     tests: named(LIMITS, "stops the others of its provider and OAuth client until Retry-After, and no other provider"),
   },
   { id: "F33", title: "500, 502, 503, 504", tests: named(CLASSIFICATION, "%s ($id) -> %o") },
-  { id: "F34", title: "200 with a page for people" },
-  { id: "F35", title: "200 with what is no JSON, ambiguous JSON, or endless JSON" },
-  { id: "F36", title: "200 with a form" },
-  { id: "F37", title: "200 with an error inside" },
-  { id: "F38", title: "expires_in that is missing, zero, absurd or no number" },
+  { id: "F34", title: "200 with an HTML page" },
+  { id: "F35", title: "200 with invalid JSON, ambiguous JSON, or endless JSON" },
+  { id: "F36", title: "200 with a form-encoded body" },
+  { id: "F37", title: "200 with an error in the body" },
+  { id: "F38", title: "expires_in that is missing, zero, absurd or not a number" },
   { id: "F39", title: "refresh_token that is missing, empty, the same or a new one" },
-  { id: "F40", title: "access_token that is missing, empty, no text, unfit for a header or too long" },
+  { id: "F40", title: "access_token that is missing, empty, not a string, unfit for a header or too long" },
   { id: "F41", title: "scope that is missing, smaller or larger" },
-  { id: "F42", title: "token_type in capitals, of another kind, or missing" },
-  { id: "F43", title: "the OAuth client's secret is refused" },
-  { id: "F44", title: "errors that pass, and errors that nobody knows" },
-  { id: "F45", title: "consent was revoked" },
-  { id: "F46", title: "new access tokens that the API refuses at once" },
+  { id: "F42", title: "token_type in upper case, of another kind, or missing" },
+  { id: "F43", title: "the provider rejects the OAuth client's secret" },
+  { id: "F44", title: "temporary errors and unknown errors" },
+  { id: "F45", title: "consent is revoked" },
+  { id: "F46", title: "new access tokens that the API rejects immediately" },
   { id: "F47", title: "the token endpoint redirects" },
   {
     id: "F48",
-    title: "one byte a second",
+    title: "one byte per second",
     tests: named(TRANSPORT, "ends at the deadline while the body drips, however steadily"),
   },
-  { id: "F49", title: "a little gzip that unpacks to a lot" },
+  { id: "F49", title: "a decompression bomb" },
+];
 
-  // Time, storms, life cycle.
+const LIFE_CYCLE: readonly Fault[] = [
   { id: "F50", title: "a node's clock is wrong, or drifts" },
   { id: "F51", title: "the database's clock jumps" },
   {
     id: "F52",
-    title: "back after thirty days, with ten thousand expired tokens",
+    title: "restarted after thirty days, with ten thousand expired tokens",
     tests: [
       ...named(
         `${SERVICE}/throttle.test.ts`,
@@ -258,19 +262,34 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     id: "F58",
-    title: "keys are replaced during a storm of refreshes",
+    title: "keys are rotated during a storm of refreshes",
   },
   {
     id: "F59",
     title: "two versions of the server on one database",
   },
-  { id: "F60", title: "the receiver of notifications is down" },
+  { id: "F60", title: "the webhook receiver is down" },
   {
     id: "F61",
-    title: "a refresh token that dies of disuse",
+    title: "a refresh token that expires when unused",
     tests: named(
       `${SERVICE}/life.test.ts`,
       "is used in time by the sweeper, though nobody asks for it, and its end moves on",
     ),
   },
 ];
+
+interface FaultGroup {
+  readonly title: string;
+  readonly faults: readonly Fault[];
+}
+
+export const FAULT_GROUPS: readonly FaultGroup[] = [
+  { title: "Concurrency and crashes", faults: CRASHES },
+  { title: "The database", faults: DATABASE },
+  { title: "The provider", faults: PROVIDER },
+  { title: "Time, load and life cycle", faults: LIFE_CYCLE },
+];
+
+/** The faults of all groups, in the order of their ids. */
+export const FAULTS: readonly Fault[] = FAULT_GROUPS.flatMap(({ faults }) => faults);

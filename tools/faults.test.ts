@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FAULTS } from "./faults-list.ts";
-import { betweenMarkers, coveredFaults, faultsTable, lostTests, testsIn, uncovered, unknownIds } from "./faults.ts";
+import { coveredFaults, faultsPage, lostTests, testsIn, uncovered, unknownIds } from "./faults.ts";
 
 const IDS = Array.from({ length: 61 }, (_, index) => `F${index + 1}`).flatMap((id) =>
   id === "F15" ? [id, "F15b"] : [id],
@@ -22,21 +22,22 @@ describe("the list of faults", () => {
     expect(both.map(({ id }) => id)).toEqual([]);
   });
 
-  it("names only tests that are there", () => {
+  it("names only tests that exist", () => {
     expect(lostTests()).toEqual([]);
   });
 
-  it("knows every fault that a test names", () => {
+  it("has every fault that a test names", () => {
     expect(unknownIds()).toEqual([]);
   });
 
-  it("is in CONTRIBUTING.md as the tests are", () => {
-    const page = readFileSync(join(import.meta.dirname, "..", "CONTRIBUTING.md"), "utf8");
-    expect(betweenMarkers(page)).toBe(faultsTable());
+  it("is in docs/faults.md with the tests as they are now", () => {
+    const page = readFileSync(join(import.meta.dirname, "..", "docs/faults.md"), "utf8");
+    expect(page).toBe(faultsPage());
+    expect([...page.matchAll(/^- \*\*(F\d+b?)\*\* /gm)].map(([, id]) => id)).toEqual(IDS);
   });
 });
 
-describe("finding tests by their names", () => {
+describe("the search for tests by name", () => {
   const found = (text: string) => testsIn({ path: "a.test.ts", text }).map(({ id, test }) => `${id} ${test[1]}`);
 
   it.each([
@@ -54,7 +55,7 @@ describe("finding tests by their names", () => {
     expect(found(text)).toEqual(expected);
   });
 
-  it("says that a listed test has gone", () => {
+  it("reports a listed test that no longer exists", () => {
     expect(lostTests([])).toHaveLength(FAULTS.flatMap(({ tests = [] }) => tests).length);
   });
 });

@@ -1,19 +1,18 @@
 /**
- * Which test makes which fault: faults-list.ts joined with what the tests themselves say. A test says it by its name, or by
- * its row in a table: `F7: …`, `id: "F7", does: "…"`, `F7: { about: "…"`. Read from the text, so that nothing has to run.
+ * Joins the list of faults (faults-list.ts) with the tests that cover them. A test names its faults in its title or in its
+ * row of a table: `F7: …`, `id: "F7", does: "…"`, `F7: { about: "…"`. The names are read from the text of the test files,
+ * so nothing has to run.
  *
- * `node tools/faults.ts --count` prints how many have a test; `--table` prints the table of CONTRIBUTING.md, which
- * faults.test.ts compares.
+ * `node tools/faults.ts --count` prints how many faults have a test. `npm run generate` writes the list to docs/faults.md.
  */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { FAULTS, type Fault, type NamedTest } from "./faults-list.ts";
+import { FAULT_GROUPS, FAULTS, type Fault, type NamedTest } from "./faults-list.ts";
+import { generatedFrom, markdownPage } from "./markdown.ts";
 import type { SourceFile } from "./tidy.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const TESTS = ["e2e/**/*.ts", "packages/server/test/**/*.ts"];
-/** What the table shows of one fault; the files have the rest. */
-const SHOWN = 2;
 
 interface CoveredFault extends Fault {
   readonly tests: readonly NamedTest[];
@@ -21,12 +20,12 @@ interface CoveredFault extends Fault {
 
 const ID = String.raw`F\d+b?`;
 const IDS = String.raw`(${ID}(?:(?:, | and |\/)${ID})*)`;
-/** The argument of `it(…)`, `describe.for(…)(…)` and the like; what a console prints is no name. */
+/** The argument of `it(…)`, `describe.for(…)(…)` and the like. Texts that a console prints are not names. */
 const CALLED = new RegExp(String.raw`(?:\b(?:it|test|describe)|\))\(\s*(["'\`])${IDS}: ((?:\\.|(?!\1).)*)\1`, "g");
 const ROWS = new RegExp(String.raw`\bid: "${IDS}",\s*does: (["'\`])((?:\\.|(?!\2).)*)\2`, "g");
 const KEYED = new RegExp(String.raw`^\s*${IDS}: \{\s*about: (["'\`])((?:\\.|(?!\2).)*)\2`, "gm");
 
-/** What a test file says about itself, as id and name. */
+/** Returns the faults that a test file names, each with the test's name. */
 export function testsIn({ path, text }: SourceFile): readonly { readonly id: string; readonly test: NamedTest }[] {
   const found = [
     ...[...text.matchAll(CALLED)].map(([, , ids = "", name = ""]) => ({ ids, name })),
@@ -46,7 +45,7 @@ export function testFiles(): readonly SourceFile[] {
     .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
 }
 
-/** Each fault with all of its tests, those that say so themselves first. */
+/** Returns each fault with its tests. Tests that name the fault come before listed ones. */
 export function coveredFaults(files = testFiles()): readonly CoveredFault[] {
   const found = files.flatMap(testsIn);
   return FAULTS.map((fault) => ({
@@ -55,7 +54,7 @@ export function coveredFaults(files = testFiles()): readonly CoveredFault[] {
   }));
 }
 
-/** Listed tests that are not in the file they are listed with, as `id: file: name`. */
+/** Returns the listed tests that are missing from their file, as `id: file: name`. */
 export function lostTests(files = testFiles()): readonly string[] {
   const texts = new Map(files.map(({ path, text }) => [path, text]));
   return FAULTS.flatMap(({ id, tests = [] }) =>
@@ -65,63 +64,53 @@ export function lostTests(files = testFiles()): readonly string[] {
   );
 }
 
-/** Ids in the names of tests that are none of ours: a slip of the pen would otherwise count for nothing. */
+/** Returns ids in test names that are not in the list. Without this check a mistyped id covers nothing. */
 export function unknownIds(files = testFiles()): readonly string[] {
   const known = new Set(FAULTS.map(({ id }) => id));
   return files.flatMap(testsIn).flatMap(({ id, test }) => (known.has(id) ? [] : [`${id}: ${test.join(": ")}`]));
 }
 
+/** Returns the ids of faults that have neither a test nor a reason for having none. */
 export const uncovered = (faults = coveredFaults()): readonly string[] =>
   faults.filter(({ tests, reason }) => tests.length === 0 && reason === undefined).map(({ id }) => id);
 
-/** The table of CONTRIBUTING.md, as the formatter leaves it. */
-export function faultsTable(faults = coveredFaults()): string {
-  const cell = ({ tests, reason }: CoveredFault): string => {
-    if (tests.length === 0) return reason === undefined ? "none yet" : `none: ${reason}`;
-    const shown = tests.slice(0, SHOWN).map(([file, name]) => `${linked(file)} \`${name.replaceAll("`", "'")}\``);
-    const more = tests.length - shown.length;
-    return shown.join("; ") + (more === 0 ? "" : `; and ${more} more`);
-  };
-  return table([["fault", "what happens", "tests"], ...faults.map((fault) => [fault.id, fault.title, cell(fault)])]);
+/** Returns docs/faults.md: each fault with all of its tests. A list, so that a renamed test changes one line. */
+export function faultsPage(files = testFiles()): string {
+  const covered = new Map(coveredFaults(files).map((fault) => [fault.id, fault]));
+  return markdownPage([
+    "# Faults and their tests",
+    generatedFrom("tools/faults-list.ts and the names of the tests"),
+    "What can go wrong around a refresh, and the tests that cause it. A test's name begins with the id of its fault. [refresh.md](refresh.md) explains the protocol, and which losses it cannot prevent.",
+    ...FAULT_GROUPS.flatMap(({ title, faults }) => [
+      `## ${title}`,
+      faults.flatMap(({ id }) => entryOf(covered.get(id))).join("\n"),
+    ]),
+  ]);
 }
 
-const linked = (file: string): string => `[${file.split("/").at(-1) ?? file}](${file})`;
-
-function table(rows: readonly (readonly string[])[]): string {
-  const cells = rows.map((row) => row.map((text) => text.replaceAll("|", String.raw`\|`)));
-  const [head = [], ...rest] = cells;
-  const widths = head.map((_, column) => Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((text, i) => text.padEnd(widths[i] ?? 0)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rest.map(line)].join("\n");
+function entryOf(fault: CoveredFault | undefined): readonly string[] {
+  if (fault === undefined) return [];
+  const { id, title, tests, reason } = fault;
+  const head = `- **${id}** ${title}`;
+  if (tests.length === 0) return [`${head} (no test${reason === undefined ? " yet" : `: ${reason}`})`];
+  return [head, ...tests.map(([file, name]) => `  - ${linkTo(file)} \`${name.replaceAll("`", "'")}\``)];
 }
 
-const MARKER = "<!-- faults -->";
+const linkTo = (file: string): string => `[${file.split("/").at(-1) ?? file}](../${file})`;
 
-/** What stands between the two markers of a page; null without them. */
-export function betweenMarkers(page: string): string | null {
-  const [, between] = page.split(MARKER);
-  return page.split(MARKER).length === 3 ? (between ?? "").trim() : null;
-}
-
-/** The page with the table as it should be. @throws Error when it has no place for it */
-export function withFaultsTable(page: string): string {
-  const [before, between, after] = page.split(MARKER);
-  if (before === undefined || between === undefined || after === undefined)
-    throw new Error(`The page has no two lines ${MARKER}, between which the table goes.`);
-  return `${before}${MARKER}\n\n${faultsTable()}\n\n${MARKER}${after}`;
-}
-
-if (import.meta.main) {
+function printCount(): void {
   const faults = coveredFaults();
-  if (process.argv.includes("--table")) console.info(faultsTable(faults));
-  else {
-    const tested = faults.filter(({ tests }) => tests.length > 0).length;
-    const reasons = faults.filter(({ tests, reason }) => tests.length === 0 && reason !== undefined).length;
-    const rest = uncovered(faults);
-    console.info(
-      `${tested} of ${faults.length} faults have a test${reasons === 0 ? "" : `, ${reasons} a reason for having none`}${rest.length === 0 ? "" : `; nothing yet for ${rest.join(", ")}`}`,
-    );
-    if (rest.length > 0) process.exitCode = 1;
-  }
+  const tested = faults.filter(({ tests }) => tests.length > 0).length;
+  const explained = faults.filter(({ tests, reason }) => tests.length === 0 && reason !== undefined).length;
+  const rest = uncovered(faults);
+  console.info(
+    [
+      `${tested} of ${faults.length} faults have a test.`,
+      ...(explained === 0 ? [] : [`${explained} have a reason for having none.`]),
+      ...(rest.length === 0 ? [] : [`Not covered: ${rest.join(", ")}.`]),
+    ].join(" "),
+  );
+  if (rest.length > 0) process.exitCode = 1;
 }
+
+if (import.meta.main) printCount();

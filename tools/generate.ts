@@ -1,13 +1,14 @@
 /**
- * Pages of docs/ that are made from code: `npm run generate` writes them, and errors-doc.test.ts fails while one is stale.
- * Sections and reasons are comments in the sources, so they are read from the text; values come from the code itself.
+ * The pages of docs/ that come from the code. `npm run generate` writes them, and errors-doc.test.ts fails while one is
+ * stale. Sections and reasons are comments in the sources, so they are read from the text. Values are imported.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LIMITS } from "../packages/server/src/config.ts";
 import { ERRORS, exitCodeOf, RETIRED, type ErrorCode } from "../packages/server/src/core/errors.ts";
-import { withFaultsTable } from "./faults.ts";
+import { faultsPage } from "./faults.ts";
 import { generateProviderDocs } from "./generate-providers.ts";
+import { generatedFrom, markdownPage, markdownTable } from "./markdown.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CONFIG = "packages/server/src/config.ts";
@@ -16,7 +17,7 @@ const ERROR_TABLE = "packages/server/src/core/errors.ts";
 export const PAGES: Readonly<Record<string, () => string>> = {
   "docs/errors.md": errorsPage,
   "docs/configuration.md": configurationPage,
-  "CONTRIBUTING.md": () => withFaultsTable(read("CONTRIBUTING.md")),
+  "docs/faults.md": () => faultsPage(),
   ...Object.fromEntries([...generateProviderDocs()].map(([path, text]) => [path, () => text])),
 };
 
@@ -25,135 +26,142 @@ const isLimit = (name: string): name is keyof typeof LIMITS => Object.hasOwn(LIM
 
 const ACTORS: Readonly<Record<string, string>> = {
   caller: "the code that sent the request",
-  builder: "whoever builds the app and connects its accounts",
-  operator: "whoever runs the server",
+  builder: "the person who builds the app and connects its accounts",
+  operator: "the person who runs the server",
   provider: "the service behind the connection",
-  nobody: "it passes by itself",
+  nobody: "no action is needed: it passes by itself",
 };
 
 export function errorsPage(): string {
   const sections = sectionsOf(blockOf(read(ERROR_TABLE), "export const ERRORS = {"), /^ {2}([a-z_]+): row\(/);
-  const head = ["code", "status", "exit", "again?", "who must act", "message"];
+  const head = ["code", "status", "exit", "retry?", "who must act", "message"];
   const rowOf = (code: string): readonly string[] => {
     if (!isCode(code)) throw new Error(`${ERROR_TABLE}: ${code} is not in the table of errors.`);
     const { status, retryable, who_must_act, message } = ERRORS[code];
-    const again = retryable ? "yes" : "no";
-    return [`\`${code}\``, String(status), String(exitCodeOf(code)), again, who_must_act, plain(message)];
+    return [
+      `\`${code}\``,
+      String(status),
+      String(exitCodeOf(code)),
+      retryable ? "yes" : "no",
+      who_must_act,
+      plain(message),
+    ];
   };
-  return page([
+  return markdownPage([
     "# Errors",
     generatedFrom(ERROR_TABLE),
-    "Every error of the server and of its commands is in this table. Over HTTP it is a status and a body, whose `code` is what programs look at:",
+    "These are all errors of the server and of its commands. Over HTTP an error is a status and a body. Programs read its `code`:",
     '    { "message": "…", "detail": "…", "code": "not_connected", "request_id": "req_…", "retryable": false, "extra_data": { "who_must_act": "builder", … } }',
-    "`message` and `detail` are the same text. It may say more than the sentence here, and it never contains a credential. `extra_data` may hold `reason`, `reconnect_url` (the page on which to connect the account again) and `errors` (a list of `{ name, message }`, one for each wrong field). A `Retry-After` header, in seconds, goes with errors that have a time.",
-    "Commands print the message and the code to stderr, or with `--json` one document `{ error: { code, message, who_must_act, retryable, errors? } }` to stdout, and end with the exit code of the table. Errors that only the client side knows (`network_error`, `invalid_response`, `unexpected_redirect`) are in the [SDK's README](../packages/sdk/README.md).",
-    table(
+    "`message` and `detail` are the same text. It can be more specific than the sentence here, and never contains a credential. `extra_data` can also hold `reason`, `reconnect_url` (the page that connects the account again) and `errors` (a list of `{ name, message }`, one for each invalid field). Where the wait is known, the reply has a `Retry-After` header in seconds.",
+    "Commands print the message and the code to stderr. With `--json` they print one document `{ error: { code, message, who_must_act, retryable, errors? } }` to stdout. They exit with the code in the table. Errors that occur only in the client (`network_error`, `invalid_response`, `unexpected_redirect`) are in the [SDK's README](../packages/sdk/README.md).",
+    markdownTable(
       ["who must act", "means"],
       Object.entries(ACTORS).map(([actor, meaning]) => [actor, meaning]),
     ),
     ...sections.flatMap(({ title, names }) => [
       `## ${title}`,
-      table(
+      markdownTable(
         head,
         names.map(({ name }) => rowOf(name)),
       ),
     ]),
     "## Retired codes",
     RETIRED.length === 0
-      ? "None. A code that goes is listed here and never used again."
+      ? "None. A code that is removed is listed here and never reused."
       : RETIRED.map((code) => `- \`${code}\``).join("\n"),
   ]);
 }
 
-/** Names and flags are compared with the sources by errors-doc.test.ts; what they mean is said only here. */
+/** Meanings exist only here. errors-doc.test.ts compares names and flags with the sources. */
 export const SETTINGS: readonly { name: string; flag: string | null; default: string; meaning: string }[] = [
   {
     name: "HOLDFAST_DATA_DIR",
     flag: "--data-dir",
     default: "`./.holdfast`",
     meaning:
-      "Where the database, `master.key` and the spill file live; with PostgreSQL only the spill file. One server each.",
+      "Directory of the database, `master.key` and the spill file. With PostgreSQL it holds only the spill file. Each server needs its own.",
   },
   {
     name: "HOLDFAST_DATABASE_URL",
     flag: "--database-url",
     default: "SQLite in the data directory",
     meaning:
-      "`postgres://…` of the database that several nodes share. It needs `HOLDFAST_MASTER_KEY`. An address with a password is taken from the variable only: every user of a machine can read a process's arguments. Commands on a server's machine need the same two variables.",
+      "`postgres://…` URL of the database that several nodes share. Requires `HOLDFAST_MASTER_KEY`. A URL with a password is accepted only in the variable, because every user of a machine can read a process's arguments. Commands on a server's machine need the same two variables.",
   },
   { name: "HOLDFAST_HOST", flag: "--host", default: "`localhost`", meaning: "Address to listen on." },
-  { name: "HOLDFAST_PORT", flag: "--port", default: "`4180`", meaning: "Port to listen on; 0 takes any free one." },
+  { name: "HOLDFAST_PORT", flag: "--port", default: "`4180`", meaning: "Port to listen on. 0 picks a free one." },
   {
     name: "HOLDFAST_PUBLIC_URL",
     flag: "--public-url",
     default: "`http://localhost:<port>`",
     meaning:
-      "Origin under which browsers and providers reach the server: the one thing that decides redirect URIs and cookies. https, except on loopback; no path.",
+      "Origin at which browsers and providers reach the server. Redirect URIs and cookies depend on it alone. https, except on loopback. No path.",
   },
   {
     name: "HOLDFAST_FUNCTIONS",
     flag: "--functions",
     default: "none",
-    meaning: "Directory of backend functions to run. Without it the server runs none.",
+    meaning: "Directory of backend functions to run. Without it the server runs no functions.",
   },
   {
     name: "HOLDFAST_PROVIDERS",
     flag: "--providers",
     default: "none",
-    meaning: "Directory of JSON files that define services beside the built-in ones ([schema](provider.schema.json)).",
+    meaning:
+      "Directory of JSON files that define services in addition to the built-in ones ([schema](provider.schema.json)).",
   },
   {
     name: "HOLDFAST_PROVIDER_GATEWAY",
     flag: "--provider-gateway",
     default: "none",
-    meaning: "Loopback origin of a simulator. Every request to a provider goes there instead.",
+    meaning: "Loopback origin of a simulator that receives every request to a provider.",
   },
   {
     name: "HOLDFAST_MASTER_KEY",
     flag: null,
     default: "the file `master.key`",
     meaning:
-      "The master key itself (base64 of 32 bytes; several with commas, current first), when it comes from a secret store. Required with PostgreSQL, and the same on every node.",
+      "The master key (32 bytes in base64), if it comes from a secret store. Several keys are separated by commas, the current one first. Required with PostgreSQL, and the same on every node.",
   },
   {
     name: "HOLDFAST_LOG_LEVEL",
     flag: "--log-level",
     default: "`info`",
-    meaning: "`debug`, `info`, `warn`, `error` or `silent`. Logs go to stderr, one JSON document a line.",
+    meaning: "`debug`, `info`, `warn`, `error` or `silent`. Logs go to stderr, one JSON document per line.",
   },
   {
     name: "HOLDFAST_WEBHOOK_URL",
     flag: null,
     default: "none",
     meaning:
-      "Where [events](webhooks.md) are sent: https, or http on this machine. Without it they are lines of the log only.",
+      "URL that [events](webhooks.md) are sent to: https, or http on this machine. Without it events are only logged.",
   },
   {
     name: "HOLDFAST_WEBHOOK_SECRET",
     flag: null,
     default: "none",
     meaning:
-      "What webhooks are signed with: `whsec_` and 24 to 64 bytes in base64. Two, separated by a space, while it is changed. Required with `HOLDFAST_WEBHOOK_URL`.",
+      "Secret that signs webhooks: `whsec_` and 24 to 64 bytes in base64. Two, separated by a space, while you rotate it. Required with `HOLDFAST_WEBHOOK_URL`.",
   },
   {
     name: "HOLDFAST_WEBHOOK_EVENTS",
     flag: null,
     default: "all but `connection.refreshed`",
-    meaning: "Which events are sent, with commas between.",
+    meaning: "Events to send, separated by commas.",
   },
   {
     name: "HOLDFAST_TRUSTED_PROXIES",
     flag: null,
     default: "none",
     meaning:
-      "Addresses and networks of the proxies in front of the server, with commas between (`10.0.0.0/8,192.168.1.7`). Only from there is `X-Forwarded-For` believed; otherwise a client is known by the address of its connection. Limits and the audit trail go by it.",
+      "Addresses and networks of the proxies in front of the server, separated by commas (`10.0.0.0/8,192.168.1.7`). `X-Forwarded-For` is trusted only from these. Otherwise the client's address is the one of its connection. Rate limits and the audit trail use that address.",
   },
   {
     name: "HOLDFAST_AUDIT_RELEASE",
     flag: null,
     default: "`batched`",
     meaning:
-      "`before`: the release of a token is written to the audit trail before the token is handed out, and without a trail there is none (`audit_unavailable`). `batched`: within half a second after it.",
+      "`before`: a token is returned only after its release is in the audit trail. If the trail cannot be written, the request fails (`audit_unavailable`). `batched`: the release is recorded within half a second.",
   },
   {
     name: "HOLDFAST_DEFAULT_PLAN",
@@ -166,19 +174,19 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     name: "HOLDFAST_SERVER_URL",
     flag: null,
     default: "the server of the stored login",
-    meaning: "For commands, as their `--server`: the server that they talk to. https, except on loopback; no path.",
+    meaning: "For commands, like `--server`: the server to talk to. https, except on loopback. No path.",
   },
   {
     name: "HOLDFAST_API_KEY",
     flag: null,
     default: "the stored login",
-    meaning: "For commands: the API key (`b44k_…`) that they send to that server, as in CI.",
+    meaning: "For commands, for example in CI: the API key (`b44k_…`) to send to that server.",
   },
   {
     name: "HOLDFAST_APP_ID",
     flag: null,
     default: "none",
-    meaning: "For commands, as their `--app`: the app that they are about.",
+    meaning: "For commands, like `--app`: the app to work on.",
   },
 ];
 
@@ -195,12 +203,12 @@ export function configurationPage(): string {
     const unit = UNITS.find(([pattern]) => pattern.test(name))?.[1] ?? "";
     return [`\`HOLDFAST_${name.toUpperCase()}\``, String(LIMITS[name]), unit, reason];
   });
-  return page([
+  return markdownPage([
     "# Configuration",
     generatedFrom(CONFIG),
-    "Settings are flags of `holdfast serve` or `HOLDFAST_*` variables; the flag wins. The defaults are right for one machine. An unknown `HOLDFAST_*` variable stops the start, because a misspelt security setting must not be ignored in silence. Commands on the server's machine read the same variables, take `--data-dir`, and find the public URL in the data.",
+    "Settings are flags of `holdfast serve` or `HOLDFAST_*` variables. The flag wins. The defaults suit a single machine. The server refuses to start with an unknown `HOLDFAST_*` variable, because a misspelled security setting must not be ignored. Commands on the server's machine read the same variables, accept `--data-dir`, and read the public URL from the data.",
     "## Settings",
-    table(
+    markdownTable(
       ["variable", "flag", "default", "meaning"],
       SETTINGS.map((setting) => [
         `\`${setting.name}\``,
@@ -209,20 +217,20 @@ export function configurationPage(): string {
         setting.meaning,
       ]),
     ),
-    "The server does not start with `NODE_TLS_REJECT_UNAUTHORIZED=0`, or with an inspector in `NODE_OPTIONS`: both hand tokens to whoever asks. For a private certificate authority set `NODE_EXTRA_CA_CERTS`.",
+    "The server does not start with `NODE_TLS_REJECT_UNAUTHORIZED=0`, or with an inspector in `NODE_OPTIONS`. Either one exposes tokens. For a private certificate authority, set `NODE_EXTRA_CA_CERTS`.",
     "## Limits",
-    "Everything that could grow has a bound. Each is a whole number above 0; few installations need to change one. A reason stands beside the first of those that share it.",
-    table(["variable", "default", "unit", "why"], rows),
+    "Everything that can grow has a limit. Each limit is an integer above 0. Few installations need to change one. Limits that share a reason show it at the first of them.",
+    markdownTable(["variable", "default", "unit", "why"], rows),
   ]);
 }
 
 interface Named {
   readonly name: string;
-  /** The doc comment right above it, or nothing. */
+  /** The doc comment directly above, or "". */
   readonly reason: string;
 }
 
-/** Entries of an object in source text, by the `// …` lines between them. */
+/** Splits the entries of an object in source text into sections, at the `// …` lines between them. */
 function sectionsOf(block: string, entry: RegExp): readonly { title: string; names: readonly Named[] }[] {
   const sections: { title: string; names: Named[] }[] = [];
   let reason: string[] = [];
@@ -240,33 +248,17 @@ function sectionsOf(block: string, entry: RegExp): readonly { title: string; nam
   return sections;
 }
 
-/** From the line that opens an object to the one that closes it. */
+/** Returns the source text between the line that opens an object and the line that closes it. */
 function blockOf(source: string, opening: string): string {
   const from = source.indexOf(opening);
   const to = source.indexOf("\n} as const", from);
-  if (from === -1 || to === -1) throw new Error(`"${opening}" is not where it was; adjust tools/generate.ts.`);
+  if (from === -1 || to === -1) throw new Error(`"${opening}" was not found. Adjust tools/generate.ts.`);
   return source.slice(from + opening.length, to);
 }
 
-function generatedFrom(path: string): string {
-  return `<!-- Made from ${path} by \`npm run generate\`. Change it there. -->`;
-}
-
-/** Columns padded as the formatter does it, so that a generated page is a formatted one. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", String.raw`\|`)));
-  const widths = head.map((_, column) => Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
-  const rule = line(widths.map((width) => "-".repeat(width)));
-  const [first = [], ...rest] = cells;
-  return [line(first), rule, ...rest.map(line)].join("\n");
-}
-
-/** Messages are plain text: what Markdown would read as emphasis or a tag is escaped. */
+/** Escapes the characters of a plain message that Markdown would read as emphasis or a tag. */
 const plain = (text: string): string => text.replaceAll("__", String.raw`\_\_`).replaceAll("<", "&lt;");
 
-const page = (parts: readonly string[]): string => `${parts.join("\n\n")}\n`;
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 
 if (import.meta.main) for (const [path, make] of Object.entries(PAGES)) writeFileSync(join(ROOT, path), make());
