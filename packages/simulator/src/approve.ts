@@ -1,7 +1,7 @@
 /**
- * Plays the person: opens an authorization URL of the simulator and answers its consent form.
+ * Acts as the user: opens an authorization URL of the simulator and submits its consent form.
  *
- * Needs `fetch` only, so it also works from another process than the simulator's.
+ * Needs only `fetch`, so it also works from another process than the simulator's.
  */
 
 export interface Consent {
@@ -9,11 +9,14 @@ export interface Consent {
   readonly decision?: "approve" | "deny";
   /** `name` or `name@org`; default `ada`. */
   readonly account?: string;
-  /** The scopes left ticked, whatever their list; default all that were asked. */
+  /** The scopes left checked, in any list. Default: all that were requested. */
   readonly scopes?: readonly string[];
 }
 
-/** The names of scope parameters in use; a ticked scope is sent under each, and taken where it was asked. */
+/**
+ * The scope parameters in use. A checked scope is sent under each, and counts where it was
+ * requested.
+ */
 const SCOPE_FIELDS = ["scope", "user_scope"];
 
 function formOf(consent: Consent): URLSearchParams {
@@ -26,16 +29,16 @@ function formOf(consent: Consent): URLSearchParams {
 }
 
 /**
+ * Consents at the simulator and returns the callback URL, which the user's browser would open next.
  * @param authorize_url at the simulator: `http://127.0.0.1:PORT/HOST/PATH?...`
- * @returns the callback URL, which the person's browser would open next.
- * @throws Error with the simulator's words when it shows an error page instead.
+ * @throws Error with the simulator's page when it shows an error instead.
  */
 export async function approveConsent(authorize_url: string, consent: Consent = {}): Promise<string> {
   const page = await fetch(authorize_url, { redirect: "manual" });
-  const onward = page.headers.get("location");
-  if (onward !== null) {
+  const next = page.headers.get("location");
+  if (next !== null) {
     // Another page of the simulator (mode `hop`), or already the callback with an error.
-    return new URL(onward).searchParams.has("sim_hop") ? approveConsent(onward, consent) : onward;
+    return new URL(next).searchParams.has("sim_hop") ? approveConsent(next, consent) : next;
   }
   if (!page.ok) throw new Error(`The simulator refused the authorization request: ${await page.text()}`);
   const reply = await fetch(authorize_url, { method: "POST", body: formOf(consent), redirect: "manual" });

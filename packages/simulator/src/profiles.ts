@@ -1,6 +1,6 @@
 /**
- * What the simulator says of each integration type: where it answers, and what the vendor itself can and cannot do. Made
- * from the vendors, so that neither can be forgotten; a catalog may be compared with it.
+ * Each integration type with its hosts and the capabilities of its vendor. Derived from the
+ * vendors, so a new vendor cannot be forgotten. Tests compare a catalog with it.
  */
 import type { Capabilities, HostMatch, Vendor } from "./engine/types.ts";
 import { vendors } from "./vendors/index.ts";
@@ -10,7 +10,10 @@ export interface Profile {
   readonly id: string;
   /** Names, and patterns for vendors with a host per account. */
   readonly hosts: readonly HostMatch[];
-  /** With the vendor's page for each; `supported: false` means that the vendor has none, not that it is missing here. */
+  /**
+   * With the vendor's page for each. `supported: false` means that the vendor lacks it, not that
+   * the simulator does.
+   */
   readonly capabilities: Capabilities;
 }
 

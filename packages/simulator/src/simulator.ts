@@ -1,4 +1,4 @@
-/** Starts one simulator and gives its handle. Many can run in one process; they share nothing. */
+/** Starts a simulator and returns its handle. Many can run in one process. They share nothing. */
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Ledger } from "./engine/ledger.ts";
@@ -18,14 +18,20 @@ import { vendors } from "./vendors/index.ts";
 export interface SimulatorOptions {
   /** Default 0: any free port. Always on 127.0.0.1. */
   readonly port?: number;
-  /** Source of the simulated time before shifts; default the system clock. */
+  /** Source of the simulated time, before `advance` and `setNow`. Default: the system clock. */
   readonly clock?: Clock;
-  /** Waits for `slow`, `stall` and `drip`; default real time. Must resolve early when the signal aborts. */
+  /**
+   * Waits for `slow`, `stall` and `drip`. Default: real time. Must resolve early when the signal
+   * aborts.
+   */
   readonly wait?: Wait;
   readonly clients?: readonly ClientRegistration[];
-  /** Bound of the ledger's list of requests; default 10,000. */
+  /** Limit of the ledger's list of requests. Default 10,000. */
   readonly requests_max?: number;
-  /** Bound of each table of codes, grants and tokens; the oldest are forgotten. Default 100,000. */
+  /**
+   * Limit of each table of codes, grants and tokens. The oldest entries are evicted. Default
+   * 100,000.
+   */
   readonly tokens_max?: number;
 }
 
@@ -38,15 +44,15 @@ export interface Simulator {
   now(): number;
   advance(delta_ms: number): void;
   setNow(now_ms: number): void;
-  /** For one host, or without it for all. */
+  /** Applies to one host, or to all hosts without `host`. */
   setLifetimes(lifetimes: Lifetimes, host?: string): void;
-  /** @throws RangeError when a mode does not exist. */
+  /** @throws RangeError if a mode does not exist. */
   setModes(change: ModeSwitch): void;
   registerClient(client: ClientRegistration): void;
-  /** As a person would at the vendor. @returns how many living grants ended. */
+  /** Revokes as a user would at the vendor, and returns the number of live grants that ended. */
   revokeGrants(filter: GrantFilter): number;
   reset(): void;
-  /** Cuts open connections and waits, then resolves. */
+  /** Cuts open connections and ends waits, then resolves. */
   close(): Promise<void>;
 }
 

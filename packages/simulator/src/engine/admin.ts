@@ -1,30 +1,30 @@
 /**
- * The simulator's own endpoints under `/_`: ledger, clock, modes, lifetimes, clients, revocation, reset.
+ * The control API under `/_`: ledger, clock, modes, lifetimes, clients, revocation, reset.
  *
- * Host and Origin must be loopback names and a body must be JSON, so that no web page in a browser on this machine can
- * turn the knobs. Errors are 400 with `{ "message" }`.
+ * Host and Origin must be loopback names and the body must be JSON. Otherwise any web page in a
+ * browser on this machine could change the simulator. Errors are 400 with `{ "message" }`.
  */
-import { html, json } from "./answer.ts";
+import { html, json } from "./reply.ts";
 import { startPage } from "./page.ts";
 import { sameRealm } from "./call.ts";
 import type { Grant, GrantFilter } from "./state.ts";
-import type { Answer, Incoming, Vendor } from "./types.ts";
+import type { Incoming, Reply, Vendor } from "./types.ts";
 import type { ClientRegistration, Lifetimes, ModeSwitch, World } from "./world.ts";
 
-const bad = (message: string): Answer => json(400, { message });
-const done = json(200, { ok: true });
+const badRequest = (message: string): Reply => json(400, { message });
+const ok = json(200, { ok: true });
 
 type Fields = Readonly<Record<string, unknown>>;
 
 class BadField extends Error {}
 
-function text(fields: Fields, name: string): string | undefined {
+function stringField(fields: Fields, name: string): string | undefined {
   const value = fields[name];
   if (value === undefined || typeof value === "string") return value;
   throw new BadField(`${name} must be a string.`);
 }
 
-function texts(fields: Fields, name: string): string[] | undefined {
+function stringsField(fields: Fields, name: string): string[] | undefined {
   const value = fields[name];
   if (value === undefined) return undefined;
   if (!Array.isArray(value)) throw new BadField(`${name} must be an array of strings.`);
@@ -34,14 +34,14 @@ function texts(fields: Fields, name: string): string[] | undefined {
   });
 }
 
-function number(fields: Fields, name: string): number | null | undefined {
+function numberField(fields: Fields, name: string): number | null | undefined {
   const value = fields[name];
   if (value === undefined || value === null) return value;
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw new BadField(`${name} must be a number.`);
 }
 
-/** Drops the members that are undefined, as exact optional properties demand. */
+/** Drops the members that are undefined, as `exactOptionalPropertyTypes` requires. */
 function present<T extends object>(members: { [K in keyof T]: T[K] | undefined }): Partial<T> {
   const result: Partial<T> = {};
   for (const key of Object.keys(members)) {
@@ -52,67 +52,73 @@ function present<T extends object>(members: { [K in keyof T]: T[K] | undefined }
 
 const isKeyOf = <T extends object>(value: T, key: string): key is Extract<keyof T, string> => Object.hasOwn(value, key);
 
-function setClock(world: World, fields: Fields): Answer {
-  const advance_ms = number(fields, "advance_ms");
-  const now_ms = number(fields, "now_ms");
+function setClock(world: World, fields: Fields): Reply {
+  const advance_ms = numberField(fields, "advance_ms");
+  const now_ms = numberField(fields, "now_ms");
   if (typeof now_ms === "number") world.setNow(now_ms);
   else if (typeof advance_ms === "number") world.advance(advance_ms);
-  else return bad("Give advance_ms or now_ms.");
+  else return badRequest("Send advance_ms or now_ms.");
   return json(200, { now: world.now() });
 }
 
-function setModes(world: World, fields: Fields): Answer {
-  const modes = texts(fields, "modes");
-  if (modes === undefined) return bad("Give modes: an array, empty to switch all off.");
-  const where = present<ModeSwitch>({ host: text(fields, "host"), client_id: text(fields, "client_id"), modes });
-  world.switchModes({ ...where, modes });
-  return done;
-}
-
-function setLifetimes(world: World, fields: Fields): Answer {
-  const lifetimes = present<Lifetimes>({
-    access_token_s: number(fields, "access_token_s"),
-    refresh_token_s: number(fields, "refresh_token_s"),
-    code_s: number(fields, "code_s"),
+function setModes(world: World, fields: Fields): Reply {
+  const modes = stringsField(fields, "modes");
+  if (modes === undefined) return badRequest("Send modes: an array of strings. An empty array turns all modes off.");
+  const target = present<ModeSwitch>({
+    host: stringField(fields, "host"),
+    client_id: stringField(fields, "client_id"),
+    modes,
   });
-  world.setLifetimes(lifetimes, text(fields, "host"));
-  return done;
+  world.switchModes({ ...target, modes });
+  return ok;
 }
 
-function register(world: World, fields: Fields): Answer {
-  const client_id = text(fields, "client_id");
-  if (client_id === undefined || client_id === "") return bad("Give client_id.");
-  const client_secret = text(fields, "client_secret");
-  const redirect_uris = texts(fields, "redirect_uris");
+function setLifetimes(world: World, fields: Fields): Reply {
+  const lifetimes = present<Lifetimes>({
+    access_token_s: numberField(fields, "access_token_s"),
+    refresh_token_s: numberField(fields, "refresh_token_s"),
+    code_s: numberField(fields, "code_s"),
+  });
+  world.setLifetimes(lifetimes, stringField(fields, "host"));
+  return ok;
+}
+
+function register(world: World, fields: Fields): Reply {
+  const client_id = stringField(fields, "client_id");
+  if (client_id === undefined || client_id === "") return badRequest("Send client_id.");
+  const client_secret = stringField(fields, "client_secret");
+  const redirect_uris = stringsField(fields, "redirect_uris");
   world.register({ ...present<ClientRegistration>({ client_id, client_secret, redirect_uris }), client_id });
-  return done;
+  return ok;
 }
 
-/** @returns the vendor that answers for `host`, by its token or authorization endpoint or any API. */
+/**
+ * Returns the vendor that serves `host` with its authorization endpoint, token endpoint or any API.
+ */
 function vendorOfHost(vendors: readonly Vendor[], host: string): Vendor | undefined {
-  const answers = (vendor: Vendor) =>
+  const serves = (vendor: Vendor) =>
     [vendor.authorize, vendor.token, ...vendor.routes].some(({ hosts }) =>
       hosts.some((match) => (typeof match === "string" ? match === host : match.test(host))),
     );
-  return vendors.find(answers);
+  return vendors.find(serves);
 }
 
-function revoke(world: World, vendors: readonly Vendor[], fields: Fields): Answer {
-  const host = text(fields, "host");
+function revoke(world: World, vendors: readonly Vendor[], fields: Fields): Reply {
+  const host = stringField(fields, "host");
   const found = host === undefined ? undefined : vendorOfHost(vendors, host);
-  if (host !== undefined && found === undefined) return bad(`No simulated vendor answers for ${host}.`);
+  if (host !== undefined && found === undefined) return badRequest(`No simulated vendor serves ${host}.`);
   const filter = present<GrantFilter>({
-    vendor: found?.id ?? text(fields, "vendor"),
-    client_id: text(fields, "client_id"),
-    account: text(fields, "account"),
-    grant_id: text(fields, "grant_id"),
+    vendor: found?.id ?? stringField(fields, "vendor"),
+    client_id: stringField(fields, "client_id"),
+    account: stringField(fields, "account"),
+    grant_id: stringField(fields, "grant_id"),
   });
   const within = (grant: Grant) =>
     host === undefined || found === undefined || sameRealm(found, grant.consent_host, host);
   return json(200, { revoked: world.state.revoke(filter, "user", within) });
 }
 
-function post(world: World, vendors: readonly Vendor[], name: string, fields: Fields): Answer | null {
+function post(world: World, vendors: readonly Vendor[], name: string, fields: Fields): Reply | null {
   switch (name) {
     case "_clock":
       return setClock(world, fields);
@@ -126,7 +132,7 @@ function post(world: World, vendors: readonly Vendor[], name: string, fields: Fi
       return revoke(world, vendors, fields);
     case "_reset":
       world.reset();
-      return done;
+      return ok;
     default:
       return null;
   }
@@ -134,22 +140,23 @@ function post(world: World, vendors: readonly Vendor[], name: string, fields: Fi
 
 const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/;
 
-export function admin(world: World, vendors: readonly Vendor[], incoming: Incoming): Answer {
+export function admin(world: World, vendors: readonly Vendor[], incoming: Incoming): Reply {
   const { method, host: name, headers } = incoming;
-  const foreign = headers.origin !== undefined && !LOOPBACK.test(URL.parse(headers.origin)?.host ?? "");
-  if (foreign || !LOOPBACK.test(headers.host ?? "")) {
-    return json(403, { message: "Reach the simulator by a loopback name, not from another site." });
+  const cross_site = headers.origin !== undefined && !LOOPBACK.test(URL.parse(headers.origin)?.host ?? "");
+  if (cross_site || !LOOPBACK.test(headers.host ?? "")) {
+    return json(403, { message: "Call the simulator by a loopback name, and not from another site." });
   }
   if (method === "GET" && name === "") return html(200, startPage(vendors));
-  // By way of text: the ledger's interfaces have no index signature, which the Json type asks for.
-  if (method === "GET" && name === "_ledger") return { ...done, body: JSON.stringify(world.ledger()) };
-  if (method !== "POST") return json(404, { message: `No ${method} /${name} here. GET / lists what there is.` });
-  if (incoming.body_type !== "json" && incoming.body_type !== "none") return bad("The body must be a JSON object.");
+  // Serialized here: the ledger's interfaces have no index signature, which the Json type needs.
+  if (method === "GET" && name === "_ledger") return { ...ok, body: JSON.stringify(world.ledger()) };
+  if (method !== "POST") return json(404, { message: `Unknown endpoint ${method} /${name}. GET / lists them.` });
+  if (incoming.body_type !== "json" && incoming.body_type !== "none")
+    return badRequest("The body must be a JSON object.");
   try {
-    const answer = post(world, vendors, name, incoming.json);
-    return answer ?? json(404, { message: `No POST /${name} here.` });
+    const reply = post(world, vendors, name, incoming.json);
+    return reply ?? json(404, { message: `Unknown endpoint POST /${name}.` });
   } catch (error) {
-    if (error instanceof BadField || error instanceof RangeError) return bad(error.message);
+    if (error instanceof BadField || error instanceof RangeError) return badRequest(error.message);
     throw error;
   }
 }

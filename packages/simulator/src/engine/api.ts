@@ -1,4 +1,7 @@
-/** Runs the routes outside the OAuth core: revocation, identity and API calls. Owns the check of access tokens. */
+/**
+ * Runs the routes outside the OAuth core: revocation, identity and API calls. Owns the access token
+ * check.
+ */
 import type { Call } from "./call.ts";
 import { sameRealm } from "./call.ts";
 import { authenticate } from "./client-auth.ts";
@@ -6,7 +9,7 @@ import { bearer } from "./incoming.ts";
 import { renewAccess } from "./issue.ts";
 import { withFaults, type LegCall } from "./leg.ts";
 import type { Access, Grant } from "./state.ts";
-import type { Answer, Caller, RevokedToken, Route, RouteContext, TokenProblem, TokenRoute } from "./types.ts";
+import type { Caller, Reply, RevokedToken, Route, RouteContext, TokenProblem, TokenRoute } from "./types.ts";
 import { sha256 } from "./values.ts";
 
 type Reach = "token" | "grant" | "account";
@@ -29,13 +32,13 @@ function revokeToken(call: Call, token: string, reach: Reach, client_id?: string
   return { type: access === undefined ? "refresh" : "access", client_id: grant.client_id, grant_id: grant.id };
 }
 
-/** All grants of the person to the client at this authorization server. */
+/** Ends all grants of the user to the client at this authorization server. */
 function revokeAccount({ world, vendor, incoming }: Call, { client_id, account }: Grant): void {
   const filter = { vendor: vendor.id, client_id, account: account.email };
   world.state.revoke(filter, "client", ({ consent_host }) => sameRealm(vendor, consent_host, incoming.host));
 }
 
-/** A live token that was given out for this host. */
+/** Returns a live access token issued for this host, or the reason it is not one. */
 function accessOf(call: Call, token: string): Access | TokenProblem {
   const found = call.world.state.access(token, call.vendor.id, call.world.now());
   if (typeof found === "string") return found;
@@ -59,7 +62,7 @@ const legCall = (call: Call, { client_id }: Pick<Caller, "client_id">): LegCall 
 
 function grantOf({ world }: Call, { grant_id }: Caller): Grant {
   const grant = world.state.grants.get(grant_id);
-  if (grant === undefined) throw new Error("The caller's grant fell out of the bounded table; raise tokens_max.");
+  if (grant === undefined) throw new Error("The caller's grant was evicted from the bounded table. Raise tokens_max.");
   return grant;
 }
 
@@ -81,17 +84,17 @@ function routeContext(call: Call): RouteContext {
       const found = authenticate(call, methods);
       return { client_id: found.client_id ?? "", ok: found.refusal === null };
     },
-    made: (name, account) => world.state.things(key(name, account.email)),
-    make: (name, account, thing) => world.state.addThing(key(name, account.email), thing),
+    listCreated: (name, account) => world.state.created(key(name, account.email)),
+    addCreated: (name, account, item) => world.state.addCreated(key(name, account.email), item),
   };
 }
 
-function denied(call: Call, route: TokenRoute, problem: TokenProblem, held: readonly string[]): Answer {
+function denied(call: Call, route: TokenRoute, problem: TokenProblem, held: readonly string[]): Reply {
   call.event.outcome = `token_${problem}`;
   return route.denied(problem, route.scopes ?? [], held);
 }
 
-export async function api(call: Call, route: Route): Promise<Answer> {
+export async function api(call: Call, route: Route): Promise<Reply> {
   const refusal = route.precheck?.(call.incoming) ?? null;
   if (refusal !== null) {
     call.event.outcome = "bad_request";
@@ -113,7 +116,7 @@ export async function api(call: Call, route: Route): Promise<Answer> {
   return kind === "refresh" || kind === "code_exchange" ? withFaults(legCall(call, caller), token, run) : run();
 }
 
-function finished(call: Call, answer: Answer): Answer {
-  call.event.outcome = answer.status < 400 ? "ok" : "bad_request";
-  return answer;
+function finished(call: Call, reply: Reply): Reply {
+  call.event.outcome = reply.status < 400 ? "ok" : "bad_request";
+  return reply;
 }

@@ -1,57 +1,61 @@
 /**
- * The authorization endpoint and the consent form (RFC 6749 section 4.1.1, RFC 7636 section 4.3, RFC 9207).
+ * The authorization endpoint and the consent form (RFC 6749 section 4.1.1, RFC 7636 section 4.3,
+ * RFC 9207).
  *
- * Stateless: the form posts to the authorization URL itself, so a test may skip the page and post
- * `decision=approve|deny` there. Errors of client, redirect URI or mode are shown, never redirected (section 4.1.2.1).
+ * Stateless: the form posts to the authorization URL itself, so a test can skip the page and post
+ * `decision=approve|deny` there. Errors in the client, redirect URI or mode are shown, never
+ * redirected (section 4.1.2.1).
  */
-import { html, redirect } from "./answer.ts";
+import { html, redirect } from "./reply.ts";
 import type { Call } from "./call.ts";
 import { knownModes, modesOfClientId, type Modes } from "./modes.ts";
 import { consentPage, errorPage } from "./page.ts";
 import type { Challenge } from "./pkce.ts";
-import type { Account, Answer, ConsentContext, ParameterNames, ScopeList } from "./types.ts";
+import type { Account, ConsentContext, ParameterNames, Reply, ScopeList } from "./types.ts";
 import type { Code } from "./state.ts";
-import { accountNamed, sha256 } from "./values.ts";
+import { parseAccount, sha256 } from "./values.ts";
 
 const DEFAULT_ACCOUNT = "ada";
-const FOREIGN_ISSUER = "https://issuer.invalid";
+const WRONG_ISSUER = "https://issuer.invalid";
 const HOPPED = "sim_hop";
 
-interface AskedList {
+interface RequestedScopes {
   readonly list: ScopeList;
   readonly scopes: readonly string[];
 }
 
-interface Asked {
+interface AuthorizationRequest {
   readonly client_id: string;
   readonly redirect_uri: string;
   readonly challenge: Challenge | null;
-  readonly lists: readonly AskedList[];
+  readonly lists: readonly RequestedScopes[];
   readonly modes: Modes;
 }
 
-const refused = (call: Call, outcome: string, what: string): Answer => {
+const showError = (call: Call, outcome: string, description: string): Reply => {
   call.event.outcome = outcome;
-  return html(400, errorPage(`${call.vendor.name} (simulated) refuses the request`, what));
+  return html(400, errorPage(`${call.vendor.name} (simulated) refused the request`, description));
 };
 
 const isLoopback = (url: URL): boolean => ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
 
-/** A parameter under the vendor's own name for it. */
-function named(call: Call, name: keyof ParameterNames): string {
+/** Reads a parameter under the vendor's own name for it. */
+function parameter(call: Call, name: keyof ParameterNames): string {
   const own = call.vendor.authorize.names?.[name] ?? name;
-  const values = [own].flat().map((parameter) => call.incoming.query.get(parameter) ?? "");
+  const values = [own].flat().map((alias) => call.incoming.query.get(alias) ?? "");
   return values.find((value) => value !== "") ?? "";
 }
 
 function redirectProblem(call: Call, redirect_uri: string, registered: readonly string[] | undefined): string | null {
   const url = URL.parse(redirect_uri);
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    return "redirect_uri is missing or no http(s) URL.";
+    return "redirect_uri is missing or not an http(s) URL.";
   }
   if (redirect_uri.includes("#")) return "redirect_uri must not have a fragment.";
   const plain = url.protocol === "http:" && !isLoopback(url);
-  if (plain && call.vendor.authorize.http_redirects !== true) return "redirect_uri must be https outside loopback.";
+  if (plain && call.vendor.authorize.http_redirects !== true) {
+    return "redirect_uri must be https unless it is a loopback address.";
+  }
   const compared = call.vendor.authorize.redirect_query_ignored === true ? redirect_uri.split("?")[0] : redirect_uri;
   if (registered !== undefined && !registered.includes(compared ?? "")) {
     return "redirect_uri is not registered for this client.";
@@ -59,34 +63,31 @@ function redirectProblem(call: Call, redirect_uri: string, registered: readonly 
   return null;
 }
 
-function askedLists(call: Call): AskedList[] {
+function requestedScopes(call: Call): RequestedScopes[] {
   return call.vendor.authorize.scope_lists.map((list) => {
-    const asked = call.incoming.query.get(list.param) ?? "";
-    return { list, scopes: [...new Set(asked.split(list.separator).map((scope) => scope.trim()))].filter(Boolean) };
+    const requested = call.incoming.query.get(list.param) ?? "";
+    return { list, scopes: [...new Set(requested.split(list.separator).map((scope) => scope.trim()))].filter(Boolean) };
   });
 }
 
-/** @returns what is asked, or the answer that refuses it. */
-function readRequest(call: Call): Asked | Answer {
+/** Returns the parsed request, or the reply that refuses it. */
+function readRequest(call: Call): AuthorizationRequest | Reply {
   const { query, host } = call.incoming;
   const { authorize } = call.vendor;
-  const client_id = named(call, "client_id");
+  const client_id = parameter(call, "client_id");
   call.event.client_id = client_id === "" ? null : client_id;
-  if (client_id === "") return refused(call, "no_client", `${authorize.names?.client_id ?? "client_id"} is missing.`);
+  if (client_id === "") return showError(call, "no_client", `${authorize.names?.client_id ?? "client_id"} is missing.`);
   const { unknown } = modesOfClientId(client_id);
   if (unknown.length > 0) {
-    return refused(
-      call,
-      "unknown_mode",
-      `Unknown simulator mode in the client id: ${unknown.join(", ")}. ${knownModes()}`,
-    );
+    const description = `Unknown simulator mode in the client id: ${unknown.join(", ")}. ${knownModes()}`;
+    return showError(call, "unknown_mode", description);
   }
-  const redirect_uri = named(call, "redirect_uri");
+  const redirect_uri = parameter(call, "redirect_uri");
   const problem = redirectProblem(call, redirect_uri, call.world.client(client_id).redirect_uris);
-  if (problem !== null) return refused(call, "wrong_redirect", problem);
+  if (problem !== null) return showError(call, "wrong_redirect", problem);
   const modes = call.world.modes(client_id, host);
-  const lists = askedLists(call);
-  const fault = (error: string, description: string): Answer => {
+  const lists = requestedScopes(call);
+  const fault = (error: string, description: string): Reply => {
     call.event.outcome = error;
     return callback(call, { redirect_uri, modes }, { error, error_description: description });
   };
@@ -112,23 +113,26 @@ function readChallenge(call: Call): Challenge | null | "missing" | "method" {
   return method === "S256" || (method === "plain" && pkce_plain === true) ? { value, method, encoding } : "method";
 }
 
-/** Back to the application: state as sent, the issuer where the vendor names one. */
+/** Redirects to the application with the state as sent, and the issuer if the vendor sends one. */
 function callback(
   call: Call,
-  asked: Pick<Asked, "redirect_uri" | "modes">,
+  request: Pick<AuthorizationRequest, "redirect_uri" | "modes">,
   params: Readonly<Record<string, string>>,
-): Answer {
-  const url = new URL(asked.redirect_uri);
+): Reply {
+  const url = new URL(request.redirect_uri);
   const state = call.incoming.query.get("state");
-  const issuer = asked.modes.has("wrong-iss") ? FOREIGN_ISSUER : call.vendor.authorize.issuer;
+  const issuer = request.modes.has("wrong-iss") ? WRONG_ISSUER : call.vendor.authorize.issuer;
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
   if (state !== null) url.searchParams.set("state", state);
   if (issuer !== undefined) url.searchParams.set("iss", issuer);
   return redirect(303, url.href);
 }
 
-/** The same page under the other loopback name: another origin for the browser, the same simulator for us. */
-function hop(call: Call): Answer {
+/**
+ * Redirects to this page under the other loopback name: another origin to the browser, the same
+ * simulator.
+ */
+function hop(call: Call): Reply {
   const url = new URL(`${call.origin}/${call.incoming.host}${call.incoming.path}?${call.incoming.query.toString()}`);
   url.hostname = url.hostname === "localhost" ? "127.0.0.1" : "localhost";
   url.searchParams.set(HOPPED, "1");
@@ -136,45 +140,46 @@ function hop(call: Call): Answer {
   return redirect(302, url.href);
 }
 
-export function authorizePage(call: Call): Answer {
-  const asked = readRequest(call);
-  if ("status" in asked) return asked;
-  if (asked.modes.has("hop") && !call.incoming.query.has(HOPPED)) return hop(call);
+export function authorizePage(call: Call): Reply {
+  const request = readRequest(call);
+  if ("status" in request) return request;
+  if (request.modes.has("hop") && !call.incoming.query.has(HOPPED)) return hop(call);
   call.event.outcome = "ok";
   const { vendor, incoming } = call;
   const action = `/${incoming.host}${incoming.path}?${incoming.query.toString()}`;
-  return html(200, consentPage({ ...asked, vendor, action, account: DEFAULT_ACCOUNT }));
+  return html(200, consentPage({ ...request, vendor, action, account: DEFAULT_ACCOUNT }));
 }
 
-export function consent(call: Call): Answer {
-  const asked = readRequest(call);
-  if ("status" in asked) return asked;
+export function consent(call: Call): Reply {
+  const request = readRequest(call);
+  if ("status" in request) return request;
   const { fields } = call.incoming;
   const decision = fields.get("decision");
   if (decision === "deny") {
     call.event.outcome = "denied";
-    return callback(call, asked, { error: "access_denied", ...call.vendor.authorize.denied });
+    return callback(call, request, { error: "access_denied", ...call.vendor.authorize.denied });
   }
-  if (decision !== "approve") return refused(call, "no_decision", "decision must be approve or deny.");
-  const account = accountNamed(fields.get("account") ?? DEFAULT_ACCOUNT);
-  if (account === null) return refused(call, "no_account", "account must be a name such as ada, or ada@globex.");
+  if (decision !== "approve") return showError(call, "no_decision", "decision must be approve or deny.");
+  const account = parseAccount(fields.get("account") ?? DEFAULT_ACCOUNT);
+  if (account === null) return showError(call, "no_account", "account must be a name such as ada, or ada@globex.");
   call.event.outcome = "ok";
-  return approve(call, asked, account);
+  return approve(call, request, account);
 }
 
-/** The scopes the person left ticked; a form without `granular` takes all. */
-function granted(call: Call, { list, scopes }: AskedList, modes: Modes): readonly string[] {
+/** Returns the scopes that the user left checked. A form without `granular` grants all of them. */
+function granted(call: Call, { list, scopes }: RequestedScopes, modes: Modes): readonly string[] {
   const { fields, lists } = call.incoming;
-  const ticked = fields.has("granular") ? (lists.get(list.param) ?? []) : scopes;
-  const left = scopes.filter((scope) => ticked.includes(scope));
-  return modes.has("partial-scopes") ? left.slice(0, -1) : left;
+  const checked = fields.has("granular") ? (lists.get(list.param) ?? []) : scopes;
+  const kept = scopes.filter((scope) => checked.includes(scope));
+  return modes.has("partial-scopes") ? kept.slice(0, -1) : kept;
 }
 
-function approve(call: Call, asked: Asked, account: Account): Answer {
+function approve(call: Call, request: AuthorizationRequest, account: Account): Reply {
   const { world, vendor, incoming } = call;
-  const { client_id, redirect_uri, challenge, modes } = asked;
-  const lists = byLabel(asked.lists.map((one) => ({ label: one.list.label, scopes: granted(call, one, modes) })));
-  const wanted = lists.filter(({ scopes }) => scopes.length > 0);
+  const { client_id, redirect_uri, challenge, modes } = request;
+  const scopesOf = (one: RequestedScopes) => ({ label: one.list.label, scopes: granted(call, one, modes) });
+  const lists = byLabel(request.lists.map(scopesOf));
+  const nonempty = lists.filter(({ scopes }) => scopes.length > 0);
   const approval = `${vendor.id}\n${client_id}\n${account.email}`;
   const context: ConsentContext = {
     query: incoming.query,
@@ -183,16 +188,16 @@ function approve(call: Call, asked: Asked, account: Account): Answer {
     client_id,
     client_secret: world.client(client_id).client_secret,
     now: world.now(),
-    scopes: wanted.flatMap(({ scopes }) => scopes),
+    scopes: nonempty.flatMap(({ scopes }) => scopes),
     first_consent: !world.state.approvals.has(approval),
   };
   world.state.approvals.set(approval, true);
   const params = vendor.authorize.callback?.(context) ?? {};
   if (vendor.token.installation !== undefined) {
     install(call, vendor.token.installation.id(account, client_id), client_id, account);
-    return callback(call, asked, params);
+    return callback(call, request, params);
   }
-  const code = vendor.token.mintCode();
+  const code = vendor.token.newCode();
   world.state.codes.set(sha256(code), {
     vendor: vendor.id,
     client_id,
@@ -200,19 +205,21 @@ function approve(call: Call, asked: Asked, account: Account): Answer {
     consent_host: incoming.host,
     redirect_uri,
     challenge,
-    // A vendor without scopes, and one whose scopes were all unticked, still gives one token.
-    lists: wanted.length > 0 ? wanted : lists.slice(0, 1),
+    // A vendor without scopes still issues one token, and so does one whose scopes were all
+    // unchecked.
+    lists: nonempty.length > 0 ? nonempty : lists.slice(0, 1),
     offline: vendor.authorize.offline(context) && !modes.has("no-refresh-token"),
     nonce: incoming.query.get("nonce") ?? undefined,
     issued_at: world.now(),
     used: false,
   });
-  return callback(call, asked, { code, ...params });
+  return callback(call, request, { code, ...params });
 }
 
-type Granted = Code["lists"][number];
+type GrantedList = Code["lists"][number];
 
-function byLabel(lists: readonly Granted[]): Granted[] {
+/** Merges lists with the same label: they lead to one token. */
+function byLabel(lists: readonly GrantedList[]): GrantedList[] {
   const labels = [...new Set(lists.map(({ label }) => label))];
   return labels.map((label) => {
     const scopes = lists.filter((list) => list.label === label).flatMap((list) => list.scopes);
@@ -220,7 +227,7 @@ function byLabel(lists: readonly Granted[]): Granted[] {
   });
 }
 
-/** No code: the installation itself is the grant, and its id is what tokens are asked with. */
+/** Stores a grant without a code: the installation is the grant, and its id requests the tokens. */
 function install(call: Call, id: string, client_id: string, account: Account): void {
   const { state } = call.world;
   state.grants.set(id, {

@@ -1,4 +1,7 @@
-/** Client authentication at the token endpoint and at routes that ask for it (RFC 6749 section 2.3.1). */
+/**
+ * Client authentication at the token endpoint and at routes that require it (RFC 6749 section
+ * 2.3.1).
+ */
 import { basic } from "./incoming.ts";
 import type { Call } from "./call.ts";
 import type { Refusal } from "./types.ts";
@@ -20,9 +23,10 @@ function formDecode(value: string): string {
 }
 
 /**
- * Takes Basic credentials both as they are and form-encoded: RFC 6749 asks for the encoding, many clients skip it, and
- * no vendor's behaviour on the difference is documented. A percent sign tells them apart: the convention
- * `secret-of-<id>` holds for an encoded id with its encoded secret too, so comparing secrets would not.
+ * Accepts Basic credentials both as they are and form-encoded. RFC 6749 requires the encoding, many
+ * clients skip it, and no vendor documents how it treats the difference. A percent sign tells the
+ * two apart. Comparing secrets would not: the convention `secret-of-<id>` also holds for an encoded
+ * id with its encoded secret.
  */
 function fromBasic(call: Call, pair: { readonly id: string; readonly secret: string }): Authenticated {
   const encoded = pair.id.includes("%") || pair.secret.includes("%");

@@ -1,4 +1,6 @@
-/** Error tables: RFC 6749 section 5.2 as the common ground, from which each profile says where its vendor differs. */
+/**
+ * Error tables: RFC 6749 section 5.2 as the default. Each profile states where its vendor differs.
+ */
 import type { ErrorSpec, JsonObject, Refusal } from "./types.ts";
 
 type Errors = Readonly<Record<Refusal, ErrorSpec>>;
@@ -26,7 +28,7 @@ const RFC_ERRORS: Errors = {
   try_later: spec(503, "temporarily_unavailable", "Try again later."),
 };
 
-/** The RFC's table with a vendor's own words put over it. */
+/** Returns the RFC's table with the vendor's own errors in place of some rows. */
 export const errorTable = (changes: Partial<Errors>): Errors => ({ ...RFC_ERRORS, ...changes });
 
 export const rfcErrorBody = ({ error, description }: ErrorSpec): JsonObject => ({
@@ -39,7 +41,9 @@ const same =
   (one: ErrorSpec): Partial<Errors> =>
     Object.fromEntries(names.map((name) => [name, one]));
 
-/** One error for whatever is wrong with the client's credentials, with a code, with a refresh token. */
+/**
+ * One error for every problem with the client's credentials, with a code, or with a refresh token.
+ */
 export const clientErrors = same("no_client", "no_secret", "bad_secret", "wrong_auth_method");
 export const codeErrors = same("bad_code", "used_code", "expired_code");
 export const refreshErrors = same("bad_refresh", "used_refresh", "expired_refresh", "revoked_refresh");

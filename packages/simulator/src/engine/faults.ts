@@ -1,39 +1,40 @@
 /**
- * What each fault of stage "before", "shape" and "after" does at the token endpoint. The table of modes says which
- * there are; the types here demand one function for each.
+ * The effect of each fault of stage "before", "shape" and "after" at the token endpoint. The mode
+ * table lists the faults. The types here require one function for each.
  */
 import { gzipSync } from "node:zlib";
-import { answer, html, json, redirect, text } from "./answer.ts";
+import { reply, html, json, redirect, text } from "./reply.ts";
 import { refuse, render, type Call } from "./call.ts";
 import type { Mode, Modes, NamesOf } from "./modes.ts";
-import type { Answer, Issued } from "./types.ts";
+import type { Issued, Reply } from "./types.ts";
 import { isRecord, parseJson } from "./values.ts";
 
 export interface FaultContext {
   readonly call: Call;
   readonly mode: Mode;
-  /** The code or refresh token of the request. */
+  /** The code or refresh token in the request. */
   readonly presented: string;
   readonly client_secret: string;
   readonly grant_id: string | null;
 }
 
-/** Answers of this host are never a vendor's: whoever comes here followed a redirect with a secret in the body. */
+/** No vendor owns this host. A request to it followed a redirect with a secret in its body. */
 export const REDIRECT_HOST = "redirected.invalid";
 
 const PORTAL = "<!doctype html><title>Sign in to the network</title><p>Please sign in to the network to go on.";
-const GATEWAY = "<!doctype html><title>Bad gateway</title><center><h1>The upstream server did not answer</h1></center>";
+const GATEWAY =
+  "<!doctype html><title>Bad gateway</title><center><h1>The upstream server did not respond</h1></center>";
 
-type Before = (context: FaultContext) => Answer | null | Promise<Answer | null>;
+type Before = (context: FaultContext) => Reply | null | Promise<Reply | null>;
 
-const rateLimited = (call: Call, seconds: number): Answer => {
+const rateLimited = (call: Call, seconds: number): Reply => {
   const refused = refuse(call, "rate_limited");
   return { ...refused, headers: { ...refused.headers, "retry-after": String(Math.ceil(seconds)) } };
 };
 
-const hungUp = (sent: Answer): Answer => ({ ...sent, delivery: "hang_up" });
+const hungUp = (sent: Reply): Reply => ({ ...sent, delivery: "hang_up" });
 
-/** @returns an answer in the vendor's place, or null to let the request through. */
+/** Each returns a reply in the vendor's place, or null to let the request through. */
 export const BEFORE: Readonly<Record<NamesOf<"before">, Before>> = {
   "500": () => json(500, { error: "server_error", error_description: "Internal error." }),
   "502": () => html(502, GATEWAY),
@@ -57,7 +58,8 @@ export const BEFORE: Readonly<Record<NamesOf<"before">, Before>> = {
   "redirect-token": ({ call }) => redirect(307, `${call.origin}/${REDIRECT_HOST}${call.incoming.path}`),
   "drop-before": () => hungUp(text(200, "")),
   stall: async ({ call, mode }) => {
-    // Waits on although the caller may be gone: the bytes are on the wire, and the vendor will read them.
+    // Keeps waiting after the caller hung up: the request was sent, and a real vendor would still
+    // process it.
     await call.world.wait(mode.seconds * 1000, call.world.closing.signal);
     return null;
   },
@@ -87,31 +89,31 @@ function withoutAccessToken(value: unknown): unknown {
   return Object.fromEntries(kept.map(([name, member]) => [name, withoutAccessToken(member)]));
 }
 
-function strip(sent: Answer): Answer {
+function strip(sent: Reply): Reply {
   const body = String(sent.body);
   const value = parseJson(body);
   if (value !== undefined) return { ...sent, body: JSON.stringify(withoutAccessToken(value)) };
   return { ...sent, body: body.replace(/access_token=[^&]*&?/, "") };
 }
 
-/** Many small gzip members one after the other: decoders unpack them all (RFC 1952 section 2.2). */
-function gzipBomb(): Answer {
+/** Joins many small gzip members. Decoders unpack all of them (RFC 1952 section 2.2). */
+function gzipBomb(): Reply {
   const mebibyte = gzipSync(Buffer.alloc(1024 * 1024, " "), { level: 9 });
   const body = Buffer.concat(Array.from({ length: 200 }, () => mebibyte));
-  return answer(200, "application/json", body, { "content-encoding": "gzip" });
+  return reply(200, "application/json", body, { "content-encoding": "gzip" });
 }
 
-type After = (context: FaultContext, sent: Answer) => Answer | Promise<Answer>;
+type After = (context: FaultContext, sent: Reply) => Reply | Promise<Reply>;
 
 export const AFTER: Readonly<Record<NamesOf<"after">, After>> = {
   slow: async ({ call, mode }, sent) => {
-    await call.world.wait(mode.seconds * 1000, call.gone);
+    await call.world.wait(mode.seconds * 1000, call.disconnected);
     return sent;
   },
   "drop-after": (_, sent) => hungUp(sent),
   "drop-mid": (_, sent) => ({ ...sent, delivery: "cut" }),
   drip: (_, sent) => ({ ...sent, delivery: "drip" }),
-  empty: () => answer(200, "application/json", ""),
+  empty: () => reply(200, "application/json", ""),
   "bad-json": (_, sent) => ({ ...sent, body: String(sent.body).slice(0, -2) }),
   "no-access-token": (_, sent) => strip(sent),
   huge: (_, sent) => ({ ...sent, delivery: "huge" }),
@@ -122,10 +124,10 @@ export function isKey<K extends string>(table: Readonly<Record<K, unknown>>, key
   return Object.hasOwn(table, key);
 }
 
-/** Outage answers of a whole host, or null when it is up. */
-export function hostOutage(modes: Modes): { readonly name: NamesOf<"host">; readonly answer: Answer } | null {
-  if (modes.has("outage")) return { name: "outage", answer: hungUp(text(200, "")) };
-  if (modes.has("outage-500")) return { name: "outage-500", answer: text(500, "Internal server error") };
-  if (modes.has("outage-503")) return { name: "outage-503", answer: text(503, "Service unavailable") };
+/** Returns the outage reply for a whole host, or null when the host is up. */
+export function hostOutage(modes: Modes): { readonly name: NamesOf<"host">; readonly reply: Reply } | null {
+  if (modes.has("outage")) return { name: "outage", reply: hungUp(text(200, "")) };
+  if (modes.has("outage-500")) return { name: "outage-500", reply: text(500, "Internal server error") };
+  if (modes.has("outage-503")) return { name: "outage-503", reply: text(503, "Service unavailable") };
   return null;
 }

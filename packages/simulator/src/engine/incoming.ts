@@ -1,4 +1,7 @@
-/** Reads one request off the socket into `Incoming`. Owns the body limit; never throws on what a client sends. */
+/**
+ * Reads one request off the socket into `Incoming`. Owns the body limit. Never throws on client
+ * input.
+ */
 import type { IncomingMessage } from "node:http";
 import type { Incoming } from "./types.ts";
 import { isRecord, parseJson } from "./values.ts";
@@ -42,7 +45,7 @@ function parseBody(media_type: string, body: string): Body {
   return { body_type: "json", ...nothing, fields, json: value };
 }
 
-/** @returns null when the body is larger than 1 MiB. */
+/** Returns null when the body is larger than 1 MiB. */
 export async function readIncoming(request: IncomingMessage): Promise<Incoming | null> {
   const body = await readBody(request);
   if (body === null) return null;
@@ -59,12 +62,12 @@ export async function readIncoming(request: IncomingMessage): Promise<Incoming |
   };
 }
 
-/** @returns the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1), or null. */
+/** Returns the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1), or null. */
 export function bearer(incoming: Incoming): string | null {
   return /^bearer +(\S+)$/i.exec(incoming.headers.authorization ?? "")?.[1] ?? null;
 }
 
-/** @returns the two halves of HTTP Basic as sent, not yet form-decoded, or null. */
+/** Returns the two halves of HTTP Basic as sent, not yet form-decoded, or null. */
 export function basic(incoming: Incoming): { readonly id: string; readonly secret: string } | null {
   const encoded = /^basic +([A-Za-z0-9+/=]+)$/i.exec(incoming.headers.authorization ?? "")?.[1];
   if (encoded === undefined) return null;

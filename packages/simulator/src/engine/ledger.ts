@@ -1,13 +1,13 @@
 /**
- * What the simulator saw and gave out, for tests to assert on and people to read.
+ * The record of what the simulator saw and issued, for tests to assert on and people to read.
  *
- * Holds no secret: tokens appear as SHA-256 in hex, paths without their query, cookies by name. Lists are bounded;
- * the counts are not. Instants are ms since epoch by the simulator's clock.
+ * Holds no secret: tokens appear as SHA-256 in hex, paths without their query, cookies by name.
+ * Lists are bounded, counts are not. Instants are ms since epoch by the simulator's clock.
  */
 import type { Incoming, Kind } from "./types.ts";
 
 export interface LedgerRequest {
-  /** Place in the order of arrival, from 1. */
+  /** Position in the order of arrival, from 1. */
   readonly n: number;
   readonly at: number;
   readonly host: string;
@@ -16,17 +16,23 @@ export interface LedgerRequest {
   readonly kind: Kind;
   client_id: string | null;
   grant_id: string | null;
-  /** `pending` until answered; then `ok`, `fault`, a refusal such as `used_refresh`, or `token_<problem>`. */
+  /**
+   * `pending` until the reply. Then `ok`, `fault`, a refusal such as `used_refresh`, or
+   * `token_<problem>`.
+   */
   outcome: string;
-  /** null while pending, and when the connection was cut instead. */
+  /** null while pending, and when the simulator cut the connection instead of replying. */
   status: number | null;
-  /** Modes that struck this request. */
+  /** The modes that applied to this request. */
   readonly faults: string[];
   client_auth: "basic" | "post" | null;
-  /** Refreshes only: the token presented, and how many refreshes of it were in flight, this one included. */
+  /**
+   * Refreshes only: the token presented, and the number of its refreshes in flight, including this
+   * one.
+   */
   refresh_token_sha256: string | null;
   in_flight: number | null;
-  /** Whether the caller hung up before the answer was complete. */
+  /** Whether the caller hung up before the reply was complete. */
   client_gone: boolean;
 }
 
@@ -50,11 +56,14 @@ export interface LedgerGrant {
   readonly account: string;
   readonly label: string;
   readonly scopes: readonly string[];
-  /** null while the grant lives. */
+  /** null while the grant is live. */
   readonly revoked_by: RevokedBy | null;
 }
 
-/** `reuse`: a used refresh token came back. `user`: at the vendor, or by `POST /_revoke`. `client`: by the application. */
+/**
+ * `reuse`: a used refresh token was presented. `user`: at the vendor, or by `POST /_revoke`.
+ * `client`: by the application.
+ */
 export type RevokedBy = "reuse" | "user" | "client";
 
 export interface RevokedFamily {
@@ -68,10 +77,10 @@ export interface Ledger {
   readonly now: number;
   readonly hosts: Readonly<Record<string, Readonly<Partial<Record<Kind, number>>>>>;
   readonly requests: readonly LedgerRequest[];
-  /** Requests that fell out of the bounded list. */
+  /** Requests that were evicted from the bounded list. */
   readonly requests_dropped: number;
   readonly tokens_issued: Readonly<Record<string, { readonly access: number; readonly refresh: number }>>;
-  /** Grants ended because a used refresh token was presented again. */
+  /** Grants that ended because a used refresh token was presented again. */
   readonly families_revoked: readonly RevokedFamily[];
   /** Highest number of refreshes ever in flight for one refresh token. */
   readonly max_concurrent_refreshes: number;
@@ -79,7 +88,7 @@ export interface Ledger {
   /** By SHA-256 in hex. */
   readonly refresh_tokens: Readonly<Record<string, LedgerRefreshToken>>;
   readonly access_tokens: Readonly<Record<string, LedgerToken>>;
-  /** SHA-256 of every refresh token that would be honoured now. */
+  /** SHA-256 of every refresh token that would be accepted now. */
   readonly valid_refresh_tokens: readonly string[];
   readonly cookies_seen: readonly { readonly host: string; readonly path: string; readonly names: readonly string[] }[];
   /** Query parameters that carried a secret. */
@@ -88,11 +97,11 @@ export interface Ledger {
     readonly path: string;
     readonly parameter: string;
   }[];
-  /** Requests that followed a `redirect-token` fault to its foreign host. */
+  /** Requests that followed a `redirect-token` fault to its other host. */
   readonly redirects_followed: number;
 }
 
-export type SeenLedger = Pick<
+export type RecordedLedger = Pick<
   Ledger,
   | "hosts"
   | "requests"
@@ -159,29 +168,30 @@ export class LedgerBook {
     return request;
   }
 
-  issued(vendor: string, access: number, refresh: number): void {
+  countIssued(vendor: string, access: number, refresh: number): void {
     const counts = (this.#issued[vendor] ??= { access: 0, refresh: 0 });
     counts.access += access;
     counts.refresh += refresh;
   }
 
-  familyRevoked(family: RevokedFamily): void {
+  recordRevokedFamily(family: RevokedFamily): void {
     if (this.#families.length < LIST_MAX) this.#families.push(family);
   }
 
-  concurrent(in_flight: number): void {
+  recordConcurrency(in_flight: number): void {
     this.#max_concurrent = Math.max(this.#max_concurrent, in_flight);
   }
 
-  redirectFollowed(): void {
+  countFollowedRedirect(): void {
     this.#redirects_followed += 1;
   }
 
   /**
-   * The application must never send a cookie here, nor a secret where access logs and referrers would keep it.
-   * @param wanted query parameters in which the vendor itself demands one.
+   * Records cookies, and secrets in the query, where access logs and referrers would keep them. The
+   * application must never send either.
+   * @param required query parameters in which the vendor itself requires a secret.
    */
-  noteLeaks(incoming: Incoming, isSecret: (value: string) => boolean, wanted: readonly string[]): void {
+  recordLeaks(incoming: Incoming, isSecret: (value: string) => boolean, required: readonly string[]): void {
     const { host, path, headers, query } = incoming;
     if (headers.cookie !== undefined && this.#cookies.length < LIST_MAX) {
       this.#cookies.push({
@@ -191,12 +201,12 @@ export class LedgerBook {
       });
     }
     for (const [parameter, value] of query) {
-      const leaked = !wanted.includes(parameter) && (SECRET_PARAMETERS.has(parameter) || isSecret(value));
+      const leaked = !required.includes(parameter) && (SECRET_PARAMETERS.has(parameter) || isSecret(value));
       if (leaked && this.#query_secrets.length < LIST_MAX) this.#query_secrets.push({ host, path, parameter });
     }
   }
 
-  seen(): SeenLedger {
+  snapshot(): RecordedLedger {
     return structuredClone({
       hosts: this.#hosts,
       requests: this.#requests,

@@ -1,4 +1,7 @@
-/** The pages people see: consent, errors, the start page. Plain HTML without scripts; all text is escaped here. */
+/**
+ * The HTML pages: consent, errors, start page. Plain HTML without scripts. All text is escaped
+ * here.
+ */
 import { MODES } from "./modes.ts";
 import type { HostMatch, ScopeList, Vendor } from "./types.ts";
 
@@ -30,7 +33,7 @@ export interface ConsentPage {
   readonly vendor: Vendor;
   readonly client_id: string;
   readonly redirect_uri: string;
-  /** Where the form goes: the authorization URL itself. */
+  /** The form's target: the authorization URL itself. */
   readonly action: string;
   readonly account: string;
   readonly lists: readonly { readonly list: ScopeList; readonly scopes: readonly string[] }[];
@@ -50,19 +53,19 @@ export function consentPage(consent: ConsentPage): string {
   return page(
     name,
     `<p class="note">This is a simulation. No account at ${escapeHtml(consent.vendor.name)} is touched.</p>
-<p>The application <strong>${escapeHtml(consent.client_id)}</strong> asks for access. It will be answered at
+<p>The application <strong>${escapeHtml(consent.client_id)}</strong> requests access. The result goes to
 <code>${escapeHtml(consent.redirect_uri)}</code>.</p>
 <form method="post" action="${escapeHtml(consent.action)}"><input type="hidden" name="granular" value="1">
 <label>Account <input type="text" name="account" value="${escapeHtml(consent.account)}" autocomplete="off" required></label>
-<p><small><code>name</code>, or <code>name@org</code> for another team, workspace or organisation.</small></p>
+<p><small><code>name</code>, or <code>name@org</code> for another team, workspace or organization.</small></p>
 ${consent.lists.map(scopeBoxes).join("")}
 <button type="submit" name="decision" value="approve">Approve</button>
 <button type="submit" name="decision" value="deny">Deny</button></form>`,
   );
 }
 
-export function errorPage(title: string, what: string): string {
-  return page(title, `<p>${escapeHtml(what)}</p>`);
+export function errorPage(title: string, description: string): string {
+  return page(title, `<p>${escapeHtml(description)}</p>`);
 }
 
 const hostText = (match: HostMatch): string => (typeof match === "string" ? match : String(match));
@@ -81,11 +84,11 @@ export function startPage(vendors: readonly Vendor[]): string {
   );
   return page(
     "Holdfast simulator",
-    `<p>Simulated OAuth services. <code>https://HOST/PATH</code> is answered here at <code>/HOST/PATH</code>.
-Any client id is accepted; its secret is <code>secret-of-</code> followed by the client id.</p>
+    `<p>Simulated OAuth services. <code>https://HOST/PATH</code> is served here at <code>/HOST/PATH</code>.
+Any client id works. Its secret is <code>secret-of-</code> followed by the client id.</p>
 <p><a href="/_ledger">Ledger</a> of everything seen so far.</p>
 <h2>Services</h2><table><tr><th>Service</th><th>Types</th><th>Hosts</th></tr>${vendors.map(vendorRow).join("")}</table>
-<h2>Modes</h2><p>Chosen by client id, e.g. <code>sim-rotate+slow-10s</code>, or with <code>POST /_mode</code>.</p>
+<h2>Modes</h2><p>Select modes by client id, e.g. <code>sim-rotate+slow-10s</code>, or with <code>POST /_mode</code>.</p>
 <table><tr><th>Mode</th><th>Effect</th></tr>${modes.join("")}</table>`,
   );
 }

@@ -7,7 +7,7 @@ export interface Challenge {
   readonly encoding: "base64url" | "hex";
 }
 
-/** @returns what the verifier fails, or null; without a challenge there is nothing to verify. */
+/** Returns the verifier's problem, or null. Without a challenge there is nothing to verify. */
 export function pkceProblem(
   challenge: Challenge | null,
   verifier: string | undefined,

@@ -1,9 +1,9 @@
-/** Finds the endpoint of a request among all profiles. Built once; looked up by host first. */
+/** Finds the endpoint of a request among all vendors. Built once, indexed by host. */
 import { api } from "./api.ts";
 import { authorizePage, consent } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { tokenEndpoint, tokenKind } from "./token.ts";
-import type { Answer, HostMatch, Incoming, Kind, Vendor } from "./types.ts";
+import type { HostMatch, Incoming, Kind, Reply, Vendor } from "./types.ts";
 import type { World } from "./world.ts";
 
 interface Endpoint {
@@ -13,7 +13,7 @@ interface Endpoint {
   readonly segments: readonly string[];
   readonly secrets_in_query?: readonly string[] | undefined;
   kind(incoming: Incoming, world: World): Kind;
-  run(call: Call): Answer | Promise<Answer>;
+  run(call: Call): Reply | Promise<Reply>;
 }
 
 export interface Found {
@@ -63,7 +63,7 @@ function decoded(segment: string): string {
   }
 }
 
-/** @returns the values of the `:name` segments, or null when the path is another one. */
+/** Returns the values of the `:name` segments, or null when the path does not match. */
 function matchPath(segments: readonly string[], path: readonly string[]): Record<string, string> | null {
   if (segments.length !== path.length) return null;
   const params: Record<string, string> = {};

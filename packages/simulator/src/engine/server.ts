@@ -1,19 +1,20 @@
 /**
- * The HTTP face: `/HOST/PATH` to the endpoint that stands for `https://HOST/PATH`, `/_...` to the simulator's own.
+ * The HTTP server: `/HOST/PATH` is the endpoint `https://HOST/PATH`, `/_...` is the control API.
  *
- * Listens on 127.0.0.1 only. Every vendor request is in the ledger before it is handled, so that one that hangs or is
- * cut can be seen too. A fault of the simulator itself is HTTP 500 with `simulator_error`; it never takes the process down.
+ * Listens on 127.0.0.1 only. Every vendor request enters the ledger before it is handled, so a
+ * request that hangs or is cut is visible, too. A bug in the simulator is HTTP 500 with
+ * `simulator_error`. It never ends the process.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { admin } from "./admin.ts";
-import { empty, json } from "./answer.ts";
+import { empty, json } from "./reply.ts";
 import type { Call } from "./call.ts";
 import { deliver } from "./deliver.ts";
 import { hostOutage, REDIRECT_HOST } from "./faults.ts";
 import { readIncoming } from "./incoming.ts";
 import type { LedgerRequest } from "./ledger.ts";
 import type { Found, Router } from "./router.ts";
-import type { Answer, Incoming, Vendor } from "./types.ts";
+import type { Incoming, Reply, Vendor } from "./types.ts";
 import type { World } from "./world.ts";
 
 interface Parts {
@@ -22,24 +23,24 @@ interface Parts {
   readonly router: Router;
 }
 
-function notFound({ world, router }: Parts, incoming: Incoming, event: LedgerRequest): Answer {
-  if (incoming.host === REDIRECT_HOST) world.book.redirectFollowed();
+function notFound({ world, router }: Parts, incoming: Incoming, event: LedgerRequest): Reply {
+  if (incoming.host === REDIRECT_HOST) world.book.countFollowedRedirect();
   event.outcome = "not_found";
-  const what = router.knowsHost(incoming.host)
+  const message = router.knowsHost(incoming.host)
     ? `${incoming.host} is simulated, but not ${incoming.method} ${incoming.path}.`
-    : `No simulated vendor answers for ${incoming.host}. GET / lists those that do.`;
-  return json(404, { error: "not_simulated", message: what });
+    : `No simulated vendor serves ${incoming.host}. GET / lists the vendors and their hosts.`;
+  return json(404, { error: "not_simulated", message });
 }
 
-function outage(world: World, incoming: Incoming, event: LedgerRequest): Answer | null {
+function outage(world: World, incoming: Incoming, event: LedgerRequest): Reply | null {
   const down = hostOutage(world.modes("", incoming.host));
   if (down === null) return null;
   event.faults.push(down.name);
   event.outcome = "fault";
-  return down.answer;
+  return down.reply;
 }
 
-async function run(parts: Parts, found: Found | null, call: Omit<Call, "vendor" | "params">): Promise<Answer> {
+async function run(parts: Parts, found: Found | null, call: Omit<Call, "vendor" | "params">): Promise<Reply> {
   const { world, incoming, event } = call;
   const down = outage(world, incoming, event);
   if (down !== null) return down;
@@ -51,47 +52,49 @@ async function vendorRequest(
   parts: Parts,
   incoming: Incoming,
   response: ServerResponse,
-  gone: AbortSignal,
+  disconnected: AbortSignal,
 ): Promise<void> {
   const { world, router } = parts;
   const found = router.find(incoming);
   const event = world.book.open(world.now(), incoming, found?.endpoint.kind(incoming, world) ?? "other");
-  const wanted = found?.endpoint.secrets_in_query ?? [];
-  world.book.noteLeaks(incoming, (value) => world.state.isSecret(value), wanted);
-  const afterwards: (() => void)[] = [];
+  const required = found?.endpoint.secrets_in_query ?? [];
+  world.book.recordLeaks(incoming, (value) => world.state.isSecret(value), required);
+  const cleanups: (() => void)[] = [];
   const origin = `http://${incoming.headers.host ?? "127.0.0.1"}`;
   try {
-    const answer = await run(parts, found, { world, incoming, event, origin, gone, afterwards });
-    event.status = gone.aborted || answer.delivery === "hang_up" ? null : answer.status;
-    event.client_gone = gone.aborted;
-    await deliver(response, answer, world.wait, gone);
-    // When the simulator itself breaks the connection, nobody has left.
-    if (answer.delivery === "drip" || answer.delivery === "huge") event.client_gone = gone.aborted;
+    const reply = await run(parts, found, { world, incoming, event, origin, disconnected, cleanups });
+    event.status = disconnected.aborted || reply.delivery === "hang_up" ? null : reply.status;
+    event.client_gone = disconnected.aborted;
+    await deliver(response, reply, world.wait, disconnected);
+    // A connection that the simulator itself breaks does not count as a caller that hung up.
+    if (reply.delivery === "drip" || reply.delivery === "huge") event.client_gone = disconnected.aborted;
   } finally {
-    for (const undo of afterwards) undo();
+    for (const cleanUp of cleanups) cleanUp();
   }
 }
 
 async function handle(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const left = new AbortController();
+  const closed = new AbortController();
   response.once("close", () => {
-    if (!response.writableFinished) left.abort();
+    if (!response.writableFinished) closed.abort();
   });
-  const gone = AbortSignal.any([left.signal, parts.world.closing.signal]);
+  const disconnected = AbortSignal.any([closed.signal, parts.world.closing.signal]);
   const incoming = await readIncoming(request);
-  if (incoming === null) return deliver(response, json(413, { message: "Body too large." }), parts.world.wait, gone);
-  // Browsers ask for it by themselves; it would only blur the ledger.
-  if (incoming.host === "favicon.ico") return deliver(response, empty(204), parts.world.wait, gone);
+  if (incoming === null)
+    return deliver(response, json(413, { message: "Body too large." }), parts.world.wait, disconnected);
+  // Browsers request it on their own. In the ledger it would be noise.
+  if (incoming.host === "favicon.ico") return deliver(response, empty(204), parts.world.wait, disconnected);
   if (incoming.host === "" || incoming.host.startsWith("_")) {
-    return deliver(response, admin(parts.world, parts.vendors, incoming), parts.world.wait, gone);
+    return deliver(response, admin(parts.world, parts.vendors, incoming), parts.world.wait, disconnected);
   }
-  return vendorRequest(parts, incoming, response, gone);
+  return vendorRequest(parts, incoming, response, disconnected);
 }
 
 export function createSimulatorServer(parts: Parts): Server {
   return createServer((request, response) => {
     handle(parts, request, response).catch((error: unknown) => {
-      // A caller that breaks off while sending its body ends here too; then there is nobody to answer.
+      // A caller that disconnects while sending its body ends here, too. Then there is no one to
+      // reply to.
       if (response.destroyed || response.headersSent) {
         response.destroy();
         return;

@@ -1,9 +1,9 @@
 /**
  * Codes, grants and tokens of all vendors, in memory and bounded.
  *
- * Codes and tokens are kept as SHA-256 only, so that neither a dump nor the ledger can print one. A grant is one
- * consent's token family: every access and refresh token that descends from it dies with it. Knows no vendor and no
- * HTTP. Instants are ms since epoch.
+ * Stores codes and tokens as SHA-256 only, so neither a dump nor the ledger can print one. A grant
+ * is the token family of one consent: every access and refresh token that descends from it ends
+ * with it. Knows no vendor and no HTTP. Instants are ms since epoch.
  */
 import type { LedgerGrant, LedgerRefreshToken, LedgerToken, RevokedBy, TokenStatus } from "./ledger.ts";
 import type { Challenge } from "./pkce.ts";
@@ -20,7 +20,7 @@ export interface Grant {
   readonly consent_host: string;
   readonly offline: boolean;
   revoked_by: RevokedBy | null;
-  /** Hash of the newest access token: the one a rotating vendor kills at the next refresh. */
+  /** Hash of the newest access token. A rotating vendor ends it at the next refresh. */
   newest_access: string | null;
 }
 
@@ -40,14 +40,14 @@ export interface Code {
 
 export interface AccessToken {
   readonly grant_id: string;
-  /** Those of the grant, or fewer. */
+  /** The grant's scopes, or fewer. */
   readonly scopes: readonly string[];
   readonly issued_at: number;
   readonly expires_at: number | null;
   dead: boolean;
 }
 
-/** A live access token and what is behind it. */
+/** A live access token and its grant. */
 export interface Access {
   readonly grant: Grant;
   readonly token: AccessToken;
@@ -69,18 +69,19 @@ export interface GrantFilter {
   readonly grant_id?: string;
 }
 
-const THINGS_MAX = 100;
+const CREATED_MAX = 100;
 
-const past = (expires_at: number | null, now: number): boolean => expires_at !== null && expires_at <= now;
+const isExpired = (expires_at: number | null, now: number): boolean => expires_at !== null && expires_at <= now;
 
 export class State {
   readonly codes: BoundedMap<Code>;
   readonly grants: BoundedMap<Grant>;
   readonly access_tokens: BoundedMap<AccessToken>;
   readonly refresh_tokens: BoundedMap<RefreshToken>;
-  /** Vendor, client and account of every approval so far. */
+  /** Vendor, client and account of every approval. */
   readonly approvals: BoundedMap<true>;
-  readonly #things: BoundedMap<JsonObject[]>;
+  /** Objects that users created through the APIs. */
+  readonly #created: BoundedMap<JsonObject[]>;
 
   constructor(tokens_max: number) {
     this.codes = new BoundedMap(tokens_max);
@@ -88,7 +89,7 @@ export class State {
     this.access_tokens = new BoundedMap(tokens_max);
     this.refresh_tokens = new BoundedMap(tokens_max);
     this.approvals = new BoundedMap(tokens_max);
-    this.#things = new BoundedMap(tokens_max);
+    this.#created = new BoundedMap(tokens_max);
   }
 
   addAccess(token: string, record: AccessToken): void {
@@ -103,16 +104,16 @@ export class State {
     this.refresh_tokens.set(sha256(token), record);
   }
 
-  /** @returns a live access token with its grant, or what is wrong with the token. */
+  /** Returns a live access token with its grant, or the token's problem. */
   access(token: string, vendor: string, now: number): Access | TokenProblem {
     const record = this.access_tokens.get(sha256(token));
     const grant = record === undefined ? undefined : this.grants.get(record.grant_id);
     if (record === undefined || grant === undefined || grant.vendor !== vendor) return "invalid";
     if (record.dead || grant.revoked_by !== null) return "revoked";
-    return past(record.expires_at, now) ? "expired" : { grant, token: record };
+    return isExpired(record.expires_at, now) ? "expired" : { grant, token: record };
   }
 
-  /** @returns how many living grants matched, also `within`, and were ended. */
+  /** Ends the live grants that match `filter` and `within`, and returns their number. */
   revoke(filter: GrantFilter, by: RevokedBy, within: (grant: Grant) => boolean = () => true): number {
     let count = 0;
     const one = filter.grant_id === undefined ? undefined : this.grants.get(filter.grant_id);
@@ -130,12 +131,12 @@ export class State {
     return this.access_tokens.has(hash) || this.refresh_tokens.has(hash) || this.codes.has(hash);
   }
 
-  things(key: string): readonly JsonObject[] {
-    return this.#things.get(key) ?? [];
+  created(key: string): readonly JsonObject[] {
+    return this.#created.get(key) ?? [];
   }
 
-  addThing(key: string, thing: JsonObject): void {
-    this.#things.set(key, [...this.things(key), thing].slice(-THINGS_MAX));
+  addCreated(key: string, item: JsonObject): void {
+    this.#created.set(key, [...this.created(key), item].slice(-CREATED_MAX));
   }
 
   listGrants(): LedgerGrant[] {
@@ -171,7 +172,7 @@ export class State {
   ): LedgerToken {
     const grant = this.grants.get(record.grant_id);
     const revoked = record.dead || grant === undefined || grant.revoked_by !== null;
-    const live: TokenStatus = past(record.expires_at, now) ? "expired" : "current";
+    const live: TokenStatus = isExpired(record.expires_at, now) ? "expired" : "current";
     const status = revoked ? "revoked" : used_at === null ? live : "used";
     const { vendor = "", client_id = "" } = grant ?? {};
     return { status, vendor, client_id, grant_id: record.grant_id };

@@ -1,9 +1,10 @@
 /**
- * The words of the simulator: what a vendor profile is made of and what the engine hands to it.
+ * The vocabulary of the simulator: the parts of a vendor profile, and the values the engine passes
+ * to it.
  *
- * A profile is data plus a few pure functions. It must not keep state, read a clock or touch a socket: the engine does
- * that, so that a new vendor cannot forget to check a code, a secret or an expiry. Lifetimes are seconds (`_s`), as the
- * vendors announce them; instants are ms since epoch.
+ * A profile is data plus a few pure functions. It must not keep state, read a clock or touch a
+ * socket. The engine does that, so a new vendor cannot forget to check a code, a secret or an
+ * expiry. Lifetimes are seconds (`_s`), as vendors announce them. Instants are ms since epoch.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Modes } from "./modes.ts";
@@ -11,12 +12,15 @@ import type { Modes } from "./modes.ts";
 export type Kind = "authorize" | "consent" | "code_exchange" | "refresh" | "revoke" | "identity" | "resource" | "other";
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
-/** `undefined` members are left out of the body, as JSON.stringify does. */
+/** `undefined` members are omitted from the body, as JSON.stringify does. */
 export interface JsonObject {
   readonly [name: string]: Json | undefined;
 }
 
-/** One request to `https://host/path`, already parsed. `fields` holds the string members of a form or JSON body. */
+/**
+ * One request to `https://host/path`, already parsed. `fields` holds the string members of a form
+ * or JSON body.
+ */
 export interface Incoming {
   readonly method: string;
   readonly host: string;
@@ -24,35 +28,37 @@ export interface Incoming {
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   /**
-   * `none` for an empty body, `null` for the JSON literal null (Dropbox wants it), `other` for a media type that
-   * neither is a form nor JSON, or for malformed JSON.
+   * `none` is an empty body. `null` is the JSON literal null, which Dropbox requires. `other` is
+   * malformed JSON, or a media type that is neither a form nor JSON.
    */
   readonly body_type: "form" | "json" | "null" | "none" | "other";
   readonly fields: ReadonlyMap<string, string>;
-  /** All values of a repeated form field (check boxes). */
+  /** All values of a repeated form field (checkboxes). */
   readonly lists: ReadonlyMap<string, readonly string[]>;
-  /** The members of a JSON body, of whatever type; empty for other bodies. */
+  /** The members of a JSON body, of any type. Empty for other bodies. */
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** How an answer leaves the machine; anything but `plain` is a fault on the wire. */
+/** How a reply leaves the machine. Everything but `plain` is a fault on the wire. */
 type Delivery = "plain" | "hang_up" | "cut" | "drip" | "huge";
 
-export interface Answer {
+export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
   readonly delivery: Delivery;
 }
 
-/** A person at a vendor. `org` is the team, workspace or organisation; text form `name` or `name@org`. */
+/**
+ * A user at a vendor. `org` is the team, workspace or organization. Written `name` or `name@org`.
+ */
 export interface Account {
   readonly name: string;
   readonly org: string;
   readonly email: string;
 }
 
-/** Why a token request is refused. Every vendor words each of them in its own way. */
+/** Why a token request is refused. Every vendor words each reason in its own way. */
 export type Refusal =
   | "no_client"
   | "no_secret"
@@ -83,8 +89,8 @@ export interface ErrorSpec {
 export type TokenProblem = "missing" | "invalid" | "expired" | "revoked" | "scope";
 
 /**
- * One list of scopes in the authorization request. Slack has two, each leading to a token of its own; lists with the
- * same label lead to one token together (HubSpot).
+ * One list of scopes in the authorization request. Slack has two lists, each with a token of its
+ * own. Lists with the same label share one token (HubSpot).
  */
 export interface ScopeList {
   readonly label: string;
@@ -101,11 +107,14 @@ export interface ConsentContext {
   readonly now: number;
   /** Granted scopes of all lists. */
   readonly scopes: readonly string[];
-  /** Whether this person never approved this client before. */
+  /** Whether this user approves this client for the first time. */
   readonly first_consent: boolean;
 }
 
-/** What one token of an answer consists of. The faults of stage "shape" change it before the vendor words it. */
+/**
+ * The parts of one issued token. Faults of stage "shape" change them before the vendor builds its
+ * reply.
+ */
 export interface Issued {
   readonly label: string;
   readonly scopes: readonly string[];
@@ -121,7 +130,7 @@ export interface IssueContext {
   readonly account: Account;
   readonly client_id: string;
   readonly client_secret: string;
-  /** Host the person consented at; it tells the org at Salesforce. */
+  /** The host at which the user consented. At Salesforce it determines the org. */
   readonly consent_host: string;
   readonly nonce: string | undefined;
   readonly modes: Modes;
@@ -129,27 +138,32 @@ export interface IssueContext {
 }
 
 export interface TokenPolicy {
-  /** null: the vendor sets no end. */
+  /** null: the token does not expire. */
   readonly access_life_s: number | null;
-  /** Whether `expires_in` is in the answer. */
+  /** Whether the reply has `expires_in`. */
   readonly announces_expiry: boolean;
   readonly rotates: boolean;
-  /** Whether a refresh kills the access token before it. */
+  /** Whether a refresh ends the previous access token. */
   readonly old_access_dies: boolean;
   readonly refresh_life_s: number | null;
-  /** How long a used refresh token is still taken; Infinity: it is never used up (Microsoft). Default 0. */
+  /** How long a used refresh token is still accepted. Infinity: forever (Microsoft). Default 0. */
   readonly reuse_grace_s?: number;
-  /** What a used refresh token does when it comes back. Default `ends_grant`, the worst that a vendor may do. */
+  /**
+   * The effect of presenting a used refresh token. Default `ends_grant`, the strictest vendor
+   * behavior.
+   */
   readonly on_reuse?: "ends_grant" | "refused";
-  /** Whether a refresh that does not rotate still names the refresh token in its answer: the same one. */
+  /** Whether the reply to a refresh that does not rotate repeats the same refresh token. */
   readonly repeats_refresh_token?: boolean;
-  /** `absolute`: the end of the first refresh token is the end of all that follow it (LinkedIn). Default `sliding`. */
+  /**
+   * `absolute`: all later refresh tokens expire with the first one (LinkedIn). Default `sliding`.
+   */
   readonly refresh_end?: "sliding" | "absolute";
 }
 
 export type HostMatch = string | RegExp;
 
-/** Names of parameters that the vendor spells in its own way. The first one present counts. */
+/** The vendor's own names of parameters. The first one present counts. */
 export interface ParameterNames {
   readonly client_id?: string;
   readonly redirect_uri?: readonly string[];
@@ -162,20 +176,20 @@ export interface AuthorizeSpec {
   readonly scope_lists: readonly ScopeList[];
   readonly scope_required?: boolean;
   readonly response_type_required?: boolean;
-  /** `ignored`: both PKCE parameters go unread, as at vendors without PKCE. */
+  /** `ignored`: the vendor does not read the PKCE parameters. */
   readonly pkce: "ignored" | "supported" | "required";
   readonly pkce_plain?: boolean;
-  /** How the digest is written in an S256 challenge. Default base64url (RFC 7636); TikTok wants hex. */
+  /** Encoding of the digest in an S256 challenge. Default base64url (RFC 7636). TikTok uses hex. */
   readonly challenge_encoding?: "base64url" | "hex";
-  /** Shortest `state` taken; default 0: it may be left out. */
+  /** Shortest `state` accepted. Default 0: it can be omitted. */
   readonly state_min_length?: number;
-  /** Registered redirect URIs are compared without the query, where state is put into it (Wix). */
+  /** Compares registered redirect URIs without the query, which carries the state (Wix). */
   readonly redirect_query_ignored?: boolean;
-  /** Whether http redirect URIs outside loopback pass. */
+  /** Whether http redirect URIs outside loopback are accepted. */
   readonly http_redirects?: boolean;
   /** RFC 9207 issuer, sent in every callback. */
   readonly issuer?: string;
-  /** Whether this consent gives a refresh token. */
+  /** Whether this consent issues a refresh token. */
   offline(context: ConsentContext): boolean;
   /** Parameters beside code, state and iss. */
   callback?(context: ConsentContext): Readonly<Record<string, string>>;
@@ -188,52 +202,61 @@ export interface TokenSpec {
   readonly path: string;
   readonly client_auth: readonly ("basic" | "post")[];
   readonly body: readonly ("form" | "json")[];
-  /** The name of `client_id` in the body, at the token endpoint and at revocation. */
+  /** The vendor's name of `client_id` in the body, at the token endpoint and at revocation. */
   readonly client_id_field?: string;
-  /** Tokens come by client_credentials for an installed app, named by this field; there are no codes (Wix). */
+  /**
+   * An installed app gets tokens by client_credentials, named by this field. There are no codes
+   * (Wix).
+   */
   readonly installation?: {
     readonly field: string;
     id(account: Account, client_id: string): string;
   };
-  /** `scope` of a refresh request: `needed`: without it the new token has none. Default: not read. */
-  readonly scope_on_refresh?: "needed" | "honoured";
+  /**
+   * `scope` in a refresh request. With `required`, omitting it leaves the new token without scopes.
+   * Default: not read.
+   */
+  readonly scope_on_refresh?: "required" | "honored";
   readonly code_life_s: number;
-  /** Whether the redirect URI of the first leg must be repeated. A different one is refused either way. */
+  /** Whether the exchange must repeat the redirect URI. A different one is always refused. */
   readonly redirect_uri_required: boolean;
   readonly grant_type_optional?: boolean;
   readonly errors: Readonly<Record<Refusal, ErrorSpec>>;
   readonly errorBody: (error: ErrorSpec) => JsonObject;
   policy(modes: Modes): TokenPolicy;
-  mintCode(): string;
-  mintAccess(label: string, policy: TokenPolicy): string;
-  mintRefresh(label: string): string;
-  answer(context: IssueContext): JsonObject;
-  /** For vendors whose answer is not always JSON. */
-  render?(incoming: Incoming, status: number, body: JsonObject): Answer;
+  newCode(): string;
+  newAccessToken(label: string, policy: TokenPolicy): string;
+  newRefreshToken(label: string): string;
+  successBody(context: IssueContext): JsonObject;
+  /** For vendors whose replies are not always JSON. */
+  render?(incoming: Incoming, status: number, body: JsonObject): Reply;
 }
 
-/** The caller of an API route, once its token has passed. */
+/** The caller of an API route, after its token was accepted. */
 export interface Caller {
   readonly account: Account;
   readonly client_id: string;
   readonly grant_id: string;
   readonly label: string;
   readonly scopes: readonly string[];
-  /** Host the person consented at. */
+  /** The host at which the user consented. */
   readonly consent_host: string;
   /** Age of the access token. */
   readonly token_age_s: number;
-  /** Rest of the access token's life; null: no end. */
+  /** Remaining lifetime of the access token in seconds. null: it does not expire. */
   readonly expires_in: number | null;
 }
 
-/** What routes outside the OAuth core may ask of the engine. */
+/** The engine's services for routes outside the OAuth core. */
 export interface RouteContext {
   readonly incoming: Incoming;
   /** Values of `:name` segments of the path. */
   readonly params: Readonly<Record<string, string>>;
   readonly now: number;
-  /** Revokes by token. `token`: this one; `grant`: its whole family; `account`: all of that person and client. */
+  /**
+   * Revokes by token. `token`: only this one. `grant`: its whole family. `account`: all grants of
+   * that user and client.
+   */
   readonly revokeToken: (
     token: string,
     reach: "token" | "grant" | "account",
@@ -244,13 +267,18 @@ export interface RouteContext {
     readonly ok: boolean;
   };
   readonly secretOf: (client_id: string) => string;
-  /** Who stands behind an access token that was not the caller's own: introspection. */
+  /** Returns the caller of another access token, or null: introspection. */
   readonly inspect: (token: string) => Caller | null;
-  /** A new access token of the caller's grant, for vendors that renew without a refresh token (Instagram). */
+  /**
+   * Issues a new access token of the caller's grant, for vendors that renew without a refresh token
+   * (Instagram).
+   */
   readonly renew: (caller: Caller, life_s: number) => Issued;
-  /** Things this person made through the API, kept per vendor, account and name; bounded. */
-  readonly made: (name: string, account: Account) => readonly JsonObject[];
-  readonly make: (name: string, account: Account, thing: JsonObject) => void;
+  /**
+   * Objects that this user created through the API, stored per vendor, account and name. Bounded.
+   */
+  readonly listCreated: (name: string, account: Account) => readonly JsonObject[];
+  readonly addCreated: (name: string, account: Account, item: JsonObject) => void;
 }
 
 export interface RevokedToken {
@@ -265,47 +293,53 @@ interface RouteBase {
   readonly hosts: readonly HostMatch[];
   readonly method: "GET" | "POST" | "DELETE" | "PUT" | "PATCH";
   readonly path: string;
-  /** Faults strike `refresh` and `code_exchange` as they do at the token endpoint. */
+  /** Faults apply to `refresh` and `code_exchange` as they do at the token endpoint. */
   readonly kind: RouteKind | ((incoming: Incoming) => RouteKind);
-  /** The integration types whose API this is; absent: all that the vendor serves. */
+  /** The integration types that this API belongs to. Default: all types of the vendor. */
   readonly serves?: readonly string[];
-  /** Query parameters that carry a secret because the vendor wants them there; the ledger does not call them leaks. */
+  /**
+   * Query parameters in which the vendor requires a secret. The ledger does not report them as
+   * leaks.
+   */
   readonly secrets_in_query?: readonly string[];
-  /** Refuses before anything else is looked at: a header that must be there. */
-  precheck?(incoming: Incoming): Answer | null;
+  /** Refuses before any other check, e.g. when a header is missing. */
+  precheck?(incoming: Incoming): Reply | null;
 }
 
 export interface OpenRoute extends RouteBase {
   readonly auth: "none";
-  handle(context: RouteContext): Answer;
+  handle(context: RouteContext): Reply;
 }
 
 export interface TokenRoute extends RouteBase {
   readonly auth: "token";
-  /** One of these scopes is needed; absent: any live token will do. */
+  /** One of these scopes is required. Default: any live token is accepted. */
   readonly scopes?: readonly string[];
-  /** Where the token is, if not in `Authorization: Bearer`. */
+  /** Returns the token, for APIs that do not use `Authorization: Bearer`. */
   presented?(incoming: Incoming): string | null;
-  denied(problem: TokenProblem, needed: readonly string[], held: readonly string[]): Answer;
-  handle(context: RouteContext, caller: Caller): Answer;
+  denied(problem: TokenProblem, needed: readonly string[], held: readonly string[]): Reply;
+  handle(context: RouteContext, caller: Caller): Reply;
 }
 
 export type Route = OpenRoute | TokenRoute;
 
 export type Capability = "connect" | "refresh" | "rotate" | "identity" | "health" | "revoke";
 
-/** Whether the vendor itself has it, and the page that says so (for `false`: the page where it is missing). */
+/**
+ * Whether the vendor supports it, and the page that documents it. For `false`: the page that lacks
+ * it.
+ */
 export type Capabilities = Readonly<Record<Capability, { readonly supported: boolean; readonly source: string }>>;
 
 export interface Vendor {
   readonly id: string;
   readonly name: string;
-  /** The integration types that this authorization server stands for. */
+  /** The integration types of this authorization server. */
   readonly serves: readonly string[];
   readonly capabilities: Capabilities;
   /**
-   * Hosts with the same realm are one authorization server: codes and tokens of another are unknown there. Absent: all
-   * hosts are one.
+   * Hosts with the same realm are one authorization server. It does not know codes and tokens of
+   * other realms. Default: all hosts share one realm.
    */
   realm?(host: string): string;
   readonly authorize: AuthorizeSpec;

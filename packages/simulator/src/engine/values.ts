@@ -1,4 +1,4 @@
-/** Pure helpers on values: hashes, random names, guards, accounts. No state, no clock. */
+/** Pure helpers: hashes, random names, guards, accounts. No state, no clock. */
 import { createHash, randomBytes } from "node:crypto";
 import type { Account } from "./types.ts";
 
@@ -8,7 +8,7 @@ export const randomId = (bytes: number): string => randomBytes(bytes).toString("
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** Random letters and digits only: several vendors use nothing else in their tokens. */
+/** Returns random letters and digits. Several vendors use nothing else in their tokens. */
 export function randomLetters(length: number): string {
   return Array.from(randomBytes(length), (byte) => LETTERS.charAt(byte % LETTERS.length)).join("");
 }
@@ -17,7 +17,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** @returns the parsed value, or undefined when `body` is no JSON. */
+/** Returns the parsed value, or undefined when `body` is not JSON. */
 export function parseJson(body: string): unknown {
   try {
     return JSON.parse(body);
@@ -29,11 +29,11 @@ export function parseJson(body: string): unknown {
 export const DEFAULT_ORG = "acme";
 
 /**
- * `ada`, `ada@globex` (a person of another team or workspace) or `ada@example.com`. The same text always names the same
- * account with the same ids, so that two connections of one person can be told from those of two.
- * @returns null when the text names nobody.
+ * Parses `ada`, `ada@globex` (a user of another team or workspace) or `ada@example.com`. The same
+ * text always names the same account with the same ids, so tests can tell two connections of one
+ * user from two users. Returns null when the text is not an account.
  */
-export function accountNamed(input: string): Account | null {
+export function parseAccount(input: string): Account | null {
   const match = /^([a-z0-9][a-z0-9._-]{0,63})(?:@([a-z0-9][a-z0-9.-]{0,63}))?$/.exec(input.trim().toLowerCase());
   const name = match?.[1];
   if (name === undefined) return null;
@@ -44,7 +44,7 @@ export function accountNamed(input: string): Account | null {
   return { name, org, email: `${name}@${org.replaceAll(".", "-")}.example` };
 }
 
-/** Lasting upper-case id, e.g. `stableId("slack user", "ada", 8)`. */
+/** Returns a stable upper-case id, e.g. `stableId("slack user", "ada", 8)`. */
 export function stableId(space: string, value: string, length: number): string {
   const digits = BigInt(`0x${sha256(`${space}\n${value}`)}`).toString(36);
   return digits.toUpperCase().padStart(length, "0").slice(0, length);
@@ -54,13 +54,13 @@ export function stableNumber(space: string, value: string): number {
   return Number.parseInt(sha256(`${space}\n${value}`).slice(0, 8), 16);
 }
 
-/** Lasting id in the form of a version 4 UUID. */
+/** Returns a stable id in the form of a version 4 UUID. */
 export function stableUuid(space: string, value: string): string {
   const hex = sha256(`${space}\n${value}`);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** A map that forgets its oldest entry beyond `limit`, so that a long run cannot fill the memory. */
+/** A map that evicts its oldest entry beyond `limit`, so a long run cannot fill the memory. */
 export class BoundedMap<V> extends Map<string, V> {
   readonly #limit: number;
 

@@ -1,6 +1,6 @@
 /**
- * Everything of one simulator that changes: clock, state, ledger, registered clients, modes and lifetimes switched at
- * run time. Routes get it; profiles never do.
+ * The mutable state of one simulator: clock, tokens, ledger, registered clients, and the modes and
+ * lifetimes set at run time. Routes receive it, profiles never do.
  */
 import { LedgerBook, type Ledger } from "./ledger.ts";
 import { modesOfClientId, modeSet, parseModes, type Leg, type Mode, type Modes } from "./modes.ts";
@@ -8,33 +8,39 @@ import { State } from "./state.ts";
 import type { TokenPolicy } from "./types.ts";
 import { BoundedMap } from "./values.ts";
 
-/** `secret-of-<client id>`: the secret of every client that was not registered with another. */
+/** Returns `secret-of-<client id>`: the secret of every client registered without one. */
 export const clientSecretOf = (client_id: string): string => `secret-of-${client_id}`;
 
 export interface Clock {
-  /** @returns ms since epoch. */
+  /** Returns ms since epoch. */
   now(): number;
 }
 
-/** Resolves after `delay_ms`, or as soon as the signal aborts; never rejects. */
+/** Resolves after `delay_ms`, or as soon as the signal aborts. Never rejects. */
 export type Wait = (delay_ms: number, signal: AbortSignal) => Promise<void>;
 
 export interface ClientRegistration {
   readonly client_id: string;
   /** Default: `clientSecretOf(client_id)`. */
   readonly client_secret?: string;
-  /** When given, the only redirect URIs accepted, compared character by character. Default: any. */
+  /** The only accepted redirect URIs, compared character by character. Default: any. */
   readonly redirect_uris?: readonly string[];
 }
 
-/** Seconds; null goes back to the vendor's own. Tokens that never expire and cannot be refreshed stay as they are. */
+/**
+ * Seconds. null restores the vendor's own. Tokens that never expire and cannot be refreshed are not
+ * affected.
+ */
 export interface Lifetimes {
   readonly access_token_s?: number | null;
   readonly refresh_token_s?: number | null;
   readonly code_s?: number | null;
 }
 
-/** Modes for one host, one client id, or with neither for everybody. They add to those of the client id. */
+/**
+ * Modes for one host, for one client id, or for every client. They add to the modes of the client
+ * id.
+ */
 export interface ModeSwitch {
   readonly host?: string;
   readonly client_id?: string;
@@ -49,19 +55,19 @@ export interface WorldOptions {
   readonly tokens_max: number;
 }
 
-const EVERYWHERE = "*";
+const ALL_HOSTS = "*";
 
 export class World {
   state: State;
   book: LedgerBook;
   readonly wait: Wait;
-  /** Aborts when the simulator closes: no wait outlives it. */
+  /** Aborts when the simulator closes, so no wait outlives it. */
   readonly closing = new AbortController();
   readonly #options: WorldOptions;
   readonly #clients = new Map<string, ClientRegistration>();
   readonly #switched = new Map<string, readonly Mode[]>();
   readonly #lifetimes = new Map<string, Lifetimes>();
-  #fired: BoundedMap<true>;
+  #spent: BoundedMap<true>;
   #offset_ms = 0;
 
   constructor(options: WorldOptions) {
@@ -69,7 +75,7 @@ export class World {
     this.wait = options.wait;
     this.state = new State(options.tokens_max);
     this.book = new LedgerBook(options.requests_max);
-    this.#fired = new BoundedMap(options.tokens_max);
+    this.#spent = new BoundedMap(options.tokens_max);
     for (const client of options.clients) this.register(client);
   }
 
@@ -93,52 +99,55 @@ export class World {
     return { client_id, client_secret: clientSecretOf(client_id), ...this.#clients.get(client_id) };
   }
 
-  /** @throws RangeError naming the modes that do not exist. */
+  /** @throws RangeError with the names of modes that do not exist. */
   switchModes(change: ModeSwitch): void {
     const { modes, unknown } = parseModes(change.modes);
     if (unknown.length > 0) throw new RangeError(`Unknown mode: ${unknown.join(", ")}.`);
-    const key = change.client_id === undefined ? (change.host ?? EVERYWHERE) : `client ${change.client_id}`;
+    const key = change.client_id === undefined ? (change.host ?? ALL_HOSTS) : `client ${change.client_id}`;
     this.#switched.set(key, modes);
-    // A fault that strikes once is armed anew by switching it on again.
-    this.#fired.clear();
+    // Switching a one-time fault on again arms it again.
+    this.#spent.clear();
   }
 
   modes(client_id: string, host: string): Modes {
-    const switched = [EVERYWHERE, host, `client ${client_id}`].flatMap((key) => this.#switched.get(key) ?? []);
+    const switched = [ALL_HOSTS, host, `client ${client_id}`].flatMap((key) => this.#switched.get(key) ?? []);
     return modeSet([...modesOfClientId(client_id).modes, ...switched]);
   }
 
-  setLifetimes(lifetimes: Lifetimes, host: string = EVERYWHERE): void {
+  setLifetimes(lifetimes: Lifetimes, host: string = ALL_HOSTS): void {
     this.#lifetimes.set(host, { ...this.#lifetimes.get(host), ...lifetimes });
   }
 
   #lifetime(name: keyof Lifetimes, host: string): number | null {
-    return this.#lifetimes.get(host)?.[name] ?? this.#lifetimes.get(EVERYWHERE)?.[name] ?? null;
+    return this.#lifetimes.get(host)?.[name] ?? this.#lifetimes.get(ALL_HOSTS)?.[name] ?? null;
   }
 
   codeLife(own_s: number, host: string): number {
     return this.#lifetime("code_s", host) ?? own_s;
   }
 
-  /** The vendor's policy with the lifetimes of modes and of `POST /_lifetimes` put in. */
+  /** Returns the vendor's policy with the lifetimes of modes and of `POST /_lifetimes` applied. */
   policy(own: TokenPolicy, modes: Modes, host: string, offline: boolean): TokenPolicy {
     const access = modes.seconds("life") ?? this.#lifetime("access_token_s", host);
-    const endless = own.access_life_s === null && !offline;
+    const unlimited = own.access_life_s === null && !offline;
     return {
       ...own,
-      access_life_s: endless ? null : (access ?? own.access_life_s),
+      access_life_s: unlimited ? null : (access ?? own.access_life_s),
       refresh_life_s: this.#lifetime("refresh_token_s", host) ?? own.refresh_life_s,
     };
   }
 
-  /** Modes of one leg that strike now; those that strike once are spent by asking. */
-  due(modes: Modes, leg: Leg, subject: string): readonly Mode[] {
+  /**
+   * Returns the modes that apply to this leg now. Each one-time fault is returned only once per
+   * subject.
+   */
+  takeDue(modes: Modes, leg: Leg, subject: string): readonly Mode[] {
     return modes.all.filter((mode) => {
       if (mode.leg !== leg && (mode.spec.stage === "before" || mode.spec.stage === "after")) return false;
       if (!mode.once) return true;
       const key = `${leg} ${mode.text} ${subject}`;
-      if (this.#fired.has(key)) return false;
-      this.#fired.set(key, true);
+      if (this.#spent.has(key)) return false;
+      this.#spent.set(key, true);
       return true;
     });
   }
@@ -148,7 +157,7 @@ export class World {
     const refresh_tokens = this.state.listRefresh(now);
     return {
       now,
-      ...this.book.seen(),
+      ...this.book.snapshot(),
       grants: this.state.listGrants(),
       refresh_tokens,
       access_tokens: this.state.listAccess(now),
@@ -156,11 +165,11 @@ export class World {
     };
   }
 
-  /** Back to the start: registered clients of the options stay, everything else is forgotten. */
+  /** Restores the initial state. Only the clients of the options remain registered. */
   reset(): void {
     this.state = new State(this.#options.tokens_max);
     this.book = new LedgerBook(this.#options.requests_max);
-    this.#fired.clear();
+    this.#spent.clear();
     this.#switched.clear();
     this.#lifetimes.clear();
     this.#clients.clear();

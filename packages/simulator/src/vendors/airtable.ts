@@ -1,30 +1,31 @@
 /**
  * Airtable. https://airtable.com/developers/web/api/oauth-reference
  *
- * Peculiar: HTTP Basic; PKCE required; a state of at least 16 characters; the challenge comes back in the callback;
- * the refresh token's life is `refresh_expires_in`; a refresh kills both tokens before it, and a used refresh token
- * that comes back ends the grant. Unverified: the words of errors, the life of a code.
+ * Quirks: HTTP Basic. PKCE is required. The state has at least 16 characters. The callback repeats
+ * the challenge. The lifetime of the refresh token is `refresh_expires_in`. A refresh ends both
+ * previous tokens, and reusing a refresh token ends the grant. Unverified: error texts, code
+ * lifetime.
  */
 import { errorTable, spec } from "../engine/errors.ts";
 import { randomId, randomLetters, stableId } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://airtable.com/developers/web/api/oauth-reference";
 const HOSTS = ["airtable.com"];
 
-const denied = deniedBy((problem) => ({
+const denied = denyWith((problem) => ({
   error:
     problem === "scope"
       ? { type: "INVALID_PERMISSIONS", message: "You are not permitted to perform this operation" }
       : { type: "AUTHENTICATION_REQUIRED", message: "Authentication required" },
 }));
 
-const api = apiOf({ hosts: ["api.airtable.com"], denied });
+const api = defineApi({ hosts: ["api.airtable.com"], denied });
 
-export const airtable = plainVendor({
+export const airtable = defineVendor({
   id: "airtable",
   name: "Airtable",
-  capabilities: capable(DOCS, { revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { revoke: unsupported(DOCS) }),
   authorize: {
     hosts: HOSTS,
     path: "/oauth2/v1/authorize",
@@ -46,10 +47,10 @@ export const airtable = plainVendor({
       used_refresh: spec(400, "invalid_grant", "Refresh token has been used; the grant is revoked."),
       rate_limited: spec(429, "rate_limited", "Too many requests."),
     }),
-    mintCode: () => randomId(32),
-    mintAccess: () => `oaa${randomLetters(14)}.v1.${randomId(64)}`,
-    mintRefresh: () => `oar${randomLetters(14)}.v1.${randomId(64)}`,
-    answer: (context) => ({
+    newCode: () => randomId(32),
+    newAccessToken: () => `oaa${randomLetters(14)}.v1.${randomId(64)}`,
+    newRefreshToken: () => `oar${randomLetters(14)}.v1.${randomId(64)}`,
+    successBody: (context) => ({
       ...tokenBody(context, " ", "Bearer"),
       refresh_expires_in: context.issued[0]?.refresh_token_expires_in,
     }),

@@ -1,22 +1,32 @@
 /**
  * Asana. https://developers.asana.com/docs/oauth
  *
- * Peculiar: the token answer names the person under `data`; the refresh token stays. Unverified: lifetimes, the reach of
- * revocation, the words of errors.
+ * Quirks: the token reply names the user under `data`. A refresh keeps the refresh token.
+ * Unverified: lifetimes, the effect of revocation on the other tokens, error texts.
  */
 import type { Account, JsonObject } from "../engine/types.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  person,
+  revocation,
+  tokenBody,
+  unsupported,
+} from "./kit.ts";
 
 const DOCS = "https://developers.asana.com/docs/oauth";
 const HOSTS = ["app.asana.com"];
 
 const gid = (space: string, value: string): string => `12${stableNumber(`asana ${space}`, value)}000`;
 
-const denied = deniedBy((problem) => ({
+const denied = denyWith((problem) => ({
   errors: [{ message: problem === "scope" ? "Forbidden" : "Not Authorized" }],
 }));
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
 const user = (account: Account): JsonObject => ({
   gid: gid("user", account.email),
@@ -24,18 +34,18 @@ const user = (account: Account): JsonObject => ({
   email: account.email,
 });
 
-export const asana = plainVendor({
+export const asana = defineVendor({
   id: "asana",
   name: "Asana",
-  capabilities: capable(DOCS, { rotate: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { rotate: unsupported(DOCS) }),
   authorize: { hosts: HOSTS, path: "/-/oauth_authorize", response_type_required: true, pkce: "supported" },
   token: {
     hosts: HOSTS,
     path: "/-/oauth_token",
     life: expiring(3600),
-    mintAccess: () => `2/${randomId(40)}`,
-    mintRefresh: () => `2/${randomId(40)}:${randomId(20)}`,
-    answer: (context) => ({ ...tokenBody(context, " "), data: user(context.account) }),
+    newAccessToken: () => `2/${randomId(40)}`,
+    newRefreshToken: () => `2/${randomId(40)}:${randomId(20)}`,
+    successBody: (context) => ({ ...tokenBody(context, " "), data: user(context.account) }),
   },
   routes: [
     revocation({ hosts: HOSTS, path: "/-/oauth_revoke", client_auth: ["post"], reach: "grant" }),

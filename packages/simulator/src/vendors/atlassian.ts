@@ -1,26 +1,37 @@
 /**
- * Atlassian, for Jira and Confluence Cloud. https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
+ * Atlassian, for Jira and Confluence Cloud.
+ * https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
  *
- * Peculiar: sites are asked at `accessible-resources`, and their ids are in the API's paths; a refresh token only with
- * `offline_access`; each works once, with ten minutes of grace; a refused one is HTTP 403. Unverified: the grace, the
- * status, lifetimes.
+ * Quirks: `accessible-resources` lists the sites, and their ids are in the API's paths. A refresh
+ * token requires `offline_access`. Each works once, with a grace period of ten minutes. A rejected
+ * one is HTTP 403. Unverified: the grace period, the status, lifetimes.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
 import type { Account, TokenRoute } from "../engine/types.ts";
 import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody, withScope } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  person,
+  tokenBody,
+  unsupported,
+  withScope,
+} from "./kit.ts";
 
 const DOCS = "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/";
 const AUTH = ["auth.atlassian.com"];
 const API = ["api.atlassian.com"];
 
 const badRefresh = spec(403, "invalid_grant", "Unknown or invalid refresh token.");
-const denied = deniedBy((problem, code) => ({
+const denied = denyWith((problem, code) => ({
   code,
   message: problem === "scope" ? "Unauthorized; scope does not match" : "Unauthorized",
 }));
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 
 const cloudId = ({ org }: Account): string => stableUuid("jira cloud", org);
 const accountId = ({ email }: Account): string => `712020:${stableUuid("jira", email)}`;
@@ -44,11 +55,11 @@ const spaces: TokenRoute = {
       : json(404, { code: 404, message: "No message available" }),
 };
 
-export const atlassian = plainVendor({
+export const atlassian = defineVendor({
   id: "atlassian",
   name: "Atlassian",
   serves: ["jira", "confluence"],
-  capabilities: capable(DOCS, { revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { revoke: unsupported(DOCS) }),
   authorize: {
     hosts: AUTH,
     path: "/authorize",
@@ -67,9 +78,9 @@ export const atlassian = plainVendor({
       ...codeErrors(spec(403, "invalid_grant", "Invalid authorization code")),
       ...refreshErrors(badRefresh),
     }),
-    mintAccess: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
-    mintRefresh: () => `${randomId(40)}.${randomId(200)}`,
-    answer: (context) => tokenBody(context, " ", "Bearer"),
+    newAccessToken: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
+    newRefreshToken: () => `${randomId(40)}.${randomId(200)}`,
+    successBody: (context) => tokenBody(context, " ", "Bearer"),
   },
   routes: [
     api(

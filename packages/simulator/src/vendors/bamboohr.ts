@@ -1,26 +1,36 @@
 /**
  * BambooHR. https://documentation.bamboohr.com/docs/getting-started
  *
- * Peculiar: each company has its host, which is its authorization server and its API; the endpoints are PHP files with
- * `request=` in the query; the answer names `companyDomain` and an id_token; a refresh token only with `offline_access`.
- * Unverified: lifetimes, rotation, and the shapes of errors, of which the vendor's page says nothing; no revocation
- * found.
+ * Quirks: each company has its own host, which is its authorization server and its API. The
+ * endpoints are PHP files with `request=` in the query. The reply has `companyDomain` and an
+ * id_token. A refresh token requires `offline_access`. Unverified: lifetimes, rotation and error
+ * shapes, which the vendor's page does not mention. No revocation found.
  */
 import { signIdToken } from "../engine/id-token.ts";
 import type { IssueContext, JsonObject } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody, withScope } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  person,
+  tokenBody,
+  unsupported,
+  withScope,
+} from "./kit.ts";
 
 const DOCS = "https://documentation.bamboohr.com/docs/getting-started";
 const HOSTS = [/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.bamboohr\.com$/];
 
-const denied = deniedBy((problem, status) => ({
+const denied = denyWith((problem, status) => ({
   error: { code: status, message: problem === "scope" ? "Insufficient scope" : "Unauthorized" },
 }));
 
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
-function answer(context: IssueContext): JsonObject {
+function successBody(context: IssueContext): JsonObject {
   const { account, client_id, consent_host, now, nonce } = context;
   const iat = Math.floor(now / 1000);
   const sub = String(stableNumber("bamboohr", account.email));
@@ -32,13 +42,13 @@ function answer(context: IssueContext): JsonObject {
   };
 }
 
-export const bamboohr = plainVendor({
+export const bamboohr = defineVendor({
   id: "bamboohr",
   name: "BambooHR",
-  capabilities: capable(DOCS, {
+  capabilities: capabilitiesOf(DOCS, {
     identity: "https://documentation.bamboohr.com/reference/get-employee",
     health: "https://documentation.bamboohr.com/reference/get-employee",
-    revoke: no(DOCS),
+    revoke: unsupported(DOCS),
   }),
   realm: (host) => host,
   authorize: {
@@ -53,12 +63,12 @@ export const bamboohr = plainVendor({
     path: "/token.php",
     body: ["form", "json"],
     life: expiring(3600, { rotates: true }),
-    mintAccess: () => randomLetters(40).toLowerCase(),
-    mintRefresh: () => randomLetters(40).toLowerCase(),
-    answer,
+    newAccessToken: () => randomLetters(40).toLowerCase(),
+    newRefreshToken: () => randomLetters(40).toLowerCase(),
+    successBody,
   },
   routes: [
-    // Employee 0 is whoever asks.
+    // Employee 0 is the caller.
     api("GET", "identity", "/api/v1/employees/0", ({ account }) => ({
       id: String(stableNumber("bamboohr", account.email)),
       firstName: person(account).first,

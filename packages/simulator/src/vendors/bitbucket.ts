@@ -1,35 +1,35 @@
 /**
  * Bitbucket Cloud. https://developer.atlassian.com/cloud/bitbucket/oauth-2/
  *
- * Peculiar: scopes are the consumer's, and the answer names them as `scopes`; the refresh token stays. Unverified:
- * lifetimes, the words of errors.
+ * Quirks: scopes are set on the OAuth consumer, and the reply lists them as `scopes`. A refresh
+ * keeps the refresh token. Unverified: lifetimes, error texts.
  */
 import type { JsonObject } from "../engine/types.ts";
 import { randomId, randomLetters, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developer.atlassian.com/cloud/bitbucket/oauth-2/";
 const AUTH = ["bitbucket.org"];
 
-const denied = deniedBy((): JsonObject => ({
+const denied = denyWith((): JsonObject => ({
   type: "error",
   error: { message: "Access token expired. Use your refresh token to obtain a new access token." },
 }));
-const api = apiOf({ hosts: ["api.bitbucket.org"], denied });
+const api = defineApi({ hosts: ["api.bitbucket.org"], denied });
 
-export const bitbucket = plainVendor({
+export const bitbucket = defineVendor({
   id: "bitbucket",
   name: "Bitbucket",
-  capabilities: capable(DOCS, { rotate: no(DOCS), revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { rotate: unsupported(DOCS), revoke: unsupported(DOCS) }),
   authorize: { hosts: AUTH, path: "/site/oauth2/authorize", response_type_required: true },
   token: {
     hosts: AUTH,
     path: "/site/oauth2/access_token",
     client_auth: ["basic", "post"],
     life: expiring(7200, { repeats_refresh_token: true }),
-    mintAccess: () => `${randomId(60)}==`,
-    mintRefresh: () => randomLetters(18),
-    answer: (context) => ({ ...tokenBody(context, null), scopes: "account repository pullrequest" }),
+    newAccessToken: () => `${randomId(60)}==`,
+    newRefreshToken: () => randomLetters(18),
+    successBody: (context) => ({ ...tokenBody(context, null), scopes: "account repository pullrequest" }),
   },
   routes: [
     api("GET", "identity", "/2.0/user", ({ account }) => ({

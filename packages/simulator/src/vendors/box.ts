@@ -1,15 +1,16 @@
 /**
  * Box. https://developer.box.com/guides/authentication/oauth2/
  *
- * Peculiar: a code lives 30 seconds; the redirect URI need not be repeated; answers name no scope but `restricted_to`;
- * each refresh token works once. The API says why it refuses only in WWW-Authenticate. Unverified: that the API body is
- * empty then, and what happens to the grant when a used refresh token comes back.
+ * Quirks: a code expires after 30 seconds. The exchange can omit the redirect URI. Replies have
+ * `restricted_to` instead of a scope. Each refresh token works once. The API explains a refusal
+ * only in WWW-Authenticate. Unverified: that the body of such a refusal is empty, and the effect of
+ * reuse on the grant.
  */
-import { empty } from "../engine/answer.ts";
+import { empty } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/errors.ts";
-import type { Answer, TokenProblem } from "../engine/types.ts";
+import type { Reply, TokenProblem } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, expiring, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, person, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developer.box.com/guides/authentication/oauth2/";
 const API = ["api.box.com"];
@@ -18,19 +19,19 @@ const badRefresh = (description: string) => spec(400, "invalid_grant", descripti
 
 const LOW = "The request requires higher privileges than provided by the access token.";
 
-function denied(problem: TokenProblem): Answer {
+function denied(problem: TokenProblem): Reply {
   const low = problem === "scope";
   const [error, words] = low ? ["insufficient_scope", LOW] : ["invalid_token", "The access token provided is invalid."];
   const challenge = `Bearer realm="Service", error="${error}", error_description="${words}"`;
   return empty(low ? 403 : 401, { "www-authenticate": challenge });
 }
 
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 
-export const box = plainVendor({
+export const box = defineVendor({
   id: "box",
   name: "Box",
-  capabilities: capable(DOCS, {
+  capabilities: capabilitiesOf(DOCS, {
     refresh: "https://developer.box.com/guides/authentication/tokens/refresh",
     rotate: "https://developer.box.com/guides/authentication/tokens/refresh",
   }),
@@ -55,10 +56,10 @@ export const box = plainVendor({
       expired_refresh: badRefresh("Refresh token has expired"),
       revoked_refresh: badRefresh("Refresh token has expired"),
     }),
-    mintCode: () => randomLetters(32),
-    mintAccess: () => randomLetters(32),
-    mintRefresh: () => randomLetters(64),
-    answer: (context) => ({ ...tokenBody(context, null), restricted_to: [] }),
+    newCode: () => randomLetters(32),
+    newAccessToken: () => randomLetters(32),
+    newRefreshToken: () => randomLetters(64),
+    successBody: (context) => ({ ...tokenBody(context, null), restricted_to: [] }),
   },
   routes: [
     revocation({ hosts: API, path: "/oauth2/revoke", client_auth: ["post"], reach: "grant" }),

@@ -1,13 +1,14 @@
 /**
  * Calendly. https://developer.calendly.com/api-docs
  *
- * Peculiar: the answer names `owner` and `organization` as URIs, which the API asks for again; one-time refresh tokens.
- * Unverified: lifetimes, the reach of reuse, the shapes of API errors.
+ * Quirks: the reply has `owner` and `organization` as URIs, which API calls take as parameters.
+ * Refresh tokens are single-use. Unverified: lifetimes, the effect of reuse, the shapes of API
+ * errors.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import type { Account } from "../engine/types.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developer.calendly.com/api-docs";
 const AUTH = ["auth.calendly.com"];
@@ -16,27 +17,27 @@ const URI = "https://api.calendly.com";
 const owner = ({ email }: Account): string => `${URI}/users/${stableUuid("calendly", email)}`;
 const organization = ({ org }: Account): string => `${URI}/organizations/${stableUuid("calendly org", org)}`;
 
-const denied = deniedBy((problem) =>
+const denied = denyWith((problem) =>
   problem === "scope"
     ? { title: "Permission Denied", message: "This user is not authorized to perform this action." }
     : { title: "Unauthenticated", message: "The access token is invalid" },
 );
 
-const api = apiOf({ hosts: ["api.calendly.com"], denied });
+const api = defineApi({ hosts: ["api.calendly.com"], denied });
 
-export const calendly = plainVendor({
+export const calendly = defineVendor({
   id: "calendly",
   name: "Calendly",
-  capabilities: capable(DOCS),
+  capabilities: capabilitiesOf(DOCS),
   authorize: { hosts: AUTH, path: "/oauth/authorize", response_type_required: true, pkce: "supported" },
   token: {
     hosts: AUTH,
     path: "/oauth/token",
     client_auth: ["post", "basic"],
     life: expiring(7200, { rotates: true }),
-    mintAccess: () => `${randomId(24)}.${randomId(200)}.${randomId(60)}`,
-    mintRefresh: () => randomId(32),
-    answer: (context) => ({
+    newAccessToken: () => `${randomId(24)}.${randomId(200)}.${randomId(60)}`,
+    newRefreshToken: () => randomId(32),
+    successBody: (context) => ({
       ...tokenBody(context, " ", "Bearer"),
       created_at: Math.floor(context.now / 1000),
       owner: owner(context.account),
@@ -49,7 +50,7 @@ export const calendly = plainVendor({
       path: "/oauth/revoke",
       client_auth: ["post"],
       reach: "grant",
-      done: () => json(200, {}),
+      success: () => json(200, {}),
     }),
     api("GET", "identity", "/users/me", ({ account }) => ({
       resource: {

@@ -1,12 +1,12 @@
 /**
  * ClickUp. https://developer.clickup.com/docs/authentication
  *
- * Peculiar: the consent page is the bare `/api`; no scopes; one token without end and without refresh; errors are
- * `{ err, ECODE }`. Unverified: the numbers of the error codes.
+ * Quirks: the consent page is the bare `/api`. No scopes. The only token never expires and cannot
+ * be refreshed. Errors are `{ err, ECODE }`. Unverified: the numbers of the error codes.
  */
 import { errorTable, spec } from "../engine/errors.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, FOREVER, no, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developer.clickup.com/docs/authentication";
 const API = ["api.clickup.com"];
@@ -14,20 +14,24 @@ const API = ["api.clickup.com"];
 const code = (status: number, ECODE: string, err: string) => spec(status, ECODE, err);
 const badCode = code(400, "OAUTH_013", "Code not found");
 
-const denied = deniedBy((problem) =>
+const denied = denyWith((problem) =>
   problem === "missing"
     ? { err: "Authorization header required", ECODE: "OAUTH_017" }
     : { err: "Token invalid", ECODE: "OAUTH_025" },
 );
 
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 
 const team = (org: string) => ({ id: String(stableNumber("clickup team", org)), name: org, color: "#536cfe" });
 
-export const clickup = plainVendor({
+export const clickup = defineVendor({
   id: "clickup",
   name: "ClickUp",
-  capabilities: capable(DOCS, { refresh: no(DOCS), rotate: no(DOCS), revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, {
+    refresh: unsupported(DOCS),
+    rotate: unsupported(DOCS),
+    revoke: unsupported(DOCS),
+  }),
   authorize: { hosts: ["app.clickup.com"], path: "/api", offline: () => false },
   token: {
     hosts: API,
@@ -52,9 +56,10 @@ export const clickup = plainVendor({
       try_later: code(503, "APP_001", "Try again later"),
     }),
     errorBody: ({ error, description }) => ({ err: description, ECODE: error }),
-    mintCode: () => randomLetters(32).toUpperCase(),
-    mintAccess: () => `${String(stableNumber("clickup token", randomLetters(8)))}_${randomLetters(64).toLowerCase()}`,
-    answer: (context) => tokenBody(context, null, "Bearer"),
+    newCode: () => randomLetters(32).toUpperCase(),
+    newAccessToken: () =>
+      `${String(stableNumber("clickup token", randomLetters(8)))}_${randomLetters(64).toLowerCase()}`,
+    successBody: (context) => tokenBody(context, null, "Bearer"),
   },
   routes: [
     api("GET", "identity", "/api/v2/user", ({ account: { name, email } }) => ({

@@ -1,27 +1,32 @@
 /**
  * Contentful. https://www.contentful.com/developers/docs/extensibility/oauth/
  *
- * Peculiar: tokens without end and without refresh. Unverified: nearly all; only the addresses have two sources. Older
- * guides show the implicit grant, which is not simulated: it gives the token to a browser, where no server may take it.
+ * Quirks: tokens never expire and cannot be refreshed. Unverified: nearly everything. Only the
+ * addresses have two sources. Older guides show the implicit grant, which is not simulated: it
+ * gives the token to a browser, where no server can receive it.
  */
 import { randomLetters, stableId } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, FOREVER, no, person, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, person, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://www.contentful.com/developers/docs/extensibility/oauth/";
 const AUTH = ["be.contentful.com"];
 
-const denied = deniedBy((problem) => ({
+const denied = denyWith((problem) => ({
   sys: { type: "Error", id: problem === "scope" ? "AccessDenied" : "AccessTokenInvalid" },
   message: "The access token you sent could not be found or is invalid.",
   requestId: "00000000-0000-4000-a000-000000000000",
 }));
 
-const api = apiOf({ hosts: ["api.contentful.com"], denied });
+const api = defineApi({ hosts: ["api.contentful.com"], denied });
 
-export const contentful = plainVendor({
+export const contentful = defineVendor({
   id: "contentful",
   name: "Contentful",
-  capabilities: capable(DOCS, { refresh: no(DOCS), rotate: no(DOCS), revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, {
+    refresh: unsupported(DOCS),
+    rotate: unsupported(DOCS),
+    revoke: unsupported(DOCS),
+  }),
   authorize: {
     hosts: AUTH,
     path: "/oauth/authorize",
@@ -33,8 +38,8 @@ export const contentful = plainVendor({
     hosts: AUTH,
     path: "/oauth/token",
     life: FOREVER,
-    mintAccess: () => `CFPAT-${randomLetters(43)}`,
-    answer: (context) => tokenBody(context, " "),
+    newAccessToken: () => `CFPAT-${randomLetters(43)}`,
+    successBody: (context) => tokenBody(context, " "),
   },
   routes: [
     api("GET", "identity", "/users/me", ({ account }) => ({

@@ -1,12 +1,24 @@
 /**
- * Databricks, at the host of each workspace. https://docs.databricks.com/aws/en/dev-tools/auth/oauth-u2m
+ * Databricks, at the host of each workspace.
+ * https://docs.databricks.com/aws/en/dev-tools/auth/oauth-u2m
  *
- * Peculiar: authorization server and API are the workspace's own host; PKCE required; HTTP Basic; a refresh token only with
- * `offline_access`. Rotation is set per app (mode `rotate`). Unverified: nearly all; only the addresses were read.
+ * Quirks: authorization server and API are the workspace's own host. PKCE is required. HTTP Basic.
+ * A refresh token requires `offline_access`. Rotation is a setting of the app (mode `rotate`).
+ * Unverified: nearly everything. Only the addresses were read.
  */
 import { errorTable, spec } from "../engine/errors.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody, withScope } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  person,
+  tokenBody,
+  unsupported,
+  withScope,
+} from "./kit.ts";
 
 const DOCS = "https://docs.databricks.com/aws/en/dev-tools/auth/oauth-u2m";
 const APPS = "https://learn.microsoft.com/azure/databricks/integrations/manage-oauth";
@@ -14,18 +26,18 @@ const HOSTS = [
   /^[a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?\.(?:cloud\.databricks\.com|azuredatabricks\.net|gcp\.databricks\.com|databricks\.us)$/,
 ];
 
-const denied = deniedBy((problem) =>
+const denied = denyWith((problem) =>
   problem === "scope"
     ? { error_code: "PERMISSION_DENIED", message: "Provided OAuth token does not have required scopes." }
     : { error_code: "UNAUTHENTICATED", message: "Credential was not sent or was of an unsupported type for this API." },
 );
 
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
-export const databricks = plainVendor({
+export const databricks = defineVendor({
   id: "databricks",
   name: "Databricks",
-  capabilities: capable(DOCS, { refresh: APPS, rotate: APPS, revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { refresh: APPS, rotate: APPS, revoke: unsupported(DOCS) }),
   realm: (host) => host,
   authorize: {
     hosts: HOSTS,
@@ -41,9 +53,9 @@ export const databricks = plainVendor({
     client_auth: ["basic"],
     life: expiring(3600),
     errors: errorTable({ bad_refresh: spec(400, "invalid_grant", "Refresh token is invalid") }),
-    mintAccess: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
-    mintRefresh: () => `doau${randomId(48)}`,
-    answer: (context) => tokenBody(context, " ", "Bearer"),
+    newAccessToken: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
+    newRefreshToken: () => `doau${randomId(48)}`,
+    successBody: (context) => tokenBody(context, " ", "Bearer"),
   },
   routes: [
     api("GET", "identity", "/api/2.0/preview/scim/v2/Me", ({ account }) => ({

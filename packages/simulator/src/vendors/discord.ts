@@ -1,15 +1,16 @@
 /**
  * Discord. https://docs.discord.com/developers/topics/oauth2
  *
- * Peculiar: form bodies only; scope `bot` brings `guild`, `webhook.incoming` brings a webhook with its own secret;
- * revoking one token ends all of that person for the application; the API wants a User-Agent. Unverified: that a used
- * refresh token ends the grant (taken as one-time), and the answer without User-Agent.
+ * Quirks: form bodies only. Scope `bot` adds `guild` to the reply, and `webhook.incoming` adds a
+ * webhook with its own secret. Revoking one token ends all grants of that user to the application.
+ * The API requires a User-Agent. Unverified: that reusing a refresh token ends the grant (assumed
+ * single-use), and the reply without a User-Agent.
  */
-import { json, text } from "../engine/answer.ts";
+import { json, text } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/errors.ts";
-import type { Account, Answer, Incoming, IssueContext, JsonObject } from "../engine/types.ts";
+import type { Account, Incoming, IssueContext, JsonObject, Reply } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://docs.discord.com/developers/topics/oauth2";
 const HOSTS = ["discord.com"];
@@ -19,7 +20,7 @@ const snowflake = (space: string, value: string): string =>
 
 const guild = ({ org }: Account): JsonObject => ({ id: snowflake("discord guild", org), name: org, icon: null });
 
-function answer(context: IssueContext): JsonObject {
+function successBody(context: IssueContext): JsonObject {
   const scopes = context.issued[0]?.scopes ?? [];
   const id = snowflake("discord webhook", context.account.org);
   const token = randomLetters(68);
@@ -39,15 +40,15 @@ function answer(context: IssueContext): JsonObject {
   };
 }
 
-function precheck(incoming: Incoming): Answer | null {
+function precheck(incoming: Incoming): Reply | null {
   return (incoming.headers["user-agent"] ?? "") === "" ? text(403, "error code: 1010") : null;
 }
 
-const denied = deniedBy((problem) =>
+const denied = denyWith((problem) =>
   problem === "scope" ? { message: "Missing Access", code: 50001 } : { message: "401: Unauthorized", code: 0 },
 );
 
-const api = apiOf({ hosts: HOSTS, denied, precheck });
+const api = defineApi({ hosts: HOSTS, denied, precheck });
 
 const user = (account: Account, scopes: readonly string[]): JsonObject => ({
   id: snowflake("discord", account.email),
@@ -59,10 +60,10 @@ const user = (account: Account, scopes: readonly string[]): JsonObject => ({
   verified: scopes.includes("email") ? true : undefined,
 });
 
-export const discord = plainVendor({
+export const discord = defineVendor({
   id: "discord",
   name: "Discord",
-  capabilities: capable(DOCS),
+  capabilities: capabilitiesOf(DOCS),
   authorize: {
     hosts: HOSTS,
     path: ["/oauth2/authorize", "/api/oauth2/authorize"],
@@ -87,10 +88,10 @@ export const discord = plainVendor({
       used_refresh: spec(400, "invalid_grant", "Invalid refresh token."),
       revoked_refresh: spec(400, "invalid_grant", "Invalid refresh token."),
     }),
-    mintCode: () => randomLetters(30),
-    mintAccess: () => randomLetters(30),
-    mintRefresh: () => randomLetters(30),
-    answer,
+    newCode: () => randomLetters(30),
+    newAccessToken: () => randomLetters(30),
+    newRefreshToken: () => randomLetters(30),
+    successBody,
   },
   routes: [
     revocation({
@@ -98,7 +99,7 @@ export const discord = plainVendor({
       path: "/api/oauth2/token/revoke",
       client_auth: ["basic", "post"],
       reach: "account",
-      done: () => json(200, {}),
+      success: () => json(200, {}),
     }),
     api("GET", "identity", "/api/v10/users/@me", ({ account, scopes }) => user(account, scopes), ["identify"]),
     api("GET", "other", "/api/v10/oauth2/@me", ({ account, scopes, client_id, expires_in }, { now }) => ({

@@ -1,12 +1,22 @@
 /**
  * DocuSign, production and demo. https://developers.docusign.com/platform/auth/authcode/
  *
- * Peculiar: the profile names an API host for each account; with `extended` each refresh brings a refresh token for
- * another 30 days. Unverified: what a used refresh token does, the words of errors.
+ * Quirks: the profile names an API host for each account. With `extended`, each refresh returns a
+ * refresh token for another 30 days. Unverified: the effect of reuse, error texts.
  */
 import type { Account } from "../engine/types.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, orgName, person, plainVendor, tokenBody } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  orgName,
+  person,
+  tokenBody,
+  unsupported,
+} from "./kit.ts";
 
 const DOCS = "https://developers.docusign.com/platform/auth/authcode/";
 const AUTH = ["account.docusign.com", "account-d.docusign.com"];
@@ -14,15 +24,15 @@ const API = [/^[a-z0-9-]+\.docusign\.net$/];
 
 const accountId = ({ org }: Account): string => stableUuid("docusign account", org);
 
-const denied = deniedBy((problem) => ({
+const denied = denyWith((problem) => ({
   errorCode: problem === "scope" ? "CONSENT_REQUIRED" : "AUTHORIZATION_INVALID_TOKEN",
   message: "The access token provided is expired, revoked or malformed.",
 }));
 
-export const docusign = plainVendor({
+export const docusign = defineVendor({
   id: "docusign",
   name: "DocuSign",
-  capabilities: capable(DOCS, { revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { revoke: unsupported(DOCS) }),
   realm: (host) => (host.startsWith("account-d.") || host.startsWith("demo.") ? "demo" : "production"),
   authorize: {
     hosts: AUTH,
@@ -36,12 +46,12 @@ export const docusign = plainVendor({
     path: "/oauth/token",
     client_auth: ["basic"],
     life: expiring(28_800, { rotates: true, refresh_life_s: 2_592_000 }),
-    mintAccess: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
-    mintRefresh: () => `${randomId(40)}.${randomId(200)}`,
-    answer: (context) => tokenBody(context, " ", "Bearer"),
+    newAccessToken: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
+    newRefreshToken: () => `${randomId(40)}.${randomId(200)}`,
+    successBody: (context) => tokenBody(context, " ", "Bearer"),
   },
   routes: [
-    apiOf({ hosts: AUTH, denied })("GET", "identity", "/oauth/userinfo", ({ account, consent_host }) => ({
+    defineApi({ hosts: AUTH, denied })("GET", "identity", "/oauth/userinfo", ({ account, consent_host }) => ({
       sub: stableUuid("docusign", account.email),
       name: person(account).full,
       given_name: person(account).first,
@@ -57,7 +67,7 @@ export const docusign = plainVendor({
         },
       ],
     })),
-    apiOf({ hosts: API, denied })(
+    defineApi({ hosts: API, denied })(
       "GET",
       "resource",
       "/restapi/v2.1/accounts",

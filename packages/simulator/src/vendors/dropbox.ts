@@ -1,38 +1,38 @@
 /**
  * Dropbox. https://developers.dropbox.com/oauth-guide
  *
- * Peculiar: a refresh token only with `token_access_type=offline`; API calls are POSTs, and one without arguments has
- * the JSON literal `null` as its body (`{}` is refused); revocation is such a call, authorised by the token that it ends.
- * Unverified: the words of errors.
+ * Quirks: a refresh token requires `token_access_type=offline`. API calls are POSTs. A call without
+ * arguments has the JSON literal `null` as its body (`{}` is refused). Revocation is such a call,
+ * authorized by the token that it ends. Unverified: error texts.
  */
-import { json, text } from "../engine/answer.ts";
+import { json, text } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/errors.ts";
-import type { Account, Answer, Incoming, IssueContext, JsonObject, TokenProblem, TokenRoute } from "../engine/types.ts";
+import type { Account, Incoming, IssueContext, JsonObject, Reply, TokenProblem, TokenRoute } from "../engine/types.ts";
 import { bearer } from "../engine/incoming.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, expiring, person, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, person, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developers.dropbox.com/oauth-guide";
 const API = ["api.dropboxapi.com"];
 
 const accountId = ({ email }: Account): string => `dbid:AASIM${stableNumber("dropbox", email)}-${"x".repeat(20)}`;
 
-const tagged = (status: number, tag: string, more: JsonObject = {}): Answer =>
+const tagged = (status: number, tag: string, more: JsonObject = {}): Reply =>
   json(status, { error_summary: `${tag}/...`, error: { ".tag": tag, ...more } });
 
-function denied(problem: TokenProblem, needed: readonly string[]): Answer {
+function denied(problem: TokenProblem, needed: readonly string[]): Reply {
   if (problem === "scope") return tagged(401, "missing_scope", { required_scope: needed[0] });
   return tagged(401, problem === "expired" ? "expired_access_token" : "invalid_access_token");
 }
 
-function wantsNull(incoming: Incoming): Answer | null {
+function requireNull(incoming: Incoming): Reply | null {
   if (incoming.body_type === "null") return null;
   const call = incoming.path.replace("/2/", "");
   return text(400, `Error in call to API function "${call}": request body: expected null, got value`);
 }
 
-const api = apiOf({ hosts: API, denied });
-const bare = apiOf({ hosts: API, denied, precheck: wantsNull });
+const api = defineApi({ hosts: API, denied });
+const bare = defineApi({ hosts: API, denied, precheck: requireNull });
 
 const revoke: TokenRoute = {
   hosts: API,
@@ -47,16 +47,16 @@ const revoke: TokenRoute = {
   },
 };
 
-function answer(context: IssueContext): JsonObject {
+function successBody(context: IssueContext): JsonObject {
   const { account, leg } = context;
-  const who = { uid: String(stableNumber("dropbox uid", account.email)), account_id: accountId(account) };
-  return { ...tokenBody(context, " "), ...(leg === "exchange" ? who : {}) };
+  const identity = { uid: String(stableNumber("dropbox uid", account.email)), account_id: accountId(account) };
+  return { ...tokenBody(context, " "), ...(leg === "exchange" ? identity : {}) };
 }
 
-export const dropbox = plainVendor({
+export const dropbox = defineVendor({
   id: "dropbox",
   name: "Dropbox",
-  capabilities: capable(DOCS, {
+  capabilities: capabilitiesOf(DOCS, {
     rotate: { supported: false, source: "https://dropbox.tech/developers/using-oauth-2-0-with-offline-access" },
   }),
   authorize: {
@@ -79,10 +79,10 @@ export const dropbox = plainVendor({
       bad_refresh: spec(400, "invalid_grant", "refresh token is malformed"),
       revoked_refresh: spec(400, "invalid_grant", "refresh token is invalid or revoked"),
     }),
-    mintCode: () => randomId(32),
-    mintAccess: () => `sl.u.${randomId(130)}`,
-    mintRefresh: () => randomId(48),
-    answer,
+    newCode: () => randomId(32),
+    newAccessToken: () => `sl.u.${randomId(130)}`,
+    newRefreshToken: () => randomId(48),
+    successBody,
   },
   routes: [
     revoke,

@@ -1,33 +1,33 @@
 /**
  * Front. https://dev.frontapp.com/docs/oauth
  *
- * Peculiar: scopes are the app's; a token belongs to a company. Unverified: lifetimes, rotation (taken as one-time), the
- * words of errors.
+ * Quirks: scopes are set on the app. A token belongs to a company. Unverified: lifetimes, rotation
+ * (assumed single-use), error texts.
  */
 import { randomId, stableId } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, orgName, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://dev.frontapp.com/docs/oauth";
 const AUTH = ["app.frontapp.com"];
 
-const denied = deniedBy((_problem, status) => ({
+const denied = denyWith((_problem, status) => ({
   _error: { status, title: "Unauthenticated", message: "JSON Web Token is not valid" },
 }));
-const api = apiOf({ hosts: ["api2.frontapp.com"], denied });
+const api = defineApi({ hosts: ["api2.frontapp.com"], denied });
 
-export const front = plainVendor({
+export const front = defineVendor({
   id: "front",
   name: "Front",
-  capabilities: capable(DOCS, { revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { revoke: unsupported(DOCS) }),
   authorize: { hosts: AUTH, path: "/oauth/authorize", response_type_required: true },
   token: {
     hosts: AUTH,
     path: "/oauth/token",
     client_auth: ["basic", "post"],
     life: expiring(3600, { rotates: true, refresh_life_s: 15_552_000 }),
-    mintAccess: () => `${randomId(40)}.${randomId(200)}.${randomId(60)}`,
-    mintRefresh: () => `${randomId(40)}.${randomId(200)}.${randomId(60)}`,
-    answer: (context) => tokenBody(context, null, "Bearer"),
+    newAccessToken: () => `${randomId(40)}.${randomId(200)}.${randomId(60)}`,
+    newRefreshToken: () => `${randomId(40)}.${randomId(200)}.${randomId(60)}`,
+    successBody: (context) => tokenBody(context, null, "Bearer"),
   },
   routes: [
     api("GET", "identity", "/me", ({ account }) => ({

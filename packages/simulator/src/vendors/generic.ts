@@ -1,19 +1,20 @@
 /**
- * Any service of an operator's own: hosts that end in `.example.com` or `.example.test`, plain RFC 6749, 7009 and 7636.
+ * Any service of the operator: hosts that end in `.example.com` or `.example.test`, plain RFC 6749,
+ * 7009 and 7636.
  *
- * `auth.acme.example.com` and `api.acme.example.com` are one service; `globex.example.com` is another, where their
- * codes and tokens are unknown. It rotates with mode `rotate`.
+ * `auth.acme.example.com` and `api.acme.example.com` are one service. `globex.example.com` is
+ * another, and does not know their codes and tokens. Mode `rotate` makes it rotate.
  */
-import { empty, json } from "../engine/answer.ts";
-import type { Answer, TokenProblem } from "../engine/types.ts";
+import { empty, json } from "../engine/reply.ts";
+import type { Reply, TokenProblem } from "../engine/types.ts";
 import { stableNumber } from "../engine/values.ts";
-import { apiOf, capable, expiring, orgName, person, plainVendor, revocation } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, orgName, person, revocation } from "./kit.ts";
 
 const RFC = "https://www.rfc-editor.org/rfc/rfc6749";
 const HOST = /^(?:[a-z0-9-]+\.)+example\.(?:com|test)$/;
 const HOSTS = [HOST];
 
-function denied(problem: TokenProblem): Answer {
+function denied(problem: TokenProblem): Reply {
   if (problem === "missing") return empty(401, { "www-authenticate": "Bearer" });
   const error = problem === "scope" ? "insufficient_scope" : "invalid_token";
   const headers = { "www-authenticate": `Bearer error="${error}"` };
@@ -24,12 +25,12 @@ function denied(problem: TokenProblem): Answer {
   );
 }
 
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
-export const generic = plainVendor({
+export const generic = defineVendor({
   id: "generic",
   name: "Example service",
-  capabilities: capable(RFC, { revoke: "https://www.rfc-editor.org/rfc/rfc7009" }),
+  capabilities: capabilitiesOf(RFC, { revoke: "https://www.rfc-editor.org/rfc/rfc7009" }),
   realm: (host) => host.split(".").slice(-3).join("."),
   authorize: { hosts: HOSTS, path: "/oauth/authorize", response_type_required: true, pkce: "supported" },
   token: {

@@ -1,27 +1,29 @@
 /**
- * GitHub, both kinds of app: an OAuth App (tokens without end, no refresh token) and, with mode `rotate`, a GitHub App
- * with expiring user tokens (8 h, single-use refresh token of six months, the old access token dies).
+ * GitHub, both kinds of app. An OAuth App gets tokens that never expire, and no refresh token. Mode
+ * `rotate` simulates a GitHub App with expiring user tokens: 8 h, single-use refresh tokens of six
+ * months, and a refresh ends the old access token.
  * https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
  *
- * Peculiar: errors come with HTTP 200; the answer is form-encoded unless Accept asks for JSON; granted scopes are a
- * comma list, empty for a GitHub App; the API refuses requests without User-Agent; revocation is a DELETE.
+ * Quirks: errors have HTTP 200. The reply is form-encoded unless Accept names JSON. Granted scopes
+ * are a comma-separated list, empty for a GitHub App. The API refuses requests without User-Agent.
+ * Revocation is a DELETE.
  */
-import { empty, form, json, text } from "../engine/answer.ts";
+import { empty, form, json, text } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
 import { bearer } from "../engine/incoming.ts";
 import type {
   Account,
-  Answer,
   Incoming,
   JsonObject,
   OpenRoute,
+  Reply,
   RouteContext,
   TokenProblem,
   TokenRoute,
   Vendor,
 } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { capable } from "./kit.ts";
+import { capabilitiesOf } from "./kit.ts";
 
 const API = ["api.github.com"];
 const DOCS = "https://docs.github.com/rest";
@@ -36,15 +38,15 @@ const badCode = ok("bad_verification_code", "The code passed is incorrect or exp
 const badRefresh = ok("bad_refresh_token", "The refresh token passed is incorrect or expired.");
 const badClient = ok("incorrect_client_credentials", "The client_id and/or client_secret passed are incorrect.");
 
-const message = (status: number, words: string, headers = {}): Answer =>
+const message = (status: number, words: string, headers = {}): Reply =>
   json(status, { message: words, documentation_url: DOCS, status: String(status) }, headers);
 
-function precheck(incoming: Incoming): Answer | null {
+function precheck(incoming: Incoming): Reply | null {
   if ((incoming.headers["user-agent"] ?? "") !== "") return null;
   return text(403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.");
 }
 
-function denied(problem: TokenProblem, needed: readonly string[], held: readonly string[]): Answer {
+function denied(problem: TokenProblem, needed: readonly string[], held: readonly string[]): Reply {
   if (problem === "missing") return message(401, "Requires authentication");
   if (problem !== "scope") return message(401, "Bad credentials");
   const headers = { "x-oauth-scopes": held.join(", "), "x-accepted-oauth-scopes": needed.join(", ") };
@@ -91,9 +93,12 @@ const userRoutes: readonly TokenRoute[] = [
   },
 ];
 
-/** DELETE /applications/{client_id}/token|grant: Basic with the client's credentials, the token in a JSON body. */
+/**
+ * DELETE /applications/{client_id}/token|grant, with the client's credentials in Basic and the
+ * token in a JSON body.
+ */
 function revocation(path: string, reach: "token" | "account"): OpenRoute {
-  const handle = ({ incoming, params, checkClient, revokeToken }: RouteContext): Answer => {
+  const handle = ({ incoming, params, checkClient, revokeToken }: RouteContext): Reply => {
     const client = checkClient("basic");
     if (!client.ok || client.client_id !== params["client_id"]) return message(401, "Bad credentials");
     const token = incoming.json["access_token"];
@@ -107,7 +112,7 @@ export const github: Vendor = {
   id: "github",
   name: "GitHub",
   serves: ["github"],
-  capabilities: capable(DOCS_OAUTH, {
+  capabilities: capabilitiesOf(DOCS_OAUTH, {
     refresh: DOCS_REFRESH,
     rotate: DOCS_REFRESH,
     identity: "https://docs.github.com/en/rest/users/users",
@@ -161,10 +166,10 @@ export const github: Vendor = {
       const [access_life_s, refresh_life_s] = app ? [APP_LIFE_S, APP_REFRESH_LIFE_S] : [null, null];
       return { access_life_s, refresh_life_s, announces_expiry: app, rotates: app, old_access_dies: app };
     },
-    mintCode: () => randomLetters(20).toLowerCase(),
-    mintAccess: (_, policy) => `${policy.rotates ? "ghu" : "gho"}_${randomLetters(36)}`,
-    mintRefresh: () => `ghr_${randomLetters(76)}`,
-    answer: ({ issued: [issued], modes }) => ({
+    newCode: () => randomLetters(20).toLowerCase(),
+    newAccessToken: (_, policy) => `${policy.rotates ? "ghu" : "gho"}_${randomLetters(36)}`,
+    newRefreshToken: () => `ghr_${randomLetters(76)}`,
+    successBody: ({ issued: [issued], modes }) => ({
       access_token: issued?.access_token,
       expires_in: issued?.expires_in,
       refresh_token: issued?.refresh_token,

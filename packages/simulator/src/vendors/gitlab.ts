@@ -1,14 +1,16 @@
 /**
- * GitLab: gitlab.com, and own instances at hosts that begin with `gitlab.`. https://docs.gitlab.com/api/oauth2/
+ * GitLab: gitlab.com, and self-hosted instances at hosts that begin with `gitlab.`.
+ * https://docs.gitlab.com/api/oauth2/
  *
- * Peculiar: `created_at` beside `expires_in`; a refresh ends both tokens before it; each host is a service of its own.
- * Unverified: that a used refresh token ends the grant, the words of API errors.
+ * Quirks: `created_at` beside `expires_in`. A refresh ends both previous tokens. Each host is a
+ * separate service. Unverified: that reusing a refresh token ends the grant, and the texts of API
+ * errors.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
 import type { Account, JsonObject } from "../engine/types.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://docs.gitlab.com/api/oauth2/";
 const HOSTS = [/^gitlab(?:\.[a-z0-9-]+)*\.[a-z]{2,63}$/];
@@ -20,14 +22,14 @@ const badGrant = spec(
 );
 const badClient = spec(401, "invalid_client", "Client authentication failed due to unknown client.");
 
-const denied = deniedBy((problem): JsonObject => {
+const denied = denyWith((problem): JsonObject => {
   if (problem === "missing") return { message: "401 Unauthorized" };
   if (problem === "scope") return { error: "insufficient_scope", error_description: "Higher privileges needed." };
   const words = { expired: "Token is expired.", revoked: "Token was revoked.", invalid: "Token is invalid." }[problem];
   return { error: "invalid_token", error_description: words };
 });
 
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
 const user = (account: Account): JsonObject => ({
   id: stableNumber("gitlab", account.email),
@@ -37,10 +39,10 @@ const user = (account: Account): JsonObject => ({
   email: account.email,
 });
 
-export const gitlab = plainVendor({
+export const gitlab = defineVendor({
   id: "gitlab",
   name: "GitLab",
-  capabilities: capable(DOCS, {
+  capabilities: capabilitiesOf(DOCS, {
     identity: "https://docs.gitlab.com/api/users/",
     health: "https://docs.gitlab.com/api/users/",
   }),
@@ -67,8 +69,8 @@ export const gitlab = plainVendor({
       no_verifier: badGrant,
       ...refreshErrors(badGrant),
     }),
-    mintAccess: () => `gloas-${randomId(48)}`,
-    answer: (context) => ({ ...tokenBody(context, " ", "Bearer"), created_at: Math.floor(context.now / 1000) }),
+    newAccessToken: () => `gloas-${randomId(48)}`,
+    successBody: (context) => ({ ...tokenBody(context, " ", "Bearer"), created_at: Math.floor(context.now / 1000) }),
   },
   routes: [
     revocation({
@@ -76,7 +78,7 @@ export const gitlab = plainVendor({
       path: "/oauth/revoke",
       client_auth: ["post", "basic"],
       reach: "grant",
-      done: () => json(200, {}),
+      success: () => json(200, {}),
     }),
     api("GET", "identity", "/api/v4/user", ({ account }) => user(account), ["read_user", "read_api", "api"]),
     api(

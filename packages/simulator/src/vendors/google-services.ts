@@ -1,14 +1,14 @@
 /**
- * The APIs behind Google's one authorization server, Calendar apart: a call or two of each, with its scopes.
- * https://developers.google.com/workspace
+ * The APIs behind Google's one authorization server, except Calendar: one or two calls of each,
+ * with their scopes. https://developers.google.com/workspace
  *
- * Peculiar: Docs, Sheets and Slides have no list call, and answer for a document by its id. Google Ads wants a
- * `developer-token` header. Unverified: Ads, Meet and Tasks, which are from memory.
+ * Quirks: Docs, Sheets and Slides have no list call, and return a document by its id. Google Ads
+ * requires a `developer-token` header. Unverified: Ads, Meet and Tasks, which are from memory.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import type { Account, Incoming, Json, TokenRoute } from "../engine/types.ts";
 import { stableNumber } from "../engine/values.ts";
-import { apiError, denied, scoped } from "./google-answers.ts";
+import { apiError, denied, googleScopes } from "./google-common.ts";
 import { person } from "./kit.ts";
 
 interface Service {
@@ -17,9 +17,9 @@ interface Service {
   readonly path: string;
   readonly kind?: "resource" | "identity";
   readonly method?: "GET" | "POST";
-  /** Below https://www.googleapis.com/auth/. */
+  /** Names below https://www.googleapis.com/auth/. */
   readonly scopes: readonly string[];
-  readonly give: (account: Account, params: Readonly<Record<string, string>>) => Json;
+  readonly body: (account: Account, params: Readonly<Record<string, string>>) => Json;
 }
 
 const DRIVE = ["drive", "drive.readonly", "drive.file", "drive.metadata", "drive.metadata.readonly"];
@@ -36,14 +36,14 @@ const services: readonly Service[] = [
     host: "gmail.googleapis.com",
     path: "/gmail/v1/users/:user/profile",
     scopes: MAIL,
-    give: ({ email }) => ({ emailAddress: email, messagesTotal: 1, threadsTotal: 1, historyId: "1" }),
+    body: ({ email }) => ({ emailAddress: email, messagesTotal: 1, threadsTotal: 1, historyId: "1" }),
   },
   {
     type: "gmail",
     host: "gmail.googleapis.com",
     path: "/gmail/v1/users/:user/messages",
     scopes: MAIL,
-    give: ({ email }) => {
+    body: ({ email }) => {
       const message = id("gmail message", email);
       return { messages: [{ id: message, threadId: message }], resultSizeEstimate: 1 };
     },
@@ -53,7 +53,7 @@ const services: readonly Service[] = [
     host: "analyticsadmin.googleapis.com",
     path: "/v1beta/accountSummaries",
     scopes: ["analytics.readonly", "analytics.edit"],
-    give: ({ org }) => {
+    body: ({ org }) => {
       const account = `accounts/${id("analytics", org)}`;
       return { accountSummaries: [{ name: `accountSummaries/${id("analytics", org)}`, account, displayName: org }] };
     },
@@ -64,7 +64,7 @@ const services: readonly Service[] = [
     path: "/v1beta/properties/:report",
     method: "POST",
     scopes: ["analytics.readonly", "analytics"],
-    give: () => ({
+    body: () => ({
       rows: [],
       rowCount: 0,
       metadata: { currencyCode: "USD", timeZone: "Etc/UTC" },
@@ -76,7 +76,7 @@ const services: readonly Service[] = [
     host: "bigquery.googleapis.com",
     path: "/bigquery/v2/projects",
     scopes: ["bigquery", "bigquery.readonly", "cloud-platform", "cloud-platform.read-only"],
-    give: ({ org }) => ({
+    body: ({ org }) => ({
       kind: "bigquery#projectList",
       projects: [{ kind: "bigquery#project", id: `sim-${org}`, friendlyName: org }],
       totalItems: 1,
@@ -87,14 +87,14 @@ const services: readonly Service[] = [
     host: "classroom.googleapis.com",
     path: "/v1/courses",
     scopes: ["classroom.courses", "classroom.courses.readonly"],
-    give: ({ org }) => ({ courses: [{ id: id("classroom", org), name: "Physics", courseState: "ACTIVE" }] }),
+    body: ({ org }) => ({ courses: [{ id: id("classroom", org), name: "Physics", courseState: "ACTIVE" }] }),
   },
   {
     type: "googledocs",
     host: "docs.googleapis.com",
     path: "/v1/documents/:document",
     scopes: DOCS,
-    give: (_, { document }) => ({ documentId: document ?? "", title: "Notes", revisionId: "1", body: { content: [] } }),
+    body: (_, { document }) => ({ documentId: document ?? "", title: "Notes", revisionId: "1", body: { content: [] } }),
   },
   {
     type: "googledrive",
@@ -102,7 +102,7 @@ const services: readonly Service[] = [
     path: "/drive/v3/about",
     kind: "identity",
     scopes: DRIVE,
-    give: (account) => ({
+    body: (account) => ({
       user: {
         kind: "drive#user",
         displayName: person(account).full,
@@ -117,7 +117,7 @@ const services: readonly Service[] = [
     host: "www.googleapis.com",
     path: "/drive/v3/files",
     scopes: DRIVE,
-    give: ({ email }) => ({
+    body: ({ email }) => ({
       kind: "drive#fileList",
       incompleteSearch: false,
       files: [{ kind: "drive#file", id: id("drive file", email), name: "notes.txt", mimeType: "text/plain" }],
@@ -128,42 +128,42 @@ const services: readonly Service[] = [
     host: "www.googleapis.com",
     path: "/webmasters/v3/sites",
     scopes: ["webmasters", "webmasters.readonly"],
-    give: ({ org }) => ({ siteEntry: [{ siteUrl: `sc-domain:${org}.example`, permissionLevel: "siteOwner" }] }),
+    body: ({ org }) => ({ siteEntry: [{ siteUrl: `sc-domain:${org}.example`, permissionLevel: "siteOwner" }] }),
   },
   {
     type: "google_search_console",
     host: "searchconsole.googleapis.com",
     path: "/webmasters/v3/sites",
     scopes: ["webmasters", "webmasters.readonly"],
-    give: ({ org }) => ({ siteEntry: [{ siteUrl: `sc-domain:${org}.example`, permissionLevel: "siteOwner" }] }),
+    body: ({ org }) => ({ siteEntry: [{ siteUrl: `sc-domain:${org}.example`, permissionLevel: "siteOwner" }] }),
   },
   {
     type: "googlesheets",
     host: "sheets.googleapis.com",
     path: "/v4/spreadsheets/:spreadsheet",
     scopes: SHEETS,
-    give: (_, { spreadsheet }) => ({ spreadsheetId: spreadsheet ?? "", properties: { title: "Numbers" }, sheets: [] }),
+    body: (_, { spreadsheet }) => ({ spreadsheetId: spreadsheet ?? "", properties: { title: "Numbers" }, sheets: [] }),
   },
   {
     type: "googleslides",
     host: "slides.googleapis.com",
     path: "/v1/presentations/:presentation",
     scopes: SLIDES,
-    give: (_, { presentation }) => ({ presentationId: presentation ?? "", title: "Deck", slides: [] }),
+    body: (_, { presentation }) => ({ presentationId: presentation ?? "", title: "Deck", slides: [] }),
   },
   {
     type: "googlemeet",
     host: "meet.googleapis.com",
     path: "/v2/conferenceRecords",
     scopes: ["meetings.space.readonly", "meetings.space.created"],
-    give: ({ org }) => ({ conferenceRecords: [{ name: `conferenceRecords/${id("meet", org)}`, space: "spaces/sim" }] }),
+    body: ({ org }) => ({ conferenceRecords: [{ name: `conferenceRecords/${id("meet", org)}`, space: "spaces/sim" }] }),
   },
   {
     type: "googletasks",
     host: "tasks.googleapis.com",
     path: "/tasks/v1/users/@me/lists",
     scopes: ["tasks", "tasks.readonly"],
-    give: ({ email }) => ({
+    body: ({ email }) => ({
       kind: "tasks#taskLists",
       items: [{ kind: "tasks#taskList", id: id("tasks", email), title: "My Tasks" }],
     }),
@@ -173,11 +173,11 @@ const services: readonly Service[] = [
     host: "googleads.googleapis.com",
     path: "/:version/customers:listAccessibleCustomers",
     scopes: ["adwords"],
-    give: ({ org }) => ({ resourceNames: [`customers/${id("ads", org)}`] }),
+    body: ({ org }) => ({ resourceNames: [`customers/${id("ads", org)}`] }),
   },
 ];
 
-const wantsDeveloperToken = (incoming: Incoming) =>
+const requireDeveloperToken = (incoming: Incoming) =>
   incoming.headers["developer-token"] === undefined
     ? apiError(401, "UNAUTHENTICATED", "required", "The developer-token header is missing.")
     : null;
@@ -185,16 +185,16 @@ const wantsDeveloperToken = (incoming: Incoming) =>
 export const serviceTypes: readonly string[] = [...new Set(services.map(({ type }) => type))];
 
 export const serviceRoutes: readonly TokenRoute[] = services.map(
-  ({ type, host, path, kind, method, scopes, give }) => ({
+  ({ type, host, path, kind, method, scopes, body }) => ({
     hosts: [host],
     method: method ?? "GET",
     path,
     kind: kind ?? "resource",
     serves: [type],
     auth: "token",
-    scopes: scoped(scopes),
+    scopes: googleScopes(scopes),
     denied,
-    ...(type === "googleads" ? { precheck: wantsDeveloperToken } : {}),
-    handle: ({ params }, { account }) => json(200, give(account, params)),
+    ...(type === "googleads" ? { precheck: requireDeveloperToken } : {}),
+    handle: ({ params }, { account }) => json(200, body(account, params)),
   }),
 );

@@ -1,23 +1,25 @@
 /**
- * Google: one authorization server for all its services. The API here is Google Calendar; the others are beside.
+ * Google: one authorization server for all its services. This file has the Google Calendar API. The
+ * other APIs are in google-services.ts.
  * https://developers.google.com/identity/protocols/oauth2/web-server
  *
- * Peculiar: a refresh token only with `access_type=offline`, and after the first consent only with `prompt=consent`;
- * refresh answers carry no refresh token; revoking one token ends the person's whole grant to the client.
+ * Quirks: a refresh token requires `access_type=offline`, and after the first consent also
+ * `prompt=consent`. Refresh replies have no refresh token. Revoking one token ends the user's whole
+ * grant to the client.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
 import { jwks, signIdToken } from "../engine/id-token.ts";
-import type { Account, Answer, IssueContext, Json, JsonObject, RouteContext, Vendor } from "../engine/types.ts";
+import type { Account, IssueContext, Json, JsonObject, Reply, RouteContext, Vendor } from "../engine/types.ts";
 import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
-import { apiError, denied, scoped } from "./google-answers.ts";
+import { apiError, denied, googleScopes } from "./google-common.ts";
 import { serviceRoutes, serviceTypes } from "./google-services.ts";
-import { capable, no, person } from "./kit.ts";
+import { capabilitiesOf, person, unsupported } from "./kit.ts";
 
 const DOCS = "https://developers.google.com/identity/protocols/oauth2/web-server";
 const ISSUER = "https://accounts.google.com";
 const API = ["www.googleapis.com"];
-const IDENTITY_SCOPES = ["openid", "email", "profile", ...scoped(["userinfo.email", "userinfo.profile"])];
+const IDENTITY_SCOPES = ["openid", "email", "profile", ...googleScopes(["userinfo.email", "userinfo.profile"])];
 const READ_EVENTS = ["calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly"];
 const READ_LISTS = ["calendar", "calendar.readonly", "calendar.calendarlist.readonly", "calendar.calendarlist"];
 
@@ -29,7 +31,7 @@ function profile(account: Account): JsonObject {
   return { sub: subject(account), name, given_name: name.split(" ")[0], email: account.email, email_verified: true };
 }
 
-function answer(context: IssueContext): JsonObject {
+function successBody(context: IssueContext): JsonObject {
   const [issued] = context.issued;
   const iat = Math.floor(context.now / 1000);
   const claims = { iss: ISSUER, azp: context.client_id, aud: context.client_id, ...profile(context.account) };
@@ -47,9 +49,9 @@ function answer(context: IssueContext): JsonObject {
   };
 }
 
-const identityDenied = (): Answer => json(401, { error: "invalid_request", error_description: "Invalid Credentials" });
+const identityDenied = (): Reply => json(401, { error: "invalid_request", error_description: "Invalid Credentials" });
 
-function revoke({ incoming, revokeToken }: RouteContext): Answer {
+function revoke({ incoming, revokeToken }: RouteContext): Reply {
   const token = incoming.fields.get("token") ?? incoming.query.get("token") ?? "";
   if (revokeToken(token, "account") !== null) return json(200, {});
   return json(400, { error: "invalid_token", error_description: "Token expired or revoked" });
@@ -58,12 +60,12 @@ function revoke({ incoming, revokeToken }: RouteContext): Answer {
 const isOwn = (calendar: string | undefined, account: Account): boolean =>
   calendar === "primary" || calendar === account.email;
 
-const unknownCalendar = (): Answer => apiError(404, "NOT_FOUND", "notFound", "Not Found");
+const unknownCalendar = (): Reply => apiError(404, "NOT_FOUND", "notFound", "Not Found");
 
 function member(fields: Readonly<Record<string, unknown>>, name: string): Json {
   const value = fields[name];
   if (typeof value === "string") return value;
-  // Start and end are objects; they come back as they were sent.
+  // Start and end are objects, and are returned as they were sent.
   return typeof value === "object" && value !== null ? JSON.parse(JSON.stringify(value)) : null;
 }
 
@@ -71,8 +73,8 @@ export const google: Vendor = {
   id: "google",
   name: "Google",
   serves: ["googlecalendar", ...serviceTypes],
-  capabilities: capable(DOCS, {
-    rotate: no(DOCS),
+  capabilities: capabilitiesOf(DOCS, {
+    rotate: unsupported(DOCS),
     identity: "https://developers.google.com/identity/openid-connect/openid-connect",
     health: "https://developers.google.com/identity/openid-connect/openid-connect",
   }),
@@ -123,10 +125,10 @@ export const google: Vendor = {
       old_access_dies: false,
       refresh_life_s: null,
     }),
-    mintCode: () => `4/0A${randomId(48)}`,
-    mintAccess: () => `ya29.a0${randomId(120)}`,
-    mintRefresh: () => `1//0${randomId(64)}`,
-    answer,
+    newCode: () => `4/0A${randomId(48)}`,
+    newAccessToken: () => `ya29.a0${randomId(120)}`,
+    newRefreshToken: () => `1//0${randomId(64)}`,
+    successBody,
   },
   routes: [
     ...serviceRoutes,
@@ -163,7 +165,7 @@ export const google: Vendor = {
       kind: "resource",
       serves: ["googlecalendar"],
       auth: "token",
-      scopes: scoped(READ_LISTS),
+      scopes: googleScopes(READ_LISTS),
       denied,
       handle: (_, { account: { email } }) => {
         const item = { kind: "calendar#calendarListEntry", id: email, summary: email, primary: true };
@@ -177,11 +179,11 @@ export const google: Vendor = {
       kind: "resource",
       serves: ["googlecalendar"],
       auth: "token",
-      scopes: scoped(READ_EVENTS),
+      scopes: googleScopes(READ_EVENTS),
       denied,
-      handle: ({ made, params }, { account }) => {
+      handle: ({ listCreated, params }, { account }) => {
         if (!isOwn(params["calendar"], account)) return unknownCalendar();
-        return json(200, { kind: "calendar#events", summary: account.email, items: made("events", account) });
+        return json(200, { kind: "calendar#events", summary: account.email, items: listCreated("events", account) });
       },
     },
     {
@@ -191,9 +193,9 @@ export const google: Vendor = {
       kind: "resource",
       serves: ["googlecalendar"],
       auth: "token",
-      scopes: scoped(["calendar", "calendar.events"]),
+      scopes: googleScopes(["calendar", "calendar.events"]),
       denied,
-      handle: ({ incoming, made, make, params, now }, { account }) => {
+      handle: ({ incoming, listCreated, addCreated, params, now }, { account }) => {
         if (!isOwn(params["calendar"], account)) return unknownCalendar();
         const fields = incoming.json;
         if (fields["start"] === undefined || fields["end"] === undefined) {
@@ -201,7 +203,7 @@ export const google: Vendor = {
         }
         const event: JsonObject = {
           kind: "calendar#event",
-          id: stableUuid("google event", `${account.email} ${made("events", account).length} ${now}`).replaceAll(
+          id: stableUuid("google event", `${account.email} ${listCreated("events", account).length} ${now}`).replaceAll(
             "-",
             "",
           ),
@@ -212,7 +214,7 @@ export const google: Vendor = {
           created: new Date(now).toISOString(),
           creator: { email: account.email },
         };
-        make("events", account, event);
+        addCreated("events", account, event);
         return json(200, event);
       },
     },

@@ -1,16 +1,23 @@
 /**
- * HubSpot. https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens
+ * HubSpot.
+ * https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens
  *
- * Peculiar: dated endpoints; a second list `optional_scope` for the same token; `scopes` as an array, `hub_id`; errors
- * carry the RFC's fields beside `status` and `message`; the refresh token stays and is named again; who stands behind a
- * token is asked by introspection with the client's credentials; only a refresh token can be revoked, and access tokens
- * run on. Unverified: `scopes` and `user_id` in the answer.
+ * Quirks:
+ * - Endpoints are dated.
+ * - A second list, `optional_scope`, leads to the same token.
+ * - The reply has `scopes` as an array, and `hub_id`.
+ * - Errors have the RFC's fields beside `status` and `message`.
+ * - A refresh keeps the refresh token and repeats it.
+ * - Introspection with the client's credentials identifies the token's user.
+ * - Only a refresh token can be revoked. Access tokens stay valid.
+ *
+ * Unverified: `scopes` and `user_id` in the reply.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
-import type { Account, Answer, OpenRoute, RouteContext, TokenProblem } from "../engine/types.ts";
+import type { Account, OpenRoute, Reply, RouteContext, TokenProblem } from "../engine/types.ts";
 import { randomLetters, stableNumber, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens";
 const PAGES = "https://developers.hubspot.com/docs/api-reference";
@@ -37,38 +44,38 @@ const CATEGORIES: Partial<Record<TokenProblem, string>> = {
   expired: "EXPIRED_AUTHENTICATION",
 };
 
-const denied = deniedBy((problem) => {
+const denied = denyWith((problem) => {
   const message =
     problem === "scope" ? "This app hasn't been granted all required scopes." : "The OAuth token is not valid.";
   return { status: "error", message, correlationId, category: CATEGORIES[problem] ?? "INVALID_AUTHENTICATION" };
 });
 
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 
 const portal = ({ org, email }: Account) => ({
   hub_id: stableNumber("hubspot hub", org) % 100_000_000,
   user_id: stableNumber("hubspot user", email) % 100_000_000,
 });
 
-function introspect({ incoming, checkClient, inspect }: RouteContext): Answer {
+function introspect({ incoming, checkClient, inspect }: RouteContext): Reply {
   if (!checkClient("post").ok) return json(badClient.status, errorBody(badClient));
   const caller = inspect(incoming.fields.get("token") ?? "");
   if (caller === null) return json(200, { active: false });
   const { account, scopes, client_id, expires_in } = caller;
-  const who = { ...portal(account), hub_domain: `${account.org}.example`, user: account.email };
+  const identity = { ...portal(account), hub_domain: `${account.org}.example`, user: account.email };
   const app_id = stableNumber("hubspot app", client_id);
   return json(200, {
     active: true,
     token_use: "access_token",
     token_type: "bearer",
-    ...who,
+    ...identity,
     scopes,
     app_id,
     expires_in,
   });
 }
 
-function revoke({ incoming, checkClient, revokeToken, inspect }: RouteContext): Answer {
+function revoke({ incoming, checkClient, revokeToken, inspect }: RouteContext): Reply {
   const client = checkClient("post");
   if (!client.ok) return json(badClient.status, errorBody(badClient));
   const token = incoming.fields.get("token") ?? "";
@@ -82,11 +89,11 @@ const routes: readonly OpenRoute[] = [
   { ...open, path: "/oauth/2026-03/token/revoke", kind: "revoke", handle: revoke },
 ];
 
-export const hubspot = plainVendor({
+export const hubspot = defineVendor({
   id: "hubspot",
   name: "HubSpot",
-  capabilities: capable(DOCS, {
-    rotate: no(`${PAGES}/2026-03/authentication/oauth-tokens/refresh-oauth-token`),
+  capabilities: capabilitiesOf(DOCS, {
+    rotate: unsupported(`${PAGES}/2026-03/authentication/oauth-tokens/refresh-oauth-token`),
     identity: `${PAGES}/2026-03/authentication/oauth-tokens/token-introspect`,
     revoke: `${PAGES}/latest/authentication/oauth-tokens/revoke-token.md`,
   }),
@@ -110,10 +117,10 @@ export const hubspot = plainVendor({
       ...refreshErrors(badRefresh),
     }),
     errorBody,
-    // Longer than most: HubSpot warns of 300 characters and more.
-    mintAccess: () => `CN${randomLetters(330)}`,
-    mintRefresh: () => `na1-${randomLetters(4)}-${randomLetters(36)}`,
-    answer: (context) => ({
+    // Longer than most tokens: HubSpot documents 300 characters and more.
+    newAccessToken: () => `CN${randomLetters(330)}`,
+    newRefreshToken: () => `na1-${randomLetters(4)}-${randomLetters(36)}`,
+    successBody: (context) => ({
       ...tokenBody(context, null),
       ...portal(context.account),
       scopes: context.issued[0]?.scopes ?? [],

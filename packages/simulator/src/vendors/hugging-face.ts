@@ -1,22 +1,23 @@
 /**
  * Hugging Face. https://huggingface.co/docs/hub/oauth
  *
- * Peculiar: OpenID Connect with an id_token for `openid`; access tokens of eight hours; PKCE taken, not demanded.
- * Unverified: rotation (taken as one-time), the life of refresh tokens, the shapes of errors; no revocation found.
+ * Quirks: OpenID Connect, with an id_token for `openid`. Access tokens expire after eight hours.
+ * PKCE is accepted, not required. Unverified: rotation (assumed single-use), the lifetime of
+ * refresh tokens, error shapes. No revocation found.
  */
 import { signIdToken } from "../engine/id-token.ts";
 import type { Account, IssueContext, JsonObject } from "../engine/types.ts";
 import { randomId, stableId } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://huggingface.co/docs/hub/oauth";
 const HOSTS = ["huggingface.co"];
 
-const denied = deniedBy((problem) => ({
+const denied = denyWith((problem) => ({
   error: problem === "scope" ? "Your token doesn't have the needed permissions" : "Invalid username or password.",
 }));
 
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
 const profile = (account: Account, scopes: readonly string[]): JsonObject => ({
   sub: stableId("hugging face", account.email, 24).toLowerCase(),
@@ -30,7 +31,7 @@ const profile = (account: Account, scopes: readonly string[]): JsonObject => ({
   orgs: [],
 });
 
-function answer(context: IssueContext): JsonObject {
+function successBody(context: IssueContext): JsonObject {
   const { issued, account, client_id, now, nonce } = context;
   const scopes = issued[0]?.scopes ?? [];
   const iat = Math.floor(now / 1000);
@@ -41,10 +42,12 @@ function answer(context: IssueContext): JsonObject {
   };
 }
 
-export const huggingFace = plainVendor({
+export const huggingFace = defineVendor({
   id: "hugging_face",
   name: "Hugging Face",
-  capabilities: capable(DOCS, { revoke: no("https://huggingface.co/.well-known/openid-configuration") }),
+  capabilities: capabilitiesOf(DOCS, {
+    revoke: unsupported("https://huggingface.co/.well-known/openid-configuration"),
+  }),
   authorize: {
     hosts: HOSTS,
     path: "/oauth/authorize",
@@ -57,9 +60,9 @@ export const huggingFace = plainVendor({
     path: "/oauth/token",
     client_auth: ["basic", "post"],
     life: expiring(28_800, { rotates: true }),
-    mintAccess: () => `hf_oauth_${randomId(120)}`,
-    mintRefresh: () => `hf_refresh_${randomId(60)}`,
-    answer,
+    newAccessToken: () => `hf_oauth_${randomId(120)}`,
+    newRefreshToken: () => `hf_refresh_${randomId(60)}`,
+    successBody,
   },
   routes: [
     api("GET", "identity", "/oauth/userinfo", ({ account, scopes }) => profile(account, scopes), ["openid", "profile"]),

@@ -1,4 +1,4 @@
-/** All simulated vendors. A new one is a file beside this and one line here. */
+/** All simulated vendors. A new vendor is a file in this folder and one line here. */
 import type { Vendor } from "../engine/types.ts";
 import { airtable } from "./airtable.ts";
 import { asana } from "./asana.ts";
@@ -47,7 +47,7 @@ import { x } from "./x.ts";
 import { xero } from "./xero.ts";
 import { zoom } from "./zoom.ts";
 
-/** The generic one last: it takes the hosts that no other has. */
+/** `generic` is last: it takes the hosts that no other vendor has. */
 export const vendors: readonly Vendor[] = [
   airtable,
   asana,

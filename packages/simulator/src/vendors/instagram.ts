@@ -2,17 +2,18 @@
  * Instagram with business login.
  * https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login
  *
- * Peculiar: the code gives a token of one hour, which `GET graph.instagram.com/access_token` turns into one of 60 days,
- * which `GET .../refresh_access_token` replaces once it is a day old; there are no refresh tokens, and both calls carry
- * their secrets in the query. Comma scopes. Unverified: the flat answer of the code exchange (public clients; the guide
- * shows it inside `data`), that tokens renewed before live on, the words of errors; no revocation found.
+ * Quirks: the code yields a token of one hour. `GET graph.instagram.com/access_token` exchanges it
+ * for a token of 60 days. `GET .../refresh_access_token` renews that one once it is a day old.
+ * There are no refresh tokens, and both calls carry their secrets in the query. Scopes are
+ * separated by commas. Unverified: the flat reply of the code exchange (from public clients, the
+ * guide shows it inside `data`), that renewed tokens stay valid, error texts. No revocation found.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/errors.ts";
 import { bearer } from "../engine/incoming.ts";
-import type { Account, Answer, Caller, Incoming, RouteContext, TokenProblem, TokenRoute } from "../engine/types.ts";
+import type { Account, Caller, Incoming, Reply, RouteContext, TokenProblem, TokenRoute } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, FOREVER, no, person, plainVendor, scopeList } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, FOREVER, person, scopeList, unsupported } from "./kit.ts";
 
 const PLATFORM = "https://developers.facebook.com/docs/instagram-platform";
 const DOCS = `${PLATFORM}/instagram-api-with-instagram-login/business-login`;
@@ -22,10 +23,10 @@ const SHORT_S = 3600;
 const LONG_S = 5_184_000;
 const DAY_S = 86_400;
 
-const graphError = (status: number, message: string, code: number): Answer =>
+const graphError = (status: number, message: string, code: number): Reply =>
   json(status, { error: { message, type: "OAuthException", code, fbtrace_id: "ASimulatedTraceId00000000" } });
 
-function denied(problem: TokenProblem): Answer {
+function denied(problem: TokenProblem): Reply {
   if (problem === "scope") return graphError(403, "Application does not have permission for this action", 10);
   if (problem === "expired") return graphError(400, "Error validating access token: Session has expired", 190);
   return graphError(problem === "missing" ? 400 : 401, "Invalid OAuth access token - Cannot parse access token", 190);
@@ -33,14 +34,14 @@ function denied(problem: TokenProblem): Answer {
 
 const presented = (incoming: Incoming): string | null => incoming.query.get("access_token") ?? bearer(incoming);
 
-const api = apiOf({ hosts: GRAPH, denied, presented });
+const api = defineApi({ hosts: GRAPH, denied, presented });
 
 const userId = ({ email }: Account): string => `1784${stableNumber("instagram", email)}`.padEnd(17, "0");
 
-/** A token is long-lived when it was given more than an hour. */
+/** Reports whether a token is long-lived: issued for more than an hour. */
 const isLong = ({ token_age_s, expires_in }: Caller): boolean => token_age_s + (expires_in ?? 0) > SHORT_S + 1;
 
-function exchange({ incoming, renew, secretOf }: RouteContext, caller: Caller): Answer {
+function exchange({ incoming, renew, secretOf }: RouteContext, caller: Caller): Reply {
   const { query } = incoming;
   if (query.get("grant_type") !== "ig_exchange_token") return graphError(400, "Invalid grant_type", 100);
   if (query.get("client_secret") !== secretOf(caller.client_id)) {
@@ -49,14 +50,14 @@ function exchange({ incoming, renew, secretOf }: RouteContext, caller: Caller): 
   return long(renew(caller, LONG_S));
 }
 
-function refresh({ incoming, renew }: RouteContext, caller: Caller): Answer {
+function refresh({ incoming, renew }: RouteContext, caller: Caller): Reply {
   if (incoming.query.get("grant_type") !== "ig_refresh_token") return graphError(400, "Invalid grant_type", 100);
   if (!isLong(caller)) return graphError(400, "Only long-lived tokens can be refreshed", 100);
   if (caller.token_age_s < DAY_S) return graphError(400, "The token must be at least 24 hours old", 100);
   return long(renew(caller, LONG_S));
 }
 
-const long = ({ access_token, expires_in }: ReturnType<RouteContext["renew"]>): Answer =>
+const long = ({ access_token, expires_in }: ReturnType<RouteContext["renew"]>): Reply =>
   json(200, { access_token, token_type: "bearer", expires_in });
 
 const renewal = { hosts: GRAPH, method: "GET", auth: "token", presented, denied } as const;
@@ -80,15 +81,15 @@ const me = ({ account }: Caller) => ({
   account_type: "BUSINESS",
 });
 
-export const instagram = plainVendor({
+export const instagram = defineVendor({
   id: "instagram",
   name: "Instagram",
-  capabilities: capable(DOCS, {
+  capabilities: capabilitiesOf(DOCS, {
     refresh: `${REFERENCE}/refresh_access_token`,
-    rotate: no(`${REFERENCE}/refresh_access_token`),
+    rotate: unsupported(`${REFERENCE}/refresh_access_token`),
     identity: `${PLATFORM}/reference/me`,
     health: `${PLATFORM}/reference/me`,
-    revoke: no(DOCS),
+    revoke: unsupported(DOCS),
   }),
   authorize: {
     hosts: ["www.instagram.com"],
@@ -121,13 +122,13 @@ export const instagram = plainVendor({
       ),
     }),
     errorBody: ({ status, error, description }) => ({ error_type: error, code: status, error_message: description }),
-    // The renewing calls are Graph calls, and fail like those.
+    // The renewal calls are Graph calls, and fail like those.
     render: ({ host }, status, body) =>
       GRAPH.includes(host) && typeof body["error_message"] === "string"
         ? graphError(status, body["error_message"], 190)
         : json(status, body),
-    mintAccess: () => `IGAA${randomLetters(160)}`,
-    answer: ({ issued: [issued], account }) => ({
+    newAccessToken: () => `IGAA${randomLetters(160)}`,
+    successBody: ({ issued: [issued], account }) => ({
       access_token: issued?.access_token,
       user_id: userId(account),
       permissions: issued?.scopes ?? [],

@@ -1,25 +1,40 @@
 /**
  * Intercom. https://developers.intercom.com/docs/build-an-integration/learn-more/authentication
  *
- * Peculiar: permissions are the app's; the answer has the token twice, as `token` and `access_token`; it has no end and no
- * refresh. Unverified: all but the addresses.
+ * Quirks: permissions are set on the app. The reply has the token twice, as `token` and
+ * `access_token`. It never expires and cannot be refreshed. Unverified: everything but the
+ * addresses.
  */
 import { randomId, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, FOREVER, no, orgName, person, plainVendor, tokenBody } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  FOREVER,
+  orgName,
+  person,
+  tokenBody,
+  unsupported,
+} from "./kit.ts";
 
 const DOCS = "https://developers.intercom.com/docs/build-an-integration/learn-more/authentication";
 const API = ["api.intercom.io"];
 
-const denied = deniedBy(() => ({
+const denied = denyWith(() => ({
   type: "error.list",
   errors: [{ code: "unauthorized", message: "Access Token Invalid" }],
 }));
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 
-export const intercom = plainVendor({
+export const intercom = defineVendor({
   id: "intercom",
   name: "Intercom",
-  capabilities: capable(DOCS, { refresh: no(DOCS), rotate: no(DOCS), revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, {
+    refresh: unsupported(DOCS),
+    rotate: unsupported(DOCS),
+    revoke: unsupported(DOCS),
+  }),
   authorize: { hosts: ["app.intercom.com"], path: "/oauth", offline: () => false },
   token: {
     hosts: API,
@@ -27,8 +42,8 @@ export const intercom = plainVendor({
     life: FOREVER,
     redirect_uri_required: false,
     grant_type_optional: true,
-    mintAccess: () => randomId(45),
-    answer: (context) => ({
+    newAccessToken: () => randomId(45),
+    successBody: (context) => ({
       ...tokenBody(context, null),
       token_type: undefined,
       token: context.issued[0]?.access_token,

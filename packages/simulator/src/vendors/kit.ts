@@ -1,12 +1,11 @@
 /**
- * What most vendors share, so that a profile states only how its vendor differs: RFC 6749 with form bodies, RFC 7009
- * revocation, Bearer routes that answer JSON. Knows no vendor.
+ * Defaults that most vendors share: RFC 6749 with form bodies, RFC 7009 revocation, Bearer routes
+ * that return JSON. A profile states only how its vendor differs. Knows no vendor.
  */
-import { empty, json } from "../engine/answer.ts";
+import { empty, json } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody } from "../engine/errors.ts";
 import type {
   Account,
-  Answer,
   AuthorizeSpec,
   Caller,
   Capabilities,
@@ -15,6 +14,7 @@ import type {
   Json,
   JsonObject,
   OpenRoute,
+  Reply,
   RouteContext,
   TokenPolicy,
   TokenProblem,
@@ -24,17 +24,17 @@ import type {
 } from "../engine/types.ts";
 import { randomLetters } from "../engine/values.ts";
 
-type Needed<T, K extends keyof T> = Partial<T> & Pick<T, K>;
+type PartialExcept<T, K extends keyof T> = Partial<T> & Pick<T, K>;
 
-interface PlainVendor extends Omit<Vendor, "authorize" | "token" | "serves"> {
-  /** Default: the vendor's own id. */
+interface VendorDefinition extends Omit<Vendor, "authorize" | "token" | "serves"> {
+  /** Default: the vendor's id. */
   readonly serves?: readonly string[];
-  readonly authorize: Needed<AuthorizeSpec, "hosts" | "path">;
-  /** `life` in place of `policy`; mode `rotate` makes every refresh token single use. */
-  readonly token: Needed<Omit<TokenSpec, "policy">, "hosts" | "path"> & { readonly life: TokenPolicy };
+  readonly authorize: PartialExcept<AuthorizeSpec, "hosts" | "path">;
+  /** `life` replaces `policy`. Mode `rotate` makes every refresh token single-use. */
+  readonly token: PartialExcept<Omit<TokenSpec, "policy">, "hosts" | "path"> & { readonly life: TokenPolicy };
 }
 
-/** Tokens without end and without refresh: the ground on which a profile puts its vendor's lifetimes. */
+/** Tokens that never expire and cannot be refreshed. A profile overrides its vendor's lifetimes. */
 export const FOREVER: TokenPolicy = {
   access_life_s: null,
   announces_expiry: false,
@@ -43,7 +43,7 @@ export const FOREVER: TokenPolicy = {
   refresh_life_s: null,
 };
 
-/** Expiring access tokens whose refresh token stays as it is. */
+/** Returns a policy of expiring access tokens, with a refresh token that does not rotate. */
 export const expiring = (access_life_s: number, more: Partial<TokenPolicy> = {}): TokenPolicy => ({
   ...FOREVER,
   access_life_s,
@@ -57,7 +57,7 @@ export const scopeList = (separator: " " | ","): AuthorizeSpec["scope_lists"] =>
   { label: "scopes", param: "scope", separator },
 ];
 
-export function plainVendor({ authorize, token, serves, ...rest }: PlainVendor): Vendor {
+export function defineVendor({ authorize, token, serves, ...rest }: VendorDefinition): Vendor {
   const { life, ...spec } = token;
   return {
     ...rest,
@@ -71,16 +71,19 @@ export function plainVendor({ authorize, token, serves, ...rest }: PlainVendor):
       errors: errorTable({}),
       errorBody: rfcErrorBody,
       policy: (modes) => (modes.has("rotate") ? { ...life, ...SINGLE_USE } : life),
-      mintCode: () => randomLetters(40),
-      mintAccess: () => randomLetters(64),
-      mintRefresh: () => randomLetters(64),
-      answer: (context) => tokenBody(context, " "),
+      newCode: () => randomLetters(40),
+      newAccessToken: () => randomLetters(64),
+      newRefreshToken: () => randomLetters(64),
+      successBody: (context) => tokenBody(context, " "),
       ...spec,
     },
   };
 }
 
-/** RFC 6749 section 5.1. @param separator null: the vendor's answers name no scope. */
+/**
+ * Returns the token reply of RFC 6749 section 5.1.
+ * @param separator null: the vendor's replies have no scope.
+ */
 export function tokenBody(
   { issued: [issued] }: IssueContext,
   separator: " " | "," | null,
@@ -95,49 +98,51 @@ export function tokenBody(
   };
 }
 
-/** Consent gives a refresh token only with this scope. */
+/** Consent issues a refresh token only with one of these scopes. */
 export const withScope =
   (...scopes: readonly string[]): AuthorizeSpec["offline"] =>
   (context) =>
     scopes.some((scope) => context.scopes.includes(scope));
 
-type Give = (caller: Caller, context: RouteContext) => Json;
+type BodyOf = (caller: Caller, context: RouteContext) => Json;
 type Base = Pick<TokenRoute, "hosts" | "denied"> & Partial<Pick<TokenRoute, "precheck" | "presented" | "serves">>;
 
-/** Routes of one API. `give` makes the JSON of an answer with HTTP 200. */
-export function apiOf(base: Base) {
+/**
+ * Returns a factory for the routes of one API. `body` returns the JSON of a reply with HTTP 200.
+ */
+export function defineApi(base: Base) {
   return (
     method: TokenRoute["method"],
     kind: TokenRoute["kind"],
     path: string,
-    give: Give,
+    body: BodyOf,
     scopes?: readonly string[],
   ): TokenRoute => {
-    const handle: TokenRoute["handle"] = (context, caller) => json(200, give(caller, context));
+    const handle: TokenRoute["handle"] = (context, caller) => json(200, body(caller, context));
     const route = { ...base, auth: "token", method, kind, path, handle } as const;
     return scopes === undefined ? route : { ...route, scopes };
   };
 }
 
 interface Revocation extends Pick<OpenRoute, "hosts" | "path"> {
-  /** Client credentials that must come along; absent: none are asked. */
+  /** How the client authenticates. Default: no client credentials are required. */
   readonly client_auth?: readonly ("basic" | "post")[];
   readonly reach: "token" | "grant" | "account";
   readonly body?: readonly ("form" | "json")[];
   readonly fields?: readonly string[];
-  readonly done?: () => Answer;
-  /** What an unknown token gets; default as a known one (RFC 7009 section 2.2). */
-  readonly unknown?: () => Answer;
+  readonly success?: () => Reply;
+  /** The reply to an unknown token. Default: as to a known one (RFC 7009 section 2.2). */
+  readonly unknownToken?: () => Reply;
 }
 
-const badClient = (): Answer =>
+const badClient = (): Reply =>
   json(401, { error: "invalid_client", error_description: "Client authentication failed." });
-const badRequest = (): Answer => json(400, { error: "invalid_request", error_description: "Missing token." });
+const badRequest = (): Reply => json(400, { error: "invalid_request", error_description: "Missing token." });
 
-/** RFC 7009: a form with `token`. */
+/** Returns an RFC 7009 route: a form with `token`. */
 export function revocation(spec: Revocation): OpenRoute {
-  const { done = () => empty(200), fields = ["token"], body = ["form"] } = spec;
-  const handle = ({ incoming, checkClient, revokeToken }: RouteContext): Answer => {
+  const { success = () => empty(200), fields = ["token"], body = ["form"] } = spec;
+  const handle = ({ incoming, checkClient, revokeToken }: RouteContext): Reply => {
     const client = spec.client_auth === undefined ? undefined : checkClient(...spec.client_auth);
     if (client?.ok === false) return badClient();
     const { body_type } = incoming;
@@ -145,24 +150,24 @@ export function revocation(spec: Revocation): OpenRoute {
     const token = fields.map((field) => incoming.fields.get(field)).find((value) => value !== undefined);
     if (token === undefined) return badRequest();
     const revoked = revokeToken(token, spec.reach, client?.client_id);
-    return revoked === null ? (spec.unknown ?? done)() : done();
+    return revoked === null ? (spec.unknownToken ?? success)() : success();
   };
   return { hosts: spec.hosts, path: spec.path, method: "POST", kind: "revoke", auth: "none", handle };
 }
 
-/** A refusal by status and JSON body: 401 for anything but a missing scope. */
-export const deniedBy =
+/** Returns a refusal with a JSON body: 403 for a missing scope, 401 for everything else. */
+export const denyWith =
   (body: (problem: TokenProblem, status: number) => Json) =>
-  (problem: TokenProblem): Answer => {
+  (problem: TokenProblem): Reply => {
     const status = problem === "scope" ? 403 : 401;
     return json(status, body(problem, status));
   };
 
-/** A capability with the page that tells of it; `no(url)` for one that the vendor lacks. */
-export const no = (source: string) => ({ supported: false, source });
+/** A capability that the vendor lacks, with the page where it is missing. */
+export const unsupported = (source: string) => ({ supported: false, source });
 
-/** @param source the page for all that is not named otherwise. */
-export function capable(
+/** @param source the page that documents every capability without one of its own in `changes`. */
+export function capabilitiesOf(
   source: string,
   changes: Partial<Record<Capability, string | Capabilities[Capability]>> = {},
 ): Capabilities {
@@ -187,13 +192,13 @@ export interface Person {
   readonly email: string;
 }
 
-const capital = (word: string): string => `${word.charAt(0).toUpperCase()}${word.slice(1)}`;
+const capitalize = (word: string): string => `${word.charAt(0).toUpperCase()}${word.slice(1)}`;
 
-/** Names in full for a person known by one name only. */
+/** Returns full names for an account that has only one name. */
 export function person({ name, email }: Account): Person {
-  const [first, last] = [capital(name), "Example"];
+  const [first, last] = [capitalize(name), "Example"];
   return { first, last, full: `${first} ${last}`, email };
 }
 
-/** The organisation's name for people. */
-export const orgName = ({ org }: Account): string => capital(org);
+/** Returns the organization's display name. */
+export const orgName = ({ org }: Account): string => capitalize(org);

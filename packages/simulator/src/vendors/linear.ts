@@ -1,15 +1,16 @@
 /**
  * Linear. https://linear.app/developers/oauth-2-0-authentication
  *
- * Peculiar: comma scopes; one-time refresh tokens; the API is GraphQL, whose success is `data`; revocation takes the
- * token as Bearer or as a form field and says 400 for one that is revoked already. Unverified: that a used refresh
- * token ends the grant, the space between granted scopes.
+ * Quirks: scopes are separated by commas. Refresh tokens are single-use. The API is GraphQL, and
+ * success has `data`. Revocation takes the token as Bearer or as a form field, and returns 400 for
+ * a revoked one. Unverified: that reusing a refresh token ends the grant, and the space between
+ * granted scopes.
  */
-import { empty, json } from "../engine/answer.ts";
+import { empty, json } from "../engine/reply.ts";
 import { bearer } from "../engine/incoming.ts";
-import type { Account, Answer, JsonObject, OpenRoute, RouteContext, TokenRoute } from "../engine/types.ts";
+import type { Account, JsonObject, OpenRoute, Reply, RouteContext, TokenRoute } from "../engine/types.ts";
 import { randomLetters, stableUuid } from "../engine/values.ts";
-import { capable, deniedBy, expiring, orgName, person, plainVendor, scopeList, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineVendor, denyWith, expiring, orgName, person, scopeList, tokenBody } from "./kit.ts";
 
 const DOCS = "https://linear.app/developers/oauth-2-0-authentication";
 const API = ["api.linear.app"];
@@ -18,7 +19,7 @@ const failure = (message: string, code: string, type: string): JsonObject => ({
   errors: [{ message, extensions: { code, type, userError: true, userPresentableMessage: message } }],
 });
 
-const denied = deniedBy((problem) =>
+const denied = denyWith((problem) =>
   problem === "scope"
     ? failure("Invalid scope: `read` required", "FORBIDDEN", "forbidden")
     : failure("Authentication required, not authenticated", "AUTHENTICATION_ERROR", "authentication error"),
@@ -42,13 +43,16 @@ const ROOTS: Readonly<Record<string, (account: Account) => JsonObject>> = {
   teams: ({ org }) => ({ nodes: [{ id: stableUuid("linear team", org), key: "ENG", name: "Engineering" }] }),
 };
 
-/** Gives each root field whole, whatever was selected below it: enough for callers that read what they asked for. */
-function graphql({ incoming }: RouteContext, { account }: { readonly account: Account }): Answer {
+/**
+ * Returns each root field in full and ignores the selection below it. Callers read only the fields
+ * they selected.
+ */
+function graphql({ incoming }: RouteContext, { account }: { readonly account: Account }): Reply {
   const query = incoming.fields.get("query") ?? "";
-  const asked = Object.entries(ROOTS).filter(([name]) => new RegExp(`\\b${name}\\b`).test(query));
-  if (asked.length === 0)
+  const requested = Object.entries(ROOTS).filter(([name]) => new RegExp(`\\b${name}\\b`).test(query));
+  if (requested.length === 0)
     return json(400, failure("Cannot query this field.", "GRAPHQL_VALIDATION_FAILED", "graphql error"));
-  return json(200, { data: Object.fromEntries(asked.map(([name, give]) => [name, give(account)])) });
+  return json(200, { data: Object.fromEntries(requested.map(([name, resolve]) => [name, resolve(account)])) });
 }
 
 const api: TokenRoute = {
@@ -62,7 +66,7 @@ const api: TokenRoute = {
   handle: graphql,
 };
 
-function revoke({ incoming, revokeToken }: RouteContext): Answer {
+function revoke({ incoming, revokeToken }: RouteContext): Reply {
   const token = bearer(incoming) ?? incoming.fields.get("token") ?? "";
   if (token === "") return json(401, { error: "invalid_token" });
   return revokeToken(token, "grant") === null ? json(400, { error: "invalid_token" }) : empty(200);
@@ -77,10 +81,10 @@ const revocation: OpenRoute = {
   handle: revoke,
 };
 
-export const linear = plainVendor({
+export const linear = defineVendor({
   id: "linear",
   name: "Linear",
-  capabilities: capable(`${DOCS}.md`),
+  capabilities: capabilitiesOf(`${DOCS}.md`),
   authorize: {
     hosts: ["linear.app"],
     path: "/oauth/authorize",
@@ -94,9 +98,9 @@ export const linear = plainVendor({
     path: "/oauth/token",
     client_auth: ["post", "basic"],
     life: expiring(86_399, { rotates: true }),
-    mintAccess: () => `lin_oauth_${randomLetters(64).toLowerCase()}`,
-    mintRefresh: () => `lin_refresh_${randomLetters(64).toLowerCase()}`,
-    answer: (context) => tokenBody(context, " ", "Bearer"),
+    newAccessToken: () => `lin_oauth_${randomLetters(64).toLowerCase()}`,
+    newRefreshToken: () => `lin_refresh_${randomLetters(64).toLowerCase()}`,
+    successBody: (context) => tokenBody(context, " ", "Bearer"),
   },
   routes: [api, revocation],
 });

@@ -1,24 +1,26 @@
 /**
- * LinkedIn. https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow
+ * LinkedIn.
+ * https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow
  *
- * Peculiar: HTTP Basic is refused; no PKCE; comma scopes in the answer; a refresh token only for approved apps (as here;
- * mode `no-refresh-token` is the usual app), whose end is fixed at 365 days after consent and counts down; a refused
- * consent has an error name of its own. Unverified: revocation (public code only), the words of API errors.
+ * Quirks: HTTP Basic is refused. No PKCE. Scopes in the reply are separated by commas. Only
+ * approved apps get a refresh token (as here, mode `no-refresh-token` is the usual app). It expires
+ * 365 days after consent, and its lifetime counts down. Denied consent has its own error name.
+ * Unverified: revocation (public code only), the texts of API errors.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
 import { signIdToken } from "../engine/id-token.ts";
 import type {
   Account,
-  Answer,
   IssueContext,
   JsonObject,
   OpenRoute,
+  Reply,
   RouteContext,
   TokenProblem,
 } from "../engine/types.ts";
 import { randomId, stableId } from "../engine/values.ts";
-import { apiOf, capable, expiring, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, person, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://learn.microsoft.com/en-us/linkedin/shared/authentication";
 const HOSTS = ["www.linkedin.com"];
@@ -44,12 +46,12 @@ const CODES: Readonly<Record<TokenProblem, readonly [number, number, string, str
   scope: [403, 100, "ACCESS_DENIED", "Not enough permissions to access: GET /userinfo"],
 };
 
-function denied(problem: TokenProblem): Answer {
+function denied(problem: TokenProblem): Reply {
   const [status, serviceErrorCode, code, message] = CODES[problem];
   return json(status, { status, serviceErrorCode, code, message });
 }
 
-const api = apiOf({ hosts: ["api.linkedin.com"], denied });
+const api = defineApi({ hosts: ["api.linkedin.com"], denied });
 
 const claims = (account: Account): JsonObject => {
   const { first, last, full, email } = person(account);
@@ -57,7 +59,7 @@ const claims = (account: Account): JsonObject => {
   return { sub: stableId("linkedin", email, 10), ...names, email, email_verified: true };
 };
 
-function answer(context: IssueContext): JsonObject {
+function successBody(context: IssueContext): JsonObject {
   const { issued, account, client_id, now, nonce } = context;
   const iat = Math.floor(now / 1000);
   const openid = context.leg === "exchange" && issued[0]?.scopes.includes("openid") === true;
@@ -70,7 +72,7 @@ function answer(context: IssueContext): JsonObject {
   };
 }
 
-function introspect({ incoming, checkClient, inspect }: RouteContext): Answer {
+function introspect({ incoming, checkClient, inspect }: RouteContext): Reply {
   const client = checkClient("post");
   if (!client.ok) return json(401, { error: badClient.error, error_description: badClient.description });
   const caller = inspect(incoming.fields.get("token") ?? "");
@@ -87,10 +89,10 @@ const introspection: OpenRoute = {
   handle: introspect,
 };
 
-export const linkedin = plainVendor({
+export const linkedin = defineVendor({
   id: "linkedin",
   name: "LinkedIn",
-  capabilities: capable(`${DOCS}/authorization-code-flow`, {
+  capabilities: capabilitiesOf(`${DOCS}/authorization-code-flow`, {
     refresh: `${DOCS}/programmatic-refresh-tokens`,
     rotate: { supported: false, source: `${DOCS}/programmatic-refresh-tokens` },
   }),
@@ -114,10 +116,10 @@ export const linkedin = plainVendor({
       wrong_redirect: badCode,
       ...refreshErrors(badRefresh),
     }),
-    mintCode: () => `AQ${randomId(90)}`,
-    mintAccess: () => `AQX${randomId(260)}`,
-    mintRefresh: () => `AQW${randomId(260)}`,
-    answer,
+    newCode: () => `AQ${randomId(90)}`,
+    newAccessToken: () => `AQX${randomId(260)}`,
+    newRefreshToken: () => `AQW${randomId(260)}`,
+    successBody,
   },
   routes: [
     introspection,

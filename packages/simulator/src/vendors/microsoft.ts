@@ -1,22 +1,33 @@
 /**
- * Microsoft: one authorization server for Teams, OneDrive, Outlook and SharePoint, and Microsoft Graph.
- * https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow
+ * Microsoft: one authorization server for Teams, OneDrive, Outlook and SharePoint, and Microsoft
+ * Graph. https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow
  *
- * Peculiar: the tenant is a segment of the path; a refresh token only with `offline_access`; each refresh brings a new
- * one while the old one stays good; granted scopes leave out `offline_access`; errors begin with AADSTS and carry numbers; no
- * revocation. Unverified: the AADSTS numbers of rare errors, the shapes of Graph answers.
+ * Quirks: the tenant is a segment of the path. A refresh token requires `offline_access`. Each
+ * refresh returns a new one, and the old one stays valid. Granted scopes omit `offline_access`.
+ * Errors begin with AADSTS and have numbers. No revocation. Unverified: the AADSTS numbers of rare
+ * errors, the shapes of Graph replies.
  */
 import { createHash } from "node:crypto";
 import { errorTable, spec } from "../engine/errors.ts";
 import { signIdToken } from "../engine/id-token.ts";
 import type { Account, ErrorSpec, IssueContext, JsonObject, TokenProblem } from "../engine/types.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody, withScope } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  person,
+  tokenBody,
+  unsupported,
+  withScope,
+} from "./kit.ts";
 
 const DOCS = "https://learn.microsoft.com/en-us/entra/identity-platform";
 const LOGIN = ["login.microsoftonline.com"];
 
-/** @param number of the AADSTS error; it is in the text and in `error_codes`. */
+/** @param number of the AADSTS error. It is part of the text and of `error_codes`. */
 const aadsts = (status: number, error: string, number: number, words: string): ErrorSpec =>
   spec(status, error, `AADSTS${number}: ${words}`);
 
@@ -37,12 +48,12 @@ const CODES: Readonly<Record<TokenProblem, readonly [string, string]>> = {
   scope: ["Authorization_RequestDenied", "Insufficient privileges to complete the operation."],
 };
 
-const denied = deniedBy((problem) => {
+const denied = denyWith((problem) => {
   const [code, message] = CODES[problem];
   return { error: { code, message, innerError: { date: "2026-01-01T00:00:00", "request-id": trace } } };
 });
 
-const graph = apiOf({ hosts: ["graph.microsoft.com"], denied });
+const graph = defineApi({ hosts: ["graph.microsoft.com"], denied });
 
 const tenantOf = ({ org }: Account): string => stableUuid("microsoft tenant", org);
 const objectId = ({ email }: Account): string => stableUuid("microsoft user", email);
@@ -52,20 +63,20 @@ function idToken({ account, client_id, now, nonce }: IssueContext): string {
   const tid = tenantOf(account);
   const iat = Math.floor(now / 1000);
   const times = { iat, nbf: iat, exp: iat + 3600 };
-  const who = { name: person(account).full, preferred_username: account.email, email: account.email };
+  const profile = { name: person(account).full, preferred_username: account.email, email: account.email };
   const ids = { oid: objectId(account), sub: stableUuid("microsoft sub", `${account.email} ${client_id}`), tid };
   return signIdToken({
     aud: client_id,
     iss: `https://login.microsoftonline.com/${tid}/v2.0`,
     ...times,
-    ...who,
+    ...profile,
     ...ids,
     nonce,
     ver: "2.0",
   });
 }
 
-function answer(context: IssueContext): JsonObject {
+function successBody(context: IssueContext): JsonObject {
   const [issued] = context.issued;
   const scopes = issued?.scopes ?? [];
   return {
@@ -84,16 +95,16 @@ const MAIL = ["Mail.Read", "Mail.ReadWrite"];
 const SITES = ["Sites.Read.All", "Sites.ReadWrite.All", "Sites.Manage.All", "Sites.FullControl.All"];
 const TEAMS = ["Team.ReadBasic.All"];
 
-export const microsoft = plainVendor({
+export const microsoft = defineVendor({
   id: "microsoft",
   name: "Microsoft",
   serves: ["microsoft_teams", "one_drive", "outlook", "share_point"],
-  capabilities: capable(`${DOCS}/v2-oauth2-auth-code-flow`, {
+  capabilities: capabilitiesOf(`${DOCS}/v2-oauth2-auth-code-flow`, {
     refresh: `${DOCS}/refresh-tokens`,
     rotate: `${DOCS}/refresh-tokens`,
     identity: "https://learn.microsoft.com/en-us/graph/api/user-get",
     health: "https://learn.microsoft.com/en-us/graph/api/user-get",
-    revoke: no(`${DOCS}/refresh-tokens`),
+    revoke: unsupported(`${DOCS}/refresh-tokens`),
   }),
   authorize: {
     hosts: LOGIN,
@@ -110,7 +121,7 @@ export const microsoft = plainVendor({
     hosts: LOGIN,
     path: "/:tenant/oauth2/v2.0/token",
     client_auth: ["post", "basic"],
-    scope_on_refresh: "honoured",
+    scope_on_refresh: "honored",
     life: expiring(3599, { rotates: true, reuse_grace_s: Infinity, refresh_life_s: 7_776_000 }),
     errors: errorTable({
       no_client: aadsts(
@@ -142,10 +153,10 @@ export const microsoft = plainVendor({
       try_later: aadsts(503, "temporarily_unavailable", 90_033, "A transient error has occurred. Please try again."),
     }),
     errorBody,
-    mintCode: () => `1.${randomId(180)}`,
-    mintAccess: () => `${randomId(30)}.${randomId(300)}.${randomId(80)}`,
-    mintRefresh: () => `1.${randomId(300)}`,
-    answer,
+    newCode: () => `1.${randomId(180)}`,
+    newAccessToken: () => `${randomId(30)}.${randomId(300)}.${randomId(80)}`,
+    newRefreshToken: () => `1.${randomId(300)}`,
+    successBody,
   },
   routes: [
     graph(

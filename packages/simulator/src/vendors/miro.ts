@@ -1,13 +1,14 @@
 /**
  * Miro. https://developers.miro.com/docs/getting-started-with-oauth
  *
- * Peculiar: scopes are the app's; the answer names person and team; revocation is JSON in camel case and ends the refresh
- * token with the access token. Unverified: what a used refresh token does, the names at revocation, the words of errors.
+ * Quirks: scopes are set on the app. The reply names user and team. Revocation is JSON in camel
+ * case, and ends the refresh token together with the access token. Unverified: the effect of reuse,
+ * the names at revocation, error texts.
  */
-import { empty, json } from "../engine/answer.ts";
+import { empty, json } from "../engine/reply.ts";
 import type { Account, OpenRoute } from "../engine/types.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, orgName, person, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, person, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developers.miro.com/docs/getting-started-with-oauth";
 const REVOKE = "https://developers.miro.com/v1.0/reference/revoke-token";
@@ -16,13 +17,13 @@ const API = ["api.miro.com"];
 const userId = ({ email }: Account): string => `30744573${stableNumber("miro", email)}`;
 const teamId = ({ org }: Account): string => `30744573${stableNumber("miro team", org)}`;
 
-const denied = deniedBy((problem, status) => ({
+const denied = denyWith((problem, status) => ({
   type: "error",
   code: problem === "scope" ? "insufficientPermissions" : "tokenNotProvided",
   message: "Invalid or missing access token",
   status,
 }));
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 
 const revoke: OpenRoute = {
   hosts: API,
@@ -40,18 +41,18 @@ const revoke: OpenRoute = {
   },
 };
 
-export const miro = plainVendor({
+export const miro = defineVendor({
   id: "miro",
   name: "Miro",
-  capabilities: capable(DOCS, { revoke: REVOKE }),
+  capabilities: capabilitiesOf(DOCS, { revoke: REVOKE }),
   authorize: { hosts: ["miro.com"], path: "/oauth/authorize", response_type_required: true },
   token: {
     hosts: API,
     path: "/v1/oauth/token",
     life: expiring(3600, { rotates: true, refresh_life_s: 5_184_000 }),
-    mintAccess: () => `eyJtaXJvLm9yaWdpbiI6ImV1MDEifQ_${randomId(20)}`,
-    mintRefresh: () => `eyJtaXJvLm9yaWdpbiI6ImV1MDEifQ_${randomId(20)}`,
-    answer: (context) => ({
+    newAccessToken: () => `eyJtaXJvLm9yaWdpbiI6ImV1MDEifQ_${randomId(20)}`,
+    newRefreshToken: () => `eyJtaXJvLm9yaWdpbiI6ImV1MDEifQ_${randomId(20)}`,
+    successBody: (context) => ({
       ...tokenBody(context, null),
       scope: "boards:read boards:write",
       user_id: userId(context.account),

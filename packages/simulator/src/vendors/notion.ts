@@ -1,31 +1,31 @@
 /**
  * Notion. https://developers.notion.com/guides/get-started/authorization
  *
- * Peculiar: the token endpoint takes JSON bodies and HTTP Basic only; there are no scopes; no expiry is announced though
- * there is a refresh token; a refresh replaces both tokens; the API wants a Notion-Version header. The token endpoint
- * does not: widely used clients leave it out there.
+ * Quirks: the token endpoint accepts only JSON bodies and HTTP Basic. There are no scopes. There is
+ * a refresh token, but no announced expiry. A refresh replaces both tokens. The API requires a
+ * Notion-Version header. The token endpoint does not: widely used clients omit it there.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
 import type {
   Account,
-  Answer,
   Caller,
   Incoming,
   IssueContext,
   JsonObject,
+  Reply,
   RouteContext,
   TokenProblem,
   Vendor,
 } from "../engine/types.ts";
 import { DEFAULT_ORG, randomLetters, stableUuid } from "../engine/values.ts";
-import { capable } from "./kit.ts";
+import { capabilitiesOf } from "./kit.ts";
 
 const DOCS = "https://developers.notion.com/guides/get-started/authorization";
 const USER = "https://developers.notion.com/reference/get-self";
 const HOSTS = ["api.notion.com"];
 
-const apiError = (status: number, code: string, message: string): Answer =>
+const apiError = (status: number, code: string, message: string): Reply =>
   json(status, { object: "error", status, code, message });
 
 const workspace = ({ org }: Account) => ({
@@ -48,7 +48,7 @@ const owner = ({ name, email }: Account): JsonObject => ({
   },
 });
 
-function precheck(incoming: Incoming): Answer | null {
+function precheck(incoming: Incoming): Reply | null {
   const version = incoming.headers["notion-version"];
   if (typeof version === "string" && /^\d{4}-\d{2}-\d{2}$/.test(version)) return null;
   const found = version === undefined ? "undefined" : String(version);
@@ -56,12 +56,12 @@ function precheck(incoming: Incoming): Answer | null {
   return apiError(400, "missing_version", words);
 }
 
-function denied(problem: TokenProblem): Answer {
+function denied(problem: TokenProblem): Reply {
   if (problem === "scope") return apiError(403, "restricted_resource", "Insufficient permissions for this endpoint.");
   return apiError(401, "unauthorized", "API token is invalid.");
 }
 
-function answer({ issued: [issued], account, client_id }: IssueContext): JsonObject {
+function successBody({ issued: [issued], account, client_id }: IssueContext): JsonObject {
   return {
     access_token: issued?.access_token,
     token_type: "bearer",
@@ -75,7 +75,7 @@ function answer({ issued: [issued], account, client_id }: IssueContext): JsonObj
   };
 }
 
-function revoke({ incoming, checkClient, revokeToken }: RouteContext): Answer {
+function revoke({ incoming, checkClient, revokeToken }: RouteContext): Reply {
   const client = checkClient("basic");
   if (!client.ok) return json(401, { error: "invalid_client", error_description: "Client authentication failed." });
   if (incoming.body_type !== "json") return apiError(400, "invalid_json", "Error parsing JSON body.");
@@ -85,7 +85,7 @@ function revoke({ incoming, checkClient, revokeToken }: RouteContext): Answer {
   return json(400, { error: "invalid_token", error_description: "The token is not valid." });
 }
 
-function me(_: RouteContext, { account, client_id }: Caller): Answer {
+function me(_: RouteContext, { account, client_id }: Caller): Reply {
   const bot = { owner: owner(account), ...workspace(account) };
   return json(200, { object: "user", id: botId(account, client_id), name: "Holdfast", type: "bot", bot });
 }
@@ -94,7 +94,7 @@ export const notion: Vendor = {
   id: "notion",
   name: "Notion",
   serves: ["notion"],
-  capabilities: capable(DOCS, { identity: USER, health: USER }),
+  capabilities: capabilitiesOf(DOCS, { identity: USER, health: USER }),
   authorize: {
     hosts: HOSTS,
     path: "/v1/oauth/authorize",
@@ -123,10 +123,10 @@ export const notion: Vendor = {
       old_access_dies: true,
       refresh_life_s: null,
     }),
-    mintCode: () => randomLetters(36).toLowerCase(),
-    mintAccess: () => `ntn_${randomLetters(46)}`,
-    mintRefresh: () => `nrt_${randomLetters(60)}`,
-    answer,
+    newCode: () => randomLetters(36).toLowerCase(),
+    newAccessToken: () => `ntn_${randomLetters(46)}`,
+    newRefreshToken: () => `nrt_${randomLetters(60)}`,
+    successBody,
   },
   routes: [
     { hosts: HOSTS, method: "POST", path: "/v1/oauth/revoke", kind: "revoke", auth: "none", handle: revoke },

@@ -1,23 +1,35 @@
 /**
- * QuickBooks. https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0
+ * QuickBooks.
+ * https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0
  *
- * Peculiar: the company is `realmId` in the callback, not in the answer; HTTP Basic; the refresh token's life is
- * `x_refresh_token_expires_in`; a refresh names the refresh token again, a new one about once a day (mode `rotate`: each
- * time). Unverified: lifetimes, the words of errors, `name` in userinfo.
+ * Quirks: the company is `realmId` in the callback, not in the reply. HTTP Basic. The lifetime of
+ * the refresh token is `x_refresh_token_expires_in`. A refresh repeats the refresh token, and
+ * replaces it about once a day (with mode `rotate`: each time). Unverified: lifetimes, error texts,
+ * `name` in userinfo.
  */
 import { errorTable, spec } from "../engine/errors.ts";
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { signIdToken } from "../engine/id-token.ts";
 import type { Account, IssueContext, JsonObject, TokenRoute } from "../engine/types.ts";
 import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, orgName, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  orgName,
+  person,
+  revocation,
+  tokenBody,
+} from "./kit.ts";
 
 const DOCS = "https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0";
 const TOKEN = ["oauth.platform.intuit.com"];
 
 const realmId = ({ org }: Account): string => `9341${stableNumber("quickbooks", org)}`.padEnd(15, "0");
 
-const denied = deniedBy((problem) => ({
+const denied = denyWith((problem) => ({
   fault: {
     error: [
       problem === "scope"
@@ -28,10 +40,10 @@ const denied = deniedBy((problem) => ({
   },
 }));
 
-const api = apiOf({ hosts: ["quickbooks.api.intuit.com"], denied });
-const accounts = apiOf({ hosts: ["accounts.platform.intuit.com"], denied });
+const api = defineApi({ hosts: ["quickbooks.api.intuit.com"], denied });
+const accounts = defineApi({ hosts: ["accounts.platform.intuit.com"], denied });
 
-function answer(context: IssueContext): JsonObject {
+function successBody(context: IssueContext): JsonObject {
   const { issued, account, client_id, now, leg } = context;
   const iat = Math.floor(now / 1000);
   const claims = { iss: "https://oauth.platform.intuit.com/op/v1", aud: [client_id], iat, exp: iat + 3600 };
@@ -54,10 +66,10 @@ const company: TokenRoute = {
   },
 };
 
-export const quickbooks = plainVendor({
+export const quickbooks = defineVendor({
   id: "quickbooks",
   name: "QuickBooks",
-  capabilities: capable(DOCS),
+  capabilities: capabilitiesOf(DOCS),
   authorize: {
     hosts: ["appcenter.intuit.com"],
     path: "/connect/oauth2",
@@ -74,10 +86,10 @@ export const quickbooks = plainVendor({
       bad_refresh: spec(400, "invalid_grant", "Incorrect Token type or clientID"),
       revoked_refresh: spec(400, "invalid_grant", "Token invalid"),
     }),
-    mintCode: () => `XAB${randomId(30)}`,
-    mintAccess: () => `${randomId(40)}..${randomId(300)}.${randomId(20)}`,
-    mintRefresh: () => `RT1-${randomId(40)}`,
-    answer,
+    newCode: () => `XAB${randomId(30)}`,
+    newAccessToken: () => `${randomId(40)}..${randomId(300)}.${randomId(20)}`,
+    newRefreshToken: () => `RT1-${randomId(40)}`,
+    successBody,
   },
   routes: [
     revocation({

@@ -1,27 +1,27 @@
 /**
- * Salesforce: login, test and My Domain hosts, and the instance host that `instance_url` names.
+ * Salesforce: login, test and My Domain hosts, and the instance host in `instance_url`.
  * https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_web_server_flow.htm&type=5
  *
- * Peculiar: PKCE is required; no `expires_in` although sessions end after two hours; `issued_at` is a string in ms;
- * `signature` is an HMAC over id and issued_at; a refresh token only with scope refresh_token or offline_access; a
- * token works at its own instance only.
+ * Quirks: PKCE is required. No `expires_in`, although sessions end after two hours. `issued_at` is
+ * a string in ms. `signature` is an HMAC over id and issued_at. A refresh token requires scope
+ * refresh_token or offline_access. A token works only at its own instance.
  */
 import { createHmac } from "node:crypto";
-import { empty, json, text } from "../engine/answer.ts";
+import { empty, json, text } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
 import type {
   Account,
-  Answer,
   Caller,
   HostMatch,
   IssueContext,
   JsonObject,
+  Reply,
   RouteContext,
   TokenProblem,
   Vendor,
 } from "../engine/types.ts";
 import { DEFAULT_ORG, randomLetters, stableId } from "../engine/values.ts";
-import { capable } from "./kit.ts";
+import { capabilitiesOf } from "./kit.ts";
 
 const DOCS = "https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_web_server_flow.htm&type=5";
 const MY_DOMAIN =
@@ -50,7 +50,7 @@ function identityUrl(consent_host: string, account: Account): string {
   return `https://${host}/id/${orgId(account)}/${userId(account)}`;
 }
 
-function answer({ issued: [issued], account, consent_host, client_secret, now }: IssueContext): JsonObject {
+function successBody({ issued: [issued], account, consent_host, client_secret, now }: IssueContext): JsonObject {
   const id = identityUrl(consent_host, account);
   const issued_at = String(now);
   return {
@@ -67,27 +67,28 @@ function answer({ issued: [issued], account, consent_host, client_secret, now }:
   };
 }
 
-const apiError = (status: number, errorCode: string, message: string): Answer => json(status, [{ message, errorCode }]);
+const apiError = (status: number, errorCode: string, message: string): Reply => json(status, [{ message, errorCode }]);
 
-const badSession = (): Answer => apiError(401, "INVALID_SESSION_ID", "Session expired or invalid");
+const badSession = (): Reply => apiError(401, "INVALID_SESSION_ID", "Session expired or invalid");
 
-function denied(problem: TokenProblem): Answer {
+function denied(problem: TokenProblem): Reply {
   if (problem !== "scope") return badSession();
   return apiError(403, "INVALID_SESSION_ID", "This session is not valid for use with the REST API");
 }
 
-const identityDenied = (problem: TokenProblem): Answer =>
+const identityDenied = (problem: TokenProblem): Reply =>
   text(403, problem === "missing" ? "Missing_OAuth_Token" : "Bad_OAuth_Token");
 
-function revoke({ incoming, revokeToken }: RouteContext): Answer {
+function revoke({ incoming, revokeToken }: RouteContext): Reply {
   const token = incoming.fields.get("token") ?? incoming.query.get("token") ?? "";
-  // A refresh token takes its access tokens with it; an access token ends alone.
-  const done = token.startsWith("5Aep") ? revokeToken(token, "grant") : revokeToken(token, "token");
-  if (done !== null) return empty(200);
+  // Revoking a refresh token ends its access tokens, too. Revoking an access token ends only that
+  // token.
+  const revoked = token.startsWith("5Aep") ? revokeToken(token, "grant") : revokeToken(token, "token");
+  if (revoked !== null) return empty(200);
   return json(400, { error: "invalid_token", error_description: "invalid token" });
 }
 
-function userinfo(_: RouteContext, { account, consent_host }: Caller): Answer {
+function userinfo(_: RouteContext, { account, consent_host }: Caller): Reply {
   return json(200, {
     sub: identityUrl(consent_host, account),
     user_id: userId(account),
@@ -102,13 +103,13 @@ function userinfo(_: RouteContext, { account, consent_host }: Caller): Answer {
 
 /** Runs an API call only at the token's own instance. */
 const atInstance =
-  (handle: (context: RouteContext, caller: Caller) => Answer) =>
-  (context: RouteContext, caller: Caller): Answer =>
+  (handle: (context: RouteContext, caller: Caller) => Reply) =>
+  (context: RouteContext, caller: Caller): Reply =>
     context.incoming.host === instanceHost(caller.consent_host, caller.account)
       ? handle(context, caller)
       : badSession();
 
-function query({ incoming }: RouteContext, { account }: Caller): Answer {
+function query({ incoming }: RouteContext, { account }: Caller): Reply {
   const table = /\bfrom\s+(\w+)/i.exec(incoming.query.get("q") ?? "")?.[1];
   if (table === undefined) return apiError(400, "MALFORMED_QUERY", "unexpected token: the query needs a FROM");
   const Id = `001SIM${stableId("salesforce record", `${account.org} ${table}`, 12)}`;
@@ -120,7 +121,7 @@ export const salesforce: Vendor = {
   id: "salesforce",
   name: "Salesforce",
   serves: ["salesforce"],
-  capabilities: capable(DOCS),
+  capabilities: capabilitiesOf(DOCS),
   authorize: {
     hosts: HOSTS,
     path: "/services/oauth2/authorize",
@@ -163,10 +164,10 @@ export const salesforce: Vendor = {
       old_access_dies: false,
       refresh_life_s: null,
     }),
-    mintCode: () => `aPrx${randomLetters(60)}`,
-    mintAccess: () => `00DSIM000000001!AQ${randomLetters(90)}`,
-    mintRefresh: () => `5Aep${randomLetters(84)}`,
-    answer,
+    newCode: () => `aPrx${randomLetters(60)}`,
+    newAccessToken: () => `00DSIM000000001!AQ${randomLetters(90)}`,
+    newRefreshToken: () => `5Aep${randomLetters(84)}`,
+    successBody,
   },
   routes: [
     { hosts: HOSTS, method: "POST", path: "/services/oauth2/revoke", kind: "revoke", auth: "none", handle: revoke },

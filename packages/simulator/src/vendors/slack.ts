@@ -1,36 +1,37 @@
 /**
- * Slack: bot tokens (`scope`, integration type slackbot) and user tokens (`user_scope`, type slack) in one flow.
- * https://docs.slack.dev/authentication/installing-with-oauth, .../using-token-rotation
+ * Slack: bot tokens (`scope`, integration type slackbot) and user tokens (`user_scope`, type slack)
+ * in one flow. https://docs.slack.dev/authentication/installing-with-oauth,
+ * .../using-token-rotation
  *
- * Peculiar: errors are HTTP 200 with `ok: false`; scopes are joined by commas; the user's token sits under
- * `authed_user` after the exchange and at top level after a refresh; without token rotation (mode `rotate`) there is
- * neither an expiry nor a refresh token.
+ * Quirks: errors are HTTP 200 with `ok: false`. Scopes are separated by commas. The user's token is
+ * under `authed_user` after the exchange, and at top level after a refresh. Without token rotation
+ * (mode `rotate`) there is neither an expiry nor a refresh token.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/errors.ts";
 import { bearer } from "../engine/incoming.ts";
 import type {
   Account,
-  Answer,
   Caller,
   Incoming,
   IssueContext,
   Issued,
   JsonObject,
+  Reply,
   RouteContext,
   TokenProblem,
   TokenRoute,
   Vendor,
 } from "../engine/types.ts";
 import { DEFAULT_ORG, randomLetters, stableId } from "../engine/values.ts";
-import { capable } from "./kit.ts";
+import { capabilitiesOf } from "./kit.ts";
 
 const DOCS = "https://docs.slack.dev";
 const HOSTS = ["slack.com"];
 const APP_ID = "A0SIMAPP01";
 const ROTATION_LIFE_S = 43_200;
 
-const failed = (error: string, more: JsonObject = {}): Answer => json(200, { ok: false, error, ...more });
+const failed = (error: string, more: JsonObject = {}): Reply => json(200, { ok: false, error, ...more });
 const code = (error: string) => spec(200, error, error);
 
 function team({ org }: Account): { readonly id: string; readonly name: string } {
@@ -52,16 +53,16 @@ function tokenMembers(issued: Issued): JsonObject {
   };
 }
 
-function answer({ leg, issued, account }: IssueContext): JsonObject {
+function successBody({ leg, issued, account }: IssueContext): JsonObject {
   const bot = issued.find(({ label }) => label === "bot");
   const user = issued.find(({ label }) => label === "user");
-  const installed = { app_id: APP_ID, team: team(account), enterprise: null, is_enterprise_install: false };
+  const installation = { app_id: APP_ID, team: team(account), enterprise: null, is_enterprise_install: false };
   if (leg === "refresh" && user !== undefined) {
-    return { ok: true, ...installed, ...tokenMembers(user), user_id: userId(account) };
+    return { ok: true, ...installation, ...tokenMembers(user), user_id: userId(account) };
   }
   const authed_user = { id: userId(account), ...(user === undefined ? {} : tokenMembers(user)) };
   const top = bot === undefined ? {} : { ...tokenMembers(bot), bot_user_id: botUserId(account) };
-  return { ok: true, ...installed, authed_user, ...top };
+  return { ok: true, ...installation, authed_user, ...top };
 }
 
 const PROBLEMS: Readonly<Record<TokenProblem, string>> = {
@@ -72,7 +73,7 @@ const PROBLEMS: Readonly<Record<TokenProblem, string>> = {
   scope: "missing_scope",
 };
 
-function denied(problem: TokenProblem, needed: readonly string[], held: readonly string[]): Answer {
+function denied(problem: TokenProblem, needed: readonly string[], held: readonly string[]): Reply {
   return failed(PROBLEMS[problem], problem === "scope" ? { needed: needed.join(","), provided: held.join(",") } : {});
 }
 
@@ -80,7 +81,7 @@ const presented = (incoming: Incoming): string | null => bearer(incoming) ?? inc
 
 type Method = Pick<TokenRoute, "kind" | "handle"> & { readonly scopes?: readonly string[] };
 
-/** A Web API method answers GET and POST alike. */
+/** Returns the routes of a Web API method: GET and POST are the same. */
 function method(name: string, { kind, handle, scopes }: Method): TokenRoute[] {
   const route = { hosts: HOSTS, path: `/api/${name}`, kind, auth: "token", denied, presented, handle } as const;
   const limited = scopes === undefined ? route : { ...route, scopes };
@@ -90,15 +91,15 @@ function method(name: string, { kind, handle, scopes }: Method): TokenRoute[] {
   ];
 }
 
-function authTest(_: RouteContext, { account, label }: Caller): Answer {
+function authTest(_: RouteContext, { account, label }: Caller): Reply {
   const { id: team_id, name } = team(account);
   const bot = { user: "holdfast", user_id: botUserId(account), bot_id: botId(account) };
-  const who = label === "bot" ? bot : { user: account.name, user_id: userId(account) };
+  const caller = label === "bot" ? bot : { user: account.name, user_id: userId(account) };
   const url = `https://${account.org.replaceAll(".", "-")}.slack.com/`;
-  return json(200, { ok: true, url, team: name, ...who, team_id, is_enterprise_install: false });
+  return json(200, { ok: true, url, team: name, ...caller, team_id, is_enterprise_install: false });
 }
 
-function authRevoke({ incoming, revokeToken }: RouteContext): Answer {
+function authRevoke({ incoming, revokeToken }: RouteContext): Reply {
   if (incoming.fields.get("test") === "true") return json(200, { ok: true, revoked: false });
   return json(200, { ok: true, revoked: revokeToken(presented(incoming) ?? "", "token") !== null });
 }
@@ -111,29 +112,29 @@ const CHANNELS = [
 const findChannel = (given: string | undefined) =>
   CHANNELS.find(({ id, name }) => given === id || given === name || given === `#${name}`);
 
-function postMessage({ incoming, now, made, make }: RouteContext, { account, label }: Caller): Answer {
+function postMessage({ incoming, now, listCreated, addCreated }: RouteContext, { account, label }: Caller): Reply {
   const channel = findChannel(incoming.fields.get("channel"))?.id;
   if (channel === undefined) return failed("channel_not_found");
   const written = incoming.fields.get("text") ?? "";
   if (written === "" && incoming.json["blocks"] === undefined) return failed("no_text");
-  const ts = `${Math.floor(now / 1000)}.${String(made(channel, account).length + 1).padStart(6, "0")}`;
+  const ts = `${Math.floor(now / 1000)}.${String(listCreated(channel, account).length + 1).padStart(6, "0")}`;
   const user = label === "bot" ? botUserId(account) : userId(account);
   const message = { type: "message", user, text: written, ts, team: team(account).id };
-  make(channel, account, message);
+  addCreated(channel, account, message);
   return json(200, { ok: true, channel, ts, message });
 }
 
-function history({ incoming, made }: RouteContext, { account }: Caller): Answer {
+function history({ incoming, listCreated }: RouteContext, { account }: Caller): Reply {
   const channel = findChannel(incoming.fields.get("channel") ?? incoming.query.get("channel") ?? undefined);
   if (channel === undefined) return failed("channel_not_found");
-  return json(200, { ok: true, messages: made(channel.id, account).toReversed(), has_more: false });
+  return json(200, { ok: true, messages: listCreated(channel.id, account).toReversed(), has_more: false });
 }
 
 export const slack: Vendor = {
   id: "slack",
   name: "Slack",
   serves: ["slack", "slackbot"],
-  capabilities: capable(`${DOCS}/authentication/installing-with-oauth`, {
+  capabilities: capabilitiesOf(`${DOCS}/authentication/installing-with-oauth`, {
     refresh: `${DOCS}/authentication/using-token-rotation`,
     rotate: `${DOCS}/authentication/using-token-rotation`,
     identity: `${DOCS}/reference/methods/auth.test`,
@@ -185,13 +186,13 @@ export const slack: Vendor = {
       old_access_dies: false,
       refresh_life_s: null,
     }),
-    mintCode: () => `${randomLetters(12)}.${randomLetters(13)}.${randomLetters(40)}`,
-    mintAccess: (label, policy) => {
+    newCode: () => `${randomLetters(12)}.${randomLetters(13)}.${randomLetters(40)}`,
+    newAccessToken: (label, policy) => {
       const kind = label === "bot" ? "xoxb" : "xoxp";
       return policy.rotates ? `xoxe.${kind}-1-${randomLetters(120)}` : `${kind}-${randomLetters(50)}`;
     },
-    mintRefresh: () => `xoxe-1-${randomLetters(120)}`,
-    answer,
+    newRefreshToken: () => `xoxe-1-${randomLetters(120)}`,
+    successBody,
   },
   routes: [
     ...method("auth.test", { kind: "identity", handle: authTest }),

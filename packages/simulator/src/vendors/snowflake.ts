@@ -1,32 +1,42 @@
 /**
  * Snowflake, at the host of each account. https://docs.snowflake.com/en/user-guide/oauth-custom
  *
- * Peculiar: authorization server and API are the account's own host; HTTP Basic; ten minutes per token; a refresh token
- * only with scope `refresh_token`; the answer names `username`, and there is no call for it. Single-use refresh tokens
- * are set per integration (mode `rotate`). Unverified: nearly all; only the addresses have two sources. The health
- * check lists databases.
+ * Quirks: authorization server and API are the account's own host. HTTP Basic. A token expires
+ * after ten minutes. A refresh token requires scope `refresh_token`. The reply has `username`, and
+ * no call returns it. Single-use refresh tokens are a setting of the integration (mode `rotate`).
+ * The health check lists databases. Unverified: nearly everything. Only the addresses have two
+ * sources.
  */
 import { errorTable, refreshErrors, spec } from "../engine/errors.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, plainVendor, tokenBody, withScope } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  tokenBody,
+  unsupported,
+  withScope,
+} from "./kit.ts";
 
 const DOCS = "https://docs.snowflake.com/en/user-guide/oauth-custom";
 const REST = "https://docs.snowflake.com/en/developer-guide/snowflake-rest-api/snowflake-rest-api";
 const HOSTS = [/^[a-z0-9](?:[a-z0-9_-]{0,100}[a-z0-9])?(?:\.[a-z0-9-]{2,40}){0,3}\.snowflakecomputing\.com$/];
 
-const denied = deniedBy((problem) => ({
+const denied = denyWith((problem) => ({
   code: problem === "expired" ? "390318" : "390303",
   message: problem === "expired" ? "OAuth access token expired." : "Invalid OAuth access token.",
 }));
 
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
 const badRefresh = spec(400, "invalid_grant", "This is an invalid refresh token.");
 
-export const snowflake = plainVendor({
+export const snowflake = defineVendor({
   id: "snowflake",
   name: "Snowflake",
-  capabilities: capable(DOCS, { health: REST, revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { health: REST, revoke: unsupported(DOCS) }),
   realm: (host) => host,
   authorize: {
     hosts: HOSTS,
@@ -44,9 +54,9 @@ export const snowflake = plainVendor({
       bad_secret: spec(400, "invalid_client", "This is an invalid client."),
       ...refreshErrors(badRefresh),
     }),
-    mintAccess: () => `ver:1-hint:1036-ETMsDgAAAX${randomId(160)}`,
-    mintRefresh: () => `ver:2-hint:1036-did:2005-ETMsDgAAAX${randomId(160)}`,
-    answer: (context) => ({
+    newAccessToken: () => `ver:1-hint:1036-ETMsDgAAAX${randomId(160)}`,
+    newRefreshToken: () => `ver:2-hint:1036-did:2005-ETMsDgAAAX${randomId(160)}`,
+    successBody: (context) => ({
       ...tokenBody(context, " ", "Bearer"),
       refresh_token_expires_in: context.issued[0]?.refresh_token_expires_in,
       username: context.account.name.toUpperCase(),

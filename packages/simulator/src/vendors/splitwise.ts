@@ -1,29 +1,33 @@
 /**
  * Splitwise. https://dev.splitwise.com/
  *
- * Peculiar: no scopes; an answer of `access_token` and `token_type` only, without end and without refresh. Unverified:
- * all of that, since the vendor's OpenAPI file names only the addresses.
+ * Quirks: no scopes. The reply has only `access_token` and `token_type`: no expiry, no refresh.
+ * Unverified: all of this. The vendor's OpenAPI file only has the addresses.
  */
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, FOREVER, no, person, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, person, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://dev.splitwise.com/";
 const HOSTS = ["secure.splitwise.com"];
 
-const denied = deniedBy(() => ({ error: "Invalid API Request: you are not logged in" }));
-const api = apiOf({ hosts: HOSTS, denied });
+const denied = denyWith(() => ({ error: "Invalid API Request: you are not logged in" }));
+const api = defineApi({ hosts: HOSTS, denied });
 
-export const splitwise = plainVendor({
+export const splitwise = defineVendor({
   id: "splitwise",
   name: "Splitwise",
-  capabilities: capable(DOCS, { refresh: no(DOCS), rotate: no(DOCS), revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, {
+    refresh: unsupported(DOCS),
+    rotate: unsupported(DOCS),
+    revoke: unsupported(DOCS),
+  }),
   authorize: { hosts: HOSTS, path: "/oauth/authorize", response_type_required: true, offline: () => false },
   token: {
     hosts: HOSTS,
     path: "/oauth/token",
     life: FOREVER,
-    mintAccess: () => randomLetters(40),
-    answer: (context) => tokenBody(context, null),
+    newAccessToken: () => randomLetters(40),
+    successBody: (context) => tokenBody(context, null),
   },
   routes: [
     api("GET", "identity", "/api/v3.0/get_current_user", ({ account }) => {

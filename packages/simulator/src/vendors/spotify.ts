@@ -1,26 +1,26 @@
 /**
  * Spotify. https://developer.spotify.com/documentation/web-api/tutorials/code-flow
  *
- * Peculiar: a refresh answer names no refresh token where the old one goes on. Unverified: when it brings another (mode
- * `rotate`), the words of errors.
+ * Quirks: a refresh reply has no refresh token when the old one stays valid. Unverified: when it
+ * returns a new one (mode `rotate`), error texts.
  */
 import { errorTable, refreshErrors, spec } from "../engine/errors.ts";
 import { randomId, stableId } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, person, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developer.spotify.com/documentation/web-api/tutorials/code-flow";
 const REFRESH = "https://developer.spotify.com/documentation/web-api/tutorials/refreshing-tokens";
 const AUTH = ["accounts.spotify.com"];
 
-const denied = deniedBy((problem, status) => ({
+const denied = denyWith((problem, status) => ({
   error: { status, message: problem === "scope" ? "Insufficient client scope" : "The access token expired" },
 }));
-const api = apiOf({ hosts: ["api.spotify.com"], denied });
+const api = defineApi({ hosts: ["api.spotify.com"], denied });
 
-export const spotify = plainVendor({
+export const spotify = defineVendor({
   id: "spotify",
   name: "Spotify",
-  capabilities: capable(DOCS, { refresh: REFRESH, rotate: no(REFRESH), revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { refresh: REFRESH, rotate: unsupported(REFRESH), revoke: unsupported(DOCS) }),
   authorize: { hosts: AUTH, path: "/authorize", response_type_required: true, pkce: "supported" },
   token: {
     hosts: AUTH,
@@ -31,9 +31,9 @@ export const spotify = plainVendor({
       bad_secret: spec(400, "invalid_client", "Invalid client secret"),
       ...refreshErrors(spec(400, "invalid_grant", "Refresh token revoked")),
     }),
-    mintAccess: () => `BQ${randomId(120)}`,
-    mintRefresh: () => `AQ${randomId(96)}`,
-    answer: (context) => tokenBody(context, " ", "Bearer"),
+    newAccessToken: () => `BQ${randomId(120)}`,
+    newRefreshToken: () => `AQ${randomId(96)}`,
+    successBody: (context) => tokenBody(context, " ", "Bearer"),
   },
   routes: [
     api("GET", "identity", "/v1/me", ({ account, scopes }) => ({

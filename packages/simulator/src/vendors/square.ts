@@ -1,24 +1,25 @@
 /**
- * Square, production and sandbox. https://developer.squareup.com/reference/square/o-auth/obtain-token
+ * Square, production and sandbox.
+ * https://developer.squareup.com/reference/square/o-auth/obtain-token
  *
- * Peculiar: JSON bodies; the end of a token is `expires_at`, an instant in ISO 8601; a refresh names the same refresh
- * token again; revocation wants `Authorization: Client <secret>` and ends all tokens of the seller; errors are an array.
- * Unverified: the codes of token errors.
+ * Quirks: JSON bodies. The expiry is `expires_at`, an instant in ISO 8601. A refresh repeats the
+ * same refresh token. Revocation requires `Authorization: Client <secret>` and ends all tokens of
+ * the seller. Errors are an array. Unverified: the codes of token errors.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/errors.ts";
 import type {
   Account,
-  Answer,
   IssueContext,
   Json,
   JsonObject,
   OpenRoute,
+  Reply,
   RouteContext,
   TokenProblem,
 } from "../engine/types.ts";
 import { randomId, stableId } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, orgName, plainVendor } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, unsupported } from "./kit.ts";
 
 const REFERENCE = "https://developer.squareup.com/reference/square";
 const HOSTS = ["connect.squareup.com", "connect.squareupsandbox.com"];
@@ -35,22 +36,25 @@ const CODES: Partial<Record<TokenProblem, string>> = {
   revoked: "ACCESS_TOKEN_REVOKED",
 };
 
-const denied = deniedBy((problem) => {
+const denied = denyWith((problem) => {
   if (problem === "scope") return errors("AUTHENTICATION_ERROR", "INSUFFICIENT_SCOPES", "The scopes are insufficient.");
   const code = CODES[problem] ?? "UNAUTHORIZED";
   return errors("AUTHENTICATION_ERROR", code, "This request could not be authorized.");
 });
 
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
 const merchantId = ({ org }: Account): string => `ML${stableId("square", org, 11)}`;
 
-/** An announced life that is no number, as some modes make it, stands in the answer as it is. */
+/**
+ * Returns the expiry as an instant. Some modes produce a lifetime that is not a number, which is
+ * returned unchanged.
+ */
 function expiresAt(now: number, expires_in: number | string | undefined): Json | undefined {
   return typeof expires_in === "number" ? new Date(now + expires_in * 1000).toISOString() : expires_in;
 }
 
-function answer({ issued: [issued], account, now }: IssueContext): JsonObject {
+function successBody({ issued: [issued], account, now }: IssueContext): JsonObject {
   return {
     access_token: issued?.access_token,
     token_type: "bearer",
@@ -61,7 +65,7 @@ function answer({ issued: [issued], account, now }: IssueContext): JsonObject {
   };
 }
 
-function revoke({ incoming, secretOf, revokeToken }: RouteContext): Answer {
+function revoke({ incoming, secretOf, revokeToken }: RouteContext): Reply {
   const client_id = incoming.fields.get("client_id") ?? "";
   const right = incoming.headers.authorization === `Client ${secretOf(client_id)}`;
   if (!right) return json(401, errors("AUTHENTICATION_ERROR", "UNAUTHORIZED", "The client secret is wrong."));
@@ -79,11 +83,11 @@ const revocation: OpenRoute = {
   handle: revoke,
 };
 
-export const square = plainVendor({
+export const square = defineVendor({
   id: "square",
   name: "Square",
-  capabilities: capable(`${REFERENCE}/o-auth/obtain-token`, {
-    rotate: no(`${REFERENCE}/o-auth/obtain-token`),
+  capabilities: capabilitiesOf(`${REFERENCE}/o-auth/obtain-token`, {
+    rotate: unsupported(`${REFERENCE}/o-auth/obtain-token`),
     identity: `${REFERENCE}/merchants-api/retrieve-merchant`,
     health: `${REFERENCE}/merchants-api/retrieve-merchant`,
     revoke: `${REFERENCE}/o-auth/revoke-token`,
@@ -111,10 +115,10 @@ export const square = plainVendor({
     }),
     errorBody: ({ status, error, description }) =>
       errors(status === 401 ? "AUTHENTICATION_ERROR" : "INVALID_REQUEST_ERROR", error, description),
-    mintCode: () => `sq0cgp-${randomId(16)}`,
-    mintAccess: () => `EAAAl${randomId(44)}`,
-    mintRefresh: () => `EQAAl${randomId(44)}`,
-    answer,
+    newCode: () => `sq0cgp-${randomId(16)}`,
+    newAccessToken: () => `EAAAl${randomId(44)}`,
+    newRefreshToken: () => `EQAAl${randomId(44)}`,
+    successBody,
   },
   routes: [
     revocation,

@@ -1,15 +1,26 @@
 /**
  * Strava. https://developers.strava.com/docs/authentication/
  *
- * Peculiar: comma scopes, and the granted ones in the redirect alone; the first answer names the athlete, the later ones
- * do not; errors are a list that names the resource at fault; revocation takes the access token as a form and ends all of
- * the athlete's. Unverified: when a refresh brings another refresh token (here: always), the words of errors.
+ * Quirks: scopes are separated by commas, and only the redirect names the granted ones. The first
+ * reply has the athlete, later ones do not. Errors are a list that names the resource at fault.
+ * Revocation takes the access token in a form and ends all tokens of the athlete. Unverified: when
+ * a refresh returns a new refresh token (here: always), error texts.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
 import type { Account, ErrorSpec, JsonObject } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, person, plainVendor, revocation, scopeList, tokenBody } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  person,
+  revocation,
+  scopeList,
+  tokenBody,
+} from "./kit.ts";
 
 const DOCS = "https://developers.strava.com/docs/authentication/";
 const HOSTS = ["www.strava.com"];
@@ -25,12 +36,12 @@ const errorBody = ({ status, error, description }: ErrorSpec): JsonObject =>
 
 const badClient = spec(401, "Application", "client_secret");
 
-const denied = deniedBy((kind) =>
+const denied = denyWith((kind) =>
   kind === "scope"
     ? problem("Authorization Error", "AccessToken", "read_permission")
     : problem("Authorization Error", "Athlete", "access_token"),
 );
-const api = apiOf({ hosts: HOSTS, denied });
+const api = defineApi({ hosts: HOSTS, denied });
 
 const athlete = (account: Account): JsonObject => ({
   id: stableNumber("strava", account.email),
@@ -40,10 +51,10 @@ const athlete = (account: Account): JsonObject => ({
   lastname: person(account).last,
 });
 
-export const strava = plainVendor({
+export const strava = defineVendor({
   id: "strava",
   name: "Strava",
-  capabilities: capable(DOCS),
+  capabilities: capabilitiesOf(DOCS),
   authorize: {
     hosts: HOSTS,
     path: "/oauth/authorize",
@@ -65,13 +76,13 @@ export const strava = plainVendor({
       ...refreshErrors(spec(400, "RefreshToken", "refresh_token")),
     }),
     errorBody,
-    mintAccess: () => randomLetters(40).toLowerCase(),
-    mintRefresh: () => randomLetters(40).toLowerCase(),
-    answer: (context) => {
+    newAccessToken: () => randomLetters(40).toLowerCase(),
+    newRefreshToken: () => randomLetters(40).toLowerCase(),
+    successBody: (context) => {
       const { expires_in } = tokenBody(context, null);
       const expires_at = typeof expires_in === "number" ? Math.floor(context.now / 1000) + expires_in : undefined;
-      const whose = context.leg === "exchange" ? { athlete: athlete(context.account) } : {};
-      return { ...tokenBody(context, null, "Bearer"), expires_at, ...whose };
+      const identity = context.leg === "exchange" ? { athlete: athlete(context.account) } : {};
+      return { ...tokenBody(context, null, "Bearer"), expires_at, ...identity };
     },
   },
   routes: [
@@ -80,7 +91,7 @@ export const strava = plainVendor({
       path: "/oauth/deauthorize",
       fields: ["access_token"],
       reach: "account",
-      done: () => json(200, {}),
+      success: () => json(200, {}),
     }),
     api("GET", "identity", "/api/v3/athlete", ({ account }) => athlete(account), ["read", "profile:read_all"]),
     api("GET", "resource", "/api/v3/athlete/activities", () => [], ["activity:read", "activity:read_all"]),

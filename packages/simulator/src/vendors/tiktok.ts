@@ -1,16 +1,23 @@
 /**
  * TikTok. https://developers.tiktok.com/doc/oauth-user-access-token-management
  *
- * Peculiar: `client_key` in place of `client_id`; comma scopes, `scopes` in the callback; state required; a PKCE
- * challenge is the digest in hex, so that a usual one fails at the exchange; errors come with HTTP 200; trailing slashes
- * belong to the paths; the previous refresh token stops working once a new one is issued; API answers always carry
- * `error`, whose code is `ok` on success. Unverified: which errors have HTTP 200 (here all), the reach of revocation.
+ * Quirks:
+ * - `client_key` replaces `client_id`.
+ * - Scopes are separated by commas, and the callback has `scopes`.
+ * - State is required.
+ * - A PKCE challenge is the digest in hex, so a standard one fails at the exchange.
+ * - Errors have HTTP 200.
+ * - Trailing slashes are part of the paths.
+ * - The previous refresh token stops working once a new one is issued.
+ * - API replies always have `error`, with the code `ok` on success.
+ *
+ * Unverified: which errors have HTTP 200 (here: all), the effect of revocation on the other tokens.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
-import type { Account, Answer, Caller, ErrorSpec, Json, JsonObject, TokenProblem } from "../engine/types.ts";
+import type { Account, Caller, ErrorSpec, Json, JsonObject, Reply, TokenProblem } from "../engine/types.ts";
 import { randomId, randomLetters, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, expiring, person, plainVendor, revocation, scopeList, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, person, revocation, scopeList, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developers.tiktok.com/doc/oauth-user-access-token-management";
 const USER = "https://developers.tiktok.com/doc/tiktok-api-v2-get-user-info";
@@ -29,7 +36,7 @@ const badClient = failed("invalid_client", "Client key or secret is incorrect.")
 
 const status = (code: string, message: string): JsonObject => ({ error: { code, message, log_id: LOG_ID } });
 
-function denied(problem: TokenProblem): Answer {
+function denied(problem: TokenProblem): Reply {
   const scope = status("scope_not_authorized", "The user did not authorize the scope required.");
   const token = status("access_token_invalid", "The access token is invalid or not found in the request.");
   return json(401, problem === "scope" ? scope : token);
@@ -38,7 +45,7 @@ function denied(problem: TokenProblem): Answer {
 const openId = (account: Account, client_id: string): string =>
   `-000${stableUuid("tiktok", `${account.email} ${client_id}`)}`;
 
-const base = apiOf({ hosts: API, denied });
+const base = defineApi({ hosts: API, denied });
 const api = (
   method: "GET" | "POST",
   kind: "identity" | "resource",
@@ -47,10 +54,10 @@ const api = (
   data: (caller: Caller) => Json,
 ) => base(method, kind, path, (caller) => ({ data: data(caller), ...status("ok", "") }), [scope]);
 
-export const tiktok = plainVendor({
+export const tiktok = defineVendor({
   id: "tiktok",
   name: "TikTok",
-  capabilities: capable(DOCS, {
+  capabilities: capabilitiesOf(DOCS, {
     connect: "https://developers.tiktok.com/doc/login-kit-web",
     refresh: "https://developers.tiktok.com/docs/en/oauth-refresh-a-user-access-token",
     rotate: "https://developers.tiktok.com/docs/en/oauth-refresh-a-user-access-token",
@@ -88,11 +95,11 @@ export const tiktok = plainVendor({
       try_later: spec(500, "internal_error", "Internal error."),
     }),
     errorBody,
-    // The signs at the end must survive decoding and encoding on the way.
-    mintCode: () => `${randomId(48)}*0!${randomLetters(4)}.va`,
-    mintAccess: () => `act.${randomLetters(64)}!${randomLetters(4)}.va`,
-    mintRefresh: () => `rft.${randomLetters(64)}!${randomLetters(4)}.va`,
-    answer: (context) => ({
+    // The application must pass on the special characters at the end unchanged.
+    newCode: () => `${randomId(48)}*0!${randomLetters(4)}.va`,
+    newAccessToken: () => `act.${randomLetters(64)}!${randomLetters(4)}.va`,
+    newRefreshToken: () => `rft.${randomLetters(64)}!${randomLetters(4)}.va`,
+    successBody: (context) => ({
       ...tokenBody(context, ",", "Bearer"),
       open_id: openId(context.account, context.client_id),
       refresh_expires_in: context.issued[0]?.refresh_token_expires_in,
@@ -104,8 +111,8 @@ export const tiktok = plainVendor({
       path: "/v2/oauth/revoke/",
       client_auth: ["post"],
       reach: "account",
-      done: () => json(200, {}),
-      unknown: () => json(200, errorBody(failed("invalid_request", "Token is invalid."))),
+      success: () => json(200, {}),
+      unknownToken: () => json(200, errorBody(failed("invalid_request", "Token is invalid."))),
     }),
     api("GET", "identity", "/v2/user/info/", "user.info.basic", ({ account, client_id }) => ({
       user: {

@@ -1,12 +1,23 @@
 /**
  * Todoist. https://developer.todoist.com/api/v1/
  *
- * Peculiar: comma scopes; errors with names of its own; tokens without end and without refresh; RFC 7009 revocation that
- * takes JSON. Unverified: the shapes of API errors.
+ * Quirks: scopes are separated by commas. Errors have their own names. Tokens never expire and
+ * cannot be refreshed. RFC 7009 revocation accepts JSON. Unverified: the shapes of API errors.
  */
 import { codeErrors, errorTable, spec } from "../engine/errors.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, FOREVER, no, person, plainVendor, revocation, scopeList, tokenBody } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  FOREVER,
+  person,
+  revocation,
+  scopeList,
+  tokenBody,
+  unsupported,
+} from "./kit.ts";
 
 const DOCS = "https://developer.todoist.com/api/v1/";
 const REVOKE = "https://doist.github.io/todoist-sdk-typescript/api/type-aliases/RevokeTokenRequestArgs";
@@ -15,18 +26,18 @@ const API = ["api.todoist.com"];
 
 const badClient = spec(400, "incorrect_application_credentials", "");
 
-const denied = deniedBy((problem, http_code) => ({
+const denied = denyWith((problem, http_code) => ({
   error: problem === "scope" ? "Insufficient Token scope" : "Unauthorized",
   error_tag: problem === "scope" ? "AUTH_INSUFFICIENT_TOKEN_SCOPE" : "UNAUTHORIZED",
   error_code: 401,
   http_code,
 }));
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 
-export const todoist = plainVendor({
+export const todoist = defineVendor({
   id: "todoist",
   name: "Todoist",
-  capabilities: capable(DOCS, { refresh: no(DOCS), rotate: no(DOCS), revoke: REVOKE }),
+  capabilities: capabilitiesOf(DOCS, { refresh: unsupported(DOCS), rotate: unsupported(DOCS), revoke: REVOKE }),
   authorize: {
     hosts: AUTH,
     path: "/oauth/authorize",
@@ -46,8 +57,8 @@ export const todoist = plainVendor({
       ...codeErrors(spec(400, "bad_authorization_code", "")),
     }),
     errorBody: ({ error }) => ({ error }),
-    mintAccess: () => randomLetters(40).toLowerCase(),
-    answer: (context) => tokenBody(context, null, "Bearer"),
+    newAccessToken: () => randomLetters(40).toLowerCase(),
+    successBody: (context) => tokenBody(context, null, "Bearer"),
   },
   routes: [
     revocation({

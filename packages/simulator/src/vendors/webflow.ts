@@ -1,39 +1,49 @@
 /**
  * Webflow. https://developers.webflow.com/data/reference/oauth-app
  *
- * Peculiar: tokens without end and without refresh; revocation wants the token as `access_token`. Unverified: all but the
- * addresses.
+ * Quirks: tokens never expire and cannot be refreshed. Revocation takes the token as
+ * `access_token`. Unverified: everything but the addresses.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { randomLetters, stableId } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, FOREVER, no, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  FOREVER,
+  person,
+  revocation,
+  tokenBody,
+  unsupported,
+} from "./kit.ts";
 
 const DOCS = "https://developers.webflow.com/data/reference/oauth-app";
 const REVOKE = "https://developers.webflow.com/data/v1.0.0/docs/oauth";
 const AUTH = ["webflow.com"];
 const API = ["api.webflow.com"];
 
-const denied = deniedBy((problem) =>
+const denied = denyWith((problem) =>
   problem === "scope"
     ? { code: "missing_scopes", message: "OAuthForbidden: You are missing the following scopes", details: [] }
     : { code: "not_authorized", message: "Request not authorized", details: [] },
 );
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 
 const id = (space: string, value: string): string => stableId(`webflow ${space}`, value, 24).toLowerCase();
 
-export const webflow = plainVendor({
+export const webflow = defineVendor({
   id: "webflow",
   name: "Webflow",
-  capabilities: capable(DOCS, { refresh: no(DOCS), rotate: no(DOCS), revoke: REVOKE }),
+  capabilities: capabilitiesOf(DOCS, { refresh: unsupported(DOCS), rotate: unsupported(DOCS), revoke: REVOKE }),
   authorize: { hosts: AUTH, path: "/oauth/authorize", response_type_required: true, offline: () => false },
   token: {
     hosts: API,
     path: "/oauth/access_token",
     life: FOREVER,
     redirect_uri_required: false,
-    mintAccess: () => `WF_${randomLetters(64)}`,
-    answer: (context) => tokenBody(context, " "),
+    newAccessToken: () => `WF_${randomLetters(64)}`,
+    successBody: (context) => tokenBody(context, " "),
   },
   routes: [
     revocation({
@@ -43,7 +53,7 @@ export const webflow = plainVendor({
       fields: ["access_token"],
       body: ["form", "json"],
       reach: "grant",
-      done: () => json(200, { did_revoke: true }),
+      success: () => json(200, { did_revoke: true }),
     }),
     api(
       "GET",

@@ -1,19 +1,25 @@
 /**
- * Wix. https://dev.wix.com/docs/build-apps/develop-your-app/access/authentication/authenticate-using-oauth
+ * Wix.
+ * https://dev.wix.com/docs/build-apps/develop-your-app/access/authentication/authenticate-using-oauth
  *
- * Peculiar: the person installs an app instead of giving a code. The callback brings `instanceId`, and `signedInstance`
- * (`HMAC-SHA256 of data in base64url . data in base64url`, with the app's secret); state rides in the return address, or
- * is a parameter at the older installer. Tokens of four hours come by client credentials with `instance_id`, in JSON, as
- * often as wanted; none is refreshed or revoked: the site owner uninstalls the app. API calls carry the raw token.
- * Unverified: the names of the callback's parameters (public integrations), the words of errors, what a refused
- * installation brings (here `error=access_denied`).
+ * Quirks:
+ * - The user installs an app, and there is no code. The callback has `instanceId` and
+ *   `signedInstance` (`HMAC-SHA256 of data in base64url . data in base64url`, with the app's
+ *   secret).
+ * - State is part of the return address. At the older installer it is a parameter.
+ * - Client credentials with `instance_id`, in JSON, return a token of four hours, any number of
+ *   times. Tokens are neither refreshed nor revoked: the site owner uninstalls the app.
+ * - API calls carry the raw token.
+ *
+ * Unverified: the callback's parameter names (from public integrations), error texts, the callback
+ * of a denied installation (here `error=access_denied`).
  */
 import { createHmac } from "node:crypto";
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/errors.ts";
-import type { Account, Answer, ConsentContext, Incoming, OpenRoute, RouteContext } from "../engine/types.ts";
+import type { Account, ConsentContext, Incoming, OpenRoute, Reply, RouteContext } from "../engine/types.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, no, orgName, plainVendor, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://dev.wix.com/docs/build-apps/develop-your-app/access/authentication/about-oauth.md";
 const REST = "https://dev.wix.com/docs/rest/app-management/oauth-2/introduction";
@@ -37,18 +43,18 @@ function signed({ account, client_id, client_secret, now }: ConsentContext): str
   return `${createHmac("sha256", client_secret).update(data).digest("base64url")}.${data}`;
 }
 
-/** The token itself; `Bearer` before it is taken too. */
+/** Returns the raw token. The prefix `Bearer` is accepted, too. */
 const presented = ({ headers }: Incoming): string | null =>
   /^(?:bearer +)?(\S+)$/i.exec(headers.authorization ?? "")?.[1] ?? null;
 
-const denied = deniedBy((problem) => ({
+const denied = denyWith((problem) => ({
   message: problem === "scope" ? "PERMISSION_DENIED" : "UNAUTHENTICATED",
   details: {},
 }));
 
-const api = apiOf({ hosts: API, denied, presented });
+const api = defineApi({ hosts: API, denied, presented });
 
-function tokenInfo({ incoming, inspect, now }: RouteContext): Answer {
+function tokenInfo({ incoming, inspect, now }: RouteContext): Reply {
   const caller = inspect(incoming.fields.get("token") ?? "");
   if (caller === null) return json(200, { active: false });
   const { grant_id, client_id, account, expires_in } = caller;
@@ -68,10 +74,16 @@ const info: OpenRoute = {
 
 const badInstance = (words: string) => spec(400, "invalid_request", words);
 
-export const wix = plainVendor({
+export const wix = defineVendor({
   id: "wix",
   name: "Wix",
-  capabilities: capable(DOCS, { refresh: REST, rotate: no(REST), revoke: no(DOCS), identity: REST, health: REST }),
+  capabilities: capabilitiesOf(DOCS, {
+    refresh: REST,
+    rotate: unsupported(REST),
+    revoke: unsupported(DOCS),
+    identity: REST,
+    health: REST,
+  }),
   authorize: {
     hosts: ["www.wix.com"],
     path: ["/app-installer", "/installer/install"],
@@ -94,8 +106,8 @@ export const wix = plainVendor({
       bad_refresh: badInstance("The app is not installed: unknown instance_id."),
       revoked_refresh: badInstance("The app is not installed: it was removed from the site."),
     }),
-    mintAccess: () => `OAuthNG.JWS.${randomId(40)}.${randomId(300)}.${randomId(64)}`,
-    answer: (context) => tokenBody(context, null, "Bearer"),
+    newAccessToken: () => `OAuthNG.JWS.${randomId(40)}.${randomId(300)}.${randomId(64)}`,
+    successBody: (context) => tokenBody(context, null, "Bearer"),
   },
   routes: [
     info,

@@ -1,25 +1,25 @@
 /**
  * Wrike. https://developers.wrike.com/docs/oauth-20-authorization
  *
- * Peculiar: comma scopes; every token answer names `host`, without scheme, and a token works there only; a refresh kills
- * both tokens before it, and two at once with one token lock the user out. Unverified: which error a wrong host gives,
- * the reach of reuse.
+ * Quirks: scopes are separated by commas. Every token reply has `host`, without scheme, and a token
+ * works only there. A refresh ends both previous tokens, and two concurrent refreshes with one
+ * token lock the user out. Unverified: the error at a wrong host, the effect of reuse.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/errors.ts";
 import type { Account, TokenRoute } from "../engine/types.ts";
 import { randomId, stableId, stableNumber } from "../engine/values.ts";
-import { capable, deniedBy, expiring, no, person, plainVendor, scopeList, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineVendor, denyWith, expiring, person, scopeList, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developers.wrike.com/docs/oauth-20-authorization.md";
 const OVERVIEW = "https://developers.wrike.com/overview";
 const LOGIN = ["login.wrike.com"];
-const CENTRES = ["www.wrike.com", "app-us2.wrike.com", "app-eu.wrike.com"];
+const DATA_CENTERS = ["www.wrike.com", "app-us2.wrike.com", "app-eu.wrike.com"];
 
 const hostOf = ({ org }: Account): string =>
-  CENTRES[stableNumber("wrike centre", org) % CENTRES.length] ?? "www.wrike.com";
+  DATA_CENTERS[stableNumber("wrike centre", org) % DATA_CENTERS.length] ?? "www.wrike.com";
 
-const denied = deniedBy((problem) =>
+const denied = denyWith((problem) =>
   problem === "scope"
     ? { errorDescription: "Access is denied", error: "access_forbidden" }
     : { errorDescription: "Access token is unknown or invalid", error: "not_authorized" },
@@ -34,9 +34,9 @@ const contact = (account: Account) => ({
   me: true,
 });
 
-/** Runs a call only at the data centre that keeps the account. */
-const atCentre = (path: string, kind: TokenRoute["kind"], give: (account: Account) => object): TokenRoute => ({
-  hosts: CENTRES,
+/** Runs a call only at the data center of the account. */
+const atDataCenter = (path: string, kind: TokenRoute["kind"], contents: (account: Account) => object): TokenRoute => ({
+  hosts: DATA_CENTERS,
   method: "GET",
   path,
   kind,
@@ -44,14 +44,14 @@ const atCentre = (path: string, kind: TokenRoute["kind"], give: (account: Accoun
   denied,
   handle: ({ incoming }, { account }) =>
     incoming.host === hostOf(account)
-      ? json(200, { kind: path.split("/").at(-1) ?? "", data: [{ ...give(account) }] })
+      ? json(200, { kind: path.split("/").at(-1) ?? "", data: [{ ...contents(account) }] })
       : denied("invalid"),
 });
 
-export const wrike = plainVendor({
+export const wrike = defineVendor({
   id: "wrike",
   name: "Wrike",
-  capabilities: capable(DOCS, { identity: OVERVIEW, health: OVERVIEW, revoke: no(DOCS) }),
+  capabilities: capabilitiesOf(DOCS, { identity: OVERVIEW, health: OVERVIEW, revoke: unsupported(DOCS) }),
   authorize: { hosts: LOGIN, path: "/oauth2/authorize/v4", scope_lists: scopeList(","), response_type_required: true },
   token: {
     hosts: LOGIN,
@@ -64,12 +64,12 @@ export const wrike = plainVendor({
       used_refresh: spec(400, "invalid_grant", "Refresh token is invalid"),
       revoked_refresh: spec(400, "invalid_grant", "Refresh token is invalid"),
     }),
-    mintAccess: () => `eyJ0dCI6InAi.${randomId(64)}`,
-    mintRefresh: () => `${randomId(48)}-N`,
-    answer: (context) => ({ ...tokenBody(context, null), host: hostOf(context.account) }),
+    newAccessToken: () => `eyJ0dCI6InAi.${randomId(64)}`,
+    newRefreshToken: () => `${randomId(48)}-N`,
+    successBody: (context) => ({ ...tokenBody(context, null), host: hostOf(context.account) }),
   },
   routes: [
-    atCentre("/api/v4/contacts", "identity", contact),
-    atCentre("/api/v4/folders", "resource", ({ org }) => ({ id: stableId("wrike folder", org, 8), title: "Root" })),
+    atDataCenter("/api/v4/contacts", "identity", contact),
+    atDataCenter("/api/v4/folders", "resource", ({ org }) => ({ id: stableId("wrike folder", org, 8), title: "Root" })),
   ],
 });

@@ -1,14 +1,15 @@
 /**
  * X. https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code
  *
- * Peculiar: HTTP Basic and PKCE required; a refresh token only with `offline.access`; a dead code or token is
- * `invalid_request`, not `invalid_grant`; the old `twitter.com` hosts serve too. Unverified: the words for a dead refresh
- * token (reports only), the reach of reuse, API errors.
+ * Quirks: HTTP Basic and PKCE are required. A refresh token requires `offline.access`. A dead code
+ * or token is `invalid_request`, not `invalid_grant`. The old `twitter.com` hosts work, too.
+ * Unverified: the error text for a dead refresh token (reports only), the effect of reuse, API
+ * errors.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, person, plainVendor, revocation, withScope } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, withScope } from "./kit.ts";
 
 const DOCS = "https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code";
 const USER = "https://docs.x.com/x-api/users/get-my-user";
@@ -18,18 +19,18 @@ const bad = (what: string) => spec(400, "invalid_request", `Value passed for the
 const badToken = bad("token");
 const badClient = spec(401, "unauthorized_client", "Missing valid authorization header");
 
-const denied = deniedBy((problem, status) => {
+const denied = denyWith((problem, status) => {
   const title = problem === "scope" ? "Forbidden" : "Unauthorized";
   return { title, type: "about:blank", status, detail: title };
 });
 
-const api = apiOf({ hosts: API, denied });
+const api = defineApi({ hosts: API, denied });
 const userId = (email: string): string => String(stableNumber("x", email));
 
-export const x = plainVendor({
+export const x = defineVendor({
   id: "x",
   name: "X",
-  capabilities: capable(DOCS, { identity: USER, health: USER }),
+  capabilities: capabilitiesOf(DOCS, { identity: USER, health: USER }),
   authorize: {
     hosts: ["x.com", "twitter.com"],
     path: "/i/oauth2/authorize",
@@ -53,8 +54,8 @@ export const x = plainVendor({
       bad_verifier: bad("code verifier"),
       ...refreshErrors(badToken),
     }),
-    mintAccess: () => randomId(68),
-    mintRefresh: () => randomId(68),
+    newAccessToken: () => randomId(68),
+    newRefreshToken: () => randomId(68),
   },
   routes: [
     revocation({
@@ -62,7 +63,7 @@ export const x = plainVendor({
       path: "/2/oauth2/revoke",
       client_auth: ["basic"],
       reach: "token",
-      done: () => json(200, { revoked: true }),
+      success: () => json(200, { revoked: true }),
     }),
     api(
       "GET",

@@ -1,15 +1,25 @@
 /**
  * Xero. https://developer.xero.com/documentation/guides/oauth2/auth-flow/
  *
- * Peculiar: the organisations are listed at /connections, and every other call wants one of their ids in a header; a used
- * refresh token works on for 30 minutes; revoking one disconnects the person. Unverified: lifetimes, the reach of
- * revocation, the words of errors.
+ * Quirks: /connections lists the organizations, and every other call requires one of their ids in a
+ * header. A used refresh token works for another 30 minutes. Revoking one disconnects the user.
+ * Unverified: lifetimes, the effect of revocation on the other tokens, error texts.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { errorTable, refreshErrors, spec } from "../engine/errors.ts";
 import type { Account, Incoming } from "../engine/types.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, orgName, plainVendor, revocation, tokenBody, withScope } from "./kit.ts";
+import {
+  capabilitiesOf,
+  defineApi,
+  defineVendor,
+  denyWith,
+  expiring,
+  orgName,
+  revocation,
+  tokenBody,
+  withScope,
+} from "./kit.ts";
 
 const DOCS = "https://developer.xero.com/documentation/guides/oauth2/auth-flow/";
 const IDENTITY = ["identity.xero.com"];
@@ -17,7 +27,7 @@ const API = ["api.xero.com"];
 
 const tenantId = ({ org }: Account): string => stableUuid("xero", org);
 
-const denied = deniedBy((_problem, Status) => ({
+const denied = denyWith((_problem, Status) => ({
   Type: null,
   Title: Status === 403 ? "Forbidden" : "Unauthorized",
   Status,
@@ -28,10 +38,10 @@ const precheck = ({ headers }: Incoming) =>
     ? json(403, { Type: null, Title: "Forbidden", Status: 403, Detail: "AuthenticationUnsuccessful" })
     : null;
 
-export const xero = plainVendor({
+export const xero = defineVendor({
   id: "xero",
   name: "Xero",
-  capabilities: capable(DOCS),
+  capabilities: capabilitiesOf(DOCS),
   authorize: {
     hosts: ["login.xero.com"],
     path: "/identity/connect/authorize",
@@ -50,13 +60,13 @@ export const xero = plainVendor({
       ...refreshErrors(spec(400, "invalid_grant", "")),
     }),
     errorBody: ({ error }) => ({ error }),
-    mintAccess: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
-    mintRefresh: () => randomId(32),
-    answer: (context) => tokenBody(context, " ", "Bearer"),
+    newAccessToken: () => `${randomId(40)}.${randomId(400)}.${randomId(200)}`,
+    newRefreshToken: () => randomId(32),
+    successBody: (context) => tokenBody(context, " ", "Bearer"),
   },
   routes: [
     revocation({ hosts: IDENTITY, path: "/connect/revocation", client_auth: ["basic"], reach: "account" }),
-    apiOf({ hosts: API, denied })("GET", "identity", "/connections", ({ account }) => [
+    defineApi({ hosts: API, denied })("GET", "identity", "/connections", ({ account }) => [
       {
         id: stableUuid("xero connection", account.email),
         authEventId: stableUuid("xero event", account.email),
@@ -67,7 +77,7 @@ export const xero = plainVendor({
         updatedDateUtc: "2026-01-01T00:00:00.0000000",
       },
     ]),
-    apiOf({ hosts: API, denied, precheck })(
+    defineApi({ hosts: API, denied, precheck })(
       "GET",
       "resource",
       "/api.xro/2.0/Organisation",

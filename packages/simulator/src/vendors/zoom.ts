@@ -1,27 +1,28 @@
 /**
  * Zoom. https://developers.zoom.us/docs/integrations/oauth/
  *
- * Peculiar: scopes are the app's; the answer names an API address of the person's region; errors have a `reason`;
- * one-time refresh tokens. Unverified: what a used refresh token does, the reach of revocation, the words of errors.
+ * Quirks: scopes are set on the app. The reply has an API address in the user's region. Errors have
+ * a `reason`. Refresh tokens are single-use. Unverified: the effect of reuse, the effect of
+ * revocation on the other tokens, error texts.
  */
-import { json } from "../engine/answer.ts";
+import { json } from "../engine/reply.ts";
 import { randomId, stableId } from "../engine/values.ts";
-import { apiOf, capable, deniedBy, expiring, person, plainVendor, revocation, tokenBody } from "./kit.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developers.zoom.us/docs/integrations/oauth/";
 const AUTH = ["zoom.us"];
 
-const denied = deniedBy((problem) =>
+const denied = denyWith((problem) =>
   problem === "scope"
     ? { code: 4711, message: "Invalid access token, does not contain scopes." }
     : { code: 124, message: "Invalid access token." },
 );
-const api = apiOf({ hosts: ["api.zoom.us"], denied });
+const api = defineApi({ hosts: ["api.zoom.us"], denied });
 
-export const zoom = plainVendor({
+export const zoom = defineVendor({
   id: "zoom",
   name: "Zoom",
-  capabilities: capable(DOCS),
+  capabilities: capabilitiesOf(DOCS),
   authorize: { hosts: AUTH, path: "/oauth/authorize", response_type_required: true, pkce: "supported" },
   token: {
     hosts: AUTH,
@@ -30,9 +31,9 @@ export const zoom = plainVendor({
     code_life_s: 300,
     life: expiring(3600, { rotates: true, refresh_life_s: 7_776_000 }),
     errorBody: ({ error, description }) => ({ reason: description, error }),
-    mintAccess: () => `${randomId(40)}.${randomId(300)}.${randomId(64)}`,
-    mintRefresh: () => `${randomId(40)}.${randomId(300)}.${randomId(64)}`,
-    answer: (context) => ({
+    newAccessToken: () => `${randomId(40)}.${randomId(300)}.${randomId(64)}`,
+    newRefreshToken: () => `${randomId(40)}.${randomId(300)}.${randomId(64)}`,
+    successBody: (context) => ({
       ...tokenBody(context, null),
       scope: "user:read:user meeting:read:list_meetings",
       api_url: "https://api.zoom.us",
@@ -44,7 +45,7 @@ export const zoom = plainVendor({
       path: "/oauth/revoke",
       client_auth: ["basic"],
       reach: "grant",
-      done: () => json(200, { status: "success" }),
+      success: () => json(200, { status: "success" }),
     }),
     api("GET", "identity", "/v2/users/me", ({ account }) => ({
       id: stableId("zoom", account.email, 22),

@@ -1,10 +1,10 @@
-/** What all Google APIs have in common: scopes and error shapes. */
-import { json } from "../engine/answer.ts";
-import type { Answer, TokenProblem } from "../engine/types.ts";
+/** Scopes and error shapes that all Google APIs share. */
+import { json } from "../engine/reply.ts";
+import type { Reply, TokenProblem } from "../engine/types.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/";
 
-export const scoped = (names: readonly string[]): string[] => names.map((name) => SCOPE + name);
+export const googleScopes = (names: readonly string[]): string[] => names.map((name) => SCOPE + name);
 
 const DENIED: Readonly<Record<TokenProblem, readonly [number, string, string, string]>> = {
   missing: [401, "UNAUTHENTICATED", "required", "Request is missing required authentication credential."],
@@ -14,11 +14,11 @@ const DENIED: Readonly<Record<TokenProblem, readonly [number, string, string, st
   scope: [403, "PERMISSION_DENIED", "insufficientPermissions", "Request had insufficient authentication scopes."],
 };
 
-export function apiError(code: number, status: string, reason: string, message: string): Answer {
+export function apiError(code: number, status: string, reason: string, message: string): Reply {
   return json(code, { error: { code, message, status, errors: [{ message, domain: "global", reason }] } });
 }
 
-export function denied(problem: TokenProblem): Answer {
+export function denied(problem: TokenProblem): Reply {
   const refused = apiError(...DENIED[problem]);
   const error = problem === "scope" ? "insufficient_scope" : "invalid_token";
   const challenge = `Bearer realm="https://accounts.google.com/", error="${error}"`;
