@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { startServer } from "../packages/server/src/app.ts";
-import { createPerson } from "../packages/server/src/cli/demo-person.ts";
+import { createPerson } from "../packages/server/src/cli/demo/person.ts";
 import { loadConfig } from "../packages/server/src/config.ts";
 import { systemClock } from "../packages/server/src/core/clock.ts";
 import { Secret, sha256Hex } from "../packages/server/src/core/secret.ts";

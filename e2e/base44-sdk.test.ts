@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { expect, it } from "vitest";
-import { throughGateway } from "../packages/server/src/oauth/transport.ts";
+import { throughGateway } from "../packages/server/src/net/transport.ts";
 import { createCatalog } from "../packages/server/src/providers/index.ts";
 import { fillTemplate } from "../packages/server/src/providers/template.ts";
 import { parseJson, type Json } from "./support/json.ts";

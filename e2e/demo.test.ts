@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it, vi } from "vitest";
-import { createPerson } from "../packages/server/src/cli/demo-person.ts";
+import { createPerson } from "../packages/server/src/cli/demo/person.ts";
 import { holdfast, startForPeople, startHoldfast } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
 import { SERVICES } from "./support/server.ts";

@@ -6,7 +6,7 @@ import { createHash, randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Ledger } from "@holdfast/simulator";
 import { expect, it } from "vitest";
-import type { Person } from "../packages/server/src/cli/demo-person.ts";
+import type { Person } from "../packages/server/src/cli/demo/person.ts";
 import { createCatalog } from "../packages/server/src/providers/index.ts";
 import { rotationClass } from "../packages/server/src/providers/provider.ts";
 import { openStored, type StoredConnection } from "./support/stored.ts";

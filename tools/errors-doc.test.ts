@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { DATA_DIR } from "../packages/server/src/cli/local.ts";
+import { DATA_DIR } from "../packages/server/src/cli/remote/local.ts";
 import { LIMITS } from "../packages/server/src/config.ts";
 import { ERRORS, RETIRED } from "../packages/server/src/core/errors.ts";
 import { PAGES, SETTINGS } from "./generate.ts";
@@ -41,7 +41,10 @@ describe("the generated pages", () => {
   });
 
   it("docs/configuration.md names the flags that serve accepts", () => {
-    const source = read("packages/server/src/cli/serve.ts").replaceAll("...DATA_DIR", JSON.stringify(DATA_DIR[0]));
+    const source = read("packages/server/src/cli/commands/serve.ts").replaceAll(
+      "...DATA_DIR",
+      JSON.stringify(DATA_DIR[0]),
+    );
     const taken: readonly string[] = [...source.matchAll(/\.option\("(--[a-z-]+)/g)].map((match) => match[1] ?? "");
     expect(SETTINGS.flatMap(({ flag }) => (flag === null ? [] : [flag])).toSorted()).toEqual(taken.toSorted());
   });

@@ -31,8 +31,9 @@ describe("the repository", () => {
       "vault",
       "store/queries",
       "service",
-      "http/routes",
-      "cli",
+      "http/api",
+      "http/pages",
+      "cli/commands",
     ])
       expect(files.filter(({ path }) => path.startsWith(`packages/server/src/${folder}/`)).length).toBeGreaterThan(2);
     expect(files.some(({ path }) => path.startsWith("packages/simulator/test/"))).toBe(true);

@@ -68,7 +68,7 @@ export function rules(provider_ids: readonly string[]): readonly Rule[] {
       { text: "export const get = () => fetch(`https://${host}/`);\n" },
     ),
     absent(
-      "writes nothing with console: results go through cli/output.ts, events to the log",
+      "writes nothing with console: results go through cli/terminal/output.ts, events to the log",
       /\bconsole\./,
       isForDeno,
       {

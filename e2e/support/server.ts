@@ -5,7 +5,7 @@
 import { clientSecretOf, startSimulator, type Simulator } from "@holdfast/simulator";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { createPerson, type Person } from "../../packages/server/src/cli/demo-person.ts";
+import { createPerson, type Person } from "../../packages/server/src/cli/demo/person.ts";
 import { holdfast, startHoldfast, type Running } from "./holdfast.ts";
 import { parseJson, type Json } from "./json.ts";
 import { freePort } from "../../packages/server/test/support/port.ts";

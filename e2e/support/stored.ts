@@ -2,7 +2,7 @@
 import { loadConfig } from "../../packages/server/src/config.ts";
 import { systemClock } from "../../packages/server/src/core/clock.ts";
 import { openInstallation, type Installation } from "../../packages/server/src/installation.ts";
-import { sealContext } from "../../packages/server/src/service/grant.ts";
+import { sealContext } from "../../packages/server/src/service/grants/grant.ts";
 import type { ConnectionRow } from "../../packages/server/src/store/tables.ts";
 import { silentLog } from "../../packages/server/src/telemetry/log.ts";
 import { sealedFromStorage } from "../../packages/server/src/vault/seal.ts";

@@ -3,7 +3,7 @@
  * the buttons of our pages as they are; a page that changes shape fails here.
  */
 import { approveConsent } from "@holdfast/simulator";
-import { decode, titleOf } from "../../packages/server/src/cli/html-text.ts";
+import { decode, titleOf } from "../../packages/server/src/cli/demo/html-text.ts";
 
 export interface Visitor {
   readonly email: string;

@@ -8,7 +8,7 @@ import { startSimulator, type Simulator } from "@holdfast/simulator";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Person } from "../../../packages/server/src/cli/demo-person.ts";
+import type { Person } from "../../../packages/server/src/cli/demo/person.ts";
 import { loadConfig } from "../../../packages/server/src/config.ts";
 import { systemClock } from "../../../packages/server/src/core/clock.ts";
 import { openInstallation, type Installation } from "../../../packages/server/src/installation.ts";

@@ -4,7 +4,7 @@
  */
 import { sha256Hex } from "../../../packages/server/src/core/secret.ts";
 import { instant } from "../../../packages/server/src/core/types.ts";
-import { sealContext } from "../../../packages/server/src/service/grant.ts";
+import { sealContext } from "../../../packages/server/src/service/grants/grant.ts";
 import { run } from "../../../packages/server/src/store/operation.ts";
 import type { ConnectionRow } from "../../../packages/server/src/store/tables.ts";
 import { sealedFromStorage } from "../../../packages/server/src/vault/seal.ts";

@@ -1,7 +1,7 @@
 /**
  * Loaded before the server by `node --import`: puts named points between the refresh engine and everything it asks for, so
  * that a test can kill, stop or fail the process there. Production code has no switch for it: only the module which
- * assembles the server is given another `service/refresh.ts`, and only in a process that was started this way.
+ * assembles the server is given another `service/refresh/refresh.ts`, and only in a process that was started this way.
  */
 import { flushCompileCache, registerHooks } from "node:module";
 
@@ -9,7 +9,7 @@ const SHIM = new URL("points-shim.ts", import.meta.url).href;
 
 registerHooks({
   resolve: (specifier, context, next) =>
-    specifier.endsWith("service/refresh.ts") && context.parentURL?.endsWith("/src/installation.ts") === true
+    specifier.endsWith("service/refresh/refresh.ts") && context.parentURL?.endsWith("/src/installation.ts") === true
       ? { url: SHIM, format: "module-typescript", shortCircuit: true }
       : next(specifier, context),
 });

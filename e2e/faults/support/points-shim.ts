@@ -1,5 +1,5 @@
 /**
- * Stands in for `service/refresh.ts` in a server under test: the same engine, with a point before and after each call that
+ * Stands in for `service/refresh/refresh.ts` in a server under test: the same engine, with a point before and after each call that
  * it makes (`store.claimRefresh:before`, `oauth.refresh:send`, `spill.append:after`, ...).
  *
  * Points count from 1 inside of a refresh, and from the start of the plan; what the sweeper reads meanwhile does not count.
@@ -9,10 +9,13 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync, readFileSync } from "node:fs";
 import { ApiError } from "../../../packages/server/src/core/errors.ts";
-import { createRefresher as createEngine, type Refresher } from "../../../packages/server/src/service/refresh.ts";
+import {
+  createRefresher as createEngine,
+  type Refresher,
+} from "../../../packages/server/src/service/refresh/refresh.ts";
 import { parsePlan, type Plan } from "./points-plan.ts";
 
-export type * from "../../../packages/server/src/service/refresh.ts";
+export type * from "../../../packages/server/src/service/refresh/refresh.ts";
 
 const FILE = process.env["FAULT_FILE"] ?? "";
 const FROM_START = planOfEnvironment();

@@ -8,7 +8,7 @@ import type { LedgerRequest, Simulator } from "@holdfast/simulator";
 import { loadConfig } from "../../../packages/server/src/config.ts";
 import { systemClock } from "../../../packages/server/src/core/clock.ts";
 import { openInstallation } from "../../../packages/server/src/installation.ts";
-import { sealContext } from "../../../packages/server/src/service/grant.ts";
+import { sealContext } from "../../../packages/server/src/service/grants/grant.ts";
 import { silentLog } from "../../../packages/server/src/telemetry/log.ts";
 import { sealedFromStorage } from "../../../packages/server/src/vault/seal.ts";
 import { holdfast, startHoldfast, type Running } from "../../support/holdfast.ts";

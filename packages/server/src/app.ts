@@ -7,11 +7,11 @@ import { every } from "./core/clock.ts";
 import { ApiError } from "./core/errors.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
-import { createTransport } from "./oauth/transport.ts";
+import { createTransport } from "./net/transport.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { createFunctionRunner, type FunctionRunner } from "./runner/functions.ts";
 import { createSweeper, type Sweeper } from "./service/sweeper.ts";
-import { createWebhooks, type Webhooks } from "./service/webhooks.ts";
+import { createWebhooks, type Webhooks } from "./service/events/webhooks.ts";
 import { lockDataDirectory } from "./store/sqlite.ts";
 
 export interface Server {

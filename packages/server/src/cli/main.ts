@@ -6,25 +6,25 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { ApiError, exitCodeOf } from "../core/errors.ts";
-import { apiKeyCommands } from "./api-keys.ts";
-import { appCommands } from "./apps.ts";
-import { auditCommands } from "./audit.ts";
-import { clientCommands } from "./clients.ts";
-import { completionCommand } from "./completion.ts";
-import { connectorCommands } from "./connectors.ts";
-import { demoCommand } from "./demo.ts";
-import { keyCommands } from "./keys.ts";
-import { loginCommands } from "./login.ts";
-import { memberCommands } from "./members.ts";
-import { reportError } from "./output.ts";
-import { providerCommands } from "./providers.ts";
-import { serveCommand } from "./serve.ts";
-import { setupLinkCommand } from "./setup-link.ts";
-import { simulateCommand } from "./simulate.ts";
-import { tokenCommands } from "./tokens.ts";
-import { typesCommands } from "./types.ts";
+import { apiKeyCommands } from "./commands/api-keys.ts";
+import { appCommands } from "./commands/apps.ts";
+import { auditCommands } from "./commands/audit.ts";
+import { clientCommands } from "./commands/clients.ts";
+import { completionCommand } from "./commands/completion.ts";
+import { connectorCommands } from "./commands/connectors.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { keyCommands } from "./commands/keys.ts";
+import { loginCommands } from "./commands/login.ts";
+import { memberCommands } from "./commands/members.ts";
+import { reportError } from "./terminal/output.ts";
+import { providerCommands } from "./commands/providers.ts";
+import { serveCommand } from "./commands/serve.ts";
+import { setupLinkCommand } from "./commands/setup-link.ts";
+import { simulateCommand } from "./commands/simulate.ts";
+import { tokenCommands } from "./commands/tokens.ts";
+import { typesCommands } from "./commands/types.ts";
 import { VERSION } from "./version.ts";
-import { workspaceCommands } from "./workspaces.ts";
+import { workspaceCommands } from "./commands/workspaces.ts";
 
 const FIRST_STEPS = `
 First steps:

@@ -1,6 +1,6 @@
 /**
  * Roles in a workspace, scopes of API keys, plans: closed lists, each in order, so that "at least" is a comparison. What a
- * role may do is service/authorization.ts' business.
+ * role may do is service/access/authorization.ts' business.
  */
 
 /** From least to most. */

@@ -1,4 +1,4 @@
-/** Who is calling: reading credentials from requests. What a credential is worth is service/credentials.ts' business. */
+/** Who is calling: reading credentials from requests. What a credential is worth is service/access/credentials.ts' business. */
 import { createHmac } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import { ApiError } from "../core/errors.ts";
@@ -6,10 +6,10 @@ import { asAppId, asWorkspaceId, sameDigest } from "../core/ids.ts";
 import type { Role } from "../core/roles.ts";
 import type { Secret } from "../core/secret.ts";
 import type { AppId, UserId, WorkspaceId } from "../core/types.ts";
-import type { Visitor } from "../service/accounts.ts";
-import type { AppRow } from "../service/apps.ts";
-import { requireConnectors, type Action, type BuilderPrincipal } from "../service/authorization.ts";
-import { requireStanding, type AppPrincipal } from "../service/credentials.ts";
+import type { Visitor } from "../service/accounts/accounts.ts";
+import type { AppRow } from "../service/apps/apps.ts";
+import { requireConnectors, type Action, type BuilderPrincipal } from "../service/access/authorization.ts";
+import { requireStanding, type AppPrincipal } from "../service/access/credentials.ts";
 import { clientAddress, clientNetwork } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { readCookie } from "./cookies.ts";

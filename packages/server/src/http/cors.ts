@@ -3,7 +3,7 @@
  * no browser sends a cookie along, since nothing here allows credentials. Only for routes that no session opens; every other
  * route says nothing of origins, so that browsers keep other sites' scripts from its answers.
  */
-import type { App } from "./app.ts";
+import type { HttpServer } from "./fastify.ts";
 
 const ALLOWED = {
   "access-control-allow-origin": "*",
@@ -20,7 +20,7 @@ const PREFLIGHT = {
 } as const;
 
 /** Opens the routes of `scope`, an encapsulated part of the server, that are added after this call. */
-export function openToOrigins(scope: App): void {
+export function openToOrigins(scope: HttpServer): void {
   scope.addHook("onRequest", (request, reply, done) => {
     const is_preflight = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
     if (is_preflight) return void reply.code(204).headers(PREFLIGHT).send();

@@ -6,9 +6,9 @@ import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
 import { ApiError, ERRORS, type ErrorCode, type FieldError } from "../core/errors.ts";
 import type { Log } from "../telemetry/log.ts";
-import { html } from "./html.ts";
+import { html } from "./pages/html.ts";
 import { localPath } from "./local-path.ts";
-import { sendPage } from "./page.ts";
+import { sendPage } from "./pages/page.ts";
 
 export interface ErrorBody {
   readonly message: string;

@@ -5,13 +5,13 @@
  * Errors: ApiError `invalid_json`, `forbidden_key`.
  */
 import { ApiError } from "../core/errors.ts";
-import type { App } from "./app.ts";
+import type { HttpServer } from "./fastify.ts";
 
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 /** No legal body is deeper than four; what walks a body later may recurse. */
 const MAX_DEPTH = 32;
 
-export function parseJsonBodies(app: App): void {
+export function parseJsonBodies(app: HttpServer): void {
   app.removeContentTypeParser(["application/json", "text/plain"]);
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body: Buffer, done) => {
     try {

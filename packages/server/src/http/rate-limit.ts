@@ -12,7 +12,7 @@ import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import { sha256Hex } from "../core/secret.ts";
-import type { App } from "./app.ts";
+import type { HttpServer } from "./fastify.ts";
 import { clientNetwork } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { readCookie } from "./cookies.ts";
@@ -72,7 +72,7 @@ function credentialOf(context: HttpContext, request: FastifyRequest, url: string
  * @returns what to answer in place of an error: `rate_limited` to an address whose credentials were refused too often
  */
 export async function limitRequests(
-  app: App,
+  app: HttpServer,
   context: HttpContext,
 ): Promise<(error: ApiError, request: FastifyRequest) => Promise<ApiError>> {
   const { clock, config } = context;

@@ -7,32 +7,32 @@ import { fastify, type FastifyError, type FastifyRequest } from "fastify";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { ApiError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
-import type { App } from "./app.ts";
+import type { HttpServer } from "./fastify.ts";
 import { clientAddress, trustProxy } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { openToOrigins } from "./cors.ts";
 import { handleErrors, sendError, toApiError } from "./errors.ts";
 import { parseJsonBodies } from "./json-body.ts";
-import { collectRoutes } from "./methods.ts";
+import { collectRoutes } from "./route-table.ts";
 import { limitRequests } from "./rate-limit.ts";
-import { accountPages } from "./routes/account-pages.ts";
-import { assetRoutes } from "./routes/assets.ts";
-import { auditRoutes } from "./routes/audit.ts";
-import { callbackRoutes } from "./routes/callback.ts";
-import { connectPages } from "./routes/connect-pages.ts";
-import { connectorRoutes } from "./routes/connectors.ts";
-import { devicePages } from "./routes/device-pages.ts";
-import { functionRoutes } from "./routes/functions.ts";
-import { governanceRoutes } from "./routes/governance.ts";
-import { healthRoutes } from "./routes/health.ts";
-import { managementRoutes } from "./routes/management.ts";
-import { oauthRoutes } from "./routes/oauth.ts";
-import { platformRoutes } from "./routes/platform.ts";
-import { sdkCallRoutes } from "./routes/sdk-calls.ts";
-import { signInPages } from "./routes/sign-in-pages.ts";
-import { tokenRoutes } from "./routes/tokens.ts";
-import { workspacePages } from "./routes/workspace-pages.ts";
-import { workspaceRoutes } from "./routes/workspaces.ts";
+import { accountPages } from "./pages/account.ts";
+import { assetRoutes } from "./pages/assets.ts";
+import { auditRoutes } from "./api/audit.ts";
+import { callbackRoutes } from "./pages/callback.ts";
+import { connectPages } from "./pages/connect.ts";
+import { connectorRoutes } from "./api/connectors.ts";
+import { devicePages } from "./pages/device.ts";
+import { functionRoutes } from "./api/functions.ts";
+import { governanceRoutes } from "./api/governance.ts";
+import { healthRoutes } from "./api/health.ts";
+import { managementRoutes } from "./api/management.ts";
+import { oauthRoutes } from "./api/oauth.ts";
+import { platformRoutes } from "./api/platform.ts";
+import { sdkCallRoutes } from "./api/sdk-calls.ts";
+import { signInPages } from "./pages/sign-in.ts";
+import { tokenRoutes } from "./api/tokens.ts";
+import { workspacePages } from "./pages/workspace.ts";
+import { workspaceRoutes } from "./api/workspaces.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** Longest path parameter that routing looks at; names that are too long get their own error further on. */
@@ -41,11 +41,11 @@ const MAX_PARAM_LENGTH = 512;
 const NO_TUNNEL =
   "HTTP/1.1 405 Method Not Allowed\r\nallow: GET, POST\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-export async function createHttpServer(context: HttpContext): Promise<App> {
+export async function createHttpServer(context: HttpContext): Promise<HttpServer> {
   const { config, log } = context;
   const { limits } = config;
   const isTooLong = ({ raw }: FastifyRequest): boolean => (raw.url ?? "").length > limits.url_bytes;
-  const app: App = fastify({
+  const app: HttpServer = fastify({
     logger: false,
     bodyLimit: limits.body_bytes,
     requestTimeout: limits.request_timeout_ms,
@@ -116,7 +116,7 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
 
   healthRoutes(app, context);
   // What the SDK calls, also from browsers and other origins. No session opens any of these.
-  await app.register(async (sdk: App) => {
+  await app.register(async (sdk: HttpServer) => {
     openToOrigins(sdk);
     tokenRoutes(sdk, context);
     sdkCallRoutes(sdk);
@@ -128,7 +128,7 @@ export async function createHttpServer(context: HttpContext): Promise<App> {
   managementRoutes(app, context);
   workspaceRoutes(app, context);
   callbackRoutes(app, context);
-  await app.register(async (pages: App) => {
+  await app.register(async (pages: HttpServer) => {
     // Forms are for pages. On the API a form's body is an unsupported media type, whatever site it comes from.
     await pages.register(formbody, { bodyLimit: limits.body_bytes });
     connectPages(pages, context);

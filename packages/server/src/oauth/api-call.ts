@@ -11,10 +11,10 @@ import type { ApiRequest, Provider } from "../providers/provider.ts";
 import { fillTemplate } from "../providers/template.ts";
 import { basicCredentials, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
-import { decodeUtf8, parseJson } from "./json.ts";
-import { parseRetryAfter } from "./outcome.ts";
+import { decodeUtf8, parseJson } from "../net/json.ts";
+import { parseRetryAfter } from "../net/retry-after.ts";
 import { applyResponse } from "./token-answer.ts";
-import type { Failure } from "./transport.ts";
+import type { Failure } from "../net/transport.ts";
 
 export interface ApiAnswer {
   readonly kind: "answer";

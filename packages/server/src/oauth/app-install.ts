@@ -13,7 +13,7 @@ import type { AppInstall } from "../providers/provider.ts";
 import type { CallbackGrant } from "./callback.ts";
 import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
-import { decodeUtf8, parseJson } from "./json.ts";
+import { decodeUtf8, parseJson } from "../net/json.ts";
 import type { TokenOutcome } from "./outcome.ts";
 import { callTokenEndpoint, type TokenCall } from "./token-endpoint.ts";
 

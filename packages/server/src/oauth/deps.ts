@@ -1,16 +1,14 @@
 /** What the parts of oauth/ share: their collaborators and the name they go by. */
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "../net/transport.ts";
+import { USER_AGENT } from "../net/user-agent.ts";
 
 export interface OAuthDeps {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly limits: Limits;
 }
-
-/** On every request to a provider: some refuse requests without one. */
-const USER_AGENT = "Holdfast/0.1 (+connectors)";
 
 /** Our headers, then the provider's. Names in lower case, or one that both set would be sent twice. */
 export function providerHeaders(...own: readonly Readonly<Record<string, string>>[]): Record<string, string> {

@@ -7,7 +7,7 @@
 import { isJsonObject, type Instant, type JsonObject, type JsonValue } from "../core/types.ts";
 import type { Provider } from "../providers/provider.ts";
 import { matchesPattern } from "../providers/template.ts";
-import { decodeUtf8, parseJson } from "./json.ts";
+import { decodeUtf8, parseJson } from "../net/json.ts";
 
 /** Clocks differ; a minute is what others allow as well. */
 const CLOCK_SKEW_S = 60;

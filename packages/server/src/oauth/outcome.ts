@@ -5,12 +5,11 @@
  * and error name, never by matching messages. `error` comes from a closed vocabulary: a provider's text is compared with
  * known names and otherwise dropped, since some providers echo the token they were sent. Durations in milliseconds.
  */
-import type { Limits } from "../config.ts";
 import type { Secret } from "../core/secret.ts";
-import type { ConnectionConfig, Instant, JsonObject, JsonValue } from "../core/types.ts";
+import type { ConnectionConfig, JsonObject, JsonValue } from "../core/types.ts";
 import { isJsonObject } from "../core/types.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { Failure } from "./transport.ts";
+import type { Failure } from "../net/transport.ts";
 
 export interface IssuedTokens {
   readonly access_token: Secret;
@@ -118,23 +117,4 @@ function cleanName(text: string): string {
     .slice(0, 100)
     .toLowerCase()
     .replaceAll(/[^a-z0-9_.-]/g, "_");
-}
-
-const JUNK_RETRY_AFTER_MS = 30_000;
-const LEAST_RETRY_AFTER_MS = 1_000;
-/** RFC 9110 §5.6.7, the form that must be sent. */
-const HTTP_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
-
-/** RFC 9110 §10.2.3: seconds or a date; null without the header. The past is one second, nonsense is thirty. */
-export function parseRetryAfter(
-  header: string | undefined,
-  now: Instant,
-  limits: Pick<Limits, "retry_after_cap_ms">,
-): number | null {
-  if (header === undefined) return null;
-  const text = header.trim();
-  const date_ms = HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
-  const wait_ms = /^\d+$/.test(text) ? Number(text) * 1000 : date_ms - now;
-  if (Number.isNaN(wait_ms)) return JUNK_RETRY_AFTER_MS;
-  return Math.min(limits.retry_after_cap_ms, Math.max(LEAST_RETRY_AFTER_MS, wait_ms));
 }

@@ -13,7 +13,7 @@ import { callApi, saysYes } from "./api-call.ts";
 import { clientAuthOf, noClientAuth, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
 import { errorName } from "./outcome.ts";
-import type { Failure } from "./transport.ts";
+import type { Failure } from "../net/transport.ts";
 import { createWire } from "./wire.ts";
 
 export type RevokeResult =

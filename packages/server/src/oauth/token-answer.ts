@@ -15,9 +15,9 @@ import type { DeviationContext, TokenAnswer } from "../providers/deviation.ts";
 import type { DerivedValue, Provider } from "../providers/provider.ts";
 import { accepts } from "../providers/template.ts";
 import { idTokenClaims } from "./id-token.ts";
-import { decodeUtf8, parseJson } from "./json.ts";
+import { decodeUtf8, parseJson } from "../net/json.ts";
 import type { IssuedTokens } from "./outcome.ts";
-import type { ProviderAnswer } from "./transport.ts";
+import type { ProviderAnswer } from "../net/transport.ts";
 
 /** What RFC 6749 §5 would have looked like. The body is null when nothing could be made of it. */
 export function readTokenAnswer(provider: Provider, context: DeviationContext, answer: ProviderAnswer): TokenAnswer {

@@ -10,9 +10,9 @@ import type { DeviationContext, TokenAnswer, TokenRequest } from "../providers/d
 import { clientIdParameter, jsonTokenRequest } from "../providers/deviations.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { OAuthDeps } from "./deps.ts";
-import { parseRetryAfter } from "./outcome.ts";
+import { parseRetryAfter } from "../net/retry-after.ts";
 import { coreMembers, readTokenAnswer } from "./token-answer.ts";
-import type { Failure, ProviderAnswer } from "./transport.ts";
+import type { Failure, ProviderAnswer } from "../net/transport.ts";
 
 type WireResult =
   | Failure

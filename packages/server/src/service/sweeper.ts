@@ -10,10 +10,10 @@ import { warnOfEnd } from "../store/queries/connections.ts";
 import type { Store } from "../store/store.ts";
 import type { ConnectionRow } from "../store/tables.ts";
 import type { Log } from "../telemetry/log.ts";
-import { sessionLife } from "./cli-sessions.ts";
-import { emit } from "./events.ts";
-import type { Refresher } from "./refresh.ts";
-import type { Revocations } from "./revocation.ts";
+import { sessionLife } from "./access/cli-sessions.ts";
+import { emit } from "./events/events.ts";
+import type { Refresher } from "./refresh/refresh.ts";
+import type { Revocations } from "./grants/revocation.ts";
 
 /** Finished outbox items are kept this long, to be looked at. */
 const OUTBOX_KEEP_MS = 86_400_000;

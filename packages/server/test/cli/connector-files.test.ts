@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, it, onTestFinished } from "vitest";
-import { applyPull, planPull, readConnectorFiles, type DeclaredConnector } from "../../src/cli/connector-files.ts";
-import { describePush, isDestructive, planPush } from "../../src/cli/push-plan.ts";
+import { applyPull, planPull, readConnectorFiles, type DeclaredConnector } from "../../src/cli/connectors/files.ts";
+import { describePush, isDestructive, planPush } from "../../src/cli/connectors/push-plan.ts";
 
 function temporaryDirectory(files: Readonly<Record<string, string>> = {}): string {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-files-"));

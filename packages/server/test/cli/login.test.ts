@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { deviceLogin, readAccount, type Prompt } from "../../src/cli/device-login.ts";
-import { createSession } from "../../src/cli/login-session.ts";
-import { createLoginStore, type Login, type LoginStore } from "../../src/cli/login-store.ts";
-import { createRemote } from "../../src/cli/remote.ts";
+import { deviceLogin, readAccount, type Prompt } from "../../src/cli/remote/device-login.ts";
+import { createSession } from "../../src/cli/remote/login-session.ts";
+import { createLoginStore, type Login, type LoginStore } from "../../src/cli/remote/login-store.ts";
+import { createRemote } from "../../src/cli/remote/remote.ts";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret, sha256Hex } from "../../src/core/secret.ts";
 import { instant } from "../../src/core/types.ts";

@@ -2,9 +2,9 @@
 import { expect, it } from "vitest";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { RemoteError } from "../../src/cli/remote-error.ts";
-import { createRemote, type Credential, type Remote } from "../../src/cli/remote.ts";
-import type { Fields } from "../../src/cli/reply.ts";
+import { RemoteError } from "../../src/cli/remote/error.ts";
+import { createRemote, type Credential, type Remote } from "../../src/cli/remote/remote.ts";
+import type { Fields } from "../../src/cli/remote/reply.ts";
 import { closedUrl, startWebServer, type Scripted, type WebServer } from "./web-server.ts";
 
 const GET = { method: "GET", path: "/thing" } as const;

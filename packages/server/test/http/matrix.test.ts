@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "../../src/core/ids.ts";
 import { capped, roleReaches, type Role, type Scope } from "../../src/core/roles.ts";
 import type { AppId, UserId, WorkspaceId } from "../../src/core/types.ts";
-import { routesOf } from "../../src/http/methods.ts";
+import { routesOf } from "../../src/http/route-table.ts";
 import { createHttpServer } from "../../src/http/server.ts";
 import type { Reply } from "../support/http.ts";
 import { addAccount, openTestServer, type TestServer } from "../support/server.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { approveConsent, clientSecretOf } from "@holdfast/simulator";
 import { describe, expect, it } from "vitest";
-import { sealContext } from "../../src/service/grant.ts";
+import { sealContext } from "../../src/service/grants/grant.ts";
 import { sealedFromStorage } from "../../src/vault/seal.ts";
 import type { Reply } from "../support/http.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";

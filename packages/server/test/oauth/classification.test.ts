@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { instant } from "../../src/core/types.ts";
-import { outcomeOfAnswer, parseRetryAfter, type TokenOutcome } from "../../src/oauth/outcome.ts";
+import { parseRetryAfter } from "../../src/net/retry-after.ts";
+import { outcomeOfAnswer, type TokenOutcome } from "../../src/oauth/outcome.ts";
 import { providers } from "../../src/providers/index.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import {

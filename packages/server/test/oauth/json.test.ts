@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeUtf8, parseJson } from "../../src/oauth/json.ts";
+import { decodeUtf8, parseJson } from "../../src/net/json.ts";
 
 describe("parseJson", () => {
   it.each([

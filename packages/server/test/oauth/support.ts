@@ -9,7 +9,7 @@ import { instant, plus } from "../../src/core/types.ts";
 import type { CallbackGrant } from "../../src/oauth/callback.ts";
 import { createOAuthClient, type OAuthClient, type RefreshCall } from "../../src/oauth/client.ts";
 import type { TokenOutcome } from "../../src/oauth/outcome.ts";
-import { createTransport, type Transport } from "../../src/oauth/transport.ts";
+import { createTransport, type Transport } from "../../src/net/transport.ts";
 import { findProvider } from "../../src/providers/index.ts";
 import { defineProvider, type Provider, type ProviderDefinition } from "../../src/providers/provider.ts";
 

@@ -2,7 +2,7 @@ import { createServer as createTcpServer, type Server as TcpServer, type Socket 
 import { createServer as createHttpsServer } from "node:https";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { LIMITS } from "../../src/config.ts";
-import { createTransport, throughGateway, type ProviderRequest } from "../../src/oauth/transport.ts";
+import { createTransport, throughGateway, type ProviderRequest } from "../../src/net/transport.ts";
 import { selfSigned } from "./certificate.ts";
 import { fakeProvider, json, manualClock, plainProvider, portOf, refreshCall, rig } from "./support.ts";
 

@@ -3,9 +3,9 @@ import { createClientFromRequest } from "@base44/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { createOAuthClient, type OAuthClient } from "../../src/oauth/client.ts";
-import { createTransport } from "../../src/oauth/transport.ts";
+import { createTransport } from "../../src/net/transport.ts";
 import { createCatalog } from "../../src/providers/index.ts";
-import { parseConfig } from "../../src/service/grant.ts";
+import { parseConfig } from "../../src/service/grants/grant.ts";
 import { openTestServer, type TestServer } from "../support/server.ts";
 import { configFor } from "./subject.ts";
 

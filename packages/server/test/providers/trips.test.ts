@@ -20,7 +20,7 @@ import { Secret } from "../../src/core/secret.ts";
 import { instant, type ConnectionConfig } from "../../src/core/types.ts";
 import { createOAuthClient, type OAuthClient } from "../../src/oauth/client.ts";
 import type { IssuedTokens } from "../../src/oauth/outcome.ts";
-import { createTransport } from "../../src/oauth/transport.ts";
+import { createTransport } from "../../src/net/transport.ts";
 import { validateProvider } from "../../src/providers/custom.ts";
 import { providers } from "../../src/providers/index.ts";
 import { withDefaults, type Provider } from "../../src/providers/provider.ts";

@@ -3,7 +3,7 @@ import { openInstallation } from "../../src/installation.ts";
 import { loadConfig } from "../../src/config.ts";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret, sha256Hex } from "../../src/core/secret.ts";
-import type { Visitor } from "../../src/service/accounts.ts";
+import type { Visitor } from "../../src/service/accounts/accounts.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../support/clock.ts";
 import { asObject } from "../support/http.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ROLES, SCOPES, capped, roleReaches, type Role, type Scope } from "../../src/core/roles.ts";
 import { plus, type UserId } from "../../src/core/types.ts";
-import { ACTIONS, COMMAND, type Action, type BuilderPrincipal } from "../../src/service/authorization.ts";
+import { ACTIONS, COMMAND, type Action, type BuilderPrincipal } from "../../src/service/access/authorization.ts";
 import { addAccount, exposed, startTestServer, type TestServer } from "../support/server.ts";
 
 /** From the table of roles, in words: each role may what those before it may, too. */

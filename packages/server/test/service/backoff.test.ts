@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../src/config.ts";
+import { backoff_ms } from "../../src/core/backoff.ts";
 import type { RotationClass } from "../../src/providers/provider.ts";
-import { backoff_ms, nextAttempt_ms } from "../../src/service/backoff.ts";
+import { nextAttempt_ms } from "../../src/service/refresh/schedule.ts";
 import { HOUR, SECOND } from "../support/clock.ts";
 
 const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });

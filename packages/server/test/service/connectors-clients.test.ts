@@ -3,7 +3,7 @@ import { clientSecretOf, simulatedClientId } from "@holdfast/simulator";
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import type { UserId, WorkspaceId } from "../../src/core/types.ts";
-import { SHARING_RISK } from "../../src/service/workspaces.ts";
+import { SHARING_RISK } from "../../src/service/accounts/workspaces.ts";
 import { asObject, type Reply } from "../support/http.ts";
 import { addAccount, exposed, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
 

@@ -9,7 +9,7 @@ import { clientSecretOf, simulatedClientId } from "@holdfast/simulator";
 import { expect, it, onTestFinished } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import type { AppId, UserId, WorkspaceId } from "../../src/core/types.ts";
-import { sealContext } from "../../src/service/grant.ts";
+import { sealContext } from "../../src/service/grants/grant.ts";
 import { createApp } from "../../src/store/queries/apps.ts";
 import type { ConnectionRow, DataKeysTable } from "../../src/store/tables.ts";
 import { sealedFromStorage } from "../../src/vault/seal.ts";

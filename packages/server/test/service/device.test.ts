@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { GrantError } from "../../src/service/cli-sessions.ts";
-import { USER_CODE_LENGTH, USER_CODE_LETTERS, type DeviceCode, type Guesser } from "../../src/service/device.ts";
+import { GrantError } from "../../src/service/access/cli-sessions.ts";
+import { USER_CODE_LENGTH, USER_CODE_LETTERS, type DeviceCode, type Guesser } from "../../src/service/access/device.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../support/clock.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { LIMITS } from "../../src/config.ts";
 import { ApiError } from "../../src/core/errors.ts";
-import { createDatabaseGate } from "../../src/service/database-gate.ts";
+import { createDatabaseGate } from "../../src/service/cache/database-gate.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { HOUR, manualClock, MINUTE, SECOND } from "../support/clock.ts";
 import { startTestServer, type TestServer, type TestServerOptions } from "../support/server.ts";

@@ -3,7 +3,7 @@ import { clientSecretOf } from "@holdfast/simulator";
 import { afterAll, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { missingScopes } from "../../src/core/scopes.ts";
-import { parseList } from "../../src/service/grant.ts";
+import { parseList } from "../../src/service/grants/grant.ts";
 import { HOUR, MINUTE, SECOND, until } from "../support/clock.ts";
 import { asList, type Reply } from "../support/http.ts";
 import { ANSWER_FAULTS } from "./provider-faults/answer-faults.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createRateLimits, type Rule } from "../../src/service/rate-limits.ts";
+import { createRateLimits, type Rule } from "../../src/service/access/rate-limits.ts";
 import { MINUTE, SECOND } from "../support/clock.ts";
 import { startTestServer } from "../support/server.ts";
 

@@ -10,7 +10,7 @@ import type { Clock } from "../../src/core/clock.ts";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, type AppId, type ConnectionId, type Instant } from "../../src/core/types.ts";
-import { openSpill, type Spill, type SpillOptions, type SpillRecord } from "../../src/service/spill.ts";
+import { openSpill, type Spill, type SpillOptions, type SpillRecord } from "../../src/service/refresh/spill.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../../src/vault/seal.ts";
 import { errorOf, memoryKeys, vaultOver } from "../vault/support.ts";
 

@@ -9,7 +9,7 @@ import { exitCodeOf } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { openInstallation } from "../../src/installation.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
-import { sealContext } from "../../src/service/grant.ts";
+import { sealContext } from "../../src/service/grants/grant.ts";
 import { sealedFromStorage } from "../../src/vault/seal.ts";
 import { errorOf } from "../vault/support.ts";
 import { HOUR, SECOND, until } from "../support/clock.ts";

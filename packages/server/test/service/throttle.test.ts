@@ -3,7 +3,13 @@ import { describe, expect, it } from "vitest";
 import { LIMITS, type Limits } from "../../src/config.ts";
 import { newOAuthClientId } from "../../src/core/ids.ts";
 import type { TokenOutcome } from "../../src/oauth/outcome.ts";
-import { createThrottle, type Entry, type Permit, type Target, type Throttle } from "../../src/service/throttle.ts";
+import {
+  createThrottle,
+  type Entry,
+  type Permit,
+  type Target,
+  type Throttle,
+} from "../../src/service/refresh/throttle.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { manualClock, MINUTE, SECOND, type ManualClock } from "../support/clock.ts";
 

@@ -1,8 +1,8 @@
 /** What people and the world do once in a while: consents, disconnects, outages. Each is counted when it really happened. */
 import { Secret } from "../../src/core/secret.ts";
 import type { Instant } from "../../src/core/types.ts";
-import { emit } from "../../src/service/events.ts";
-import { grantColumns, NOTHING_BEFORE } from "../../src/service/grant.ts";
+import { emit } from "../../src/service/events/events.ts";
+import { grantColumns, NOTHING_BEFORE } from "../../src/service/grants/grant.ts";
 import { run } from "../../src/store/operation.ts";
 import { deleteApp } from "../../src/store/queries/apps.ts";
 import { clearMisconfigured, putConnection, type ConsentedConnection } from "../../src/store/queries/connections.ts";

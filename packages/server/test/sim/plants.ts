@@ -35,14 +35,14 @@ export const PLANTS = {
   immediate_resend_strict: {
     meaning: "The lease of a dead process is taken over at once, though its single-use token may still be on the wire.",
     breaks: ["dead_owner_is_waited_for"],
-    file: "src/service/refresh-claim.ts",
+    file: "src/service/refresh/claim.ts",
     find: 'if (rotationClass(provider) === "strict" || (await deadHolder(row)) === null) return false;\n    return store.releaseLease(id, lease_owner, resend_ms(provider));',
     replace: "return (await deadHolder(row)) !== null && store.releaseLease(id, lease_owner, null);",
   },
   missing_refresh_token_erases: {
     meaning: "An answer without a refresh token erases the one that there is.",
     breaks: ["stored_token_is_valid", "non_rotating_never_lost"],
-    file: "src/service/refresh.ts",
+    file: "src/service/refresh/refresh.ts",
     find: "refresh_token: outcome.tokens.refresh_token ?? refresh_token,",
     replace: "refresh_token: outcome.tokens.refresh_token,",
   },

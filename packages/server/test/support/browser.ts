@@ -4,7 +4,7 @@
  */
 import { approveConsent, type Consent } from "@holdfast/simulator";
 import { readReply, type Reply } from "./http.ts";
-import { decode } from "../../src/cli/html-text.ts";
+import { decode } from "../../src/cli/demo/html-text.ts";
 
 export interface Browser {
   /** By name. Change it to lose, steal or forge a cookie. */

@@ -34,7 +34,7 @@ import { newId, newUserId, newWorkspaceId } from "../../src/core/ids.ts";
 import type { Role } from "../../src/core/roles.ts";
 import type { AppId, UserId, WorkspaceId } from "../../src/core/types.ts";
 import type { Installation } from "../../src/installation.ts";
-import type { CreatedApp } from "../../src/service/apps.ts";
+import type { CreatedApp } from "../../src/service/apps/apps.ts";
 import { createCatalog } from "../../src/providers/index.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { Store } from "../../src/store/store.ts";

@@ -1,6 +1,6 @@
 /**
  * Builders: accounts with their sessions, memberships and invitations, plans of workspaces, keys of persons. The `auth_*`
- * tables hold what the account library keeps (service/account-library.ts), in the columns that it uses here; a workspace is
+ * tables hold what the account library keeps (service/accounts/library.ts), in the columns that it uses here; a workspace is
  * what it calls an organization. Only adds, so that a server of the version before goes on beside this one: what it asks of
  * `sessions` it still finds there.
  */

@@ -1,11 +1,11 @@
 /** What a person's consent brings: the request, the refusal, scopes and account. */
 import { approveConsent } from "@holdfast/simulator";
 import { describe, expect, it } from "vitest";
-import { throughGateway } from "../../../src/oauth/transport.ts";
+import { throughGateway } from "../../../src/net/transport.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { fillTemplate } from "../../../src/providers/template.ts";
-import { effectiveScopes } from "../../../src/service/connect.ts";
-import { parseList } from "../../../src/service/grant.ts";
+import { effectiveScopes } from "../../../src/service/consent/connect.ts";
+import { parseList } from "../../../src/service/grants/grant.ts";
 import { note } from "../capability-table.ts";
 import { configFor, grantedScopes, type Subject } from "../subject.ts";
 import { namesScopes } from "../vendor-answers.ts";

@@ -1,7 +1,7 @@
 /** Refresh: once each time, rotation as declared, reuse as declared; or none at all. */
 import { describe, expect, it } from "vitest";
 import { rotationClass, type RotationClass } from "../../../src/providers/provider.ts";
-import { parseConfig, parseList } from "../../../src/service/grant.ts";
+import { parseConfig, parseList } from "../../../src/service/grants/grant.ts";
 import { DAY, SECOND } from "../../support/clock.ts";
 import { note } from "../capability-table.ts";
 import {

@@ -1,0 +1,127 @@
+/**
+ * `holdfast audit export`: the audit trail as JSON lines, oldest first, page by page, so that its length does not matter. On
+ * the server's machine all of it; from elsewhere what whoever asks may have. A file appears under its name only when it is
+ * whole: half a trail must not pass for one. Times are ms since the epoch in the lines; `--since` is inclusive, `--until` not.
+ */
+import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { ApiError } from "../../core/errors.ts";
+import { asAppId, asWorkspaceId } from "../../core/ids.ts";
+import { instant, type Instant } from "../../core/types.ts";
+import { auditLine } from "../../service/audit.ts";
+import { withInstallation, type LocalFlags } from "../remote/local.ts";
+import { createOutput } from "../terminal/output.ts";
+import type { Remote } from "../remote/remote.ts";
+import { resolveTarget, withTarget, type TargetFlags } from "../remote/target.ts";
+
+interface Range {
+  readonly app?: string;
+  readonly workspace?: string;
+  readonly since?: Instant;
+  readonly until?: Instant;
+}
+
+type Flags = TargetFlags & Range & { readonly json?: boolean; readonly out?: string };
+type Take = (lines: string) => Promise<void>;
+
+export function auditCommands(program: Command): void {
+  const audit = program.command("audit").description("who did what to which app and service, from where");
+  withTarget(audit.command("export"))
+    .description("print the audit trail as JSON lines, oldest first; from elsewhere for administrators")
+    .option("--app <app>", "of this app only")
+    .option("--workspace <id>", "of this workspace and its apps only")
+    .option("--since <time>", "from this time on, such as 2026-11-23T12:00:00Z", time)
+    .option("--until <time>", "before this time", time)
+    .option("--out <file>", "write to a file instead of standard output")
+    .action(exportAudit);
+}
+
+async function exportAudit(flags: Flags): Promise<void> {
+  const target = resolveTarget(flags);
+  const pages = (take: Take): Promise<void> =>
+    target.kind === "local" ? localPages(target.flags, flags, take) : remotePages(target.remote, flags, take);
+  const output = createOutput(flags.json === true);
+  if (flags.out !== undefined) {
+    const path = resolve(flags.out);
+    const events = await toFile(path, pages);
+    return output.result({ path, events }, `Written: ${path} (${events} events)`);
+  }
+  if (!output.json) return pages(print);
+  let lines = "";
+  await pages((more) => Promise.resolve(void (lines += more)));
+  output.result({ events: linesOf(lines).map((line): unknown => JSON.parse(line)) }, "");
+}
+
+async function remotePages(remote: Remote, { app, workspace, since, until }: Range, take: Take): Promise<void> {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ app, workspace, since, until }))
+    if (value !== undefined) query.set(name, String(value));
+  for (;;) {
+    const { lines, next } = await remote.page({ method: "GET", path: `/api/management/audit?${query.toString()}` });
+    await take(lines);
+    if (next === null) return;
+    query.set("cursor", next);
+  }
+}
+
+function localPages(flags: LocalFlags, { app, workspace, since, until }: Range, take: Take): Promise<void> {
+  return withInstallation(flags, async ({ audit, apps, workspaces }) => {
+    const app_id = app === undefined ? null : (await apps.get(asAppId(app))).id;
+    const named = workspace === undefined ? null : (await workspaces.get(asWorkspaceId(workspace))).id;
+    let cursor: string | null = null;
+    do {
+      const page = await audit.export({
+        app_id,
+        workspace_ids: named === null ? null : [named],
+        installation: app_id === null && named === null,
+        since: since ?? null,
+        until: until ?? null,
+        cursor,
+      });
+      await take(page.events.map(auditLine).join(""));
+      cursor = page.next;
+    } while (cursor !== null);
+  });
+}
+
+/** For its owner only: addresses and names of people are in it. */
+async function toFile(path: string, pages: (take: Take) => Promise<void>): Promise<number> {
+  const part = `${path}.part`;
+  let count = 0;
+  try {
+    const file = openSync(part, "w", 0o600);
+    try {
+      await pages((lines) => {
+        writeSync(file, lines);
+        count += linesOf(lines).length;
+        return Promise.resolve();
+      });
+    } finally {
+      closeSync(file);
+    }
+    renameSync(part, path);
+    return count;
+  } catch (error) {
+    rmSync(part, { force: true });
+    if (!(error instanceof Error) || !("syscall" in error)) throw error;
+    throw new ApiError("usage", { message: `${path} cannot be written: ${error.message}`, cause: error });
+  }
+}
+
+const linesOf = (text: string): readonly string[] => text.split("\n").filter((line) => line !== "");
+
+/** A reader that is slower than the server must not make the process hold the whole trail. */
+const print: Take = (lines) =>
+  new Promise((resolved) => {
+    process.stdout.write(lines, () => {
+      resolved();
+    });
+  });
+
+function time(text: string): Instant {
+  const ms = /^\d{1,15}$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(ms)) return instant(ms);
+  const message = "--since and --until take a time as 2026-11-23T12:00:00Z, or milliseconds since 1970.";
+  throw new ApiError("usage", { message });
+}

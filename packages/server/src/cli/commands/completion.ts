@@ -1,0 +1,132 @@
+/**
+ * `holdfast completion SHELL`: a script for the shell, made from the table of commands itself, so that it cannot fall behind.
+ * It is static: pressing Tab starts no process and asks no server.
+ */
+import type { Command } from "commander";
+import { ApiError } from "../../core/errors.ts";
+import { loadCatalog } from "../catalog.ts";
+import { createOutput } from "../terminal/output.ts";
+
+interface Word {
+  readonly text: string;
+  readonly description: string;
+}
+
+/** A command or group, and what may be typed behind it. */
+interface Place {
+  /** Without the program's name: `connectors push`. */
+  readonly path: string;
+  readonly words: readonly Word[];
+}
+
+const SHELLS: Readonly<Record<string, (places: readonly Place[]) => string>> = { bash, zsh, fish };
+const INSTALL: Readonly<Record<string, string>> = {
+  bash: 'eval "$(holdfast completion bash)"   in ~/.bashrc',
+  zsh: 'eval "$(holdfast completion zsh)"   in ~/.zshrc, after compinit',
+  fish: "holdfast completion fish > ~/.config/fish/completions/holdfast.fish",
+};
+
+export function completionCommand(program: Command): void {
+  program
+    .command("completion <shell>")
+    .description("print a script that completes commands, options and service names, for bash, zsh or fish")
+    .addHelpText(
+      "after",
+      `\nTo install it:\n${Object.values(INSTALL)
+        .map((line) => `  ${line}`)
+        .join("\n")}`,
+    )
+    .action(async (shell: string, flags: { json?: boolean }) => {
+      const make = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
+      if (make === undefined)
+        throw new ApiError("usage", {
+          message: `There is a script for bash, zsh and fish, not for "${shell.slice(0, 32)}".`,
+        });
+      const services = (await loadCatalog()).all();
+      const names = services.map(({ id, display_name }) => ({ text: id, description: display_name }));
+      const script = make(placesOf(program, "", names));
+      createOutput(flags.json === true).result({ shell, script, install: INSTALL[shell] }, script);
+    });
+}
+
+function placesOf(command: Command, path: string, services: readonly Word[]): readonly Place[] {
+  const children = command.commands.map((child) => ({ text: child.name(), description: child.description() }));
+  const options = command.options
+    .filter(({ long }) => long !== undefined && long !== null)
+    .map(({ long, description }) => ({ text: String(long), description }));
+  const takes_service = command.registeredArguments.some((argument) => /^types?$/.test(argument.name()));
+  const place = { path, words: [...children, ...(takes_service ? services : []), ...options, HELP] };
+  const below = command.commands.flatMap((child) =>
+    placesOf(child, path === "" ? child.name() : `${path} ${child.name()}`, services),
+  );
+  return [place, ...below];
+}
+
+const HELP: Word = { text: "--help", description: "show help" };
+/** Between single quotes nothing is special; a quote itself is left out, since it only stands in descriptions. */
+const quoted = (text: string): string => `'${text.replaceAll("'", "")}'`;
+const wordsOf = ({ words }: Place): string => words.map(({ text }) => text).join(" ");
+
+/** The path is what is left of the line when options and their values are passed over: words that lead on in the table. */
+function walk(places: readonly Place[]): string {
+  const known = places.filter(({ path }) => path !== "").map(({ path }) => quoted(path));
+  return `    case "$place\${place:+ }$word" in\n      ${known.join("|")}) place="$place\${place:+ }$word" ;;\n    esac`;
+}
+
+function bash(places: readonly Place[]): string {
+  const cases = places.map((place) => `    ${quoted(place.path)}) words=${quoted(wordsOf(place))} ;;`);
+  return `_holdfast() {
+  local place="" word words="" current="\${COMP_WORDS[COMP_CWORD]}"
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+${walk(places)}
+  done
+  case "$place" in
+${cases.join("\n")}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _holdfast holdfast`;
+}
+
+function zsh(places: readonly Place[]): string {
+  const entry = ({ text, description }: Word): string => quoted(`${text}:${description.replaceAll(":", " -")}`);
+  const cases = places.map(
+    (place) => `    ${quoted(place.path)}) words_here=(\n      ${place.words.map(entry).join("\n      ")}\n    ) ;;`,
+  );
+  return `#compdef holdfast
+_holdfast() {
+  local place="" word
+  local -a words_here
+  for word in "\${(@)words[2,CURRENT-1]}"; do
+${walk(places)}
+  done
+  case "$place" in
+${cases.join("\n")}
+  esac
+  _describe 'holdfast' words_here || _files
+}
+compdef _holdfast holdfast`;
+}
+
+function fish(places: readonly Place[]): string {
+  const known = places.filter(({ path }) => path !== "").map(({ path }) => quoted(path));
+  const lines = places.flatMap((place) =>
+    place.words.map(
+      ({ text, description }) =>
+        `complete -c holdfast -n ${quoted(`test (__holdfast_place) = "${place.path}"`)} -a ${quoted(text)} -d ${quoted(description)}`,
+    ),
+  );
+  return `function __holdfast_place
+  set -l place ""
+  for word in (commandline -opc)[2..-1]
+    set -l next (string trim -- "$place $word")
+    switch "$next"
+      case ${known.join(" ")}
+        set place $next
+    end
+  end
+  echo $place
+end
+complete -c holdfast -e
+${lines.join("\n")}`;
+}

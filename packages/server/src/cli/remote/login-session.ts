@@ -1,0 +1,137 @@
+/**
+ * A stored login that stays valid: the access token is renewed shortly before it ends and once after a 401. Refresh tokens
+ * are for one use (RFC 9700 section 4.14.2), and several commands may run at once, so a refresh is made under a lock, and
+ * whoever gets the lock second finds the new tokens in the file.
+ */
+import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../../core/clock.ts";
+import { ApiError } from "../../core/errors.ts";
+import { Secret, sha256Hex } from "../../core/secret.ts";
+import { plus } from "../../core/types.ts";
+import { CLIENT_ID, readTokens } from "./device-login.ts";
+import { isMissing, type Login, type LoginStore } from "./login-store.ts";
+import { RemoteError } from "./error.ts";
+import type { Credential, Remote } from "./remote.ts";
+import type { Wait } from "../connectors/wait.ts";
+
+/** Renewed when less than this is left: a command takes some seconds. */
+const RENEW_BEFORE_MS = 60_000;
+/** A holder that died. Longer than a request to the token endpoint may take with its time-out. */
+const LOCK_TTL_MS = 30_000;
+const POLL_MS = 50;
+
+export interface SessionDeps {
+  readonly store: LoginStore;
+  /** The server, without a credential. */
+  readonly remote: Remote;
+  readonly clock: Clock;
+  readonly wait: Wait;
+}
+
+export function createSession(deps: SessionDeps): Credential {
+  const { store, remote, clock } = deps;
+  const { server_url } = remote;
+
+  return {
+    advice: `To sign in again: holdfast login --server ${server_url}.`,
+    async header() {
+      const login = required(store, server_url);
+      const soon = login.expires_at - clock.now() < RENEW_BEFORE_MS;
+      const { access_token } = soon ? await renew(deps, login) : login;
+      return ["authorization", new Secret(`Bearer ${access_token.expose()}`)];
+    },
+    async refused(value) {
+      const login = required(store, server_url);
+      // Another command has renewed it in the meantime.
+      if (`Bearer ${login.access_token.expose()}` !== value.expose()) return true;
+      await renew(deps, login);
+      return true;
+    },
+  };
+}
+
+function required(store: LoginStore, server_url: string): Login {
+  const login = store.find(server_url);
+  if (login !== null) return login;
+  const message = `Nobody is signed in to ${server_url} on this machine. Sign in: holdfast login --server ${server_url}`;
+  throw new ApiError("not_signed_in", { message });
+}
+
+async function renew({ store, remote, clock, wait }: SessionDeps, seen: Login): Promise<Login> {
+  const { server_url } = remote;
+  return withLock(store, seen, clock, wait, async () => {
+    const now = required(store, server_url);
+    if (now.refresh_token.expose() !== seen.refresh_token.expose()) return now;
+    const form = { grant_type: "refresh_token", refresh_token: seen.refresh_token.expose(), client_id: CLIENT_ID };
+    try {
+      const tokens = await remote.call({ method: "POST", path: "/oauth/token", form }, readTokens);
+      const login = {
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token,
+        expires_at: plus(clock.now(), tokens.expires_in_s * 1000),
+        email: seen.email,
+        name: seen.name,
+      };
+      store.save(server_url, login);
+      return login;
+    } catch (error) {
+      // Anything else may pass, and the refresh token may be good still.
+      if (!(error instanceof RemoteError) || error.refusal.code !== "invalid_grant") throw error;
+      store.remove(server_url);
+      const message = `The login to ${server_url} has ended. To sign in again: holdfast login --server ${server_url}`;
+      throw new ApiError("not_signed_in", { message });
+    }
+  });
+}
+
+/**
+ * One process at a time for this refresh token. The lock is the file of the highest number: who finds one that is too old
+ * makes the next, which only one process can. Nothing is ever taken away from a holder, so there is no moment at which two
+ * that clear up after a dead one could both believe that they have it.
+ */
+export async function withLock<T>(
+  store: LoginStore,
+  { refresh_token }: Login,
+  clock: Clock,
+  wait: Wait,
+  action: () => Promise<T>,
+): Promise<T> {
+  mkdirSync(store.directory, { recursive: true, mode: 0o700 });
+  const base = `refresh-${sha256Hex(refresh_token.expose()).slice(0, 16)}.`;
+  const pathOf = (number: number): string => join(store.directory, `${base}${number}`);
+  let turn = 1;
+  while (!created(pathOf(turn))) {
+    const age_ms = ageOf(pathOf(turn), clock);
+    if (age_ms === null) turn = 1;
+    else if (age_ms > LOCK_TTL_MS) turn += 1;
+    else await wait(POLL_MS);
+  }
+  try {
+    return await action();
+  } finally {
+    // With a later turn this one was taken for dead; then the files are the later one's.
+    if (ageOf(pathOf(turn + 1), clock) === null)
+      for (let number = 1; number <= turn; number++) rmSync(pathOf(number), { force: true });
+  }
+}
+
+function created(path: string): boolean {
+  try {
+    writeFileSync(path, `${process.pid}\n`, { mode: 0o600, flag: "wx" });
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Null: it is gone. */
+function ageOf(path: string, clock: Clock): number | null {
+  try {
+    return clock.now() - statSync(path).mtimeMs;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * What is typed. Secrets come by standard input or from a file, never by argument: arguments stand in the process list and
+ * the shell's history.
+ */
+import { createReadStream } from "node:fs";
+import { ApiError } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
+
+const MAX_BYTES = 8_192;
+
+/** `path`: null for standard input. Space around it, such as the last line's end, is not part of it. @throws ApiError `usage` */
+export async function readSecret(path: string | null): Promise<Secret> {
+  const from = path === null ? "on standard input" : `in the file "${path}"`;
+  if (path === null && process.stdin.isTTY) process.stderr.write("Paste the secret, then press Ctrl-D: ");
+  const source = path === null ? process.stdin : createReadStream(path);
+  source.setEncoding("utf8");
+  let text = "";
+  try {
+    for await (const chunk of source) {
+      text += String(chunk);
+      if (text.length > MAX_BYTES) throw new ApiError("usage", { message: `The secret ${from} is longer than 8 KiB.` });
+    }
+  } catch (error) {
+    if (error instanceof ApiError || path === null) throw error;
+    const message = `The secret's file "${path}" cannot be read. Name a file that is there, and that you may read.`;
+    throw new ApiError("usage", { message, cause: error });
+  }
+  const secret = text.trim();
+  if (secret === "")
+    throw new ApiError("usage", {
+      message: `There is no secret ${from}. Example: printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin, or --client-secret-file PATH`,
+    });
+  return new Secret(secret);
+}
+
+/** The value of --expires-in-days. The server takes at most ten years. */
+export function days(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text) || Number(text) > 3650)
+    throw new ApiError("usage", { message: "--expires-in-days takes a whole number from 1 to 3650." });
+  return Number(text);
+}

@@ -1,0 +1,77 @@
+/**
+ * The audit trail as JSON lines, oldest first, a page at a time: `X-Next-Cursor` leads to the next one and is absent on the
+ * last. Times are ms since the epoch, or RFC 3339; `since` is inclusive, `until` is not.
+ */
+import { ApiError } from "../../core/errors.ts";
+import { asAppId, asWorkspaceId } from "../../core/ids.ts";
+import { roleReaches } from "../../core/roles.ts";
+import { instant, type Instant } from "../../core/types.ts";
+import { auditLine, type AuditRange } from "../../service/audit.ts";
+import { ACTIONS, type BuilderPrincipal } from "../../service/access/authorization.ts";
+import type { HttpServer } from "../fastify.ts";
+import { requireBuilder } from "../auth.ts";
+import type { HttpContext } from "../context.ts";
+import { AuditQuery } from "../../wire/fields.ts";
+
+export function auditRoutes(app: HttpServer, context: HttpContext): void {
+  app.get("/api/management/audit", { schema: { querystring: AuditQuery } }, async (request, reply) => {
+    const principal = await requireBuilder(context, request);
+    const { app: app_id, workspace, since, until, cursor = null } = request.query;
+    const { events, next } = await context.audit.export({
+      ...(await reachOf(context, principal, app_id, workspace)),
+      since: instantOf("since", since),
+      until: instantOf("until", until),
+      cursor,
+    });
+    if (next !== null) void reply.header("x-next-cursor", next);
+    return reply
+      .header("cache-control", "no-store")
+      .type("application/x-ndjson; charset=utf-8")
+      .send(events.map(auditLine).join(""));
+  });
+}
+
+/** Of one app, of one workspace (with the apps that it had), or of all that this builder may export. */
+async function reachOf(
+  { authorization }: HttpContext,
+  principal: BuilderPrincipal,
+  app_id: string | undefined,
+  workspace: string | undefined,
+): Promise<Pick<AuditRange, "app_id" | "workspace_ids" | "installation">> {
+  if (app_id !== undefined) {
+    const { id, workspace_id } = await authorization.app(principal, asAppId(app_id), "audit.export");
+    return { app_id: id, workspace_ids: [workspace_id], installation: false };
+  }
+  if (workspace !== undefined) {
+    const workspace_id = asWorkspaceId(workspace);
+    await authorization.require(principal, workspace_id, "audit.export");
+    return { app_id: null, workspace_ids: [workspace_id], installation: false };
+  }
+  const memberships = await authorization.workspaces(principal);
+  const own = memberships.filter(({ role }) => roleReaches(role, ACTIONS["audit.export"])).map(({ id }) => id);
+  if (own.length === 0)
+    throw new ApiError("insufficient_role", {
+      message: `The audit trail is for those with the role ${ACTIONS["audit.export"]} in a workspace.`,
+    });
+  return { app_id: null, workspace_ids: own, installation: await isUpTo(authorization, principal) };
+}
+
+async function isUpTo(authorization: HttpContext["authorization"], principal: BuilderPrincipal): Promise<boolean> {
+  try {
+    await authorization.installation(principal, "audit.export");
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === "insufficient_role") return false;
+    throw error;
+  }
+}
+
+function instantOf(name: string, text: string | undefined): Instant | null {
+  if (text === undefined) return null;
+  const ms = /^\d{1,15}$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms)) {
+    const message = "a time as 2026-11-23T12:00:00Z, or milliseconds since 1970";
+    throw new ApiError("invalid_field", { errors: [{ name, message }] });
+  }
+  return instant(ms);
+}

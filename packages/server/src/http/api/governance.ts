@@ -1,0 +1,51 @@
+/** Which services a workspace lets its apps use. Our own bodies: unknown fields are refused. */
+import type { HttpServer } from "../fastify.ts";
+import { requireWorkspaceBuilder } from "../auth.ts";
+import type { HttpContext } from "../context.ts";
+import {
+  GovernanceReply,
+  SwitchesBody,
+  SwitchesReply,
+  WorkspaceParams,
+  WorkspaceServiceParams,
+} from "../../wire/connectors.ts";
+
+const BASE = "/api/workspace/:workspace/connector-governance";
+
+export function governanceRoutes(app: HttpServer, context: HttpContext): void {
+  const { governance, audit } = context;
+
+  app.get(BASE, { schema: { params: WorkspaceParams, response: { 200: GovernanceReply } } }, async (request) => {
+    const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "governance.read");
+    return { integrations: [...(await governance.list(id))] };
+  });
+
+  app.get(
+    `${BASE}/:integration_type`,
+    { schema: { params: WorkspaceServiceParams, response: { 200: SwitchesReply } } },
+    async (request) => {
+      const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "governance.read");
+      return governance.get(id, request.params.integration_type);
+    },
+  );
+
+  app.put(
+    `${BASE}/:integration_type`,
+    { schema: { params: WorkspaceServiceParams, body: SwitchesBody, response: { 200: SwitchesReply } } },
+    async (request) => {
+      const { workspace } = request.params;
+      const { id, principal } = await requireWorkspaceBuilder(context, request, workspace, "governance.manage");
+      const { integration_type } = request.params;
+      const switches = await governance.set(id, integration_type, request.body);
+      audit.record({
+        app_id: "",
+        workspace_id: id,
+        actor: principal.actor,
+        action: `governance.${switches.builder_connection_enabled ? "allow" : "block"}`,
+        target: integration_type,
+        request_id: request.id,
+      });
+      return switches;
+    },
+  );
+}

@@ -1,0 +1,15 @@
+/** Health: is the process there, and can it serve. */
+import { Type } from "typebox";
+import type { HttpServer } from "../fastify.ts";
+import type { HttpContext } from "../context.ts";
+
+const Reply = Type.Object({ status: Type.String() });
+
+export function healthRoutes(app: HttpServer, context: HttpContext): void {
+  app.get("/healthz", { schema: { response: { 200: Reply } } }, () => Promise.resolve({ status: "ok" }));
+
+  app.get("/readyz", { schema: { response: { 200: Reply, 503: Reply } } }, async (_request, reply) => {
+    const ready = await context.ready();
+    return reply.code(ready ? 200 : 503).send({ status: ready ? "ready" : "not ready" });
+  });
+}

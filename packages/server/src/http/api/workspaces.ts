@@ -1,0 +1,216 @@
+/** Workspaces for their members: names, plans, members, invitations, API keys. Secrets are shown once. */
+import { asUserId, asWorkspaceId } from "../../core/ids.ts";
+import { plus } from "../../core/types.ts";
+import type { HttpServer } from "../fastify.ts";
+import { record } from "../audit.ts";
+import { personBehind, requireBuilder, requireWorkspaceBuilder } from "../auth.ts";
+import type { HttpContext } from "../context.ts";
+import { DoneReply } from "../../wire/fields.ts";
+import {
+  ChangeMemberBody,
+  ChangeWorkspaceBody,
+  CreatedKeyReply,
+  CreateKeyBody,
+  CreateWorkspaceBody,
+  DeleteWorkspaceQuery,
+  InvitationParams,
+  InvitationsReply,
+  InviteBody,
+  InvitedReply,
+  KeyParams,
+  KeysReply,
+  MemberParams,
+  MembersReply,
+  TransferBody,
+  WorkspaceParams,
+  WorkspaceReply,
+  WorkspacesReply,
+} from "../../wire/builders.ts";
+
+const BASE = "/api/management/workspaces";
+const DONE = { status: "done" as const };
+
+export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
+  const { workspaces, apiKeys, apps, authorization, clock } = context;
+
+  app.get(BASE, { schema: { response: { 200: WorkspacesReply } } }, async (request) => {
+    const principal = await requireBuilder(context, request);
+    return { workspaces: [...(await authorization.workspaces(principal))] };
+  });
+
+  app.post(BASE, { schema: { body: CreateWorkspaceBody, response: { 200: WorkspaceReply } } }, async (request) => {
+    const principal = await requireBuilder(context, request);
+    const user_id = personBehind(principal);
+    authorization.free(principal);
+    const made = await workspaces.create(request.body.name, user_id);
+    record(context, request, { actor: principal.actor, action: "workspace.create", workspace_id: made.id });
+    return { ...made, role: "owner" as const };
+  });
+
+  app.patch(
+    `${BASE}/:workspace`,
+    { schema: { params: WorkspaceParams, body: ChangeWorkspaceBody, response: { 200: WorkspaceReply } } },
+    async (request) => {
+      const { name, plan } = request.body;
+      const action = plan === undefined ? "workspace.rename" : "workspace.plan";
+      const { principal, id, role } = await requireWorkspaceBuilder(context, request, request.params.workspace, action);
+      const { actor } = principal;
+      if (name !== undefined) {
+        await workspaces.rename(id, name);
+        record(context, request, { actor, action: "workspace.rename", workspace_id: id });
+      }
+      if (plan !== undefined) {
+        await workspaces.setPlan(id, plan);
+        record(context, request, { actor, action: "workspace.plan", target: plan, workspace_id: id });
+      }
+      return { ...(await workspaces.get(id)), role };
+    },
+  );
+
+  app.delete(
+    `${BASE}/:workspace`,
+    { schema: { params: WorkspaceParams, querystring: DeleteWorkspaceQuery, response: { 200: DoneReply } } },
+    async (request) => {
+      const { workspace } = request.params;
+      const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "workspace.delete");
+      await apps.removeWorkspace(id, request.query.with_apps === "true");
+      record(context, request, { actor: principal.actor, action: "workspace.delete", workspace_id: id });
+      return DONE;
+    },
+  );
+
+  app.post(
+    `${BASE}/:workspace/transfer`,
+    { schema: { params: WorkspaceParams, body: TransferBody, response: { 200: DoneReply } } },
+    async (request) => {
+      const { workspace } = request.params;
+      const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "workspace.transfer");
+      const { user_id: target } = request.body;
+      await workspaces.transfer(id, principal.user_id, asUserId(target));
+      record(context, request, { actor: principal.actor, action: "workspace.transfer", target, workspace_id: id });
+      return DONE;
+    },
+  );
+
+  app.post(
+    `${BASE}/:workspace/leave`,
+    { schema: { params: WorkspaceParams, response: { 200: DoneReply } } },
+    async (request) => {
+      const principal = await requireBuilder(context, request);
+      const user_id = personBehind(principal);
+      authorization.free(principal);
+      const id = asWorkspaceId(request.params.workspace);
+      const role = await authorization.require(principal, id, "workspace.leave");
+      await workspaces.setRole(id, user_id, null, role);
+      record(context, request, { actor: principal.actor, action: "workspace.leave", workspace_id: id });
+      return DONE;
+    },
+  );
+
+  app.get(
+    `${BASE}/:workspace/members`,
+    { schema: { params: WorkspaceParams, response: { 200: MembersReply } } },
+    async (request) => {
+      const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "member.read");
+      return { members: [...(await workspaces.members(id))] };
+    },
+  );
+
+  app.patch(
+    `${BASE}/:workspace/members/:user`,
+    { schema: { params: MemberParams, body: ChangeMemberBody, response: { 200: DoneReply } } },
+    async (request) => {
+      const { workspace, user } = request.params;
+      const { principal, id, role } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
+      await workspaces.setRole(id, asUserId(user), request.body.role, role);
+      const target = `${user}:${request.body.role}`;
+      record(context, request, { actor: principal.actor, action: "member.role", target, workspace_id: id });
+      return DONE;
+    },
+  );
+
+  app.delete(
+    `${BASE}/:workspace/members/:user`,
+    { schema: { params: MemberParams, response: { 200: DoneReply } } },
+    async (request) => {
+      const { workspace, user } = request.params;
+      const { principal, id, role } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
+      await workspaces.setRole(id, asUserId(user), null, role);
+      record(context, request, { actor: principal.actor, action: "member.remove", target: user, workspace_id: id });
+      return DONE;
+    },
+  );
+
+  app.get(
+    `${BASE}/:workspace/invitations`,
+    { schema: { params: WorkspaceParams, response: { 200: InvitationsReply } } },
+    async (request) => {
+      const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "member.manage");
+      return { invitations: [...(await workspaces.invitations(id))] };
+    },
+  );
+
+  app.post(
+    `${BASE}/:workspace/invitations`,
+    { schema: { params: WorkspaceParams, body: InviteBody, response: { 200: InvitedReply } } },
+    async (request, reply) => {
+      const { workspace } = request.params;
+      const { principal, id, role: by } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
+      const { actor } = principal;
+      const invited = await workspaces.invite(id, { ...request.body, by, actor });
+      record(context, request, { actor, action: "invitation.create", target: invited.id, workspace_id: id });
+      void reply.header("cache-control", "no-store");
+      return invited;
+    },
+  );
+
+  app.delete(
+    `${BASE}/:workspace/invitations/:invitation`,
+    { schema: { params: InvitationParams, response: { 200: DoneReply } } },
+    async (request) => {
+      const { workspace, invitation } = request.params;
+      const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
+      await workspaces.takeBack(id, invitation);
+      const { actor } = principal;
+      record(context, request, { actor, action: "invitation.revoke", target: invitation, workspace_id: id });
+      return DONE;
+    },
+  );
+
+  app.get(
+    `${BASE}/:workspace/keys`,
+    { schema: { params: WorkspaceParams, response: { 200: KeysReply } } },
+    async (request) => {
+      const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "api_key.manage");
+      return { keys: [...(await apiKeys.list(id))] };
+    },
+  );
+
+  app.post(
+    `${BASE}/:workspace/keys`,
+    { schema: { params: WorkspaceParams, body: CreateKeyBody, response: { 200: CreatedKeyReply } } },
+    async (request, reply) => {
+      const { workspace } = request.params;
+      const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "api_key.manage");
+      const { name, scope = "write", expires_in_s } = request.body;
+      const expires_at = expires_in_s === undefined ? null : plus(clock.now(), expires_in_s * 1000);
+      const { user_id, actor } = principal;
+      const made = await apiKeys.create({ workspace_id: id, user_id, name, scope, expires_at });
+      record(context, request, { actor, action: "api_key.create", target: made.id, workspace_id: id });
+      void reply.header("cache-control", "no-store");
+      return { id: made.id, api_key: made.api_key.expose() };
+    },
+  );
+
+  app.delete(
+    `${BASE}/:workspace/keys/:key`,
+    { schema: { params: KeyParams, response: { 200: DoneReply } } },
+    async (request) => {
+      const { workspace, key } = request.params;
+      const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "api_key.manage");
+      await apiKeys.revoke(id, key);
+      record(context, request, { actor: principal.actor, action: "api_key.revoke", target: key, workspace_id: id });
+      return DONE;
+    },
+  );
+}

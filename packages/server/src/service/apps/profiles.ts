@@ -1,0 +1,20 @@
+/** What the public command line says of an app beside its name. Kept for it; nothing here acts on it. */
+import type { AppId } from "../../core/types.ts";
+import type { Store } from "../../store/store.ts";
+import type { AppProfilesTable } from "../../store/tables.ts";
+
+export type AppProfile = Pick<AppProfilesTable, "user_description" | "public_settings">;
+
+export interface AppProfiles {
+  of(ids: readonly AppId[]): Promise<ReadonlyMap<AppId, AppProfile>>;
+  /** Null: stays as it is. */
+  put(app_id: AppId, profile: AppProfile): Promise<void>;
+}
+
+export function createAppProfiles({ store }: { readonly store: Store }): AppProfiles {
+  return {
+    of: async (ids) => new Map((await store.listAppProfiles(ids)).map((row) => [row.app_id, row])),
+    put: (app_id, { user_description, public_settings }) =>
+      store.putAppProfile({ app_id, user_description, public_settings }),
+  };
+}

@@ -1,0 +1,77 @@
+/** What an app declares of a connector, checked and compared: its scopes and its settings. Pure. */
+import { ApiError } from "../../core/errors.ts";
+import { SCOPE_TOKEN, sameScopes, unique } from "../../core/scopes.ts";
+import type { ConnectionConfig } from "../../core/types.ts";
+import { withDefaults, type Provider } from "../../providers/provider.ts";
+import { checkConfig, type ConfigError } from "../../providers/template.ts";
+
+const MAX_SCOPES = 200;
+
+/** Declared scopes, or the defaults, and always those without which nothing works. */
+export function effectiveScopes(provider: Provider, declared: readonly string[]): readonly string[] {
+  return unique([...(declared.length === 0 ? provider.default_scopes : declared), ...provider.required_scopes]);
+}
+
+/** Whether two declarations ask for the same. */
+export function declareTheSame(provider: Provider, a: readonly string[], b: readonly string[]): boolean {
+  return sameScopes(effectiveScopes(provider, a), effectiveScopes(provider, b));
+}
+
+/** The declaration with more scopes. None declared means the defaults, to which the new ones then come. */
+export function withScopes(
+  provider: Provider,
+  declared: readonly string[] | null,
+  added: readonly string[],
+): readonly string[] {
+  if (declared === null || added.length === 0) return declared ?? added;
+  return checkScopes([...(declared.length === 0 ? provider.default_scopes : declared), ...added]);
+}
+
+/** @throws ApiError `invalid_scope` */
+export function checkScopes(scopes: readonly string[]): readonly string[] {
+  const list = unique(scopes);
+  const bad = list.filter((scope) => !SCOPE_TOKEN.test(scope));
+  if (bad.length > 0 || list.length > MAX_SCOPES) {
+    const message =
+      list.length > MAX_SCOPES ? `at most ${MAX_SCOPES}` : "visible ASCII characters without quotes, at most 256";
+    throw new ApiError("invalid_scope", { errors: [{ name: "scopes", message }] });
+  }
+  return list;
+}
+
+/** Values that were sent must be right; ones that were not are asked for on the confirm page. */
+export function checkGiven(provider: Provider, given: ConnectionConfig): ConnectionConfig {
+  const checked = checkConfig(provider, given);
+  const wrong = "config" in checked ? [] : checked.errors.filter((error) => error.kind !== "missing");
+  if (wrong.length > 0) throw configError(wrong);
+  return withoutBlanks(given);
+}
+
+export function configError(errors: readonly ConfigError[]): ApiError {
+  const only_missing = errors.every((error) => error.kind === "missing");
+  const fields = errors.map(({ name, message }) => ({ name, message }));
+  return new ApiError(only_missing ? "missing_connection_config" : "invalid_connection_config", {
+    errors: fields,
+    message: fields.map((field) => field.message).join(" "),
+  });
+}
+
+/** The part of a connection's config that was asked for, without what was derived from answers. */
+export function inputConfig(provider: Provider, config: ConnectionConfig): ConnectionConfig {
+  const names = new Set(provider.config_fields.map((field) => field.name));
+  return Object.fromEntries(Object.entries(config).filter(([name]) => names.has(name)));
+}
+
+export function sameConfig(provider: Provider, a: ConnectionConfig, b: ConnectionConfig): boolean {
+  return serializeConfig(withDefaults(provider, a)) === serializeConfig(withDefaults(provider, b));
+}
+
+/** An empty form field means "not given". */
+export function withoutBlanks(config: ConnectionConfig): ConnectionConfig {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value.trim() !== ""));
+}
+
+/** One text for one config, whatever the order in which it was given. */
+export function serializeConfig(config: ConnectionConfig): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(config).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+}

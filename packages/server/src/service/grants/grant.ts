@@ -1,0 +1,167 @@
+/**
+ * A grant: the tokens of one answer, and how they become the columns of a connection. Used by the connect flow, by refresh,
+ * and by the replay of spilled answers, so that tokens are sealed and their lives computed in one way only.
+ */
+import { lifeOf, spreadOf, type Life } from "../../core/expiry.ts";
+import { missingScopes } from "../../core/scopes.ts";
+import { Secret } from "../../core/secret.ts";
+import {
+  instant,
+  isJsonObject,
+  plus,
+  type AppId,
+  type ConnectionConfig,
+  type ConnectionId,
+  type Instant,
+} from "../../core/types.ts";
+import type { TokenOutcome } from "../../oauth/outcome.ts";
+import { keepAliveInterval_ms, refreshTokenEnd } from "../../providers/lifetime.ts";
+import type { Provider } from "../../providers/provider.ts";
+import type { ConnectionRow } from "../../store/tables.ts";
+import type { SealContext, Vault } from "../../vault/seal.ts";
+
+export interface Grant {
+  readonly access_token: Secret;
+  readonly refresh_token: Secret | null;
+  readonly announced_s: number | null;
+  readonly refresh_announced_s: number | null;
+  /** Null: the answer did not name any, so they are as before (RFC 6749 §5.1, §6). */
+  readonly scopes: readonly string[] | null;
+  /** Derived values that the answer carried. */
+  readonly config: ConnectionConfig;
+  readonly received_at: Instant;
+}
+
+type Tokens = Extract<TokenOutcome, { kind: "ok" }>["tokens"];
+
+export function grantOf(tokens: Tokens, received_at: Instant): Grant {
+  const { access_token, refresh_token, announced_s, refresh_announced_s, scopes, config } = tokens;
+  return { access_token, refresh_token, announced_s, refresh_announced_s, scopes, config, received_at };
+}
+
+/** Plaintext for the spill, which seals it. */
+export function serializeGrant(grant: Grant): Secret {
+  return new Secret(
+    JSON.stringify({
+      ...grant,
+      access_token: grant.access_token.expose(),
+      refresh_token: grant.refresh_token?.expose() ?? null,
+    }),
+  );
+}
+
+/** Null when the text is not a serialized grant, as after a change of format. */
+export function parseGrant(text: Secret): Grant | null {
+  const value: unknown = JSON.parse(text.expose());
+  if (!isJsonObject(value) || typeof value["access_token"] !== "string" || typeof value["received_at"] !== "number")
+    return null;
+  const { scopes, config } = value;
+  return {
+    access_token: new Secret(value["access_token"]),
+    refresh_token: typeof value["refresh_token"] === "string" ? new Secret(value["refresh_token"]) : null,
+    announced_s: numberOrNull(value["announced_s"]),
+    refresh_announced_s: numberOrNull(value["refresh_announced_s"]),
+    scopes: Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === "string") : null,
+    config: parseConfig(config),
+    received_at: instant(value["received_at"]),
+  };
+}
+
+const numberOrNull = (value: unknown): number | null => (typeof value === "number" ? value : null);
+
+/** Reads a `config` column, or any object, as named texts. */
+export function parseConfig(value: unknown): ConnectionConfig {
+  const object: unknown = typeof value === "string" ? JSON.parse(value) : value;
+  if (!isJsonObject(object)) return {};
+  return Object.fromEntries(
+    Object.entries(object).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+}
+
+/** Reads a column that holds a JSON array of texts. */
+export function parseList(text: string): readonly string[] {
+  const value: unknown = JSON.parse(text);
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+}
+
+/** What the provider, or the person at its consent page, left out. */
+export function notGranted(row: Pick<ConnectionRow, "scopes_requested" | "scopes_granted"> | null): readonly string[] {
+  return row === null ? [] : missingScopes(parseList(row.scopes_requested), parseList(row.scopes_granted));
+}
+
+export interface SealTarget {
+  readonly app_id: AppId;
+  readonly id: ConnectionId;
+  readonly generation: number;
+}
+
+/** What a connection's ciphertexts are bound to: nobody can move one to another row, column, app or generation. */
+export function sealContext(target: SealTarget, column: "access" | "refresh"): SealContext {
+  return { table: "connections", column, scope: target.app_id, row_id: target.id, generation: target.generation };
+}
+
+export type GrantColumns = Pick<
+  ConnectionRow,
+  | "sealed_access"
+  | "sealed_refresh"
+  | "rt_fp"
+  | "issued_at"
+  | "expires_at"
+  | "last_lifetime_s"
+  | "refresh_at"
+  | "refresh_token_expires_at"
+>;
+
+/** What stays as it was when an answer does not say. */
+export interface Before {
+  readonly refresh_token: Secret | null;
+  readonly last_lifetime_s: number | null;
+  readonly refresh_token_expires_at: Instant | null;
+}
+
+export const NOTHING_BEFORE: Before = { refresh_token: null, last_lifetime_s: null, refresh_token_expires_at: null };
+
+/** Seals the grant for `target` and computes its life. An answer without a refresh token keeps the one that was used. */
+export async function grantColumns(
+  vault: Vault,
+  provider: Provider,
+  target: SealTarget,
+  grant: Grant,
+  before: Before,
+): Promise<GrantColumns> {
+  const refresh_token = grant.refresh_token ?? before.refresh_token;
+  const life = lifeOf(
+    grant.received_at,
+    { announced_s: grant.announced_s, last_s: before.last_lifetime_s, default_s: provider.lifetime.access_s },
+    spreadOf(target.id),
+  );
+  return {
+    sealed_access: await vault.seal(sealContext(target, "access"), grant.access_token),
+    sealed_refresh: refresh_token === null ? null : await vault.seal(sealContext(target, "refresh"), refresh_token),
+    rt_fp: refresh_token === null ? null : vault.fingerprint(refresh_token),
+    issued_at: grant.received_at,
+    expires_at: life.expires_at,
+    last_lifetime_s: life.lifetime_s,
+    refresh_at: refresh_token === null ? null : refreshAt(provider, life, grant.received_at),
+    refresh_token_expires_at:
+      refresh_token === null
+        ? null
+        : refreshTokenEnd(
+            provider,
+            { received_at: grant.received_at, announced_s: grant.refresh_announced_s },
+            before.refresh_token_expires_at,
+          ),
+  };
+}
+
+/** When the sweeper refreshes: in time for the access token, and often enough for a refresh token that dies of disuse. */
+function refreshAt(provider: Provider, { refresh_at }: Life, received_at: Instant): Instant | null {
+  const keep_alive_ms = keepAliveInterval_ms(provider);
+  if (keep_alive_ms === null) return refresh_at;
+  const keep_alive_at = plus(received_at, keep_alive_ms);
+  return refresh_at === null || keep_alive_at < refresh_at ? keep_alive_at : refresh_at;
+}
+
+export function lifeOfRow(row: Pick<ConnectionRow, "expires_at" | "refresh_at" | "last_lifetime_s">): Life {
+  return { expires_at: row.expires_at, refresh_at: row.refresh_at, lifetime_s: row.last_lifetime_s };
+}

@@ -1,0 +1,94 @@
+/** Bodies and replies about workspaces, their members, invitations and keys. Our own routes: unknown fields are refused. */
+import { Type } from "typebox";
+import { PLANS, ROLES, SCOPES } from "../core/roles.ts";
+import { nullable, strict, text } from "./fields.ts";
+
+const oneOf = <V extends string>(values: readonly V[]) => Type.Unsafe<V>(Type.Enum([...values]));
+
+const Plan = oneOf(PLANS);
+const Role = oneOf(ROLES);
+const Scope = oneOf(SCOPES);
+
+export const WorkspaceParams = Type.Object({ workspace: text(64) });
+export const MemberParams = Type.Object({ workspace: text(64), user: text(64) });
+export const InvitationParams = Type.Object({ workspace: text(64), invitation: text(64) });
+export const KeyParams = Type.Object({ workspace: text(64), key: text(64) });
+
+export const WorkspaceReply = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  plan: Plan,
+  role: Role,
+  created_at: Type.Number(),
+});
+export const WorkspacesReply = Type.Object({ workspaces: Type.Array(WorkspaceReply) });
+export const CreateWorkspaceBody = strict({ name: text(400) });
+export const ChangeWorkspaceBody = strict({ name: Type.Optional(text(400)), plan: Type.Optional(Plan) });
+/** `with_apps=true`: with all of them. */
+export const DeleteWorkspaceQuery = Type.Object({
+  with_apps: Type.Optional(Type.Union([Type.Literal("true"), Type.Literal("false")])),
+});
+export const TransferBody = strict({ user_id: text(64) });
+
+export const MembersReply = Type.Object({
+  members: Type.Array(
+    Type.Object({
+      user_id: Type.String(),
+      name: Type.String(),
+      email: Type.String(),
+      role: Role,
+      created_at: Type.Number(),
+    }),
+  ),
+});
+export const ChangeMemberBody = strict({ role: Role });
+
+export const InviteBody = strict({ email: text(254), role: Role });
+/** The link is shown this once. */
+export const InvitedReply = Type.Object({ id: Type.String(), invitation_url: Type.String() });
+export const InvitationsReply = Type.Object({
+  invitations: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      email: Type.String(),
+      role: Role,
+      invited_by: Type.String(),
+      created_at: Type.Number(),
+      expires_at: Type.Number(),
+    }),
+  ),
+});
+
+export const CreateKeyBody = strict({
+  name: text(400),
+  scope: Type.Optional(Scope),
+  expires_in_s: Type.Optional(Type.Integer({ minimum: 60, maximum: 315_360_000 })),
+});
+/** The key is shown this once. */
+export const CreatedKeyReply = Type.Object({ id: Type.String(), api_key: Type.String() });
+export const KeysReply = Type.Object({
+  keys: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      user_id: nullable(Type.String()),
+      name: Type.String(),
+      scope: Scope,
+      created_at: Type.Number(),
+      expires_at: nullable(Type.Number()),
+      revoked_at: nullable(Type.Number()),
+      last_used_at: nullable(Type.Number()),
+    }),
+  ),
+});
+
+export const ChangeAppBody = strict({
+  name: Type.Optional(text(400)),
+  functions_enabled: Type.Optional(Type.Boolean()),
+});
+export const AppReply = Type.Object({
+  id: Type.String(),
+  workspace_id: Type.String(),
+  name: Type.String(),
+  functions_enabled: Type.Boolean(),
+  created_at: Type.Number(),
+});
