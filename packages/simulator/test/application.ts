@@ -1,6 +1,6 @@
 /**
- * A small OAuth application over plain fetch: what these tests use to talk to the simulator. It knows of each vendor
- * only what an application must: where to go, how to authenticate, what to send.
+ * A small OAuth application over plain fetch, for tests of the simulator. It knows only what an
+ * application must know of a vendor: endpoints, client authentication, parameters.
  */
 import { createHash } from "node:crypto";
 import { approveConsent, clientSecretOf, startSimulator, type Consent, type Simulator } from "../src/index.ts";
@@ -103,7 +103,7 @@ export function record(value: unknown): Json {
   return typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {};
 }
 
-/** The tokens of an answer, wherever the vendor puts them. */
+/** Returns the tokens of a reply, at the top level or where Slack puts user tokens. */
 export function tokens({ json }: Reply): { readonly access: string; readonly refresh: string } {
   const where = typeof json["access_token"] === "string" ? json : record(json["authed_user"]);
   return { access: String(where["access_token"]), refresh: String(where["refresh_token"]) };
@@ -114,7 +114,7 @@ export const sha256 = (value: string): string => createHash("sha256").update(val
 export interface Application {
   readonly client_id: string;
   authorizeUrl(params?: Readonly<Record<string, string>>): string;
-  /** @returns the parameters of the callback. */
+  /** Returns the parameters of the callback. */
   consent(consent?: Consent, params?: Readonly<Record<string, string>>): Promise<URLSearchParams>;
   exchange(code: string, changes?: Readonly<Record<string, string>>): Promise<Reply>;
   connect(consent?: Consent): Promise<{ readonly access: string; readonly refresh: string; readonly reply: Reply }>;
@@ -176,19 +176,19 @@ export function application(simulator: Simulator, id: ServiceId, client_id: stri
 }
 
 export interface Waits {
-  readonly asked_ms: number[];
+  readonly waited_ms: number[];
 }
 
-/** A simulator at a fixed instant, whose waits end at once and are noted. */
+/** Starts a simulator at a fixed instant, whose waits end immediately and are recorded. */
 export async function simulation(): Promise<Simulator & Waits> {
-  const asked_ms: number[] = [];
+  const waited_ms: number[] = [];
   const simulator = await startSimulator({
     clock: { now: () => Date.UTC(2026, 10, 23) },
     wait: (delay_ms) => {
-      asked_ms.push(delay_ms);
+      waited_ms.push(delay_ms);
       return Promise.resolve();
     },
   });
   onTestFinished(() => simulator.close());
-  return { ...simulator, asked_ms };
+  return { ...simulator, waited_ms };
 }

@@ -1,4 +1,4 @@
-/** What the ledger keeps, what it never keeps, and the endpoints under /_. */
+/** The ledger's contents, the secrets it must never contain, and the control API under /_. */
 import { describe, expect, it } from "vitest";
 import { startSimulator, type Wait } from "../src/index.ts";
 import { application, read, record, sha256, simulation, tokens } from "./application.ts";
@@ -52,14 +52,14 @@ describe("the ledger", () => {
   });
 
   it("sees two refreshes of one token in flight at once", async () => {
-    const held = Promise.withResolvers<void>();
-    const wait: Wait = () => held.promise;
+    const stalled = Promise.withResolvers<void>();
+    const wait: Wait = () => stalled.promise;
     const simulator = await startSimulator({ wait });
     const app = application(simulator, "googlecalendar", "sim-stall");
     const { refresh } = await app.connect();
     const both = [app.refresh(refresh), app.refresh(refresh)];
     while (simulator.ledger().max_concurrent_refreshes < 2) await new Promise((resolve) => void setImmediate(resolve));
-    held.resolve();
+    stalled.resolve();
     await Promise.all(both);
     await app.refresh(refresh);
     const ledger = simulator.ledger();
@@ -68,7 +68,7 @@ describe("the ledger", () => {
     await simulator.close();
   });
 
-  it("notices cookies by name and secrets in URLs by parameter", async () => {
+  it("records cookies by name and secrets in URLs by parameter", async () => {
     const simulator = await simulation();
     const { access } = await application(simulator, "slackbot", "sim-ok").connect();
     await fetch(`${simulator.url}/slack.com/api/auth.test?x=${access}`, {
@@ -84,7 +84,7 @@ describe("the ledger", () => {
     ]);
   });
 
-  it("keeps the list bounded and says what fell out", async () => {
+  it("limits the list of requests and counts what was dropped", async () => {
     const simulator = await startSimulator({ requests_max: 2 });
     for (const path of ["a", "b", "c"]) await fetch(`${simulator.url}/slack.com/${path}`);
     const { requests, requests_dropped } = simulator.ledger();
@@ -94,8 +94,8 @@ describe("the ledger", () => {
   });
 });
 
-describe("the endpoints under /_", () => {
-  it("move the clock", async () => {
+describe("the control API", () => {
+  it("moves the clock", async () => {
     const simulator = await simulation();
     const before = simulator.now();
     expect((await post(`${simulator.url}/_clock`, { advance_ms: 1000 })).json).toEqual({ now: before + 1000 });
@@ -103,7 +103,7 @@ describe("the endpoints under /_", () => {
     expect((await post(`${simulator.url}/_clock`, {})).status).toBe(400);
   });
 
-  it("revoke as the person would, by host, client and account", async () => {
+  it("revokes as the user would, by host, client and account", async () => {
     const simulator = await simulation();
     const app = application(simulator, "googlecalendar", "sim-ok");
     const ada = await app.connect();
@@ -115,7 +115,7 @@ describe("the endpoints under /_", () => {
     expect((await post(`${simulator.url}/_revoke`, { host: "nowhere.example" })).status).toBe(400);
   });
 
-  it("shorten lives, everywhere or at one host, and put them back", async () => {
+  it("shortens lifetimes, everywhere or at one host, and restores them", async () => {
     const simulator = await simulation();
     const life = async () =>
       (await application(simulator, "googlecalendar", "sim-ok").connect()).reply.json["expires_in"];
@@ -128,7 +128,7 @@ describe("the endpoints under /_", () => {
     expect(await life()).toBe(3599);
   });
 
-  it("switch modes, register clients and forget everything", async () => {
+  it("switches modes, registers clients and clears everything", async () => {
     const simulator = await simulation();
     const app = application(simulator, "notion", "mine");
     const { refresh } = await app.connect();
@@ -143,7 +143,7 @@ describe("the endpoints under /_", () => {
     expect((await app.connect()).reply.status).toBe(200);
   });
 
-  it("refuse other sites, other bodies and other names", async () => {
+  it("refuses other sites, other body types and unknown endpoints", async () => {
     const simulator = await simulation();
     expect((await post(`${simulator.url}/_reset`, {}, { origin: "https://evil.example" })).status).toBe(403);
     const asText = { method: "POST", body: '{"advance_ms":1}' };
@@ -161,7 +161,7 @@ describe("the pages", () => {
     expect(page).toContain("drop-after");
   });
 
-  it("ask for consent without scripts, with the scopes as boxes, and escape what they show", async () => {
+  it("request consent without scripts, with the scopes as checkboxes, and escape what they show", async () => {
     const simulator = await simulation();
     const url = application(simulator, "slackbot", "<b>app</b>").authorizeUrl();
     const response = await fetch(url);

@@ -1,4 +1,4 @@
-/** Every misbehaviour, seen from the application that meets it. */
+/** Every mode, from the application's point of view. */
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { request } from "node:http";
@@ -27,18 +27,18 @@ describe("a client id", () => {
     ]);
   });
 
-  it("without the prefix asks for nothing", () => {
+  it("without the prefix selects no modes", () => {
     expect(modesOfClientId("1234.rotate").modes).toEqual([]);
   });
 
-  it("is made by simulatedClientId, which refuses modes that do not exist", () => {
+  it("comes from simulatedClientId, which rejects modes that do not exist", () => {
     expect(simulatedClientId(["rotate", "500-then-ok"], "b")).toBe("sim-rotate+500-then-ok.b");
     expect(clientSecretOf("sim-ok")).toBe("secret-of-sim-ok");
     expect(() => simulatedClientId(["rotat"])).toThrow(/Unknown simulator mode: rotat/);
   });
 
   it.each(["rotat", "rotate-then-ok", "rotate-10s", "exchange-rotate"])(
-    "with '%s' is refused in clear words",
+    "with '%s' is refused with a message that names it",
     async (mode) => {
       const simulator = await simulation();
       const url = application(simulator, "notion", `sim-${mode}`).authorizeUrl();
@@ -59,7 +59,7 @@ it("lists every mode in the README", async () => {
   expect(new Set(listed)).toEqual(new Set(Object.keys(MODES)));
 });
 
-describe("answers in the vendor's place", () => {
+describe("faults before processing", () => {
   it.each([
     ["500", 500, /server_error/],
     ["502", 502, /<!doctype html>/],
@@ -70,11 +70,11 @@ describe("answers in the vendor's place", () => {
     ["error-200", 200, /invalid_grant/],
     ["invalid-client", 401, /invalid_client/],
     ["try-later", 503, /internal_failure/],
-  ])("%s: HTTP %i, and the refresh token stays good", async (mode, status, words) => {
+  ])("%s: HTTP %i, and the refresh token stays valid", async (mode, status, text) => {
     const { simulator, renew, refresh } = await refreshes("googlecalendar", [mode, "rotate"]);
     const reply = await renew();
     expect(reply.status).toBe(status);
-    expect(reply.text).toMatch(words);
+    expect(reply.text).toMatch(text);
     expect(last(simulator)["faults"]).toEqual([mode]);
     expect(simulator.ledger().valid_refresh_tokens).toEqual([sha256(refresh)]);
   });
@@ -87,13 +87,13 @@ describe("answers in the vendor's place", () => {
     expect((await app.refresh(other.refresh)).json).not.toHaveProperty("access_token");
   });
 
-  it("429: says when to come back", async () => {
+  it("429: says when to retry", async () => {
     expect((await (await refreshes("slackbot", ["rotate", "429-7s"])).renew()).headers.get("retry-after")).toBe("7");
     const always = await refreshes("slackbot", ["rotate", "429-always"]);
     expect(await always.renew()).toMatchObject({ status: 429, json: { ok: false, error: "ratelimited" } });
   });
 
-  it("revoked: the vendor's word for it, and the grant is over", async () => {
+  it("revoked: the vendor's error for it, and the grant has ended", async () => {
     const { simulator, app, renew, access } = await refreshes("slackbot", ["rotate", "revoked"]);
     expect((await renew()).json).toEqual({ ok: false, error: "token_revoked" });
     expect((await app.identity(access)).json["error"]).toBe("token_revoked");
@@ -108,7 +108,7 @@ describe("answers in the vendor's place", () => {
     expect(JSON.stringify(simulator.ledger())).not.toContain(refresh);
   });
 
-  it("redirect-token: leads to another host and counts who followed", async () => {
+  it("redirect-token: redirects to another host and counts callers that follow", async () => {
     const { simulator, app, renew, refresh } = await refreshes("googlecalendar", ["redirect-token"]);
     const reply = await renew();
     expect(reply.status).toBe(307);
@@ -117,7 +117,7 @@ describe("answers in the vendor's place", () => {
     expect(simulator.ledger().redirects_followed).toBe(1);
   });
 
-  it("drop-before: hangs up and has processed nothing", async () => {
+  it("drop-before: hangs up without processing", async () => {
     const { simulator, renew, refresh } = await refreshes("notion", ["drop-before"]);
     await expect(renew()).rejects.toThrow(/fetch failed|terminated/);
     expect(simulator.ledger().valid_refresh_tokens).toEqual([sha256(refresh)]);
@@ -126,22 +126,22 @@ describe("answers in the vendor's place", () => {
   it("stall: waits, then processes", async () => {
     const { simulator, renew } = await refreshes("notion", ["stall-20s"]);
     expect((await renew()).status).toBe(200);
-    expect(simulator.asked_ms).toEqual([20_000]);
+    expect(simulator.waited_ms).toEqual([20_000]);
   });
 });
 
 const processed = async (mode: string) => {
-  const made = await refreshes("notion", [mode]);
+  const connected = await refreshes("notion", [mode]);
   const check = () =>
-    expect(made.simulator.ledger().refresh_tokens[sha256(made.refresh)]).toMatchObject({ status: "used" });
-  return { ...made, check };
+    expect(connected.simulator.ledger().refresh_tokens[sha256(connected.refresh)]).toMatchObject({ status: "used" });
+  return { ...connected, check };
 };
 
-describe("processes, then spoils the answer", () => {
-  it("slow: answers late", async () => {
+describe("processes, then spoils the reply", () => {
+  it("slow: replies late", async () => {
     const { simulator, renew, check } = await processed("slow-10s");
     expect((await renew()).json).toHaveProperty("access_token");
-    expect(simulator.asked_ms).toEqual([10_000]);
+    expect(simulator.waited_ms).toEqual([10_000]);
     check();
   });
 
@@ -157,7 +157,7 @@ describe("processes, then spoils the answer", () => {
     check();
   });
 
-  it("bad-json: the end is missing", async () => {
+  it("bad-json: truncated JSON", async () => {
     const { renew, check } = await processed("bad-json");
     const { text } = await renew();
     expect(() => void JSON.parse(text)).toThrow(/JSON/);
@@ -174,11 +174,11 @@ describe("processes, then spoils the answer", () => {
   it("drip: one byte at a time", async () => {
     const { simulator, renew, check } = await processed("drip");
     const { text } = await renew();
-    expect(simulator.asked_ms).toHaveLength(text.length);
+    expect(simulator.waited_ms).toHaveLength(text.length);
     check();
   });
 
-  it("huge: 40 MB, and the caller may stop reading", async () => {
+  it("huge: 40 MB, and the caller can stop reading", async () => {
     const { simulator, renew, check, app } = await processed("huge");
     expect((await renew()).text.length).toBeGreaterThan(40 * 1024 * 1024);
     check();
@@ -210,7 +210,7 @@ describe("processes, then spoils the answer", () => {
     check();
   });
 
-  it("slow+drop-after: one after the other", async () => {
+  it("slow+drop-after: in order", async () => {
     const { simulator, renew } = await refreshes("notion", ["slow-3s", "drop-after"]);
     await expect(renew()).rejects.toThrow(/fetch failed|terminated/);
     expect(last(simulator)["faults"]).toEqual(["slow-3s", "drop-after"]);
@@ -229,7 +229,7 @@ describe("exchange- moves a fault to the code exchange", () => {
   });
 });
 
-describe("what is in the answer", () => {
+describe("the token reply", () => {
   it.each([
     ["ok", 3599],
     ["life-60s", 60],
@@ -241,7 +241,7 @@ describe("what is in the answer", () => {
     expect((await refreshes("googlecalendar", [mode])).reply.json["expires_in"]).toBe(expected);
   });
 
-  it("life: the token really ends then", async () => {
+  it("life: the token really expires then", async () => {
     const { simulator, app, access } = await refreshes("notion", ["life-60s"]);
     simulator.advance(59_999);
     expect((await app.identity(access)).status).toBe(200);
@@ -249,7 +249,7 @@ describe("what is in the answer", () => {
     expect((await app.identity(access)).status).toBe(401);
   });
 
-  it("life: leaves tokens alone that never end and cannot be refreshed", async () => {
+  it("life: does not affect tokens that never expire and cannot be refreshed", async () => {
     const { simulator, app, access } = await refreshes("github", ["life-60s"]);
     simulator.advance(1e12);
     expect((await app.identity(access)).status).toBe(200);
@@ -265,15 +265,15 @@ describe("what is in the answer", () => {
     expect(reply.json["scope"]).toBe("channels:read");
   });
 
-  it("access-dead: a refreshed token is refused by the API", async () => {
+  it("access-dead: the API rejects a refreshed token", async () => {
     const { app, access, renew } = await refreshes("googlecalendar", ["access-dead"]);
     expect((await app.identity(access)).status).toBe(200);
     expect((await app.identity(tokens(await renew()).access)).status).toBe(401);
   });
 });
 
-describe("on the way to consent and back", () => {
-  it("hop: leads over another origin", async () => {
+describe("the way to consent and back", () => {
+  it("hop: redirects through another origin", async () => {
     const simulator = await simulation();
     const app = application(simulator, "notion", "sim-hop");
     const response = await fetch(app.authorizeUrl(), { redirect: "manual" });
@@ -281,15 +281,15 @@ describe("on the way to consent and back", () => {
     expect((await app.connect()).reply.status).toBe(200);
   });
 
-  it("wrong-iss: the callback names a foreign issuer", async () => {
+  it("wrong-iss: the callback names the wrong issuer", async () => {
     const simulator = await simulation();
     const callback = await application(simulator, "github", "sim-wrong-iss").consent();
     expect(callback.get("iss")).toBe("https://issuer.invalid");
   });
 });
 
-describe("switched at run time", () => {
-  it("takes a host down and brings it back", async () => {
+describe("modes switched at run time", () => {
+  it("take a host down and bring it back", async () => {
     const { simulator, renew } = await refreshes("notion", ["ok"]);
     simulator.setModes({ host: "api.notion.com", modes: ["outage"] });
     await expect(renew()).rejects.toThrow(/fetch failed|terminated/);
@@ -301,7 +301,7 @@ describe("switched at run time", () => {
     expect((await renew()).status).toBe(200);
   });
 
-  it("changes one client and no other", async () => {
+  it("change only the client they name", async () => {
     const { simulator, app, renew } = await refreshes("googlecalendar", ["ok"]);
     const other = application(simulator, "googlecalendar", "other");
     const { refresh } = await other.connect();

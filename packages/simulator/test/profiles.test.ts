@@ -1,24 +1,24 @@
-/** What the simulator says of the vendors, compared with how the vendors behave in the trips. */
+/** The profiles, compared with the vendors' behavior in the flow tests. */
 import { describe, expect, it } from "vitest";
 import { profiles } from "../src/index.ts";
 import type { CallSpec, Service } from "./vendors/service.ts";
-import { serviceIds, table } from "./vendors/visit.ts";
+import { serviceIds, serviceTable } from "./vendors/service-app.ts";
 
-const found = (id: string) => {
+const profileOf = (id: string) => {
   const profile = profiles.find((one) => one.id === id);
   if (profile === undefined) throw new Error(`No profile for ${id}.`);
   return profile;
 };
 
-it("has one profile for each service of the trips, and no other", () => {
+it("has one profile for each service of the flow tests, and no other", () => {
   expect(profiles.map(({ id }) => id).toSorted()).toEqual(serviceIds);
 });
 
 describe.each(serviceIds)("%s", (id) => {
-  const service: Service = table[id];
+  const service: Service = serviceTable[id];
 
-  it("has the capabilities that its trip shows", () => {
-    const { capabilities } = found(id);
+  it("has the capabilities that its flow shows", () => {
+    const { capabilities } = profileOf(id);
     const { connect, refresh, rotate, identity, health, revoke } = capabilities;
     expect({ connect, refresh, rotate, identity, health, revoke }).toMatchObject({
       connect: { supported: true },
@@ -30,8 +30,8 @@ describe.each(serviceIds)("%s", (id) => {
     });
   });
 
-  it("names a page for each capability, and every host of its trip", () => {
-    const { capabilities, hosts } = found(id);
+  it("names a page for each capability, and every host of its flow", () => {
+    const { capabilities, hosts } = profileOf(id);
     for (const { source } of Object.values(capabilities)) expect(source).toMatch(/^https:\/\/[^\s]+$/);
     const calls: readonly (CallSpec | null)[] = [service.identity, service.resource, service.revoke];
     const urls = [service.authorize, service.token, ...calls.flatMap((call) => (call === null ? [] : [call.url]))];
@@ -42,7 +42,7 @@ describe.each(serviceIds)("%s", (id) => {
   });
 });
 
-it("tells the hosts of Google's services apart", () => {
-  expect(found("gmail").hosts).toContain("gmail.googleapis.com");
-  expect(found("gmail").hosts).not.toContain("docs.googleapis.com");
+it("separates the hosts of Google's services", () => {
+  expect(profileOf("gmail").hosts).toContain("gmail.googleapis.com");
+  expect(profileOf("gmail").hosts).not.toContain("docs.googleapis.com");
 });

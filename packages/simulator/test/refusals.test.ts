@@ -1,4 +1,4 @@
-/** What the token endpoints refuse, each in its own shape. */
+/** What the token endpoints refuse, each vendor in its own format. */
 import { describe, expect, it } from "vitest";
 import { approveConsent } from "../src/index.ts";
 import { application, read, REDIRECT_URI, serviceIds, services, simulation, type ServiceId } from "./application.ts";
@@ -29,7 +29,7 @@ const unknownRefresh: Record<ServiceId, readonly [number, string]> = {
 };
 
 describe.each(serviceIds)("%s", (id) => {
-  it("refuses a wrong client secret and leaves the code good", async () => {
+  it("refuses a wrong client secret, and the code stays valid", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-ok");
     const code = (await app.consent()).get("code") ?? "";
@@ -39,7 +39,7 @@ describe.each(serviceIds)("%s", (id) => {
     expect(good.json).not.toHaveProperty("error");
   });
 
-  it("takes a code once", async () => {
+  it("accepts a code once", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-ok");
     const code = (await app.consent()).get("code") ?? "";
@@ -48,7 +48,7 @@ describe.each(serviceIds)("%s", (id) => {
     expect([again.status, again.json["error"]]).toEqual(usedCode[id]);
   });
 
-  it("refuses a code that is too old, another client's, or sent with another redirect URI", async () => {
+  it("refuses a code that has expired, another client's code, and a code with another redirect URI", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-ok");
     const code = (await app.consent()).get("code") ?? "";
@@ -81,7 +81,7 @@ describe.each(["googlecalendar", "github", "salesforce"] as const)("PKCE at %s",
 });
 
 describe.each(["slack", "notion"] as const)("%s", (id) => {
-  it("does not look at PKCE", async () => {
+  it("ignores PKCE", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-ok");
     const code = (await app.consent()).get("code") ?? "";
@@ -92,7 +92,7 @@ describe.each(["slack", "notion"] as const)("%s", (id) => {
 const post = async (url: string, body: string, headers: Record<string, string>) =>
   read(await fetch(url, { method: "POST", body, headers }));
 
-describe("the way of authenticating", () => {
+describe("client authentication", () => {
   it("is HTTP Basic with JSON at Notion, nothing else", async () => {
     const simulator = await simulation();
     const url = `${simulator.url}/${services.notion.token}`;
@@ -104,7 +104,7 @@ describe("the way of authenticating", () => {
     expect(simulator.ledger().requests.map(({ outcome }) => outcome)).toEqual(["wrong_auth_method", "wrong_body"]);
   });
 
-  it("takes form-encoded Basic credentials, as RFC 6749 section 2.3.1 wants them", async () => {
+  it("accepts form-encoded Basic credentials, as RFC 6749 section 2.3.1 requires", async () => {
     const simulator = await simulation();
     const encoded = ["sim-rotate+slow", "secret-of-sim-rotate+slow"].map((part) => encodeURIComponent(part)).join(":");
     const reply = await post(`${simulator.url}/${services.slack.token}`, "grant_type=refresh_token&refresh_token=x", {
@@ -115,14 +115,14 @@ describe("the way of authenticating", () => {
     expect(simulator.ledger().requests.at(-1)).toMatchObject({ client_id: "sim-rotate+slow", client_auth: "basic" });
   });
 
-  it("follows a registered secret and registered redirect URIs", async () => {
+  it("checks a registered secret and registered redirect URIs", async () => {
     const simulator = await simulation();
     const app = application(simulator, "googlecalendar", "mine");
     simulator.registerClient({ client_id: "mine", client_secret: "registered", redirect_uris: [REDIRECT_URI] });
     const code = (await app.consent()).get("code") ?? "";
     expect((await app.exchange(code)).json["error"]).toBe("invalid_client");
     expect((await app.exchange(code, { client_secret: "registered" })).status).toBe(200);
-    const elsewhere = app.authorizeUrl({ redirect_uri: `${REDIRECT_URI}/` });
-    await expect(approveConsent(elsewhere)).rejects.toThrow(/not registered/);
+    const other_uri = app.authorizeUrl({ redirect_uri: `${REDIRECT_URI}/` });
+    await expect(approveConsent(other_uri)).rejects.toThrow(/not registered/);
   });
 });

@@ -1,4 +1,4 @@
-/** Refresh tokens that work once: what lives, what dies, and what the ledger says about it. */
+/** Single-use refresh tokens: which stay valid, which end, and how the ledger records it. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { application, sha256, simulation, tokens, type ServiceId } from "./application.ts";
@@ -11,7 +11,7 @@ const usedRefresh: Partial<Record<ServiceId, readonly [number, string]>> = {
 };
 
 describe.each(["slackbot", "github", "notion", "googlecalendar"] as const)("rotation at %s", (id) => {
-  it("revokes the whole family when a used refresh token comes back", async () => {
+  it("revokes the whole family when a used refresh token is presented", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-rotate");
     const first = await app.connect();
@@ -27,7 +27,7 @@ describe.each(["slackbot", "github", "notion", "googlecalendar"] as const)("rota
     expect((await app.identity(second.access)).text).not.toMatch(/ada|holdfast/);
   });
 
-  it("leaves other grants of the same person and client alone", async () => {
+  it("does not affect other grants of the same user and client", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-rotate");
     const victim = await app.connect();
@@ -37,7 +37,7 @@ describe.each(["slackbot", "github", "notion", "googlecalendar"] as const)("rota
     expect((await app.refresh(other.refresh)).json).not.toHaveProperty("error");
   });
 
-  it("takes a used token again inside the grace window of reuse-ok, and not after it", async () => {
+  it("accepts a used token within the grace period of reuse-ok, and not after it", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-rotate+reuse-ok-60s");
     const { refresh } = await app.connect();
@@ -50,7 +50,7 @@ describe.each(["slackbot", "github", "notion", "googlecalendar"] as const)("rota
   });
 });
 
-it("honours exactly one refresh token per grant until one is reused, and none after, in any order of use", async () => {
+it("accepts exactly one refresh token per grant until one is reused, and none after that, in any order of use", async () => {
   const simulator = await simulation();
   const app = application(simulator, "notion", "sim-ok");
   const picks = fc.array(fc.nat({ max: 5 }), { maxLength: 8 });
@@ -76,7 +76,7 @@ it("honours exactly one refresh token per grant until one is reused, and none af
   );
 });
 
-it("ends a refresh token at the end of its life", async () => {
+it("expires a refresh token at the end of its lifetime", async () => {
   const simulator = await simulation();
   const app = application(simulator, "github", "sim-rotate");
   const { refresh } = await app.connect();

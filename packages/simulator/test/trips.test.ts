@@ -1,4 +1,7 @@
-/** The whole trip at every vendor: consent, exchange, API, refresh, revocation, and what is different at each. */
+/**
+ * The whole flow at every vendor: consent, exchange, API, refresh, revocation, and each vendor's
+ * quirks.
+ */
 import { request } from "node:http";
 import { describe, expect, it } from "vitest";
 import { approveConsent, clientSecretOf, type Simulator } from "../src/index.ts";
@@ -24,7 +27,7 @@ const call = async (simulator: Simulator, path: string, token: string, init: Req
 const stringsOf = (value: object): Record<string, string> =>
   Object.fromEntries(Object.entries(value).map(([name, member]) => [name, String(member)]));
 
-/** Revokes as the vendor wants it. */
+/** Revokes in each vendor's way. */
 const revocations: Record<ServiceId, (simulator: Simulator, client_id: string, token: string) => Promise<Reply>> = {
   googlecalendar: (simulator, _, token) =>
     call(simulator, "oauth2.googleapis.com/revoke", "", { method: "POST", body: new URLSearchParams({ token }) }),
@@ -53,7 +56,7 @@ const basicAuth = (client_id: string) => ({
   authorization: `Basic ${Buffer.from(`${client_id}:${clientSecretOf(client_id)}`).toString("base64")}`,
 });
 
-/** What a dead token gets. */
+/** The reply to a dead token. */
 const dead: Record<ServiceId, readonly [number, string]> = {
   googlecalendar: [401, '"error":"invalid_request"'],
   slack: [200, '"error":"token_revoked"'],
@@ -64,7 +67,7 @@ const dead: Record<ServiceId, readonly [number, string]> = {
 };
 
 describe.each(serviceIds)("%s", (id) => {
-  it("gives tokens for a consent, honours them, refreshes them and ends them", async () => {
+  it("issues tokens for a consent, accepts them, refreshes them and revokes them", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-rotate");
     const callback = await app.consent();
@@ -80,13 +83,13 @@ describe.each(serviceIds)("%s", (id) => {
 
     const revoked = await revocations[id](simulator, app.client_id, tokens(second).access);
     expect(revoked.status).toBeLessThan(300);
-    const [status, words] = dead[id];
+    const [status, text] = dead[id];
     const after = await app.identity(tokens(second).access);
     expect(after.status).toBe(status);
-    expect(after.text).toContain(words);
+    expect(after.text).toContain(text);
   });
 
-  it("takes a refusal back to the application with its state", async () => {
+  it("returns a denied consent to the application with its state", async () => {
     const simulator = await simulation();
     const callback = await application(simulator, id, "sim-ok").consent({ decision: "deny" });
     expect(callback.get("error")).toBe("access_denied");
@@ -94,7 +97,7 @@ describe.each(serviceIds)("%s", (id) => {
     expect(callback.has("code")).toBe(false);
   });
 
-  it("refuses a dead, a foreign and a missing access token in the vendor's way", async () => {
+  it("refuses a dead, another vendor's and a missing access token in the vendor's way", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-ok");
     const [status] = dead[id];
@@ -107,7 +110,7 @@ describe.each(serviceIds)("%s", (id) => {
     expect(missing.text).toMatch(/invalid_request|not_authed|Requires authentication|unauthorized|Missing_OAuth_Token/);
   });
 
-  it("gives two people two identities", async () => {
+  it("gives two users two identities", async () => {
     const simulator = await simulation();
     const app = application(simulator, id, "sim-ok");
     const ada = await app.connect();
@@ -117,7 +120,7 @@ describe.each(serviceIds)("%s", (id) => {
 });
 
 describe("Google", () => {
-  it("gives a refresh token only for offline access, and again only with prompt=consent", async () => {
+  it("issues a refresh token only for offline access, and again only with prompt=consent", async () => {
     const simulator = await simulation();
     const app = application(simulator, "googlecalendar", "sim-ok");
     const connect = async (params: Record<string, string>) =>
@@ -127,7 +130,7 @@ describe("Google", () => {
     expect(await connect({})).toHaveProperty("refresh_token");
   });
 
-  it("keeps its refresh token: the refresh answer has none and the old one works on", async () => {
+  it("keeps its refresh token: the refresh reply has none and the old one still works", async () => {
     const simulator = await simulation();
     const app = application(simulator, "googlecalendar", "sim-ok");
     const { refresh, reply } = await app.connect();
@@ -151,7 +154,7 @@ describe("Google", () => {
     });
   });
 
-  it("keeps events of the calendar and refuses a token without its scope", async () => {
+  it("stores calendar events and refuses a token without the scope", async () => {
     const simulator = await simulation();
     const app = application(simulator, "googlecalendar", "sim-ok");
     const path = "www.googleapis.com/calendar/v3/calendars/primary/events";
@@ -169,7 +172,7 @@ describe("Google", () => {
     expect(record((await call(simulator, path, "none")).json["error"])).toMatchObject({ status: "UNAUTHENTICATED" });
   });
 
-  it("ends every grant of the person and client with one revocation", async () => {
+  it("ends every grant of the user and client with one revocation", async () => {
     const simulator = await simulation();
     const app = application(simulator, "googlecalendar", "sim-ok");
     const first = await app.connect();
@@ -182,7 +185,7 @@ describe("Google", () => {
 });
 
 describe("Slack", () => {
-  it("gives neither expiry nor refresh token without rotation", async () => {
+  it("issues neither expiry nor refresh token without rotation", async () => {
     const simulator = await simulation();
     const { reply } = await application(simulator, "slackbot", "sim-ok").connect();
     expect(reply.json).toMatchObject({ ok: true, token_type: "bot", team: { id: "T0SIMTEAM1" } });
@@ -190,7 +193,7 @@ describe("Slack", () => {
     expect(reply.json).not.toHaveProperty("refresh_token");
   });
 
-  it("nests the user's token after the exchange and lifts it to the top after a refresh", async () => {
+  it("puts the user's token under authed_user after the exchange and at top level after a refresh", async () => {
     const simulator = await simulation();
     const app = application(simulator, "slack", "sim-rotate");
     const { reply, refresh } = await app.connect();
@@ -199,7 +202,7 @@ describe("Slack", () => {
     expect((await app.refresh(refresh)).json).toMatchObject({ token_type: "user", expires_in: 43_200 });
   });
 
-  it("gives two token families when bot and user scopes are asked together", async () => {
+  it("issues two token families when bot and user scopes are requested together", async () => {
     const simulator = await simulation();
     const app = application(simulator, "slackbot", "sim-rotate");
     const callback = await app.consent({}, { user_scope: "users:read" });
@@ -208,7 +211,7 @@ describe("Slack", () => {
     expect(simulator.ledger().grants).toHaveLength(2);
   });
 
-  it("posts by form and by JSON, and names the scope that is missing", async () => {
+  it("posts by form and by JSON, and names the missing scope", async () => {
     const simulator = await simulation();
     const app = application(simulator, "slackbot", "sim-ok");
     const { access } = await app.connect();
@@ -230,14 +233,14 @@ describe("Slack", () => {
 });
 
 describe("GitHub", () => {
-  it("gives an OAuth App a token without end, scopes as a comma list", async () => {
+  it("issues an OAuth App a token that never expires, with scopes as a comma-separated list", async () => {
     const simulator = await simulation();
     const { reply } = await application(simulator, "github", "sim-ok").connect();
     expect(Object.keys(reply.json).toSorted()).toEqual(["access_token", "scope", "token_type"]);
     expect(reply.json["scope"]).toBe("repo,user:email");
   });
 
-  it("gives a GitHub App eight hours, and kills the old access token at the refresh", async () => {
+  it("issues a GitHub App tokens for eight hours, and a refresh ends the old access token", async () => {
     const simulator = await simulation();
     const app = application(simulator, "github", "sim-rotate");
     const { reply, access, refresh } = await app.connect();
@@ -247,7 +250,7 @@ describe("GitHub", () => {
     expect((await app.identity(tokens(renewed).access)).status).toBe(200);
   });
 
-  it("answers form-encoded unless JSON is accepted, errors too, and with HTTP 200", async () => {
+  it("replies form-encoded unless JSON is accepted, errors too, and with HTTP 200", async () => {
     const simulator = await simulation();
     const app = application(simulator, "github", "sim-ok");
     const code = (await app.consent()).get("code") ?? "";
@@ -293,7 +296,7 @@ describe("Notion", () => {
     expect((await app.identity(access)).status).toBe(401);
   });
 
-  it("wants the Notion-Version header at its API", async () => {
+  it("requires the Notion-Version header at its API", async () => {
     const simulator = await simulation();
     const { access } = await application(simulator, "notion", "sim-ok").connect();
     expect((await call(simulator, "api.notion.com/v1/users/me", access)).json).toMatchObject({
@@ -303,7 +306,7 @@ describe("Notion", () => {
 });
 
 describe("Salesforce", () => {
-  it("demands PKCE", async () => {
+  it("requires PKCE", async () => {
     const simulator = await simulation();
     const url = new URL(application(simulator, "salesforce", "sim-ok").authorizeUrl());
     url.searchParams.delete("code_challenge");
@@ -331,14 +334,14 @@ describe("Salesforce", () => {
     expect((await call(simulator, path, tokens(renewed).access)).status).toBe(200);
   });
 
-  it("honours a token at its own instance only", async () => {
+  it("accepts a token only at its own instance", async () => {
     const simulator = await simulation();
     const { access } = await application(simulator, "salesforce", "sim-ok").connect();
     const path = "globex.my.salesforce.com/services/data/v64.0/sobjects";
     expect((await call(simulator, path, access)).status).toBe(401);
   });
 
-  it("gives a refresh token only with its scope, and ends the whole grant with it", async () => {
+  it("issues a refresh token only with its scope, and revoking it ends the whole grant", async () => {
     const simulator = await simulation();
     const app = application(simulator, "salesforce", "sim-ok");
     expect((await app.connect({ scopes: ["api", "id"] })).reply.json).not.toHaveProperty("refresh_token");
@@ -349,14 +352,14 @@ describe("Salesforce", () => {
 });
 
 describe("the redirect URI", () => {
-  it.each(["https://app.example/callback", REDIRECT_URI])("may be %s", async (redirect_uri) => {
+  it.each(["https://app.example/callback", REDIRECT_URI])("can be %s", async (redirect_uri) => {
     const simulator = await simulation();
     const url = application(simulator, "notion", "sim-ok").authorizeUrl({ redirect_uri });
     expect(await approveConsent(url)).toContain(redirect_uri);
   });
 
   it.each(["", "ftp://app.example/", "http://app.example/callback", "https://app.example/#x"])(
-    "may not be '%s', and the error stays on the page",
+    "cannot be '%s', and the error stays on the page",
     async (redirect_uri) => {
       const simulator = await simulation();
       const url = application(simulator, "notion", "sim-ok").authorizeUrl({ redirect_uri });

@@ -24,9 +24,9 @@ function formDecode(value: string): string {
 
 /**
  * Accepts Basic credentials both as they are and form-encoded. RFC 6749 requires the encoding, many
- * clients skip it, and no vendor documents how it treats the difference. A percent sign tells the
- * two apart. Comparing secrets would not: the convention `secret-of-<id>` also holds for an encoded
- * id with its encoded secret.
+ * clients skip it, and no vendor documents how it treats the difference. A percent sign marks the
+ * encoded form. Comparing secrets would not work: the convention `secret-of-<id>` also holds for an
+ * encoded id with its encoded secret.
  */
 function fromBasic(call: Call, pair: { readonly id: string; readonly secret: string }): Authenticated {
   const encoded = pair.id.includes("%") || pair.secret.includes("%");

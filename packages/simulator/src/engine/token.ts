@@ -166,8 +166,8 @@ function isReuse(call: LegCall, record: RefreshToken, now: number): boolean {
 }
 
 /**
- * The second use is the application's or a thief's. The vendor cannot tell, so most vendors end the
- * grant for both.
+ * The second use is the application's or a thief's. The vendor cannot tell which, so most
+ * vendors end the grant for both.
  */
 function refuseReuse(call: LegCall, grant: Grant): Reply {
   if (call.vendor.token.policy(call.modes).on_reuse === "refused") return refuse(call, "used_refresh");

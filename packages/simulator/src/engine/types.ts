@@ -58,7 +58,7 @@ export interface Account {
   readonly email: string;
 }
 
-/** Why a token request is refused. Every vendor words each reason in its own way. */
+/** Why a token request is refused. Each vendor has its own wording. */
 export type Refusal =
   | "no_client"
   | "no_secret"

@@ -30,8 +30,8 @@ export const DEFAULT_ORG = "acme";
 
 /**
  * Parses `ada`, `ada@globex` (a user of another team or workspace) or `ada@example.com`. The same
- * text always names the same account with the same ids, so tests can tell two connections of one
- * user from two users. Returns null when the text is not an account.
+ * text always names the same account with the same ids, so tests can distinguish two connections of
+ * one user from two users. Returns null when the text is not an account.
  */
 export function parseAccount(input: string): Account | null {
   const match = /^([a-z0-9][a-z0-9._-]{0,63})(?:@([a-z0-9][a-z0-9.-]{0,63}))?$/.exec(input.trim().toLowerCase());

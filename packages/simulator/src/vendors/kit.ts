@@ -166,7 +166,7 @@ export const denyWith =
 /** A capability that the vendor lacks, with the page where it is missing. */
 export const unsupported = (source: string) => ({ supported: false, source });
 
-/** @param source the page that documents every capability without one of its own in `changes`. */
+/** @param source the page that documents every capability that `changes` does not name. */
 export function capabilitiesOf(
   source: string,
   changes: Partial<Record<Capability, string | Capabilities[Capability]>> = {},

@@ -1,14 +1,14 @@
-/** What is different at the vendors' APIs and their revocation, and which hosts are one service. */
+/** Quirks of the vendors' APIs and their revocation, and which hosts form one service. */
 import { describe, expect, it } from "vitest";
 import { approveConsent, clientSecretOf } from "../../src/index.ts";
 import { CHALLENGE, read, record, REDIRECT_URI, VERIFIER, type Reply } from "../application.ts";
 import type { Simulator } from "../../src/index.ts";
 import { get, postForm, postJson, revokeByPost } from "./service.ts";
-import { holding, visit } from "./visit.ts";
+import { heldFrom, appFor } from "./service-app.ts";
 
 describe("Dropbox", () => {
-  it("wants null as the body of a call without arguments", async () => {
-    const app = await visit("dropbox");
+  it("requires null as the body of a call without arguments", async () => {
+    const app = await appFor("dropbox");
     const held = await app.connect();
     const url = "api.dropboxapi.com/2/users/get_current_account";
     const refused = await app.call(postJson(url, {}), held);
@@ -19,8 +19,8 @@ describe("Dropbox", () => {
     });
   });
 
-  it("tells a dead token and a missing scope apart", async () => {
-    const app = await visit("dropbox");
+  it("distinguishes a dead token from a missing scope", async () => {
+    const app = await appFor("dropbox");
     const held = await app.connect({ scopes: ["account_info.read"] });
     const scope = await app.call(app.service.resource, held);
     expect(scope.json["error"]).toEqual({ ".tag": "missing_scope", required_scope: "files.metadata.read" });
@@ -30,8 +30,8 @@ describe("Dropbox", () => {
 });
 
 describe("Discord", () => {
-  it("ends all connections of the person with one revocation", async () => {
-    const app = await visit("discord");
+  it("ends all connections of the user with one revocation", async () => {
+    const app = await appFor("discord");
     const [one, other] = [await app.connect(), await app.connect()];
     if (app.service.revoke !== null) await app.call(app.service.revoke, one);
     expect((await app.call(app.service.resource, other)).status).toBe(401);
@@ -39,8 +39,8 @@ describe("Discord", () => {
 });
 
 describe("Linear", () => {
-  it("says 400 for a token that is revoked already, and 401 for none", async () => {
-    const app = await visit("linear");
+  it("returns 400 for a token that is already revoked, and 401 for none", async () => {
+    const app = await appFor("linear");
     const held = await app.connect();
     const bearer = { method: "POST", url: "api.linear.app/oauth/revoke" } as const;
     expect((await app.call(bearer, held)).status).toBe(200);
@@ -48,8 +48,8 @@ describe("Linear", () => {
     expect((await app.call({ ...bearer, headers: {} }, held)).status).toBe(401);
   });
 
-  it("answers what a query asks for, and refuses one that asks for nothing it has", async () => {
-    const app = await visit("linear");
+  it("returns what a query selects, and refuses a query without known fields", async () => {
+    const app = await appFor("linear");
     const held = await app.connect();
     const ask = (query: string) => app.call(postJson("api.linear.app/graphql", { query }), held);
     expect(Object.keys(record((await ask("{ viewer { id } }")).json["data"]))).toEqual(["viewer"]);
@@ -59,8 +59,8 @@ describe("Linear", () => {
 });
 
 describe("Google Ads", () => {
-  it("wants a developer token beside the access token", async () => {
-    const app = await visit("googleads");
+  it("requires a developer token beside the access token", async () => {
+    const app = await appFor("googleads");
     const held = await app.connect();
     const url = "googleads.googleapis.com/v21/customers:listAccessibleCustomers";
     expect((await app.call(get(url), held)).status).toBe(401);
@@ -69,8 +69,8 @@ describe("Google Ads", () => {
 });
 
 describe("Jira", () => {
-  it("has each site's API under the id that accessible-resources names", async () => {
-    const app = await visit("jira");
+  it("serves each site's API under the id that accessible-resources names", async () => {
+    const app = await appFor("jira");
     const held = await app.connect();
     const sites: unknown = JSON.parse((await app.call(app.service.resource, held)).text);
     const cloud = Array.isArray(sites) ? String(record(sites[0])["id"]) : "";
@@ -81,8 +81,8 @@ describe("Jira", () => {
 });
 
 describe("Confluence", () => {
-  it("has the spaces of a site under the id that accessible-resources names", async () => {
-    const app = await visit("confluence");
+  it("serves the spaces of a site under the id that accessible-resources names", async () => {
+    const app = await appFor("confluence");
     const held = await app.connect();
     const sites: unknown = JSON.parse((await app.call(app.service.resource, held)).text);
     const cloud = Array.isArray(sites) ? String(record(sites[0])["id"]) : "";
@@ -93,8 +93,8 @@ describe("Confluence", () => {
 });
 
 describe("Xero", () => {
-  it("wants the organisation's id beside the access token", async () => {
-    const app = await visit("xero");
+  it("requires the organization's id beside the access token", async () => {
+    const app = await appFor("xero");
     const held = await app.connect();
     expect((await app.call(get("api.xero.com/api.xro/2.0/Organisation"), held)).status).toBe(403);
     expect((await app.call(app.service.resource, held)).json).toHaveProperty("Organisations");
@@ -102,16 +102,16 @@ describe("Xero", () => {
 });
 
 describe("DocuSign", () => {
-  it("names an API host of the environment in which the person consented", async () => {
-    const app = await visit("docusign");
+  it("names an API host of the environment in which the user consented", async () => {
+    const app = await appFor("docusign");
     const { json } = await app.call(get("account.docusign.com/oauth/userinfo"), await app.connect());
     expect(json["accounts"]).toMatchObject([{ base_uri: "https://na3.docusign.net" }]);
   });
 });
 
 describe("Wrike", () => {
-  it("works at the host that the answer names, and at no other", async () => {
-    const app = await visit("wrike");
+  it("works at the host that the reply names, and at no other", async () => {
+    const app = await appFor("wrike");
     const held = await app.connect();
     expect(held.values["host"]).toMatch(/^[a-z0-9-]+\.wrike\.com$/);
     const others = ["www.wrike.com", "app-us2.wrike.com", "app-eu.wrike.com"].filter(
@@ -125,7 +125,7 @@ describe("Wrike", () => {
 
 describe("HubSpot", () => {
   it("does not revoke an access token", async () => {
-    const app = await visit("hubspot");
+    const app = await appFor("hubspot");
     const held = await app.connect();
     const revoke = revokeByPost("api.hubapi.com/oauth/2026-03/token/revoke", "{access}");
     expect((await app.call(revoke, held)).status).toBe(400);
@@ -135,8 +135,8 @@ describe("HubSpot", () => {
 });
 
 describe("LinkedIn", () => {
-  it("introspects a token for the client that has it", async () => {
-    const app = await visit("linkedin");
+  it("introspects a token for the client that it was issued to", async () => {
+    const app = await appFor("linkedin");
     const held = await app.connect();
     const ask = revokeByPost("www.linkedin.com/oauth/v2/introspectToken", "{access}");
     expect((await app.call(ask, held)).json).toMatchObject({ active: true, scope: "openid,profile,email" });
@@ -144,12 +144,12 @@ describe("LinkedIn", () => {
   });
 });
 
-/** Connects and gives the token of a plain service at `host`. */
+/** Connects at `host` and returns the token reply of its generic service. */
 async function connectAt(simulator: Simulator, host: string, path = "oauth"): Promise<Reply> {
   const client_id = "mine";
   const pkce = { code_challenge: CHALLENGE, code_challenge_method: "S256" };
-  const asked = { client_id, redirect_uri: REDIRECT_URI, response_type: "code", state: "s", scope: "read", ...pkce };
-  const query = new URLSearchParams(asked).toString();
+  const request = { client_id, redirect_uri: REDIRECT_URI, response_type: "code", state: "s", scope: "read", ...pkce };
+  const query = new URLSearchParams(request).toString();
   const callback = new URL(await approveConsent(`${simulator.url}/${host}/${path}/authorize?${query}`));
   const body = new URLSearchParams({
     grant_type: "authorization_code",
@@ -162,17 +162,17 @@ async function connectAt(simulator: Simulator, host: string, path = "oauth"): Pr
   return read(await fetch(`${simulator.url}/${host}/${path}/token`, { method: "POST", body }));
 }
 
-describe("a service of the operator's own", () => {
-  it("is at any host below example.com and example.test, each apart from the others", async () => {
-    const app = await visit("generic");
-    const held = holding(await connectAt(app.simulator, "globex.example.com"), {});
+describe("a service of the operator", () => {
+  it("can be at any host below example.com and example.test, each separate from the others", async () => {
+    const app = await appFor("generic");
+    const held = heldFrom(await connectAt(app.simulator, "globex.example.com"), {});
     const data = (host: string) => app.call(get(`${host}/api/v1/data`), held);
     expect((await data("globex.example.com")).status).toBe(200);
     expect((await data("api.globex.example.com")).status).toBe(200);
     expect((await data("acme.example.com")).status).toBe(401);
     expect((await data("globex.example.test")).status).toBe(401);
     expect((await data("globex.example.org")).status).toBe(404);
-    const elsewhere = await app.call(
+    const other_service = await app.call(
       postForm(
         "acme.example.com/oauth/token",
         {
@@ -185,23 +185,23 @@ describe("a service of the operator's own", () => {
       ),
       held,
     );
-    expect(elsewhere.json["error"]).toBe("invalid_grant");
+    expect(other_service.json["error"]).toBe("invalid_grant");
   });
 
-  it("ends by host without ending its neighbours", async () => {
-    const app = await visit("generic");
-    const here = await app.connect();
-    const there = holding(await connectAt(app.simulator, "globex.example.com"), {});
+  it("is revoked by host without affecting its neighbors", async () => {
+    const app = await appFor("generic");
+    const acme = await app.connect();
+    const globex = heldFrom(await connectAt(app.simulator, "globex.example.com"), {});
     const headers = { "content-type": "application/json" };
     const body = JSON.stringify({ host: "globex.example.com" });
-    const done = await read(await fetch(`${app.simulator.url}/_revoke`, { method: "POST", headers, body }));
-    expect(done.json).toEqual({ revoked: 1 });
-    expect((await app.call(app.service.resource, here)).status).toBe(200);
-    expect((await app.call(get("globex.example.com/api/v1/me"), there)).status).toBe(401);
+    const reply = await read(await fetch(`${app.simulator.url}/_revoke`, { method: "POST", headers, body }));
+    expect(reply.json).toEqual({ revoked: 1 });
+    expect((await app.call(app.service.resource, acme)).status).toBe(200);
+    expect((await app.call(get("globex.example.com/api/v1/me"), globex)).status).toBe(401);
   });
 
   it("verifies a PKCE verifier when a challenge was sent", async () => {
-    const app = await visit("generic");
+    const app = await appFor("generic");
     const callback = await app.consent();
     expect((await app.exchange(callback, { code_verifier: "w".repeat(43) })).json["error"]).toBe("invalid_grant");
   });
@@ -215,15 +215,15 @@ describe("hosts", () => {
     ["square", "connect.squareupsandbox.com/v2/merchants/me"],
     ["typeform", "api.typeform.eu/me"],
     ["snowflake", "other-account.snowflakecomputing.com/api/v2/databases"],
-  ] as const)("of %s are services apart: a token is unknown at %s", async (id, url) => {
-    const app = await visit(id);
+  ] as const)("of %s are separate services: a token is unknown at %s", async (id, url) => {
+    const app = await appFor(id);
     const held = await app.connect();
     expect((await app.call(app.service.resource, held)).status).toBe(200);
     expect((await app.call(get(url), held)).status).toBe(401);
   });
 
-  it("of GitLab may be an operator's own", async () => {
-    const { simulator } = await visit("gitlab");
+  it("of GitLab can be the operator's own", async () => {
+    const { simulator } = await appFor("gitlab");
     const reply = await connectAt(simulator, "gitlab.example.com");
     expect(reply.json["access_token"]).toMatch(/^gloas-/);
     expect(reply.json).toHaveProperty("created_at");

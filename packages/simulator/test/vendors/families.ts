@@ -1,4 +1,4 @@
-/** Services that share an authorization server: Google's and Microsoft's. */
+/** Services that share an authorization server: those of Google and Microsoft. */
 import { BEARER, get, postForm, type CallSpec, type Service } from "./service.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/";

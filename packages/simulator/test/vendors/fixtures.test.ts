@@ -1,15 +1,18 @@
-/** The fixtures: complete, without secrets, and of the same shape as what the simulator answers. */
+/** The fixtures: complete, without secrets, and of the same shape as the simulator's replies. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { record, type Reply } from "../application.ts";
-import { liveAnswers } from "./live.ts";
-import { serviceIds } from "./visit.ts";
+import { liveReplies } from "./live.ts";
+import { serviceIds } from "./service-app.ts";
 
 const FOLDER = new URL("../../fixtures/", import.meta.url);
 
 const isRecord = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A value's keys and types, without the values; the elements of an array as the set of their shapes. */
+/**
+ * Returns a value's keys and types without the values. The elements of an array become the set of
+ * their shapes.
+ */
 function shape(value: unknown): unknown {
   if (Array.isArray(value))
     return [...new Set(value.map((member: unknown) => JSON.stringify(shape(member))))].toSorted();
@@ -26,7 +29,7 @@ function parsed(text: string): unknown {
   }
 }
 
-const kept = (id: string, file: string): Readonly<Record<string, unknown>> =>
+const fixture = (id: string, file: string): Readonly<Record<string, unknown>> =>
   record(parsed(readFileSync(new URL(`${id}/${file}`, FOLDER), "utf8")));
 
 const outline = (status: unknown, content_type: unknown, body: unknown) => ({
@@ -37,7 +40,7 @@ const outline = (status: unknown, content_type: unknown, body: unknown) => ({
 
 const mediaType = ({ headers }: Reply): string | null => headers.get("content-type")?.split(";")[0] ?? null;
 
-/** Every string below a member whose name says that it is a secret. */
+/** Returns every string below a member whose name marks it as a secret. */
 function secrets(value: unknown, name = ""): string[] {
   if (typeof value === "string") return /(?:^|_)token$|secret|signature/.test(name) ? [value] : [];
   if (typeof value !== "object" || value === null) return [];
@@ -49,12 +52,12 @@ it("has one folder for each service", () => {
 });
 
 describe.each(serviceIds)("%s", (id) => {
-  it("answers in the shapes of its fixtures, and has a fixture for each answer", async () => {
-    const live = await liveAnswers(id);
+  it("replies in the shapes of its fixtures, and has a fixture for each reply", async () => {
+    const live = await liveReplies(id);
     const files = readdirSync(new URL(`${id}/`, FOLDER));
     expect(files.toSorted()).toEqual([...live.keys()].map((name) => `${name}.json`).toSorted());
     for (const [name, reply] of live) {
-      const { status, content_type, body } = kept(id, `${name}.json`);
+      const { status, content_type, body } = fixture(id, `${name}.json`);
       const now = outline(reply.status, mediaType(reply), parsed(reply.text));
       expect({ name, ...now }).toEqual({ name, ...outline(status, content_type, body) });
     }
@@ -62,9 +65,9 @@ describe.each(serviceIds)("%s", (id) => {
 
   it("has placeholders where secrets would be", () => {
     const files = readdirSync(new URL(`${id}/`, FOLDER));
-    const found = files.flatMap((file) => secrets(kept(id, file)["body"]));
+    const found = files.flatMap((file) => secrets(fixture(id, file)["body"]));
     expect(found.filter((secret) => !secret.startsWith("example-"))).toEqual([]);
-    // Each service has an access token somewhere, so the search is known to find them.
+    // Each service has an access token somewhere, which proves that the search finds secrets.
     expect(found.length).toBeGreaterThan(0);
   });
 });

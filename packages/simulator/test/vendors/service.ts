@@ -1,9 +1,12 @@
 /**
- * What an application must know of a service to use it: addresses, names, bodies. Written from the vendors' documents,
- * apart from the profiles in `src/`, so that a mistake there is not repeated here.
+ * The facts that an application must know of a service: addresses, names, bodies. They come from
+ * the vendors' documentation, separately from the profiles in `src/`, so a mistake there is not
+ * repeated here.
  */
 
-/** One call. `{access}`, `{refresh}`, `{client_id}`, `{client_secret}` and `{basic}` are filled in. */
+/**
+ * One call. `{access}`, `{refresh}`, `{client_id}`, `{client_secret}` and `{basic}` are filled in.
+ */
 export interface CallSpec {
   readonly method?: "GET" | "POST" | "DELETE";
   readonly url: string;
@@ -20,24 +23,30 @@ export interface Service {
   readonly auth: "basic" | "post";
   readonly body?: "form" | "json";
   readonly client_id_name?: string;
-  /** Default: a S256 challenge is sent, whether it is looked at or not. */
+  /** Default: an S256 challenge is sent, even to vendors that ignore it. */
   readonly pkce?: false;
   readonly token_headers?: Readonly<Record<string, string>>;
   /** Sent again on refresh. */
   readonly refresh_params?: Readonly<Record<string, string>>;
-  /** null where the token answer already says who it is. */
+  /** null if the token reply already identifies the user. */
   readonly identity: CallSpec | null;
   readonly resource: CallSpec;
   readonly revoke: CallSpec | null;
-  /** What a revocation ends, if not the whole grant: the named access token alone, or refreshing alone. */
+  /**
+   * What a revocation ends, if not the whole grant: only the given access token, or only
+   * refreshing.
+   */
   readonly revokes?: "access" | "refresh";
   /**
-   * `stays`: no new refresh token, or the same. `single`: reuse is refused. `family`: reuse ends the grant. `grace`:
-   * a new one each time while the old one works. `remint`: no refresh token, a new access token at will. `own`: the
-   * vendor's own way, tested apart.
+   * - `stays`: no new refresh token, or the same one.
+   * - `single`: reuse is refused.
+   * - `family`: reuse ends the grant.
+   * - `grace`: a new one each time, while the old one still works.
+   * - `reissue`: no refresh token, but any number of new access tokens.
+   * - `custom`: the vendor's own way, with tests of its own.
    */
-  readonly refresh: "none" | "stays" | "single" | "family" | "grace" | "remint" | "own";
-  /** Modes without which the vendor would not show what is asked here: a GitHub App, a Slack app with rotation. */
+  readonly refresh: "none" | "stays" | "single" | "family" | "grace" | "reissue" | "custom";
+  /** Modes that the test needs at this vendor: a GitHub App, a Slack app with rotation. */
   readonly modes?: readonly string[];
 }
 

@@ -175,7 +175,7 @@ export const singles = {
     identity: get("graph.instagram.com/v25.0/me?fields=user_id,username&access_token={access}", {}),
     resource: get("graph.instagram.com/me/media?access_token={access}", {}),
     revoke: null,
-    refresh: "own",
+    refresh: "custom",
   },
   jira: {
     authorize: "auth.atlassian.com/authorize",
@@ -305,7 +305,7 @@ export const singles = {
     params: { scope: "user.info.basic,video.list" },
     auth: "post",
     client_id_name: "client_key",
-    // A usual challenge fails there; see the special tests.
+    // A standard challenge fails here. See deviations.test.ts.
     pkce: false,
     identity: get("open.tiktokapis.com/v2/user/info/?fields=open_id,union_id,avatar_url,display_name"),
     resource: postJson("open.tiktokapis.com/v2/video/list/?fields=id", { max_count: 10 }),
@@ -336,7 +336,7 @@ export const singles = {
     identity: get("www.wixapis.com/apps/v1/instance", { authorization: "{access}" }),
     resource: get("www.wixapis.com/site-properties/v4/properties", { authorization: "{access}" }),
     revoke: null,
-    refresh: "remint",
+    refresh: "reissue",
   },
   wrike: {
     authorize: "login.wrike.com/oauth2/authorize/v4",

@@ -1,4 +1,4 @@
-/** One application at one service, over plain fetch: the trip that every service must allow. */
+/** One application at one service, over plain fetch: the flow that every service must support. */
 import { approveConsent, clientSecretOf, simulatedClientId, type Consent, type Simulator } from "../../src/index.ts";
 import { CHALLENGE, read, record, REDIRECT_URI, simulation, type Reply, VERIFIER } from "../application.ts";
 import { families } from "./families.ts";
@@ -6,29 +6,29 @@ import { more } from "./more.ts";
 import type { CallSpec, Service } from "./service.ts";
 import { singles } from "./singles.ts";
 
-export const table = { ...families, ...singles, ...more };
-export type ServiceId = keyof typeof table;
+export const serviceTable = { ...families, ...singles, ...more };
+export type ServiceId = keyof typeof serviceTable;
 
-const isServiceId = (id: string): id is ServiceId => Object.hasOwn(table, id);
-export const serviceIds: readonly ServiceId[] = Object.keys(table)
+const isServiceId = (id: string): id is ServiceId => Object.hasOwn(serviceTable, id);
+export const serviceIds: readonly ServiceId[] = Object.keys(serviceTable)
   .filter((id) => isServiceId(id))
   .toSorted();
 
 type Params = Readonly<Record<string, string>>;
 
-/** What a connection holds: tokens, and values of callback and answer that later calls need. */
+/** The tokens of a connection, and the values of callback and reply that later calls need. */
 export interface Held {
   readonly access: string;
   readonly refresh: string;
   readonly values: Params;
 }
 
-export interface Visit {
+export interface ServiceApp {
   readonly simulator: Simulator;
   readonly service: Service;
   readonly client_id: string;
   authorizeUrl(changes?: Params): string;
-  /** @returns the parameters of the callback. */
+  /** Returns the parameters of the callback. */
   consent(consent?: Consent, changes?: Params): Promise<URLSearchParams>;
   exchange(callback: URLSearchParams, changes?: Params): Promise<Reply>;
   connect(consent?: Consent, changes?: Params): Promise<Held & { readonly reply: Reply }>;
@@ -38,8 +38,10 @@ export interface Visit {
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** Tokens and the string values of an answer; tokens under `authed_user` too, where Slack has them. */
-export function holding({ json }: Reply, callback: Params, before?: Held): Held {
+/**
+ * Returns the tokens and string values of a reply, including Slack's tokens under `authed_user`.
+ */
+export function heldFrom({ json }: Reply, callback: Params, before?: Held): Held {
   const where = json["access_token"] === undefined ? record(json["authed_user"]) : json;
   const own = Object.entries(json).filter((entry): entry is [string, string] => typeof entry[1] === "string");
   const refresh = text(where["refresh_token"]);
@@ -62,9 +64,9 @@ function fillAll(value: unknown, values: Params): unknown {
 const filled = (params: Params, values: Params): Record<string, string> =>
   Object.fromEntries(Object.entries(params).map(([name, value]) => [name, fill(value, values)]));
 
-/** The parameters of RFC 6749, or of an app's installation. */
+/** Returns the parameters of RFC 6749, or of an app's installation. */
 function authorization(service: Service, client_id: string): Record<string, string> {
-  if (service.refresh === "remint") {
+  if (service.refresh === "reissue") {
     return { appId: client_id, postInstallationUrl: `${REDIRECT_URI}?state=state-of-at-least-16` };
   }
   const base = { redirect_uri: REDIRECT_URI, response_type: "code", state: "state-of-at-least-16" };
@@ -72,20 +74,20 @@ function authorization(service: Service, client_id: string): Record<string, stri
   return { [service.client_id_name ?? "client_id"]: client_id, ...base, ...pkce, ...service.params };
 }
 
-const installed = (service: Service): boolean => service.refresh === "remint";
+const isInstalled = (service: Service): boolean => service.refresh === "reissue";
 
-export async function visit(id: ServiceId, more_modes: readonly string[] = []): Promise<Visit> {
-  return visitAt(await simulation(), id, more_modes);
+export async function appFor(id: ServiceId, more_modes: readonly string[] = []): Promise<ServiceApp> {
+  return appAt(await simulation(), id, more_modes);
 }
 
-export function visitAt(simulator: Simulator, id: ServiceId, more_modes: readonly string[] = []): Visit {
-  const service: Service = table[id];
+export function appAt(simulator: Simulator, id: ServiceId, more_modes: readonly string[] = []): ServiceApp {
+  const service: Service = serviceTable[id];
   const client_id = simulatedClientId([...(service.modes ?? []), ...more_modes]);
   const client_secret = clientSecretOf(client_id);
   const basic = Buffer.from(`${client_id}:${client_secret}`).toString("base64");
 
   const token = async (fields: Params): Promise<Reply> => {
-    const id_name = installed(service) ? "client_id" : (service.client_id_name ?? "client_id");
+    const id_name = isInstalled(service) ? "client_id" : (service.client_id_name ?? "client_id");
     const secret = fields["client_secret"] ?? client_secret;
     const body = service.auth === "post" ? { [id_name]: client_id, ...fields, client_secret: secret } : { ...fields };
     const headers = new Headers(service.token_headers);
@@ -96,7 +98,7 @@ export function visitAt(simulator: Simulator, id: ServiceId, more_modes: readonl
     return read(await fetch(`${simulator.url}/${service.token}`, { method: "POST", headers, body: encoded }));
   };
 
-  const self: Visit = {
+  const self: ServiceApp = {
     simulator,
     service,
     client_id,
@@ -118,17 +120,17 @@ export function visitAt(simulator: Simulator, id: ServiceId, more_modes: readonl
     connect: async (consent, changes) => {
       const callback = await self.consent(consent, changes);
       const reply = await self.exchange(callback);
-      return { ...holding(reply, Object.fromEntries(callback)), reply };
+      return { ...heldFrom(reply, Object.fromEntries(callback)), reply };
     },
     refresh: ({ refresh, values }, changes = {}) => {
-      if (installed(service)) {
+      if (isInstalled(service)) {
         return token({ grant_type: "client_credentials", instance_id: values["instanceId"] ?? "", ...changes });
       }
       return token({ grant_type: "refresh_token", refresh_token: refresh, ...service.refresh_params, ...changes });
     },
-    call: async ({ method = "GET", url, headers: wanted, form, json }, { access, refresh, values }) => {
+    call: async ({ method = "GET", url, headers: templates, form, json }, { access, refresh, values }) => {
       const places = { ...values, access, refresh, client_id, client_secret, basic };
-      const headers = new Headers(filled(wanted ?? { authorization: "Bearer {access}" }, places));
+      const headers = new Headers(filled(templates ?? { authorization: "Bearer {access}" }, places));
       if (json !== undefined) headers.set("content-type", "application/json");
       const plain = form === undefined ? null : new URLSearchParams(filled(form, places));
       const body = json === undefined ? plain : JSON.stringify(fillAll(json, places));
