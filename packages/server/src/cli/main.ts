@@ -16,14 +16,14 @@ import { demoCommand } from "./commands/demo.ts";
 import { keyCommands } from "./commands/keys.ts";
 import { loginCommands } from "./commands/login.ts";
 import { memberCommands } from "./commands/members.ts";
-import { reportError } from "./terminal/output.ts";
 import { providerCommands } from "./commands/providers.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { setupLinkCommand } from "./commands/setup-link.ts";
 import { simulateCommand } from "./commands/simulate.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { typesCommands } from "./commands/types.ts";
-import { VERSION } from "./version.ts";
+import { reportError } from "./report-error.ts";
+import { VERSION } from "./terminal/version.ts";
 import { workspaceCommands } from "./commands/workspaces.ts";
 
 const FIRST_STEPS = `

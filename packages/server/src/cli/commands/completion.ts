@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import { ApiError } from "../../core/errors.ts";
-import { loadCatalog } from "../catalog.ts";
+import { loadCatalog } from "../connectors/catalog.ts";
 import { createOutput } from "../terminal/output.ts";
 
 interface Word {

@@ -3,15 +3,15 @@ import type { Command } from "commander";
 import { loadClientSettings } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
-import { loadCatalog } from "../catalog.ts";
-import { configFlag } from "../config-flag.ts";
+import { loadCatalog } from "../connectors/catalog.ts";
+import { configFlag } from "../connectors/config-flag.ts";
 import { apiOf, AS, type AppFlags, type ListedConnector } from "../connectors/api.ts";
 import { syncCommands } from "../connectors/sync.ts";
 import { CONSENT_TTL_MS, waitForConsent } from "../connectors/consent.ts";
 import { createOutput, table } from "../terminal/output.ts";
 import { providerSummary } from "./providers.ts";
 import { withApp, withTarget, type TargetFlags } from "../remote/target.ts";
-import { wait } from "../connectors/wait.ts";
+import { wait } from "../terminal/wait.ts";
 
 export function connectorCommands(program: Command): void {
   const connectors = program

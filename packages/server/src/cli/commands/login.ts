@@ -9,7 +9,7 @@ import { createLoginStore, type LoginStore } from "../remote/login-store.ts";
 import { createOutput } from "../terminal/output.ts";
 import { createRemote } from "../remote/remote.ts";
 import { keyId, parseServerUrl } from "../remote/target.ts";
-import { wait } from "../connectors/wait.ts";
+import { wait } from "../terminal/wait.ts";
 
 interface Flags {
   readonly json?: boolean;

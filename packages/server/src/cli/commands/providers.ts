@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Provider } from "../../providers/provider.ts";
 import { requireProvider } from "../../service/catalog-errors.ts";
-import { loadCatalog } from "../catalog.ts";
+import { loadCatalog } from "../connectors/catalog.ts";
 import { createOutput, table } from "../terminal/output.ts";
 
 export interface ProviderSummary {

@@ -1,7 +1,7 @@
 /** Waiting until a person has given or refused a consent in the browser. */
 import type { Clock } from "../../core/clock.ts";
 import type { ConnectorsApi, ConsentStatus } from "./api.ts";
-import type { Wait } from "./wait.ts";
+import type { Wait } from "../terminal/wait.ts";
 
 const POLL_MS = 2_000;
 /** How long a connect link lives. */

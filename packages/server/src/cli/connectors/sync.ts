@@ -14,7 +14,7 @@ import { describePush, isDestructive, planPush, type PushStep } from "./push-pla
 import { RemoteError } from "../remote/error.ts";
 import { withApp } from "../remote/target.ts";
 import { confirm, confirmOrYes, isInteractive, openBrowser } from "../terminal/terminal.ts";
-import { wait } from "./wait.ts";
+import { wait } from "../terminal/wait.ts";
 
 type Flags = AppFlags & { readonly dir: string; readonly yes?: boolean };
 

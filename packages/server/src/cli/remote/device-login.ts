@@ -10,7 +10,7 @@ import type { Login } from "./login-store.ts";
 import { isRefused } from "./error.ts";
 import type { Credential, Remote } from "./remote.ts";
 import type { Fields } from "./reply.ts";
-import type { Wait } from "../connectors/wait.ts";
+import type { Wait } from "../terminal/wait.ts";
 
 export const CLIENT_ID = "holdfast_cli";
 const SCOPE = "apps:read apps:write";

@@ -13,7 +13,7 @@ import { CLIENT_ID, readTokens } from "./device-login.ts";
 import { isMissing, type Login, type LoginStore } from "./login-store.ts";
 import { RemoteError } from "./error.ts";
 import type { Credential, Remote } from "./remote.ts";
-import type { Wait } from "../connectors/wait.ts";
+import type { Wait } from "../terminal/wait.ts";
 
 /** Renewed when less than this is left: a command takes some seconds. */
 const RENEW_BEFORE_MS = 60_000;

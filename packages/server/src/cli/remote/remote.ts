@@ -8,8 +8,8 @@ import { ApiError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import { RemoteError, refusalOf } from "./error.ts";
 import { fieldsOf, Unfit, type Fields } from "./reply.ts";
-import { VERSION } from "../version.ts";
-import { wait as waitFor, type Wait } from "../connectors/wait.ts";
+import { VERSION } from "../terminal/version.ts";
+import { wait as waitFor, type Wait } from "../terminal/wait.ts";
 
 const TIMEOUT_MS = 15_000;
 const ATTEMPTS = 3;

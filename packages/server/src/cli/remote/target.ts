@@ -13,7 +13,7 @@ import { DATA_DIR, type LocalFlags } from "./local.ts";
 import { createSession } from "./login-session.ts";
 import { createLoginStore } from "./login-store.ts";
 import { createRemote, type Credential, type Remote } from "./remote.ts";
-import { wait } from "../connectors/wait.ts";
+import { wait } from "../terminal/wait.ts";
 
 export interface TargetFlags extends LocalFlags {
   readonly server?: string;

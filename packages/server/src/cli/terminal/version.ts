@@ -1,7 +1,7 @@
 /** The version of this package, from its package.json. */
 import { createRequire } from "node:module";
 
-const manifest: unknown = createRequire(import.meta.url)("../../package.json");
+const manifest: unknown = createRequire(import.meta.url)("../../../package.json");
 
 export const VERSION =
   typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown";

@@ -1,6 +1,6 @@
 /** `--config name=value …` as an object. */
-import { ApiError } from "../core/errors.ts";
-import type { ConnectionConfig } from "../core/types.ts";
+import { ApiError } from "../../core/errors.ts";
+import type { ConnectionConfig } from "../../core/types.ts";
 
 export function configFlag(pairs: readonly string[] | undefined): ConnectionConfig | null {
   if (pairs === undefined) return null;
