@@ -7,7 +7,10 @@ const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"], { cwd: ROOT });
 const decisions = pages.filter((path) => path.startsWith("docs/adr/"));
 
-/** As the host of the repository makes it: lower case, hyphens for blanks, other punctuation dropped. */
+/**
+ * As the host of the repository makes it: lower case, hyphens for blanks, other punctuation
+ * dropped.
+ */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()

@@ -1,4 +1,7 @@
-/** A run with the shared PostgreSQL ends with the code that its tests deserve: the gate of every change rests on it. */
+/**
+ * A run with the shared PostgreSQL ends with the code that its tests deserve: the gate of every
+ * change rests on it.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +10,9 @@ import { expect, it, onTestFinished } from "vitest";
 const ROOT = join(import.meta.dirname, "..");
 const VITEST = join(ROOT, "node_modules/vitest/vitest.mjs");
 
-/** Below the checkout, since the planted test imports vitest; in a folder that nothing looks into. */
+/**
+ * Below the checkout, since the planted test imports vitest; in a folder that nothing looks into.
+ */
 function plant(body: string): string {
   const parent = join(ROOT, "node_modules/.cache");
   mkdirSync(parent, { recursive: true });

@@ -1,8 +1,8 @@
 /**
  * The faults that the refresh engine must survive: F1 to F61, and F15b.
  *
- * A test whose name begins with an id (`F7: …`) covers that fault without being listed here (faults.ts). This list adds
- * the tests that cover a fault under a name of their own.
+ * A test whose name begins with an id (`F7: …`) covers that fault without being listed here
+ * (faults.ts). This list adds the tests that cover a fault under a name of their own.
  */
 
 /** A file, relative to the repository's root, and the exact name of a test in it. */

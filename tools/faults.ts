@@ -1,17 +1,15 @@
 /**
- * Joins the list of faults (faults-list.ts) with the tests that cover them. A test names its faults in its title or in its
- * row of a table: `F7: …`, `id: "F7", does: "…"`, `F7: { about: "…"`. The names are read from the text of the test files,
- * so nothing has to run.
+ * Joins the list of faults (faults-list.ts) with the tests that cover them. A test names its faults
+ * in its title or in its row of a table: `F7: …`, `id: "F7", does: "…"`, `F7: { about: "…"`. The
+ * names are read from the text of the test files, so nothing has to run.
  *
- * `node tools/faults.ts --count` prints how many faults have a test. `npm run generate` writes the list to docs/faults.md.
+ * `node tools/faults.ts --count` prints how many faults have a test. `npm run generate` writes the
+ * list to docs/faults.md.
  */
-import { globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { FAULT_GROUPS, FAULTS, type Fault, type NamedTest } from "./faults-list.ts";
 import { generatedFrom, markdownPage } from "./markdown.ts";
-import type { SourceFile } from "./tidy.ts";
+import { readFiles, type SourceFile } from "./source.ts";
 
-const ROOT = join(import.meta.dirname, "..");
 const TESTS = ["e2e/**/*.ts", "packages/server/test/**/*.ts"];
 
 interface CoveredFault extends Fault {
@@ -20,7 +18,10 @@ interface CoveredFault extends Fault {
 
 const ID = String.raw`F\d+b?`;
 const IDS = String.raw`(${ID}(?:(?:, | and |\/)${ID})*)`;
-/** The argument of `it(…)`, `describe.for(…)(…)` and the like. Texts that a console prints are not names. */
+/**
+ * The argument of `it(…)`, `describe.for(…)(…)` and the like. Texts that a console prints are not
+ * names.
+ */
 const CALLED = new RegExp(String.raw`(?:\b(?:it|test|describe)|\))\(\s*(["'\`])${IDS}: ((?:\\.|(?!\1).)*)\1`, "g");
 const ROWS = new RegExp(String.raw`\bid: "${IDS}",\s*does: (["'\`])((?:\\.|(?!\2).)*)\2`, "g");
 const KEYED = new RegExp(String.raw`^\s*${IDS}: \{\s*about: (["'\`])((?:\\.|(?!\2).)*)\2`, "gm");
@@ -38,12 +39,7 @@ export function testsIn({ path, text }: SourceFile): readonly { readonly id: str
   });
 }
 
-export function testFiles(): readonly SourceFile[] {
-  return globSync(TESTS, { cwd: ROOT })
-    .map((path) => path.replaceAll("\\", "/"))
-    .toSorted()
-    .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
-}
+const testFiles = (): readonly SourceFile[] => readFiles(TESTS);
 
 /** Returns each fault with its tests. Tests that name the fault come before listed ones. */
 export function coveredFaults(files = testFiles()): readonly CoveredFault[] {
@@ -64,7 +60,10 @@ export function lostTests(files = testFiles()): readonly string[] {
   );
 }
 
-/** Returns ids in test names that are not in the list. Without this check a mistyped id covers nothing. */
+/**
+ * Returns ids in test names that are not in the list. Without this check a mistyped id covers
+ * nothing.
+ */
 export function unknownIds(files = testFiles()): readonly string[] {
   const known = new Set(FAULTS.map(({ id }) => id));
   return files.flatMap(testsIn).flatMap(({ id, test }) => (known.has(id) ? [] : [`${id}: ${test.join(": ")}`]));
@@ -74,7 +73,10 @@ export function unknownIds(files = testFiles()): readonly string[] {
 export const uncovered = (faults = coveredFaults()): readonly string[] =>
   faults.filter(({ tests, reason }) => tests.length === 0 && reason === undefined).map(({ id }) => id);
 
-/** Returns docs/faults.md: each fault with all of its tests. A list, so that a renamed test changes one line. */
+/**
+ * Returns docs/faults.md: each fault with all of its tests. A list, so that a renamed test changes
+ * one line.
+ */
 export function faultsPage(files = testFiles()): string {
   const covered = new Map(coveredFaults(files).map((fault) => [fault.id, fault]));
   return markdownPage([

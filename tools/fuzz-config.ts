@@ -1,6 +1,7 @@
 /**
- * Tries random settings against every URL template of the catalog: `node tools/fuzz-config.ts --runs 1000000 --seed 1`.
- * Prints one line of JSON; exits 1 when any URL left the hosts that its template has.
+ * Tries random settings against every URL template of the catalog: `node tools/fuzz-config.ts
+ * --runs 1000000 --seed 1`. Prints one line of JSON; exits 1 when any URL left the hosts that its
+ * template has.
  */
 import { parseArgs } from "node:util";
 import { fuzzConfig } from "../packages/server/test/providers/config-fuzz.ts";

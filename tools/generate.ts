@@ -1,6 +1,7 @@
 /**
- * The pages of docs/ that come from the code. `npm run generate` writes them, and errors-doc.test.ts fails while one is
- * stale. Sections and reasons are comments in the sources, so they are read from the text. Values are imported.
+ * The pages of docs/ that come from the code. `npm run generate` writes them, and
+ * errors-doc.test.ts fails while one is stale. Sections and reasons are comments in the sources, so
+ * they are read from the text. Values are imported.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -230,7 +231,9 @@ interface Named {
   readonly reason: string;
 }
 
-/** Splits the entries of an object in source text into sections, at the `// …` lines between them. */
+/**
+ * Splits the entries of an object in source text into sections, at the `// …` lines between them.
+ */
 function sectionsOf(block: string, entry: RegExp): readonly { title: string; names: readonly Named[] }[] {
   const sections: { title: string; names: Named[] }[] = [];
   let reason: string[] = [];

@@ -1,7 +1,8 @@
 /**
- * The import directions of ARCHITECTURE.md, tried: for each layer and each thing that it might import, one file with that
- * import is linted under the repository's rules. oxlint ignores a pattern that is written wrongly without a word, so a rule
- * counts only when a planted import is found, and when a permitted one is not.
+ * The import directions of ARCHITECTURE.md, tried: for each layer and each thing that it might
+ * import, one file with that import is linted under the repository's rules. oxlint ignores a
+ * pattern that is written wrongly without a word, so a rule counts only when a planted import is
+ * found, and when a permitted one is not.
  */
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";

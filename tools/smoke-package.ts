@@ -1,6 +1,7 @@
 /**
- * Packs what would be published, installs it into an empty folder, and runs the demo from there: built files, no sources, no
- * workspace. Part of `npm run package`; needs the built dist folders and the package registry.
+ * Packs what would be published, installs it into an empty folder, and runs the demo from there:
+ * built files, no sources, no workspace. Part of `npm run package`; needs the built dist folders
+ * and the package registry.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";

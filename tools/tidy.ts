@@ -1,135 +1,246 @@
 /**
- * House rules that no linter knows, each a pure function from files to findings. tidy.test.ts runs them over the repository,
- * and over a small file that breaks each one, so that a rule which stopped looking is noticed.
+ * House rules that no linter has. Each is a pure function from files to findings. tidy.test.ts runs
+ * them over the repository, and over small files that break each one, so that a rule that stopped
+ * working is noticed.
  */
-export interface SourceFile {
-  /** From the repository's root, with `/`. */
-  readonly path: string;
-  readonly text: string;
-}
+import {
+  linesOf,
+  longFunctions,
+  largeFolders,
+  MAX_FILE_LINES,
+  MAX_FOLDER_FILES,
+  MAX_FUNCTION_LINES,
+  MAX_MEDIAN_LINES,
+  MAX_NESTED_SHARE,
+  medianLines,
+  nestedShare,
+  nestingOf,
+} from "./sizes.ts";
+import { isTest, withoutComments, withoutText, type SourceFile } from "./source.ts";
+import {
+  commentLines,
+  FORBIDDEN,
+  MAX_COMMENT_COLUMNS,
+  MAX_SEMICOLONS_PER_1000_WORDS,
+  punctuationOf,
+  semicolonsPer1000Words,
+  wordFindings,
+} from "./words.ts";
 
 export interface Rule {
-  /** As a claim, for the test's name. */
+  /** Completes "the repository …" in the test's name. */
   readonly claim: string;
-  /** `path: what is wrong` for each place; none when all is well. */
+  /** Returns `path: what is wrong` for each violation. */
   readonly check: (files: readonly SourceFile[]) => readonly string[];
-  /** Breaks the rule. */
-  readonly offender: SourceFile;
+  /** Small repositories. Each of them breaks the rule once. */
+  readonly offenders: readonly (readonly SourceFile[])[];
 }
 
 const SERVER = "packages/server/src/";
-const MAX_LINES = 500;
-const MAX_MEDIAN_LINES = 120;
 
-/** Code of functions, not of the server: it runs in Deno, and its console is the function's log. */
+/** Code of functions runs in Deno, not in the server. Its console is the function's log. */
 const isForDeno = (path: string): boolean => path.endsWith(".deno.ts");
-const isSource = (path: string): boolean => /^packages\/[a-z]+\/src\//.test(path);
+const isCode = ({ path }: SourceFile): boolean => path.endsWith(".ts");
+const isSource = ({ path }: SourceFile): boolean => /^packages\/[a-z]+\/src\/.*\.ts$/.test(path);
+const planted = (text: string, path = `${SERVER}service/planted.ts`): readonly SourceFile[] => [{ path, text }];
 
-/** In the server's code, comments and plain strings apart, nothing matches `pattern` but in the excepted files. */
+/** Returns `path:line: text` for each line that matches. */
+function linesMatching(path: string, text: string, pattern: RegExp): readonly string[] {
+  return text
+    .split("\n")
+    .flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : []));
+}
+
+/**
+ * The server's code does not match `pattern`, except in the excepted files. Comments and plain
+ * strings do not count.
+ */
 function absent(
   claim: string,
   pattern: RegExp,
-  excepted: (path: string) => boolean,
-  offender: Omit<SourceFile, "path"> & { path?: string },
+  is_excepted: (path: string) => boolean,
+  offender: readonly SourceFile[],
 ): Rule {
   return {
     claim,
     check: (files) =>
       files
-        .filter(({ path }) => path.startsWith(SERVER) && !excepted(path))
-        .flatMap(({ path, text }) =>
-          withoutStrings(withoutComments(text))
-            .split("\n")
-            .flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : [])),
-        ),
-    offender: { path: `${SERVER}service/planted.ts`, ...offender },
+        .filter(({ path }) => path.startsWith(SERVER) && !is_excepted(path))
+        .flatMap((file) => linesMatching(file.path, withoutText(file), pattern)),
+    offenders: [offender],
   };
 }
 
-/** Rules that need the catalog's ids take them as a parameter: this file knows no provider either. */
-export function rules(provider_ids: readonly string[]): readonly Rule[] {
-  // An id of one letter stands in quotes for other reasons, too.
-  const telling = provider_ids.filter((id) => id.length > 2);
-  const quoted = new RegExp(`["'\`](?:${telling.join("|")})["'\`]`);
+/**
+ * Returns all rules. The ids of the catalog are a parameter, because this file names no provider
+ * either.
+ */
+export const rules = (provider_ids: readonly string[]): readonly Rule[] => [
+  ...codeRules(provider_ids),
+  ...sizeRules,
+  ...proseRules,
+];
+
+function codeRules(provider_ids: readonly string[]): readonly Rule[] {
+  // A one-letter id appears in quotes for other reasons, too.
+  const ids = provider_ids.filter((id) => id.length > 2);
+  const quoted = new RegExp(`["'\`](?:${ids.join("|")})["'\`]`);
   return [
-    absent("reads the environment in config.ts only", /\bprocess\.env\b/, (path) => path === `${SERVER}config.ts`, {
-      text: "const port = process.env.PORT;\n",
-    }),
     absent(
-      "asks for the time and sets timers in core/clock.ts only",
-      /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bset(?:Timeout|Interval)\(/,
-      (path) => path === `${SERVER}core/clock.ts` || isForDeno(path),
-      { text: "export const now = () => Date.now();\n" },
+      "reads the environment only in config.ts",
+      /\bprocess\.env\b/,
+      (path) => path === `${SERVER}config.ts`,
+      planted("const port = process.env.PORT;\n"),
     ),
     absent(
-      "sends no request with fetch, which has no limits, but in the demo's played person and in functions",
+      "reads the time and sets timers only in core/clock.ts",
+      /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bset(?:Timeout|Interval)\(/,
+      (path) => path === `${SERVER}core/clock.ts` || isForDeno(path),
+      planted("export const now = () => Date.now();\n"),
+    ),
+    absent(
+      "calls fetch, which has no limits, only in the demo's simulated user and in functions",
       /\bfetch\(/,
       (path) => path.startsWith(`${SERVER}cli/demo`) || isForDeno(path),
-      { text: "export const get = () => fetch(`https://${host}/`);\n" },
+      planted("export const get = () => fetch(`https://${host}/`);\n"),
     ),
     absent(
       "writes nothing with console: results go through cli/terminal/output.ts, events to the log",
       /\bconsole\./,
       isForDeno,
-      {
-        text: "console.log(1);\n",
-      },
+      planted("console.log(1);\n"),
     ),
     {
       claim: "names no provider outside the catalog",
       check: (files) =>
         files
           .filter(({ path }) => path.startsWith(SERVER) && !path.startsWith(`${SERVER}providers/catalog/`))
-          .flatMap(({ path, text }) =>
-            withoutComments(text)
-              .split("\n")
-              .flatMap((line, index) => (quoted.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : [])),
-          ),
-      offender: { path: `${SERVER}service/planted.ts`, text: `if (provider.id === "${telling[0]}") return;\n` },
-    },
-    {
-      // A test file is a list of claims: long lists are found by their titles, not read from the top.
-      claim: `has no file over ${MAX_LINES} lines, tests aside`,
-      check: (files) =>
-        files
-          .filter(({ path }) => !path.includes("/test/") && !path.endsWith(".test.ts"))
-          .flatMap(({ path, text }) => (lines(text) > MAX_LINES ? [`${path}: ${lines(text)} lines`] : [])),
-      offender: { path: `${SERVER}service/planted.ts`, text: "\n".repeat(MAX_LINES + 1) },
-    },
-    {
-      claim: `has source files of at most ${MAX_MEDIAN_LINES} lines in the middle`,
-      check: (files) => {
-        const median = medianOf(files.filter(({ path }) => isSource(path)).map(({ text }) => lines(text)));
-        return median > MAX_MEDIAN_LINES ? [`The median of all source files is ${median} lines.`] : [];
-      },
-      offender: { path: `${SERVER}planted.ts`, text: "\n".repeat(MAX_MEDIAN_LINES + 1) },
+          .flatMap((file) => linesMatching(file.path, withoutComments(file), quoted)),
+      offenders: [planted(`export const is_first = provider.id === "${ids[0]}";\n`)],
     },
     {
       claim: "begins each file of the inner layers with a docstring",
       check: (files) =>
         files
-          .filter(({ path }) => /^packages\/server\/src\/(?:core|oauth|vault|store|service|http)\//.test(path))
+          .filter(({ path }) =>
+            /^packages\/server\/src\/(?:core|net|wire|oauth|vault|store|service|http)\/.*\.ts$/.test(path),
+          )
           .flatMap(({ path, text }) => (text.startsWith("/** ") || text.startsWith("/**\n") ? [] : [path])),
-      offender: { path: `${SERVER}core/planted.ts`, text: "// Owns nothing.\nexport const planted = 1;\n" },
+      offenders: [planted("// Owns nothing.\nexport const planted = 1;\n", `${SERVER}core/planted.ts`)],
     },
     {
       claim: "gives a reason for each lint rule that it switches off",
       check: (files) =>
-        files.flatMap(({ path, text }) =>
-          text
-            .split("\n")
-            .flatMap((line, index) =>
-              /(?:\/\/|\/\*)\s*(?:ox|es)lint-disable/.test(line) && !/ -- \S+ \S/.test(line)
-                ? [`${path}:${index + 1}: ${line.trim()}`]
-                : [],
-            ),
-        ),
-      offender: { path: "tools/planted.ts", text: ["/", "/ oxlint-disable-next-line no-console\n"].join("") },
+        files
+          .filter(isCode)
+          .flatMap(({ path, text }) =>
+            linesMatching(path, text, /(?:\/\/|\/\*)\s*(?:ox|es)lint-disable(?!.* -- \S+ \S)/),
+          ),
+      offenders: [planted(["/", "/ oxlint-disable-next-line no-console\n"].join(""), "tools/planted.ts")],
     },
   ];
 }
 
-/** One file per provider and one provider per file; what is in a folder below is shared by several. */
+/** A function with a body of so many lines, and its closing line. */
+const functionOf = (lines: number): string => `export function planted() {\n${"\n".repeat(lines)}}\n`;
+
+const sizeRules: readonly Rule[] = [
+  {
+    // A test file is a list of claims. Its readers search for a title and do not read it from the
+    // top.
+    claim: `has no file over ${MAX_FILE_LINES} lines, except tests`,
+    check: (files) =>
+      files
+        .filter((file) => isCode(file) && !isTest(file.path))
+        .flatMap((file) => {
+          const lines = linesOf(file);
+          return lines > MAX_FILE_LINES ? [`${file.path}: ${lines} lines`] : [];
+        }),
+    offenders: [planted("\n".repeat(MAX_FILE_LINES + 1))],
+  },
+  {
+    claim: `has source files with a median of at most ${MAX_MEDIAN_LINES} lines`,
+    check: (files) => {
+      const median = medianLines(files.filter(isSource));
+      return median > MAX_MEDIAN_LINES ? [`The median of all source files is ${median} lines.`] : [];
+    },
+    offenders: [planted("\n".repeat(MAX_MEDIAN_LINES + 1))],
+  },
+  {
+    claim: `has no function over ${MAX_FUNCTION_LINES} lines in its sources`,
+    check: (files) =>
+      longFunctions(files.filter(isSource)).map(
+        ({ path, line, name, lines }) => `${path}:${line}: ${name ?? "an inline function"} has ${lines} lines`,
+      ),
+    offenders: [
+      planted(functionOf(MAX_FUNCTION_LINES - 1)),
+      planted(`${"\n".repeat(3)}each(() => {${"\n".repeat(MAX_FUNCTION_LINES)}});\n`),
+    ],
+  },
+  {
+    claim: `nests at most ${MAX_NESTED_SHARE * 100} % of the server's functions in another function`,
+    check: (files) => {
+      const nesting = nestingOf(files.filter((file) => isSource(file) && file.path.startsWith(SERVER)));
+      return nestedShare(nesting) > MAX_NESTED_SHARE
+        ? [`${nesting.nested} of ${nesting.functions} functions are nested.`]
+        : [];
+    },
+    offenders: [planted("function outer() {\n  const inner = () => 1;\n  return inner;\n}\n")],
+  },
+  {
+    claim: `has no folder with more than ${MAX_FOLDER_FILES} source files`,
+    check: (files) => largeFolders(files.filter(isSource)).map(({ path, files: count }) => `${path}: ${count} files`),
+    offenders: [
+      Array.from({ length: MAX_FOLDER_FILES + 1 }, (_, index) =>
+        planted("", `${SERVER}service/planted${index}.ts`),
+      ).flat(),
+    ],
+  },
+];
+
+const isProse = ({ path }: SourceFile): boolean => path.endsWith(".ts") || path.endsWith(".md");
+const packageOf = ({ path }: SourceFile): string => /^(?:packages\/[a-z]+|[a-z0-9]+)/.exec(path)?.[0] ?? path;
+
+const proseRules: readonly Rule[] = [
+  {
+    claim: "uses none of the words that have a better one in the trade",
+    check: (files) =>
+      files
+        .filter(isProse)
+        .flatMap(wordFindings)
+        .map(({ path, line, word, text }) => `${path}:${line}: "${word}": ${text}`),
+    offenders: FORBIDDEN.map((word) => planted(`// Returns ${word} here.\n`)),
+  },
+  {
+    claim: `has at most ${MAX_SEMICOLONS_PER_1000_WORDS} semicolons per 1,000 words of comment in each package`,
+    check: (files) =>
+      [...Map.groupBy(files.filter(isCode), packageOf)].flatMap(([name, list]) => {
+        const share = semicolonsPer1000Words(punctuationOf(list));
+        return share > MAX_SEMICOLONS_PER_1000_WORDS ? [`${name}: ${share.toFixed(1)} per 1,000 words`] : [];
+      }),
+    offenders: [planted(`// ${"word ".repeat(100)}; one more\n`)],
+  },
+  {
+    claim: `has no comment wider than ${MAX_COMMENT_COLUMNS} columns`,
+    check: (files) =>
+      files
+        .filter(isCode)
+        .flatMap(commentLines)
+        .flatMap(({ path, line, columns }) =>
+          columns > MAX_COMMENT_COLUMNS ? [`${path}:${line}: ${columns} columns`] : [],
+        ),
+    offenders: [
+      planted(`// ${"word ".repeat(20)}\n`),
+      planted(`const planted = 1; // ${"word ".repeat(20)}\n`),
+      planted(`/**\n * ${"word ".repeat(20)}\n */\n`),
+    ],
+  },
+];
+
+/**
+ * Compares the list of providers with the files of the catalog: one file per provider, one provider
+ * per file.
+ */
 export function catalogFindings(provider_ids: readonly string[], file_names: readonly string[]): readonly string[] {
   const files = new Set(file_names.map((name) => name.replace(/\.ts$/, "")));
   const ids = new Set(provider_ids);
@@ -142,30 +253,3 @@ export function catalogFindings(provider_ids: readonly string[], file_names: rea
       .map((id) => `${id} is in the list of providers/index.ts without catalog/${id}.ts.`),
   ];
 }
-
-const lines = (text: string): number => text.split("\n").length - 1;
-
-function medianOf(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
-}
-
-const STRING = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/;
-const TEMPLATE = /`(?:\\.|[^`\\])*`/;
-const COMMENT = /\/\/[^\n]*|\/\*[\s\S]*?\*\//;
-const STRING_TEMPLATE_COMMENT = new RegExp(
-  [STRING, TEMPLATE, COMMENT].map(({ source }) => `(${source})`).join("|"),
-  "g",
-);
-
-/** Line breaks stay, so that findings name the right line. Strings go first: an address in one is no comment. */
-function withoutComments(text: string): string {
-  return text.replaceAll(STRING_TEMPLATE_COMMENT, (found) => (/^\/[/*]/.test(found) ? blank(found) : found));
-}
-
-/** Templates stay: there is code in them. */
-function withoutStrings(text: string): string {
-  return text.replaceAll(STRING_TEMPLATE_COMMENT, (found) => (/^["']/.test(found) ? '""' : found));
-}
-
-const blank = (text: string): string => text.replaceAll(/[^\n]/g, " ");
