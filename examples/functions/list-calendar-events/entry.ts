@@ -1,7 +1,7 @@
 /**
- * The next events of the connected Google account's primary calendar.
+ * Returns the next events of the connected Google account's primary calendar.
  *
- * Body: none, or `{ "limit"?: 10 }`. Answer: `{ "events": [{ "id", "title", "start", "end" }] }`.
+ * Body: none, or `{ "limit"?: 10 }`. Reply: `{ "events": [{ "id", "title", "start", "end" }] }`.
  * Scope: `https://www.googleapis.com/auth/calendar.events.readonly` (or a wider calendar scope).
  */
 import { createClientFromRequest } from "npm:@holdfast/sdk";
@@ -15,12 +15,13 @@ export default async function listCalendarEvents(req: Request): Promise<Response
     let { accessToken } = await connectors.getConnection("googlecalendar");
     let response = await listEvents(accessToken, limit);
     if (response.status === 401) {
-      // Google takes a token back early when a password changes. Naming the refused one asks for another.
+      // Google revokes tokens early when a password changes. Report the rejected one to get
+      // another.
       await response.body?.cancel();
       ({ accessToken } = await connectors.getConnection("googlecalendar", { rejected: accessToken }));
       response = await listEvents(accessToken, limit);
     }
-    if (!response.ok) throw new Error(`Google Calendar answered ${response.status}: ${await reasonOf(response)}`);
+    if (!response.ok) throw new Error(`Google Calendar returned ${response.status}: ${await reasonOf(response)}`);
     const { items = [] } = await response.json();
     return Response.json({ events: items.map(summaryOf) });
   } catch (error) {
@@ -37,7 +38,7 @@ function listEvents(accessToken: string, limit: number): Promise<Response> {
   return fetch(url, { headers: { Authorization: `Bearer ${accessToken}` } });
 }
 
-/** An event of a whole day has `date`, any other `dateTime`. */
+/** All-day events have `date`, others `dateTime`. */
 function summaryOf({ id, summary, start, end }: any) {
   return {
     id,

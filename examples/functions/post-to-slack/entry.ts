@@ -1,9 +1,9 @@
 /**
  * Posts a message to Slack.
  *
- * Body: `{ "channel"?: "C0123456789", "text"?: "Hello" }`; without a channel, the first public one is taken.
- * Answer: `{ "ok": true, "channel": "C0123456789", "text": "Hello" }`, as Slack confirms them.
- * Scopes: `chat:write`, and `channels:read` for finding a channel.
+ * Body: `{ "channel"?: "C0123456789", "text"?: "Hello" }`. Default channel: the first public one.
+ * Reply: `{ "ok": true, "channel": "C0123456789", "text": "Hello" }`, as confirmed by Slack.
+ * Scopes: `chat:write`, and `channels:read` to find a channel.
  */
 import { createClientFromRequest } from "npm:@base44/sdk";
 
@@ -24,11 +24,13 @@ Deno.serve(async (req) => {
 async function firstChannel(accessToken: string): Promise<string> {
   const { channels = [] } = await slack("conversations.list", accessToken, { exclude_archived: true, limit: 200 });
   const [first] = channels;
-  if (first === undefined) throw new Error("This workspace has no public channel. Send one in the body: channel.");
+  if (first === undefined) throw new Error("This workspace has no public channel. Send a channel in the body.");
   return first.id;
 }
 
-/** Slack answers 200 to nearly everything; `ok` says whether it worked, and `error` why not. */
+/**
+ * Slack returns 200 for nearly everything. `ok` reports success, `error` the reason of a failure.
+ */
 async function slack(method: string, accessToken: string, fields: Record<string, unknown>) {
   const form = new URLSearchParams(Object.entries(fields).map(([name, value]) => [name, String(value)]));
   const response = await fetch(`https://slack.com/api/${method}`, {
@@ -36,11 +38,12 @@ async function slack(method: string, accessToken: string, fields: Record<string,
     headers: { Authorization: `Bearer ${accessToken}` },
     body: form,
   });
-  if (response.status === 429) throw new Error(`Slack asks to wait ${response.headers.get("Retry-After")} s.`);
-  if (!response.ok) throw new Error(`Slack answered ${response.status} to ${method}.`);
-  const answer = await response.json();
-  if (!answer.ok) throw new Error(`Slack refused ${method}: ${answer.error}`);
-  return answer;
+  if (response.status === 429)
+    throw new Error(`Slack rate limit: retry after ${response.headers.get("Retry-After")} s.`);
+  if (!response.ok) throw new Error(`Slack returned ${response.status} for ${method}.`);
+  const result = await response.json();
+  if (!result.ok) throw new Error(`Slack refused ${method}: ${result.error}`);
+  return result;
 }
 
 async function readBody(req: Request): Promise<{ channel?: string; text?: string }> {
@@ -52,7 +55,10 @@ async function readBody(req: Request): Promise<{ channel?: string; text?: string
   }
 }
 
-/** `code` says what went wrong with the connection, such as `not_connected`; Slack's own errors have none. */
+/**
+ * `code` is the reason of a connection error, such as `not_connected`. Slack's own errors have
+ * none.
+ */
 function failure(error: any): Response {
   console.error("post-to-slack:", error.code ?? "", error.message);
   return Response.json({ ok: false, error: error.message, code: error.code ?? null }, { status: error.status || 502 });

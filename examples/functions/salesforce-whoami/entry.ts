@@ -1,8 +1,9 @@
 /**
- * Who is connected to Salesforce.
+ * Returns the connected Salesforce user.
  *
- * Body: none. Answer: `{ "user_id", "organization_id", "name", "email", "instance_url" }`.
- * Each Salesforce organisation has an address of its own; the connection's config holds it. Scope: `openid` or `id`.
+ * Body: none. Reply: `{ "user_id", "organization_id", "name", "email", "instance_url" }`.
+ * Each Salesforce organization has its own address, which is in the connection's config.
+ * Scope: `openid` or `id`.
  */
 import { createClientFromRequest } from "npm:@base44/sdk";
 
@@ -17,7 +18,7 @@ export default {
       const response = await fetch(`${instanceUrl}/services/oauth2/userinfo`, {
         headers: { Authorization: `Bearer ${accessToken}` },
       });
-      if (!response.ok) throw new Error(`Salesforce answered ${response.status} to userinfo.`);
+      if (!response.ok) throw new Error(`Salesforce returned ${response.status} for userinfo.`);
       const { user_id, organization_id, name, email } = await response.json();
       return Response.json({ user_id, organization_id, name, email, instance_url: instanceUrl });
     } catch (error) {

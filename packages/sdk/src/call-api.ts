@@ -1,8 +1,9 @@
 /**
- * callApi: a request to a vendor's API, sent by the server. Owns the argument checks and both field mappings.
+ * callApi: a request to a vendor's API, sent by the server. Owns its argument checks and the
+ * mapping of fields in both directions.
  */
 import { pathPart, requireText } from "./argument.ts";
-import { isRecord, isStringRecord, textOf } from "./json.ts";
+import { isRecord, isStringRecord, nonEmptyString } from "./json.ts";
 import type { Send } from "./transport.ts";
 import type { CallOptions, ConnectorApiRequest, ConnectorApiResponse, ConnectorApiResponsePhase } from "./types.ts";
 
@@ -24,7 +25,7 @@ function wireRequest(request: ConnectorApiRequest) {
   if (!isRecord(request)) throw new TypeError("Request must be an object");
   const { method = "GET", host, path, query, headers, body } = request;
   if (!METHODS.has(method)) throw new TypeError(`Request method must be one of ${[...METHODS].join(", ")}`);
-  // "//host" and "/\host" are addresses of another host to a URL parser.
+  // To a URL parser, "//host" and "/\host" are addresses of another host.
   if (!/^\/(?!\s*[/\\])/.test(requireText(path, "Request path"))) {
     throw new TypeError("Request path must start with a single / and must not be an absolute address");
   }
@@ -48,8 +49,8 @@ function readResponse(body: unknown): ConnectorApiResponse | null {
     phase,
     status: typeof status === "number" ? status : null,
     data: body["data"] ?? null,
-    dataBase64: textOf(body["data_base64"]) ?? null,
-    contentType: textOf(body["content_type"]) ?? null,
+    dataBase64: nonEmptyString(body["data_base64"]) ?? null,
+    contentType: nonEmptyString(body["content_type"]) ?? null,
     headers: isStringRecord(headers) ? headers : {},
     creditsCharged: typeof credits === "number" ? credits : 0,
   };

@@ -1,6 +1,7 @@
 /**
- * Makes a client from options. Owns the headers that say who is calling: the user half carries the user's token, the
- * service half the service token and `on-behalf-of` the user.
+ * Creates a client from options. Owns the headers that authenticate the caller. The user half sends
+ * the user's token. The service half sends the service token, and the user's token as
+ * `on-behalf-of`.
  */
 import { pathPart, requireText, serverBase, setHeader } from "./argument.ts";
 import { createConnectors, createUserConnectors } from "./connectors.ts";
@@ -8,14 +9,15 @@ import { createSend } from "./transport.ts";
 import type { ClientOptions, Fetch, HoldfastClient, UserConnectorsModule } from "./types.ts";
 
 /**
- * Makes a client. Sends nothing by itself.
+ * Creates a client. Sends no request.
  *
- * @throws TypeError if an option is missing or cannot be sent; the message never quotes a token.
+ * @throws TypeError if an option is missing or cannot be sent. The message never quotes a token.
  */
 export function createClient(options: ClientOptions): HoldfastClient {
   const { token, serviceToken } = options;
   const address = `${serverBase(options.serverUrl)}/api/apps/${pathPart(options.appId, "appId")}`;
-  // Looked up at each call and called bare: browsers refuse a fetch that has been made a method of something else.
+  // Looked up at each call and called without an object: browsers reject a fetch called as another
+  // object's method.
   const custom = options.fetch;
   const fetch: Fetch =
     custom === undefined ? (url, init) => globalThis.fetch(url, init) : (url, init) => custom(url, init);
@@ -33,9 +35,12 @@ export function createClient(options: ClientOptions): HoldfastClient {
 }
 
 const NO_SERVICE_TOKEN =
-  "asServiceRole needs a service token: pass serviceToken to createClient, or, in a backend function, make the client with createClientFromRequest";
+  "asServiceRole needs a service token: pass serviceToken to createClient, or, in a backend function, create the client with createClientFromRequest";
 
-/** Reading the property is the mistake, so that is where it shows: `undefined` would fail a line later and say less. */
+/**
+ * Throws when the property is read, because that is the mistake. `undefined` would fail a line
+ * later and explain less.
+ */
 function withoutServiceRole(connectors: UserConnectorsModule): HoldfastClient {
   return {
     connectors,
@@ -49,7 +54,7 @@ function bearerOf(option: string, token: unknown): string {
   return `Bearer ${requireText(token, option)}`;
 }
 
-/** Content-Type goes with every request, also without a body: that is the wire format. */
+/** Every request has Content-Type, even without a body: that is the wire format. */
 function commonHeaders({ appId, headers = {} }: ClientOptions): Headers {
   const common = new Headers();
   for (const [name, value] of Object.entries(headers)) setHeader(common, name, value);

@@ -1,10 +1,10 @@
 /**
- * The two sets of methods, and the routes behind them. Owns paths and the reading of answers; knows no header but the one
- * that reports a refused token.
+ * The two sets of methods and their routes. Owns paths and the parsing of replies. Knows no header
+ * but the one that reports a rejected token.
  */
 import { pathPart, requireSeconds, requireText } from "./argument.ts";
 import { callApi } from "./call-api.ts";
-import { isRecord, isStringRecord, textOf } from "./json.ts";
+import { isRecord, isStringRecord, nonEmptyString } from "./json.ts";
 import type { Send } from "./transport.ts";
 import type {
   ConnectionOptions,
@@ -31,7 +31,7 @@ export function createConnectors(send: Send): ConnectorsModule {
     getCurrentAppUserConnection: async (connectorId, options) =>
       connection(`${appUserPath(connectorId)}/token`, options),
     callApi: async <T>(...args: Parameters<ConnectorsModule["callApi"]>) =>
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- T is the caller's claim about a vendor's body; see ConnectorApiResponse
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- T is unchecked by design
       callApi(send, ...args) as Promise<ConnectorApiResponse<T>>,
   };
 }
@@ -52,15 +52,15 @@ const typeTokenPath = (type: string) => `external-auth/tokens/${pathPart(type, "
 
 function readConnection(body: unknown): ConnectorConnectionResponse | null {
   if (!isRecord(body)) return null;
-  const accessToken = textOf(body["access_token"]);
+  const accessToken = nonEmptyString(body["access_token"]);
   const connectionConfig = body["connection_config"] ?? null;
   if (accessToken === undefined || (connectionConfig !== null && !isStringRecord(connectionConfig))) return null;
   return { accessToken, connectionConfig };
 }
 
-/** Pages navigate to this address, where `javascript:` would run as a script of theirs. */
+/** Pages navigate to this address, and `javascript:` would run as a script of the page. */
 function readRedirect(body: unknown): string | null {
-  const url = isRecord(body) ? textOf(body["redirect_url"]) : undefined;
+  const url = isRecord(body) ? nonEmptyString(body["redirect_url"]) : undefined;
   return url !== undefined && /^https?:\/\//i.test(url) ? url : null;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The one class of errors that come from talking to a server. Wrong arguments are plain `TypeError`s and never get here.
- * Holds no token: messages are the server's or fixed texts, and the body of a *successful* answer is never kept.
+ * The one class of errors from calls to a server. Wrong arguments are plain `TypeError`s. Holds no
+ * token: messages are the server's or fixed texts, and the body of a *successful* reply is never
+ * kept.
  */
 import { isRecord } from "./json.ts";
 
@@ -13,23 +14,27 @@ export interface HoldfastErrorDetails {
   readonly cause?: unknown;
 }
 
-/** A call was refused, could not be made, or was answered with something else than promised. */
+/** A call was refused, could not be sent, or got an unexpected reply. */
 export class HoldfastError extends Error {
   override readonly name: string = "HoldfastError";
-  /** HTTP status; 0 if there was no (complete) answer. */
+  /** HTTP status. 0 if there was no complete reply. */
   readonly status: number;
   /**
-   * The server's error code. The SDK's own: `network_error` (no complete answer; see `cause`), `invalid_response` (a 2xx that is
-   * not what the call promises), `unexpected_redirect`. `undefined` if the server named none.
+   * The server's error code, or `undefined` if the server sent none. The SDK's own codes:
+   *
+   * - `network_error`: no complete reply, see `cause`.
+   * - `invalid_response`: a 2xx reply that does not fit the call.
+   * - `unexpected_redirect`: the server redirected.
    */
   readonly code: string | undefined;
-  /** The whole body of the refusal: the parsed JSON, or the text if it was not JSON. */
+  /** The whole body of the error reply: the parsed JSON, or the text if it was not JSON. */
   readonly data: unknown;
-  /** Finds the call in the server's log. */
+  /** Identifies the call in the server's log. */
   readonly requestId: string | undefined;
   /**
-   * The same call may succeed later. The server's word; where it gave none, true for a failure on the way (no answer, 429,
-   * 502, 503, 504) of a call that can be repeated without harm, which is every one but `callApi` and `connectAppUser`.
+   * Whether the same call can succeed later. The server decides. If it does not, this is true for a
+   * failure in transit (no reply, 429, 502, 503, 504) of a call that is safe to repeat. All calls
+   * are, except `callApi` and `connectAppUser`.
    */
   readonly retryable: boolean;
 
@@ -48,7 +53,7 @@ export class HoldfastError extends Error {
     return isRecord(extra) ? extra : undefined;
   }
 
-  /** For logs: `JSON.stringify` of an `Error` would leave out the message. */
+  /** For logs: `JSON.stringify` of an `Error` would omit the message. */
   toJSON(): Record<string, unknown> {
     const { name, message, status, code, data, requestId, retryable } = this;
     return { name, message, status, code, data, requestId, retryable };

@@ -1,4 +1,7 @@
-/** Fresh OAuth access tokens of a Holdfast server. Zero dependencies; needs `fetch` and, for `rejected`, `crypto.subtle`. */
+/**
+ * Fresh OAuth access tokens from a Holdfast server. Zero dependencies. Needs `fetch` and, for
+ * `rejected`, `crypto.subtle`.
+ */
 export { createClient } from "./client.ts";
 export { HoldfastError, HoldfastError as Base44Error } from "./error.ts";
 export type { HoldfastErrorDetails } from "./error.ts";

@@ -1,10 +1,11 @@
 /**
- * One HTTP exchange with the server: address, headers, and either a value that the call's reader accepts or an error.
- * The only module that calls `fetch`. Repeats nothing, keeps nothing, and follows no redirect.
+ * One HTTP exchange with the server: address, headers, and either a value that the call's reader
+ * accepts or an error. The only module that calls `fetch`. Repeats nothing, stores nothing and
+ * follows no redirect.
  */
 import { HoldfastError } from "./error.ts";
-import { parseBody, textOf } from "./json.ts";
-import { refusalOf } from "./refusal.ts";
+import { parseBody, nonEmptyString } from "./json.ts";
+import { errorFrom } from "./reply-error.ts";
 import type { Fetch } from "./types.ts";
 
 interface Call {
@@ -12,12 +13,15 @@ interface Call {
   /** Below `/api/apps/<app id>/`, percent-encoded. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON; `undefined` sends none. */
+  /** Sent as JSON. `undefined` sends no body. */
   readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Sends `call`. `read` takes the parsed body of a 2xx; `null` from it means "not what this call promises". */
+/**
+ * Sends `call`. `read` takes the parsed body of a 2xx and returns `null` if it does not fit the
+ * call.
+ */
 export type Send = <T>(call: Call, read: (body: unknown) => T | null) => Promise<T>;
 
 interface Target {
@@ -31,25 +35,25 @@ interface Target {
 export function createSend({ address, headers, fetch }: Target): Send {
   return async (call, read) => {
     const url = `${address}/${call.path}`;
-    const what = `${call.method} ${url}`;
+    const label = `${call.method} ${url}`;
     const repeatable = call.method !== "POST";
-    const { response, body } = await exchange(fetch, url, requestInit(headers, call), what, repeatable);
-    // A browser hides a redirect that is not followed behind status 0.
+    const { response, body } = await exchange(fetch, url, requestInit(headers, call), label, repeatable);
+    // A browser reports a redirect that is not followed as status 0.
     const redirected = response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400);
     if (!response.ok) {
-      const { status, headers: answered } = response;
-      throw refusalOf({ what, status, headers: answered, body, redirected, repeatable });
+      const { status, headers: replyHeaders } = response;
+      throw errorFrom({ label, status, headers: replyHeaders, body, redirected, repeatable });
     }
 
     const value = read(parseBody(body));
     if (value !== null) return value;
-    // The body stays out of the error: a success that we cannot read may still hold a token.
+    // The body stays out of the error: a success that we cannot read may still contain a token.
     throw new HoldfastError(
-      `${what} was answered with status ${response.status}, but not with what this call promises. Is serverUrl the address of a Holdfast server?`,
+      `${label} returned status ${response.status}, but not the expected body. Is serverUrl the address of a Holdfast server?`,
       {
         status: response.status,
         code: "invalid_response",
-        requestId: textOf(response.headers.get("x-request-id")),
+        requestId: nonEmptyString(response.headers.get("x-request-id")),
       },
     );
   };
@@ -62,19 +66,20 @@ function requestInit(common: Headers, call: Call): RequestInit {
     method: call.method,
     headers,
     body: call.body === undefined ? null : JSON.stringify(call.body),
-    // fetch drops Authorization when a redirect leads to another origin, but not `on-behalf-of`, which is a token as well.
+    // When a redirect leads to another origin, fetch drops Authorization but not `on-behalf-of`,
+    // which is also a token.
     redirect: "manual",
     signal: call.signal ?? null,
   };
 }
 
-async function exchange(fetch: Fetch, url: string, init: RequestInit, what: string, retryable: boolean) {
+async function exchange(fetch: Fetch, url: string, init: RequestInit, label: string, retryable: boolean) {
   try {
     const response = await fetch(url, init);
     return { response, body: await response.text() };
   } catch (cause) {
     if (init.signal?.aborted === true) throw init.signal.reason;
-    throw new HoldfastError(`${what} got no complete answer. Is the server running and reachable from here?`, {
+    throw new HoldfastError(`${label} got no complete reply. Is the server running and reachable from here?`, {
       status: 0,
       code: "network_error",
       retryable,

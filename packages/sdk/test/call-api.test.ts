@@ -2,9 +2,9 @@ import { createClient, type ConnectorApiRequest } from "@holdfast/sdk";
 import { describe, expect, it } from "vitest";
 import { rejection, startServer } from "./support/server.ts";
 
-const answered = { success: true, phase: "responded", status_code: 200, data: { ok: true } };
+const responded = { success: true, phase: "responded", status_code: 200, data: { ok: true } };
 
-async function setUp(body: unknown = answered, status = 200) {
+async function setUp(body: unknown = responded, status = 200) {
   const server = await startServer({ body, status });
   const client = createClient({ serverUrl: server.url, appId: "app-1", serviceToken: "s1" });
   return { ...server, connectors: client.asServiceRole.connectors };
@@ -13,17 +13,17 @@ async function setUp(body: unknown = answered, status = 200) {
 describe("the request", () => {
   it.each<[string, ConnectorApiRequest, object]>([
     [
-      "fills in what is unset, and leaves an unset host out",
+      "fills in the defaults, and omits an unset host",
       { path: "/me" },
       { method: "GET", path: "/me", query: {}, headers: {}, body: null },
     ],
     [
-      "leaves a null host out as well",
+      "omits a null host as well",
       { path: "/me", host: null },
       { method: "GET", path: "/me", query: {}, headers: {}, body: null },
     ],
     [
-      "passes on what is set",
+      "passes on all fields",
       {
         method: "PATCH",
         host: "places",
@@ -53,13 +53,13 @@ describe("the request", () => {
     expect(JSON.parse(seen[0]?.body ?? "")).toEqual(wire);
   });
 
-  it.each(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] as const)("may be a %s", async (method) => {
+  it.each(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] as const)("can be a %s", async (method) => {
     const { connectors, seen } = await setUp();
     await connectors.callApi("x", { method, path: "/" });
     expect(JSON.parse(seen[0]?.body ?? "")).toMatchObject({ method });
   });
 
-  /** As JSON, because the types would refuse them, but callers without types do not have those. */
+  /** As JSON, because the types would not allow them. Untyped callers have no such check. */
   it.each([
     ["null", "Request must be an object"],
     ['"GET /"', "Request must be an object"],
@@ -76,11 +76,11 @@ describe("the request", () => {
     ['{"path":"/","method":null}', "Request method must be one of"],
     ['{"path":"/","host":""}', "Request host must be a non-empty string"],
     ['{"path":"/","host":7}', "Request host must be a non-empty string"],
-  ])("is refused before it is sent: %s", async (json, says) => {
+  ])("is rejected before it is sent: %s", async (json, message) => {
     const { connectors, seen } = await setUp();
     const error = await rejection(connectors.callApi("x", JSON.parse(json)));
     expect(error).toBeInstanceOf(TypeError);
-    expect(String(error)).toContain(says);
+    expect(String(error)).toContain(message);
     expect(seen).toEqual([]);
   });
 });
@@ -88,10 +88,10 @@ describe("the request", () => {
 describe("the result", () => {
   const empty = { status: null, data: null, dataBase64: null, contentType: null, headers: {}, creditsCharged: 0 };
   it.each<[string, object, object]>([
-    ["fills in what is absent", { success: true, phase: "responded" }, { success: true, phase: "responded", ...empty }],
+    ["fills in missing fields", { success: true, phase: "responded" }, { success: true, phase: "responded", ...empty }],
     [
-      "carries everything there is",
-      { ...answered, headers: { "x-rate-limit-remaining": "9" }, credits_charged: 0.25 },
+      "has all fields of the reply",
+      { ...responded, headers: { "x-rate-limit-remaining": "9" }, credits_charged: 0.25 },
       {
         ...empty,
         success: true,
@@ -103,8 +103,8 @@ describe("the result", () => {
       },
     ],
     [
-      "carries a binary body",
-      { ...answered, data: null, data_base64: "aGk=", content_type: "image/png" },
+      "has a binary body",
+      { ...responded, data: null, data_base64: "aGk=", content_type: "image/png" },
       { ...empty, success: true, phase: "responded", status: 200, dataBase64: "aGk=", contentType: "image/png" },
     ],
     [
@@ -126,7 +126,7 @@ describe("the result", () => {
       },
     ],
     ...["not_sent", "timed_out", "sent_unconfirmed"].map((phase): [string, object, object] => [
-      `tells ${phase} apart`,
+      `reports phase ${phase}`,
       { success: false, phase, status_code: null, data: { error: "…" } },
       { ...empty, success: false, phase, data: { error: "…" } },
     ]),
@@ -136,7 +136,7 @@ describe("the result", () => {
   });
 
   it.each([{}, { success: "yes", phase: "responded" }, { success: true, phase: "maybe" }, "<html></html>"])(
-    "is an error if the answer is %j",
+    "is an error if the reply is %j",
     async (body) => {
       const { connectors } = await setUp(body);
       await expect(connectors.callApi("x", { path: "/" })).rejects.toMatchObject({ code: "invalid_response" });

@@ -71,7 +71,7 @@ const calls: {
   },
 ];
 
-describe("each method calls its route, with an empty body, and maps the answer", () => {
+describe("each method calls its route, with an empty body, and maps the reply", () => {
   it.each(calls)("$name", async ({ call, reply, sent, result }) => {
     const { client, seen } = await setUp(reply);
     expect(await call(client)).toEqual(result);
@@ -87,7 +87,7 @@ describe("each method calls its route, with an empty body, and maps the answer",
     },
   );
 
-  it("asks the server each time", async () => {
+  it("calls the server each time", async () => {
     const { connectors, seen } = await setUp(token);
     await connectors.getConnection("jira");
     await connectors.getConnection("jira");
@@ -96,7 +96,7 @@ describe("each method calls its route, with an empty body, and maps the answer",
 });
 
 describe("rejected", () => {
-  it("reports the SHA-256 of a refused token, and not the token", async () => {
+  it("reports the SHA-256 of a rejected token, and not the token", async () => {
     const { connectors, seen } = await setUp(token);
     const rejected = "xoxp-refusé";
     await connectors.getConnection("jira", { rejected });
@@ -108,7 +108,7 @@ describe("rejected", () => {
     expect(JSON.stringify(seen)).not.toContain(rejected);
   });
 
-  it("sends no such header otherwise, and does not carry it over to the next call", async () => {
+  it("sends no such header otherwise, and does not repeat it in the next call", async () => {
     const { connectors, seen } = await setUp(token);
     await connectors.getConnection("jira", { rejected: "old" });
     await connectors.getConnection("jira");
@@ -125,21 +125,21 @@ describe("rejected", () => {
 });
 
 describe("minValidSeconds", () => {
-  it("is asked for in the query, beside what else is asked for", async () => {
+  it("is sent in the query, beside the other options", async () => {
     const { connectors, seen } = await setUp(token);
     await connectors.getConnection("jira", { minValidSeconds: 900, rejected: "old" });
     await connectors.getConnection("jira");
     expect(seen.map(({ url }) => url?.split("?", 2)[1])).toEqual(["min_valid_seconds=900", undefined]);
   });
 
-  it.each([0, -1, 1.5, Number.NaN, 86_401])("refuses %s before any request", async (minValidSeconds) => {
+  it.each([0, -1, 1.5, Number.NaN, 86_401])("rejects %s before any request", async (minValidSeconds) => {
     const { connectors, seen } = await setUp(token);
     await expect(connectors.getConnection("jira", { minValidSeconds })).rejects.toThrow("from 1 to 86400");
     expect(seen).toEqual([]);
   });
 });
 
-/** Every method that takes an identifier. Untyped callers can pass anything, hence `JSON.parse`. */
+/** Every method with an identifier. Untyped callers can pass anything, hence `JSON.parse`. */
 const byIdentifier: [string, (client: HoldfastClient, id: string) => Promise<unknown>][] = [
   ["getConnection", (client, id) => client.asServiceRole.connectors.getConnection(id)],
   ["getAccessToken", (client, id) => client.asServiceRole.connectors.getAccessToken(id)],
@@ -152,7 +152,7 @@ const byIdentifier: [string, (client: HoldfastClient, id: string) => Promise<unk
 const unusable = ['""', "null", "7", "{}", '["slack"]', "true", '"."', '".."', String.raw`"\ud800"`];
 
 describe.each(byIdentifier)("the identifier of %s", (_name, call) => {
-  it.each(unusable)("is refused before any request if it is %s", async (json) => {
+  it.each(unusable)("is rejected before any request if it is %s", async (json) => {
     const { client, seen } = await setUp();
     const error = await rejection(call(client, JSON.parse(json)));
     expect(error).toBeInstanceOf(TypeError);
@@ -169,11 +169,11 @@ describe.each(byIdentifier)("the identifier of %s", (_name, call) => {
   });
 });
 
-it("any identifier either arrives unchanged as one part of the path, or is refused unsent", async () => {
+it("any identifier either arrives unchanged as one part of the path, or is rejected unsent", async () => {
   const { connectors, seen } = await setUp(token);
   const troublesome = fc.constantFrom("", ".", "..", "%2e%2e", "a/../b", "?x", "#x", "\\", "\ud800");
   const identifier = fc.oneof(troublesome, fc.string({ unit: "binary" }));
-  /** What the server saw of the identifier; `null` if it saw nothing. */
+  /** Returns the identifier as the server received it, or `null` if it received nothing. */
   async function arrived(id: string): Promise<string | null> {
     const before = seen.length;
     await connectors.getConnection(id).catch(() => undefined);
@@ -182,13 +182,13 @@ it("any identifier either arrives unchanged as one part of the path, or is refus
   }
   await fc.assert(
     fc.asyncProperty(identifier, async (id) => {
-      const refused = ["", ".", ".."].includes(id) || !id.isWellFormed();
-      expect(await arrived(id)).toBe(refused ? null : id);
+      const rejected = ["", ".", ".."].includes(id) || !id.isWellFormed();
+      expect(await arrived(id)).toBe(rejected ? null : id);
     }),
   );
 });
 
-describe("a 2xx that is not what was promised is an error, and its body stays out of it", () => {
+describe("an unexpected 2xx is an error, and the error does not contain its body", () => {
   const tokenBodies: unknown[] = [
     undefined,
     "",

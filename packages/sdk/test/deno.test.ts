@@ -7,7 +7,10 @@ import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
 import { startServer } from "./support/server.ts";
 
-/** The program itself, not the script in `.bin`, which would need Node's permissions and one more process. */
+/**
+ * Returns the path of the program. The script in `.bin` would need Node's permissions and one more
+ * process.
+ */
 function denoProgram(): string {
   const library = process.platform === "linux" ? "-glibc" : "";
   const name = `@deno/${process.platform}-${process.arch}${library}/package.json`;
@@ -25,13 +28,13 @@ const script = `
   console.log(JSON.stringify({ accessToken, connectionConfig, refused, known: refused instanceof HoldfastError }));
 `;
 
-it("runs in Deno as it is, with no permission but to reach its server", async () => {
+it("runs unmodified in Deno, with no permission but to reach its server", async () => {
   const server = await startServer(({ url }) =>
     url.endsWith("/jira")
       ? { body: { access_token: "at-1", connection_config: { subdomain: "acme" } } }
       : { status: 404, body: { message: "Slack is not connected", code: "not_connected" } },
   );
-  // A folder of its own: Deno would otherwise pick up the workspace around it.
+  // A separate folder: Deno would otherwise pick up the workspace around it.
   const folder = await mkdtemp(join(tmpdir(), "holdfast-sdk-deno-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   await writeFile(join(folder, "main.ts"), script);

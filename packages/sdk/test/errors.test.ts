@@ -13,7 +13,7 @@ async function refusal(reply: Reply) {
 const all = { error: { message: "nested", code: "NESTED" }, message: "message", detail: "detail", code: "CODE" };
 const header = { "x-base44-connector-error": "HEADER" };
 
-describe("message and code come from the first place that has one", () => {
+describe("message and code come from the first field that has one", () => {
   it.each<[string, Reply, { message?: string; code: string | undefined }]>([
     ["error.message and error.code", { body: all, headers: header }, { message: "nested", code: "NESTED" }],
     ["then message and code", { body: { ...all, error: {} }, headers: header }, { message: "message", code: "CODE" }],
@@ -22,25 +22,17 @@ describe("message and code come from the first place that has one", () => {
       { body: { detail: "detail" }, headers: header },
       { message: "detail", code: "HEADER" },
     ],
-    [
-      "an error that is a string counts for nothing",
-      { body: { error: "e", detail: "d" } },
-      { message: "d", code: undefined },
-    ],
-    [
-      "empty strings are passed over",
-      { body: { message: "", detail: "d", code: "" } },
-      { message: "d", code: undefined },
-    ],
-    ["other types are passed over", { body: { message: {}, detail: "d", code: 7 } }, { message: "d", code: undefined }],
-    ["nested and flat places mix", { body: { error: { code: "N" }, message: "m" } }, { message: "m", code: "N" }],
-    ["a text body is no message", { body: "upstream connect error", headers: header }, { code: "HEADER" }],
+    ["an error that is a string is ignored", { body: { error: "e", detail: "d" } }, { message: "d", code: undefined }],
+    ["empty strings are skipped", { body: { message: "", detail: "d", code: "" } }, { message: "d", code: undefined }],
+    ["other types are skipped", { body: { message: {}, detail: "d", code: 7 } }, { message: "d", code: undefined }],
+    ["nested and flat fields mix", { body: { error: { code: "N" }, message: "m" } }, { message: "m", code: "N" }],
+    ["a text body is not a message", { body: "upstream connect error", headers: header }, { code: "HEADER" }],
     ["an empty body", {}, { code: undefined }],
     ["a JSON array", { body: ["x"] }, { code: undefined }],
     ["JSON null", { body: "null" }, { code: undefined }],
   ])("%s", async (_claim, reply, { message, code }) => {
     const { error, url } = await refusal({ status: 418, ...reply });
-    const generic = `GET ${url}/api/apps/app-1/external-auth/tokens/slack was answered with status 418 and no message`;
+    const generic = `GET ${url}/api/apps/app-1/external-auth/tokens/slack returned status 418 without a message`;
     expect({ message: error.message, code: error.code }).toEqual({ message: message ?? generic, code });
     expect(error.status).toBe(418);
   });
@@ -53,26 +45,26 @@ describe("message and code come from the first place that has one", () => {
     [["first", "second"], "first; second"],
     [[{ name: "scopes", message: "unknown scope" }], "unknown scope"],
     [{ message: "one object" }, "one object"],
-  ])("a list in detail reads as text: %j", async (detail, message) => {
+  ])("a list in detail becomes text: %j", async (detail, message) => {
     const { error } = await refusal({ status: 422, body: { detail } });
     expect(error.message).toBe(message);
   });
 
-  it.each([[[{ a: 1 }]], [{ a: 1 }], [[]], [7]])("a detail without text is passed over: %j", async (detail) => {
+  it.each([[[{ a: 1 }]], [{ a: 1 }], [[]], [7]])("a detail without text is skipped: %j", async (detail) => {
     const { error } = await refusal({ status: 422, body: { detail } });
-    expect(error.message).toContain("was answered with status 422 and no message");
+    expect(error.message).toContain("returned status 422 without a message");
   });
 });
 
 describe("data, requestId, extraData and retryable", () => {
-  it("keeps the whole parsed body, or the text, or nothing", async () => {
+  it("has the parsed body, or the text, or nothing", async () => {
     const body = { message: "m", code: "c", extra_data: { reason: "r" }, more: [1] };
     expect((await refusal({ status: 400, body })).error).toMatchObject({ data: body, extraData: { reason: "r" } });
     expect((await refusal({ status: 502, body: "Bad gateway" })).error).toMatchObject({ data: "Bad gateway" });
     expect((await refusal({ status: 502 })).error).toMatchObject({ data: undefined, extraData: undefined });
   });
 
-  it("takes the request id from the header, else from the body", async () => {
+  it("takes the request id from the header, or else from the body", async () => {
     const body = { request_id: "from-body" };
     expect((await refusal({ status: 400, body })).error.requestId).toBe("from-body");
     const headers = { "X-Request-ID": "from-header" };
@@ -94,7 +86,7 @@ describe("data, requestId, extraData and retryable", () => {
     expect((await refusal({ status, body })).error.retryable).toBe(retryable);
   });
 
-  it("does not call a POST repeatable unless the server says so", async () => {
+  it("does not report a POST as retryable unless the server does", async () => {
     const { url } = await startServer({ status: 503 });
     const { connectors } = createClient({ serverUrl: url, appId: "a", serviceToken: "s" }).asServiceRole;
     await expect(connectors.callApi("x", { path: "/" })).rejects.toMatchObject({ status: 503, retryable: false });
@@ -102,14 +94,14 @@ describe("data, requestId, extraData and retryable", () => {
 });
 
 describe("the error object", () => {
-  it("is an Error, and Base44Error by its other name", async () => {
+  it("is an Error, and also exported as Base44Error", async () => {
     const { error } = await refusal({ status: 404, body: { message: "m" } });
     expect(error).toBeInstanceOf(Error);
     expect(error).toBeInstanceOf(Base44Error);
     expect(String(error)).toBe("HoldfastError: m");
   });
 
-  it("prints as JSON with its message, and without any token", async () => {
+  it("serializes to JSON with its message, and without any token", async () => {
     const { error } = await refusal({ status: 404, body: { message: "m", code: "c", request_id: "r" } });
     const printed = JSON.stringify(error);
     expect(JSON.parse(printed)).toEqual({
@@ -126,20 +118,20 @@ describe("the error object", () => {
 });
 
 describe("redirects", () => {
-  it("are refused and not followed, so that tokens do not go along", async () => {
-    const elsewhere = await startServer();
-    const { error } = await refusal({ status: 307, headers: { location: `${elsewhere.url}/` } });
+  it("are errors and are not followed, so they expose no tokens", async () => {
+    const target = await startServer();
+    const { error } = await refusal({ status: 307, headers: { location: `${target.url}/` } });
     expect(error).toMatchObject({ status: 307, code: "unexpected_redirect" });
     expect(error.message).toContain("set serverUrl to the final address");
-    expect(elsewhere.seen).toEqual([]);
+    expect(target.seen).toEqual([]);
   });
 });
 
-describe("no answer", () => {
+describe("no reply", () => {
   const options = { serverUrl: "http://127.0.0.1:9", appId: "app-1", serviceToken: "service-token" };
 
   it("becomes network_error with status 0 and the cause", async () => {
-    // Injected: a port that surely refuses cannot be reserved.
+    // Injected: no port can be reserved that is sure to refuse connections.
     const cause = new TypeError("fetch failed");
     const client = createClient({ ...options, fetch: () => Promise.reject(cause) });
     const error = await rejection(client.asServiceRole.connectors.getConnection("slack"));
@@ -149,7 +141,7 @@ describe("no answer", () => {
     expect(String(error)).not.toContain("service-token");
   });
 
-  it("is not repeatable for a POST, which may have been carried out", async () => {
+  it("is not retryable for a POST, which the server may have processed", async () => {
     const client = createClient({ ...options, fetch: () => Promise.reject(new TypeError("fetch failed")) });
     const error = await rejection(client.asServiceRole.connectors.callApi("x", { path: "/" }));
     expect(error).toMatchObject({ code: "network_error", retryable: false });
@@ -163,7 +155,7 @@ describe("no answer", () => {
 });
 
 describe("a signal", () => {
-  it("ends the wait with its own reason", async () => {
+  it("aborts the call with its own reason", async () => {
     const stop = new AbortController();
     const reason = new Error("the user left");
     const { url } = await startServer(() => {
@@ -174,7 +166,7 @@ describe("a signal", () => {
     expect(await rejection(connectors.getConnection("slack", { signal: stop.signal }))).toBe(reason);
   });
 
-  it("is heeded by every method that takes options", async () => {
+  it("works with every method that takes options", async () => {
     const { url, seen } = await startServer();
     const client = createClient({ serverUrl: url, appId: "a", serviceToken: "s" });
     const { connectors } = client.asServiceRole;

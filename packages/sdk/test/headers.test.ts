@@ -34,7 +34,7 @@ describe("headers", () => {
   });
 
   it.each<Partial<ClientOptions>>([{}, { token: "u1" }, { serviceToken: "" }])(
-    "asServiceRole says what is missing when a client is made with %j",
+    "asServiceRole names the missing option when the client has %j",
     (options) => {
       const client = createClient({ serverUrl: "http://127.0.0.1:9", appId: "app-1", ...options });
       expect(() => client.asServiceRole).toThrow("asServiceRole needs a service token: pass serviceToken");
@@ -49,37 +49,41 @@ describe("headers", () => {
   });
 });
 
-describe("options that cannot work are refused at once, without quoting a token", () => {
+describe("unusable options are rejected immediately, without quoting a token", () => {
   const good = { serverUrl: "http://127.0.0.1:1", appId: "app-1" };
   it.each([
-    { name: "no app id", options: { ...good, appId: "" }, says: "appId must be a non-empty string" },
-    { name: "an app id that climbs", options: { ...good, appId: ".." }, says: 'appId must not be "." or ".."' },
-    { name: "not an address", options: { ...good, serverUrl: "holdfast" }, says: "serverUrl must be an http or https" },
-    { name: "ftp", options: { ...good, serverUrl: "ftp://h" }, says: "serverUrl must be" },
-    { name: "a password", options: { ...good, serverUrl: "https://u:secret@h" }, says: "serverUrl must be" },
-    { name: "a query", options: { ...good, serverUrl: "https://h?token=secret" }, says: "serverUrl must be" },
-    { name: "no page for an empty address", options: { ...good, serverUrl: "" }, says: "there is no page here" },
-    { name: "a line break in a token", options: { ...good, token: "secret\nX: 1" }, says: "Header Authorization" },
-    { name: "a service token beyond Latin-1", options: { ...good, serviceToken: "secret→" }, says: "Authorization" },
-    { name: "a bad header value", options: { ...good, headers: { "X-A": "secret\0" } }, says: "Header X-A cannot" },
-    { name: "a bad header name", options: { ...good, headers: { "X A": "secret" } }, says: "Header X A cannot" },
-  ])("$name", ({ options, says }) => {
-    const make = () => createClient(options);
-    expect(make).toThrow(TypeError);
-    expect(make).toThrow(says);
-    expect(make).not.toThrow("secret");
+    { name: "no app id", options: { ...good, appId: "" }, message: "appId must be a non-empty string" },
+    { name: "an app id that climbs", options: { ...good, appId: ".." }, message: 'appId must not be "." or ".."' },
+    {
+      name: "not an address",
+      options: { ...good, serverUrl: "holdfast" },
+      message: "serverUrl must be an http or https",
+    },
+    { name: "ftp", options: { ...good, serverUrl: "ftp://h" }, message: "serverUrl must be" },
+    { name: "a password", options: { ...good, serverUrl: "https://u:secret@h" }, message: "serverUrl must be" },
+    { name: "a query", options: { ...good, serverUrl: "https://h?token=secret" }, message: "serverUrl must be" },
+    { name: "an empty address outside a page", options: { ...good, serverUrl: "" }, message: "this is not a page" },
+    { name: "a line break in a token", options: { ...good, token: "secret\nX: 1" }, message: "Header Authorization" },
+    { name: "a service token beyond Latin-1", options: { ...good, serviceToken: "secret→" }, message: "Authorization" },
+    { name: "a bad header value", options: { ...good, headers: { "X-A": "secret\0" } }, message: "Header X-A cannot" },
+    { name: "a bad header name", options: { ...good, headers: { "X A": "secret" } }, message: "Header X A cannot" },
+  ])("$name", ({ options, message }) => {
+    const create = () => createClient(options);
+    expect(create).toThrow(TypeError);
+    expect(create).toThrow(message);
+    expect(create).not.toThrow("secret");
   });
 });
 
 describe("serverUrl", () => {
-  it.each(["", "/", "//", "/?"])("may end with %j", async (end) => {
+  it.each(["", "/", "//", "/?"])("can end with %j", async (end) => {
     const { url, seen } = await startServer();
     const client = createClient({ serverUrl: url + end, appId: "app-1", serviceToken: "s1" });
     await client.asServiceRole.connectors.getConnection("slack");
     expect(seen[0]?.url).toBe("/api/apps/app-1/external-auth/tokens/slack");
   });
 
-  it("may have a path of its own", async () => {
+  it("can have a path", async () => {
     const { url, seen } = await startServer();
     const client = createClient({ serverUrl: `${url}/holdfast/`, appId: "a b/c", serviceToken: "s1" });
     await client.asServiceRole.connectors.getConnection("slack");

@@ -1,4 +1,7 @@
-/** The public `@base44/sdk` and this SDK, side by side against one server: they must be interchangeable on the wire. */
+/**
+ * The public `@base44/sdk` and this SDK against one server: they must be interchangeable on the
+ * wire.
+ */
 import * as base44 from "@base44/sdk";
 import * as holdfast from "@holdfast/sdk";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -8,7 +11,10 @@ import { rejection, type Reply, type Seen, startServer } from "./support/server.
 beforeEach(() => void vi.spyOn(console, "error").mockReturnValue());
 afterEach(() => void vi.restoreAllMocks());
 
-/** What both clients have in common; each is assigned to it, so the compiler compares the two interfaces as well. */
+/**
+ * The interface that both clients share. Both are assigned to it, so the compiler compares their
+ * types as well.
+ */
 interface Client {
   connectors: Pick<holdfast.UserConnectorsModule, "connectAppUser" | "disconnectAppUser">;
   asServiceRole: { connectors: Omit<holdfast.ConnectorsModule, "callApi"> & { callApi: CallApi } };
@@ -25,7 +31,7 @@ const headers = {
 const COMPARED = "authorization on-behalf-of x-app-id accept content-type content-length base44-state x-data-env".split(
   " ",
 );
-const essence = ({ method, url, headers: sent, body }: Seen) => ({
+const comparable = ({ method, url, headers: sent, body }: Seen) => ({
   request: `${method} ${url}`,
   headers: COMPARED.map((name) => `${name}: ${String(sent[name])}`),
   body: body === "" ? null : (JSON.parse(body) as unknown),
@@ -37,7 +43,7 @@ async function both(reply: Reply, call: (client: Client) => Promise<unknown>) {
   const clients: Client[] = [holdfast.createClientFromRequest(request), base44.createClientFromRequest(request)];
   const outcomes: unknown[] = [];
   for (const client of clients) outcomes.push(await call(client).catch((error: unknown) => error));
-  return { outcomes, sent: seen.map(essence) };
+  return { outcomes, sent: seen.map(comparable) };
 }
 
 const token: Reply = {
@@ -69,14 +75,14 @@ const calls: [string, Reply, (client: Client) => Promise<unknown>][] = [
   ["disconnectAppUser", { status: 204 }, (client) => client.connectors.disconnectAppUser("c1")],
 ];
 
-it.each(calls)("%s sends the same and returns the same", async (_name, reply, call) => {
+it.each(calls)("%s sends the same request and returns the same result", async (_name, reply, call) => {
   const { outcomes, sent } = await both(reply, call);
   expect(sent).toHaveLength(2);
   expect(sent[0]).toEqual(sent[1]);
   expect(outcomes[0]).toEqual(outcomes[1]);
 });
 
-describe("a refusal has the same status, message, code and data", () => {
+describe("an error has the same status, message, code and data", () => {
   const header = { "x-base44-connector-error": "HEADER" };
   it.each<Reply>([
     { body: { error: { message: "nested", code: "N" }, message: "m", detail: "d", code: "C" }, headers: header },
@@ -97,11 +103,11 @@ describe("a refusal has the same status, message, code and data", () => {
 });
 
 it.each(["", "Bearer", "bearer t", "Basic t", "Bearer  t", "Bearer t u"])(
-  "both refuse Authorization %j",
+  "both reject Authorization %j",
   async (value) => {
     const { url } = await startServer();
     const request = new Request(url, { headers: { ...headers, "Base44-Api-Url": url, Authorization: value } });
-    const made = [holdfast, base44].map(async (sdk) => sdk.createClientFromRequest(request));
-    for (const error of await Promise.all(made.map(rejection))) expect(error).toBeInstanceOf(Error);
+    const clients = [holdfast, base44].map(async (sdk) => sdk.createClientFromRequest(request));
+    for (const error of await Promise.all(clients.map(rejection))) expect(error).toBeInstanceOf(Error);
   },
 );

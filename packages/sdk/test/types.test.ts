@@ -8,7 +8,7 @@ import { expect, it } from "vitest";
 const folder = fileURLToPath(new URL("types/", import.meta.url));
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
 
-/** `file(line)` of each error that the compiler finds in the SDK and some fixtures, as a strict project would compile them. */
+/** Compiles the SDK and some fixtures like a strict project, and returns the error lines. */
 async function errorsIn(...fixtures: string[]): Promise<string[]> {
   const flags = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "--module", "nodenext"];
   flags.push("--types", "", "--customConditions", "holdfast-source", "--rewriteRelativeImportExtensions");
@@ -23,17 +23,17 @@ async function errorsIn(...fixtures: string[]): Promise<string[]> {
   return output.split("\n").filter((line) => line.includes("error TS"));
 }
 
-it("takes any integration type while the registry is empty", async () => {
+it("accepts any integration type while the registry is empty", async () => {
   expect(await errorsIn("open.ts")).toEqual([]);
 });
 
-it("takes only the registry's keys once a project augments it", async () => {
+it("accepts only the registry's keys once a project augments it", async () => {
   expect(await errorsIn("narrowed.ts")).toEqual([]);
 });
 
-it("refuses misspelt types and methods at compile time", async () => {
-  const lines = (await readFile(join(folder, "misspelt.ts"), "utf8")).split("\n");
-  const marked = lines.flatMap((line, index) => (line.endsWith("// refused") ? [`misspelt.ts(${index + 1}`] : []));
-  const found = await errorsIn("narrowed.ts", "misspelt.ts");
+it("rejects misspelled types and methods at compile time", async () => {
+  const lines = (await readFile(join(folder, "misspelled.ts"), "utf8")).split("\n");
+  const marked = lines.flatMap((line, index) => (line.endsWith("// error") ? [`misspelled.ts(${index + 1}`] : []));
+  const found = await errorsIn("narrowed.ts", "misspelled.ts");
   expect(found.map((error) => error.split(",")[0])).toEqual(marked);
 });

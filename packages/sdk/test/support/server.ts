@@ -1,11 +1,11 @@
-/** A real HTTP server on a free loopback port that keeps each request and gives the answer it was told to give. */
+/** A real HTTP server on a free loopback port. Records each request and sends the given reply. */
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
 
 export interface Seen {
   method: string;
-  /** As it came over the wire: percent-encoded, with query. */
+  /** As received: percent-encoded, with query. */
   url: string;
   headers: IncomingHttpHeaders;
   body: string;
@@ -14,7 +14,7 @@ export interface Seen {
 export interface Reply {
   status?: number;
   headers?: Record<string, string>;
-  /** A string is sent as it is, anything else as JSON, `undefined` as an empty body. */
+  /** A string is sent as it is, everything else as JSON, `undefined` as an empty body. */
   body?: unknown;
   /** Closes the connection after the headers and this many bytes of the body. */
   cutAfter?: number;
@@ -53,7 +53,7 @@ export async function startServer(reply: Reply | ((seen: Seen) => Reply) = conne
   return { url: `http://127.0.0.1:${address.port}`, port: address.port, seen };
 }
 
-/** What `promise` was rejected with. */
+/** Returns the reason with which `promise` was rejected. */
 export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     (value) => {

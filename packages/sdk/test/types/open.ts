@@ -1,4 +1,7 @@
-/** A project that declared nothing: any integration type compiles, and results have the promised types. */
+/**
+ * A project that declared nothing: any integration type compiles, and results have the documented
+ * types.
+ */
 import type * as sdk from "@holdfast/sdk";
 import type { Same } from "./same.ts";
 

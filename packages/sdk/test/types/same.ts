@@ -1,2 +1,2 @@
-/** True if each of the two types fits where the other is asked for. */
+/** True if the two types are assignable to each other. */
 export type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;

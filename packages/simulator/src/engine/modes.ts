@@ -150,8 +150,8 @@ export function modeSet(all: readonly Mode[]): Modes {
 }
 
 /**
- * Returns the client id that selects these modes, e.g. `simulatedClientId(["rotate", "slow-10s"],
- * "team-a")`.
+ * Returns the client id that selects these modes, e.g.
+ * `simulatedClientId(["rotate", "slow-10s"], "team-a")`.
  * @throws RangeError if a mode does not exist.
  */
 export function simulatedClientId(modes: readonly string[], label?: string): string {
