@@ -10,7 +10,7 @@ import { openInstallation, type Installation, type InstallationOptions } from ".
 import { createTransport } from "./net/transport.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { createFunctionRunner, type FunctionRunner } from "./runner/functions.ts";
-import { createSweeper, type Sweeper } from "./service/sweeper.ts";
+import type { Sweeper } from "./service/sweeper.ts";
 import { createWebhooks, type Webhooks } from "./service/events/webhooks.ts";
 import { lockDataDirectory } from "./store/sqlite.ts";
 
@@ -33,9 +33,7 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   const opened = await openLocked(options);
   const { installation } = opened;
   const { clock } = installation;
-  const { refresher, credentials, cache, store, revocations, limits } = { ...installation, limits: config.limits };
-  const sweeper = createSweeper({ store, refresher, revocations, clock, limits, log, random: installation.random });
-
+  const { refresher, credentials, cache, sweeper, limits } = installation;
   const webhooks = webhooksOf(installation);
 
   let address = "";

@@ -10,36 +10,17 @@ import { join } from "node:path";
 import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { ApiError } from "./core/errors.ts";
-import { asUserId, newId } from "./core/ids.ts";
+import { newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthClient } from "./oauth/client.ts";
 import { createTransport } from "./net/transport.ts";
 import { openCatalog } from "./providers/custom.ts";
 import type { Catalog } from "./providers/index.ts";
-import { createAppProfiles, type AppProfiles } from "./service/apps/profiles.ts";
-import { createAccounts, type Accounts } from "./service/accounts/accounts.ts";
-import { createApiKeys, type ApiKeys } from "./service/access/api-keys.ts";
-import { createApps, type Apps } from "./service/apps/apps.ts";
-import { createAudit, type Audit } from "./service/audit.ts";
-import { createAuthorization, type Authorization } from "./service/access/authorization.ts";
-import { createCallback, type Callback } from "./service/consent/callback.ts";
-import { createCliSessions, type CliSessions } from "./service/access/cli-sessions.ts";
-import { createOAuthClients, INSTALLATION, type OAuthClients } from "./service/grants/clients.ts";
-import { createConnectFlow, type ConnectFlow } from "./service/consent/connect.ts";
-import { createGovernance, type Governance } from "./service/apps/governance.ts";
-import { createConsents, type Consents } from "./service/consent/consent.ts";
-import { createConnections, type Connections } from "./service/connections/connections.ts";
-import { createCredentials, type Credentials } from "./service/access/credentials.ts";
-import { createDatabaseGate } from "./service/cache/database-gate.ts";
-import { createDevice, type Device } from "./service/access/device.ts";
-import { createFunctionTokens, type FunctionTokens } from "./service/access/function-tokens.ts";
-import { createRateLimits } from "./service/access/rate-limits.ts";
-import { createRefresher, type Refresher } from "./service/refresh/refresh.ts";
-import { createRevocations, type Revocations } from "./service/grants/revocation.ts";
+import { INSTALLATION } from "./service/grants/clients.ts";
+import type { Ground } from "./service/ground.ts";
 import { openSpill, type Spill } from "./service/refresh/spill.ts";
-import { createTokenCache, type TokenCache } from "./service/cache/token-cache.ts";
-import { createUrls, type Urls } from "./service/urls.ts";
-import { createWorkspaces, type Workspaces } from "./service/accounts/workspaces.ts";
+import { createServices, type Services } from "./service/services.ts";
+import { createUrls } from "./service/urls.ts";
 import { dataKeyStore } from "./store/data-keys.ts";
 import type { Engine } from "./store/engine.ts";
 import { postgresKeyIds } from "./store/postgres-migrate.ts";
@@ -63,36 +44,9 @@ export interface InstallationOptions {
   readonly beforeOpen?: () => void;
 }
 
-export interface Installation {
+export interface Installation extends Omit<Ground, "keyring">, Services {
   readonly config: Config;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly random: () => number;
-  readonly catalog: Catalog;
   readonly keyring: Keyring;
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly urls: Urls;
-  readonly audit: Audit;
-  readonly cache: TokenCache;
-  readonly credentials: Credentials;
-  readonly functionTokens: FunctionTokens;
-  readonly cliSessions: CliSessions;
-  readonly device: Device;
-  readonly accounts: Accounts;
-  readonly authorization: Authorization;
-  readonly workspaces: Workspaces;
-  readonly apiKeys: ApiKeys;
-  readonly apps: Apps;
-  readonly appProfiles: AppProfiles;
-  readonly clients: OAuthClients;
-  readonly consents: Consents;
-  readonly governance: Governance;
-  readonly refresher: Refresher;
-  readonly revocations: Revocations;
-  readonly connections: Connections;
-  readonly connect: ConnectFlow;
-  readonly callback: Callback;
   close(): Promise<void>;
 }
 
@@ -113,8 +67,16 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const vault = await createVault({ keyring, data_keys: dataKeyStore(store), clock });
   const spill = mode === "serve" ? await openServerSpill(config, clock, vault) : NO_SPILL;
   const urls = createUrls(await publicUrl(config, store, mode));
-  const services = assemble({ ...options, clock }, { keyring, store, vault, spill, urls, catalog, owner });
+  const { limits, provider_gateway: gateway, audit_release, default_plan, events_wanted } = config;
+  const { log, random = Math.random, ca } = options;
+  const transport = createTransport({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
+  const oauth = createOAuthClient({ transport, clock, limits });
+  const settings = { limits, gateway, audit_release, default_plan, events_wanted };
+  const ground = { store, vault, keyring, catalog, oauth, urls, clock, log, random, owner, ...settings };
+  const services = createServices(ground, spill);
   return {
+    config,
+    ...ground,
     ...services,
     async close() {
       await services.audit.close();
@@ -163,127 +125,6 @@ async function publicUrl(config: Config, store: Store, mode: "serve" | "command"
   if (mode === "command") return (await store.getSetting(PUBLIC_URL_SETTING)) ?? config.public_url;
   await store.putSetting(PUBLIC_URL_SETTING, config.public_url);
   return config.public_url;
-}
-
-interface Ground {
-  readonly keyring: Keyring;
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly spill: Spill;
-  readonly urls: Urls;
-  readonly catalog: Catalog;
-  /** Names this process in leases. */
-  readonly owner: string;
-}
-
-function assemble(
-  options: InstallationOptions,
-  { keyring, store, vault, spill, urls, catalog, owner }: Ground,
-): Omit<Installation, "close"> {
-  const { config, clock, log, random = Math.random, ca } = options;
-  const { limits, provider_gateway: gateway } = config;
-  const transport = createTransport({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
-  const oauth = createOAuthClient({ transport, clock, limits });
-  const gate = createDatabaseGate({ clock, limits, log });
-  const cache = createTokenCache(clock, limits, gate);
-  const audit = createAudit({ store, clock, limits, log, audit_release: config.audit_release });
-  const functionTokens = createFunctionTokens(keyring.deriveKey("function tokens"), clock);
-  const cliSessions = createCliSessions({ store, clock, limits, gate, audit });
-  const credentials = createCredentials({ store, functionTokens, cliSessions, clock, limits, gate });
-  const credentialsChanged = (): void => credentials.clear();
-  const rateLimits = createRateLimits({ store, clock });
-  const { default_plan } = config;
-  const secret = keyring.deriveKey("accounts").toString("base64url");
-  const accounts = createAccounts({
-    store,
-    rateLimits,
-    cliSessions,
-    audit,
-    urls,
-    clock,
-    limits,
-    default_plan,
-    credentialsChanged,
-    secret,
-  });
-  const apiKeys = createApiKeys({ store, clock, limits, credentialsChanged });
-  const clients = createOAuthClients({ store, vault, catalog, cache });
-  const revocations = createRevocations({ store, vault, oauth, catalog, clients, audit, clock, limits, log, random });
-  const refresher = createRefresher({
-    store,
-    vault,
-    oauth,
-    catalog,
-    clients,
-    revocations,
-    spill,
-    clock,
-    limits,
-    log,
-    random,
-    owner,
-    events_wanted: config.events_wanted,
-    changed: (row) => {
-      // The row was written just now: readers who lose what the cache holds find the way to the database open.
-      gate.answered();
-      cache.drop(row);
-    },
-  });
-  const consents = createConsents({ store, vault, catalog, revocations, cache, audit, clock, limits, log });
-  return {
-    config,
-    clock,
-    log,
-    random,
-    catalog,
-    keyring,
-    store,
-    vault,
-    urls,
-    audit,
-    cache,
-    credentials,
-    functionTokens,
-    cliSessions,
-    device: createDevice({ store, keyring, sessions: cliSessions, rateLimits, audit, urls, clock, limits }),
-    clients,
-    consents,
-    appProfiles: createAppProfiles({ store }),
-    governance: createGovernance({ store, catalog, cache }),
-    refresher,
-    revocations,
-    accounts,
-    authorization: createAuthorization(store),
-    workspaces: createWorkspaces({ store, urls, clock, limits, accounts, credentialsChanged }),
-    apiKeys,
-    apps: createApps({ store, vault, revocations, cache, limits, default_plan, apiKeys, credentialsChanged }),
-    connections: createConnections({
-      store,
-      vault,
-      catalog,
-      oauth,
-      refresher,
-      revocations,
-      cache,
-      urls,
-      clock,
-      limits,
-      log,
-    }),
-    connect: createConnectFlow({
-      store,
-      vault,
-      catalog,
-      oauth,
-      clients,
-      urls,
-      gateway,
-      clock,
-      limits,
-      emailOf: async (builder) => (await store.getUser(asUserId(builder)))?.email ?? null,
-    }),
-    callback: createCallback({ store, vault, catalog, oauth, clients, consents, audit, clock, log }),
-  };
 }
 
 function openServerSpill(config: Config, clock: Clock, vault: Vault): Promise<Spill> {

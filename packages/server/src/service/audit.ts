@@ -7,14 +7,11 @@
  * Errors: ApiError `audit_unavailable` from `release`.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Config, Limits } from "../config.ts";
-import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import { instant, type Instant, type WorkspaceId } from "../core/types.ts";
-import type { Store } from "../store/store.ts";
 import type { AuditEventsTable } from "../store/tables.ts";
-import type { Log } from "../telemetry/log.ts";
+import type { Ground } from "./ground.ts";
 
 export interface AuditEntry {
   /** Empty where no app is concerned. */
@@ -86,13 +83,7 @@ export function auditLine({
   return `${JSON.stringify({ id, at, actor, action, app_id, workspace_id, target, address, request_id })}\n`;
 }
 
-export interface AuditDeps {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly log: Log;
-  readonly audit_release: Config["audit_release"];
-}
+export type AuditDeps = Pick<Ground, "store" | "clock" | "limits" | "log" | "audit_release">;
 
 export function createAudit({ store, clock, limits, log, audit_release }: AuditDeps): Audit {
   const origins = new AsyncLocalStorage<Origin>();

@@ -3,17 +3,14 @@
  * what is over. One tick at a time, bounded in batch and concurrency; a tick that fails is logged and the next one runs.
  * A service that may get no more requests now keeps its place until a later tick, and the others go on.
  */
-import type { Limits } from "../config.ts";
-import type { Clock } from "../core/clock.ts";
 import { plus } from "../core/types.ts";
 import { warnOfEnd } from "../store/queries/connections.ts";
-import type { Store } from "../store/store.ts";
 import type { ConnectionRow } from "../store/tables.ts";
-import type { Log } from "../telemetry/log.ts";
 import { sessionLife } from "./access/cli-sessions.ts";
 import { emit } from "./events/events.ts";
 import type { Refresher } from "./refresh/refresh.ts";
 import type { Revocations } from "./grants/revocation.ts";
+import type { Ground } from "./ground.ts";
 
 /** Finished outbox items are kept this long, to be looked at. */
 const OUTBOX_KEEP_MS = 86_400_000;
@@ -26,14 +23,9 @@ export interface Sweeper {
   stop(): void;
 }
 
-export interface SweeperDeps {
-  readonly store: Store;
+export interface SweeperDeps extends Pick<Ground, "store" | "clock" | "limits" | "log" | "random"> {
   readonly refresher: Refresher;
   readonly revocations: Revocations;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly log: Log;
-  readonly random: () => number;
 }
 
 export function createSweeper({ store, refresher, revocations, clock, limits, log, random }: SweeperDeps): Sweeper {

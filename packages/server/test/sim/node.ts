@@ -9,13 +9,12 @@ import type { OAuthClientId } from "../../src/core/types.ts";
 import type { Catalog } from "../../src/providers/index.ts";
 import { defineProvider, type Provider } from "../../src/providers/provider.ts";
 import type { OAuthClients } from "../../src/service/grants/clients.ts";
-import { createConnections, type Connections } from "../../src/service/connections/connections.ts";
-import { createDatabaseGate } from "../../src/service/cache/database-gate.ts";
-import { createRefresher, type Refresher } from "../../src/service/refresh/refresh.ts";
+import type { Connections } from "../../src/service/connections/connections.ts";
+import type { Refresher } from "../../src/service/refresh/refresh.ts";
 import type { Revocations } from "../../src/service/grants/revocation.ts";
 import type { Spill } from "../../src/service/refresh/spill.ts";
-import { createSweeper } from "../../src/service/sweeper.ts";
-import { createTokenCache, type TokenCache } from "../../src/service/cache/token-cache.ts";
+import type { TokenCache } from "../../src/service/cache/token-cache.ts";
+import { createCaches, createTokenPath } from "../../src/service/services.ts";
 import { createUrls } from "../../src/service/urls.ts";
 import type { Engine } from "../../src/store/engine.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -120,40 +119,19 @@ export function startNode({
   const { clock } = engine;
   const random = world.random.next;
   const log = logOf(world, life, superseded);
-  const gate = createDatabaseGate({ clock, limits, log });
-  const cache = createTokenCache(clock, limits, gate);
+  const caches = createCaches({ clock, limits, log });
+  const { cache, gate } = caches;
   const revocations = revocationsOf(revoking);
   const clients = clientsOf(engine);
-  const refresher = createRefresher({
-    store,
-    vault,
-    oauth,
-    catalog,
+  const ground = { store, vault, oauth, catalog, urls, clock, limits, log, random, owner: life.owner };
+  const { refresher, connections, sweeper } = createTokenPath({
+    ...ground,
+    ...caches,
     clients,
     revocations,
     spill,
-    clock,
-    limits,
-    log,
-    random,
-    owner: life.owner,
     events_wanted: new Set(),
-    changed: (row) => cache.drop(row),
   });
-  const connections = createConnections({
-    store,
-    vault,
-    catalog,
-    oauth,
-    refresher,
-    revocations,
-    cache,
-    urls,
-    clock,
-    limits,
-    log,
-  });
-  const sweeper = createSweeper({ store, refresher, revocations, clock, limits, log, random });
   refresher
     .recover()
     .then(() => {

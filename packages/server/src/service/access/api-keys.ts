@@ -2,16 +2,15 @@
  * API keys: for a builder's programs, in one workspace. What a key may do is the lesser of its scope and of what its maker
  * may at that moment (service/access/authorization.ts). Shown once, stored as SHA-256.
  */
-import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { newCredential } from "../../core/ids.ts";
 import type { Scope } from "../../core/roles.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { Instant, UserId, WorkspaceId } from "../../core/types.ts";
-import type { Store } from "../../store/store.ts";
 import type { ApiKeysTable } from "../../store/tables.ts";
 import { checkName } from "../../core/names.ts";
+import type { Ground } from "../ground.ts";
+import type { Credentials } from "./credentials.ts";
 
 export type ApiKeySummary = Omit<ApiKeysTable, "digest" | "workspace_id">;
 
@@ -36,13 +35,8 @@ export function createApiKeys({
   store,
   clock,
   limits,
-  credentialsChanged,
-}: {
-  store: Store;
-  clock: Clock;
-  limits: Limits;
-  credentialsChanged: () => void;
-}): ApiKeys {
+  credentials,
+}: Pick<Ground, "store" | "clock" | "limits"> & { readonly credentials: Pick<Credentials, "clear"> }): ApiKeys {
   return {
     async create({ name, ...key }) {
       const { credential, id, digest } = newCredential("b44k");
@@ -64,7 +58,7 @@ export function createApiKeys({
     },
     async revoke(workspace_id, id) {
       const revoked = await store.revokeApiKey(workspace_id, id);
-      credentialsChanged();
+      credentials.clear();
       if (!revoked) throw new ApiError("not_found", { message: "The workspace has no live API key of that id." });
     },
   };

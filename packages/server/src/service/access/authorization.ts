@@ -9,8 +9,8 @@ import { ApiError } from "../../core/errors.ts";
 import { allowsConnectors, capped, roleReaches, type Plan, type Role, type Scope } from "../../core/roles.ts";
 import type { AppId, UserId, WorkspaceId } from "../../core/types.ts";
 import type { Membership } from "../../store/queries/workspaces.ts";
-import type { Store } from "../../store/store.ts";
 import type { AppRow } from "../../store/tables.ts";
+import type { Ground } from "../ground.ts";
 
 export type { Membership };
 
@@ -83,7 +83,7 @@ export interface Authorization {
   installation(principal: Principal, action: Action): Promise<void>;
 }
 
-export function createAuthorization(store: Store): Authorization {
+export function createAuthorization({ store }: Pick<Ground, "store">): Authorization {
   async function roleIn(principal: Principal, workspace_id: WorkspaceId): Promise<Role | null> {
     if (principal.kind === "installation") return "owner";
     const { user_id, scope } = principal;

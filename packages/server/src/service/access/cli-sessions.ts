@@ -9,17 +9,16 @@
  * Errors: GrantError, and ApiError `database_unavailable`.
  */
 import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { asUserId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
 import { isSessionOver, type FoundCliToken, type NewPair, type SessionLife } from "../../store/queries/cli-sessions.ts";
-import type { Store } from "../../store/store.ts";
 import type { CliSessionsTable } from "../../store/tables.ts";
 import type { Audit } from "../audit.ts";
 import type { DatabaseGate } from "../cache/database-gate.ts";
 import { createReadCache } from "../cache/read-cache.ts";
+import type { Ground } from "../ground.ts";
 
 export const CLI_TOKEN_PREFIX = "hfc_";
 const REFRESH_TOKEN_PREFIX = "hfr_";
@@ -82,10 +81,7 @@ export interface CliSessions {
   clear(): void;
 }
 
-export interface CliSessionsDeps {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly limits: Limits;
+export interface CliSessionsDeps extends Pick<Ground, "store" | "clock" | "limits"> {
   readonly gate: DatabaseGate;
   readonly audit: Audit;
 }

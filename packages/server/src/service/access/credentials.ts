@@ -3,18 +3,16 @@
  * bounded, and forgotten at once when a credential is revoked here, within a second when another process did it. With an
  * app's token goes what its workspace's plan and its own switch say, so that no use of it asks the database twice.
  */
-import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { asUserId, parseCredential, sameDigest, type ParsedCredential } from "../../core/ids.ts";
 import type { AppId, Instant } from "../../core/types.ts";
-import type { Store } from "../../store/store.ts";
 import type { ApiKeysTable, AppRow, ServiceTokenRow, ServiceTokensTable } from "../../store/tables.ts";
 import { requireConnectors, type BuilderPrincipal } from "./authorization.ts";
 import { CLI_TOKEN_PREFIX, type CliSessions } from "./cli-sessions.ts";
 import type { DatabaseGate } from "../cache/database-gate.ts";
 import { FUNCTION_TOKEN_PREFIX, type FunctionTokens } from "./function-tokens.ts";
 import { createReadCache, type ReadCache } from "../cache/read-cache.ts";
+import type { Ground } from "../ground.ts";
 
 /** A backend of one app. `actor` names the credential in the audit trail. */
 export interface AppPrincipal {
@@ -48,12 +46,9 @@ export interface Credentials {
 
 type Row = Pick<ServiceTokensTable, "id" | "digest" | "expires_at" | "revoked_at">;
 
-export interface CredentialsDeps {
-  readonly store: Store;
+export interface CredentialsDeps extends Pick<Ground, "store" | "clock" | "limits"> {
   readonly functionTokens: FunctionTokens;
   readonly cliSessions: Pick<CliSessions, "verifyCliSession">;
-  readonly clock: Clock;
-  readonly limits: Limits;
   readonly gate: DatabaseGate;
 }
 

@@ -15,19 +15,16 @@
  */
 import { createHmac, randomInt } from "node:crypto";
 import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { newId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
 import type { PollRules } from "../../store/queries/device.ts";
-import type { Store } from "../../store/store.ts";
 import type { DeviceCodesTable } from "../../store/tables.ts";
-import type { Keyring } from "../../vault/keyring.ts";
 import type { Audit } from "../audit.ts";
 import { GrantError, newPair, sessionLife, type CliSessions, type IssuedTokens } from "./cli-sessions.ts";
 import { secondsUntil, type RateLimits, type Rule } from "./rate-limits.ts";
-import type { Urls } from "../urls.ts";
+import type { Ground } from "../ground.ts";
 
 /** RFC 8628 §6.1: no vowels, so that no words come up, and no letter that looks like a digit. */
 export const USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ";
@@ -90,19 +87,14 @@ export interface Device {
   decide(user_code: string, guesser: Guesser, state: "approved" | "denied", request_id: string): Promise<PendingLogin>;
 }
 
-export interface DeviceDeps {
-  readonly store: Store;
-  readonly keyring: Pick<Keyring, "deriveKeys">;
-  readonly sessions: CliSessions;
+export interface DeviceDeps extends Pick<Ground, "store" | "keyring" | "urls" | "clock" | "limits"> {
+  readonly cliSessions: CliSessions;
   readonly rateLimits: RateLimits;
   readonly audit: Audit;
-  readonly urls: Urls;
-  readonly clock: Clock;
-  readonly limits: Limits;
 }
 
 export function createDevice(deps: DeviceDeps): Device {
-  const { store, keyring, sessions, rateLimits, audit, urls, clock, limits } = deps;
+  const { store, keyring, cliSessions: sessions, rateLimits, audit, urls, clock, limits } = deps;
   const rules: PollRules = { ...sessionLife(limits), slow_down_s: SLOW_DOWN_S, jitter_ms: JITTER_MS };
 
   /** By each master key, current first: a code may be older than a rotation. */

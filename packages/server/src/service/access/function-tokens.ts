@@ -6,9 +6,9 @@
  * Form: `hff_<base64url of the claims>.<base64url of HMAC-SHA256>`.
  */
 import { createHmac } from "node:crypto";
-import type { Clock } from "../../core/clock.ts";
 import { asAppId, sameDigest } from "../../core/ids.ts";
 import { isJsonObject, type AppId, type Instant } from "../../core/types.ts";
+import type { Ground } from "../ground.ts";
 
 export interface FunctionTokens {
   mint(claims: { app_id: string; function_name: string; invocation_id: string; expires_at: Instant }): string;
@@ -21,7 +21,8 @@ export interface FunctionTokens {
 
 export const FUNCTION_TOKEN_PREFIX = "hff_";
 
-export function createFunctionTokens(key: Buffer, clock: Clock): FunctionTokens {
+export function createFunctionTokens({ keyring, clock }: Pick<Ground, "keyring" | "clock">): FunctionTokens {
+  const key = keyring.deriveKey("function tokens");
   const live = new Map<string, Instant>();
   const sign = (claims: string): Buffer => createHmac("sha256", key).update(claims).digest();
 

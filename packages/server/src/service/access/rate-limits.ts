@@ -7,11 +7,10 @@
  *
  * Errors: ApiError `rate_limited` with the time left.
  */
-import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { sha256Hex } from "../../core/secret.ts";
 import type { Instant } from "../../core/types.ts";
-import type { Store } from "../../store/store.ts";
+import type { Ground } from "../ground.ts";
 
 export interface Rule {
   /** What is limited and for whom, such as `device:address:192.0.2.1`. Stored as SHA-256 only. */
@@ -35,7 +34,7 @@ interface Counted {
   readonly ends_at: Instant;
 }
 
-export function createRateLimits({ store, clock }: { store: Store; clock: Clock }): RateLimits {
+export function createRateLimits({ store, clock }: Pick<Ground, "store" | "clock">): RateLimits {
   async function takeBack(counted: readonly Counted[]): Promise<void> {
     for (const { key, ends_at } of counted) await store.uncountInWindow(key, ends_at);
   }

@@ -9,22 +9,21 @@
  * Errors: ApiError `sign_in_failed`, `rate_limited`, `setup_link_invalid`, `invalid_name`, `invalid_email`,
  * `invalid_password`, `already_exists`, and those of the database.
  */
-import type { Limits } from "../../config.ts";
-import { systemClock, type Clock } from "../../core/clock.ts";
+import { systemClock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { asUserId, asWorkspaceId, newWorkspaceId, randomToken } from "../../core/ids.ts";
-import { roleReaches, type Plan } from "../../core/roles.ts";
+import { roleReaches } from "../../core/roles.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus, type UserId, type WorkspaceId } from "../../core/types.ts";
 import type { SessionRow } from "../../store/queries/accounts.ts";
-import type { Store } from "../../store/store.ts";
 import type { AccountLibrary } from "./library.ts";
 import { ADDRESS_HEADER, PASSWORD_LENGTH } from "./password-rules.ts";
 import type { Audit } from "../audit.ts";
 import type { CliSessions } from "../access/cli-sessions.ts";
 import { checkEmail, checkName } from "../../core/names.ts";
 import type { RateLimits } from "../access/rate-limits.ts";
-import type { Urls } from "../urls.ts";
+import type { Ground } from "../ground.ts";
+import type { Credentials } from "../access/credentials.ts";
 
 /** A name that no mail reaches (RFC 2606 §2). */
 const DEMO_EMAIL = "demo@holdfast.example";
@@ -85,28 +84,24 @@ export interface Accounts {
   signOutEverywhere(person: Person): Promise<void>;
 }
 
-export interface AccountsDeps {
-  readonly store: Store;
+export interface AccountsDeps extends Pick<Ground, "store" | "keyring" | "urls" | "clock" | "limits" | "default_plan"> {
   readonly rateLimits: RateLimits;
   readonly cliSessions: Pick<CliSessions, "endAll">;
   readonly audit: Audit;
-  readonly urls: Urls;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly default_plan: Plan;
-  /** Told when keys changed hands. */
-  readonly credentialsChanged: () => void;
-  /** Signs what the library signs. */
-  readonly secret: string;
+  readonly credentials: Pick<Credentials, "clear">;
 }
 
 export function createAccounts(deps: AccountsDeps): Accounts {
-  const { store, rateLimits, cliSessions, audit, urls, clock, limits, default_plan, credentialsChanged } = deps;
+  const { store, rateLimits, cliSessions, audit, urls, clock, limits, default_plan, credentials } = deps;
   let loading: Promise<AccountLibrary> | null = null;
 
   function library(): Promise<AccountLibrary> {
     loading ??= import("./library.ts").then(({ createAccountLibrary }) =>
-      createAccountLibrary({ ...deps, public_url: urls.public_url }),
+      createAccountLibrary({
+        ...deps,
+        public_url: urls.public_url,
+        secret: deps.keyring.deriveKey("accounts").toString("base64url"),
+      }),
     );
     return loading;
   }
@@ -202,7 +197,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       await ask(({ api }) => api.addMember({ body: { organizationId: workspace_id, userId: user_id, role: "owner" } }));
     else if (!roleReaches(role, "admin")) await store.setRole(workspace_id, user_id, "owner", "owner");
     await store.adoptApiKeys(workspace_id, user_id);
-    credentialsChanged();
+    credentials.clear();
     return workspace_id;
   }
 

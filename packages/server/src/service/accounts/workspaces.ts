@@ -6,19 +6,17 @@
  *
  * Errors: ApiError `not_found`, `insufficient_role`, `last_owner`, `invitation_invalid`, `invalid_name`, `invalid_email`.
  */
-import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { newId, randomToken } from "../../core/ids.ts";
 import { roleReaches, type Plan, type Role } from "../../core/roles.ts";
 import { sha256Hex } from "../../core/secret.ts";
 import { plus, type UserId, type WorkspaceId } from "../../core/types.ts";
 import { setRole, type InstallationSharing, type Member, type MemberChange } from "../../store/queries/workspaces.ts";
-import type { Store } from "../../store/store.ts";
 import type { InvitationsTable, WorkspacesTable } from "../../store/tables.ts";
 import type { Accounts } from "./accounts.ts";
 import { checkEmail, checkName } from "../../core/names.ts";
-import type { Urls } from "../urls.ts";
+import type { Ground } from "../ground.ts";
+import type { Credentials } from "../access/credentials.ts";
 
 const LINK_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
@@ -66,18 +64,13 @@ export interface Workspaces {
   accept(token: string, user_id: UserId): Promise<InvitationView>;
 }
 
-export interface WorkspacesDeps {
-  readonly store: Store;
-  readonly urls: Urls;
-  readonly clock: Clock;
-  readonly limits: Limits;
+export interface WorkspacesDeps extends Pick<Ground, "store" | "urls" | "clock" | "limits"> {
   readonly accounts: Pick<Accounts, "createWorkspace">;
-  /** Told when the plan of apps changed, which their tokens are cached with. */
-  readonly credentialsChanged: () => void;
+  readonly credentials: Pick<Credentials, "clear">;
 }
 
 export function createWorkspaces(deps: WorkspacesDeps): Workspaces {
-  const { store, urls, clock, limits, accounts, credentialsChanged } = deps;
+  const { store, urls, clock, limits, accounts, credentials } = deps;
 
   async function get(id: WorkspaceId): Promise<WorkspacesTable> {
     const workspace = await store.getWorkspace(id);
@@ -107,7 +100,7 @@ export function createWorkspaces(deps: WorkspacesDeps): Workspaces {
     },
     async setPlan(id, plan) {
       const changed = await store.setPlan(id, plan);
-      credentialsChanged();
+      credentials.clear();
       if (!changed) throw noSuchWorkspace();
     },
     members: (id) => store.listMembers(id),

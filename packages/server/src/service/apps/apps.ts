@@ -1,22 +1,21 @@
 /** Apps, and the service tokens of their backends. */
-import type { Limits } from "../../config.ts";
 import { ApiError } from "../../core/errors.ts";
 import { newAppId, newCredential, newWorkspaceId } from "../../core/ids.ts";
-import type { Plan, Scope } from "../../core/roles.ts";
+import type { Scope } from "../../core/roles.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AppId, Instant, UserId, WorkspaceId } from "../../core/types.ts";
 import type { Transaction } from "../../store/operation.ts";
 import { createApp, deleteApp, listApps, requireWorkspace } from "../../store/queries/apps.ts";
 import { enqueue } from "../../store/queries/outbox.ts";
 import { deleteWorkspace } from "../../store/queries/workspaces.ts";
-import type { Store } from "../../store/store.ts";
 import type { AppRow, ServiceTokensTable } from "../../store/tables.ts";
-import type { Vault } from "../../vault/seal.ts";
 import type { ApiKeys } from "../access/api-keys.ts";
 import { noSuchApp } from "../access/authorization.ts";
 import { checkName, NAME_LENGTH } from "../../core/names.ts";
 import type { Revocations } from "../grants/revocation.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
+import type { Ground } from "../ground.ts";
+import type { Credentials } from "../access/credentials.ts";
 
 export type { AppRow };
 
@@ -68,20 +67,15 @@ export interface Apps {
   revokeToken(app_id: AppId, id: string): Promise<void>;
 }
 
-export interface AppsDeps {
-  readonly store: Store;
-  readonly vault: Vault;
+export interface AppsDeps extends Pick<Ground, "store" | "vault" | "limits" | "default_plan"> {
   readonly revocations: Revocations;
   readonly cache: TokenCache;
-  readonly limits: Limits;
-  readonly default_plan: Plan;
   readonly apiKeys: ApiKeys;
-  /** Told when credentials may have become invalid. */
-  readonly credentialsChanged: () => void;
+  readonly credentials: Pick<Credentials, "clear">;
 }
 
 export function createApps(deps: AppsDeps): Apps {
-  const { store, vault, revocations, cache, limits, default_plan, apiKeys, credentialsChanged } = deps;
+  const { store, vault, revocations, cache, limits, default_plan, apiKeys, credentials } = deps;
   const workspace = (): Promise<WorkspaceId> => store.defaultWorkspace(newWorkspaceId(), default_plan);
 
   async function add(given: string, workspace_id: WorkspaceId): Promise<AppId> {
@@ -136,7 +130,7 @@ export function createApps(deps: AppsDeps): Apps {
       ...(functions_enabled === undefined ? {} : { functions_enabled: functions_enabled ? 1 : 0 }),
     };
     if (!(await store.changeApp(app, wanted))) throw nameTaken(name ?? app.name);
-    credentialsChanged();
+    credentials.clear();
     return get(app_id);
   }
 
@@ -169,7 +163,7 @@ export function createApps(deps: AppsDeps): Apps {
     });
     for (const app_id of app_ids) vault.forget(app_id);
     for (const row of rows) cache.drop(row);
-    credentialsChanged();
+    credentials.clear();
     await store.purge();
   }
 
@@ -196,7 +190,7 @@ export function createApps(deps: AppsDeps): Apps {
 
   async function revokeToken(app_id: AppId, id: string): Promise<void> {
     const revoked = await store.revokeServiceToken(app_id, id);
-    credentialsChanged();
+    credentials.clear();
     if (!revoked)
       throw new ApiError("not_found", {
         message: "The app has no live token of that id. holdfast tokens list shows all.",

@@ -3,11 +3,10 @@
  * blocks what is connected already, on every node within a second, and takes nothing away: on again, it works as before.
  */
 import type { AppId, WorkspaceId } from "../../core/types.ts";
-import type { Catalog } from "../../providers/index.ts";
-import type { Store } from "../../store/store.ts";
 import { requireProvider } from "../catalog-errors.ts";
 import { requireApp } from "../consent/declare.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
+import type { Ground } from "../ground.ts";
 
 export interface Switches {
   /** One account for the whole app, connected by a builder. */
@@ -33,11 +32,7 @@ export function createGovernance({
   store,
   catalog,
   cache,
-}: {
-  readonly store: Store;
-  readonly catalog: Catalog;
-  readonly cache: TokenCache;
-}): Governance {
+}: Pick<Ground, "store" | "catalog"> & { readonly cache: TokenCache }): Governance {
   async function list(workspace_id: WorkspaceId): Promise<readonly ServiceSwitches[]> {
     const set = new Map((await store.listGovernance(workspace_id)).map((row) => [row.integration_type, row]));
     return catalog.all().map(({ id }) => switchesOf(id, set.get(id) ?? null));

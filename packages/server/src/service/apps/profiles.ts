@@ -1,7 +1,7 @@
 /** What the public command line says of an app beside its name. Kept for it; nothing here acts on it. */
 import type { AppId } from "../../core/types.ts";
-import type { Store } from "../../store/store.ts";
 import type { AppProfilesTable } from "../../store/tables.ts";
+import type { Ground } from "../ground.ts";
 
 export type AppProfile = Pick<AppProfilesTable, "user_description" | "public_settings">;
 
@@ -11,7 +11,7 @@ export interface AppProfiles {
   put(app_id: AppId, profile: AppProfile): Promise<void>;
 }
 
-export function createAppProfiles({ store }: { readonly store: Store }): AppProfiles {
+export function createAppProfiles({ store }: Pick<Ground, "store">): AppProfiles {
   return {
     of: async (ids) => new Map((await store.listAppProfiles(ids)).map((row) => [row.app_id, row])),
     put: (app_id, { user_description, public_settings }) =>

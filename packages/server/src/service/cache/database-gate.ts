@@ -4,10 +4,9 @@
  *
  * Only for readings, which may be given up and repeated. Errors: ApiError `database_unavailable`, and what the reading throws.
  */
-import type { Limits } from "../../config.ts";
-import { within, type Clock } from "../../core/clock.ts";
+import { within } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
-import type { Log } from "../../telemetry/log.ts";
+import type { Ground } from "../ground.ts";
 
 export interface DatabaseGate {
   read<T>(action: () => Promise<T>): Promise<T>;
@@ -20,7 +19,7 @@ const LATE = Symbol("late");
 /** Of a database that is away nobody hears for so long. One that is only busy answers somebody, if not everybody in time. */
 const SILENCE_MS = 400;
 
-export function createDatabaseGate({ clock, limits, log }: { clock: Clock; limits: Limits; log: Log }): DatabaseGate {
+export function createDatabaseGate({ clock, limits, log }: Pick<Ground, "clock" | "limits" | "log">): DatabaseGate {
   /** Null while the database answers; else the monotonic instant from when on somebody may try. */
   let next_probe: number | null = null;
   let answered_at = Number.NEGATIVE_INFINITY;

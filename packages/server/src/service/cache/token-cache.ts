@@ -2,13 +2,12 @@
  * Opened access tokens in memory, so that the hot path needs no database. An entry is forgotten when its row changes here, and
  * read again when another process wrote to the database.
  */
-import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AppId, ConnectionConfig } from "../../core/types.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import type { DatabaseGate } from "./database-gate.ts";
 import { createReadCache, type Epoch, type Read } from "./read-cache.ts";
+import type { Ground } from "../ground.ts";
 
 /** An active connection, opened. */
 export interface OpenConnection {
@@ -29,7 +28,11 @@ export interface TokenCache {
   doubt(): void;
 }
 
-export function createTokenCache(clock: Clock, limits: Limits, gate: DatabaseGate): TokenCache {
+export function createTokenCache({
+  clock,
+  limits,
+  gate,
+}: Pick<Ground, "clock" | "limits"> & { gate: DatabaseGate }): TokenCache {
   const { token_cache_entries: entries, token_cache_ttl_ms: ttl_ms } = limits;
   const cache = createReadCache<OpenConnection>({ entries, ttl_ms, limits, clock, gate });
   const keyOf = (app_id: AppId, integration_type: string): string => `${app_id}/${integration_type}`;

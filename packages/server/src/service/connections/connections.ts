@@ -4,23 +4,18 @@
  * A token that still works is served whatever the provider or the refresh does; a dead one is never served. Errors say who
  * must act and where. Knows no HTTP; tokens leave only as Secret.
  */
-import type { Limits } from "../../config.ts";
-import { within, type Clock } from "../../core/clock.ts";
+import { within } from "../../core/clock.ts";
 import { ApiError, ERRORS } from "../../core/errors.ts";
 import { decide, livesFor, longest_ms } from "../../core/expiry.ts";
 import { ID_PATTERN } from "../../core/ids.ts";
 import { sha256Hex, type Secret } from "../../core/secret.ts";
 import { REASON_TEXT, type ReasonCode } from "../../core/status.ts";
 import type { AppId, ConnectionConfig, ConnectionId, Instant } from "../../core/types.ts";
-import type { OAuthClient } from "../../oauth/client.ts";
-import type { Catalog } from "../../providers/index.ts";
 import { changeStatus, deleteConnection } from "../../store/queries/connections.ts";
 import { removeConnector } from "../../store/queries/apps.ts";
 import { enqueue } from "../../store/queries/outbox.ts";
-import type { Store } from "../../store/store.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
-import type { Log } from "../../telemetry/log.ts";
-import { sealedFromStorage, type Vault } from "../../vault/seal.ts";
+import { sealedFromStorage } from "../../vault/seal.ts";
 import { requireProvider, unknownService } from "../catalog-errors.ts";
 import { createVerifier } from "./verify.ts";
 import { emit } from "../events/events.ts";
@@ -29,7 +24,7 @@ import type { Refresher } from "../refresh/refresh.ts";
 import type { RefreshFailureCode, RefreshResult } from "../refresh/types.ts";
 import type { Revocations } from "../grants/revocation.ts";
 import type { OpenConnection, TokenCache } from "../cache/token-cache.ts";
-import type { Urls } from "../urls.ts";
+import type { Ground } from "../ground.ts";
 
 export interface Served {
   readonly access_token: Secret;
@@ -72,18 +67,13 @@ export interface Connections {
   remove(app_id: AppId, integration_type: string): Promise<void>;
 }
 
-export interface ConnectionsDeps {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly catalog: Catalog;
-  readonly oauth: OAuthClient;
+export interface ConnectionsDeps extends Pick<
+  Ground,
+  "store" | "vault" | "catalog" | "oauth" | "urls" | "clock" | "limits" | "log"
+> {
   readonly refresher: Refresher;
   readonly revocations: Revocations;
   readonly cache: TokenCache;
-  readonly urls: Urls;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly log: Log;
 }
 
 export function createConnections(deps: ConnectionsDeps): Connections {

@@ -3,33 +3,25 @@
  * provider's API, with a request that changes nothing. One list costs a bounded time and a bounded number of requests at
  * once, and never fails for it: what could not be found out stays as it was.
  */
-import type { Limits } from "../../config.ts";
-import { within, type Clock } from "../../core/clock.ts";
+import { within } from "../../core/clock.ts";
 import { decide } from "../../core/expiry.ts";
 import type { ReasonCode } from "../../core/status.ts";
 import { plus, type AppId, type ConnectionId, type Instant } from "../../core/types.ts";
-import type { OAuthClient } from "../../oauth/client.ts";
-import type { Catalog } from "../../providers/index.ts";
 import { changeStatus } from "../../store/queries/connections.ts";
-import type { Store } from "../../store/store.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
-import type { Log } from "../../telemetry/log.ts";
-import { sealedFromStorage, type Vault } from "../../vault/seal.ts";
+import { sealedFromStorage } from "../../vault/seal.ts";
 import { emit } from "../events/events.ts";
 import { lifeOfRow, parseConfig, sealContext } from "../grants/grant.ts";
 import type { Refresher } from "../refresh/refresh.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
+import type { Ground } from "../ground.ts";
 
-export interface VerifierDeps {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly catalog: Catalog;
-  readonly oauth: OAuthClient;
+export interface VerifierDeps extends Pick<
+  Ground,
+  "store" | "vault" | "catalog" | "oauth" | "clock" | "limits" | "log"
+> {
   readonly refresher: Refresher;
   readonly cache: TokenCache;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly log: Log;
 }
 
 /** @returns verify: looks at an app's active connections. Never rejects. */

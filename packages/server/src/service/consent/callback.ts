@@ -6,24 +6,19 @@
  * (mix-up, RFC 9700 §4.4), the browser that started, the person who started, the issuer (RFC 9207 §2.4).
  * What becomes of the tokens is consent.ts.
  */
-import type { Clock } from "../../core/clock.ts";
 import { ApiError, type ErrorCode } from "../../core/errors.ts";
 import { type Secret, sha256Hex } from "../../core/secret.ts";
 import type { FlowId } from "../../core/types.ts";
 import type { CallbackGrant } from "../../oauth/callback.ts";
-import type { OAuthClient } from "../../oauth/client.ts";
-import type { Catalog } from "../../providers/index.ts";
 import type { Provider } from "../../providers/provider.ts";
-import type { Store } from "../../store/store.ts";
 import type { FlowRow } from "../../store/tables.ts";
-import type { Log } from "../../telemetry/log.ts";
-import type { Vault } from "../../vault/seal.ts";
 import type { Audit } from "../audit.ts";
 import { requireProvider } from "../catalog-errors.ts";
 import type { OAuthClients } from "../grants/clients.ts";
 import { effectiveScopes, openFlowSecrets } from "./connect.ts";
 import type { Consents } from "./consent.ts";
 import { grantOf, parseConfig, parseList } from "../grants/grant.ts";
+import type { Ground } from "../ground.ts";
 
 const STATE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 /** Decide in every kind of flow, so that they are checked before the flow is known. The others: oauth.readCallback. */
@@ -37,16 +32,10 @@ export interface CallbackRequest {
   readonly principal: string | null;
 }
 
-export interface CallbackDeps {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly catalog: Catalog;
-  readonly oauth: OAuthClient;
+export interface CallbackDeps extends Pick<Ground, "store" | "vault" | "catalog" | "oauth" | "clock" | "log"> {
   readonly clients: OAuthClients;
   readonly consents: Consents;
   readonly audit: Audit;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 export interface Callback {

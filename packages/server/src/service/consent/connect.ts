@@ -7,12 +7,10 @@
  * §4.7; cross-user fixation). Reading a page changes nothing; only POSTs do.
  */
 import { createHash } from "node:crypto";
-import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { asFlowId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { isJsonObject, type AppId, type ConnectionConfig, type FlowId } from "../../core/types.ts";
-import type { OAuthClient } from "../../oauth/client.ts";
 import { throughGateway } from "../../net/transport.ts";
 import { takesRedirect, withDefaults, type Provider } from "../../providers/provider.ts";
 import { checkConfig } from "../../providers/template.ts";
@@ -30,6 +28,7 @@ import {
 } from "./declare.ts";
 import { configError, effectiveScopes, serializeConfig, withoutBlanks } from "./declaration.ts";
 import { notGranted, parseConfig, parseList } from "../grants/grant.ts";
+import type { Ground } from "../ground.ts";
 
 export { effectiveScopes } from "./declaration.ts";
 
@@ -67,13 +66,7 @@ export interface ConnectFlow extends Connectors {
   outcome(id: FlowId, principal: string): Promise<FlowView>;
 }
 
-export interface ConnectDeps extends ConnectorsDeps {
-  readonly vault: Vault;
-  readonly oauth: OAuthClient;
-  /** Origin of a simulator that stands in for every provider, or null. */
-  readonly gateway: string | null;
-  readonly clock: Clock;
-}
+export type ConnectDeps = ConnectorsDeps & Pick<Ground, "vault" | "oauth" | "gateway" | "clock">;
 
 /** What is sealed in a started flow. */
 export interface FlowSecrets {

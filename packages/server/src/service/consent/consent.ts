@@ -3,28 +3,24 @@
  * or of the first, is stored at once. One of another account is kept aside, sealed in its flow, until the initiator has said
  * on a page of ours that the app is to use that account from now on; if nobody says so in time, its tokens are revoked.
  */
-import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { asOAuthClientId, newConnectionId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import { isJsonObject, plus, type Account, type ConnectionConfig, type FlowId } from "../../core/types.ts";
-import type { Catalog } from "../../providers/index.ts";
 import { declareConnector } from "../../store/queries/apps.ts";
 import { putConnection } from "../../store/queries/connections.ts";
 import { finishFlow, holdFlow } from "../../store/queries/flows.ts";
 import { endOutbox, enqueue, postponeOutbox } from "../../store/queries/outbox.ts";
 import type { Transaction } from "../../store/operation.ts";
-import type { Store } from "../../store/store.ts";
 import type { ConnectionRow, FlowRow } from "../../store/tables.ts";
-import type { Log } from "../../telemetry/log.ts";
-import { sealedFromStorage, type SealContext, type Vault } from "../../vault/seal.ts";
+import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import type { Audit } from "../audit.ts";
 import { requireProvider } from "../catalog-errors.ts";
 import { emit } from "../events/events.ts";
 import { grantColumns, NOTHING_BEFORE, parseConfig, parseGrant, serializeGrant, type Grant } from "../grants/grant.ts";
 import type { TokenRevocations } from "../grants/revocation.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
+import type { Ground } from "../ground.ts";
 
 /** A row that moves at each try means a storm of consents for one connection; three tries outlast any real race. */
 const PUT_TRIES = 3;
@@ -54,16 +50,10 @@ export interface Consents {
   decide(id: FlowId, principal: string, decision: "replace" | "keep"): Promise<void>;
 }
 
-export interface ConsentDeps {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly catalog: Catalog;
+export interface ConsentDeps extends Pick<Ground, "store" | "vault" | "catalog" | "clock" | "limits" | "log"> {
   readonly revocations: TokenRevocations;
   readonly cache: TokenCache;
   readonly audit: Audit;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly log: Log;
 }
 
 /** As it is sealed: the outbox item is the revocation that a decision in time calls off. */

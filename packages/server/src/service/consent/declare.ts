@@ -3,11 +3,9 @@
  * whose link connect.ts then leads through. PUT replaces the declared scopes, POST initiate adds to them; neither changes
  * what is declared before the new consent is complete, unless it asks for nothing that is not there.
  */
-import type { Limits } from "../../config.ts";
 import { ApiError } from "../../core/errors.ts";
-import { newFlowId } from "../../core/ids.ts";
+import { asUserId, newFlowId } from "../../core/ids.ts";
 import type { AppId, ConnectionConfig } from "../../core/types.ts";
-import type { Catalog } from "../../providers/index.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { Store } from "../../store/store.ts";
 import type { AppsTable, ConnectionRow, OAuthClientsTable } from "../../store/tables.ts";
@@ -23,7 +21,7 @@ import {
   withScopes,
 } from "./declaration.ts";
 import { parseConfig, parseList } from "../grants/grant.ts";
-import type { Urls } from "../urls.ts";
+import type { Ground } from "../ground.ts";
 
 export interface InitiateRequest {
   readonly app_id: AppId;
@@ -63,20 +61,14 @@ export interface Connectors {
   savedConfig(app_id: AppId, integration_type: string): Promise<SavedConfig>;
 }
 
-export interface ConnectorsDeps {
-  readonly store: Store;
-  readonly catalog: Catalog;
+export interface ConnectorsDeps extends Pick<Ground, "store" | "catalog" | "urls" | "limits"> {
   readonly clients: OAuthClients;
-  readonly urls: Urls;
-  readonly limits: Limits;
-  /** The address of a builder, for another builder of the app. Unset = addresses are not known. */
-  readonly emailOf?: (builder: string) => Promise<string | null>;
 }
 
 const NO_ERROR = { error: null, error_message: null, other_user_email: null } as const;
 
 export function createConnectors(deps: ConnectorsDeps): Connectors {
-  const { store, catalog, urls, limits, emailOf = () => Promise.resolve(null) } = deps;
+  const { store, catalog, urls, limits } = deps;
 
   async function initiate(request: InitiateRequest): Promise<Initiated> {
     const { app_id, integration_type, return_to, force_reconnect = false } = request;
@@ -111,7 +103,7 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
   }
 
   async function differentUser(provider: Provider, { connected_by }: ConnectionRow): Promise<Initiated> {
-    const other_user_email = await emailOf(connected_by);
+    const other_user_email = (await store.getUser(asUserId(connected_by)))?.email ?? null;
     return {
       redirect_url: null,
       connection_id: null,

@@ -10,17 +10,16 @@ import { ApiError } from "../../core/errors.ts";
 import { newOAuthClientId } from "../../core/ids.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { OAuthClientId, WorkspaceId } from "../../core/types.ts";
-import type { Catalog } from "../../providers/index.ts";
 import type { Transaction } from "../../store/operation.ts";
 import { requireWorkspace } from "../../store/queries/apps.ts";
 import { deleteClient, insertClient, registeredClient, replaceSecret } from "../../store/queries/clients.ts";
 import { changeStatus, clearMisconfigured, connectionsOfClient } from "../../store/queries/connections.ts";
-import type { Store } from "../../store/store.ts";
 import type { OAuthClientsTable } from "../../store/tables.ts";
-import { sealedFromStorage, type SealContext, type Vault } from "../../vault/seal.ts";
+import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import { unknownService } from "../catalog-errors.ts";
 import { emit } from "../events/events.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
+import type { Ground } from "../ground.ts";
 
 /** Scope of everything that belongs to no single app. */
 export const INSTALLATION = "installation";
@@ -70,12 +69,7 @@ export function createOAuthClients({
   vault,
   catalog,
   cache,
-}: {
-  store: Store;
-  vault: Vault;
-  catalog: Catalog;
-  cache: TokenCache;
-}): OAuthClients {
+}: Pick<Ground, "store" | "vault" | "catalog"> & { readonly cache: TokenCache }): OAuthClients {
   const context = (id: OAuthClientId, workspace_id: WorkspaceId | null): SealContext => ({
     table: "oauth_clients",
     column: "secret",

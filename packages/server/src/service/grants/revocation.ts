@@ -7,23 +7,18 @@
  * for a day); `revocation.unsupported` (it has no such call); `revocation.kept` (it would have ended another live connection
  * of the same account, too). Why nothing is to be sent is decided with the disconnect, and waits in the outbox as well.
  */
-import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
 import { asOAuthClientId, asWorkspaceId, newId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import { isJsonObject, plus, type JsonObject, type OAuthClientId } from "../../core/types.ts";
-import type { OAuthClient } from "../../oauth/client.ts";
-import type { Catalog } from "../../providers/index.ts";
 import type { Provider } from "../../providers/provider.ts";
 import { enqueue, type NewOutboxItem } from "../../store/queries/outbox.ts";
-import type { Store } from "../../store/store.ts";
 import type { ConnectionRow, OutboxRow } from "../../store/tables.ts";
-import type { Log } from "../../telemetry/log.ts";
-import { sealedFromStorage, type SealContext, type Vault } from "../../vault/seal.ts";
+import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import type { Audit } from "../audit.ts";
 import { backoff_ms } from "../../core/backoff.ts";
 import { INSTALLATION, type OAuthClients, type OpenClient } from "./clients.ts";
 import { parseConfig, sealContext, type Grant } from "./grant.ts";
+import type { Ground } from "../ground.ts";
 
 /** Trying for longer does not make a revocation likelier, and keeps sealed tokens around. One day. */
 const GIVE_UP_AFTER_MS = 86_400_000;
@@ -56,17 +51,12 @@ export interface TokenRevocations extends Revocations {
 
 type Outcome = "revoked" | "unsupported" | "kept" | "failed";
 
-export interface RevocationDeps {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly oauth: OAuthClient;
-  readonly catalog: Catalog;
+export interface RevocationDeps extends Pick<
+  Ground,
+  "store" | "vault" | "oauth" | "catalog" | "clock" | "limits" | "log" | "random"
+> {
   readonly clients: OAuthClients;
   readonly audit: Audit;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly log: Log;
-  readonly random: () => number;
 }
 
 export function createRevocations(deps: RevocationDeps): TokenRevocations {

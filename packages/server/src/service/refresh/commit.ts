@@ -13,7 +13,7 @@ import { commitRefresh, type CommitOutcome, type RefreshCommit } from "../../sto
 import type { ConnectionRow } from "../../store/tables.ts";
 import { emit } from "../events/events.ts";
 import { grantColumns, notGranted, parseConfig, parseGrant, serializeGrant, type Grant } from "../grants/grant.ts";
-import type { Claimed, RefreshDeps, RefreshResult } from "./types.ts";
+import { rowChanged, type Claimed, type RefreshDeps, type RefreshResult } from "./types.ts";
 import type { SpillRecord } from "./spill.ts";
 
 export interface Answer {
@@ -109,12 +109,12 @@ export function createCommits(deps: RefreshDeps): Commits {
       }
       if (row === null) return drop(seen, answer);
       if (row.status === "disconnected") {
-        deps.changed(row);
+        rowChanged(deps, row);
         await drop(row, answer);
         return { kind: "current", row };
       }
       // Before anything else is awaited: until then readers get the old token, which may be dead already.
-      deps.changed(row);
+      rowChanged(deps, row);
       await forgetSpilled(row.id, answer.attempt);
       const { id: connection_id, integration_type } = row;
       log.info(outcome === "committed" ? "refreshed" : "refresh_superseded", { connection_id, integration_type });

@@ -13,7 +13,7 @@ import { changeStatus } from "../../store/queries/connections.ts";
 import type { ConnectionRow, FailClass } from "../../store/tables.ts";
 import { nextAttempt_ms, readerRetry_ms } from "./schedule.ts";
 import { emit } from "../events/events.ts";
-import { failed, type Claimed, type RefreshDeps, type RefreshResult } from "./types.ts";
+import { failed, rowChanged, type Claimed, type RefreshDeps, type RefreshResult } from "./types.ts";
 
 export interface Failures {
   /** The provider answered without tokens, or not at all. */
@@ -25,7 +25,7 @@ export interface Failures {
   notYet(row: ConnectionRow, rotation: RotationClass): RefreshResult;
 }
 
-export function createFailures({ store, clock, limits, log, owner, random, changed }: RefreshDeps): Failures {
+export function createFailures({ store, clock, limits, log, owner, random, cache, gate }: RefreshDeps): Failures {
   async function settle(claim: Claimed, rotation: RotationClass, outcome: TokenFailure): Promise<RefreshResult> {
     const { row } = claim;
     const { id: connection_id, integration_type } = row;
@@ -71,7 +71,7 @@ export function createFailures({ store, clock, limits, log, owner, random, chang
       earlier: row.intent_at !== null && row.lease_owner !== owner ? row : null,
     });
     if (after === null) return reread(row);
-    changed(after);
+    rowChanged({ cache, gate }, after);
     const is_set = fail_class === "throttled" || fail_class === "misconfigured";
     return failed(
       fail_class === "misconfigured" ? "oauth_client_rejected" : "provider_unavailable",
@@ -87,7 +87,7 @@ export function createFailures({ store, clock, limits, log, owner, random, chang
       return ended;
     });
     if (after === null) return reread(row);
-    changed(after);
+    rowChanged({ cache, gate }, after);
     log.warn("needs_reconnect", { connection_id: id, integration_type, reason });
     return { kind: "current", row: after };
   };

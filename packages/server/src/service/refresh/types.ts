@@ -1,37 +1,23 @@
 /** What the parts of the refresh engine need, and what becomes of a refresh. */
-import type { Limits } from "../../config.ts";
-import type { Clock } from "../../core/clock.ts";
-import type { EventType } from "../../core/events.ts";
-import type { OAuthClient } from "../../oauth/client.ts";
-import type { Catalog } from "../../providers/index.ts";
 import type { Claim } from "../../store/queries/refresh.ts";
-import type { Store } from "../../store/store.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
-import type { Log } from "../../telemetry/log.ts";
-import type { Vault } from "../../vault/seal.ts";
 import type { OAuthClients } from "../grants/clients.ts";
 import type { Grant } from "../grants/grant.ts";
 import type { Revocations } from "../grants/revocation.ts";
 import type { Spill } from "./spill.ts";
+import type { Ground } from "../ground.ts";
+import type { DatabaseGate } from "../cache/database-gate.ts";
+import type { TokenCache } from "../cache/token-cache.ts";
 
-export interface RefreshDeps {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly oauth: OAuthClient;
-  readonly catalog: Catalog;
+export interface RefreshDeps extends Pick<
+  Ground,
+  "store" | "vault" | "oauth" | "catalog" | "clock" | "limits" | "log" | "random" | "owner" | "events_wanted"
+> {
   readonly clients: OAuthClients;
   readonly revocations: Pick<Revocations, "revokeLate">;
   readonly spill: Spill;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly log: Log;
-  readonly random: () => number;
-  /** Names this process in leases; new at every start. */
-  readonly owner: string;
-  /** Events that somebody wants to hear of though they are no news to most. */
-  readonly events_wanted: ReadonlySet<EventType>;
-  /** Told after each change of a row, so that caches forget it. */
-  readonly changed: (row: ConnectionRow) => void;
+  readonly cache: Pick<TokenCache, "drop">;
+  readonly gate: Pick<DatabaseGate, "answered">;
 }
 
 export type RefreshResult =
@@ -48,6 +34,12 @@ export type Claimed = Extract<Claim, { kind: "claimed" }>;
 
 /** `reader`: somebody waits for the token. */
 export type RefreshMode = "background" | "reader";
+
+/** Evicts a row that was written just now. Readers who lose a cached token find the way to the database open. */
+export function rowChanged({ cache, gate }: Pick<RefreshDeps, "cache" | "gate">, row: ConnectionRow): void {
+  gate.answered();
+  cache.drop(row);
+}
 
 const LEAST_RETRY_AFTER_MS = 1_000;
 

@@ -1,0 +1,87 @@
+/**
+ * Builds every service, once. The server, commands on the server's machine and the simulation of the refresh engine all
+ * build by these functions. Starts nothing: timers and loops begin in app.ts.
+ */
+import { createApiKeys } from "./access/api-keys.ts";
+import { createAuthorization } from "./access/authorization.ts";
+import { createCliSessions } from "./access/cli-sessions.ts";
+import { createCredentials } from "./access/credentials.ts";
+import { createDevice } from "./access/device.ts";
+import { createFunctionTokens } from "./access/function-tokens.ts";
+import { createRateLimits } from "./access/rate-limits.ts";
+import { createAccounts } from "./accounts/accounts.ts";
+import { createWorkspaces } from "./accounts/workspaces.ts";
+import { createApps } from "./apps/apps.ts";
+import { createGovernance } from "./apps/governance.ts";
+import { createAppProfiles } from "./apps/profiles.ts";
+import { createAudit } from "./audit.ts";
+import { createDatabaseGate } from "./cache/database-gate.ts";
+import { createTokenCache } from "./cache/token-cache.ts";
+import { createConnections } from "./connections/connections.ts";
+import { createCallback } from "./consent/callback.ts";
+import { createConnectFlow } from "./consent/connect.ts";
+import { createConsents } from "./consent/consent.ts";
+import { createOAuthClients, type OAuthClients } from "./grants/clients.ts";
+import { createRevocations, type Revocations } from "./grants/revocation.ts";
+import type { Ground } from "./ground.ts";
+import { createRefresher } from "./refresh/refresh.ts";
+import type { Spill } from "./refresh/spill.ts";
+import { createSweeper } from "./sweeper.ts";
+
+export type Services = ReturnType<typeof createServices>;
+type Caches = ReturnType<typeof createCaches>;
+
+/** Builds what remembers rows, and knows whether the database answers. */
+export function createCaches(ground: Pick<Ground, "clock" | "limits" | "log">) {
+  const gate = createDatabaseGate(ground);
+  return { gate, cache: createTokenCache({ ...ground, gate }) };
+}
+
+interface TokenPathDeps extends Omit<Ground, "keyring" | "audit_release" | "default_plan" | "gateway">, Caches {
+  readonly clients: OAuthClients;
+  readonly revocations: Revocations;
+  readonly spill: Spill;
+}
+
+/** Builds what serves and renews tokens. */
+export function createTokenPath(deps: TokenPathDeps) {
+  const refresher = createRefresher(deps);
+  const connections = createConnections({ ...deps, refresher });
+  const sweeper = createSweeper({ ...deps, refresher });
+  return { refresher, connections, sweeper };
+}
+
+export function createServices(ground: Ground, spill: Spill) {
+  const caches = createCaches(ground);
+  const audit = createAudit(ground);
+  const rateLimits = createRateLimits(ground);
+  const functionTokens = createFunctionTokens(ground);
+  const cliSessions = createCliSessions({ ...ground, ...caches, audit });
+  const credentials = createCredentials({ ...ground, ...caches, functionTokens, cliSessions });
+  const apiKeys = createApiKeys({ ...ground, credentials });
+  const accounts = createAccounts({ ...ground, rateLimits, cliSessions, audit, credentials });
+  const clients = createOAuthClients({ ...ground, ...caches });
+  const revocations = createRevocations({ ...ground, clients, audit });
+  const consents = createConsents({ ...ground, ...caches, revocations, audit });
+  return {
+    ...caches,
+    ...createTokenPath({ ...ground, ...caches, clients, revocations, spill }),
+    audit,
+    functionTokens,
+    cliSessions,
+    credentials,
+    apiKeys,
+    accounts,
+    clients,
+    revocations,
+    consents,
+    device: createDevice({ ...ground, cliSessions, rateLimits, audit }),
+    authorization: createAuthorization(ground),
+    workspaces: createWorkspaces({ ...ground, accounts, credentials }),
+    apps: createApps({ ...ground, ...caches, revocations, apiKeys, credentials }),
+    appProfiles: createAppProfiles(ground),
+    governance: createGovernance({ ...ground, ...caches }),
+    connect: createConnectFlow({ ...ground, clients }),
+    callback: createCallback({ ...ground, clients, consents, audit }),
+  };
+}
