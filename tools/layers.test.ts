@@ -1,131 +1,168 @@
 /**
- * The import directions of ARCHITECTURE.md, tried: for each layer and each thing that it might
- * import, one file with that import is linted under the repository's rules. oxlint ignores a
- * pattern that is written wrongly without a word, so a rule counts only when a planted import is
- * found, and when a permitted one is not.
+ * Tries the import rules of layers.ts. Each layer and room gets a file with every import that it
+ * might have, and the files are linted under the repository's rules. oxlint ignores a malformed
+ * pattern without a word. So a rule counts only if it finds a planted import, and lets an allowed
+ * one pass.
  */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { readdirSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HOMES, importRules, LAYERS, ROOT_FILES, SRC } from "./layers.ts";
+import { ROOT } from "./source.ts";
 
-const ROOT = join(import.meta.dirname, "..");
 const OXLINT = join(ROOT, "node_modules/oxlint/bin/oxlint");
-const SRC = "packages/server/src";
-
-/** What each layer may import of the others. Everything that is not listed is forbidden. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  core: [],
-  providers: ["core"],
-  net: ["core", "config"],
-  wire: ["core"],
-  oauth: ["core", "providers", "net", "config"],
-  vault: ["core"],
-  store: ["core", "config"],
-  telemetry: ["core", "config"],
-  service: ["core", "providers", "net", "oauth", "vault", "store", "telemetry", "config"],
-  http: ["core", "wire", "providers", "service", "runner", "telemetry", "config"],
-  runner: ["core", "service", "config"],
-  cli: ["core", "wire", "providers", "vault", "store", "service", "telemetry", "config", "installation", "app"],
-  config: ["core"],
-  installation: ["core", "providers", "net", "oauth", "vault", "store", "service", "telemetry", "config"],
-  app: "core wire providers net oauth vault store service http runner telemetry config installation".split(" "),
-  main: ["cli"],
-};
-const ROOT_FILES = new Set(["config", "installation", "app", "main"]);
-
-/** The only home of each package that has one. */
-const HOMES: Readonly<Record<string, string>> = {
-  fastify: "http/server.ts",
-  "@fastify/cookie": "http/server.ts",
-  undici: "net/transport.ts",
-  oauth4webapi: "oauth/client.ts",
-  "better-sqlite3": "store/sqlite.ts",
-  pg: "store/postgres.ts",
-  kysely: "store/operation.ts",
-  "kysely/migration": "store/operation.ts",
-  commander: "cli/main.ts",
-  "@holdfast/simulator": "cli/commands/demo.ts",
-  esbuild: "runner/bundle.ts",
-  pino: "telemetry/log.ts",
-  "better-auth/minimal": "service/accounts/library.ts",
-};
 
 interface Plant {
   readonly file: string;
   readonly specifier: string;
-  readonly allowed: boolean;
+  readonly is_allowed: boolean;
 }
 
-/** A file deep in the layer and one at its top, since relative paths look different from there. */
-function filesOf(layer: string): readonly { path: string; up: string }[] {
-  if (ROOT_FILES.has(layer)) return [{ path: `${SRC}/${layer}.ts`, up: "./" }];
+const layers = Object.keys(LAYERS);
+const isFile = (name: string): boolean => name.endsWith(".ts");
+const roomsOf = (layer: string): Readonly<Record<string, readonly string[]>> => LAYERS[layer]?.rooms ?? {};
+
+/** Files of a room or layer, at its top and deeper, each with the path up to the room's parent. */
+function filesIn(folder: string): readonly { path: string; up: string }[] {
+  if (isFile(folder)) return [{ path: folder, up: "./" }];
   return [
-    { path: `${SRC}/${layer}/planted.ts`, up: "../" },
-    { path: `${SRC}/${layer}/${layer === "http" ? "api" : "inner"}/planted.ts`, up: "../../" },
+    { path: `${folder}/planted.ts`, up: "../" },
+    { path: `${folder}/inner/planted.ts`, up: "../../" },
   ];
 }
 
-const targetOf = (layer: string): string => (ROOT_FILES.has(layer) ? `${layer}.ts` : `${layer}/anything.ts`);
+/**
+ * Files in every place of a layer that has rules of its own, each with the path up to the layer's
+ * parent.
+ */
+function filesOf(layer: string): readonly { path: string; up: string }[] {
+  if (ROOT_FILES.has(layer)) return filesIn(`${SRC}/${layer}.ts`);
+  const rooms = Object.keys(roomsOf(layer)).flatMap((room) => filesIn(`${SRC}/${layer}/${room}`));
+  return [
+    ...filesIn(`${SRC}/${layer}`),
+    ...rooms.map(({ path, up }) => ({ path, up: up === "./" ? "../" : `../${up}` })),
+  ];
+}
 
-const layers = Object.keys(MAY_IMPORT);
-const between: readonly Plant[] = layers.flatMap((from) =>
+const targetOf = (place: string): string => (isFile(place) ? place : `${place}/anything.ts`);
+const layerTarget = (layer: string): string => targetOf(ROOT_FILES.has(layer) ? `${layer}.ts` : layer);
+
+const betweenLayers: readonly Plant[] = layers.flatMap((from) =>
   layers
     .filter((to) => to !== from)
     .flatMap((to) =>
       filesOf(from).map(({ path, up }) => ({
         file: path,
-        specifier: `${up}${targetOf(to)}`,
-        allowed: MAY_IMPORT[from]?.includes(to) ?? false,
+        specifier: `${up}${layerTarget(to)}`,
+        is_allowed: LAYERS[from]?.imports.includes(to) ?? false,
       })),
     ),
 );
-const packages: readonly Plant[] = Object.entries(HOMES).flatMap(([specifier, home]) => [
-  { file: `${SRC}/${home}`, specifier, allowed: true },
-  ...layers
-    .filter((layer) => layer !== home.split("/")[0])
-    .map((layer) => ({ file: filesOf(layer)[0]?.path ?? "", specifier, allowed: false })),
-]);
+
+const roomedLayers = layers.filter((layer) => Object.keys(roomsOf(layer)).length > 0);
+
+const betweenRooms: readonly Plant[] = roomedLayers.flatMap((layer) => {
+  const rooms = roomsOf(layer);
+  const names = Object.keys(rooms);
+  return names.flatMap((to) => [
+    { file: `${SRC}/${layer}/shared.ts`, specifier: `./${targetOf(to)}`, is_allowed: false },
+    ...names
+      .filter((from) => from !== to)
+      .flatMap((from) =>
+        filesIn(`${SRC}/${layer}/${from}`).map(({ path, up }) => ({
+          file: path,
+          specifier: `${up}${targetOf(to)}`,
+          is_allowed: rooms[from]?.includes(to) ?? false,
+        })),
+      ),
+  ]);
+});
+
+/**
+ * Shared files of a layer are open to all its rooms. A path through the layer's parent is open to
+ * none.
+ */
+const aroundRooms: readonly Plant[] = roomedLayers.flatMap((layer) =>
+  Object.keys(roomsOf(layer)).flatMap((room) =>
+    filesIn(`${SRC}/${layer}/${room}`).flatMap(({ path, up }) => [
+      { file: path, specifier: `${up}shared.ts`, is_allowed: true },
+      { file: path, specifier: `${up === "./" ? "../" : `../${up}`}${layer}/shared.ts`, is_allowed: false },
+    ]),
+  ),
+);
+
+/** Each package with the files that may import it. */
+const HOME_FILES: readonly (readonly [specifier: string, home: string, files: readonly string[]])[] = Object.entries(
+  HOMES,
+).map(([name, home]) => {
+  const specifier = name.startsWith("@") && !name.includes("/") ? `${name}/planted` : name;
+  if (home.includes("/"))
+    return [specifier, home, [`${SRC}/${home.replace("*", "-driver")}`, `${SRC}/${home.replace("*", "")}`]];
+  return [specifier, home, filesOf(home).map(({ path }) => path)];
+});
+
+const packages: readonly Plant[] = HOME_FILES.flatMap(([specifier, home, files]) =>
+  [specifier, `${specifier}/sub`].flatMap((name) => [
+    ...files.map((file) => ({ file, specifier: name, is_allowed: true })),
+    ...layers
+      .filter((layer) => layer !== home)
+      .flatMap(filesOf)
+      .map(({ path }) => path)
+      .filter((file) => !files.includes(file))
+      .map((file) => ({ file, specifier: name, is_allowed: false })),
+  ]),
+);
+
+const plant = (file: string, specifier: string, is_allowed: boolean): Plant => ({ file, specifier, is_allowed });
+
 const others: readonly Plant[] = [
-  { file: `${SRC}/oauth/account.ts`, specifier: "undici", allowed: false },
-  { file: `${SRC}/store/store.ts`, specifier: "better-sqlite3", allowed: false },
-  { file: `${SRC}/store/store.ts`, specifier: "pg", allowed: false },
-  { file: `${SRC}/store/postgres-driver.ts`, specifier: "pg", allowed: true },
-  { file: `${SRC}/store/postgres-driver.ts`, specifier: "../vault/seal.ts", allowed: false },
-  { file: `${SRC}/service/accounts/accounts.ts`, specifier: "better-auth", allowed: false },
+  plant(`${SRC}/oauth/account.ts`, "undici", false),
+  plant(`${SRC}/net/user-agent.ts`, "undici", false),
+  plant(`${SRC}/store/store.ts`, "better-sqlite3", false),
+  plant(`${SRC}/store/store.ts`, "pg", false),
+  plant(`${SRC}/store/postgres-driver.ts`, "../vault/seal.ts", false),
+  plant(`${SRC}/service/accounts/accounts.ts`, "better-auth", false),
   // Exceptions for one package must not be exceptions for the rest.
-  { file: `${SRC}/net/transport.ts`, specifier: "../store/store.ts", allowed: false },
-  { file: `${SRC}/net/transport.ts`, specifier: "fastify", allowed: false },
-  { file: `${SRC}/store/sqlite.ts`, specifier: "../vault/seal.ts", allowed: false },
-  { file: `${SRC}/store/sqlite.ts`, specifier: "undici", allowed: false },
-  { file: `${SRC}/service/accounts/library.ts`, specifier: "../http/server.ts", allowed: false },
-  { file: `${SRC}/service/accounts/library.ts`, specifier: "kysely", allowed: false },
-  { file: "packages/simulator/src/engine/server.ts", specifier: "holdfast", allowed: false },
-  { file: "packages/simulator/src/engine/server.ts", specifier: "@holdfast/sdk", allowed: false },
-  { file: "packages/simulator/src/engine/server.ts", specifier: "../../../server/src/core/ids.ts", allowed: false },
-  { file: "packages/simulator/test/planted.ts", specifier: "../../server/src/core/ids.ts", allowed: false },
-  { file: "packages/simulator/test/planted.ts", specifier: "../src/engine/server.ts", allowed: true },
-  { file: "packages/simulator/src/engine/server.ts", specifier: "fastify", allowed: true },
-  { file: "packages/sdk/src/client.ts", specifier: "axios", allowed: false },
-  { file: "packages/sdk/src/client.ts", specifier: "node:crypto", allowed: false },
-  { file: "packages/sdk/src/client.ts", specifier: "../../server/src/core/ids.ts", allowed: false },
-  { file: "packages/sdk/src/client.ts", specifier: "./transport.ts", allowed: true },
+  plant(`${SRC}/net/transport.ts`, "../store/store.ts", false),
+  plant(`${SRC}/net/transport.ts`, "fastify", false),
+  plant(`${SRC}/store/sqlite.ts`, "../vault/seal.ts", false),
+  plant(`${SRC}/store/sqlite.ts`, "undici", false),
+  plant(`${SRC}/service/accounts/library.ts`, "../../http/server.ts", false),
+  plant(`${SRC}/service/accounts/library.ts`, "../refresh/refresh.ts", false),
+  plant(`${SRC}/service/accounts/library.ts`, "../access/credentials.ts", true),
+  plant(`${SRC}/service/accounts/library.ts`, "kysely", false),
+  plant(`${SRC}/wire/planted.ts`, "typebox", true),
+  plant(`${SRC}/wire/planted.ts`, "node:crypto", false),
+  plant(`${SRC}/wire/planted.ts`, "./fields.ts", true),
+  plant(`${SRC}/http/pages/planted.ts`, "../api/tokens.ts", false),
+  plant(`${SRC}/http/api/planted.ts`, "../pages/html.ts", false),
+  plant("packages/simulator/src/engine/server.ts", "holdfast", false),
+  plant("packages/simulator/src/engine/server.ts", "@holdfast/sdk", false),
+  plant("packages/simulator/src/engine/server.ts", "../../../server/src/core/ids.ts", false),
+  plant("packages/simulator/test/planted.ts", "../../server/src/core/ids.ts", false),
+  plant("packages/simulator/test/planted.ts", "../src/engine/server.ts", true),
+  plant("packages/simulator/src/engine/server.ts", "fastify", true),
+  plant("packages/sdk/src/client.ts", "axios", false),
+  plant("packages/sdk/src/client.ts", "node:crypto", false),
+  plant("packages/sdk/src/client.ts", "../../server/src/core/ids.ts", false),
+  plant("packages/sdk/src/client.ts", "./transport.ts", true),
 ];
-const plants = [...between, ...packages, ...others];
+
+const plants = [...betweenLayers, ...betweenRooms, ...aroundRooms, ...packages, ...others];
 
 let folder = "";
 let found: ReadonlySet<string> = new Set();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "holdfast-layers-"));
-  const { overrides } = await configOf();
-  // The import rules alone: the others would ask for types and for files that are not there.
-  const imports = overrides.map(({ files, rules }) => ({ files, rules }));
-  const config = JSON.stringify({ categories: { correctness: "off" }, overrides: imports });
-  await writeFile(join(folder, ".oxlintrc.json"), config);
-  for (const [file, list] of Map.groupBy(plants, (plant) => plant.file)) {
+  // Only the import rules: the others need types, and files that do not exist.
+  const config = { categories: { correctness: "off" }, overrides: importRules() };
+  await writeFile(join(folder, ".oxlintrc.json"), JSON.stringify(config));
+  for (const [file, list] of Map.groupBy(plants, ({ file: path }) => path)) {
     await mkdir(join(folder, dirname(file)), { recursive: true });
     const lines = list.map(({ specifier }, index) => `import type { T${index} } from "${specifier}";\n`);
     await writeFile(join(folder, file), lines.join(""));
@@ -138,56 +175,69 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const keyOf = ({ file, specifier }: Pick<Plant, "file" | "specifier">): string => `${file} ${specifier}`;
 
 describe("the import rules", () => {
-  it("find every import that points the wrong way", () => {
-    const missed = plants.filter((plant) => !plant.allowed && !found.has(keyOf(plant))).map(keyOf);
+  it("find every import in the wrong direction", () => {
+    const missed = plants.filter(({ is_allowed, ...rest }) => !is_allowed && !found.has(keyOf(rest))).map(keyOf);
     expect(missed).toEqual([]);
   });
 
-  it("leave the others alone", () => {
-    const refused = plants.filter((plant) => plant.allowed && found.has(keyOf(plant))).map(keyOf);
+  it("let every other import pass", () => {
+    const refused = plants.filter(({ is_allowed, ...rest }) => is_allowed && found.has(keyOf(rest))).map(keyOf);
     expect(refused).toEqual([]);
   });
 
-  it("have no pattern that nothing planted here runs into", async () => {
-    const { overrides } = await configOf();
-    const idle = overrides.flatMap((override) => override.regexes).filter((regex) => !isHit(regex));
+  it("have no pattern that matches none of the planted imports", () => {
+    const idle = regexes().filter((regex) => !isHit(regex));
     expect(idle).toEqual([]);
   });
 
-  it("cover every folder and file of the server", async () => {
-    const { globs } = await configOf();
-    for (const layer of layers)
-      expect(globs.some((glob) => glob.startsWith(`${SRC}/${layer}${ROOT_FILES.has(layer) ? ".ts" : "/"}`))).toBe(true);
+  it("cover every folder and file of the server", () => {
+    const here = readdirSync(join(ROOT, SRC)).map((name) => name.replace(/\.ts$/, ""));
+    expect(layers.toSorted()).toEqual(here.toSorted());
+  });
+
+  it.each(roomedLayers)("cover every folder of %s/, and no folder or file that does not exist", (layer) => {
+    const here = readdirSync(join(ROOT, SRC, layer), { withFileTypes: true });
+    const rooms = Object.keys(roomsOf(layer));
+    const folders = here.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    expect(rooms.filter((room) => !isFile(room)).toSorted()).toEqual(folders.toSorted());
+    expect(here.map(({ name }) => name)).toEqual(expect.arrayContaining(rooms));
+  });
+
+  it.each(roomedLayers)("list the rooms of %s/ in an order: each imports only rooms above it in the table", (layer) => {
+    const entries = Object.entries(roomsOf(layer));
+    const names = entries.map(([name]) => name);
+    const against = entries.flatMap(([name, imports], index) =>
+      imports.filter((other) => !names.slice(0, index).includes(other)).map((other) => `${name} imports ${other}`),
+    );
+    expect(against).toEqual([]);
+  });
+
+  it.each([
+    ["http", ["store", "vault", "oauth", "net", "cli"]],
+    ["store", ["vault", "providers", "oauth", "service"]],
+    ["service", ["http", "cli", "runner"]],
+    ["oauth", ["store", "vault", "service"]],
+    ["cli", ["http", "oauth", "net"]],
+    ["runner", ["store", "vault", "oauth", "providers"]],
+  ])("keep %s apart from %s", (layer, others_of) => {
+    expect(LAYERS[layer]?.imports.filter((name) => others_of.includes(name))).toEqual([]);
   });
 });
 
+const regexes = (): readonly string[] =>
+  [...JSON.stringify(importRules()).matchAll(/"regex":("(?:\\.|[^"\\])*")/g)].map(([, text = '""']) =>
+    String(JSON.parse(text)),
+  );
+
 const isHit = (regex: string): boolean =>
-  plants.some((plant) => !plant.allowed && new RegExp(regex).test(plant.specifier));
+  plants.some(({ is_allowed, specifier }) => !is_allowed && new RegExp(regex).test(specifier));
 
-interface Override {
-  readonly files: readonly string[];
-  readonly rules: Readonly<Record<string, unknown>>;
-  readonly regexes: readonly string[];
-}
-
-async function configOf(): Promise<{ overrides: readonly Override[]; globs: readonly string[] }> {
-  const config: { overrides: Override[] } = JSON.parse(await readFile(join(ROOT, ".oxlintrc.json"), "utf8"));
-  const overrides = config.overrides.map(({ files, rules }) => ({
-    files,
-    rules,
-    regexes: [...JSON.stringify(rules).matchAll(/"regex":("(?:\\.|[^"\\])*")/g)].map(([, text = '""']) =>
-      String(JSON.parse(text)),
-    ),
-  }));
-  return { overrides, globs: overrides.flatMap(({ files }) => files) };
-}
-
-/** `file specifier` of each finding. */
+/** Returns `file specifier` of each finding. */
 async function lint(cwd: string): Promise<readonly string[]> {
-  // oxlint ends with 1 when it finds something, which is what is wanted here.
+  // oxlint exits with 1 when it finds something, which is expected here.
   const { stdout } = await promisify(execFile)(process.execPath, [OXLINT, "-f", "unix", "."], {
     cwd,
-    maxBuffer: 16_777_216,
+    maxBuffer: 67_108_864,
   }).catch((error: unknown) => {
     if (isOutput(error)) return error;
     throw error;
