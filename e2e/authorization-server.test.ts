@@ -1,4 +1,7 @@
-/** Against an independent, strict authorization server: PKCE, `iss`, rotation with reuse detection, revocation. */
+/**
+ * Against an independent, strict authorization server: PKCE, `iss`, rotation with reuse detection,
+ * revocation.
+ */
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { startServer } from "../packages/server/src/app.ts";
@@ -16,7 +19,7 @@ import { temporaryDirectory } from "./support/temporary.ts";
 
 const REFRESHES = 3;
 
-it("connects, refreshes with rotation, and revokes; the server never sees a used token again", async () => {
+it("connects, refreshes with rotation, and revokes, and the server never receives a used token again", async () => {
   const { as, app, site, connect, stored, installation } = await start();
   await connect();
   expect((await installation.connections.list(app.app_id))[0]).toMatchObject({
@@ -30,12 +33,12 @@ it("connects, refreshes with rotation, and revokes; the server never sees a used
     const before = await stored();
     const { access_token } = await getConnection(site, app, "example");
     expect(access_token).toBe(before.access_token);
-    // Ten callers at once whose token the API refused: one refresh.
-    const answers = await Promise.all(
+    // Ten concurrent callers whose token the API rejected: one refresh.
+    const replies = await Promise.all(
       Array.from({ length: 10 }, () => getConnection(site, app, "example", sha256Hex(access_token ?? ""))),
     );
     const after = await stored();
-    expect(new Set(answers.map((answer) => answer.access_token))).toEqual(new Set([after.access_token]));
+    expect(new Set(replies.map((reply) => reply.access_token))).toEqual(new Set([after.access_token]));
     expect(after.access_token).not.toBe(before.access_token);
     expect(after.refresh_token).not.toBe(before.refresh_token);
     used.push(before.refresh_token);
@@ -54,15 +57,15 @@ it("connects, refreshes with rotation, and revokes; the server never sees a used
   expect(await getConnection(site, app, "example")).toMatchObject({ status: 409 });
 });
 
-it("notices that the grant has ended: the reuse detection is on, and its refusal becomes a reason", async () => {
+it("detects that the grant has ended: reuse detection is on, and its refusal becomes a reason", async () => {
   const { as, app, site, connect, stored } = await start();
   await connect();
   const first = await stored();
   await getConnection(site, app, "example", sha256Hex(first.access_token));
   const second = await stored();
 
-  // A thief, or a backup that was restored elsewhere, sends the used token.
-  expect(await refreshElsewhere(as, first.refresh_token)).toMatchObject({ error: "invalid_grant" });
+  // A thief, or a backup restored on another machine, sends the used token.
+  expect(await refreshOutside(as, first.refresh_token)).toMatchObject({ error: "invalid_grant" });
   expect(as.events).toContain("grant.revoked");
 
   const reply = await getConnection(site, app, "example", sha256Hex(second.access_token));
@@ -106,8 +109,8 @@ async function start() {
   });
   const { user_id } = await installation.accounts.createDemoBuilder();
   const created = await installation.apps.create("shop");
-  const person = createPerson(server_url);
-  await person.signIn(await installation.accounts.createSetupLink(user_id));
+  const builder = createPerson(server_url);
+  await builder.signIn(await installation.accounts.createSetupLink(user_id));
 
   return {
     as,
@@ -123,7 +126,7 @@ async function start() {
         initiator: user_id,
         return_to: null,
       });
-      await person.connect(redirect_url ?? "", as.approve);
+      await builder.connect(redirect_url ?? "", as.approve);
     },
     stored: async (): Promise<{ access_token: string; refresh_token: string }> => {
       const [row] = await openStored(data_dir);
@@ -133,7 +136,7 @@ async function start() {
   };
 }
 
-async function refreshElsewhere({ gateway }: AuthorizationServer, refresh_token: string): Promise<unknown> {
+async function refreshOutside({ gateway }: AuthorizationServer, refresh_token: string): Promise<unknown> {
   const credentials = [CLIENT.client_id, CLIENT.client_secret].map(encodeURIComponent).join(":");
   const reply = await fetch(`${gateway}/as.example.test/token`, {
     method: "POST",

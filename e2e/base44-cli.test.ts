@@ -1,6 +1,7 @@
 /**
- * The unmodified public command line against a running server, with an API key and with a login: what its user sees, the
- * documents that programs read, and exit codes. Simulated services stand behind the server.
+ * The unmodified public command line against a running server, with an API key and with a login:
+ * its output, the documents that programs read, and exit codes. The services behind the server are
+ * simulated.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,40 +15,40 @@ import {
   startBase44,
   type Base44Options,
 } from "./support/base44-cli.ts";
-import { startElsewhere } from "./support/elsewhere.ts";
+import { startRemoteStage } from "./support/remote-stage.ts";
 import { holdfast } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
 import { setClient, type App, type Site } from "./support/server.ts";
 import { openTerminal } from "./support/terminal.ts";
-import { createVisitor, type Visitor } from "./support/visitor.ts";
+import { createBuilder, type Builder } from "./support/builder.ts";
 
 interface Stage {
   readonly site: Site;
   readonly app: App;
-  readonly person: Visitor;
-  /** The working directory of the commands, with its own HOME. */
+  readonly builder: Builder;
+  /** The commands' working directory and HOME. */
   readonly options: Base44Options;
   readonly connectors: string;
 }
 
 type SignIn = (stage: Omit<Stage, "options">, home: string) => Promise<Base44Options>;
 
-const byKey: SignIn = ({ site, app }, home) =>
+const withKey: SignIn = ({ site, app }, home) =>
   Promise.resolve({ server_url: site.server_url, home, api_key: app.api_key });
 
-/** `base44 login`: the code that it prints is typed on the real page. */
-const byLogin: SignIn = async ({ site, person }, home) => {
+/** `base44 login`: enters the printed code on the real page. */
+const withLogin: SignIn = async ({ site, builder }, home) => {
   const options = { server_url: site.server_url, home };
   const { output, ended } = startBase44(["login"], options);
-  const { code, address } = await shownCode(output);
+  const { code, address } = await printedCode(output);
   expect(address).toBe(`${site.server_url}/device`);
-  await person.decide(address, code, "approved");
+  await builder.decide(address, code, "approved");
   expect((await ended).exit_code).toBe(0);
   return options;
 };
 
-/** What the person reads: the code, and where to type it. */
-async function shownCode(output: {
+/** Waits for the printed code and the address of its page. */
+async function printedCode(output: {
   readonly stdout: string;
   readonly stderr: string;
 }): Promise<{ code: string; address: string }> {
@@ -60,20 +61,20 @@ async function shownCode(output: {
   }
 }
 
-const WITH_CLIENT = ["slack", "github", "googlecalendar"];
+const SERVICES = ["slack", "github", "googlecalendar"];
 
 async function startStage(signIn: SignIn): Promise<Stage> {
-  const { site, app, person, home } = await startElsewhere();
-  for (const service of WITH_CLIENT) await setClient(site, app, service, "sim-ok");
+  const { site, app, builder, home } = await startRemoteStage();
+  for (const service of SERVICES) await setClient(site, app, service, "sim-ok");
   mkdirSync(home);
   const connectors = join(home, "connectors");
-  const stage = { site, app, person, connectors };
+  const stage = { site, app, builder, connectors };
   return { ...stage, options: await signIn(stage, home) };
 }
 
-const of = ({ app }: Stage): string[] => ["--app-id", app.app_id];
-const run = (stage: Stage, args: readonly string[]) => base44([...args, ...of(stage)], stage.options);
-const json = (stage: Stage, args: readonly string[]) => base44Json([...args, ...of(stage)], stage.options);
+const appArgs = ({ app }: Stage): string[] => ["--app-id", app.app_id];
+const run = (stage: Stage, args: readonly string[]) => base44([...args, ...appArgs(stage)], stage.options);
+const json = (stage: Stage, args: readonly string[]) => base44Json([...args, ...appArgs(stage)], stage.options);
 
 function writeFiles({ connectors }: Stage, files: Readonly<Record<string, readonly string[]>>): void {
   mkdirSync(connectors, { recursive: true });
@@ -82,19 +83,19 @@ function writeFiles({ connectors }: Stage, files: Readonly<Record<string, readon
 }
 
 async function connect(stage: Stage, service: string, scopes: readonly string[] = []): Promise<void> {
-  const wanted = scopes.length === 0 ? [] : ["--scopes", ...scopes];
-  const { document } = await json(stage, ["connectors", "initiate", "--integration-type", service, ...wanted]);
-  await stage.person.connect(document.text("redirectUrl"));
+  const scope_args = scopes.length === 0 ? [] : ["--scopes", ...scopes];
+  const { document } = await json(stage, ["connectors", "initiate", "--integration-type", service, ...scope_args]);
+  await stage.builder.connect(document.text("redirectUrl"));
 }
 
 const resultsOf = (document: Json): Record<string, string> =>
   Object.fromEntries(document.list("results").map((one) => [one.text("type"), one.text("action")]));
 
 describe.each([
-  ["an API key", byKey],
-  ["a login", byLogin],
+  ["an API key", withKey],
+  ["a login", withLogin],
 ])("with %s", (_name, signIn) => {
-  it("lists what can be connected, initiates, and sees the connection", async () => {
+  it("lists available services, initiates, and sees the connection", async () => {
     const stage = await startStage(signIn);
     const listed = await run(stage, ["connectors", "list-available"]);
     expect(listed.exit_code).toBe(0);
@@ -124,13 +125,13 @@ describe.each([
         connectionId: expect.any(String) as unknown,
       },
     ]);
-    await stage.person.connect(first.document.text("redirectUrl"));
+    await stage.builder.connect(first.document.text("redirectUrl"));
     const again = await json(stage, initiate);
     expect(again.document.value).toMatchObject({ integrationType: "slack", alreadyAuthorized: true });
     expect(Object.values(await run(stage, initiate)).join("\n")).toMatch(/already authorized/i);
   });
 
-  it("tells a missing OAuth client, an unknown service and an unknown app apart", async () => {
+  it("distinguishes a missing OAuth client, an unknown service and an unknown app", async () => {
     const stage = await startStage(signIn);
     const failed = async (service: string, app = stage.app.app_id): Promise<Json> => {
       const args = ["connectors", "initiate", "--integration-type", service, "--app-id", app];
@@ -149,7 +150,7 @@ describe.each([
     expect((await failed("slack", "app_00000000000000000000")).get("statusCode").value).toBe(404);
   });
 
-  it("pulls what is connected, leaves the same file alone, and deletes the others", async () => {
+  it("pulls the connected services, does not change an equal file, and deletes the others", async () => {
     const stage = await startStage(signIn);
     await connect(stage, "slack", ["chat:write"]);
     await connect(stage, "github");
@@ -167,7 +168,7 @@ describe.each([
     expect(resultsOf(pushed.document)).toEqual({ github: "synced", slack: "synced" });
   });
 
-  it("pushes: new, unchanged, changed, removed, and one that fails while the others go on", async () => {
+  it("pushes new, unchanged, changed and removed connectors, and continues when one fails", async () => {
     const stage = await startStage(signIn);
     await connect(stage, "slack", ["chat:write"]);
     await connect(stage, "github");
@@ -187,7 +188,7 @@ describe.each([
     expect(notion?.text("error")).toMatch(/No OAuth client is set for Notion/);
     expect(document.get("oauth").value).toEqual({});
 
-    await stage.person.connect(calendar?.text("redirectUrl") ?? "");
+    await stage.builder.connect(calendar?.text("redirectUrl") ?? "");
     writeFiles(stage, { slack: ["chat:write", "users:read"] });
     const summary = await run(stage, ["connectors", "push", "-y"]);
     expect(summary.exit_code).toBe(0);
@@ -197,7 +198,7 @@ describe.each([
     expect(text).toContain("Failed: slack - needs authorization");
   });
 
-  it("refuses a stripe file with a sentence, and the rest is pushed", async () => {
+  it("rejects a stripe file with a message, and pushes the rest", async () => {
     const stage = await startStage(signIn);
     await connect(stage, "slack");
     writeFiles(stage, { slack: [], stripe: [] });
@@ -222,7 +223,7 @@ describe.each([
       0,
       expect.stringContaining(`${site.server_url}/apps/${app.app_id}/editor/workspace/overview`) as unknown,
     ]);
-    // A comment may stand above it.
+    // The file may begin with a comment.
     expect(readFileSync(join(project, "base44", ".app.jsonc"), "utf8")).toContain(`"id": "${app.app_id}"`);
     const inside = await base44Json(["connectors", "pull"], { ...options, cwd: project });
     expect(inside.exit_code).toBe(0);
@@ -237,13 +238,13 @@ describe.each([
   });
 });
 
-it("signs in by a code typed on the page, says who it is, renews its session, and signs out", async () => {
-  const stage = await startStage(byLogin);
-  const { options, person } = stage;
+it("signs in by a code entered on the page, prints the account, renews its session, and signs out", async () => {
+  const stage = await startStage(withLogin);
+  const { options, builder } = stage;
   const whoami = await base44(["whoami"], options);
   expect([whoami.exit_code, `${whoami.stdout}${whoami.stderr}`]).toEqual([
     0,
-    expect.stringContaining(person.email) as unknown,
+    expect.stringContaining(builder.email) as unknown,
   ]);
   const path = join(options.home, ".base44", "auth", "auth.json");
   const before = parseJson(readFileSync(path, "utf8"));
@@ -255,14 +256,18 @@ it("signs in by a code typed on the page, says who it is, renews its session, an
   expect(existsSync(path)).toBe(false);
 });
 
-it("takes an API key in place of a login: names its public part, refuses a wrong one, and logs out of nothing", async () => {
-  const stage = await startStage(byKey);
+it("accepts an API key instead of a login: prints its public part, rejects a wrong one, and logs out without a login", async () => {
+  const stage = await startStage(withKey);
   const { api_key } = stage.app;
   const whoami = await base44(["whoami"], stage.options);
-  const [, shown = ""] = /workspace API key: (\S+)/.exec(`${whoami.stdout}${whoami.stderr}`) ?? [];
-  expect([whoami.exit_code, shown.length > 5 && shown.length < 20, api_key.startsWith(shown)]).toEqual([0, true, true]);
+  const [, public_part = ""] = /workspace API key: (\S+)/.exec(`${whoami.stdout}${whoami.stderr}`) ?? [];
+  expect([
+    whoami.exit_code,
+    public_part.length > 5 && public_part.length < 20,
+    api_key.startsWith(public_part),
+  ]).toEqual([0, true, true]);
   const forged = { ...stage.options, api_key: `${api_key.slice(0, -8)}00000000` };
-  const refused = await base44Json(["connectors", "list-available", ...of(stage)], forged);
+  const refused = await base44Json(["connectors", "list-available", ...appArgs(stage)], forged);
   expect([refused.exit_code, refused.document.value]).toMatchObject([
     1,
     { statusCode: 401, requestId: expect.any(String) as unknown },
@@ -271,31 +276,31 @@ it("takes an API key in place of a login: names its public part, refuses a wrong
   expect((await json(stage, ["connectors", "list-available"])).exit_code).toBe(0);
 });
 
-it("ends the login with a sentence when the person denies it on the page", async () => {
-  const stage = await startStage(byKey);
+it("ends the login with a message when the builder denies it on the page", async () => {
+  const stage = await startStage(withKey);
   const { output, ended } = startBase44(["login"], { server_url: stage.site.server_url, home: stage.options.home });
-  const { code, address } = await shownCode(output);
-  await stage.person.decide(address, code, "denied");
+  const { code, address } = await printedCode(output);
+  await stage.builder.decide(address, code, "denied");
   expect((await ended).exit_code).toBe(1);
   expect(existsSync(join(stage.options.home, ".base44", "auth", "auth.json"))).toBe(false);
 });
 
-it("shows another builder's connection as an error, also to a push", async () => {
-  const stage = await startStage(byKey);
+it("reports another builder's connection as an error, also in a push", async () => {
+  const stage = await startStage(withKey);
   await connect(stage, "slack", ["chat:write"]);
   const { site } = stage;
   const { stdout } = await holdfast(["setup-link", "--data-dir", site.data_dir], { home: site.home });
-  const other = createVisitor(site.server_url, "Grace");
+  const other = createBuilder(site.server_url, "Grace");
   await other.setUp(stdout.trim());
   const home = join(site.home, "other");
   mkdirSync(home);
-  const second = { ...stage, person: other, connectors: join(home, "connectors") };
-  const theirs = { ...second, options: await byLogin(second, home) };
+  const second = { ...stage, builder: other, connectors: join(home, "connectors") };
+  const theirs = { ...second, options: await withLogin(second, home) };
   writeFiles(theirs, { slack: ["chat:write"] });
   const { exit_code, document } = await json(theirs, ["connectors", "push", "-y"]);
   const [result] = document.list("results");
   expect([exit_code, result?.value]).toMatchObject([0, { type: "slack", action: "error" }]);
-  expect(result?.text("error")).toContain(stage.person.email);
+  expect(result?.text("error")).toContain(stage.builder.email);
   const initiate = ["connectors", "initiate", "--integration-type", "slack", "--scopes", "chat:write"];
   const refused = await json(theirs, initiate);
   expect([refused.exit_code, refused.document.text("error")]).toEqual([
@@ -305,13 +310,13 @@ it("shows another builder's connection as an error, also to a push", async () =>
 });
 
 it.each([
-  ["an API key", byKey],
-  ["a login", byLogin],
-])("pushes from a terminal with %s: opens the link, waits for the account, says Added", async (_name, signIn) => {
+  ["an API key", withKey],
+  ["a login", withLogin],
+])("pushes from a terminal with %s: opens the link, waits for the account, prints Added", async (_name, signIn) => {
   const stage = await startStage(signIn);
   writeFiles(stage, { slack: ["chat:write"] });
   const { options } = stage;
-  const command = [process.execPath, BASE44, "connectors", "push", ...of(stage)];
+  const command = [process.execPath, BASE44, "connectors", "push", ...appArgs(stage)];
   const terminal = openTerminal(command, { cwd: options.home, env: base44Environment(options) });
   await terminal.until(/Are you sure|continue/i);
   terminal.press("y");
@@ -320,7 +325,7 @@ it.each([
   await terminal.until(/Waiting for slack authorization/);
   const link = await terminal.opened();
   expect(link).toContain(`${stage.site.server_url}/connect/`);
-  await stage.person.connect(link);
+  await stage.builder.connect(link);
   expect(await terminal.ended).toBe(0);
   expect(terminal.shown()).toMatch(/Added: slack/);
 });

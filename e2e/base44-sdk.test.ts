@@ -1,4 +1,7 @@
-/** The unmodified public SDK against a running server: what a function that moves here from the hosted platform sees. */
+/**
+ * The unmodified public SDK against a running server, as a function uses it that moves here from
+ * the hosted platform.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
@@ -18,8 +21,8 @@ const PROGRAM = fileURLToPath(new URL("./support/base44-client.ts", import.meta.
 
 it.each([
   ["Node", () => Promise.resolve({ command: process.execPath, args: [PROGRAM] })],
-  ["Deno", bundledForDeno],
-])("%s: getConnection, getAccessToken and errors work as they are", async (_name, program) => {
+  ["Deno", bundleForDeno],
+])("%s: getConnection, getAccessToken and errors work unchanged", async (_name, program) => {
   const simulator = await startSimulated();
   const { site, app } = await startConnected(simulator.url);
   const missing = "github";
@@ -70,7 +73,7 @@ it.each([
 
 const credentials = ({ server_url }: Site, { app_id, service_token }: App) => ({ server_url, app_id, service_token });
 
-/** The vendor's own "who am I", at the simulator. */
+/** Sends the provider's health request to the simulator, with the token. */
 async function expectAccepted(gateway: string, one: Json): Promise<void> {
   const provider = createCatalog().get(one.text("service"));
   if (provider === null) throw new Error(`The catalog has no ${one.text("service")}.`);
@@ -84,12 +87,12 @@ async function expectAccepted(gateway: string, one: Json): Promise<void> {
     method: provider.health.method,
     headers: { ...provider.health.headers, authorization: `Bearer ${one.text("access_token")}` },
   });
-  const answer = parseJson(await reply.text());
+  const body = parseJson(await reply.text());
   const { ok_path } = provider.health;
   expect({
     service: provider.id,
     status: reply.status,
-    ok: ok_path === undefined || answer.get(ok_path).value,
+    ok: ok_path === undefined || body.get(ok_path).value,
   }).toEqual({
     service: provider.id,
     status: 200,
@@ -97,7 +100,7 @@ async function expectAccepted(gateway: string, one: Json): Promise<void> {
   });
 }
 
-/** The program itself, not the script in `.bin`, which would be one more process. */
+/** Returns the path of the program. The script in `.bin` would be one more process. */
 function denoProgram(): string {
   const library = process.platform === "linux" ? "-glibc" : "";
   const name = `@deno/${process.platform}-${process.arch}${library}/package.json`;
@@ -107,7 +110,7 @@ function denoProgram(): string {
   );
 }
 
-async function bundledForDeno(port: string): Promise<{ command: string; args: string[] }> {
+async function bundleForDeno(port: string): Promise<{ command: string; args: string[] }> {
   const directory = temporaryDirectory();
   const outfile = join(directory, "main.mjs");
   await build({

@@ -1,10 +1,11 @@
 /**
- * The consent trip in a real browser, under the real content security policy. Server and provider are on two sites
- * (`localhost` and `127.0.0.1`): ports alone do not separate sites, so cookies of ours would otherwise go along.
+ * The connect flow in a real browser, with the real content security policy. Server and provider
+ * are on two sites (`localhost` and `127.0.0.1`). Ports alone do not separate sites, so our cookies
+ * would be sent to both.
  */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launchChromium, mayBeSkipped, visit } from "./support/browser.ts";
+import { canSkipBrowser, launchChromium, openPage } from "./support/browser.ts";
 import {
   createApp,
   getConnection,
@@ -19,113 +20,113 @@ import type { Simulator } from "@holdfast/simulator";
 
 const MARKUP = `<img src=x onerror="alert('app')">`;
 
-describe.skipIf(mayBeSkipped)(`in Chromium${mayBeSkipped ? " (skipped: none is installed)" : ""}`, () => {
+describe.skipIf(canSkipBrowser)(`in Chromium${canSkipBrowser ? " (skipped: none is installed)" : ""}`, () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await launchChromium();
   });
   afterAll(() => browser.close());
 
-  it("signs in, connects, and finds the account connected, without one violation of the policy", async () => {
+  it("signs in, connects, and finds the account connected, without any violation of the policy", async () => {
     const { site, app, simulator, setup_url } = await start("My Shop");
-    const { page, complaints, picture } = await visit(browser);
+    const { page, problems, screenshot } = await openPage(browser);
 
     await page.goto(setup_url);
-    await picture("setup");
+    await screenshot("setup");
     await fillIn(page);
     await page.waitForURL(`${site.server_url}/`);
-    await picture("apps-empty");
+    await screenshot("apps-empty");
 
     const connect_url = await initiate(site, app, "slack");
     await page.goto(connect_url);
     await expectHeading(page, "Connect Slack User");
-    await picture("confirm");
+    await screenshot("confirm");
     await page.getByRole("button", { name: "Connect" }).click();
     await expectHeading(page, "Simulated Slack");
-    await stayOnGoPage(page);
+    await disableRedirect(page);
     await page.goto(`${connect_url}/go`);
     await expectHeading(page, "Taking you to Slack User");
-    await picture("go");
+    await screenshot("go");
     await page.getByRole("link", { name: /go on/ }).click();
-    await picture("consent");
+    await screenshot("consent");
     await page.getByRole("button", { name: "Approve" }).click();
     await expectHeading(page, "Slack User is connected");
-    await picture("result");
+    await screenshot("result");
     expect(new URL(page.url()).search).toBe("");
 
     await page.goto(site.server_url);
-    await picture("apps");
+    await screenshot("apps");
     expect((await getConnection(site, app, "slack")).status).toBe(200);
-    expect(complaints).toEqual([]);
+    expect(problems).toEqual([]);
     expectNothingLeaked(simulator);
 
     await page.getByRole("button", { name: "Sign out" }).click();
     await expectHeading(page, "Signed out");
     await page.goto(`${site.server_url}/`);
     await expectHeading(page, "You are not signed in");
-    await picture("signed-out");
+    await screenshot("signed-out");
     expect(await page.context().cookies()).not.toContainEqual(expect.objectContaining({ name: "holdfast-session" }));
   });
 
-  it("goes on by itself where the provider redirects to another host first", async () => {
+  it("continues without a click when the provider redirects to another host first", async () => {
     const { site, app, setup_url } = await start("My Shop", "sim-hop");
-    const { page, complaints } = await visit(browser);
+    const { page, problems } = await openPage(browser);
     await signIn(page, setup_url);
     await page.goto(`${site.server_url}/apps/${app.app_id}/connect/slack`);
     await page.getByRole("button", { name: "Continue" }).click();
     await page.getByRole("button", { name: "Connect" }).click();
     await page.getByRole("button", { name: "Approve" }).click();
     await expectHeading(page, "Slack User is connected");
-    expect(complaints).toEqual([]);
+    expect(problems).toEqual([]);
   });
 
-  it("shows a denial and every error as text, whatever markup an app or a provider brings", async () => {
+  it("shows a denial and every error as text, for any markup from an app or a provider", async () => {
     const { site, app, simulator, setup_url } = await start(MARKUP);
-    const { page, complaints, picture } = await visit(browser);
+    const { page, problems, screenshot } = await openPage(browser);
     await signIn(page, setup_url);
     await page.goto(await initiate(site, app, "slack"));
     await page.getByText(MARKUP).waitFor();
     await page.getByRole("button", { name: "Connect" }).click();
     const description = encodeURIComponent(`<script>alert("provider")</script>${MARKUP}`);
-    // The provider's own answer, with a text of its choice.
+    // The provider's own response, with a text of its choice.
     await page.route(/external-auth\/callback/, (route) =>
       route.continue({ url: `${route.request().url()}&error_description=${description}` }),
     );
     await page.getByRole("button", { name: "Deny" }).click();
     await expectHeading(page, "Slack User was not connected");
-    await picture("denied");
+    await screenshot("denied");
     await page.getByRole("link", { name: "Start again" }).click();
     await expectHeading(page, "Connect Slack User");
     await page.getByText(MARKUP).waitFor();
-    await picture("start-again");
+    await screenshot("start-again");
     await page.goto(`${site.server_url}/`);
     await page.getByText(MARKUP).waitFor();
-    expect(complaints).toEqual([]);
+    expect(problems).toEqual([]);
 
-    // Error pages have an error's status, which Chromium mentions; nothing else may be said.
+    // Error pages have an error status, which Chromium reports. It must report nothing else.
     await page.goto(`${site.server_url}/api/external-auth/callback/slack?state=x&error=${description}`);
     await expectHeading(page, /./);
-    await picture("error");
+    await screenshot("error");
     await page.goto(`${site.server_url}/setup/${"A".repeat(43)}`);
-    await picture("setup-used");
+    await screenshot("setup-used");
     await page.goto(`${site.server_url}/nowhere/${description}`);
-    await picture("not-found");
-    expect(complaints.filter((text) => !/status of 40[04]/.test(text))).toEqual([]);
+    await screenshot("not-found");
+    expect(problems.filter((text) => !/status of 40[04]/.test(text))).toEqual([]);
     expectNothingLeaked(simulator);
     expect((await getConnection(site, app, "slack")).status).toBe(404);
   });
 
-  it("fits a telephone and a dark room", async () => {
+  it("fits a phone screen and a dark color scheme", async () => {
     const { site, app, setup_url } = await start("My Shop");
-    const { page, complaints, picture } = await visit(browser, { dark: true, width: 360 });
+    const { page, problems, screenshot } = await openPage(browser, { dark: true, width: 360 });
     await signIn(page, setup_url);
     await page.goto(await initiate(site, app, "slack"));
-    await picture("confirm-small-dark");
+    await screenshot("confirm-small-dark");
     const width = await page.evaluate("document.documentElement.scrollWidth");
     expect(width).toBeLessThanOrEqual(360);
     await page.goto(`${site.server_url}/`);
-    await picture("apps-small-dark");
-    expect(complaints).toEqual([]);
+    await screenshot("apps-small-dark");
+    expect(problems).toEqual([]);
   });
 });
 
@@ -156,8 +157,10 @@ async function fillIn(page: Page): Promise<void> {
 const expectHeading = (page: Page, name: string | RegExp): Promise<void> =>
   page.getByRole("heading", { level: 1, name, exact: true }).waitFor({ timeout: 10_000 });
 
-/** The page leads on at once; its link is for browsers that do not, and this makes one of them. */
-const stayOnGoPage = (page: Page): Promise<unknown> =>
+/**
+ * Removes the page's automatic redirect, like a browser that does not follow it and needs the link.
+ */
+const disableRedirect = (page: Page): Promise<unknown> =>
   page.route("**/go", async (route) => {
     const response = await route.fetch();
     const body = (await response.text()).replace(/<meta http-equiv="refresh"[^>]*>/, "");

@@ -1,16 +1,16 @@
-/** What commands on the server's own machine leave in the audit trail, and what not: secrets. */
+/** The audit events of commands on the server's own machine, which contain no secrets. */
 import { clientSecretOf } from "@holdfast/simulator";
 import { expect, it } from "vitest";
 import { holdfast } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
-import { createApp, getConnection, prepareSite, signedIn, startSimulated } from "./support/server.ts";
+import { createApp, getConnection, prepareSite, signIn, startSimulated } from "./support/server.ts";
 
-it("each command on the server's machine is on record when it ends, as the command's deed, without any secret", async () => {
+it("records each command on the server's machine when it ends, with its own action and without any secret", async () => {
   const { url } = await startSimulated();
   const site = await prepareSite(url);
   const server = await site.start();
   const setup_url = server.ready.text("setup_url");
-  const person = await signedIn(site, setup_url);
+  const builder = await signIn(site, setup_url);
   const run = async (args: readonly string[], stdin = ""): Promise<Json> => {
     const ended = await holdfast([...args, "--data-dir", site.data_dir, "--json"], { home: site.home, stdin });
     expect([args, ended.exit_code, ended.stderr]).toEqual([args, 0, ""]);
@@ -18,16 +18,16 @@ it("each command on the server's machine is on record when it ends, as the comma
   };
 
   const app = await createApp(site);
-  const of = ["--app", app.app_id];
-  const token = await run(["tokens", "create", ...of]);
-  await run(["tokens", "revoke", token.text("id"), ...of]);
+  const app_args = ["--app", app.app_id];
+  const token = await run(["tokens", "create", ...app_args]);
+  await run(["tokens", "revoke", token.text("id"), ...app_args]);
   const secret = clientSecretOf("sim-ok");
   await run(["clients", "set", "slack", "--client-id", "sim-ok", "--client-secret-stdin"], secret);
-  await person.connect((await run(["connectors", "initiate", "slack", ...of])).text("redirect_url"));
+  await builder.connect((await run(["connectors", "initiate", "slack", ...app_args])).text("redirect_url"));
   const { access_token } = await getConnection(site, app, "slack");
   expect(access_token).not.toBeNull();
-  await run(["connectors", "disconnect", "slack", ...of]);
-  await run(["connectors", "remove", "slack", ...of]);
+  await run(["connectors", "disconnect", "slack", ...app_args]);
+  await run(["connectors", "remove", "slack", ...app_args]);
   await run(["clients", "remove", "slack"]);
   const link = (await run(["setup-link"])).text("setup_url");
   const rotated = await run(["keys", "rotate"]);
@@ -35,9 +35,9 @@ it("each command on the server's machine is on record when it ends, as the comma
   await run(["apps", "delete", app.app_id]);
 
   const events = (await run(["audit", "export"])).list("events");
-  const deeds = events.filter((event) => event.text("actor") === "command");
+  const own_events = events.filter((event) => event.text("actor") === "command");
   const shop = app.app_id;
-  expect(deeds.map((one) => [one.text("action"), one.text("app_id"), one.get("target").value])).toEqual([
+  expect(own_events.map((one) => [one.text("action"), one.text("app_id"), one.get("target").value])).toEqual([
     ["app.create", shop, null],
     ["service_token.create", shop, token.text("id")],
     ["service_token.revoke", shop, token.text("id")],
@@ -51,7 +51,8 @@ it("each command on the server's machine is on record when it ends, as the comma
     ["master_key.retire", "", Array.isArray(retired) ? (retired[0] as unknown) : null],
     ["app.delete", shop, null],
   ]);
-  for (const deed of deeds) expect([deed.get("address").value, deed.get("request_id").value]).toEqual([null, null]);
+  for (const event of own_events)
+    expect([event.get("address").value, event.get("request_id").value]).toEqual([null, null]);
 
   const trail = JSON.stringify(events.map(({ value }) => value));
   const secrets = [app.service_token, app.api_key, token.text("service_token"), secret, access_token ?? ""];

@@ -1,15 +1,17 @@
-/** `holdfast completion`: what the shell offers is what there is. */
+/**
+ * `holdfast completion`: the shell offers exactly the commands, options and services that exist.
+ */
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
 import { holdfast, LAUNCHER } from "./support/holdfast.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
 
-/** Names every module that is loaded, on stderr. */
+/** Prints every module that is loaded to stderr. */
 const RECORDER = `data:text/javascript,${encodeURIComponent(`import { registerHooks } from "node:module";
 registerHooks({ load: (url, context, next) => { process.stderr.write(url + "\\n"); return next(url, context); } });`)}`;
 
-/** What bash offers for a line whose last word is being typed. */
-function offered(script: string, line: string): readonly string[] {
+/** Returns bash's completions for a line whose last word is being typed. */
+function completionsOf(script: string, line: string): readonly string[] {
   const words = line.split(" ");
   const program = `${script}
 COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
@@ -21,22 +23,22 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
   return stdout.split("\n").filter((word) => word !== "");
 }
 
-it("completes commands, options and names of services in bash, behind options too", async () => {
+it("completes commands, options and service names in bash, also after options", async () => {
   const { stdout: script, exit_code } = await holdfast(["completion", "bash"], { home: temporaryDirectory() });
   expect(exit_code).toBe(0);
-  expect(offered(script, "holdfast conn")).toEqual(["connectors"]);
-  expect(offered(script, "holdfast connectors pu")).toEqual(["pull", "push"]);
-  expect(offered(script, "holdfast connectors push --y")).toEqual(["--yes"]);
-  expect(offered(script, "holdfast connectors initiate goog")).toContain("googlecalendar");
-  expect(offered(script, "holdfast connectors initiate --app app_1 --sc")).toEqual(["--scopes"]);
-  expect(offered(script, "holdfast providers show slac")).toEqual(["slack", "slackbot"]);
-  expect(offered(script, "holdfast apps list slac")).toEqual([]);
-  expect(offered(script, "holdfast members in")).toEqual(["invite", "invitations"]);
-  expect(offered(script, "holdfast api-keys ")).toEqual(["create", "list", "revoke", "--help"]);
-  expect(offered(script, "holdfast audit export --s")).toEqual(["--server", "--since"]);
+  expect(completionsOf(script, "holdfast conn")).toEqual(["connectors"]);
+  expect(completionsOf(script, "holdfast connectors pu")).toEqual(["pull", "push"]);
+  expect(completionsOf(script, "holdfast connectors push --y")).toEqual(["--yes"]);
+  expect(completionsOf(script, "holdfast connectors initiate goog")).toContain("googlecalendar");
+  expect(completionsOf(script, "holdfast connectors initiate --app app_1 --sc")).toEqual(["--scopes"]);
+  expect(completionsOf(script, "holdfast providers show slac")).toEqual(["slack", "slackbot"]);
+  expect(completionsOf(script, "holdfast apps list slac")).toEqual([]);
+  expect(completionsOf(script, "holdfast members in")).toEqual(["invite", "invitations"]);
+  expect(completionsOf(script, "holdfast api-keys ")).toEqual(["create", "list", "revoke", "--help"]);
+  expect(completionsOf(script, "holdfast audit export --s")).toEqual(["--server", "--since"]);
 });
 
-it("makes scripts for zsh and fish from the same table, and refuses other shells", async () => {
+it("generates scripts for zsh and fish from the same table, and refuses other shells", async () => {
   const home = temporaryDirectory();
   const [zsh, fish, other] = await Promise.all(
     ["zsh", "fish", "powershell"].map((shell) => holdfast(["completion", shell], { home })),
@@ -47,7 +49,7 @@ it("makes scripts for zsh and fish from the same table, and refuses other shells
   expect([other?.exit_code, other?.stderr]).toEqual([2, expect.stringContaining("bash, zsh and fish") as unknown]);
 });
 
-/** A server that is loaded for a list of commands makes each of them wait for a second. */
+/** Loading the server would delay each of these commands by a second. */
 it("shows help, version and completion without loading the server", () => {
   const heavy = /node_modules\/(?:better-sqlite3|fastify|pg|pino|kysely|better-auth|undici|@fastify\/\w+)\//;
   for (const args of [["--help"], ["--version"], ["connectors", "push", "--help"], ["completion", "fish"]]) {

@@ -1,4 +1,7 @@
-/** `holdfast login|whoami|logout` as processes, against a server that follows the contract of the login endpoints. */
+/**
+ * `holdfast login|whoami|logout` as processes, against a server that follows the contract of the
+ * login endpoints.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -7,18 +10,18 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { closedUrl } from "../packages/server/test/cli/web-server.ts";
 import { startDeviceServer, type DeviceServer } from "../packages/server/test/cli/device-server.ts";
-import { holdfast, LAUNCHER, startForPeople } from "./support/holdfast.ts";
+import { holdfast, LAUNCHER, startInteractive } from "./support/holdfast.ts";
 import { parseJson } from "./support/json.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
 
-async function signedIn(server: DeviceServer, home = temporaryDirectory()): Promise<string> {
+async function loggedIn(server: DeviceServer, home = temporaryDirectory()): Promise<string> {
   server.decide("approve");
   const login = await holdfast(["login", "--server", server.url], { home });
   expect([login.exit_code, login.stderr]).toEqual([0, expect.stringContaining("BCDF-GHJK") as unknown]);
   return home;
 }
 
-it("signs in by a code, says who it is, and signs out on the server first", async () => {
+it("signs in by a code, prints the account, and signs out on the server first", async () => {
   const server = await startDeviceServer();
   const home = temporaryDirectory();
   server.decide("approve");
@@ -32,7 +35,7 @@ it("signs in by a code, says who it is, and signs out on the server first", asyn
 
   const whoami = await holdfast(["whoami"], { home });
   expect([whoami.exit_code, whoami.stdout]).toEqual([0, `Ada (ada@example.com) at ${server.url}\n`]);
-  const { refresh_token } = Object.values(storedIn(directory))[0] ?? {};
+  const { refresh_token } = Object.values(storedLogins(directory))[0] ?? {};
   const logout = await holdfast(["logout"], { home });
   expect([logout.exit_code, logout.stdout]).toEqual([0, `Signed out of ${server.url}.\n`]);
   expect([server.revoked, readdirSync(directory)]).toEqual([[refresh_token], []]);
@@ -43,19 +46,19 @@ it("signs in by a code, says who it is, and signs out on the server first", asyn
   ]);
 });
 
-function storedIn(directory: string): Record<string, { refresh_token: string }> {
+function storedLogins(directory: string): Record<string, { refresh_token: string }> {
   const text = readFileSync(join(directory, "credentials.json"), "utf8");
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the command that is tested
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the tested command
   return (JSON.parse(text) as { servers: Record<string, { refresh_token: string }> }).servers;
 }
 
-it("keeps logins under XDG_CONFIG_HOME, and shows no token anywhere", async () => {
+it("stores logins under XDG_CONFIG_HOME, and prints no token", async () => {
   const server = await startDeviceServer();
   const home = temporaryDirectory();
-  const env = { XDG_CONFIG_HOME: join(home, "elsewhere") };
+  const env = { XDG_CONFIG_HOME: join(home, "custom") };
   server.decide("approve");
   const login = await holdfast(["login", "--server", server.url], { home, env });
-  const [{ refresh_token } = { refresh_token: "" }] = Object.values(storedIn(join(home, "elsewhere", "holdfast")));
+  const [{ refresh_token } = { refresh_token: "" }] = Object.values(storedLogins(join(home, "custom", "holdfast")));
   expect(refresh_token).not.toBe("");
   const whoami = await holdfast(["whoami", "--json"], { home, env });
   expect(`${login.stdout}${login.stderr}${whoami.stdout}${whoami.stderr}`).not.toContain(refresh_token);
@@ -63,16 +66,16 @@ it("keeps logins under XDG_CONFIG_HOME, and shows no token anywhere", async () =
 
 it("refreshes once when eight commands start together", async () => {
   const server = await startDeviceServer();
-  const home = await signedIn(server);
+  const home = await loggedIn(server);
   server.endAccessTokens();
   const all = await Promise.all(Array.from({ length: 8 }, () => holdfast(["whoami"], { home })));
   expect(all.map(({ exit_code }) => exit_code)).toEqual(all.map(() => 0));
   expect([server.refreshes(), server.reuses()]).toEqual([1, 0]);
 });
 
-it("tells a refusal, an ended login, a missing server and a plain http address apart", async () => {
+it("distinguishes a refusal, an expired login, a missing server and a plain http address", async () => {
   const server = await startDeviceServer();
-  const home = await signedIn(server);
+  const home = await loggedIn(server);
   server.endLogin();
   const ended = await holdfast(["whoami"], { home });
   expect([ended.exit_code, ended.stderr]).toEqual([
@@ -93,34 +96,34 @@ it("tells a refusal, an ended login, a missing server and a plain http address a
   expect([plain.exit_code, plain.stderr]).toEqual([2, expect.stringContaining("Use https") as unknown]);
 });
 
-it("keeps the login when the server cannot be told, unless it is to be forgotten here", async () => {
+it("keeps the login when the server cannot be reached, unless --local-only deletes it here", async () => {
   const server = await startDeviceServer();
-  const home = await signedIn(server);
+  const home = await loggedIn(server);
   await server.close();
   const kept = await holdfast(["logout"], { home });
   expect([kept.exit_code, kept.stderr]).toEqual([6, expect.stringContaining("You are still signed in") as unknown]);
-  const forgotten = await holdfast(["logout", "--local-only"], { home });
-  expect([forgotten.exit_code, readdirSync(join(home, ".config", "holdfast"))]).toEqual([0, []]);
+  const local_only = await holdfast(["logout", "--local-only"], { home });
+  expect([local_only.exit_code, readdirSync(join(home, ".config", "holdfast"))]).toEqual([0, []]);
 });
 
-it("says which key it uses without showing the key, and what is wrong with one", async () => {
+it("reports a malformed API key without printing it", async () => {
   const home = temporaryDirectory();
-  const of = (HOLDFAST_API_KEY: string) => holdfast(["whoami"], { home, env: { HOLDFAST_API_KEY } });
-  const broken = await of("b44k_0123456789abcdefghij_tooshort");
+  const whoamiWith = (HOLDFAST_API_KEY: string) => holdfast(["whoami"], { home, env: { HOLDFAST_API_KEY } });
+  const broken = await whoamiWith("b44k_0123456789abcdefghij_tooshort");
   expect([broken.exit_code, broken.stderr]).toEqual([2, expect.stringContaining("is not an API key") as unknown]);
   expect(broken.stderr).not.toContain("tooshort");
 });
 
-it("ends with 130 on Ctrl-C", async () => {
+it("exits with 130 on Ctrl-C", async () => {
   const server = await startDeviceServer();
   const home = temporaryDirectory();
-  const running = await startForPeople(["login", "--server", server.url], { home });
+  const running = await startInteractive(["login", "--server", server.url], { home });
   while (!running.output.stderr.includes("Waiting for it")) await delay(20);
   running.signal("SIGINT");
   expect(await running.ended()).toBe(130);
 });
 
-it("ends without a word when nobody reads its output", async () => {
+it("exits without an error when its output is closed", async () => {
   const child = spawn(process.execPath, [LAUNCHER, "completion", "fish"], {
     env: { PATH: process.env["PATH"] ?? "", HOME: temporaryDirectory() },
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,54 +1,57 @@
-/** What an administrator does by command from elsewhere: workspaces, members, keys, apps, clients, tokens, the audit trail. */
+/**
+ * An administrator's commands from another machine: workspaces, members, keys, apps, clients,
+ * tokens, the audit trail.
+ */
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { clientSecretOf } from "@holdfast/simulator";
 import { expect, it } from "vitest";
-import { holdfast, startForPeople, type Ended } from "./support/holdfast.ts";
+import { holdfast, startInteractive, type Ended } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
-import { startElsewhere, type Elsewhere } from "./support/elsewhere.ts";
+import { startRemoteStage, type RemoteStage } from "./support/remote-stage.ts";
 import { asBuilder, prepareSite, type App, type Site } from "./support/server.ts";
-import { createVisitor } from "./support/visitor.ts";
+import { createBuilder } from "./support/builder.ts";
 
-const run = ({ home, env }: Elsewhere, args: readonly string[], stdin = ""): Promise<Ended> =>
+const run = ({ home, env }: RemoteStage, args: readonly string[], stdin = ""): Promise<Ended> =>
   holdfast(args, { home, env, stdin });
 
-async function json(stage: Elsewhere, args: readonly string[], stdin = ""): Promise<[number | null, Json]> {
+async function json(stage: RemoteStage, args: readonly string[], stdin = ""): Promise<[number | null, Json]> {
   const { exit_code, stdout } = await run(stage, [...args, "--json"], stdin);
   expect(stdout).toMatch(/^\{.*\}\n$/);
   return [exit_code, parseJson(stdout)];
 }
 
-/** The same machine with a login instead of the key. */
-async function signedIn(stage: Elsewhere): Promise<Elsewhere> {
-  const { site, home, person } = stage;
-  const login = await startForPeople(["login", "--server", site.server_url], { home });
+/** Returns the stage with a login instead of the key. */
+async function withLogin(stage: RemoteStage): Promise<RemoteStage> {
+  const { site, home, builder } = stage;
+  const login = await startInteractive(["login", "--server", site.server_url], { home });
   let code: string | undefined;
   while (code === undefined) {
     await delay(50);
     code = /enter the code {2}(\S+)/.exec(login.output.stderr)?.[1];
   }
-  await person.decide(`${site.server_url}/device`, code, "approved");
+  await builder.decide(`${site.server_url}/device`, code, "approved");
   expect(await login.ended()).toBe(0);
   return { ...stage, env: {} };
 }
 
 it("creates apps, their tokens and OAuth clients over the network, as on the server's machine", async () => {
-  const stage = await startElsewhere();
+  const stage = await startRemoteStage();
   const [created, app] = await json(stage, ["apps", "create", "billing"]);
   expect([created, app.keys().toSorted()]).toEqual([0, ["api_key", "app_id", "service_token"]]);
   const listed = (await json(stage, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"));
   expect(listed.toSorted()).toEqual(["billing", "shop"]);
 
-  const of = ["--app", app.text("app_id")];
-  const token = await run(stage, ["tokens", "create", "--expires-in-days", "30", ...of]);
+  const app_args = ["--app", app.text("app_id")];
+  const token = await run(stage, ["tokens", "create", "--expires-in-days", "30", ...app_args]);
   expect([token.exit_code, token.stdout.split("\n", 1)[0]]).toEqual([0, expect.stringMatching(/^hfs_/) as unknown]);
   expect(token.stderr).toBe("");
-  const tokens = (await json(stage, ["tokens", "list", ...of]))[1].list("tokens");
+  const tokens = (await json(stage, ["tokens", "list", ...app_args]))[1].list("tokens");
   const [old] = tokens.filter((one) => one.get("expires_at").value === null);
   expect(tokens).toHaveLength(2);
-  expect((await run(stage, ["tokens", "revoke", old?.text("id") ?? "", ...of])).exit_code).toBe(0);
-  expect((await run(stage, ["tokens", "list", ...of])).stdout).toMatch(/revoked/);
+  expect((await run(stage, ["tokens", "revoke", old?.text("id") ?? "", ...app_args])).exit_code).toBe(0);
+  expect((await run(stage, ["tokens", "list", ...app_args])).stdout).toMatch(/revoked/);
 
   const set = ["clients", "set", "slack", "--client-id", "sim-ok"];
   expect((await run(stage, set)).exit_code).toBe(2);
@@ -73,59 +76,59 @@ it("creates apps, their tokens and OAuth clients over the network, as on the ser
   const again = await run(stage, [...set, "--client-secret-file", file]);
   expect([again.exit_code, `${again.stdout}${again.stderr}`.includes(secret)]).toEqual([0, false]);
   expect((await run(stage, ["apps", "delete", app.text("app_id")])).exit_code).toBe(0);
-  expect((await run(stage, ["tokens", "list", ...of])).exit_code).toBe(4);
+  expect((await run(stage, ["tokens", "list", ...app_args])).exit_code).toBe(4);
 });
 
-it("sets, lists and removes a workspace's own OAuth client, and shares the installation's", async () => {
-  const stage = await startElsewhere();
+it("sets, lists and removes a workspace's own OAuth client, and shares the installation's clients", async () => {
+  const stage = await startRemoteStage();
   const { site, app } = stage;
-  const [, workspaces] = await json(await signedIn(stage), ["workspaces", "list"]);
+  const [, workspaces] = await json(await withLogin(stage), ["workspaces", "list"]);
   const id = workspaces.list("workspaces")[0]?.text("id") ?? "";
-  const of = ["--workspace", id];
-  const nowhere = ["--workspace", "wsp_00000000000000000000"];
+  const workspace_args = ["--workspace", id];
+  const unknown_workspace = ["--workspace", "wsp_00000000000000000000"];
   const local = ["--data-dir", site.data_dir];
   const secret = clientSecretOf("sim-ok");
   const set = ["clients", "set", "slack", "--client-id", "sim-ok"];
-  expect((await run(stage, [...set, ...of])).stderr).toContain(`slack --workspace ${id} --client-id`);
+  expect((await run(stage, [...set, ...workspace_args])).stderr).toContain(`slack --workspace ${id} --client-id`);
 
-  const remote = await run(stage, [...set, "--client-secret-stdin", ...of], secret);
+  const remote = await run(stage, [...set, "--client-secret-stdin", ...workspace_args], secret);
   expect([remote.exit_code, remote.stdout, remote.stderr]).toEqual([
     0,
     `Set the OAuth client of slack in ${id}.\nRegister this redirect URI with the provider: ${site.server_url}/api/external-auth/callback/slack\n`,
     "",
   ]);
   const list = ["clients", "list"];
-  const [, own] = await json(stage, [...list, ...of]);
+  const [, own] = await json(stage, [...list, ...workspace_args]);
   const [client] = own.list("clients");
   expect([client?.text("workspace_id"), client?.text("client_id")]).toEqual([id, "sim-ok"]);
   expect(JSON.stringify(own.value)).not.toContain(secret);
   expect((await json(stage, list))[1].value).toEqual({ clients: [] });
   expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(4);
 
-  // By id, since the address to register is made with what the command itself knows of the public address.
-  const [, here] = await json(stage, [...list, ...of, ...local]);
+  // Compared by id: the redirect URI depends on the public URL that the command itself knows.
+  const [, here] = await json(stage, [...list, ...workspace_args, ...local]);
   expect(here.list("clients").map((one) => one.text("id"))).toEqual([client?.text("id")]);
   expect((await json(stage, [...list, ...local]))[1].value).toEqual({ clients: [] });
   for (const where of [[], local]) {
-    expect((await run(stage, [...list, ...nowhere, ...where])).exit_code).toBe(4);
+    expect((await run(stage, [...list, ...unknown_workspace, ...where])).exit_code).toBe(4);
 
     const shared = await run(stage, ["clients", "share", id, ...where]);
     expect([shared.exit_code, shared.stdout]).toEqual([0, expect.stringContaining(`serve ${id}.`) as unknown]);
     expect(shared.stderr).toMatch(/counts against your registrations/);
     expect(await sharing(site, app, id)).toBe(true);
-    const taken = await json(stage, ["clients", "unshare", id, ...where]);
-    expect([taken[0], taken[1].value]).toEqual([0, { status: "unshared", workspace_id: id }]);
+    const unshared = await json(stage, ["clients", "unshare", id, ...where]);
+    expect([unshared[0], unshared[1].value]).toEqual([0, { status: "unshared", workspace_id: id }]);
     expect(await sharing(site, app, id)).toBe(false);
   }
-  expect((await run(stage, ["clients", "remove", "slack", ...of])).stdout).toBe(
+  expect((await run(stage, ["clients", "remove", "slack", ...workspace_args])).stdout).toBe(
     `Removed the OAuth client of slack in ${id}.\n`,
   );
-  expect((await run(stage, [...list, ...of])).stdout).toContain(`clients set TYPE --workspace ${id}`);
-  const lost = await run(stage, [...set, "--client-secret-stdin", ...nowhere, ...local], secret);
-  expect(lost.exit_code).toBe(4);
-  const again = await run(stage, [...set, "--client-secret-stdin", ...of, ...local], secret);
+  expect((await run(stage, [...list, ...workspace_args])).stdout).toContain(`clients set TYPE --workspace ${id}`);
+  const refused = await run(stage, [...set, "--client-secret-stdin", ...unknown_workspace, ...local], secret);
+  expect(refused.exit_code).toBe(4);
+  const again = await run(stage, [...set, "--client-secret-stdin", ...workspace_args, ...local], secret);
   expect(again.exit_code).toBe(0);
-  expect((await run(stage, ["clients", "remove", "slack", ...of, ...local])).exit_code).toBe(0);
+  expect((await run(stage, ["clients", "remove", "slack", ...workspace_args, ...local])).exit_code).toBe(0);
 });
 
 const sharing = async (site: Site, app: App, id: string): Promise<unknown> =>
@@ -133,11 +136,11 @@ const sharing = async (site: Site, app: App, id: string): Promise<unknown> =>
     .get("installation_clients")
     .get("allowed").value;
 
-it("makes an API key that works until it is revoked, and is printed once", async () => {
-  const stage = await startElsewhere();
-  const made = await run(stage, ["api-keys", "create", "--name", "pipeline", "--scope", "read"]);
-  const [api_key = ""] = made.stdout.split("\n");
-  expect([made.exit_code, api_key, made.stderr]).toEqual([0, expect.stringMatching(/^b44k_/) as unknown, ""]);
+it("creates an API key that works until it is revoked, and prints it once", async () => {
+  const stage = await startRemoteStage();
+  const created = await run(stage, ["api-keys", "create", "--name", "pipeline", "--scope", "read"]);
+  const [api_key = ""] = created.stdout.split("\n");
+  expect([created.exit_code, api_key, created.stderr]).toEqual([0, expect.stringMatching(/^b44k_/) as unknown, ""]);
   const reader = { ...stage, env: { ...stage.env, HOLDFAST_API_KEY: api_key } };
   expect((await run(reader, ["apps", "list"])).exit_code).toBe(0);
   const refused = await run(reader, ["apps", "create", "billing"]);
@@ -152,8 +155,8 @@ it("makes an API key that works until it is revoked, and is printed once", async
   expect((await run(reader, ["apps", "list"])).exit_code).toBe(3);
 });
 
-it("invites, lets in, promotes and removes a member, and manages workspaces with a login", async () => {
-  const stage = await signedIn(await startElsewhere());
+it("invites, admits, promotes and removes a member, and manages workspaces with a login", async () => {
+  const stage = await withLogin(await startRemoteStage());
   const { site } = stage;
   const invited = await run(stage, ["members", "invite", "grace@example.com", "--role", "viewer"]);
   expect([invited.exit_code, invited.stdout]).toEqual([
@@ -162,7 +165,7 @@ it("invites, lets in, promotes and removes a member, and manages workspaces with
   ]);
   const [, open] = await json(stage, ["members", "invitations"]);
   expect(open.list("invitations").map((one) => one.text("email"))).toEqual(["grace@example.com"]);
-  await createVisitor(site.server_url, "Grace").setUp(invited.stdout.trim());
+  await createBuilder(site.server_url, "Grace").setUp(invited.stdout.trim());
   const role = async (): Promise<string | undefined> =>
     (await json(stage, ["members", "list"]))[1]
       .list("members")
@@ -178,28 +181,28 @@ it("invites, lets in, promotes and removes a member, and manages workspaces with
   expect((await run(stage, ["members", "uninvite", second.text("id")])).exit_code).toBe(0);
   expect((await run(stage, ["members", "invitations"])).stdout).toBe("There is no open invitation.\n");
 
-  const [, made] = await json(stage, ["workspaces", "create", "Lab"]);
+  const [, lab] = await json(stage, ["workspaces", "create", "Lab"]);
   const several = await run(stage, ["api-keys", "list"]);
   expect([several.exit_code, several.stderr]).toEqual([2, expect.stringContaining("(Lab)") as unknown]);
-  expect((await run(stage, ["api-keys", "list", "--workspace", made.text("id")])).exit_code).toBe(0);
-  expect((await run(stage, ["workspaces", "rename", made.text("id"), "Garage"])).exit_code).toBe(0);
+  expect((await run(stage, ["api-keys", "list", "--workspace", lab.text("id")])).exit_code).toBe(0);
+  expect((await run(stage, ["workspaces", "rename", lab.text("id"), "Garage"])).exit_code).toBe(0);
   expect((await run(stage, ["workspaces", "list"])).stdout).toMatch(/Garage +builder +owner/);
-  expect((await run(stage, ["workspaces", "delete", made.text("id")])).exit_code).toBe(0);
-  expect((await run(stage, ["workspaces", "delete", made.text("id")])).exit_code).toBe(4);
+  expect((await run(stage, ["workspaces", "delete", lab.text("id")])).exit_code).toBe(0);
+  expect((await run(stage, ["workspaces", "delete", lab.text("id")])).exit_code).toBe(4);
 
   const [first] = (await json(stage, ["workspaces", "list"]))[1].list("workspaces").map((one) => one.text("id"));
   const leave = ["workspaces", "leave", first ?? ""];
   const last = await run(stage, leave);
   expect([last.exit_code, last.stderr]).toEqual([5, expect.stringContaining("(last_owner") as unknown]);
   const heir = await run(stage, ["members", "invite", "joan@example.com", "--role", "owner"]);
-  await createVisitor(site.server_url, "Joan").setUp(heir.stdout.trim());
+  await createBuilder(site.server_url, "Joan").setUp(heir.stdout.trim());
   expect((await run(stage, leave)).stdout).toBe(`You are not in ${first} any more.\n`);
   expect((await run(stage, ["workspaces", "list"])).stdout).toContain("You are in no workspace.");
   expect((await run(stage, leave)).exit_code).toBe(4);
 });
 
-it("exports the audit trail from elsewhere for administrators only, and all of it on the server's machine", async () => {
-  const stage = await startElsewhere();
+it("exports the audit trail remotely for administrators only, and all of it on the server's machine", async () => {
+  const stage = await startRemoteStage();
   const { site, home } = stage;
   await run(stage, ["api-keys", "create", "--name", "reader", "--scope", "read"]);
   const printed = await run(stage, ["audit", "export"]);
@@ -224,12 +227,18 @@ it("exports the audit trail from elsewhere for administrators only, and all of i
   expect([refused.exit_code, refused.stderr]).toEqual([3, expect.stringContaining("(insufficient_role") as unknown]);
   expect(readdirSync(home).filter((name) => name.startsWith("refused"))).toEqual([]);
   expect((await run(stage, ["audit", "export", "--since", "yesterday"])).exit_code).toBe(2);
-  const nowhere = await run(stage, ["audit", "export", "--out", "no/such/trail.jsonl"]);
-  expect([nowhere.exit_code, nowhere.stderr]).toEqual([2, expect.stringContaining("cannot be written") as unknown]);
+  const unwritable = await run(stage, ["audit", "export", "--out", "no/such/trail.jsonl"]);
+  expect([unwritable.exit_code, unwritable.stderr]).toEqual([
+    2,
+    expect.stringContaining("cannot be written") as unknown,
+  ]);
 });
 
-it("says how to reach a server when none is known", async () => {
+it("explains how to reach a server when none is configured", async () => {
   const home = (await prepareSite("http://localhost:1")).home;
-  const lost = await holdfast(["members", "list"], { home });
-  expect([lost.exit_code, lost.stderr]).toEqual([3, expect.stringContaining("holdfast login --server") as unknown]);
+  const refused = await holdfast(["members", "list"], { home });
+  expect([refused.exit_code, refused.stderr]).toEqual([
+    3,
+    expect.stringContaining("holdfast login --server") as unknown,
+  ]);
 });

@@ -1,45 +1,48 @@
-/** `holdfast connectors …` from elsewhere: over HTTP, with an API key or a login, and as files beside an app's code. */
+/**
+ * `holdfast connectors …` from another machine: over HTTP, with an API key or a login, and as files
+ * beside an app's code.
+ */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { holdfast, LAUNCHER, startForPeople, type Ended } from "./support/holdfast.ts";
+import { holdfast, LAUNCHER, startInteractive, type Ended } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
-import { startElsewhere, type Elsewhere } from "./support/elsewhere.ts";
+import { startRemoteStage, type RemoteStage } from "./support/remote-stage.ts";
 import { setClient } from "./support/server.ts";
 import { openTerminal } from "./support/terminal.ts";
-import { createVisitor } from "./support/visitor.ts";
+import { createBuilder } from "./support/builder.ts";
 
-async function startStage(): Promise<Elsewhere> {
-  const stage = await startElsewhere();
+async function startStage(): Promise<RemoteStage> {
+  const stage = await startRemoteStage();
   const { site, app, home } = stage;
   for (const service of ["slack", "github", "googlecalendar"]) await setClient(site, app, service, "sim-ok");
   mkdirSync(join(home, "connectors"), { recursive: true });
   return { ...stage, env: { ...stage.env, HOLDFAST_APP_ID: app.app_id } };
 }
 
-const run = ({ home, env }: Elsewhere, args: readonly string[], stdin = ""): Promise<Ended> =>
+const run = ({ home, env }: RemoteStage, args: readonly string[], stdin = ""): Promise<Ended> =>
   holdfast(["connectors", ...args], { home, env, stdin });
 
-async function json(stage: Elsewhere, args: readonly string[]): Promise<[number | null, Json]> {
+async function json(stage: RemoteStage, args: readonly string[]): Promise<[number | null, Json]> {
   const { exit_code, stdout } = await run(stage, [...args, "--json"]);
   expect(stdout).toMatch(/^\{.*\}\n$/);
   return [exit_code, parseJson(stdout)];
 }
 
-const writeFile = ({ home }: Elsewhere, name: string, text: string): void =>
+const writeFile = ({ home }: RemoteStage, name: string, text: string): void =>
   writeFileSync(join(home, "connectors", name), text);
 
 const actionsOf = (document: Json): Record<string, string> =>
   Object.fromEntries(document.list("results").map((one) => [one.text("type"), one.text("action")]));
 
-async function connect(stage: Elsewhere, service: string, ...scopes: string[]): Promise<void> {
-  const wanted = scopes.length === 0 ? [] : ["--scopes", ...scopes];
-  const [, initiated] = await json(stage, ["initiate", service, ...wanted]);
-  await stage.person.connect(initiated.text("redirect_url"));
+async function connect(stage: RemoteStage, service: string, ...scopes: string[]): Promise<void> {
+  const scope_args = scopes.length === 0 ? [] : ["--scopes", ...scopes];
+  const [, initiated] = await json(stage, ["initiate", service, ...scope_args]);
+  await stage.builder.connect(initiated.text("redirect_url"));
 }
 
-it("initiates, waits until the person is done, lists, checks, disconnects and removes", async () => {
+it("initiates, waits until the builder has connected, lists, checks, disconnects and removes", async () => {
   const stage = await startStage();
   const available = await run(stage, ["list-available"]);
   expect([available.exit_code, available.stdout]).toEqual([0, expect.stringMatching(/\nslack +Slack/) as unknown]);
@@ -50,7 +53,7 @@ it("initiates, waits until the person is done, lists, checks, disconnects and re
     ["already_authorized", "connection_id", "redirect_url"],
   ]);
   const waiting = run(stage, ["wait", "slack", "--connection-id", initiated.text("connection_id")]);
-  await stage.person.connect(initiated.text("redirect_url"));
+  await stage.builder.connect(initiated.text("redirect_url"));
   const { exit_code: waited, stdout } = await waiting;
   expect([waited, stdout]).toEqual([0, "slack is connected.\n"]);
 
@@ -71,7 +74,7 @@ it("initiates, waits until the person is done, lists, checks, disconnects and re
   expect((await json(stage, ["list"]))[1].value).toEqual({ integrations: [] });
 });
 
-it("pushes files: shows what changes, asks first, and exits 0 only when all is connected", async () => {
+it("pushes files: shows the changes, asks first, and exits 0 only when everything is connected", async () => {
   const stage = await startStage();
   await connect(stage, "slack", "chat:write");
   await connect(stage, "github");
@@ -79,11 +82,11 @@ it("pushes files: shows what changes, asks first, and exits 0 only when all is c
   writeFile(stage, "googlecalendar.jsonc", '{ "type": "googlecalendar" }');
   writeFile(stage, "notion.jsonc", '{ "type": "notion", "scopes": [] }');
 
-  const unasked = await run(stage, ["push"]);
-  expect(unasked.exit_code).toBe(2);
-  expect(unasked.stderr).toContain("+ googlecalendar: new, with the default scopes\n+ notion: new");
-  expect(unasked.stderr).toContain("~ slack: other scopes\n    + users:read\n    - chat:write\n- github: removed");
-  expect(unasked.stderr).toMatch(/Nothing was done\. To do it without being asked: --yes\n\(usage\)/);
+  const without_yes = await run(stage, ["push"]);
+  expect(without_yes.exit_code).toBe(2);
+  expect(without_yes.stderr).toContain("+ googlecalendar: new, with the default scopes\n+ notion: new");
+  expect(without_yes.stderr).toContain("~ slack: other scopes\n    + users:read\n    - chat:write\n- github: removed");
+  expect(without_yes.stderr).toMatch(/Nothing was done\. To do it without being asked: --yes\n\(usage\)/);
   expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(2);
 
   const [exit_code, pushed] = await json(stage, ["push", "--yes"]);
@@ -98,7 +101,7 @@ it("pushes files: shows what changes, asks first, and exits 0 only when all is c
   ]);
 
   for (const one of pushed.list("results").filter((result) => result.text("action") === "needs_oauth"))
-    await stage.person.connect(one.text("redirect_url"));
+    await stage.builder.connect(one.text("redirect_url"));
   writeFile(stage, "notion.jsonc", '{ "type": "slack" }');
   const twice = await run(stage, ["push", "--yes"]);
   expect([twice.exit_code, twice.stderr]).toEqual([1, expect.stringContaining("are both for slack") as unknown]);
@@ -109,7 +112,7 @@ it("has nothing left to push after a push and the consents, or after a pull", as
   const slack = '// Ours.\n{ "type": "slack", "owner": "sales", "scopes": ["chat:write"], }\n';
   writeFile(stage, "slack.jsonc", slack);
   const [, first] = await json(stage, ["push"]);
-  await stage.person.connect(first.list("results")[0]?.text("redirect_url") ?? "");
+  await stage.builder.connect(first.list("results")[0]?.text("redirect_url") ?? "");
   const second = await run(stage, ["push"]);
   expect([second.exit_code, second.stdout, second.stderr]).toEqual([0, "slack: in step\n", "  slack: no change\n"]);
 
@@ -127,7 +130,7 @@ it("has nothing left to push after a push and the consents, or after a pull", as
   expect(readdirSync(join(stage.home, "connectors"))).toEqual(["github.jsonc"]);
 });
 
-it("asks at a terminal, opens the link, and says when it is connected", async () => {
+it("asks on a terminal, opens the link, and reports the connection", async () => {
   const stage = await startStage();
   await connect(stage, "github");
   writeFile(stage, "slack.jsonc", '{ "type": "slack" }');
@@ -140,12 +143,12 @@ it("asks at a terminal, opens the link, and says when it is connected", async ()
   terminal.press("y\n");
   await terminal.until(/Open the browser for it now\? \[y\/N\]/);
   terminal.press("y\n");
-  await stage.person.connect(await terminal.opened());
+  await stage.builder.connect(await terminal.opened());
   expect(await terminal.ended).toBe(0);
   expect(terminal.shown()).toMatch(/slack: connected\s+github: removed/);
 });
 
-it("does nothing when the person says no, and ends with 130 on Ctrl-C", async () => {
+it("does nothing when the builder answers no, and exits with 130 on Ctrl-C", async () => {
   const stage = await startStage();
   await connect(stage, "github");
   const { home, env } = stage;
@@ -162,27 +165,27 @@ it("does nothing when the person says no, and ends with 130 on Ctrl-C", async ()
   expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(1);
 });
 
-it("works with a login as with a key, for who approved it on the page", async () => {
+it("works with a login as with a key, for the builder who approved it on the page", async () => {
   const stage = await startStage();
   const { site, home, app } = stage;
-  const login = await startForPeople(["login", "--server", site.server_url], { home });
+  const login = await startInteractive(["login", "--server", site.server_url], { home });
   let code: string | undefined;
   while (code === undefined) {
     await delay(50);
     code = /enter the code {2}(\S+)/.exec(login.output.stderr)?.[1];
   }
-  await stage.person.decide(`${site.server_url}/device`, code, "approved");
+  await stage.builder.decide(`${site.server_url}/device`, code, "approved");
   expect(await login.ended()).toBe(0);
-  expect(login.output.stdout).toContain(`as Ada (${stage.person.email})`);
-  const of = { ...stage, env: { HOLDFAST_APP_ID: app.app_id } };
-  await connect(of, "slack");
-  expect((await json(of, ["check"]))[0]).toBe(0);
-  expect((await holdfast(["whoami"], { home })).stdout).toContain(stage.person.email);
+  expect(login.output.stdout).toContain(`as Ada (${stage.builder.email})`);
+  const signed_in = { ...stage, env: { HOLDFAST_APP_ID: app.app_id } };
+  await connect(signed_in, "slack");
+  expect((await json(signed_in, ["check"]))[0]).toBe(0);
+  expect((await holdfast(["whoami"], { home })).stdout).toContain(stage.builder.email);
   expect((await holdfast(["logout"], { home })).exit_code).toBe(0);
-  expect((await run(of, ["list"])).exit_code).toBe(3);
+  expect((await run(signed_in, ["list"])).exit_code).toBe(3);
 });
 
-it("keeps working without a login on the server's own machine, and refuses to guess between two places", async () => {
+it("still works without a login on the server's own machine, and refuses to guess between two servers", async () => {
   const stage = await startStage();
   const { site, app, home } = stage;
   const local = await holdfast(["connectors", "list", "--app", app.app_id, "--data-dir", site.data_dir], { home });
@@ -193,28 +196,28 @@ it("keeps working without a login on the server's own machine, and refuses to gu
     ["connectors", "initiate", "slack", "--app", app.app_id, "--data-dir", site.data_dir, "--json"],
     { home },
   );
-  await stage.person.connect(parseJson(initiated.stdout).text("redirect_url"));
+  await stage.builder.connect(parseJson(initiated.stdout).text("redirect_url"));
   expect((await json(stage, ["check", "slack"]))[0]).toBe(0);
 });
 
-it("leaves another builder's account alone until it is told to replace it", async () => {
+it("replaces another builder's account only with --force-reconnect", async () => {
   const stage = await startStage();
   await connect(stage, "slack", "chat:write");
   const { site, app, home } = stage;
   const { stdout } = await holdfast(["setup-link", "--data-dir", site.data_dir], { home });
-  const other = createVisitor(site.server_url, "Grace");
+  const other = createBuilder(site.server_url, "Grace");
   await other.setUp(stdout.trim());
   const as = ["--as", other.email, "--app", app.app_id, "--data-dir", site.data_dir];
-  const ask = (...more: string[]) =>
+  const initiateAs = (...more: string[]) =>
     holdfast(["connectors", "initiate", "slack", "--scopes", "chat:write", ...as, ...more], { home });
-  const refused = await ask();
+  const refused = await initiateAs();
   expect([refused.exit_code, refused.stderr]).toEqual([5, expect.stringContaining("(different_user)") as unknown]);
-  expect(refused.stderr).toContain(stage.person.email);
-  const forced = await ask("--force-reconnect");
+  expect(refused.stderr).toContain(stage.builder.email);
+  const forced = await initiateAs("--force-reconnect");
   expect([forced.exit_code, forced.stdout]).toEqual([0, expect.stringContaining("/connect/") as unknown]);
 });
 
-it("says with which exit code a command failed, in a document too", async () => {
+it("reports a failed command by its exit code, and in a document", async () => {
   const stage = await startStage();
   const failures: [string[], number, string][] = [
     [["initiate", "slakc"], 4, "unknown_service"],

@@ -1,4 +1,7 @@
-/** The command line as a stranger uses it: what each command prints, its document with --json, its exit code, its advice. */
+/**
+ * The command line as a new user meets it: the output of each command, its document with --json,
+ * exit codes, advice.
+ */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,13 +14,17 @@ import {
   initiate,
   prepareSite,
   setClient,
-  signedIn,
+  signIn,
   startSimulated,
+  type App,
   type Site,
 } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
 
-/** A document on stdout and nothing else there, whether the command went well or not. */
+/**
+ * Runs a command with --json. It prints one document on stdout and nothing else, whether it
+ * succeeds or fails.
+ */
 async function json({ home, data_dir }: Site, args: readonly string[], stdin = ""): Promise<[number | null, Json]> {
   const { exit_code, stdout } = await holdfast([...args, "--data-dir", data_dir, "--json"], { home, stdin });
   expect(stdout).toMatch(/^\{.*\}\n$/);
@@ -27,7 +34,7 @@ async function json({ home, data_dir }: Site, args: readonly string[], stdin = "
 const text = ({ home, data_dir }: Site, args: readonly string[], stdin = ""): Promise<Ended> =>
   holdfast([...args, "--data-dir", data_dir], { home, stdin });
 
-it("says what to do when a command is not understood", async () => {
+it("explains what to do when a command is not understood", async () => {
   const home = temporaryDirectory();
   const cases: [string[], number, RegExp][] = [
     [[], 2, /First steps:\n {2}holdfast demo/],
@@ -43,13 +50,13 @@ it("says what to do when a command is not understood", async () => {
     [["setup-link"], 4, /Start the server first \(holdfast serve\), or name its directory: --data-dir/],
   ];
   const results = await Promise.all(cases.map(([args]) => holdfast(args, { home })));
-  for (const [index, [args, exit_code, sentence]] of cases.entries()) {
+  for (const [index, [args, exit_code, advice]] of cases.entries()) {
     expect({ args, exit_code: results[index]?.exit_code, stdout: results[index]?.stdout }).toEqual({
       args,
       exit_code,
       stdout: "",
     });
-    expect(results[index]?.stderr).toMatch(sentence);
+    expect(results[index]?.stderr).toMatch(advice);
     expect(results[index]?.stderr).not.toMatch(/\n {4}at /);
   }
   const usage = await holdfast(["apps", "crate", "--json"], { home });
@@ -60,8 +67,8 @@ it("says what to do when a command is not understood", async () => {
   });
 });
 
-/** What programs read from `providers show --json`: these names stay. */
-const SHOWN =
+/** The fields of `providers show --json`. Programs read them, so their names must not change. */
+const FIELDS =
   "id display_name flow authorization_url token_url client_auth token_body scope_param scope_separator default_scopes pkce rotation access_token_lifetime_s issuer revocation identity health hosts config_fields sources unverified".split(
     " ",
   );
@@ -86,7 +93,7 @@ it("shows help and the catalog without a data directory, and writes nothing", as
     vendor: "slack",
     rotation: expect.any(String) as unknown,
   });
-  expect(parseJson(shown?.stdout ?? "").keys()).toEqual(expect.arrayContaining(SHOWN));
+  expect(parseJson(shown?.stdout ?? "").keys()).toEqual(expect.arrayContaining(FIELDS));
   expect(
     parseJson(available?.stdout ?? "")
       .list("integrations")[0]
@@ -97,11 +104,34 @@ it("shows help and the catalog without a data directory, and writes nothing", as
   expect(readdirSync(home)).toEqual(["tmp"]);
 });
 
-it("keeps apps, OAuth clients and connectors, beside the running server", async () => {
+it("manages apps, OAuth clients and connectors, beside the running server", async () => {
   const { url } = await startSimulated();
   const site = await prepareSite(url);
   const server = await site.start();
+  const app = await createShop(site);
+  const slack = ["slack", "--app", app.app_id];
 
+  const unowned = await text(site, ["connectors", "initiate", ...slack]);
+  expect([unowned.exit_code, unowned.stderr]).toEqual([5, expect.stringContaining("holdfast setup-link") as unknown]);
+  const builder = await signIn(site, server.ready.text("setup_url"));
+  const missing = await text(site, ["connectors", "initiate", ...slack]);
+  expect([missing.exit_code, missing.stderr]).toEqual([
+    5,
+    expect.stringMatching(/Register one at https:\/\/api.slack.com\/apps, then: holdfast clients set slack/) as unknown,
+  ]);
+  await setSlackClient(site);
+
+  const [, initiated] = await json(site, ["connectors", "initiate", ...slack]);
+  expect(initiated.keys().toSorted()).toEqual(["already_authorized", "connection_id", "redirect_url"]);
+  await builder.connect(initiated.text("redirect_url"));
+  expect((await text(site, ["connectors", "list", "--app", app.app_id])).stdout).toMatch(/\nslack +active +ada\n/);
+  expect((await text(site, ["connectors", "initiate", ...slack])).stdout).toContain("connected already");
+  expect((await getConnection(site, app, "slack")).status).toBe(200);
+
+  await removeEverything(site, app);
+});
+
+async function createShop(site: Site): Promise<App> {
   expect((await text(site, ["apps", "list"])).stdout).toMatch(
     /There is no app yet\. Create one: holdfast apps create NAME/,
   );
@@ -111,24 +141,17 @@ it("keeps apps, OAuth clients and connectors, beside the running server", async 
     service_token: expect.stringMatching(/^hfs_/) as unknown,
     api_key: expect.stringMatching(/^b44k_/) as unknown,
   });
-  const app = {
+  const [conflict, refusal] = await json(site, ["apps", "create", "My Shop"]);
+  expect([conflict, refusal.get("error").text("code")]).toEqual([5, "already_exists"]);
+  expect((await json(site, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"))).toEqual(["My Shop"]);
+  return {
     app_id: created.text("app_id"),
     service_token: created.text("service_token"),
     api_key: created.text("api_key"),
   };
-  const [conflict, refusal] = await json(site, ["apps", "create", "My Shop"]);
-  expect([conflict, refusal.get("error").text("code")]).toEqual([5, "already_exists"]);
-  expect((await json(site, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"))).toEqual(["My Shop"]);
+}
 
-  const slack = ["slack", "--app", app.app_id];
-  const unowned = await text(site, ["connectors", "initiate", ...slack]);
-  expect([unowned.exit_code, unowned.stderr]).toEqual([5, expect.stringContaining("holdfast setup-link") as unknown]);
-  const person = await signedIn(site, server.ready.text("setup_url"));
-  const missing = await text(site, ["connectors", "initiate", ...slack]);
-  expect([missing.exit_code, missing.stderr]).toEqual([
-    5,
-    expect.stringMatching(/Register one at https:\/\/api.slack.com\/apps, then: holdfast clients set slack/) as unknown,
-  ]);
+async function setSlackClient(site: Site): Promise<void> {
   const set = await text(
     site,
     ["clients", "set", "slack", "--client-id", "sim-ok", "--client-secret-stdin"],
@@ -141,14 +164,11 @@ it("keeps apps, OAuth clients and connectors, beside the running server", async 
   const clients = await text(site, ["clients", "list"]);
   expect(clients.stdout).toMatch(/^SERVICE +CLIENT ID +SET\nslack +sim-ok /);
   expect(clients.stdout).not.toContain("secret-of");
+}
 
-  const [, initiated] = await json(site, ["connectors", "initiate", ...slack]);
-  expect(initiated.keys().toSorted()).toEqual(["already_authorized", "connection_id", "redirect_url"]);
-  await person.connect(initiated.text("redirect_url"));
-  expect((await text(site, ["connectors", "list", "--app", app.app_id])).stdout).toMatch(/\nslack +active +ada\n/);
-  expect((await text(site, ["connectors", "initiate", ...slack])).stdout).toContain("connected already");
-  expect((await getConnection(site, app, "slack")).status).toBe(200);
-
+/** Disconnects and removes slack, then removes its OAuth client and the app. */
+async function removeEverything(site: Site, app: App): Promise<void> {
+  const slack = ["slack", "--app", app.app_id];
   expect((await json(site, ["connectors", "disconnect", ...slack]))[1].value).toEqual({
     status: "disconnected",
     integration_type: "slack",
@@ -172,40 +192,40 @@ it("keeps apps, OAuth clients and connectors, beside the running server", async 
     app_id: app.app_id,
   });
   expect((await json(site, ["apps", "delete", app.app_id]))[0]).toBe(4);
-});
+}
 
-it("creates and revokes service tokens, which the running server refuses within a second", async () => {
+it("creates and revokes service tokens, which the running server rejects within a second", async () => {
   const { url } = await startSimulated();
   const site = await prepareSite(url);
   const server = await site.start();
   const app = await createApp(site);
   await setClient(site, app, "slack", "sim-ok");
-  await (await signedIn(site, server.ready.text("setup_url"))).connect(await initiate(site, app, "slack"));
-  const of = ["--app", app.app_id];
+  await (await signIn(site, server.ready.text("setup_url"))).connect(await initiate(site, app, "slack"));
+  const app_args = ["--app", app.app_id];
 
-  const [, created] = await json(site, ["tokens", "create", ...of, "--name", "ci", "--expires-in-days", "30"]);
+  const [, created] = await json(site, ["tokens", "create", ...app_args, "--name", "ci", "--expires-in-days", "30"]);
   const second = { app_id: app.app_id, service_token: created.text("service_token") };
   expect((await getConnection(site, second, "slack")).status).toBe(200);
-  const [exit_code, too_many] = await json(site, ["tokens", "create", ...of]);
+  const [exit_code, too_many] = await json(site, ["tokens", "create", ...app_args]);
   expect([exit_code, too_many.get("error").text("code")]).toEqual([5, "too_many_tokens"]);
-  const list = await text(site, ["tokens", "list", ...of]);
+  const list = await text(site, ["tokens", "list", ...app_args]);
   expect(list.stdout).toMatch(
     /^ID +NAME +CREATED +STATE +EXPIRES +LAST USED\n[\s\S]*\n\w+ +ci +\S+ \S+ +live +20\d\d-/,
   );
   expect(list.stdout).not.toContain("hfs_");
 
-  const revoked = await json(site, ["tokens", "revoke", created.text("id"), ...of]);
+  const revoked = await json(site, ["tokens", "revoke", created.text("id"), ...app_args]);
   expect([revoked[0], revoked[1].value]).toEqual([0, { status: "revoked", id: created.text("id") }]);
   await within1s(async () => expect((await getConnection(site, second, "slack")).status).toBe(401));
   expect((await getConnection(site, app, "slack")).status).toBe(200);
-  const again = await text(site, ["tokens", "revoke", created.text("id"), ...of]);
+  const again = await text(site, ["tokens", "revoke", created.text("id"), ...app_args]);
   expect([again.exit_code, again.stderr]).toEqual([4, expect.stringContaining("holdfast tokens list") as unknown]);
 
   const [, link] = await json(site, ["setup-link"]);
-  await signedIn(site, link.text("setup_url"));
+  await signIn(site, link.text("setup_url"));
 });
 
-/** The command has ended; from now on the server has a second to notice. */
+/** Retries `check` for a second. The command has exited, and the server has this long to notice. */
 async function within1s(check: () => Promise<void>): Promise<void> {
   const until = performance.now() + 1000;
   for (;;) {

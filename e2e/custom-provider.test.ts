@@ -1,4 +1,4 @@
-/** A service that the operator defined in a JSON file: no code of Holdfast is changed for it. */
+/** A service that the operator defines in a JSON file, without any change to Holdfast's code. */
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import {
   getConnection,
   prepareSite,
   setClient,
-  signedIn,
+  signIn,
   startSimulated,
 } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
@@ -46,16 +46,16 @@ describe("a service from a JSON file", () => {
 
     const server = await site.start(env);
     const app = await createApp(site);
-    const person = await signedIn(site, server.ready.text("setup_url"));
+    const builder = await signIn(site, server.ready.text("setup_url"));
     await setClient(site, app, "myservice", simulatedClientId(["rotate"]));
     const path = `/api/apps/${app.app_id}/external-auth/integrations/myservice`;
     const initiated = await asBuilder(site, app, "PUT", path, { scopes: [], connection_config: { subdomain: "acme" } });
-    await person.connect(initiated.text("redirect_url"));
+    await builder.connect(initiated.text("redirect_url"));
 
     const first = await getConnection(site, app, "myservice");
     expect(first.body.get("connection_config").value).toEqual({ subdomain: "acme" });
-    const answer = await fetch(`${site.server_url}/api/apps/${app.app_id}/functions/read-data`, { method: "POST" });
-    expect([answer.status, await answer.json()]).toMatchObject([200, { status: 200, subdomain: "acme" }]);
+    const reply = await fetch(`${site.server_url}/api/apps/${app.app_id}/functions/read-data`, { method: "POST" });
+    expect([reply.status, await reply.json()]).toMatchObject([200, { status: 200, subdomain: "acme" }]);
 
     const hash = createHash("sha256")
       .update(first.access_token ?? "")
@@ -66,7 +66,7 @@ describe("a service from a JSON file", () => {
     expect(simulator.ledger().families_revoked).toEqual([]);
   });
 
-  it("is refused, with the file, the field and the rule, before anything is served", async () => {
+  it("is rejected, with the file, the field and the rule, before the server starts", async () => {
     const home = temporaryDirectory();
     writeFileSync(join(home, "broken.json"), JSON.stringify({ id: "has blanks", token_url: "http://plain.example" }));
     const env = { HOLDFAST_PROVIDERS: home };

@@ -1,11 +1,11 @@
-/** The demo as a stranger meets it: one command, nothing to register, nothing left behind. */
+/** The demo as a new user meets it: one command, nothing to register, nothing left behind. */
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it, vi } from "vitest";
 import { createPerson } from "../packages/server/src/cli/demo/person.ts";
-import { holdfast, startForPeople, startHoldfast } from "./support/holdfast.ts";
+import { holdfast, startHoldfast, startInteractive } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
 import { SERVICES } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
@@ -35,7 +35,7 @@ function expectDocument(document: Json): void {
   });
 }
 
-it("connects six services, calls a function and ends, within twenty seconds", async () => {
+it("connects six services, calls a function and exits, within twenty seconds", async () => {
   const home = temporaryDirectory();
   const { exit_code, stdout, stderr, took_ms } = await holdfast(["demo", "--json", "--auto", "--once"], { home });
 
@@ -46,7 +46,7 @@ it("connects six services, calls a function and ends, within twenty seconds", as
   expect(leftOvers(home)).toEqual([]);
 });
 
-it("stays up without --once: each code was exchanged once, the printed link is unused, SIGTERM removes everything", async () => {
+it("keeps running without --once: each code was exchanged once, the printed link is unused, SIGTERM removes everything", async () => {
   const home = temporaryDirectory();
   const demo = await startHoldfast(["demo", "--auto"], { home });
   expectDocument(demo.ready);
@@ -57,8 +57,8 @@ it("stays up without --once: each code was exchanged once, the printed link is u
   expect(new Set(ledger.list("grants").map((grant) => grant.text("grant_id"))).size).toBe(SERVICES.length);
 
   const setup_url = demo.ready.text("setup_url");
-  const person = createPerson(demo.ready.text("server_url"));
-  await person.signIn(setup_url);
+  const builder = createPerson(demo.ready.text("server_url"));
+  await builder.signIn(setup_url);
   await expect(createPerson(demo.ready.text("server_url")).signIn(setup_url)).rejects.toThrow("400");
   expect(leftOvers(home)).not.toEqual([]);
 
@@ -68,9 +68,9 @@ it("stays up without --once: each code was exchanged once, the printed link is u
   expect(leftOvers(home)).toEqual([]);
 });
 
-it("prints links and a curl line that work as they stand", async () => {
+it("prints links and a curl command that work unchanged", async () => {
   const home = temporaryDirectory();
-  const demo = await startForPeople(["demo"], { home }, /Ctrl-C/);
+  const demo = await startInteractive(["demo"], { home }, /Ctrl-C/);
   const text = demo.output.stdout;
   const found = (pattern: RegExp): string => pattern.exec(text)?.[1] ?? `nothing in:\n${text}`;
   const server_url = found(/Holdfast demo at (http:\/\/localhost:\d+)/);
@@ -79,9 +79,9 @@ it("prints links and a curl line that work as they stand", async () => {
   const before = parseJson(await inShell(curl));
   expect(before.text("code")).toBe("not_connected");
 
-  const person = createPerson(server_url);
-  await person.signIn(found(/Sign in \(works once\): +(\S+)/));
-  await person.connect(found(/Connect an account: +(\S+)/));
+  const builder = createPerson(server_url);
+  await builder.signIn(found(/Sign in \(works once\): +(\S+)/));
+  await builder.connect(found(/Connect an account: +(\S+)/));
   expect(parseJson(await inShell(curl)).value).toMatchObject({ ok: true, text: "Hello from Holdfast" });
 
   demo.signal("SIGINT");
@@ -91,7 +91,7 @@ it("prints links and a curl line that work as they stand", async () => {
 
 it("leaves nothing behind when it is interrupted before it is ready", async () => {
   const home = temporaryDirectory();
-  const demo = await startForPeople(["demo"], { home });
+  const demo = await startInteractive(["demo"], { home });
   await vi.waitFor(() => expect(leftOvers(home)).not.toEqual([]), { timeout: 20_000, interval: 5 });
   demo.signal("SIGINT");
   expect(await demo.ended()).toBe(0);

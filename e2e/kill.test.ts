@@ -1,6 +1,7 @@
 /**
- * kill -9 at random moments under refresh load, restart with the one command, ten times over. The simulator's ledger is the
- * judge: what is stored must be what the provider still honours, or the connection says why not.
+ * kill -9 at random moments under refresh load, then a restart with the one command, ten times. The
+ * simulator's ledger decides: the provider must still accept the stored token, or the connection
+ * must name the reason.
  */
 import { createHash, randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
@@ -16,7 +17,7 @@ import {
   initiate,
   prepareSite,
   setClient,
-  signedIn,
+  signIn,
   startSimulated,
   type App,
   type Site,
@@ -24,16 +25,20 @@ import {
 
 const KILLS = 10;
 const APPS = 3;
-/** A moment that a kill can hit on each side of what the provider does: `stall` waits before it, `slow` after it. */
+/**
+ * Each client gives a kill a moment on each side of the provider's processing: `stall` waits before
+ * it, `slow` after it.
+ */
 const CLIENTS: Readonly<Record<string, string>> = {
   notion: "sim-life-60s+slow-40ms",
   slack: "sim-life-60s+rotate+stall-40ms",
-  // Longer than a restart takes: the dead server's request is still on the wire when the next server is there.
+  // Longer than a restart takes: the dead server's request is still in the network when the next
+  // server runs.
   github: "sim-life-60s+rotate+stall-1500ms",
   googlecalendar: "sim-life-60s+slow-40ms",
   salesforce: "sim-life-60s+stall-40ms",
 };
-/** Leases of seconds instead of minutes, so that "after the leases are over" comes soon. */
+/** Leases of seconds instead of minutes, so they expire soon. */
 const LIMITS = {
   HOLDFAST_FORCED_REFRESH_INTERVAL_MS: "1",
   HOLDFAST_REFRESH_DEADLINE_MS: "1000",
@@ -53,15 +58,15 @@ const classOf = (service: string): string => {
 };
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-it("loses no connection without saying so, and none at all where the refresh token stays", async () => {
+it("loses no connection without naming the reason, and none at all where the refresh token does not rotate", async () => {
   const seed = Number(process.env["E2E_SEED"] ?? randomInt(2 ** 31));
   console.info(`kill -9: E2E_SEED=${seed}`);
   const random = randomFrom(seed);
   const simulator = await startSimulated();
   const site = await prepareSite(simulator.url);
   let server = await site.start(LIMITS);
-  const person = await signedIn(site, server.ready.text("setup_url"));
-  const apps = await connectEverything(site, person);
+  const builder = await signIn(site, server.ready.text("setup_url"));
+  const apps = await connectEverything(site, builder);
   const lost: StoredConnection[] = [];
 
   for (let kill = 0; kill < KILLS; kill += 1) {
@@ -71,11 +76,11 @@ it("loses no connection without saying so, and none at all where the refresh tok
     expect(await server.ended()).toBeNull();
     await load.stop();
     server = await site.start(LIMITS);
-    // Signed in as before: a session outlives the process, too.
-    lost.push(...(await reconnectLost(site, apps, person)));
+    // Still signed in: a session survives the process, too.
+    lost.push(...(await reconnectLost(site, apps, builder)));
   }
 
-  await settled(site);
+  await waitUntilSettled(site);
   server.signal("SIGTERM");
   expect(await server.ended()).toBe(0);
   const stored = await openStored(site.data_dir);
@@ -84,45 +89,49 @@ it("loses no connection without saying so, and none at all where the refresh tok
   console.info(`kill -9: ${KILLS} kills, ${refreshes} refreshes, ${lost.length} lost and named`);
 
   expect(stored).toHaveLength(APPS * Object.keys(CLIENTS).length);
-  expect(stored.map((connection) => complaint(connection, ledger)).filter(Boolean)).toEqual([]);
+  expect(stored.map((connection) => problemOf(connection, ledger)).filter(Boolean)).toEqual([]);
   expect(refreshes).toBeGreaterThan(KILLS);
   for (const connection of [...lost, ...stored.filter(({ status }) => status === "expired")]) {
     expect(connection).toMatchObject({ reason: "refresh_outcome_unknown" });
     expect(classOf(connection.integration_type)).toBe("strict");
   }
-  // A single-use token was never sent while an earlier sending of it was being processed.
+  // A single-use token was never sent while the provider was still processing an earlier request
+  // with it.
   const strict = Object.values(ledger.refresh_tokens).filter(
     ({ vendor }) => vendor !== "google" && vendor !== "salesforce",
   );
   expect(Math.max(...strict.map(({ max_in_flight }) => max_in_flight))).toBe(1);
 });
 
-/** Null, or what is wrong with what is stored. */
-function complaint({ integration_type, status, refresh_token }: StoredConnection, ledger: Ledger): string | null {
+/** Returns the problem with a stored connection, or null. */
+function problemOf({ integration_type, status, refresh_token }: StoredConnection, ledger: Ledger): string | null {
   if (status === "expired") return null;
   if (status !== "active" || refresh_token === null) return `${integration_type} is ${status} without a refresh token`;
   const found = ledger.refresh_tokens[hash(refresh_token)]?.status ?? "unknown";
   return found === "current" ? null : `${integration_type} is ${status}, and its stored refresh token is ${found}`;
 }
 
-async function connectEverything(site: Site, person: Person): Promise<readonly App[]> {
+async function connectEverything(site: Site, builder: Person): Promise<readonly App[]> {
   const apps = await Promise.all(Array.from({ length: APPS }, (_, index) => createApp(site, `app ${index}`)));
   for (const [service, client_id] of Object.entries(CLIENTS)) {
     for (const [index, app] of apps.entries()) {
       if (index === 0) await setClient(site, app, service, client_id);
-      await person.connect(await initiate(site, app, service));
+      await builder.connect(await initiate(site, app, service));
     }
   }
   return apps;
 }
 
-/** Each connection refreshes about once a second: most kills find something in flight, few find everything in flight. */
+/**
+ * Each connection refreshes about once a second, so most kills hit some refreshes in flight and few
+ * hit all of them.
+ */
 function startLoad(site: Site, apps: readonly App[], random: () => number): { stop: () => Promise<void> } {
   const stopping = new AbortController();
   const refreshForever = async (app: App, service: string): Promise<void> => {
     while (!stopping.signal.aborted) {
       await delay(random() * 1200, undefined, { signal: stopping.signal }).catch(() => {});
-      // Refused connections are the point here: the server is gone for a moment.
+      // Refused connections are expected: the server is down for a moment.
       const { access_token } = await getConnection(site, app, service).catch(() => ({ access_token: null }));
       if (access_token !== null) await getConnection(site, app, service, hash(access_token)).catch(() => null);
     }
@@ -136,30 +145,33 @@ function startLoad(site: Site, apps: readonly App[], random: () => number): { st
   };
 }
 
-/** What a person does after the notice, so that the next round has something to lose again. */
-async function reconnectLost(site: Site, apps: readonly App[], person: Person): Promise<readonly StoredConnection[]> {
+/**
+ * Reconnects lost connections as a builder does after the notice, so the next round can lose them
+ * again.
+ */
+async function reconnectLost(site: Site, apps: readonly App[], builder: Person): Promise<readonly StoredConnection[]> {
   const lost = (await openStored(site.data_dir)).filter(({ status }) => status === "expired");
   if (lost.length === 0) return [];
   for (const { app_id, integration_type } of lost) {
     const app = apps.find((one) => one.app_id === app_id);
-    if (app !== undefined) await person.connect(`${site.server_url}/apps/${app_id}/connect/${integration_type}`);
+    if (app !== undefined) await builder.connect(`${site.server_url}/apps/${app_id}/connect/${integration_type}`);
   }
   return lost;
 }
 
-/** No refresh is open any more: leases are over, and the sweeper has been there. */
-async function settled(site: Site): Promise<void> {
-  const until = performance.now() + SETTLED_WITHIN_MS;
+/** Waits until no refresh is open: leases have expired, and the sweeper has run. */
+async function waitUntilSettled(site: Site): Promise<void> {
+  const deadline = performance.now() + SETTLED_WITHIN_MS;
   for (;;) {
     const open = (await openStored(site.data_dir)).filter(({ is_open }) => is_open);
     if (open.length === 0) return;
-    if (performance.now() > until)
+    if (performance.now() > deadline)
       throw new Error(`Still open: ${JSON.stringify(open.map((one) => one.integration_type))}`);
     await delay(250);
   }
 }
 
-/** mulberry32: the same moments again for the same seed, as far as a machine allows. */
+/** mulberry32: roughly the same moments again for the same seed. */
 function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {

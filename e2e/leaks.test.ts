@@ -1,6 +1,6 @@
 /**
- * Secrets that are known to the test go through every trip, at log level debug; then everything that the server leaves
- * behind is searched for them. They may stand in the answers that exist to carry them, and nowhere else.
+ * Sends known secrets through every flow, at log level debug, then searches everything the server
+ * leaves behind for them. They are allowed only in the replies that exist to carry them.
  */
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -19,7 +19,7 @@ import {
   getConnection,
   initiate,
   prepareSite,
-  signedIn,
+  signIn,
   startSimulated,
   type App,
   type Site,
@@ -34,11 +34,11 @@ const CLIENTS: Readonly<Record<string, string>> = {
   github: "sim-rotate.canary-2",
 };
 
-it("no secret is left in logs, errors, files or process lists; each would be found if it were", async () => {
+it("leaves no secret in logs, errors, files or process lists, and the search would find each one", async () => {
   const simulator = await startSimulated();
   const gateway = await startRecordingGateway(simulator.url);
   const site = await prepareSite(gateway.url);
-  const answers = recordAnswers(site.server_url);
+  const replies = recordReplies(site.server_url);
   const server = await site.start({
     HOLDFAST_LOG_LEVEL: "debug",
     HOLDFAST_FUNCTIONS: FUNCTIONS,
@@ -48,9 +48,9 @@ it("no secret is left in logs, errors, files or process lists; each would be fou
   const app = await createApp(site);
   const client_secrets = registerClients(simulator);
 
-  const { wrong_secret, session_cookies } = await liveThroughEverything(site, app, server, simulator, client_secrets);
+  const { wrong_secret, session_cookies } = await runAllFlows(site, app, server, simulator, client_secrets);
   const processes = processesOf(server.pid);
-  // Killed, so that the WAL and the spill are left as they were.
+  // Killed, so the WAL and the spill stay as they are.
   server.signal("SIGKILL");
   await server.ended();
 
@@ -59,8 +59,8 @@ it("no secret is left in logs, errors, files or process lists; each would be fou
     client_secret: new Set([...(gateway.seen.get("client_secret") ?? []), ...client_secrets.values(), wrong_secret]),
     service_token: [app.service_token],
     api_key: [app.api_key],
-    setup_token: answers.setup_tokens,
-    cookie: session_cookies(answers),
+    setup_token: replies.setup_tokens,
+    cookie: session_cookies(replies),
     master_key: keysIn(join(site.data_dir, "master.key")),
   } satisfies Secrets;
   for (const [kind, values] of Object.entries(secrets)) expect([kind, [...values].length > 0]).toEqual([kind, true]);
@@ -68,19 +68,26 @@ it("no secret is left in logs, errors, files or process lists; each would be fou
   const places: readonly Place[] = [
     { name: "log", bytes: Buffer.from(server.output.stderr) },
     { name: "stdout", bytes: Buffer.from(server.output.stdout) },
-    ...answers.places,
+    ...replies.places,
     ...filesOf(site.home),
     ...processes,
   ];
-  expectEverythingThere(places, app);
+  expectComplete(places, app);
   const found = findLeaks(places, secrets);
   expect(found.filter((leak) => !isIntended(leak))).toEqual([]);
-  // Each exception is used: one that nothing needs any more would only hide a leak.
+  // Each exception is still used: a stale one could hide a leak.
   expect(
     INTENDED.filter(([place, kind]) => !found.some((leak) => leak.kind === kind && place.test(leak.place))),
   ).toEqual([]);
 
-  // The search finds what it should: each kind of secret, in each form, in each kind of place.
+  expectSearchFinds(places, secrets);
+});
+
+/**
+ * Plants each kind of secret, in each form, in each kind of place, and expects the search to find
+ * it.
+ */
+function expectSearchFinds(places: readonly Place[], secrets: Secrets): void {
   const kinds_of_places = new Map(
     places.map((place) => [place.name.replace(/^(\w+ )\/.*? (\d)\d\d$/, "$1$2xx"), place]),
   );
@@ -97,14 +104,14 @@ it("no secret is left in logs, errors, files or process lists; each would be fou
       }
     }
   }
-});
+}
 
-/** The answers that exist to hand something out, and the place of the key itself. */
+/** The replies whose purpose is to return a secret, and the location of the key itself. */
 const INTENDED: readonly (readonly [RegExp, string])[] = [
   [/^GET \/api\/apps\/\w+\/external-auth\/tokens\/\w+ 200$/, "access_token"],
-  // The way to the provider: the request carries state by definition.
+  // The request to the provider carries the state by definition.
   [/^GET \/connect\/\w+\/go 200$/, "state"],
-  // The page sets the cookie that its form is bound to, and the form the session's.
+  // The page sets the cookie that its form is bound to, and the form sets the session's.
   [/^GET \/setup\/:token 200$/, "cookie"],
   [/^POST \/setup\/:token 303$/, "cookie"],
   [/^POST \/connect\/\w+ 303$/, "cookie"],
@@ -118,7 +125,7 @@ const isIntended = ({ place, kind }: Leak): boolean =>
 function registerClients(simulator: Simulator): ReadonlyMap<string, string> {
   return new Map(
     Object.entries(CLIENTS).map(([service, client_id]) => {
-      // Characters that look different when encoded, so that each form is one of its own.
+      // Characters that change in every encoding, so that the forms differ.
       const client_secret = `canary/${service}+${randomBytes(18).toString("hex")}=`;
       simulator.registerClient({ client_id, client_secret });
       return [service, client_secret];
@@ -126,13 +133,13 @@ function registerClients(simulator: Simulator): ReadonlyMap<string, string> {
   );
 }
 
-async function liveThroughEverything(
+async function runAllFlows(
   site: Site,
   app: App,
   server: Running,
   simulator: Simulator,
   client_secrets: ReadonlyMap<string, string>,
-): Promise<{ wrong_secret: string; session_cookies: (answers: Answers) => Iterable<string> }> {
+): Promise<{ wrong_secret: string; session_cookies: (replies: RecordedReplies) => Iterable<string> }> {
   const put = (service: string, body: unknown): Promise<Response> =>
     fetch(`${site.server_url}/api/management/clients/${service}`, {
       method: "PUT",
@@ -141,9 +148,9 @@ async function liveThroughEverything(
     });
   const set = (service: string, client_secret: string | undefined): Promise<Response> =>
     put(service, { client_id: CLIENTS[service], client_secret });
-  const person = await signedIn(site, server.ready.text("setup_url"));
+  const builder = await signIn(site, server.ready.text("setup_url"));
   const connect = async (service: string, decision: "approve" | "deny" = "approve"): Promise<void> =>
-    person.connect(await initiate(site, app, service), (url) => approveConsent(url, { decision }));
+    builder.connect(await initiate(site, app, service), (url) => approveConsent(url, { decision }));
 
   for (const service of ["slack", "notion", "googlecalendar", "salesforce"]) {
     await set(service, client_secrets.get(service));
@@ -172,16 +179,41 @@ async function liveThroughEverything(
   await set("github", wrong_secret);
   await expect(connect("github")).rejects.toThrow("answered 502");
 
-  // Bodies and addresses that are refused, with secrets where none belongs.
-  const secret = client_secrets.get("slack") ?? "";
+  await sendMisplacedSecrets(site, app, client_secrets.get("slack") ?? "", put);
+
+  const function_reply = await fetch(`${site.server_url}/api/apps/${app.app_id}/functions/post-to-slack`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${app.service_token}` },
+    body: JSON.stringify({ text: "Hello" }),
+  });
+  expect(await function_reply.json()).toMatchObject({ ok: true });
+
+  await asBuilder(site, app, "DELETE", `/api/apps/${app.app_id}/external-auth/integrations/slack`);
+  await asBuilder(site, app, "DELETE", `/api/apps/${app.app_id}/external-auth/integrations/notion/remove`);
+  const revocations = (): readonly string[] =>
+    simulator.ledger().requests.flatMap(({ kind, outcome }) => (kind === "revoke" ? [outcome] : []));
+  await vi.waitFor(() => expect(revocations()).toEqual(["ok", "ok"]), 5_000);
+  // The audit trail and the times of last use are written after the replies.
+  await delay(1_000);
+  return { wrong_secret, session_cookies: ({ cookies }) => cookies };
+}
+
+/**
+ * Sends secrets in bodies and addresses where they do not belong. The server refuses all of them.
+ */
+async function sendMisplacedSecrets(
+  site: Site,
+  app: App,
+  secret: string,
+  put: (service: string, body: unknown) => Promise<Response>,
+): Promise<void> {
+  const tokens_url = `${site.server_url}/api/apps/${app.app_id}/external-auth/tokens/slack`;
   const refused = await Promise.all([
     put("slack", { client_id: "x", client_secret: [secret] }),
     put("slack", { client_id: secret, client_secret: secret, [secret.slice(0, 20)]: secret, extra: secret }),
     put("slack", `{"client_secret": "${secret}"`),
-    fetch(`${site.server_url}/api/apps/${app.app_id}/external-auth/tokens/slack?access_token=${app.service_token}`),
-    fetch(`${site.server_url}/api/apps/${app.app_id}/external-auth/tokens/slack`, {
-      headers: { authorization: `Basic ${app.service_token}` },
-    }),
+    fetch(`${tokens_url}?access_token=${app.service_token}`),
+    fetch(tokens_url, { headers: { authorization: `Basic ${app.service_token}` } }),
     fetch(`${site.server_url}/api/management/apps`, { headers: { api_key: `${app.api_key}x` } }),
     fetch(
       `${site.server_url}/api/external-auth/callback/slack?state=${secret}&code=${secret}&error_description=${secret}`,
@@ -189,32 +221,18 @@ async function liveThroughEverything(
     fetch(`${site.server_url}/setup/${"A".repeat(43)}`, { headers: { accept: "text/html" } }),
   ]);
   expect(refused.map(({ status }) => status)).toEqual([400, 400, 400, 401, 401, 401, 400, 400]);
-
-  const called = await fetch(`${site.server_url}/api/apps/${app.app_id}/functions/post-to-slack`, {
-    method: "POST",
-    headers: { "content-type": "application/json", authorization: `Bearer ${app.service_token}` },
-    body: JSON.stringify({ text: "Hello" }),
-  });
-  expect(await called.json()).toMatchObject({ ok: true });
-
-  await asBuilder(site, app, "DELETE", `/api/apps/${app.app_id}/external-auth/integrations/slack`);
-  await asBuilder(site, app, "DELETE", `/api/apps/${app.app_id}/external-auth/integrations/notion/remove`);
-  const revocations = (): readonly string[] =>
-    simulator.ledger().requests.flatMap(({ kind, outcome }) => (kind === "revoke" ? [outcome] : []));
-  await vi.waitFor(() => expect(revocations()).toEqual(["ok", "ok"]), 5_000);
-  // The audit trail and the times of last use are written behind the answers.
-  await delay(1_000);
-  return { wrong_secret, session_cookies: (answers) => answers.cookies };
 }
 
-interface Answers {
+interface RecordedReplies {
   readonly places: readonly Place[];
   readonly cookies: ReadonlySet<string>;
   readonly setup_tokens: ReadonlySet<string>;
 }
 
-/** Every answer of the server to anybody in this process: headers and body, without the parts that move about. */
-function recordAnswers(server_url: string): Answers {
+/**
+ * Records every reply of the server to this process: headers and body. Paths lose the setup token.
+ */
+function recordReplies(server_url: string): RecordedReplies {
   const places: Place[] = [];
   const cookies = new Set<string>();
   const setup_tokens = new Set<string>();
@@ -239,7 +257,7 @@ function recordAnswers(server_url: string): Answers {
   return { places, cookies, setup_tokens };
 }
 
-/** What `ps` shows of the server and its functions. Only Linux has it as files. */
+/** Returns what `ps` shows of the server and its functions. Only Linux has it as files. */
 function processesOf(pid: number): readonly Place[] {
   if (process.platform !== "linux") return [];
   const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
@@ -252,23 +270,23 @@ function processesOf(pid: number): readonly Place[] {
   return [...own, ...children.flatMap(processesOf)];
 }
 
-/** Each key as the file has it, and its bytes as hex. */
+/** Returns each key as the file has it, and its bytes as hex. */
 const keysIn = (path: string): readonly string[] =>
   readFileSync(path, "utf8")
     .split("\n")
     .flatMap((line) => line.split(" ").slice(1))
     .flatMap((key) => [key, Buffer.from(key, "base64").toString("hex")]);
 
-/** A search through nothing finds nothing: what was collected must be the real thing. */
-function expectEverythingThere(places: readonly Place[], { app_id }: App): void {
-  const named = (name: string): Buffer => places.find((place) => place.name === name)?.bytes ?? Buffer.alloc(0);
-  expect(Buffer.concat([named("file holdfast.db"), named("file holdfast.db-wal")]).includes(app_id)).toBe(true);
-  // Its length says nothing: a deletion empties it.
+/** Expects the collected places to be real: a search through nothing finds nothing. */
+function expectComplete(places: readonly Place[], { app_id }: App): void {
+  const bytesOf = (name: string): Buffer => places.find((place) => place.name === name)?.bytes ?? Buffer.alloc(0);
+  expect(Buffer.concat([bytesOf("file holdfast.db"), bytesOf("file holdfast.db-wal")]).includes(app_id)).toBe(true);
+  // Its length proves nothing: a deletion empties it.
   expect(places.map(({ name }) => name)).toContain("file holdfast.db-wal");
-  expect(named("file spill.bin").some((byte) => byte !== 0)).toBe(true);
-  expect(named("log").toString()).toMatch(/"level":"debug"[^\n]*"event":"request"/);
+  expect(bytesOf("file spill.bin").some((byte) => byte !== 0)).toBe(true);
+  expect(bytesOf("log").toString()).toMatch(/"level":"debug"[^\n]*"event":"request"/);
   expect(places.filter(({ name }) => /^\w+ \/.* [45]\d\d$/.test(name)).length).toBeGreaterThan(8);
-  // The server's own and that of the function's process.
+  // The server's own process and the function's.
   const cmdlines = places.filter(({ name }) => name === "process cmdline").length;
   expect(cmdlines > 1 || process.platform !== "linux").toBe(true);
 }

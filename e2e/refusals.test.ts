@@ -1,4 +1,4 @@
-/** What must not start, and that it changes nothing when it does not. */
+/** Configurations that must not start, and leave everything unchanged. */
 import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -18,7 +18,7 @@ describe("without the right master key", () => {
     const { site, server } = await startConnected(simulator.url, { services: ["slack"] });
     const { home, data_dir } = site;
     const key_file = join(data_dir, "master.key");
-    // Killed, not stopped: there is a WAL that a careless opening would fold into the database.
+    // Killed, not stopped: there is a WAL, which a careless opening would merge into the database.
     server.signal("SIGKILL");
     await server.ended();
     expect(existsSync(join(data_dir, "holdfast.db-wal"))).toBe(true);
@@ -51,7 +51,7 @@ describe("without the right master key", () => {
   });
 });
 
-describe("a configuration that is wrong ends with 78 and says what to do", () => {
+describe("a wrong configuration exits with 78 and explains what to do", () => {
   it.each<[string, Record<string, string>, RegExp]>([
     ["an unknown variable", { HOLDFAST_PUBLIC_ULR: "https://a.example" }, /HOLDFAST_PUBLIC_ULR is not a setting/],
     [
@@ -60,25 +60,25 @@ describe("a configuration that is wrong ends with 78 and says what to do", () =>
       /must be https .*Example: HOLDFAST_PUBLIC_URL=/,
     ],
     ["a public URL with a path", { HOLDFAST_PUBLIC_URL: "https://a.example/holdfast" }, /must be an origin: no path/],
-    ["a gateway elsewhere", { HOLDFAST_PROVIDER_GATEWAY: "http://10.0.0.1:80" }, /must be a loopback origin/],
+    ["a gateway on another machine", { HOLDFAST_PROVIDER_GATEWAY: "http://10.0.0.1:80" }, /must be a loopback origin/],
     ["an open inspector", { NODE_OPTIONS: "--inspect=127.0.0.1:0" }, /opens? an inspector/],
-    ["certificates unchecked", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }, /switches certificate checks off/],
-    ["a limit that is no number", { HOLDFAST_SWEEP_INTERVAL_MS: "3s" }, /whole number above 0/],
+    ["disabled certificate checks", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }, /switches certificate checks off/],
+    ["a limit that is not a number", { HOLDFAST_SWEEP_INTERVAL_MS: "3s" }, /whole number above 0/],
     [
-      "a lease that its request outlasts",
+      "a lease shorter than its request",
       { HOLDFAST_REFRESH_DEADLINE_STRICT_MS: "90000" },
       /HOLDFAST_REFRESH_LEASE_STRICT_MS \(90000\) must be longer than .*Example: HOLDFAST_REFRESH_LEASE_STRICT_MS=/,
     ],
-  ])("%s", async (_name, env, sentence) => {
+  ])("%s", async (_name, env, message) => {
     const home = temporaryDirectory();
     const { exit_code, stdout, stderr } = await holdfast(["serve"], { home, env });
     expect({ exit_code, stdout }).toEqual({ exit_code: 78, stdout: "" });
-    expect(stderr).toMatch(sentence);
+    expect(stderr).toMatch(message);
     expect(existsSync(join(home, ".holdfast"))).toBe(false);
   });
 });
 
-describe("what is in use ends with 75", () => {
+describe("a resource in use exits with 75", () => {
   it("a second server on the same data", async () => {
     const site = await prepareSite(`http://127.0.0.1:${await freePort()}`);
     const first = await site.start();
@@ -95,7 +95,7 @@ describe("what is in use ends with 75", () => {
     expect((await holdfast(["apps", "list", "--data-dir", site.data_dir], { home: site.home })).stdout).toBe(before);
     first.signal("SIGKILL");
     await first.ended();
-    // The lock of a killed process is gone with it.
+    // A killed process releases its lock.
     await site.start();
   });
 
@@ -115,12 +115,12 @@ describe("what is in use ends with 75", () => {
   });
 });
 
-const old = oldNode();
-it.skipIf(old === null)(
-  `an older Node gets a sentence instead of a crash${old === null ? " (skipped: no node below 24 on this machine)" : ""}`,
+const old_node = findOldNode();
+it.skipIf(old_node === null)(
+  `prints a message instead of a stack trace on an older Node${old_node === null ? " (skipped: no node below 24 on this machine)" : ""}`,
   async () => {
     const home = temporaryDirectory();
-    const child = spawn(old ?? "", [LAUNCHER, "serve"], { cwd: home, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(old_node ?? "", [LAUNCHER, "serve"], { cwd: home, stdio: ["ignore", "pipe", "pipe"] });
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
     await once(child, "close");
@@ -138,7 +138,10 @@ function serve({ data_dir, server_url, gateway }: Site): string[] {
   return ["serve", "--json", "--data-dir", data_dir, "--port", port, "--provider-gateway", gateway];
 }
 
-/** Every file with its hash. SQLite's shared-memory file is an index of the WAL that each opening rebuilds. */
+/**
+ * Returns every file with its hash. SQLite's shared-memory file is an index of the WAL that each
+ * opening rebuilds.
+ */
 function fingerprint(directory: string): Readonly<Record<string, string>> {
   const names = readdirSync(directory).filter((name) => !name.endsWith("-shm"));
   return Object.fromEntries(
@@ -151,11 +154,14 @@ function fingerprint(directory: string): Readonly<Record<string, string>> {
   );
 }
 
-/** The machine's own Node, when it is an older one: in a checkout `npm` puts the right one first in the path. */
-function oldNode(): string | null {
-  const places = ["/usr/bin/node", "/usr/local/bin/node", "/usr/bin/nodejs"].filter((path) => existsSync(path));
+/**
+ * Returns the machine's own Node, if it is an older one. In a checkout `npm` puts the right one
+ * first in the path.
+ */
+function findOldNode(): string | null {
+  const paths = ["/usr/bin/node", "/usr/local/bin/node", "/usr/bin/nodejs"].filter((path) => existsSync(path));
   return (
-    places.find(
+    paths.find(
       (path) => Number(execFileSync(path, ["-p", "process.versions.node.split('.')[0]"], { encoding: "utf8" })) < 24,
     ) ?? null
   );

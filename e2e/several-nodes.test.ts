@@ -1,4 +1,6 @@
-/** Three servers on one PostgreSQL, as behind a load balancer: together they behave as one. */
+/**
+ * Three servers on one PostgreSQL, as behind a load balancer. Together they behave as one server.
+ */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
@@ -10,7 +12,7 @@ import {
   getConnection,
   initiate,
   setClient,
-  signedIn,
+  signIn,
   startSimulated,
   type App,
   type Site,
@@ -36,12 +38,12 @@ async function startCluster(gateway: string): Promise<Cluster> {
     HOLDFAST_DATABASE_URL: database.url,
     HOLDFAST_MASTER_KEY: MASTER_KEY,
     HOLDFAST_LOG_LEVEL: "warn",
-    // Only readers refresh here: the sweeper would be faster than they are.
+    // Only readers refresh here. A sweeper would refresh first.
     HOLDFAST_SWEEP_INTERVAL_MS: "600000",
   };
   const home = temporaryDirectory();
   const ports = await Promise.all(Array.from({ length: NODES }, () => freePort()));
-  // The balancer's address; here the first node plays it.
+  // The load balancer's address. Here it is the first node.
   const server_url = `http://localhost:${ports[0]}`;
   const started = await Promise.all(
     ports.map((port, index) => {
@@ -57,7 +59,7 @@ async function startCluster(gateway: string): Promise<Cluster> {
       data_dir: join(home, `node-${index}`),
       server_url: `http://localhost:${port}`,
       gateway,
-      start: () => Promise.reject(new Error("The nodes run already.")),
+      start: () => Promise.reject(new Error("The nodes already run.")),
     })),
     setup_url: started[0]?.ready.text("setup_url") ?? "",
     async command(...args) {
@@ -78,28 +80,29 @@ async function appOf({ command }: Cluster): Promise<App> {
   return { app_id, service_token, api_key };
 }
 
-/** Polls the node until it refuses the app's token; how long that took. */
-async function refusedAfter_ms(node: Site, app: App): Promise<number> {
+/** Polls the node until it rejects the app's token. Returns how long that took. */
+async function rejectedAfter_ms(node: Site, app: App): Promise<number> {
   const started_at = performance.now();
   for (;;) {
     const { status } = await getConnection(node, app, "github");
     const took_ms = performance.now() - started_at;
     if (status === 401) return took_ms;
-    if (took_ms > 10_000) throw new Error(`The token is still good on ${node.server_url}.`);
+    if (took_ms > 10_000) throw new Error(`The token is still valid on ${node.server_url}.`);
     await delay(20);
   }
 }
 
-it("refreshes an expired single-use token once for 300 readers, and forgets a revoked token everywhere", async () => {
+it("refreshes an expired single-use token once for 300 readers, and rejects a revoked token on every node", async () => {
   const simulator = await startSimulated();
   const cluster = await startCluster(simulator.url);
   const [first, second, third] = cluster.nodes;
-  if (first === undefined || second === undefined || third === undefined) throw new Error("The nodes are not there.");
+  if (first === undefined || second === undefined || third === undefined) throw new Error("A node is missing.");
   const app = await appOf(cluster);
   await setClient(first, app, "github", "sim-rotate+slow-300ms");
-  const person = await signedIn(first, cluster.setup_url);
-  await person.connect(await initiate(first, app, "github"));
-  // No life that a vendor announces is taken for less than a minute. Nobody has read yet, so nothing is cached.
+  const builder = await signIn(first, cluster.setup_url);
+  await builder.connect(await initiate(first, app, "github"));
+  // Set in the database, because announced lifetimes count as at least a minute. Nothing has read
+  // yet, so nothing is cached.
   await cluster.database.query("update connections set expires_at = issued_at, refresh_at = issued_at");
 
   const replies = await Promise.all(
@@ -113,11 +116,11 @@ it("refreshes an expired single-use token once for 300 readers, and forgets a re
   const tokens = `/api/management/apps/${app.app_id}/tokens`;
   const [listed] = (await asBuilder(first, app, "GET", tokens)).list("tokens");
   await asBuilder(first, app, "DELETE", `${tokens}/${listed?.text("id")}`);
-  const refused_after = await Promise.all([second, third].map((node) => refusedAfter_ms(node, app)));
-  expect(Math.max(...refused_after)).toBeLessThan(1_000);
+  const rejected_after = await Promise.all([second, third].map((node) => rejectedAfter_ms(node, app)));
+  expect(Math.max(...rejected_after)).toBeLessThan(1_000);
 });
 
-it("needs the master key, says how to make one, and takes no password from the command line", async () => {
+it("requires the master key, explains how to create one, and prints no password from the command line", async () => {
   const home = temporaryDirectory();
   const keyless = await holdfast(["serve", "--json"], {
     home,
@@ -125,14 +128,14 @@ it("needs the master key, says how to make one, and takes no password from the c
   });
   expect(keyless.exit_code).toBe(78);
   expect(keyless.stdout + keyless.stderr).toContain("openssl rand -base64 32");
-  const told = await holdfast(
+  const with_flag = await holdfast(
     ["serve", "--json", "--database-url", "postgres://holdfast:hunter2@127.0.0.1:1/holdfast"],
     {
       home,
       env: { HOLDFAST_MASTER_KEY: MASTER_KEY },
     },
   );
-  expect(told.exit_code).toBe(78);
+  expect(with_flag.exit_code).toBe(78);
   const unreachable = await holdfast(["apps", "list", "--json"], {
     home,
     env: {
@@ -141,5 +144,5 @@ it("needs the master key, says how to make one, and takes no password from the c
     },
   });
   expect(unreachable.exit_code).toBe(6);
-  for (const { stdout, stderr } of [keyless, told, unreachable]) expect(stdout + stderr).not.toContain("hunter2");
+  for (const { stdout, stderr } of [keyless, with_flag, unreachable]) expect(stdout + stderr).not.toContain("hunter2");
 });

@@ -1,4 +1,7 @@
-/** `holdfast types generate`: for both SDKs, a connector's name compiles, and a misspelt one does not. */
+/**
+ * `holdfast types generate`: with both SDKs, a connector's name compiles, and a misspelled one does
+ * not.
+ */
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -25,7 +28,7 @@ export const wrong = connectors.getConnection("slakc");
 `,
 };
 
-/** A project of its own: what is in its node_modules is what it has installed. */
+/** Creates a project that has only the given SDKs installed. */
 function project(sdks: readonly string[]): string {
   const home = temporaryDirectory();
   mkdirSync(join(home, "connectors"));
@@ -40,7 +43,7 @@ function project(sdks: readonly string[]): string {
   return home;
 }
 
-/** `file(line)` and message of each error. */
+/** Returns the line of each compiler error. */
 async function errorsIn(home: string): Promise<readonly string[]> {
   const files = ["base44.ts", "holdfast.ts", "holdfast.d.ts"].filter((name) => hasFile(home, name));
   const flags = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "--types", "", "--skipLibCheck"];
@@ -63,7 +66,7 @@ function hasFile(home: string, name: string): boolean {
 }
 
 it.each([[["@base44/sdk", "@holdfast/sdk"]], [["@base44/sdk"]], [["@holdfast/sdk"]]])(
-  "%s: the names of the connector files compile, and no other",
+  "%s: only the names of the connector files compile",
   async (sdks) => {
     const home = project(sdks);
     expect(await errorsIn(home)).toEqual([]);
@@ -87,6 +90,6 @@ it("writes both registries of the public SDK, and prints without --out", async (
   expect(stdout).toContain("interface ConnectorTypeRegistry {");
   const { stdout: document } = await holdfast(["types", "generate", "--json"], { home });
   expect(parseJson(document).get("connectors").value).toEqual(["google_analytics", "slack"]);
-  const nothing = await holdfast(["types", "generate", "--dir", "elsewhere"], { home });
-  expect([nothing.exit_code, nothing.stderr]).toEqual([2, expect.stringContaining("Name an app instead") as unknown]);
+  const refused = await holdfast(["types", "generate", "--dir", "missing"], { home });
+  expect([refused.exit_code, refused.stderr]).toEqual([2, expect.stringContaining("Name an app instead") as unknown]);
 });

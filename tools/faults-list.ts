@@ -33,7 +33,7 @@ const CRASHES: readonly Fault[] = [
     tests: [
       ...named(
         "e2e/several-nodes.test.ts",
-        "refreshes an expired single-use token once for 300 readers, and forgets a revoked token everywhere",
+        "refreshes an expired single-use token once for 300 readers, and rejects a revoked token on every node",
       ),
       ...named(REFRESH, "answers 200 callers of %s with the one new token"),
     ],
@@ -81,7 +81,7 @@ const CRASHES: readonly Fault[] = [
     title: "killed, failed or paused at any await of the engine",
     tests: named(
       "e2e/kill.test.ts",
-      "loses no connection without saying so, and none at all where the refresh token stays",
+      "loses no connection without naming the reason, and none at all where the refresh token does not rotate",
     ),
   },
   {

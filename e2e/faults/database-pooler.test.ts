@@ -5,7 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { createDatabase, type TestDatabase } from "../../packages/server/test/support/postgres.ts";
-import { startForPeople } from "../support/holdfast.ts";
+import { startInteractive } from "../support/holdfast.ts";
 import { startSimulated } from "../support/server.ts";
 import { startPgBouncer } from "./support/pgbouncer.ts";
 import { ask, connectedApp, expire, refreshes, startNode, type Node } from "./support/postgres-server-nodes.ts";
@@ -72,7 +72,7 @@ async function installed(): Promise<{ database: TestDatabase; site: Node }> {
 async function start(site: Node, database_url: string): Promise<{ exit_code: number | null; text: string }> {
   const env = { ...site.env, HOLDFAST_DATABASE_URL: database_url };
   const args = ["serve", "--data-dir", site.data_dir, "--port", "0", "--json"];
-  const started = await startForPeople(args, { home: site.home, env });
+  const started = await startInteractive(args, { home: site.home, env });
   const hangs = delay(HANGS_AFTER_MS, "hangs" as const, { ref: false });
   const ended = await Promise.race([started.ended(), hangs]);
   if (ended === "hangs") throw new Error(`The start hangs: ${started.output.stdout}${started.output.stderr}`);

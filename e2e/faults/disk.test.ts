@@ -16,7 +16,7 @@ import {
   initiate,
   prepareSite,
   setClient,
-  signedIn,
+  signIn,
   startSimulated,
   type App,
   type Site,
@@ -48,7 +48,7 @@ async function prepare(data_dir: string): Promise<Scene> {
   const site = { ...prepared, data_dir, start: () => startHoldfast(args, { home: prepared.home, env: LIMITS }) };
   const server = await site.start();
   const app = await createApp(site);
-  const person = await signedIn(site, server.ready.text("setup_url"));
+  const person = await signIn(site, server.ready.text("setup_url"));
   for (const [service, client] of Object.entries({ notion: "sim-ok", github: "sim-rotate+slow-700ms" })) {
     await setClient(site, app, service, client);
     await person.connect(await initiate(site, app, service));

@@ -1,6 +1,7 @@
 /**
- * An authorization server that we did not write: oidc-provider, certified for OpenID Connect, with everything strict that it
- * has. Its issuer is https://as.example.test; a gateway on loopback stands in for the host, as the simulator does.
+ * An independent authorization server: oidc-provider, certified for OpenID Connect, with all of its
+ * strict options on. Its issuer is https://as.example.test. A gateway on loopback stands in for
+ * that host, as the simulator does.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -13,7 +14,7 @@ const HOST = "as.example.test";
 const ISSUER = `https://${HOST}`;
 const REVOCATION = `${ISSUER}/token/revocation` as const;
 
-/** A strict server as a catalog file would describe it. */
+/** The strict server, described as a catalog file would. */
 export const strictProvider = defineProvider({
   id: "example",
   display_name: "Example",
@@ -25,7 +26,7 @@ export const strictProvider = defineProvider({
   token_url: `https://${HOST}/token`,
   client_auth: "client_secret_basic",
   default_scopes: ["email"],
-  // offline_access brings the refresh token; OpenID Connect wants a consent for it each time.
+  // offline_access requests the refresh token. OpenID Connect requires a consent for it each time.
   required_scopes: ["openid", "offline_access"],
   common_scopes: [],
   authorization_params: { prompt: "consent" },
@@ -52,9 +53,14 @@ export const strictProvider = defineProvider({
 export interface AuthorizationServer {
   readonly gateway: string;
   readonly provider: OidcProvider;
-  /** Names of the events that the server reported, in order: `grant.success`, `grant.error`, `grant.revoked`. */
+  /**
+   * Names of the events that the server reported, in order: `grant.success`, `grant.error`,
+   * `grant.revoked`.
+   */
   readonly events: readonly string[];
-  /** The person: from the authorization URL over sign-in and consent to the callback URL. */
+  /**
+   * Acts as the user: from the authorization URL through sign-in and consent to the callback URL.
+   */
   approve(authorize_url: string): Promise<string>;
 }
 
@@ -88,7 +94,7 @@ export async function startAuthorizationServer(registration: Registration): Prom
     cookies: { keys: ["only for this test"] },
     ttl: { AccessToken: 3600, RefreshToken: 86_400, Grant: 86_400, Session: 86_400, Interaction: 600, IdToken: 3600 },
   });
-  // The gateway says which host and scheme it stands in for, as any TLS-terminating proxy does.
+  // The gateway sends the host and scheme that it stands in for, as any TLS-terminating proxy does.
   provider.proxy = true;
   const events: string[] = [];
   for (const name of ["grant.success", "grant.error", "grant.revoked", "server_error"])
@@ -143,5 +149,5 @@ async function approve(gateway: string, authorize_url: string): Promise<string> 
     url = throughGateway(gateway, new URL(action, ISSUER).href);
     form = new URLSearchParams({ prompt, ...(prompt === "login" ? { login: "ada", password: "any" } : {}) });
   }
-  throw new Error("The authorization server asks on and on.");
+  throw new Error(`The authorization server still asks after ${MAX_STEPS} steps.`);
 }

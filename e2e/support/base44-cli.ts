@@ -1,6 +1,6 @@
 /**
- * The public `base44` command line as it comes from the registry, with a HOME of its own and none of the caller's variables:
- * it touches nothing but the server under test.
+ * The public `base44` command line as published in the registry, with a HOME of its own and none of
+ * the caller's variables. It touches nothing but the server under test.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ export const BASE44 = join(dirname(fileURLToPath(import.meta.resolve("base44/pac
 
 export interface Base44Options {
   readonly server_url: string;
-  /** HOME, and the working directory unless `cwd` is another. */
+  /** HOME, and the working directory unless `cwd` is set. */
   readonly home: string;
   readonly cwd?: string;
   readonly api_key?: string;
@@ -44,7 +44,7 @@ export interface Base44Running {
   readonly ended: Promise<Base44Ended>;
 }
 
-/** Starts a command that waits for somebody. It is killed when the test ends. */
+/** Starts a command that waits for input. It is killed when the test ends. */
 export function startBase44(args: readonly string[], options: Base44Options): Base44Running {
   const { home, cwd = home, stdin = "" } = options;
   mkdirSync(cwd, { recursive: true });
@@ -64,7 +64,7 @@ export function startBase44(args: readonly string[], options: Base44Options): Ba
 export const base44 = (args: readonly string[], options: Base44Options): Promise<Base44Ended> =>
   startBase44(args, options).ended;
 
-/** With `--json`: the one document on stdout. */
+/** Runs a command with `--json` and returns the one document on stdout. */
 export async function base44Json(
   args: readonly string[],
   options: Base44Options,

@@ -1,7 +1,8 @@
 /**
- * What a backend function does, with the public `@base44/sdk` as it comes from the registry. The same program runs in Node
- * and, bundled, in Deno. Standard input: `{ server_url, app_id, service_token, services, missing }`; standard output: what
- * the SDK returned or threw, as one JSON document.
+ * A backend function with the public `@base44/sdk` as published in the registry. The same program
+ * runs in Node and, bundled, in Deno. Standard input:
+ * `{ server_url, app_id, service_token, services, missing }`. Standard output: the SDK's results or
+ * errors, as one JSON document.
  */
 import { Base44Error, createClientFromRequest } from "@base44/sdk";
 
@@ -13,12 +14,12 @@ interface Input {
   readonly missing: string;
 }
 
-// The SDK prints each error that it maps; standard output is for the result.
+// The SDK prints each error that it maps, but standard output is for the result.
 console.error = () => {};
 
 let text = "";
 for await (const chunk of process.stdin.setEncoding("utf8")) text += String(chunk);
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the test that reads the output
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the calling test
 const input = JSON.parse(text) as Input;
 
 const headers = {
@@ -38,21 +39,21 @@ for (const service of input.services) {
   });
 }
 
-const foreign = createClientFromRequest(
+const wrong_token = createClientFromRequest(
   new Request("http://function.example/", {
     headers: { ...headers, "Base44-Service-Authorization": `Bearer ${input.service_token.slice(0, -8)}00000000` },
   }),
 );
 const refusals = {
-  not_connected: await thrown(connectors.getConnection(input.missing)),
-  unknown_service: await thrown(connectors.getConnection("slakc")),
-  wrong_token: await thrown(foreign.asServiceRole.connectors.getConnection("slack")),
-  path_in_name: await thrown(connectors.getConnection("../../management/apps")),
-  empty_name: await thrown(connectors.getConnection("")),
+  not_connected: await errorOf(connectors.getConnection(input.missing)),
+  unknown_service: await errorOf(connectors.getConnection("slakc")),
+  wrong_token: await errorOf(wrong_token.asServiceRole.connectors.getConnection("slack")),
+  path_in_name: await errorOf(connectors.getConnection("../../management/apps")),
+  empty_name: await errorOf(connectors.getConnection("")),
 };
 console.log(JSON.stringify({ connected, refusals }));
 
-async function thrown(call: Promise<unknown>): Promise<unknown> {
+async function errorOf(call: Promise<unknown>): Promise<unknown> {
   try {
     return { returned: await call };
   } catch (error) {

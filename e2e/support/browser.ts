@@ -1,10 +1,10 @@
-/** A real Chromium, driven by playwright-core, that notes every complaint about our pages. */
+/** A real Chromium, driven by playwright-core, that records every error on our pages. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { onTestFinished } from "vitest";
 
-const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FLAGS = [
   "--no-sandbox",
   "--disable-quic",
@@ -13,53 +13,59 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export const chromiumPath: string | null = PLACES.find((path) => existsSync(path)) ?? null;
+export const chromiumPath: string | null = PATHS.find((path) => existsSync(path)) ?? null;
 
-/** A browser is part of the tests; only a developer's machine may be without one. */
-export const mayBeSkipped = chromiumPath === null && process.env["CI"] === undefined;
+/** CI requires a browser. Only a developer's machine can run the tests without one. */
+export const canSkipBrowser = chromiumPath === null && process.env["CI"] === undefined;
 
-export interface Visitor {
+export interface BrowserPage {
   readonly page: Page;
-  /** Violations of a content security policy, script errors, dialogs and refused requests, on any page so far. */
-  readonly complaints: readonly string[];
-  /** Into the directory E2E_SCREENSHOTS, when that is set. */
-  picture(name: string): Promise<void>;
+  /**
+   * Content security policy violations, script errors, dialogs and refused requests, on any page so
+   * far.
+   */
+  readonly problems: readonly string[];
+  /** Saves a picture to the directory E2E_SCREENSHOTS, if that is set. */
+  screenshot(name: string): Promise<void>;
 }
 
 export function launchChromium(): Promise<Browser> {
   if (chromiumPath === null)
-    throw new Error(`There is no Chromium at ${PLACES.join(", ")}. On Debian: apt-get install chromium`);
+    throw new Error(`There is no Chromium at ${PATHS.join(", ")}. On Debian: apt-get install chromium`);
   return chromium.launch({ executablePath: chromiumPath, args: FLAGS });
 }
 
-export async function visit(browser: Browser, options: { dark?: boolean; width?: number } = {}): Promise<Visitor> {
+export async function openPage(
+  browser: Browser,
+  options: { dark?: boolean; width?: number } = {},
+): Promise<BrowserPage> {
   const { dark = false, width = 900 } = options;
   const context = await browser.newContext({
     viewport: { width, height: 760 },
     colorScheme: dark ? "dark" : "light",
   });
   onTestFinished(() => context.close());
-  const complaints: string[] = [];
-  // The page's own event as well as the console: a report-only policy or a blocked navigation shows up in one of the two.
-  await context.exposeFunction("complain", (text: string) => void complaints.push(text));
+  const problems: string[] = [];
+  // Both the page's own event and the console: a report-only policy or a blocked navigation appears
+  // in only one of them.
+  await context.exposeFunction("reportProblem", (text: string) => void problems.push(text));
   await context.addInitScript({
     content: `document.addEventListener("securitypolicyviolation", (event) =>
-      complain(\`violates \${event.violatedDirective}: \${event.blockedURI}\`));`,
+      reportProblem(\`violates \${event.violatedDirective}: \${event.blockedURI}\`));`,
   });
   const page = await context.newPage();
   page.on("console", (message) => {
-    if (message.type() === "error" || message.text().includes("Content Security Policy"))
-      complaints.push(message.text());
+    if (message.type() === "error" || message.text().includes("Content Security Policy")) problems.push(message.text());
   });
-  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("pageerror", (error) => problems.push(error.message));
   page.on("dialog", (dialog) => {
-    complaints.push(`dialog: ${dialog.message()}`);
+    problems.push(`dialog: ${dialog.message()}`);
     void dialog.dismiss();
   });
   return {
     page,
-    complaints,
-    async picture(name) {
+    problems,
+    async screenshot(name) {
       const directory = process.env["E2E_SCREENSHOTS"];
       if (directory !== undefined) await page.screenshot({ path: join(directory, `${name}.png`) });
     },

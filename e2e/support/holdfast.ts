@@ -1,6 +1,7 @@
 /**
- * `holdfast` as an operator runs it: a child process of the launcher, with a HOME of its own and none of the caller's
- * HOLDFAST_* variables. Nothing here reaches into the server; tests see what a process shows.
+ * `holdfast` as an operator runs it: a child process of the launcher, with a HOME of its own and
+ * none of the caller's HOLDFAST_* variables. Nothing here reaches into the server. Tests see only
+ * the output of a process.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -12,8 +13,11 @@ import { parseJson, type Json } from "./json.ts";
 
 export const LAUNCHER = fileURLToPath(new URL("../../packages/server/bin/holdfast.js", import.meta.url));
 
-/** Hundreds of these processes start in a run, each with the same modules. Node's own cache, which it keys by version. */
-export const COMPILED = fileURLToPath(new URL("../../node_modules/.cache/holdfast-tests", import.meta.url));
+/**
+ * Node's compile cache, shared by the hundreds of processes that a run starts. Node keys it by
+ * version.
+ */
+export const COMPILE_CACHE = fileURLToPath(new URL("../../node_modules/.cache/holdfast-tests", import.meta.url));
 
 export interface RunOptions {
   /** HOME and working directory. */
@@ -31,7 +35,7 @@ export interface Ended {
   readonly took_ms: number;
 }
 
-/** Runs a command to its end. */
+/** Runs a command until it exits. */
 export async function holdfast(args: readonly string[], options: RunOptions): Promise<Ended> {
   const started_at = performance.now();
   const { child, output } = launch(args, options);
@@ -44,23 +48,33 @@ export interface Started {
   readonly pid: number;
   readonly output: { readonly stdout: string; readonly stderr: string };
   signal(name: NodeJS.Signals): void;
-  /** The exit code; null when a signal ended it. */
+  /** Resolves to the exit code, or null if a signal ended the process. */
   ended(): Promise<number | null>;
 }
 
 export interface Running extends Started {
-  /** The first line on stdout, which a long-running command prints when it is ready. */
+  /** The first line on stdout. A long-running command prints it when it is ready. */
   readonly ready: Json;
 }
 
-/** Starts a command that stays, and waits for its document on stdout. It is killed when the test ends. */
+/**
+ * Starts a long-running command and waits for its document on stdout. It is killed when the test
+ * ends.
+ */
 export async function startHoldfast(args: readonly string[], options: RunOptions): Promise<Running> {
-  const started = await startForPeople([...args, "--json"], options, /\n/);
+  const started = await startInteractive([...args, "--json"], options, /\n/);
   return { ...started, ready: parseJson(started.output.stdout.split("\n", 1)[0] ?? "") };
 }
 
-/** The same for a command that prints text: ready when stdout has `pattern`, or at once without one. */
-export async function startForPeople(args: readonly string[], options: RunOptions, pattern?: RegExp): Promise<Started> {
+/**
+ * Starts a command that prints text. Ready when stdout matches `pattern`, or immediately without
+ * one.
+ */
+export async function startInteractive(
+  args: readonly string[],
+  options: RunOptions,
+  pattern?: RegExp,
+): Promise<Started> {
   const { child, output } = launch(args, options);
   child.stdin?.end();
   const exit = once(child, "close").then(() => child.exitCode);
@@ -75,7 +89,7 @@ export async function startForPeople(args: readonly string[], options: RunOption
     });
   });
   if ((await Promise.race([printed, exit])) !== true)
-    throw new Error(`holdfast ${args.join(" ")} ended with ${child.exitCode}:\n${output.stdout}${output.stderr}`);
+    throw new Error(`holdfast ${args.join(" ")} exited with ${child.exitCode}:\n${output.stdout}${output.stderr}`);
   return { pid: child.pid ?? 0, output, signal: (name) => void child.kill(name), ended: () => exit };
 }
 
@@ -90,7 +104,7 @@ function launch(
       PATH: process.env["PATH"] ?? "",
       HOME: home,
       TMPDIR: join(home, "tmp"),
-      NODE_COMPILE_CACHE: COMPILED,
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       ...env,
     },
     stdio: ["pipe", "pipe", "pipe"],

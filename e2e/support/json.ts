@@ -1,4 +1,7 @@
-/** Reading parsed JSON of unknown shape: each step fails with the place at which the document is not what a test expects. */
+/**
+ * Reads parsed JSON of unknown shape. Each step throws with the path at which the document is
+ * unexpected.
+ */
 
 export interface Json {
   readonly value: unknown;

@@ -1,4 +1,4 @@
-/** Looks for secrets in everything a server leaves behind, in the forms that they take on the way. */
+/** Searches everything a server leaves behind for secrets, in each encoding they can have. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -6,7 +6,7 @@ export interface Secrets {
   readonly [kind: string]: Iterable<string>;
 }
 
-/** Where something was found or looked for: `log`, `file holdfast.db-wal`, `GET /setup/... 400`. */
+/** A searched location: `log`, `file holdfast.db-wal`, `GET /setup/... 400`. */
 export interface Place {
   readonly name: string;
   readonly bytes: Buffer;
@@ -29,7 +29,10 @@ export const FORMS = {
   },
 } as const satisfies Record<string, (text: string) => readonly string[]>;
 
-/** The part of the encoding that does not depend on what stands around the text, for each of the three alignments. */
+/**
+ * Returns the part of the encoding that does not depend on the surrounding text, for each of the
+ * three alignments.
+ */
 function anywhereInBase64(text: string): string[] {
   return [0, 1, 2].map((before) => {
     const encoded = Buffer.from(" ".repeat(before) + text)
@@ -42,17 +45,17 @@ function anywhereInBase64(text: string): string[] {
 export function findLeaks(places: readonly Place[], secrets: Secrets): readonly Leak[] {
   const needles = Object.entries(secrets).flatMap(([kind, values]) =>
     [...values].flatMap((value) =>
-      Object.entries(FORMS).map(([form, encode]) => ({ kind, form, texts: [...new Set(encode(value))] })),
+      Object.entries(FORMS).map(([form, encode]) => ({ kind, form, encoded: [...new Set(encode(value))] })),
     ),
   );
   return places.flatMap(({ name, bytes }) =>
     needles
-      .filter(({ texts }) => texts.some((text) => bytes.includes(text)))
+      .filter(({ encoded }) => encoded.some((text) => bytes.includes(text)))
       .map(({ kind, form }) => ({ place: name, kind, form })),
   );
 }
 
-/** Every file below a directory. */
+/** Returns every file below a directory. */
 export function filesOf(directory: string): Place[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

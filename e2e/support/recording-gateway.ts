@@ -1,6 +1,7 @@
 /**
- * A gateway in front of the simulator that remembers every secret which passes, in either direction: what the provider
- * issues, what the server sends, what goes through the person's browser. The simulator itself keeps only hashes.
+ * A gateway in front of the simulator that records every secret in either direction: issued by the
+ * provider, sent by the server, or passed through the user's browser. The simulator itself stores
+ * only hashes.
  */
 import { createServer, type IncomingMessage } from "node:http";
 import { once } from "node:events";
@@ -8,7 +9,7 @@ import { onTestFinished } from "vitest";
 
 export interface RecordingGateway {
   readonly url: string;
-  /** By kind (`access_token`, `code`, `state`, ...), each with every value seen. */
+  /** By kind (`access_token`, `code`, `state`, ...): every value seen. */
   readonly seen: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
@@ -16,11 +17,11 @@ const KINDS = ["access_token", "refresh_token", "id_token", "code", "state", "co
 
 export async function startRecordingGateway(simulator_url: string): Promise<RecordingGateway> {
   const seen = new Map<string, Set<string>>(KINDS.map((kind) => [kind, new Set()]));
-  const note = (kind: string, value: string): void => void seen.get(kind)?.add(value);
-  const noteAll = (fields: Iterable<readonly [string, unknown]>): void => {
+  const record = (kind: string, value: string): void => void seen.get(kind)?.add(value);
+  const recordAll = (fields: Iterable<readonly [string, unknown]>): void => {
     for (const [name, value] of fields) {
-      if (typeof value === "string") note(name, value);
-      else if (typeof value === "object" && value !== null) noteAll(Object.entries(value));
+      if (typeof value === "string") record(name, value);
+      else if (typeof value === "object" && value !== null) recordAll(Object.entries(value));
     }
   };
 
@@ -31,20 +32,20 @@ export async function startRecordingGateway(simulator_url: string): Promise<Reco
   async function forward(request: IncomingMessage) {
     const target = new URL(request.url ?? "/", simulator_url);
     const sent = await readAll(request);
-    noteAll(target.searchParams);
-    noteAll(fieldsOf(sent));
+    recordAll(target.searchParams);
+    recordAll(fieldsOf(sent));
     const [scheme, credentials = ""] = (request.headers.authorization ?? "").split(" ");
-    if (scheme === "Basic") note("client_secret", decodeURIComponent(atob(credentials).split(":")[1] ?? ""));
+    if (scheme === "Basic") record("client_secret", decodeURIComponent(atob(credentials).split(":")[1] ?? ""));
     const reply = await fetch(target, {
       method: request.method ?? "GET",
-      headers: passedOn(request.headers),
+      headers: forwardedHeaders(request.headers),
       body: sent === "" ? null : sent,
       redirect: "manual",
     });
     const body = await reply.text();
-    noteAll(fieldsOf(body));
+    recordAll(fieldsOf(body));
     const location = reply.headers.get("location");
-    if (location !== null) noteAll(new URL(location, target).searchParams);
+    if (location !== null) recordAll(new URL(location, target).searchParams);
     const type = reply.headers.get("content-type");
     return {
       status: reply.status,
@@ -69,17 +70,17 @@ async function readAll(request: IncomingMessage): Promise<string> {
   return text;
 }
 
-/** JSON, or a form: providers take and give both. */
+/** Parses JSON or a form: providers use both. */
 function fieldsOf(body: string): Iterable<readonly [string, unknown]> {
   if (!body.startsWith("{")) return new URLSearchParams(body);
   const value: unknown = JSON.parse(body);
   return typeof value === "object" && value !== null ? Object.entries(value) : [];
 }
 
-const PASSED_ON = ["accept", "authorization", "content-type", "user-agent", "notion-version", "cookie"];
+const FORWARDED = ["accept", "authorization", "content-type", "user-agent", "notion-version", "cookie"];
 
-function passedOn(headers: IncomingMessage["headers"]): Record<string, string> {
+function forwardedHeaders(headers: IncomingMessage["headers"]): Record<string, string> {
   return Object.fromEntries(
-    PASSED_ON.flatMap((name) => (typeof headers[name] === "string" ? [[name, headers[name]]] : [])),
+    FORWARDED.flatMap((name) => (typeof headers[name] === "string" ? [[name, headers[name]]] : [])),
   );
 }

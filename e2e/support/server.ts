@@ -1,6 +1,6 @@
 /**
- * A running server with simulated services behind it, set up over its own HTTP interface: an app, an OAuth client per
- * service, and a person who connects accounts.
+ * A running server with simulated services, set up over its own HTTP interface: an app, an OAuth
+ * client per service, and a builder who connects accounts.
  */
 import { clientSecretOf, startSimulator, type Simulator } from "@holdfast/simulator";
 import { join } from "node:path";
@@ -24,11 +24,11 @@ export interface Site {
   readonly data_dir: string;
   readonly server_url: string;
   readonly gateway: string;
-  /** The one command that starts the server, again after it was killed. */
+  /** The command that starts the server. It also restarts the server after a kill. */
   start(env?: Readonly<Record<string, string>>): Promise<Running>;
 }
 
-/** Where a server will live: directories, port and gateway are chosen, nothing runs yet. */
+/** Chooses directories, port and gateway for a server. Starts nothing. */
 export async function prepareSite(gateway: string): Promise<Site> {
   const home = temporaryDirectory();
   const port = await freePort();
@@ -59,7 +59,7 @@ export async function createApp({ home, data_dir }: Site, name = "shop"): Promis
   };
 }
 
-/** The management and connector routes, as a builder with an API key. */
+/** Calls a management or connector route as a builder with an API key. */
 export async function asBuilder(
   { server_url }: Site,
   { api_key }: App,
@@ -73,11 +73,11 @@ export async function asBuilder(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await reply.text();
-  if (!reply.ok) throw new Error(`${method} ${path} answered ${reply.status}: ${text}`);
+  if (!reply.ok) throw new Error(`${method} ${path} returned ${reply.status}: ${text}`);
   return parseJson(text);
 }
 
-/** Sets a simulated OAuth client, whose id says how the service is to misbehave. */
+/** Sets a simulated OAuth client. Its id selects the service's misbehavior. */
 export function setClient(site: Site, app: App, integration_type: string, client_id: string): Promise<Json> {
   return asBuilder(site, app, "PUT", `/api/management/clients/${integration_type}`, {
     client_id,
@@ -87,14 +87,14 @@ export function setClient(site: Site, app: App, integration_type: string, client
 
 const ACCOUNT = { name: "Ada", email: "ada@example.com", password: "correct horse battery staple" };
 
-/** Makes the account, or sets its password, by a setup link. */
-export async function signedIn({ server_url }: Site, setup_url: string): Promise<Person> {
-  const person = createPerson(server_url);
-  await person.signIn(setup_url, ACCOUNT);
-  return person;
+/** Creates the account, or sets its password, through a setup link. */
+export async function signIn({ server_url }: Site, setup_url: string): Promise<Person> {
+  const builder = createPerson(server_url);
+  await builder.signIn(setup_url, ACCOUNT);
+  return builder;
 }
 
-/** The link that connects an account, as the public CLI asks for it. */
+/** Returns the link that connects an account, with the request that the public CLI sends. */
 export async function initiate(site: Site, app: App, integration_type: string): Promise<string> {
   const path = `/api/apps/${app.app_id}/external-auth/integrations/${integration_type}`;
   return (await asBuilder(site, app, "PUT", path, { scopes: [] })).text("redirect_url");
@@ -106,7 +106,10 @@ export interface TokenReply {
   readonly access_token: string | null;
 }
 
-/** What an app's backend does. `rejected_hash` names an access token that the API refused. */
+/**
+ * Reads a token as an app's backend does. `rejected_hash` identifies an access token that the API
+ * rejected.
+ */
 export async function getConnection(
   { server_url }: Pick<Site, "server_url">,
   { app_id, service_token }: Pick<App, "app_id" | "service_token">,
@@ -123,7 +126,7 @@ export async function getConnection(
   return { status: reply.status, body, access_token: reply.ok ? body.text("access_token") : null };
 }
 
-/** A server with a client per service and every service connected. */
+/** Starts a server with an OAuth client per service and every service connected. */
 export async function startConnected(
   gateway: string,
   options: {
@@ -131,15 +134,15 @@ export async function startConnected(
     clientIdOf?: (service: string) => string;
     env?: Record<string, string>;
   } = {},
-): Promise<{ site: Site; app: App; server: Running; person: Person }> {
+): Promise<{ site: Site; app: App; server: Running; builder: Person }> {
   const { services = SERVICES, clientIdOf = () => "sim-ok", env = {} } = options;
   const site = await prepareSite(gateway);
   const server = await site.start(env);
   const app = await createApp(site);
-  const person = await signedIn(site, server.ready.text("setup_url"));
+  const builder = await signIn(site, server.ready.text("setup_url"));
   for (const service of services) {
     await setClient(site, app, service, clientIdOf(service));
-    await person.connect(await initiate(site, app, service));
+    await builder.connect(await initiate(site, app, service));
   }
-  return { site, app, server, person };
+  return { site, app, server, builder };
 }

@@ -1,4 +1,7 @@
-/** What an installation has stored, decrypted with its own key, beside the running server. Nothing is changed. */
+/**
+ * Reads an installation's stored data beside the running server, decrypted with its own key.
+ * Changes nothing.
+ */
 import { loadConfig } from "../../packages/server/src/config.ts";
 import { systemClock } from "../../packages/server/src/core/clock.ts";
 import { openInstallation, type Installation } from "../../packages/server/src/installation.ts";

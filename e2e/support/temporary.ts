@@ -1,4 +1,4 @@
-/** Directories that a test may use and that are gone afterwards. */
+/** Temporary directories that are deleted when the test ends. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** A command on a pseudo-terminal, as a person has it: prompts appear, keys are pressed, a browser is opened. */
+/** A command on a pseudo-terminal: prompts appear, keys are pressed, a browser is opened. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -6,18 +6,20 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 
-/** A machine that does several things at once is slow; a prompt that never comes is a failure that shows what there was. */
-const PATIENCE_MS = 30_000;
+/**
+ * Long, because a busy machine is slow. A prompt that never comes fails with the screen's content.
+ */
+const PROMPT_TIMEOUT_MS = 30_000;
 
 export interface Terminal {
-  /** Everything shown so far, without the codes that steer the screen. */
+  /** Returns everything shown so far, without terminal control codes. */
   shown(): string;
-  /** Resolves when it shows `pattern`. */
+  /** Resolves when the screen matches `pattern`. */
   until(pattern: RegExp): Promise<void>;
   press(keys: string): void;
-  /** The address that was handed to the system's browser. */
+  /** Resolves to the address that was passed to the system's browser. */
   opened(): Promise<string>;
-  /** The exit code. */
+  /** Resolves to the exit code. */
   readonly ended: Promise<number | null>;
 }
 
@@ -26,15 +28,18 @@ export interface TerminalOptions {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** `script` (util-linux) gives the command a terminal of its own and passes our keys on. */
+/**
+ * Runs `command` under `script` (util-linux), which gives it a terminal of its own and passes on
+ * our keys.
+ */
 export function openTerminal(command: readonly string[], { cwd, env }: TerminalOptions): Terminal {
   const bin = join(cwd, "bin");
   const log = join(cwd, "opened.txt");
   mkdirSync(bin, { recursive: true });
-  // The first that is found in PATH: what would open a window notes the address instead.
+  // First in PATH: instead of opening a window, this records the address.
   writeFileSync(join(bin, "xdg-open"), `#!/bin/sh\nprintf '%s\\n' "$1" >> '${log}'\n`, { mode: 0o755 });
   const line = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  // A new terminal is no column wide, and prompts break each line after a letter.
+  // A new terminal has no width, and prompts would break each line after one letter.
   const child = spawn("script", ["-qefc", `stty cols 120 rows 40; exec ${line}`, "/dev/null"], {
     cwd,
     env: { ...env, PATH: `${bin}:${env["PATH"] ?? ""}`, TERM: "xterm", SHELL: "/bin/sh" },
@@ -46,23 +51,23 @@ export function openTerminal(command: readonly string[], { cwd, env }: TerminalO
     child.kill("SIGKILL");
     await ended;
   });
-  // oxlint-disable-next-line no-control-regex -- the codes that steer a terminal begin with one
+  // oxlint-disable-next-line no-control-regex -- terminal control codes begin with one
   const shown = (): string => output.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]/g, "");
   return {
     shown,
     async until(pattern) {
-      const until_ms = performance.now() + PATIENCE_MS;
+      const deadline = performance.now() + PROMPT_TIMEOUT_MS;
       while (!pattern.test(shown())) {
-        const over = child.exitCode !== null ? "ended" : performance.now() > until_ms ? "stands still" : null;
-        if (over !== null) throw new Error(`It ${over} without showing ${String(pattern)}:\n${shown()}`);
+        const problem = child.exitCode !== null ? "exited" : performance.now() > deadline ? "timed out" : null;
+        if (problem !== null) throw new Error(`The command ${problem} without showing ${String(pattern)}:\n${shown()}`);
         await delay(20);
       }
     },
     press: (keys) => void child.stdin.write(keys),
     async opened() {
-      const until_ms = performance.now() + PATIENCE_MS;
+      const deadline = performance.now() + PROMPT_TIMEOUT_MS;
       while (!existsSync(log) || !readFileSync(log, "utf8").endsWith("\n")) {
-        if (performance.now() > until_ms) throw new Error(`Nothing was opened:\n${shown()}`);
+        if (performance.now() > deadline) throw new Error(`The command opened no address:\n${shown()}`);
         await delay(20);
       }
       return readFileSync(log, "utf8").trim();

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseJson, type Json } from "../../support/json.ts";
-import { COMPILED, LAUNCHER } from "../../support/holdfast.ts";
+import { COMPILE_CACHE, LAUNCHER } from "../../support/holdfast.ts";
 import { parsePassed, type Passed, type Plan } from "./points-plan.ts";
 
 const PRELOAD = new URL("points-preload.ts", import.meta.url).href;
@@ -43,7 +43,7 @@ export async function startProcess({ home, fault_file, env, args, gateway }: Pro
       HOME: home,
       TMPDIR: join(home, "tmp"),
       NODE_OPTIONS: `--import ${PRELOAD}`,
-      NODE_COMPILE_CACHE: COMPILED,
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       FAULT_FILE: fault_file,
       ...env,
     },

@@ -14,7 +14,7 @@ import { systemClock } from "../../../packages/server/src/core/clock.ts";
 import { openInstallation, type Installation } from "../../../packages/server/src/installation.ts";
 import { silentLog } from "../../../packages/server/src/telemetry/log.ts";
 import type { TestDatabase } from "../../../packages/server/test/support/postgres.ts";
-import { asBuilder, initiate, setClient, signedIn, type App, type Site } from "../../support/server.ts";
+import { asBuilder, initiate, setClient, signIn, type App, type Site } from "../../support/server.ts";
 import { freePort } from "../../../packages/server/test/support/port.ts";
 import { startProcess, type Process } from "./cluster-process.ts";
 
@@ -122,7 +122,7 @@ export async function startCluster({ database, env, first_env = {} }: ClusterOpt
       gateway: simulator.url,
       start: () => Promise.reject(new Error("The cluster starts its nodes.")),
     };
-    return { first, installation, site, person: await signedIn(site, first.ready.text("setup_url")) };
+    return { first, installation, site, person: await signIn(site, first.ready.text("setup_url")) };
   };
   const { first, installation, site, person } = await opened().catch(async (error: unknown) => {
     await close();

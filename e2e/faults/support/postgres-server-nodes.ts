@@ -13,7 +13,7 @@ import { silentLog } from "../../../packages/server/src/telemetry/log.ts";
 import { sealedFromStorage } from "../../../packages/server/src/vault/seal.ts";
 import { holdfast, startHoldfast, type Running } from "../../support/holdfast.ts";
 import { parseJson } from "../../support/json.ts";
-import { initiate, prepareSite, setClient, signedIn, type App, type Site } from "../../support/server.ts";
+import { initiate, prepareSite, setClient, signIn, type App, type Site } from "../../support/server.ts";
 
 /** Whether the full counts were asked for; otherwise the short forms run. */
 export const FULL = process.env["FAULTS"] === "full";
@@ -93,7 +93,7 @@ export async function connectedApp(node: Node, clients: Readonly<Record<string, 
     created.text("api_key"),
   ];
   const app = { app_id, service_token, api_key };
-  const person = await signedIn(node, node.server.ready.text("setup_url"));
+  const person = await signIn(node, node.server.ready.text("setup_url"));
   for (const [service, client_id] of Object.entries(clients)) {
     await setClient(node, app, service, client_id);
     await person.connect(await initiate(node, app, service));

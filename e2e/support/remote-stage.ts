@@ -1,24 +1,27 @@
-/** A running server with an app, and another machine from which commands talk to it: nothing of the server lies there. */
+/**
+ * A running server with an app, and the home of another machine from which commands reach it over
+ * the network.
+ */
 import { join } from "node:path";
 import { createApp, prepareSite, startSimulated, type App, type Site } from "./server.ts";
-import { createVisitor, type Visitor } from "./visitor.ts";
+import { createBuilder, type Builder } from "./builder.ts";
 
-export interface Elsewhere {
+export interface RemoteStage {
   readonly site: Site;
   readonly app: App;
-  readonly person: Visitor;
+  readonly builder: Builder;
   /** The other machine's home. */
   readonly home: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
-export async function startElsewhere(): Promise<Elsewhere> {
+export async function startRemoteStage(): Promise<RemoteStage> {
   const { url } = await startSimulated();
   const site = await prepareSite(url);
   const server = await site.start();
-  const person = createVisitor(site.server_url);
-  await person.setUp(server.ready.text("setup_url"));
+  const builder = createBuilder(site.server_url);
+  await builder.setUp(server.ready.text("setup_url"));
   const app = await createApp(site);
   const env = { HOLDFAST_SERVER_URL: site.server_url, HOLDFAST_API_KEY: app.api_key };
-  return { site, app, person, home: join(site.home, "elsewhere"), env };
+  return { site, app, builder, home: join(site.home, "remote"), env };
 }
