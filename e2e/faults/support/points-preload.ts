@@ -9,7 +9,7 @@ const SHIM = new URL("points-shim.ts", import.meta.url).href;
 
 registerHooks({
   resolve: (specifier, context, next) =>
-    specifier.endsWith("service/refresh/refresh.ts") && context.parentURL?.endsWith("/src/service/services.ts") === true
+    specifier.endsWith("/refresh/refresh.ts") && context.parentURL?.endsWith("/src/service/services.ts") === true
       ? { url: SHIM, format: "module-typescript", shortCircuit: true }
       : next(specifier, context),
 });
