@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DATA_DIR } from "../packages/server/src/cli/remote/local.ts";
-import { LIMITS } from "../packages/server/src/config.ts";
+import { LIMITS } from "../packages/server/src/core/limits.ts";
 import { ERRORS, RETIRED } from "../packages/server/src/core/errors.ts";
 import { PAGES, SETTINGS } from "./generate.ts";
 

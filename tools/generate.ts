@@ -5,14 +5,14 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LIMITS } from "../packages/server/src/config.ts";
+import { LIMITS } from "../packages/server/src/core/limits.ts";
 import { ERRORS, exitCodeOf, RETIRED, type ErrorCode } from "../packages/server/src/core/errors.ts";
 import { faultsPage } from "./faults.ts";
 import { generateProviderDocs } from "./generate-providers.ts";
 import { generatedFrom, markdownPage, markdownTable } from "./markdown.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const CONFIG = "packages/server/src/config.ts";
+const LIMIT_TABLE = "packages/server/src/core/limits.ts";
 const ERROR_TABLE = "packages/server/src/core/errors.ts";
 
 export const PAGES: Readonly<Record<string, () => string>> = {
@@ -198,15 +198,15 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
 ];
 
 export function configurationPage(): string {
-  const [limits] = sectionsOf(blockOf(read(CONFIG), "export const LIMITS = {"), /^ {2}([a-z_]+): /);
+  const [limits] = sectionsOf(blockOf(read(LIMIT_TABLE), "export const LIMITS = {"), /^ {2}([a-z_]+): /);
   const rows = (limits?.names ?? []).map(({ name, reason }): readonly string[] => {
-    if (!isLimit(name)) throw new Error(`${CONFIG}: ${name} is not in the table of limits.`);
+    if (!isLimit(name)) throw new Error(`${LIMIT_TABLE}: ${name} is not in the table of limits.`);
     const unit = UNITS.find(([pattern]) => pattern.test(name))?.[1] ?? "";
     return [`\`HOLDFAST_${name.toUpperCase()}\``, String(LIMITS[name]), unit, reason];
   });
   return markdownPage([
     "# Configuration",
-    generatedFrom(CONFIG),
+    generatedFrom(LIMIT_TABLE),
     "Settings are flags of `holdfast serve` or `HOLDFAST_*` variables. The flag wins. The defaults suit a single machine. The server refuses to start with an unknown `HOLDFAST_*` variable, because a misspelled security setting must not be ignored. Commands on the server's machine read the same variables, accept `--data-dir`, and read the public URL from the data.",
     "## Settings",
     markdownTable(

@@ -1,6 +1,6 @@
 /**
- * Values of settings: the text of a flag or variable becomes what the server works with. Knows no environment and no limits
- * (config.ts). What is wrong is said with the variable's name, the rule and an example, and never repeats a secret.
+ * Parses settings: the text of a flag or variable in, a typed value out. Does not know the environment
+ * (config.ts). Each error names the variable, the rule and an example, and never repeats a secret.
  *
  * Errors: ApiError `configuration` (exit 78).
  */
@@ -11,7 +11,7 @@ import { asPlan, CONNECTORS_PLAN, PLANS, type Plan } from "./roles.ts";
 import { Secret } from "./secret.ts";
 
 export interface WebhookTarget {
-  /** Its path and query may be what keeps others from using it. */
+  /** A secret, because its path or query can hold a key. */
   readonly url: Secret;
   /** `whsec_<base64>`. With two, each event is signed with both. */
   readonly secrets: readonly Secret[];
@@ -23,44 +23,44 @@ const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "sile
 const DEFAULT_PORT = 4180;
 const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-/** Messages never repeat the address: it may hold a password. */
+/** Messages never repeat the URL, because it can hold a password. */
 export function parseDatabaseUrl(flag: string | undefined, variable: string | undefined): Secret | null {
   const text = flag ?? variable ?? "";
   if (text === "") return null;
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !["postgres:", "postgresql:"].includes(url.protocol)) {
     throw wrong(
-      "HOLDFAST_DATABASE_URL is not the address of a PostgreSQL database. Example: HOLDFAST_DATABASE_URL=postgres://holdfast@db.internal:5432/holdfast",
+      "HOLDFAST_DATABASE_URL is not the URL of a PostgreSQL database. Example: HOLDFAST_DATABASE_URL=postgres://holdfast@db.internal:5432/holdfast",
     );
   }
-  // Every user of the machine can read the arguments of a process.
+  // Every user of the machine can read a process's arguments.
   if (flag !== undefined && (url.password !== "" || url.searchParams.has("password"))) {
-    throw wrong("--database-url must not hold a password. Put the address into HOLDFAST_DATABASE_URL instead.");
+    throw wrong("--database-url must not contain a password. Set HOLDFAST_DATABASE_URL instead.");
   }
   return new Secret(text);
 }
 
-const SOME_SECRET = "Make one with: echo whsec_$(openssl rand -base64 32)";
+const SOME_SECRET = "Create one with: echo whsec_$(openssl rand -base64 32)";
 /** Standard Webhooks: 24 to 64 bytes in base64. */
 const WEBHOOK_SECRET = /^whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const WEBHOOK_SECRET_BYTES = { least: 24, most: 64 };
 
-/** Messages repeat neither: both are secrets. */
+/** Messages repeat neither the URL nor the secret. */
 export function parseWebhook(address = "", secret = ""): WebhookTarget | null {
   if (address === "" && secret === "") return null;
-  if (address === "") throw wrong("HOLDFAST_WEBHOOK_SECRET is set without HOLDFAST_WEBHOOK_URL. Set both, or none.");
+  if (address === "") throw wrong("HOLDFAST_WEBHOOK_SECRET is set without HOLDFAST_WEBHOOK_URL. Set both, or neither.");
   const url = URL.canParse(address) ? new URL(address) : null;
   const allowed = url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK_HOSTS.has(url.hostname));
   if (url === null || !allowed || url.username !== "" || url.password !== "") {
     throw wrong(
-      "HOLDFAST_WEBHOOK_URL must be an https address (http only on this machine) without a user. Example: HOLDFAST_WEBHOOK_URL=https://example.com/hooks/holdfast",
+      "HOLDFAST_WEBHOOK_URL must be an https URL (http only on this machine) without a username. Example: HOLDFAST_WEBHOOK_URL=https://example.com/hooks/holdfast",
     );
   }
-  if (secret === "") throw wrong(`HOLDFAST_WEBHOOK_URL needs HOLDFAST_WEBHOOK_SECRET. ${SOME_SECRET}`);
+  if (secret === "") throw wrong(`HOLDFAST_WEBHOOK_URL requires HOLDFAST_WEBHOOK_SECRET. ${SOME_SECRET}`);
   const secrets = secret.trim().split(/ +/);
   if (secrets.length > 2 || !secrets.every(isWebhookSecret)) {
     throw wrong(
-      `HOLDFAST_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in base64, or two of them separated by a space while the secret is changed. ${SOME_SECRET}`,
+      `HOLDFAST_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in base64, or two of those, separated by a space, while you rotate it. ${SOME_SECRET}`,
     );
   }
   return Object.freeze({ url: new Secret(url.href), secrets: secrets.map((text) => new Secret(text)) });
@@ -71,16 +71,17 @@ function isWebhookSecret(text: string): boolean {
   return WEBHOOK_SECRET.test(text) && length >= WEBHOOK_SECRET_BYTES.least && length <= WEBHOOK_SECRET_BYTES.most;
 }
 
-/** A token is renewed every hour: who wants to hear of that says so. */
+/** The default leaves out `connection.refreshed`, which every connection sends about once an hour. */
 export function parseEvents(text = "", webhook: WebhookTarget | null): ReadonlySet<EventType> {
   if (text === "")
     return new Set(webhook === null ? [] : EVENT_TYPES.filter((type) => type !== "connection.refreshed"));
-  if (webhook === null) throw wrong("HOLDFAST_WEBHOOK_EVENTS is set without HOLDFAST_WEBHOOK_URL. Set both, or none.");
+  if (webhook === null)
+    throw wrong("HOLDFAST_WEBHOOK_EVENTS is set without HOLDFAST_WEBHOOK_URL. Set both, or neither.");
   const names = text.split(",").map((name) => name.trim());
   const unknown = names.find((name) => !isEventType(name));
   if (unknown !== undefined) {
     throw wrong(
-      `HOLDFAST_WEBHOOK_EVENTS names "${unknown}", which is no event. The events are ${EVENT_TYPES.join(", ")}. Example: HOLDFAST_WEBHOOK_EVENTS=connection.needs_reconnect,connection.recovered`,
+      `HOLDFAST_WEBHOOK_EVENTS contains "${unknown}", which is not an event. The events are ${EVENT_TYPES.join(", ")}. Example: HOLDFAST_WEBHOOK_EVENTS=connection.needs_reconnect,connection.recovered`,
     );
   }
   return new Set(names.filter(isEventType));
@@ -88,14 +89,14 @@ export function parseEvents(text = "", webhook: WebhookTarget | null): ReadonlyS
 
 const SOME_PROXIES = "Example: HOLDFAST_TRUSTED_PROXIES=10.0.0.0/8,192.168.1.7";
 
-/** Whoever stands here may say who the client is, so each entry must be meant: addresses and networks, no names. */
+/** A trusted proxy can claim any client address, so entries are addresses and networks, never names. */
 export function parseProxies(text = ""): readonly string[] {
   if (text === "") return [];
   const entries = text.split(",").map((entry) => entry.trim());
   const unusable = entries.find((entry) => !isNetwork(entry));
   if (unusable !== undefined)
     throw wrong(
-      `HOLDFAST_TRUSTED_PROXIES names "${unusable}", which is neither an address nor a network. ${SOME_PROXIES}`,
+      `HOLDFAST_TRUSTED_PROXIES contains "${unusable}", which is neither an address nor a network. ${SOME_PROXIES}`,
     );
   return entries;
 }
@@ -121,14 +122,14 @@ export function parsePlan(text = ""): Plan {
 
 export function parsePublicUrl(text: string): string {
   const example = "Example: HOLDFAST_PUBLIC_URL=https://connect.example.com";
-  if (!URL.canParse(text)) throw wrong(`HOLDFAST_PUBLIC_URL is not an address. ${example}`);
+  if (!URL.canParse(text)) throw wrong(`HOLDFAST_PUBLIC_URL is not a URL. ${example}`);
   const url = new URL(text);
   const loopback = LOOPBACK_HOSTS.has(url.hostname);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
     throw wrong(`HOLDFAST_PUBLIC_URL must be https (http only on localhost). ${example}`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
-    throw wrong(`HOLDFAST_PUBLIC_URL must be an origin: no path, query, fragment or user. ${example}`);
+    throw wrong(`HOLDFAST_PUBLIC_URL must be an origin, without a path, query, fragment or username. ${example}`);
   }
   return url.origin;
 }
@@ -157,6 +158,7 @@ export function parseLogLevel(text: string): LogLevel {
   return level;
 }
 
+/** Returns the error for an invalid setting. */
 export function wrong(message: string): ApiError {
   return new ApiError("configuration", { message });
 }

@@ -88,7 +88,7 @@ describe("the sign-in page", () => {
     for (const email of [GRACE.email, "nobody@example.com", '"><b>x</b>@example.com']) {
       const reply = await signIn(browser, { email, password: "wrong wrong wrong" });
       expect(reply.status).toBe(401);
-      expect(textOf(reply.text)).toContain("The e-mail address or the password is wrong.");
+      expect(textOf(reply.text)).toContain("The email address or the password is wrong.");
       expect(reply.text).not.toContain("<b>x</b>");
       expect(reply.text).not.toContain("wrong wrong wrong");
     }

@@ -457,7 +457,7 @@ describe("the provider's answer", () => {
       }),
     );
     expect(result.status).toBe(200);
-    expect(textOf(result.text)).toContain("declined. Nothing was connected.");
+    expect(textOf(result.text)).toContain("declined the consent. Nothing was connected.");
     expect(result.text).not.toMatch(/script|evil\.example|alert/);
     expect((await person.get(denied, { accept: "application/json" })).code).toBe("state_used");
   });

@@ -49,8 +49,8 @@ describe("authorizationUrl", () => {
   });
 
   it("refuses a config that would lead elsewhere", () => {
-    expect(() => authorizationUrl(request("salesforce", { config: { hostname: "evil.com" } }))).toThrow("wrong value");
-    expect(() => authorizationUrl(request("slack", { config: { team: "T0&x=y" } }))).toThrow("wrong value");
+    expect(() => authorizationUrl(request("salesforce", { config: { hostname: "evil.com" } }))).toThrow("invalid value");
+    expect(() => authorizationUrl(request("slack", { config: { team: "T0&x=y" } }))).toThrow("invalid value");
   });
 
   it("never leaves PKCE out where the provider takes it, and never sends it where it does not", () => {

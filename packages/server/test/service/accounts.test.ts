@@ -131,7 +131,7 @@ describe("signing in", () => {
       answers.push(error instanceof ApiError ? [error.code, error.message, error.status] : error);
     }
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
-    expect(answers[0]).toEqual(["sign_in_failed", "The e-mail address or the password is wrong.", 401]);
+    expect(answers[0]).toEqual(["sign_in_failed", "The email address or the password is wrong.", 401]);
     // A hash takes tens of milliseconds, everything else takes few.
     expect(Math.min(...took_ms)).toBeGreaterThan(10);
     expect(await codeOf(accounts.signIn("no address", new Secret("x"), from()))).toBe("sign_in_failed");
