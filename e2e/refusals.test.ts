@@ -59,7 +59,11 @@ describe("a wrong configuration exits with 78 and explains what to do", () => {
       { HOLDFAST_PUBLIC_URL: "http://holdfast.example" },
       /must be https .*Example: HOLDFAST_PUBLIC_URL=/,
     ],
-    ["a public URL with a path", { HOLDFAST_PUBLIC_URL: "https://a.example/holdfast" }, /must be an origin, without a path/],
+    [
+      "a public URL with a path",
+      { HOLDFAST_PUBLIC_URL: "https://a.example/holdfast" },
+      /must be an origin, without a path/,
+    ],
     ["a gateway on another machine", { HOLDFAST_PROVIDER_GATEWAY: "http://10.0.0.1:80" }, /must be a loopback origin/],
     ["an open inspector", { NODE_OPTIONS: "--inspect=127.0.0.1:0" }, /enable the inspector/],
     ["disabled certificate checks", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }, /turns off certificate checks/],

@@ -49,7 +49,9 @@ describe("authorizationUrl", () => {
   });
 
   it("refuses a config that would lead elsewhere", () => {
-    expect(() => authorizationUrl(request("salesforce", { config: { hostname: "evil.com" } }))).toThrow("invalid value");
+    expect(() => authorizationUrl(request("salesforce", { config: { hostname: "evil.com" } }))).toThrow(
+      "invalid value",
+    );
     expect(() => authorizationUrl(request("slack", { config: { team: "T0&x=y" } }))).toThrow("invalid value");
   });
 
