@@ -1,6 +1,6 @@
 /**
- * CONTRIBUTING's "Add a provider", done: its commands run in a copy of the checkout, and what they leave behind must
- * type-check and pass the catalog's own tests.
+ * Follows "Add a provider" in CONTRIBUTING.md: runs its commands in a copy of the checkout. The
+ * result must type-check and pass the catalog's own tests.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -19,7 +19,9 @@ const COPIED = [
   "packages/server/package.json",
 ].concat(CONFIGURATION);
 const LINKED = ["node_modules", "packages/server/node_modules", "packages/sdk", "packages/simulator"];
-/** The whole server takes long, and whether it type-checks is for `npm run typecheck` to say. */
+/**
+ * Only the provider files. Type-checking the whole server is slow, and `npm run typecheck` does it.
+ */
 const TSCONFIG = {
   extends: "./tsconfig.base.json",
   compilerOptions: { noEmit: true, customConditions: ["holdfast-source"] },
@@ -27,7 +29,7 @@ const TSCONFIG = {
 };
 const TIMEOUT_MS = 90_000;
 
-/** The lines of the shell block below the heading. */
+/** Returns the lines of the shell block below the heading. */
 function commandsOf(heading: string): readonly string[] {
   const text = readFileSync(join(ROOT, "CONTRIBUTING.md"), "utf8");
   const section = text.slice(text.indexOf(`\n## ${heading}\n`));
@@ -43,7 +45,7 @@ function copyOf(): string {
   return copy;
 }
 
-/** Path to text of what a change may touch. */
+/** Returns the contents of all files that a change can touch, by path. */
 function snapshot(copy: string): ReadonlyMap<string, string> {
   const files = ["packages/server/src", "packages/server/test", "tools", "docs"].flatMap((folder) =>
     readdirSync(join(copy, folder), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()),
@@ -53,7 +55,9 @@ function snapshot(copy: string): ReadonlyMap<string, string> {
   );
 }
 
-/** As a person would type it in a shell; without what vitest set for its own children. */
+/**
+ * Runs a command in a shell, without the environment variables that vitest sets for its children.
+ */
 function run(copy: string, command: string): { status: number | null; output: string } {
   const { PATH, HOME } = process.env;
   const { status, stdout, stderr } = spawnSync("bash", ["-c", command], {
@@ -64,6 +68,7 @@ function run(copy: string, command: string): { status: number | null; output: st
   return { status, output: `${command}\n${stdout}${stderr}` };
 }
 
+/** Returns the output of a failed command, or null if it succeeded. */
 function failureOf(copy: string, command: string): string | null {
   const { status, output } = run(copy, command);
   return status === 0 ? null : output;
@@ -77,7 +82,7 @@ describe("adding a provider", () => {
   afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
   it(
-    "takes the commands of CONTRIBUTING.md and at most three files",
+    "needs only the commands in CONTRIBUTING.md and changes at most three files",
     () => {
       const before = snapshot(copy);
       const commands = commandsOf("Add a provider");
@@ -102,9 +107,9 @@ describe("adding a provider", () => {
     TIMEOUT_MS,
   );
 
-  it("is refused for an id that is taken or could not be one", () => {
-    expect(() => addProvider(copy, "../evil")).toThrow(/cannot be a provider's id/);
-    expect(() => addProvider(copy, "")).toThrow(/cannot be a provider's id/);
-    expect(() => addProvider(copy, "notion")).toThrow(/is there already/);
+  it("rejects an id that is taken or invalid", () => {
+    expect(() => addProvider(copy, "../evil")).toThrow(/is not a valid provider id/);
+    expect(() => addProvider(copy, "")).toThrow(/is not a valid provider id/);
+    expect(() => addProvider(copy, "notion")).toThrow(/already exists/);
   });
 });

@@ -1,7 +1,10 @@
 /**
- * Adds a provider to the catalog from the template: `npm exec -- node tools/add-provider.ts acmedocs`. It makes
- * catalog/<id>.ts, and adds a line to the list in providers/index.ts and to the table of rotation classes in the catalog's
- * test, so that the choice of class is seen in review. The facts are then filled in by hand.
+ * Adds a provider to the catalog from the template: `npm exec -- node tools/add-provider.ts
+ * acmedocs`.
+ *
+ * It creates catalog/<id>.ts and adds a line to the list in providers/index.ts. It also adds a line
+ * to the rotation classes in the catalog's test, so the choice of class shows up in review. The
+ * developer then fills in the facts by hand.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,30 +13,36 @@ const TEMPLATE = "docs/templates/provider.ts.txt";
 const CATALOG = "packages/server/src/providers/catalog";
 const INDEX = "packages/server/src/providers/index.ts";
 const TEST = "packages/server/test/providers/catalog.test.ts";
-/** Also an identifier in TypeScript. */
+/** An id is also a TypeScript identifier. */
 const ID = /^[a-z][a-z0-9_]{0,63}$/;
 
-/** Changes the checkout in `root`; the paths that it changed. @throws Error that says what to do. */
+/**
+ * Adds the provider `id` to the checkout at `root`. Returns the paths it changed.
+ * @throws Error if the id is invalid or taken, or if a file no longer has the expected form
+ */
 export function addProvider(root: string, id: string): readonly string[] {
   if (!ID.test(id)) {
-    throw new Error(`"${id}" cannot be a provider's id: 1 to 64 lower-case letters, digits and _, a letter first.`);
+    throw new Error(
+      `"${id}" is not a valid provider id. Use 1 to 64 lowercase letters, digits and _, starting with a letter.`,
+    );
   }
   const file = `${CATALOG}/${id}.ts`;
-  if (existsSync(join(root, file))) throw new Error(`${file} is there already. Change it, or choose another id.`);
+  if (existsSync(join(root, file))) throw new Error(`${file} already exists. Edit it, or choose another id.`);
   const read = (path: string): string => readFileSync(join(root, path), "utf8");
   const name = `${id[0]?.toUpperCase()}${id.slice(1)}`;
   const changed = {
     [file]: read(TEMPLATE)
       .replaceAll(/\btemplate\b/g, id)
       .replaceAll(/\bTemplate\b/g, name),
-    [INDEX]: withListed(read(INDEX), id),
-    [TEST]: withClass(read(TEST), id),
+    [INDEX]: withProvider(read(INDEX), id),
+    [TEST]: withRotationClass(read(TEST), id),
   };
   for (const [path, text] of Object.entries(changed)) writeFileSync(join(root, path), text);
   return Object.keys(changed);
 }
 
-function withListed(text: string, id: string): string {
+/** Adds the import and the list entry to providers/index.ts. */
+function withProvider(text: string, id: string): string {
   const imported = replaced(INDEX, text, /(?:import \{ \w+ \} from "\.\/catalog\/\w+\.ts";\n)+/, (lines) =>
     sorted([...lines.trimEnd().split("\n"), `import { ${id} } from "./catalog/${id}.ts";`], "\n").concat("\n"),
   );
@@ -42,15 +51,16 @@ function withListed(text: string, id: string): string {
   );
 }
 
-function withClass(text: string, id: string): string {
+/** Adds a row to the table of rotation classes in the catalog's test. */
+function withRotationClass(text: string, id: string): string {
   return replaced(TEST, text, /(?<=expect\(classes\)\.toEqual\(\{\n)[^}]*\n(?= +\}\))/, (rows) =>
     sorted([...rows.trimEnd().split("\n"), `      ${id}: "strict",`], "\n").concat("\n"),
   );
 }
 
-function replaced(path: string, text: string, pattern: RegExp, change: (found: string) => string): string {
+function replaced(path: string, text: string, pattern: RegExp, change: (match: string) => string): string {
   if (!pattern.test(text))
-    throw new Error(`${path} has another form than tools/add-provider.ts knows. Adjust the tool.`);
+    throw new Error(`${path} does not have the form that tools/add-provider.ts expects. Update the tool.`);
   return text.replace(pattern, change);
 }
 

@@ -9,18 +9,18 @@ const ROOT = join(import.meta.dirname, "..");
 const pages = generateProviderDocs();
 
 describe("the pages about services", () => {
-  it("are what the catalog says: run npm run generate", () => {
+  it("match the catalog (run npm run generate)", () => {
     for (const [path, text] of pages) expect([path, readFileSync(join(ROOT, path), "utf8")]).toEqual([path, text]);
   });
 
-  it("are all of the folder, one for each service", () => {
+  it("fill the folder, one for each service", () => {
     const present = readdirSync(join(ROOT, "docs/providers")).map((name) => `docs/providers/${name}`);
     expect(present.toSorted()).toEqual([...pages.keys()].filter((path) => path.endsWith(".md")).toSorted());
     expect(present).toHaveLength(providers.size + 2);
   });
 
-  it.each([...providers.values()])("$id: tells what to register where, and what every scope means", (provider) => {
-    // Columns of tables are padded.
+  it.each([...providers.values()])("$id: shows what to register where, and the meaning of every scope", (provider) => {
+    // Table columns are padded.
     const text = (pages.get(`docs/providers/${provider.id}.md`) ?? "").replaceAll(/ +/g, " ");
     expect(text).toContain(`\`<public URL>/api/external-auth/callback/${provider.vendor}\``);
     expect(text).toContain(provider.registration.url);
@@ -35,8 +35,8 @@ describe("the pages about services", () => {
     for (const part of parts) expect(text).toContain(part);
   });
 
-  it("name only services that there are where sources disagree", () => {
-    const named = DIFFERENCES.flatMap((difference) => difference.providers);
-    expect(named.filter((id) => !providers.has(id))).toEqual([]);
+  it("list only existing services where sources disagree", () => {
+    const listed = DIFFERENCES.flatMap((difference) => difference.providers);
+    expect(listed.filter((id) => !providers.has(id))).toEqual([]);
   });
 });

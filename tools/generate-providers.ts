@@ -1,6 +1,7 @@
 /**
- * The pages about services, from the catalog: docs/providers/<id>.md, README.md and differences.md, and the JSON schema of
- * operators' own services. Pure: returns texts by path, and leaves writing to its caller.
+ * Generates the pages about services from the catalog: docs/providers/<id>.md, README.md and
+ * differences.md, and the JSON schema of operators' own services. Pure: returns file contents by
+ * path, and the caller writes them.
  */
 import { keepAliveInterval_ms } from "../packages/server/src/providers/lifetime.ts";
 import { providers } from "../packages/server/src/providers/index.ts";
@@ -9,9 +10,9 @@ import { ProviderSchema } from "../packages/server/src/providers/schema.ts";
 import { DIFFERENCES } from "./provider-differences.ts";
 
 const FOLDER = "docs/providers";
-const NOTE = "<!-- Generated from the catalog by `npm run generate`. Change packages/server/src/providers instead. -->";
+const NOTE = "<!-- Generated from the catalog by `npm run generate`. Edit packages/server/src/providers instead. -->";
 
-/** Path below the repository's root -> text. */
+/** Returns the contents of each generated file, by path from the repository's root. */
 export function generateProviderDocs(): Map<string, string> {
   const all = [...providers.values()].toSorted((a, b) => a.display_name.localeCompare(b.display_name, "en"));
   return new Map([
@@ -26,7 +27,7 @@ function schema(): object {
   return { $schema: "https://json-schema.org/draft/2020-12/schema", ...ProviderSchema };
 }
 
-/** Lists of texts that fit stand on one line, as the formatter would have them. */
+/** Formats JSON as the formatter would: an array of strings goes on one line if it fits. */
 function jsonText(value: object): string {
   const text = JSON.stringify(value, null, 2).replaceAll(
     /^( *"\w+": )\[\n((?: *"[^"\n]*",?\n)+) *\](,?)$/gm,
@@ -47,16 +48,16 @@ function page(provider: Provider): string {
     ...scopes(provider),
     ...settings(provider),
     ...tokens(provider),
-    ...listed("What people run into", provider.traps),
+    ...listSection("What to watch out for", provider.traps),
     ...departures(provider),
-    ...listed(
+    ...listSection(
       "Sources",
       provider.sources.map((url) => `<${url}>`),
     ),
-    ...listed(
+    ...listSection(
       "Not verified",
       provider.unverified,
-      "Read from memory, from one source or from reports, with what would settle each:",
+      "Based on memory, on a single source or on reports. Each line ends with the test that would settle it.",
     ),
   );
 }
@@ -64,57 +65,57 @@ function page(provider: Provider): string {
 function registration({ id, vendor, registration: { url, notes }, https_redirect_only }: Provider): readonly string[] {
   const steps = [
     `Open <${url}>.`,
-    `Set the redirect URI to \`<public URL>/api/external-auth/callback/${vendor}\`, letter by letter.${
-      https_redirect_only ? " It must be https: this vendor refuses plain http, on localhost too." : ""
+    `Set the redirect URI to \`<public URL>/api/external-auth/callback/${vendor}\`, exactly as shown.${
+      https_redirect_only ? " It must be https. This vendor rejects plain http, even for localhost." : ""
     }`,
     ...notes,
-    `Then: \`holdfast clients set ${id} --client-id ID --client-secret-stdin\`.`,
+    `Run \`holdfast clients set ${id} --client-id ID --client-secret-stdin\`.`,
   ];
   return ["## Register an OAuth client", steps.map((step, index) => `${index + 1}. ${step}`).join("\n")];
 }
 
 function scopes(provider: Provider): readonly string[] {
   if (provider.scope_param === null) {
-    return ["## Scopes", "None: what a connection may do is decided by the app's settings or on the consent screen."];
+    return ["## Scopes", "None. The app's settings or the consent screen decide what a connection can do."];
   }
   const { default_scopes, required_scopes } = provider;
-  const listedScopes = provider.common_scopes.map(({ scope, meaning }) => [`\`${scope}\``, meaning]);
-  const named = (list: readonly string[]) =>
+  const rows = provider.common_scopes.map(({ scope, meaning }) => [`\`${scope}\``, meaning]);
+  const inline = (list: readonly string[]) =>
     list.length === 0 ? "none" : list.map((scope) => `\`${scope}\``).join(", ");
   return [
     "## Scopes",
-    `Asked for when an app declares none: ${named(default_scopes)}.\nAdded to every consent: ${named(required_scopes)}.`,
-    ...(listedScopes.length === 0 ? [] : [table(["Scope", "Allows"], listedScopes)]),
+    `Requested when an app declares no scopes: ${inline(default_scopes)}.\nAdded to every consent: ${inline(required_scopes)}.`,
+    ...(rows.length === 0 ? [] : [table(["Scope", "Allows"], rows)]),
   ];
 }
 
 function settings({ config_fields, derived_config }: Provider): readonly string[] {
-  const asked = config_fields.map((field) => [
+  const fields = config_fields.map((field) => [
     `\`${field.name}\``,
     field.display_name,
     field.description,
-    field.required ? "yes" : field.default === null ? "no" : `no, \`${field.default}\` if left out`,
+    field.required ? "yes" : field.default === null ? "no" : `no, defaults to \`${field.default}\``,
     `\`${field.placeholder}\``,
   ]);
   const derived = derived_config.map(({ name, from }) => [`\`${name}\``, FROM[from]]);
   return [
-    ...(asked.length === 0
+    ...(fields.length === 0
       ? []
-      : ["## Settings of a connection", table(["Name", "Label", "What it is", "Required", "Example"], asked)]),
+      : ["## Settings of a connection", table(["Name", "Label", "Description", "Required", "Example"], fields)]),
     ...(derived.length === 0
       ? []
       : [
-          "## Values that the vendor names",
-          "Handed to callers in `connectionConfig`, beside the settings.",
-          table(["Name", "Taken from"], derived),
+          "## Values that the vendor returns",
+          "Callers receive these in `connectionConfig`, together with the settings.",
+          table(["Name", "Source"], derived),
         ]),
   ];
 }
 
 const FROM = {
-  token: "the token answer",
-  identity: "the call that names the account",
-  id_token: "the id_token",
+  token: "the token response",
+  identity: "the account request",
+  id_token: "the ID token",
   callback: "the redirect",
 } as const;
 
@@ -124,24 +125,26 @@ function tokens(provider: Provider): readonly string[] {
   const rows = [
     [
       "Access token",
-      lifetime.access_s === null ? "no end is announced" : `${duration(lifetime.access_s)} if the answer says nothing`,
+      lifetime.access_s === null
+        ? "No expiry is announced"
+        : `${duration(lifetime.access_s)} unless the response says otherwise`,
     ],
     ["Refresh", REFRESH[lifetime.refresh.kind === "rotates" ? lifetime.refresh.reuse : lifetime.refresh.kind]],
     ...(lifetime.refresh_idle_s === null
       ? []
-      : [["Refresh token ends", `${duration(lifetime.refresh_idle_s)} after its issue or last use`]]),
+      : [["Refresh token expires", `${duration(lifetime.refresh_idle_s)} after issue or last use`]]),
     ...(lifetime.refresh_absolute_s === null
       ? []
-      : [["Refresh token ends", `${duration(lifetime.refresh_absolute_s)} after the consent`]]),
-    ...(keep_alive_ms === null ? [] : [["Kept alive by a use every", duration(keep_alive_ms / 1000)]]),
-    ["PKCE", provider.pkce === "S256" ? "S256" : "not sent"],
+      : [["Refresh token expires", `${duration(lifetime.refresh_absolute_s)} after the consent`]]),
+    ...(keep_alive_ms === null ? [] : [["Kept alive by a refresh every", duration(keep_alive_ms / 1000)]]),
+    ["PKCE", provider.pkce === "S256" ? "S256" : "Not sent"],
     [
-      "Revoked when disconnected",
+      "Revoked on disconnect",
       revocation.kind === "none"
-        ? `no. ${revocation.note}`
+        ? `No. ${revocation.note}`
         : revocation.kills_grant
-          ? "yes, unless another connection of the same account would end with it"
-          : "yes",
+          ? "Yes, unless that would end another connection of the same account"
+          : "Yes",
     ],
     ["API", provider.hosts.map(({ name, base_url }) => `${name}: \`${base_url}\``).join("<br>")],
   ];
@@ -149,11 +152,11 @@ function tokens(provider: Provider): readonly string[] {
 }
 
 const REFRESH = {
-  none: "none: a person consents again when the token ends",
-  stays: "the refresh token stays the same, or its predecessor stays good",
-  remint: "none needed: each access token is made anew from the installation",
-  grace: "each refresh replaces the refresh token; the old one works on for a while",
-  strict: "each refresh token is used once",
+  none: "None. The user consents again when the token expires",
+  stays: "The refresh token stays the same, or the old one stays valid",
+  remint: "Not needed. Each access token is requested anew for the installation",
+  grace: "Each refresh replaces the refresh token. The old one stays valid for a while",
+  strict: "Each refresh token is single use",
 } as const;
 
 function departures({ deviations, client_id_param, token_body, api_auth }: Provider): readonly string[] {
@@ -163,7 +166,7 @@ function departures({ deviations, client_id_param, token_body, api_auth }: Provi
     ...(token_body === "form" ? [] : [["token request as JSON", "RFC 6749 §4.1.3"]]),
     ...(api_auth.scheme === "Bearer" ? [] : [["access token without the word Bearer", "RFC 6750 §2.1"]]),
   ];
-  return rows.length === 0 ? [] : ["## Departures from the RFCs", table(["What", "From"], rows)];
+  return rows.length === 0 ? [] : ["## Departures from the RFCs", table(["Departure", "RFC section"], rows)];
 }
 
 function overview(all: readonly Provider[]): string {
@@ -176,38 +179,38 @@ function overview(all: readonly Provider[]): string {
   return document(
     NOTE,
     "# Services",
-    `${all.length} services. Nothing here was tried against a vendor with a real account: what was read, when and where stands on each page, and so does what was not verified. Where sources disagree: [differences](differences.md). Services of your own are JSON files that follow [this schema](../provider.schema.json).`,
-    table(["Service", "Id", "What", "Not verified"], rows),
+    `${all.length} services. None has been tested with a real vendor account. Each page lists its sources and what is not verified. [Differences](differences.md) lists where sources disagree. To add your own service, write a JSON file that follows [this schema](../provider.schema.json).`,
+    table(["Service", "Id", "Description", "Not verified"], rows),
   );
 }
 
 function differences(): string {
-  const rows = DIFFERENCES.map(({ providers: ids, point, said, taken }) => [
-    ids.length > 4 ? `${ids.length} ${vendorsOf(ids)} services` : ids.map((id) => `[${id}](${id}.md)`).join(", "),
+  const rows = DIFFERENCES.map(({ providers: ids, point, sources, choice }) => [
+    ids.length > 5 ? `${ids.length} services (${vendorsOf(ids)})` : ids.map((id) => `[${id}](${id}.md)`).join(", "),
     point,
-    said,
-    taken,
+    sources,
+    choice,
   ]);
   return document(
     NOTE,
     "# Where sources disagree",
-    "Each point on which vendor pages, their SDKs, other catalogs and public code differ, and what this catalog does about it.",
-    table(["Service", "Point", "What is said", "What is done here"], rows),
+    "Each point on which vendor pages, vendor SDKs, other catalogs and public code differ, and the choice this catalog made.",
+    table(["Service", "Point", "Sources", "Choice"], rows),
   );
 }
 
 const vendorsOf = (ids: readonly string[]): string =>
-  [...new Set(ids.map((id) => providers.get(id)?.vendor ?? id))].join(" and ");
+  [...new Set(ids.map((id) => providers.get(id)?.vendor ?? id))].join(", ");
 
-function listed(title: string, lines: readonly string[], before?: string): readonly string[] {
+function listSection(title: string, lines: readonly string[], intro?: string): readonly string[] {
   if (lines.length === 0) return [];
-  return [`## ${title}`, ...(before === undefined ? [] : [before]), lines.map((line) => `- ${line}`).join("\n")];
+  return [`## ${title}`, ...(intro === undefined ? [] : [intro]), lines.map((line) => `- ${line}`).join("\n")];
 }
 
-/** A bar in a cell would open another one. */
+/** An unescaped bar in a cell would start another cell. */
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
-/** Columns are padded to one width, as the formatter would. */
+/** Formats a table as the formatter would: with padded columns. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, ...rows].map((cells) => cells.map(cell));
   const widths = head.map((_name, column) => Math.max(3, ...lines.map((cells) => (cells[column] ?? "").length)));

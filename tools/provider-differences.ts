@@ -1,11 +1,15 @@
-/** Where sources disagree about a vendor, what the catalog took, and why. Shown in docs/providers/differences.md. */
+/**
+ * Where sources disagree about a vendor: what each says, which one the catalog follows, and why.
+ * Published as docs/providers/differences.md.
+ */
 
 export interface Difference {
   readonly providers: readonly string[];
   readonly point: string;
-  /** What the sources say. */
-  readonly said: string;
-  readonly taken: string;
+  /** What each source says. */
+  readonly sources: string;
+  /** What the catalog does, and why. */
+  readonly choice: string;
 }
 
 const GOOGLE = [
@@ -20,199 +24,206 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     providers: ["wix"],
     point: "the whole flow",
-    said: "The code flow is closed to new apps; the SDK and older guides still show it.",
-    taken: "Client credentials with the installation's id, since only that can be registered today.",
+    sources: "The code flow is closed to new apps. The SDK and older guides still show it.",
+    choice: "Client credentials with the installation's id. New apps can register only for this.",
   },
   {
     providers: ["wix"],
-    point: "address of the installer",
-    said: "Current guides: www.wix.com/app-installer with postInstallationUrl. The SDK: /installer/install with redirectUrl.",
-    taken: "The current one; the older belongs to the code flow.",
+    point: "URL of the installer",
+    sources:
+      "Current guides: www.wix.com/app-installer with postInstallationUrl. The SDK: /installer/install with redirectUrl.",
+    choice: "The current one. The older one belongs to the code flow.",
   },
   {
     providers: ["wix"],
     point: "expires_in",
-    said: "The SDK reads it; an integrator reports that it is missing.",
-    taken: "It is read; without it 4 hours are assumed.",
+    sources: "The SDK reads it. An integrator reports that it is missing.",
+    choice: "Read if present. Otherwise 4 hours are assumed.",
   },
   {
     providers: ["tiktok"],
     point: "lifetimes",
-    said: "Pages of November 2026: 2 hours and 180 days. Older pages: 24 hours and 365 days.",
-    taken: "The newer values, and whatever the answer says.",
+    sources: "Pages of November 2026: 2 hours and 180 days. Older pages: 24 hours and 365 days.",
+    choice: "The newer values, unless the response states others.",
   },
   {
     providers: ["tiktok"],
     point: "PKCE",
-    said: "Two libraries send the standard challenge; the vendor's desktop page and many clients send hexadecimal.",
-    taken: "None is sent, which web apps may: a standard challenge would fail.",
+    sources:
+      "Two libraries send the standard challenge. The vendor's desktop page and many clients send a hexadecimal one.",
+    choice: "Not sent, which is allowed for web apps. A standard challenge would fail.",
   },
   {
     providers: ["hubspot"],
-    point: "token address",
-    said: "Another catalog: /oauth/v1. The vendor: 2026-03, with v1 ending on 2027-02-16.",
-    taken: "2026-03.",
+    point: "token URL",
+    sources: "Another catalog: /oauth/v1. The vendor: 2026-03, with v1 ending on 2027-02-16.",
+    choice: "2026-03.",
   },
   {
     providers: ["hubspot"],
     point: "rotation",
-    said: "Older pages: the refresh token stays. Nothing newer says so or otherwise.",
-    taken: "It stays; one that comes in an answer replaces it.",
+    sources: "Older pages: the refresh token stays the same. Newer pages do not say.",
+    choice: "It stays the same. If a response includes a new one, that replaces it.",
   },
   {
     providers: ["notion"],
     point: "refresh",
-    said: "Another catalog: none, tokens never expire. The vendor and its SDK: refresh with rotation, without expires_in.",
-    taken: "The vendor: a token is used until it is refused, then refreshed once.",
+    sources:
+      "Another catalog: none, tokens never expire. The vendor and its SDK: refresh with rotation, without expires_in.",
+    choice: "As the vendor says. A token is used until it is rejected, then refreshed once.",
   },
   {
     providers: ["linear"],
     point: "PKCE",
-    said: "The vendor: supported. Another catalog leaves it off.",
-    taken: "Sent.",
+    sources: "The vendor: supported. Another catalog leaves it off.",
+    choice: "Sent.",
   },
   {
     providers: ["linear"],
     point: "a refresh token sent twice",
-    said: "A window of about 30 minutes is remembered by some, and documented by nobody.",
-    taken: "Single use: wrong the other way round, the grant would be lost.",
+    sources: "Some remember a window of about 30 minutes. No source documents it.",
+    choice: "Single use. If the opposite assumption were wrong, the grant would be lost.",
   },
   {
     providers: MICROSOFT,
     point: "PKCE",
-    said: "The vendor: supported for every kind of app. Another catalog leaves it off.",
-    taken: "Sent.",
+    sources: "The vendor: supported for every kind of app. Another catalog leaves it off.",
+    choice: "Sent.",
   },
   {
     providers: MICROSOFT,
-    point: "the old refresh token",
-    said: "The vendor: not revoked by its use, though each refresh brings a new one.",
-    taken: "May be sent again; the new one replaces it.",
+    point: "old refresh token",
+    sources: "The vendor: use does not revoke it, although each refresh returns a new one.",
+    choice: "It can be sent again. The new one replaces it.",
   },
   {
     providers: ["discord"],
-    point: "authorization address",
-    said: "The vendor: /oauth2/authorize. Another catalog: /api/oauth2/authorize.",
-    taken: "The vendor's.",
+    point: "authorization URL",
+    sources: "The vendor: /oauth2/authorize. Another catalog: /api/oauth2/authorize.",
+    choice: "The vendor's.",
   },
   {
     providers: ["discord"],
     point: "rotation",
-    said: "The vendor's example shows a new refresh token; what becomes of the old one is not written.",
-    taken: "Single use.",
+    sources: "The vendor's example shows a new refresh token. The effect on the old one is not documented.",
+    choice: "Single use.",
   },
   {
     providers: ["github"],
     point: "PKCE",
-    said: "Current pages: S256, since July 2025. Older copies: unsupported.",
-    taken: "Sent.",
+    sources: "Current pages: S256, since July 2025. Older copies: not supported.",
+    choice: "Sent.",
   },
   {
     providers: ["github", ...GOOGLE],
     point: "iss in the callback",
-    said: "Seen in public code, in no vendor page that was opened.",
-    taken: "Compared where it comes, and not missed where it does not.",
+    sources: "Seen in public code, but in no vendor page that was consulted.",
+    choice: "Compared if present, not required.",
   },
   {
     providers: GOOGLE,
-    point: "reach of a revocation",
-    said: "The vendor: the token and its refresh token. What becomes of other connections of the same person is open.",
-    taken: "Taken to end them: nothing is revoked while a sibling connection lives.",
+    point: "extent of a revocation",
+    sources:
+      "The vendor: the token and its refresh token. The effect on the user's other connections is not documented.",
+    choice: "Assumed to end them. Nothing is revoked while another connection of the same account is active.",
   },
   {
     providers: ["dropbox"],
     point: "length of state",
-    said: "500 bytes in one copy of the guide, 2000 in another.",
-    taken: "43 characters fit either way.",
+    sources: "500 bytes in one copy of the guide, 2000 in another.",
+    choice: "43 characters, which fit either limit.",
   },
   {
     providers: ["salesforce"],
-    point: "life of an access token",
-    said: "Not in the answer; a policy of the org.",
-    taken: "2 hours, and a refresh when the API refuses the token.",
+    point: "lifetime of an access token",
+    sources: "Not in the response. A policy of the org sets it.",
+    choice: "2 hours, and a refresh when the API rejects the token.",
   },
   {
     providers: ["salesforce"],
     point: "rotation",
-    said: "A policy of the app, pushed on partners.",
-    taken: "Single use, which is right with it and harmless without.",
+    sources: "A policy of the app, which partners are urged to use.",
+    choice: "Single use, which is correct with the policy and harmless without.",
   },
   {
     providers: ["slack"],
-    point: "where a refreshed user token is",
-    said: "The SDK: at the top level. Some clients: under authed_user.",
-    taken: "Both are tried, the top level first.",
+    point: "position of a refreshed user token",
+    sources: "The SDK: at the top level. Some clients: under authed_user.",
+    choice: "Both are tried, the top level first.",
   },
   {
     providers: ["slack", "slackbot"],
     point: "PKCE",
-    said: "Offered since March 2026; switching it on makes the app a public client and ends refresh tokens after 30 days.",
-    taken: "Off.",
+    sources:
+      "Offered since March 2026. Enabling it makes the app a public client, whose refresh tokens expire after 30 days.",
+    choice: "Not sent.",
   },
   {
     providers: ["linkedin"],
     point: "revocation",
-    said: "Seen in public code, in no vendor page that was opened.",
-    taken: "Tried; a failure changes nothing here.",
+    sources: "Seen in public code, but in no vendor page that was consulted.",
+    choice: "Tried. A failure has no effect here.",
   },
   {
     providers: ["linkedin"],
-    point: "the name of a dead refresh token",
-    said: "invalid_grant in the guide; reported as invalid_request too, which also means a request that is wrong.",
-    taken: "Only invalid_grant ends a connection; otherwise it is tried for four days, then a person is asked.",
+    point: "error for an expired refresh token",
+    sources: "The guide: invalid_grant. Reports: also invalid_request, which can also mean a malformed request.",
+    choice:
+      "Only invalid_grant ends a connection. Other errors are retried for four days before the user must reconnect.",
   },
   {
     providers: ["x", "wix"],
-    point: "the name of a dead grant",
-    said: "Reported as invalid_request, which elsewhere means a request that is wrong.",
-    taken: "The grant is dead: our requests are well formed. At Wix, where it does no harm, it is asked once more.",
+    point: "error for a revoked grant",
+    sources: "Reports: invalid_request, which at other vendors means a malformed request.",
+    choice:
+      "The grant counts as revoked, since our requests are well formed. At Wix, one more request is made, which does no harm.",
   },
   {
     providers: ["typeform"],
     point: "rotation, scopes on refresh",
-    said: "One project that cites the vendor.",
-    taken: "Single use, and the scopes are sent.",
+    sources: "Only one project, which cites the vendor.",
+    choice: "Single use, and the scopes are sent.",
   },
   {
     providers: ["splitwise"],
     point: "lifetime and refresh",
-    said: "The vendor's description lists only addresses.",
-    taken: "No end, no refresh.",
+    sources: "The vendor's description lists only URLs.",
+    choice: "No expiry, no refresh.",
   },
   {
     providers: ["box"],
     point: "PKCE",
-    said: "Another catalog sends it; the vendor does not mention it.",
-    taken: "Off: a check that nobody makes protects nobody.",
+    sources: "Another catalog sends it. The vendor does not mention it.",
+    choice: "Not sent. A challenge that the vendor does not check protects nothing.",
   },
   {
     providers: ["airtable"],
-    point: "form of state",
-    said: "A longest length and a character set are remembered, not found.",
-    taken: "43 characters of base64url fit any of them.",
+    point: "format of state",
+    sources: "A maximum length and a character set, from memory. No page was found.",
+    choice: "43 characters of base64url, which fit any of them.",
   },
   {
     providers: ["x"],
-    point: "host of the token address",
-    said: "The vendor: api.x.com. Libraries: api.twitter.com. Both serve it.",
-    taken: "api.x.com.",
+    point: "host of the token URL",
+    sources: "The vendor: api.x.com. Libraries: api.twitter.com. Both serve it.",
+    choice: "api.x.com.",
   },
   {
     providers: ["quickbooks"],
     point: "client authentication",
-    said: "The vendor's SDK: Basic. Another catalog: in the body.",
-    taken: "Basic.",
+    sources: "The vendor's SDK: Basic. Another catalog: in the body.",
+    choice: "Basic.",
   },
   {
     providers: ["bitbucket", "front", "spotify", "xero", "zoom"],
     point: "client authentication",
-    said: "One catalog: in the body. Other catalogs, libraries or public code: Basic.",
-    taken: "Basic.",
+    sources: "One catalog: in the body. Other catalogs, libraries or public code: Basic.",
+    choice: "Basic.",
   },
   {
     providers: ["strava"],
-    point: "authorization address",
-    said: "One catalog: /oauth/mobile/authorize. A library: /oauth/authorize.",
-    taken: "/oauth/authorize, since the other is for apps on a phone.",
+    point: "authorization URL",
+    sources: "One catalog: /oauth/mobile/authorize. A library: /oauth/authorize.",
+    choice: "/oauth/authorize, since the other is for phone apps.",
   },
 ];

@@ -1,25 +1,21 @@
 /**
- * What must hold of a provider beyond its shape: that its templates cannot be led elsewhere, that its patterns
- * are whole, that its names do not collide and that no secret ends up in a connection's config.
+ * Checks a provider beyond its shape. No config value can move a URL to another host, patterns are
+ * anchored, names are unique, and no secret ends up in a connection's config.
  *
- * Held of the built-in catalog by tests and of operators' files when they are read. Pure; problems are values, each with
- * the JSON pointer (RFC 6901) of the field and the rule it breaks.
+ * Tests run these checks on the built-in catalog, and custom.ts runs them on every operator's file.
+ * Everything here is pure and returns problems as values.
  */
+import { escapePointer, type Problem } from "./problem.ts";
 import type { ApiRequest, Provider } from "./provider.ts";
 import { accepts, isBoundOrigin, namesIn } from "./template.ts";
 
-export interface Problem {
-  readonly pointer: string;
-  /** A sentence that says what must be. */
-  readonly rule: string;
-}
-
-/** Parameters of the authorization request that the protocol owns. */
+/** Parameters of the authorization request that the protocol sets. */
 const PROTOCOL_PARAMS = ["response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method", "nonce"];
-/** Members of answers that are credentials: never part of a connection's config. */
+/** Response members that hold credentials. They never become part of a connection's config. */
 const SECRET_PATH = /(?:^|[._])(?:access_token|refresh_token|id_token|client_secret|token|secret|password|code)$/i;
 const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/;
 
+/** Returns every problem of a well-formed provider. An empty list means it can be used. */
 export function checkProvider(provider: Provider): readonly Problem[] {
   return [
     ...checkValues(provider),
@@ -42,15 +38,15 @@ function checkValues(provider: Provider): readonly Problem[] {
     const at = pointers[index] ?? "";
     return [
       ...(values.findIndex(({ name }) => name === value.name) < index
-        ? [{ pointer: `${at}/name`, rule: "must not be the name of an earlier setting or derived value" }]
+        ? [{ pointer: `${at}/name`, rule: "must not repeat the name of an earlier setting or derived value" }]
         : []),
       ...(isWholePattern(value.pattern)
         ? []
         : [{ pointer: `${at}/pattern`, rule: "must be a regular expression that begins with ^ and ends with $" }]),
-      ...(value.under ?? []).flatMap((domain, place) =>
+      ...(value.under ?? []).flatMap((domain, position) =>
         DOMAIN.test(domain)
           ? []
-          : [{ pointer: `${at}/under/${place}`, rule: "must be a domain of at least two labels, in lower case" }],
+          : [{ pointer: `${at}/under/${position}`, rule: "must be a lowercase domain with at least two labels" }],
       ),
     ];
   });
@@ -64,7 +60,7 @@ function checkValues(provider: Provider): readonly Problem[] {
       ? [
           {
             pointer: `/derived_config/${index}/path`,
-            rule: "must not be a token or a secret: callers are shown the value",
+            rule: "must not be a token or a secret: callers can read this value",
           },
         ]
       : [],
@@ -84,7 +80,7 @@ function checkOtherPatterns({ flow, identity }: Provider): readonly Problem[] {
   ];
 }
 
-/** Anchored at both ends, also when it has alternatives, and compilable. */
+/** Reports whether a pattern compiles and is anchored at both ends, alternatives included. */
 function isWholePattern(pattern: string): boolean {
   if (!/^\^.*[^\\]\$$/s.test(pattern) || hasBareAlternative(pattern)) return false;
   try {
@@ -94,7 +90,7 @@ function isWholePattern(pattern: string): boolean {
   }
 }
 
-/** `^a|b$` is anchored at one end each. Alternatives must stand in a group. */
+/** Reports whether a pattern has a `|` outside a group. Each side of `^a|b$` lacks one anchor. */
 function hasBareAlternative(pattern: string): boolean {
   const plain = pattern.replaceAll(/\\./g, "").replaceAll(/\[[^\]]*\]/g, "");
   let depth = 0;
@@ -112,16 +108,20 @@ function checkTemplate(provider: Provider, pointer: string, url: string): readon
   const values = [...provider.config_fields, ...provider.derived_config];
   const known = new Set([...values.map(({ name }) => name), "client_id"]);
   const unknown = namesIn(url).filter((name) => !known.has(name));
-  if (unknown.length > 0)
-    return [{ pointer, rule: `has a place that is no setting or derived value: {${unknown[0]}}` }];
+  if (unknown.length > 0) return [{ pointer, rule: `uses {${unknown[0]}}, which is not a setting or a derived value` }];
   const in_host = namesIn(origin);
   const bound =
     isBoundOrigin(origin) || in_host.every((name) => values.some((v) => v.name === name && v.under !== undefined));
   if (!bound || in_host.includes("client_id")) {
-    return [{ pointer, rule: "has a host that a setting chooses: end it in a domain, or give the setting `under`" }];
+    return [
+      {
+        pointer,
+        rule: "lets a setting choose the host: end the host in a fixed domain, or add `under` to the setting",
+      },
+    ];
   }
   if (in_host.length === 0 && (!URL.canParse(origin) || new URL(origin).origin !== origin || /:\d/.test(origin))) {
-    return [{ pointer, rule: "must have a plain host in lower case, without user, port or escapes" }];
+    return [{ pointer, rule: "must have a plain host in lowercase, without user info, port or escapes" }];
   }
   return url.includes("#") ? [{ pointer, rule: "must not have a fragment" }] : [];
 }
@@ -129,17 +129,17 @@ function checkTemplate(provider: Provider, pointer: string, url: string): readon
 function checkRequest(pointer: string, request: ApiRequest): readonly Problem[] {
   const problems: Problem[] = [];
   const text = JSON.stringify([request.headers, request.body, request.form, request.query]);
-  const places = [...text.matchAll(/"[^"]*\{([a-z_]+)\}[^"]*"/g)].map(([, name = ""]) => name);
-  const unknown = places.find(
+  const variables = [...text.matchAll(/"[^"]*\{([a-z_]+)\}[^"]*"/g)].map(([, name = ""]) => name);
+  const unknown = variables.find(
     (name) => !["access_token", "refresh_token", "client_id", "client_secret"].includes(name),
   );
-  if (unknown !== undefined) problems.push({ pointer, rule: `has a place that is not filled: {${unknown}}` });
+  if (unknown !== undefined) problems.push({ pointer, rule: `uses {${unknown}}, which is never filled in` });
   if (request.form !== undefined && request.body !== undefined) {
-    problems.push({ pointer: `${pointer}/form`, rule: "must not stand beside a body" });
+    problems.push({ pointer: `${pointer}/form`, rule: "must not be combined with a body" });
   }
-  const needs_client = request.auth === "client_secret_basic" || places.some((name) => name.startsWith("client_"));
-  if (pointer === "/health" && (needs_client || places.includes("refresh_token"))) {
-    problems.push({ pointer, rule: "must do with the access token alone" });
+  const needs_client = request.auth === "client_secret_basic" || variables.some((name) => name.startsWith("client_"));
+  if (pointer === "/health" && (needs_client || variables.includes("refresh_token"))) {
+    problems.push({ pointer, rule: "must use the access token alone" });
   }
   return problems;
 }
@@ -157,15 +157,18 @@ function checkParameters(provider: Provider): readonly Problem[] {
   const rule = "must not be a parameter that the protocol sets";
   const headers = Object.keys(provider.token_headers).filter((name) => name.toLowerCase() === "authorization");
   return [
-    ...params.map((name) => ({ pointer: `/authorization_params/${escaped(name)}`, rule })),
+    ...params.map((name) => ({ pointer: `/authorization_params/${escapePointer(name)}`, rule })),
     ...fields.map((index) => ({ pointer: `/config_fields/${index}/authorization_param`, rule })),
-    ...headers.map((name) => ({ pointer: `/token_headers/${escaped(name)}`, rule: "must not carry a credential" })),
+    ...headers.map((name) => ({
+      pointer: `/token_headers/${escapePointer(name)}`,
+      rule: "must not contain a credential",
+    })),
   ];
 }
 
 function checkScopes({ scope_param, default_scopes, required_scopes }: Provider): readonly Problem[] {
   if (scope_param !== null) return [];
-  const rule = "must be empty where there is no scope parameter";
+  const rule = "must be empty when there is no scope parameter";
   return [
     ...(default_scopes.length === 0 ? [] : [{ pointer: "/default_scopes", rule }]),
     ...(required_scopes.length === 0 ? [] : [{ pointer: "/required_scopes", rule }]),
@@ -175,16 +178,18 @@ function checkScopes({ scope_param, default_scopes, required_scopes }: Provider)
 function checkLifetime({ lifetime, flow }: Provider): readonly Problem[] {
   const { refresh, refresh_idle_s, refresh_absolute_s } = lifetime;
   const both = refresh_idle_s !== null && refresh_absolute_s !== null;
-  const mints = (flow.kind === "app_install") === (refresh.kind === "remint");
+  const remint_fits_flow = (flow.kind === "app_install") === (refresh.kind === "remint");
   return [
-    ...(both ? [{ pointer: "/lifetime/refresh_absolute_s", rule: "must be null beside refresh_idle_s" }] : []),
-    ...(mints ? [] : [{ pointer: "/lifetime/refresh", rule: "must be remint exactly where the flow is app_install" }]),
+    ...(both ? [{ pointer: "/lifetime/refresh_absolute_s", rule: "must be null when refresh_idle_s is set" }] : []),
+    ...(remint_fits_flow
+      ? []
+      : [{ pointer: "/lifetime/refresh", rule: "must be remint if and only if the flow is app_install" }]),
   ];
 }
 
-const escaped = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
-
-/** The calls of a provider's API, with their pointers. */
+/**
+ * Returns every request to the vendor's API that the definition describes, each with its pointer.
+ */
 export function requestsOf(provider: Provider): readonly (readonly [string, ApiRequest])[] {
   const { flow, identity, revocation } = provider;
   const long_lived = flow.kind === "authorization_code" ? flow.long_lived : undefined;
@@ -204,7 +209,7 @@ export function requestsOf(provider: Provider): readonly (readonly [string, ApiR
   ];
 }
 
-/** Every URL template of a provider, with its pointer. */
+/** Returns every URL template of a provider, each with its pointer. */
 export function urlsOf(provider: Provider): readonly (readonly [string, string])[] {
   return [
     ["/authorization_url", provider.authorization_url],

@@ -1,76 +1,83 @@
 /**
- * Operators' own services: providers from JSON files, of the same shape as the built-in ones and held to the same rules.
+ * Loads an operator's own services: providers from JSON files, with the shape and rules of the
+ * built-in ones.
  *
- * A file decides where the operator's client secrets go, so nothing in it is taken on trust: shape, templates, patterns and
- * names are checked before anything is served. Reads one directory, once; errors name the file, the field and the rule.
+ * A file decides where the operator's client secrets are sent, so nothing in it is trusted. Its
+ * shape, templates, patterns and names are all checked before the server starts. The directory is
+ * read once. Errors name the file, the field and the rule.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Value } from "typebox/value";
 import { ApiError } from "../core/errors.ts";
 import { isJsonObject } from "../core/types.ts";
-import { checkProvider, type Problem } from "./check.ts";
+import { checkProvider } from "./check.ts";
 import { createCatalog, providers as builtIn, type Catalog } from "./index.ts";
+import type { Problem } from "./problem.ts";
 import { defineProvider, type Provider } from "./provider.ts";
 import { ProviderSchema } from "./schema.ts";
 import { checkShape } from "./shape.ts";
 
-/** Larger than any real file by far; a log that was named *.json must not be read into memory. */
+/** Far larger than any real file. Keeps a log that was named *.json from being read into memory. */
 const MAX_FILE_BYTES = 262_144;
 
 export type Validation = { readonly provider: Provider } | { readonly problems: readonly Problem[] };
 
 /**
- * A provider, or everything that is wrong with it.
+ * Validates a provider definition. Returns the provider, or every problem found.
  *
- * @param json parsed JSON; a `$schema` member is for editors and ignored
- * @param others further providers that it must get along with, beside the built-in ones
+ * @param json parsed JSON. A `$schema` member, which editors use, is ignored.
+ * @param others providers it must not conflict with, in addition to the built-in ones
  */
 export function validateProvider(json: unknown, others: readonly Provider[] = []): Validation {
   const definition = withoutSchema(json);
   if (!Value.Check(ProviderSchema, definition)) return { problems: checkShape(ProviderSchema, definition) };
   const provider = defineProvider(definition);
-  const problems = [...checkProvider(provider), ...checkNeighbours(provider, [...builtIn.values(), ...others])];
+  const problems = [...checkProvider(provider), ...checkConflicts(provider, [...builtIn.values(), ...others])];
   return problems.length > 0 ? { problems } : { provider };
 }
 
 /**
- * The providers of all `*.json` files of a directory, in the order of their names.
- * @throws ApiError `configuration`, whose message and `errors` name every fault of every file
+ * Loads the providers from all `*.json` files in a directory, sorted by file name.
+ * @throws ApiError `configuration`, whose message and `errors` list every problem of every file
  */
 export function loadCustomProviders(directory: string): readonly Provider[] {
   const providers: Provider[] = [];
-  const faults: { readonly name: string; readonly message: string }[] = [];
+  const problems: { readonly name: string; readonly message: string }[] = [];
   for (const file of listFiles(directory)) {
     const read = readFile(join(directory, file));
     const checked: Validation = "json" in read ? validateProvider(read.json, providers) : { problems: [read.problem] };
     if ("provider" in checked) providers.push(checked.provider);
-    else faults.push(...checked.problems.map(({ pointer, rule }) => ({ name: `${file}${pointer}`, message: rule })));
+    else problems.push(...checked.problems.map(({ pointer, rule }) => ({ name: `${file}${pointer}`, message: rule })));
   }
-  if (faults.length === 0) return providers;
-  const lines = faults.map(({ name, message }) => `  ${name}: ${message}`);
+  if (problems.length === 0) return providers;
+  const lines = problems.map(({ name, message }) => `  ${name}: ${message}`);
   throw new ApiError("configuration", {
-    message: `Custom providers in ${directory} cannot be used. Mend these, or move the files away:\n${lines.join("\n")}`,
-    errors: faults,
+    message: `The custom providers in ${directory} have problems. Fix them, or remove the files:\n${lines.join("\n")}`,
+    errors: problems,
   });
 }
 
-/** The built-in services, and those of the directory where one is given. @throws ApiError `configuration` */
+/**
+ * Opens the catalog: the built-in providers, plus the custom ones if a directory is configured.
+ * @throws ApiError `configuration`
+ */
 export function openCatalog({ providers_dir }: { readonly providers_dir: string | null }): Catalog {
   return createCatalog(providers_dir === null ? [] : loadCustomProviders(providers_dir));
 }
 
 /**
- * Checks one file.
- * @throws ApiError `configuration`, naming the file, each field and its rule; `not_found` when there is no such file
+ * Validates one file and returns its provider.
+ * @throws ApiError `configuration`, which lists each field and its rule
+ * @throws ApiError `not_found` if the file does not exist
  */
 export function validateProviderFile(path: string): Provider {
-  if (!existsSync(path)) throw new ApiError("not_found", { message: `There is no file ${path}.` });
+  if (!existsSync(path)) throw new ApiError("not_found", { message: `The file ${path} does not exist.` });
   const read = readFile(path);
   const checked: Validation = "json" in read ? validateProvider(read.json) : { problems: [read.problem] };
   if ("provider" in checked) return checked.provider;
   const errors = checked.problems.map(({ pointer, rule }) => ({ name: pointer === "" ? "/" : pointer, message: rule }));
-  throw new ApiError("configuration", { message: `${path} does not define a service that can be used.`, errors });
+  throw new ApiError("configuration", { message: `${path} is not a valid service definition.`, errors });
 }
 
 function listFiles(directory: string): readonly string[] {
@@ -79,7 +86,7 @@ function listFiles(directory: string): readonly string[] {
       .filter((file) => file.endsWith(".json"))
       .toSorted();
   } catch (cause) {
-    const message = `The directory of custom providers, ${directory}, cannot be read. Create it, or leave the setting out.`;
+    const message = `Cannot read the directory of custom providers, ${directory}. Create it, or remove the setting.`;
     throw new ApiError("configuration", { message, cause });
   }
 }
@@ -102,19 +109,27 @@ function withoutSchema(json: unknown): unknown {
   return definition;
 }
 
-/** Ids are unique. A redirect URI belongs to one authorization server, or one could answer in the name of the other. */
-function checkNeighbours(provider: Provider, others: readonly Provider[]): readonly Problem[] {
+/**
+ * Checks a provider against the others. Ids must be unique. A redirect URI must belong to a single
+ * authorization server, or one server could impersonate the other.
+ */
+function checkConflicts(provider: Provider, others: readonly Provider[]): readonly Problem[] {
   const { id, vendor, authorization_url, token_url } = provider;
   const sharing = others.filter((other) => other.vendor === vendor);
-  const foreign = sharing.find(
+  const conflicting = sharing.find(
     (other) => other.authorization_url !== authorization_url || other.token_url !== token_url,
   );
   return [
     ...(others.some((other) => other.id === id)
-      ? [{ pointer: "/id", rule: `must not be "${id}": there is a service of that name already` }]
+      ? [{ pointer: "/id", rule: `must not be "${id}": a service with that id already exists` }]
       : []),
-    ...(foreign === undefined
+    ...(conflicting === undefined
       ? []
-      : [{ pointer: "/vendor", rule: `must not be "${vendor}": its redirect URI belongs to ${foreign.display_name}` }]),
+      : [
+          {
+            pointer: "/vendor",
+            rule: `must not be "${vendor}": its redirect URI belongs to ${conflicting.display_name}`,
+          },
+        ]),
   ];
 }

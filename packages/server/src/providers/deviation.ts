@@ -1,19 +1,23 @@
 /**
- * What a deviation is: a named departure from an RFC, as a pure function on a token endpoint's request or answer.
+ * The type of a deviation: a named departure from an RFC, as a pure function over a token
+ * endpoint's request or response.
  *
- * The functions stand in deviations.ts; a provider names them as data, so that it can be written as JSON.
+ * The functions are in deviations.ts. A provider refers to them by name, so it can be written as
+ * JSON.
  */
 import type { JsonObject, JsonValue } from "../core/types.ts";
 
-/** One request to a token or revocation endpoint, before it is sent. */
+/** A request to a token or revocation endpoint, before it is sent. */
 export interface TokenRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Parameters until a deviation writes them in another form. */
+  /** Form parameters, until a deviation serializes them in another format. */
   readonly body: URLSearchParams | string;
 }
 
-/** One answer of such an endpoint: what RFC 6749 §5 expects it to look like after the deviations. */
+/**
+ * The response of such an endpoint. After all deviations it has the form that RFC 6749 §5 defines.
+ */
 export interface TokenAnswer {
   readonly status: number;
   readonly body: JsonValue;
@@ -21,22 +25,25 @@ export interface TokenAnswer {
 
 export interface DeviationContext {
   readonly grant: "authorization_code" | "client_credentials" | "refresh_token" | "revocation" | "api";
-  /** The scopes that the connection asks for, since some vendors want them again on refresh. Empty elsewhere. */
+  /** The scopes the connection requested. Some vendors require them again on refresh. */
   readonly scopes: readonly string[];
 }
 
-/** Used by exchange, refresh and revocation alike; `response` also by identity and health, where errors are read. */
+/**
+ * A deviation applies to code exchange, refresh and revocation. `response` also applies to identity
+ * and health requests, to read their errors.
+ */
 export interface Deviation {
   readonly name: string;
-  /** The section departed from. */
+  /** The section it departs from: "RFC 6749 §5.1". */
   readonly rfc: string;
   readonly request?: (request: TokenRequest, context: DeviationContext) => TokenRequest;
-  /** Reads a body that is not JSON; null = this is not the form it knows. */
+  /** Parses a body that is not JSON. Returns null if the format is not the one it handles. */
   readonly parse?: (text: string, content_type: string) => JsonObject | null;
   readonly response?: (answer: TokenAnswer, context: DeviationContext) => TokenAnswer;
 }
 
-/** A deviation by its name, with what it needs to know of the vendor. */
+/** A deviation by name, with its vendor-specific parameters. */
 export type DeviationRef =
   | { readonly name: "error_in_ok_response"; readonly statuses?: Readonly<Record<string, number>> }
   | { readonly name: "error_name"; readonly path: string }

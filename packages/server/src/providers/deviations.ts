@@ -1,9 +1,11 @@
 /**
- * The ways in which token endpoints depart from the RFCs, each a named pure function that any provider may use.
+ * The known departures of token endpoints from the RFCs. Each is a named pure function that any
+ * provider can use.
  *
- * They run around the protocol library, on code exchange, refresh and revocation alike: `request` before sending,
- * `parse` and `response` before the answer is judged. None knows a provider's name, and none throws: an answer that is
- * not of the shape it knows passes unchanged, to be refused later by the RFC's own rules.
+ * They run on code exchange, refresh and revocation: `request` before the request is sent, `parse`
+ * and `response` before the response is classified. None depends on a provider's id and none
+ * throws. A response of an unexpected shape passes through unchanged, and the RFC's rules then
+ * reject it.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/types.ts";
 import { formatScopes, parseScopes, unique } from "../core/scopes.ts";
@@ -13,8 +15,9 @@ import { readText } from "./json-path.ts";
 const isOk = (answer: TokenAnswer): boolean => answer.status >= 200 && answer.status < 300;
 
 /**
- * Errors arrive as HTTP 200 with `error` in the body. They get status 400, or the one given for their name: 429 for a
- * rate limit, 500 where the vendor says that part of the operation may have happened.
+ * The vendor reports errors as HTTP 200 with `error` in the body. Sets the status to 400, or to the
+ * one configured for that error: 429 for a rate limit, 500 if the vendor documents that part of the
+ * operation may have happened.
  */
 export function errorInOkResponse(statuses: Readonly<Record<string, number>> = {}): Deviation {
   return {
@@ -30,8 +33,8 @@ export function errorInOkResponse(statuses: Readonly<Record<string, number>> = {
 }
 
 /**
- * The error's name is not a text under `error` but stands at `path`. It is copied there, where RFC 6749 has it. A text
- * that is there already wins.
+ * The vendor puts the error name at `path`. Copies it to `error`, where RFC 6749 expects it, unless
+ * `error` already holds a string.
  */
 export function errorNameAt(path: string): Deviation {
   return {
@@ -48,9 +51,10 @@ export function errorNameAt(path: string): Deviation {
 const TOKEN_FIELDS = ["access_token", "refresh_token", "expires_in", "scope", "token_type"] as const;
 
 /**
- * The tokens sit in an object inside the answer. On code exchange the nested ones win, because those at the top belong
- * to somebody else (a bot). On refresh the top level wins: the same vendor answers there. The fields move as one set; a
- * refresh token of the other pair next to this access token would be lost at the first refresh.
+ * The vendor nests the tokens in an object inside the response. On code exchange the nested tokens
+ * win, because those at the top level belong to a bot. On refresh the top level wins, because there
+ * the same vendor returns the user's tokens. All token fields move together: an access token paired
+ * with the bot's refresh token would fail at the first refresh.
  */
 export function nestedToken(key: string): Deviation {
   return {
@@ -67,7 +71,10 @@ export function nestedToken(key: string): Deviation {
   };
 }
 
-/** Members with names of the vendor's own, under those that RFC 6749 and common use give them. None is overwritten. */
+/**
+ * The vendor uses its own member names. Copies each to the name that RFC 6749 or common usage gives
+ * it, and overwrites nothing.
+ */
 export function renamedMembers(members: Readonly<Record<string, string>>): Deviation {
   return {
     name: "renamed_members",
@@ -85,38 +92,41 @@ export function renamedMembers(members: Readonly<Record<string, string>>): Devia
 }
 
 interface GrantedScopes {
-  /** The vendor's name: the name that it is asked for by. */
+  /** Scope name in the vendor's response -> name used in the request. */
   readonly aliases?: Readonly<Record<string, string>>;
-  /** What the vendor puts before names. */
+  /** Prefix that the vendor adds to scope names. */
   readonly prefix?: string;
-  /** Granted where they were asked for, but never named. */
+  /** Scopes that the vendor grants when requested but never lists in the response. */
   readonly silent?: readonly string[];
 }
 
 /**
- * Granted scopes come back under other names than they were asked for. They get those names again, or everybody would
- * seem to have declined something.
+ * The vendor returns granted scopes under other names than the requested ones. Restores the
+ * requested names. Otherwise every user would appear to have declined some scopes.
  */
 export function grantedScopes({ aliases = {}, prefix = "", silent = [] }: GrantedScopes): Deviation {
   return {
     name: "granted_scopes",
     rfc: "RFC 6749 §3.3",
-    response: (answer, { scopes: asked }) => {
+    response: (answer, { scopes: requested }) => {
       const { body } = answer;
       if (!isJsonObject(body) || typeof body["scope"] !== "string" || body["scope"] === "") return answer;
-      const spelling = new Map(asked.map((scope) => [scope.toLowerCase(), scope]));
-      const named = parseScopes(body["scope"]).map((scope) => {
+      const spelling = new Map(requested.map((scope) => [scope.toLowerCase(), scope]));
+      const listed = parseScopes(body["scope"]).map((scope) => {
         const alias = Object.hasOwn(aliases, scope) ? aliases[scope] : undefined;
         const plain = alias ?? (scope.startsWith(prefix) ? scope.slice(prefix.length) : scope);
         return spelling.get(plain.toLowerCase()) ?? spelling.get(scope.toLowerCase()) ?? plain;
       });
-      const unnamed = asked.filter((scope) => silent.includes(scope));
-      return { ...answer, body: { ...body, scope: unique([...named, ...unnamed]).join(" ") } };
+      const unlisted = requested.filter((scope) => silent.includes(scope));
+      return { ...answer, body: { ...body, scope: unique([...listed, ...unlisted]).join(" ") } };
     },
   };
 }
 
-/** No `token_type` at all, for tokens that are used as Bearer tokens. A type that is named is still judged. */
+/**
+ * The vendor omits `token_type` for Bearer tokens. Adds it. A type that is present is still
+ * validated.
+ */
 export const assumeBearer: Deviation = {
   name: "assume_bearer",
   rfc: "RFC 6749 §5.1",
@@ -128,7 +138,10 @@ export const assumeBearer: Deviation = {
   },
 };
 
-/** `token_type` names whose tokens are used exactly as Bearer tokens. Any other name is still refused. */
+/**
+ * The vendor uses other `token_type` names for Bearer tokens. Any name not listed is still
+ * rejected.
+ */
 export function bearerAlias(...names: readonly string[]): Deviation {
   return {
     name: "bearer_alias",
@@ -142,19 +155,22 @@ export function bearerAlias(...names: readonly string[]): Deviation {
   };
 }
 
-/** The answer is a form (`access_token=…&scope=…`), at least when the Accept header got lost on the way. */
+/**
+ * The response is form-encoded (`access_token=…&scope=…`). Some vendors fall back to this when the
+ * Accept header is missing.
+ */
 export const formTokenAnswer: Deviation = {
   name: "form_token_answer",
   rfc: "RFC 6749 §5.1",
   parse: (text, content_type) => {
     if (!/^application\/x-www-form-urlencoded\b/i.test(content_type)) return null;
     const pairs = [...new URLSearchParams(text)];
-    // A name that comes twice leaves open which value counts.
+    // With a duplicate name it is unclear which value is meant.
     return new Set(pairs.map(([name]) => name)).size === pairs.length ? Object.fromEntries(pairs) : null;
   },
 };
 
-/** The token request is a JSON object instead of a form. Applied by `token_body: "json"`. */
+/** The token endpoint expects a JSON object instead of a form. Enabled by `token_body: "json"`. */
 export const jsonTokenRequest: Deviation = {
   name: "json_token_request",
   rfc: "RFC 6749 §4.1.3",
@@ -168,7 +184,7 @@ export const jsonTokenRequest: Deviation = {
         },
 };
 
-/** The client id goes by another name in the token request. Applied by `client_id_param`. */
+/** The token endpoint uses another name for the client id. Enabled by `client_id_param`. */
 export function clientIdParameter(name: string): Deviation {
   return {
     name: "client_id_parameter",
@@ -183,7 +199,7 @@ export function clientIdParameter(name: string): Deviation {
   };
 }
 
-/** Refresh requests must repeat the scopes; without them the new token has fewer. */
+/** Refresh requests must repeat the scopes. Without them the new token has fewer scopes. */
 export function scopeOnRefresh(separator: " " | ","): Deviation {
   return {
     name: "scope_on_refresh",
@@ -209,7 +225,7 @@ function without(object: JsonObject, keys: readonly string[]): { [key: string]: 
   return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
 }
 
-/** The function that a provider names. */
+/** Returns the deviation that a provider refers to by name. */
 export function deviationOf(ref: DeviationRef): Deviation {
   switch (ref.name) {
     case "error_in_ok_response":

@@ -1,8 +1,13 @@
-/** Which hosts a provider's API has: for whoever leads requests elsewhere (a simulator), or lets none but these by. */
+/**
+ * Lists a provider's API hosts, for a proxy that allows only these or a simulator that replaces
+ * them.
+ */
 import type { Provider } from "./provider.ts";
 import { namesIn } from "./template.ts";
 
-/** `slack.com`, or `*.salesforce.com` for hosts that only the connection knows. */
+/**
+ * Returns host patterns: `slack.com`, or `*.salesforce.com` if the host depends on the connection.
+ */
 export function hostPatterns(provider: Provider): readonly string[] {
   const values = [...provider.config_fields, ...provider.derived_config];
   return provider.hosts.flatMap(({ base_url }) => {

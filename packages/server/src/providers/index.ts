@@ -1,7 +1,9 @@
 /**
- * The catalog: every provider that this server knows, by its id (`integration_type` on the wire).
+ * The catalog: every provider that this server supports, by id (`integration_type` on the wire).
  *
- * The list is written by hand, so that adding a provider is seen in review; a test holds it and the folder together.
+ * providers/ is data about services and pure functions over it. It must not know HTTP, storage or
+ * tokens in use. The list is written by hand, so a new provider shows up in review. A test checks
+ * that it matches the catalog folder.
  */
 import { airtable } from "./catalog/airtable.ts";
 import { asana } from "./catalog/asana.ts";
@@ -70,9 +72,9 @@ import type { Provider } from "./provider.ts";
 export interface Catalog {
   get(id: string): Provider | null;
   all(): readonly Provider[];
-  /** The id that was probably meant, or null. For "did you mean". */
+  /** Returns the closest id for "did you mean", or null. */
   nearest(name: string): string | null;
-  /** Providers that share a redirect URI. */
+  /** Returns the providers that share a vendor's redirect URI. */
   byVendor(vendor: string): readonly Provider[];
 }
 
@@ -142,13 +144,14 @@ const BUILT_IN: readonly Provider[] = [
 ];
 
 /**
- * The built-in providers and `extra` ones.
- * @throws Error when two have the same id, since one of them would silently send tokens to the other's endpoint
+ * Creates the catalog from the built-in providers and `extra` ones.
+ * @throws Error if two have the same id, since one would silently send tokens to the other's
+ * endpoint
  */
 export function createCatalog(extra: readonly Provider[] = []): Catalog {
   const list = [...BUILT_IN, ...extra];
   const byId = new Map(list.map((provider) => [provider.id, provider]));
-  if (byId.size !== list.length) throw new Error("Two providers of the catalog have the same id.");
+  if (byId.size !== list.length) throw new Error("Two providers in the catalog have the same id.");
   return {
     get: (id) => byId.get(id) ?? null,
     all: () => list,
@@ -167,23 +170,23 @@ export function nearestProvider(name: string): string | null {
   return nearestOf([...providers.keys()], name);
 }
 
-/** Longer names are not typing errors, and the comparison costs length times length. */
+/** A longer name is not a typo, and the comparison takes quadratic time. */
 const MAX_NAME_LENGTH = 64;
 const MAX_EDITS = 2;
 
-const plain = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+const normalized = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
 
 function nearestOf(ids: readonly string[], name: string): string | null {
   if (name === "" || name.length > MAX_NAME_LENGTH) return null;
-  const wanted = plain(name);
+  const wanted = normalized(name);
   const ranked = ids
-    .map((id) => ({ id, edits: editDistance(wanted, plain(id)) }))
-    .filter(({ id, edits }) => edits <= MAX_EDITS && edits < plain(id).length / 2)
+    .map((id) => ({ id, edits: editDistance(wanted, normalized(id)) }))
+    .filter(({ id, edits }) => edits <= MAX_EDITS && edits < normalized(id).length / 2)
     .toSorted((a, b) => a.edits - b.edits);
   return ranked[0]?.id ?? null;
 }
 
-/** Levenshtein: the fewest letters to insert, delete or replace that turn `a` into `b`. */
+/** Returns the Levenshtein distance: the fewest single-character edits that turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [i, letter] of a.split("").entries()) {

@@ -1,15 +1,15 @@
 /**
- * Dotted paths into JSON answers (`authed_user.id`, `data.0.id`). Only own keys count, so that no path reaches a
- * prototype; a number is a place in a list.
+ * Reads JSON responses by dotted path (`authed_user.id`, `data.0.id`). A number is an array index.
+ * Only own keys match, so no path reaches a prototype.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/types.ts";
 
-/** `authed_user.id` */
+/** A dotted path: `authed_user.id`. */
 export type JsonPath = string;
 
 const INDEX = /^\d{1,4}$/;
 
-/** The value at `path`, or undefined when a step is missing. */
+/** Returns the value at `path`, or undefined if a step is missing. */
 export function readPath(value: JsonValue, path: JsonPath): JsonValue | undefined {
   let current: JsonValue | undefined = value;
   for (const step of path.split(".")) {
@@ -25,19 +25,24 @@ export function readPath(value: JsonValue, path: JsonPath): JsonValue | undefine
   return current;
 }
 
-/** A text, or a whole number as text (ids are numbers at some vendors); null for everything else. */
+/**
+ * Returns the string at `path`, or an integer as a string, since some vendors use numeric ids.
+ * Returns null for anything else and for an empty string.
+ */
 export function readText(value: JsonValue, path: JsonPath): string | null {
   const found = readPath(value, path);
   if (typeof found === "string") return found === "" ? null : found;
   return typeof found === "number" && Number.isSafeInteger(found) ? String(found) : null;
 }
 
-/** A copy that has only the texts and whole numbers at `paths`. What is not named stays behind: tokens above all. */
+/**
+ * Copies only the strings and numbers at `paths`. Everything else is left out, tokens above all.
+ */
 export function pickPaths(value: JsonObject, paths: readonly JsonPath[]): JsonObject {
   return paths.reduce<JsonObject>((picked, path) => {
     const found = readPath(value, path);
-    const plain = typeof found === "string" || typeof found === "number";
-    return plain ? withPath(picked, path.split("."), found) : picked;
+    const is_scalar = typeof found === "string" || typeof found === "number";
+    return is_scalar ? withPath(picked, path.split("."), found) : picked;
   }, {});
 }
 

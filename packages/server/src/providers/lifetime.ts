@@ -1,39 +1,43 @@
 /**
- * The life of refresh tokens: when one will end, as far as anybody knows, and how often it must be used to live on.
+ * The lifetime of refresh tokens: when one expires, if known, and how often it must be used to stay
+ * valid.
  *
- * Pure; lifetimes in seconds as vendors state them, instants in ms. An end that is known lets a person be warned before
- * the connection breaks; a refresh token that dies of disuse can be kept alive.
+ * A known expiry lets the server warn the user before the connection breaks. A token that expires
+ * when unused can be kept alive. Pure. Lifetimes are in seconds, instants in ms.
  */
 import { plus, type Instant } from "../core/types.ts";
 import type { Provider } from "./provider.ts";
 
 export interface RefreshAnswer {
   readonly received_at: Instant;
-  /** Life of the refresh token as the answer states it; null = it does not. */
+  /** Lifetime of the refresh token according to the response. Null if the response does not say. */
   readonly announced_s: number | null;
 }
 
 /**
- * When the refresh token in use after this answer will end; null = no known end.
+ * Returns when the refresh token in use after this response expires. Null if unknown.
  *
- * @param before the end that was known before this answer; null at the consent
+ * @param previous the expiry known before this response. Null at the consent.
  */
 export function refreshTokenEnd(
   { lifetime }: Provider,
   { received_at, announced_s }: RefreshAnswer,
-  before: Instant | null,
+  previous: Instant | null,
 ): Instant | null {
   if (announced_s !== null) return plus(received_at, announced_s * 1000);
   const { refresh_idle_s, refresh_absolute_s } = lifetime;
   if (refresh_idle_s !== null) return plus(received_at, refresh_idle_s * 1000);
   if (refresh_absolute_s === null) return null;
-  return before ?? plus(received_at, refresh_absolute_s * 1000);
+  return previous ?? plus(received_at, refresh_absolute_s * 1000);
 }
 
-/** A refresh token must be used this often to stay alive; null = it does not die of disuse, or there is none. */
+/**
+ * Returns how often a refresh token must be used to stay valid. Null if it does not expire when
+ * unused or if there is none.
+ */
 export function keepAliveInterval_ms({ lifetime }: Provider): number | null {
   const { refresh, refresh_idle_s } = lifetime;
   if (refresh_idle_s === null || refresh.kind === "none" || refresh.kind === "remint") return null;
-  // A third, so that two more tries fit in before the end.
+  // A third of the lifetime leaves room for two retries.
   return Math.floor((refresh_idle_s * 1000) / 3);
 }

@@ -1,19 +1,20 @@
 /**
- * What a provider is: data about one service's OAuth, from the authorization endpoint to revocation.
+ * The Provider type: data about one service's OAuth, from the authorization endpoint to revocation.
  *
- * Everything here can be written as JSON (deviations by their name), so that an operator's own service is a file of the
- * same shape. No I/O, no secrets, no branches: where a vendor departs from an RFC it names a Deviation, a pure function
- * in deviations.ts that any provider may use. Nothing outside `catalog/` may compare a provider's id.
+ * A provider can be written entirely as JSON, with deviations by name, so an operator's own service
+ * is a file of the same shape. It has no I/O, no secrets and no branches. Where a vendor departs
+ * from an RFC, the provider lists a Deviation, a pure function in deviations.ts that any provider
+ * can use. Nothing outside `catalog/` compares a provider's id.
  */
 import type { ConnectionConfig, JsonValue } from "../core/types.ts";
 import type { Deviation, DeviationRef } from "./deviation.ts";
 import { deviationOf } from "./deviations.ts";
 import type { JsonPath } from "./json-path.ts";
 
-/** An https URL with `{name}` places that are filled from the connection's config. */
+/** An https URL with `{name}` variables, which are filled in from the connection's config. */
 export type UrlTemplate = `https://${string}`;
 
-/** A value asked of the builder before consent. `pattern` is anchored and decides alone what is accepted. */
+/** A setting that the builder enters before consent. `pattern` is anchored. */
 export interface ConfigField {
   readonly name: string;
   readonly display_name: string;
@@ -23,15 +24,16 @@ export interface ConfigField {
   readonly default: string | null;
   readonly pattern: string;
   readonly validation_error: string;
-  /** Sent under this name in the authorization request, when set. */
+  /** If set, the authorization request sends the value under this name. */
   readonly authorization_param?: string;
-  /** Where the value is a whole host or origin: the domains that it must be or lie under, whatever its pattern takes. */
+  /** For a value that is a whole host or origin: the domains it must equal or be a subdomain of. */
   readonly under?: readonly string[];
 }
 
 /**
- * A named, non-secret value taken from an answer into the connection's config. A value off its pattern is dropped.
- * `callback`: from the parameters of the redirect, which `state` binds to this consent, but nobody has signed.
+ * A non-secret value copied from a response into the connection's config. A value that does not
+ * match its pattern is dropped. `callback` values come from the redirect's query parameters.
+ * `state` binds these to the consent, but they are not signed.
  */
 export interface DerivedValue {
   readonly name: string;
@@ -42,15 +44,18 @@ export interface DerivedValue {
 }
 
 /**
- * How a person's consent becomes a grant. `authorization_code`: RFC 6749 §4.1. `app_install`: the person installs an app;
- * the redirect brings the id of that installation, signed with the client's secret, and each access token is minted
- * with the client's credentials for that id, which takes the refresh token's place.
+ * How a user's consent becomes a grant.
+ * - `authorization_code`: RFC 6749 §4.1.
+ * - `app_install`: the user installs an app. The redirect carries the installation's id, signed
+ *   with the client secret. Each access token is requested with the client credentials and that id,
+ *   which takes the place of a refresh token.
  */
 export type Flow = AuthorizationCode | AppInstall;
 
 /**
- * `long_lived`: the code brings a token for an hour, which `exchange` turns into one for weeks; that token is its own
- * refresh token, and `renewal` makes it new. Both answer as a token endpoint does.
+ * `long_lived`: the code yields a short-lived token, which `exchange` trades for a long-lived one.
+ * That token is its own refresh token: `renewal` trades it for a new one. Both requests return a
+ * token response.
  */
 export interface AuthorizationCode {
   readonly kind: "authorization_code";
@@ -59,28 +64,31 @@ export interface AuthorizationCode {
 
 export interface AppInstall {
   readonly kind: "app_install";
-  /** Parameters of the install URL: the client id, and the address to return to, which carries `state` in its query. */
+  /** Parameters of the install URL: the client id, and the return URL with `state` in its query. */
   readonly app_id_param: string;
   readonly return_param: string;
-  /** Parameters of the redirect: the installation, and the same with a signature. */
+  /** Parameters of the redirect: the installation's id, plain and signed. */
   readonly instance_param: string;
   readonly signed_instance_param: string;
-  /** The installation's name in the token request and in the connection's config. */
+  /** Name of the installation's id in the token request and in the connection's config. */
   readonly instance_name: string;
   readonly instance_pattern: string;
 }
 
 /**
- * Lifetimes in seconds. `access_s` is what to assume when an answer has no `expires_in`; null = unknown, use until
- * refused. `refresh` is the rotation class of the refresh protocol:
- * - `none`: no refresh tokens at all.
- * - `stays`: the refresh token is good for many refreshes; sending one twice does no harm.
- * - `remint`: no refresh token; a durable credential mints each access token, as often as it likes.
- * - `rotates`, `grace`: each refresh replaces it, and the old one works on for `grace_s`.
- * - `rotates`, `strict`: single use; using one twice may revoke the whole grant (RFC 9700 §4.14.2).
+ * Token lifetimes in seconds. `access_s` applies if the token response has no `expires_in`. Null
+ * means unknown: the token is used until the API rejects it.
  *
- * Where the answer does not say when the refresh token ends: `refresh_idle_s` after its issue or its last use, or
- * `refresh_absolute_s` after the consent, however often it is used. Not both; both null = no known end.
+ * `refresh` says how refresh tokens behave:
+ * - `none`: there are no refresh tokens.
+ * - `stays`: a refresh token is valid for many refreshes. Sending one twice does no harm.
+ * - `remint`: no refresh token. A durable credential issues any number of access tokens.
+ * - `rotates`, `grace`: each refresh replaces the token. The old one stays valid for `grace_s`.
+ * - `rotates`, `strict`: single use. Reuse can revoke the whole grant (RFC 9700 §4.14.2).
+ *
+ * If the response does not say when the refresh token expires, it expires `refresh_idle_s` after
+ * issue or last use, or `refresh_absolute_s` after the consent, used or not. At most one of them is
+ * set. If both are null, the expiry is unknown.
  */
 export interface Lifetime {
   readonly access_s: number | null;
@@ -95,23 +103,28 @@ export interface Lifetime {
 }
 
 /**
- * A call of the vendor's API, and how its answer says yes. Places in `headers`, `body` and `form`: `{access_token}`,
- * `{refresh_token}`, `{client_id}`, `{client_secret}`; in the URL `{client_id}` and the config's names.
+ * A request to the vendor's API, and how its response signals success. `headers`, `body`, `form`
+ * and `query` can use `{access_token}`, `{refresh_token}`, `{client_id}` and `{client_secret}`. The
+ * URL can use `{client_id}` and the names of config values.
  */
 export interface ApiRequest {
   readonly method: "GET" | "POST" | "DELETE";
   readonly url: UrlTemplate;
-  /** `token`, where nothing is set: the access token, in the form of `api_auth`. `none`: the request carries its own proof. */
+  /**
+   * `token` (the default): send the access token as `api_auth` says. `none`: the request carries
+   * its own credentials.
+   */
   readonly auth?: "token" | "client_secret_basic" | "none";
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly body?: JsonValue;
-  /** Sent as a form. */
+  /** Sent form-encoded. */
   readonly form?: Readonly<Record<string, string>>;
-  /** Parameters of the query that hold secrets. For the vendors that take them nowhere else. */
+  /** Query parameters that hold secrets, for vendors that accept them only there. */
   readonly query?: Readonly<Record<string, string>>;
-  /** For vendors that answer 200 to everything: what must be in the body. Unset = true, null = anything at all. */
+  /** For vendors that return 200 for everything: where the body signals success. */
   readonly ok_path?: JsonPath;
+  /** The value expected at `ok_path`. Defaults to true. Null accepts any value. */
   readonly ok_value?: string | number | boolean | null;
 }
 
@@ -125,7 +138,10 @@ export type Identity =
   | { readonly from: "token"; readonly account: AccountPaths }
   | { readonly from: "request"; readonly request: ApiRequest; readonly account: AccountPaths }
   | {
-      /** OpenID Connect Core §3.1.3.7: claims of the token answer, checked. Without one, or a good one: the request. */
+      /**
+       * Claims of the ID token in the token response, validated (OpenID Connect Core §3.1.3.7). If
+       * it is missing or invalid, the account is read with `otherwise`.
+       */
       readonly from: "id_token";
       /** Anchored pattern for `iss`. */
       readonly issuer: string;
@@ -133,11 +149,11 @@ export type Identity =
       readonly otherwise: { readonly request: ApiRequest; readonly account: AccountPaths } | null;
     };
 
-/** `kills_grant`: revoking one token ends every token of that person for the same OAuth client. */
+/** `kills_grant`: revoking one token revokes every token of that user for the same OAuth client. */
 export type Revocation =
   | { readonly kind: "none"; readonly note: string }
   | {
-      /** RFC 7009. `token` says which one to send; a vendor may end both with either. */
+      /** RFC 7009. `token` says which one to send. Some vendors revoke both with either. */
       readonly kind: "rfc7009";
       readonly url: UrlTemplate;
       readonly token: "refresh_token" | "access_token";
@@ -146,23 +162,26 @@ export type Revocation =
     }
   | { readonly kind: "request"; readonly request: ApiRequest; readonly kills_grant: boolean };
 
-/** Where calls of the API go. What a caller may send and get beyond JSON is listed, for a proxy that lets nothing else by. */
+/** A host of the vendor's API, with the headers and media types that a proxy allows beyond JSON. */
 export interface ApiHost {
   readonly name: string;
   readonly base_url: UrlTemplate | `{${string}}`;
-  /** Request headers that callers may set, beyond Accept and Content-Type. Lower case. */
+  /** Request headers that callers can set, in addition to Accept and Content-Type. Lowercase. */
   readonly request_headers?: readonly string[];
-  /** Media types of answers that are not text. A trailing `/*` takes the whole family. */
+  /** Media types of binary responses. A trailing `/*` matches any subtype. */
   readonly binary_media_types?: readonly string[];
 }
 
-/** The vendor's names for errors, beyond those of RFC 6749 §5.2. What is in none of the lists counts as transient. */
+/**
+ * The vendor's error names, in addition to those of RFC 6749 §5.2. A name in none of the lists
+ * counts as transient.
+ */
 export interface ErrorNames {
-  /** The grant is dead; a person must consent again. */
+  /** The grant is no longer valid. The user must consent again. */
   readonly refused: readonly string[];
-  /** The OAuth client is wrong; whoever registered it must act. */
+  /** The OAuth client is misconfigured. Its owner must fix it. */
   readonly misconfigured: readonly string[];
-  /** It passes. */
+  /** A temporary failure. Retry later. */
   readonly transient: readonly string[];
 }
 
@@ -171,38 +190,41 @@ export interface Provider {
   readonly id: string;
   readonly display_name: string;
   readonly description: string;
-  /** Path segment of the redirect URI, one per vendor: `/api/external-auth/callback/<vendor>`. */
+  /** Last path segment of the redirect URI: `/api/external-auth/callback/<vendor>`. */
   readonly vendor: string;
   readonly flow: Flow;
   readonly docs_url: string;
-  /** Where an OAuth client is registered, and what to set there. */
+  /** Where to register an OAuth client, and what to set there. */
   readonly registration: { readonly url: string; readonly notes: readonly string[] };
-  /** What people run into later. */
+  /** What to watch out for after registration. */
   readonly traps: readonly string[];
-  /** Plain http redirect URIs are refused, on localhost too. */
+  /** The vendor rejects plain http redirect URIs, even for localhost. */
   readonly https_redirect_only: boolean;
   readonly authorization_url: UrlTemplate;
   readonly token_url: UrlTemplate;
   readonly client_auth: "client_secret_basic" | "client_secret_post";
-  /** The client id's name in authorization and token requests. */
+  /** Name of the client id in authorization and token requests. */
   readonly client_id_param: string;
   readonly token_body: "form" | "json";
   readonly token_headers: Readonly<Record<string, string>>;
-  /** Name of the scope parameter in the authorization request; null = the service has no scopes. */
+  /** The scope parameter of the authorization request. Null if the service has no scopes. */
   readonly scope_param: string | null;
   readonly scope_separator: " " | ",";
   readonly default_scopes: readonly string[];
-  /** Always added: without them there would be no refresh token or no identity. */
+  /** Added to every consent. Without them the refresh token or the account would be missing. */
   readonly required_scopes: readonly string[];
   readonly common_scopes: readonly { readonly scope: string; readonly meaning: string }[];
   readonly authorization_params: Readonly<Record<string, string>>;
   readonly pkce: "S256" | "none";
-  /** RFC 9207. `required`: the server says that it always sends `iss`; otherwise it is compared where it comes. */
+  /**
+   * The issuer in the callback (RFC 9207). `required`: the server promises to always send `iss`. If
+   * not required, `iss` is compared when present.
+   */
   readonly issuer: { readonly value: string; readonly required: boolean } | null;
   readonly lifetime: Lifetime;
   readonly config_fields: readonly ConfigField[];
   readonly derived_config: readonly DerivedValue[];
-  /** How the API wants the access token; `scheme` null = the token alone. */
+  /** How the API expects the access token. With `scheme` null, the header holds the token alone. */
   readonly api_auth: { readonly header: string; readonly scheme: string | null };
   readonly identity: Identity;
   readonly health: ApiRequest;
@@ -211,11 +233,11 @@ export interface Provider {
   readonly errors: ErrorNames;
   readonly deviations: readonly Deviation[];
   readonly sources: readonly string[];
-  /** Fields that rest on memory or one source, and what would settle each. */
+  /** Fields based on memory or on a single source, each with the test that would settle it. */
   readonly unverified: readonly string[];
 }
 
-/** What most services share; a catalog file states only what differs. */
+/** Values that most services share. A catalog file states only what differs. */
 const DEFAULTS = {
   flow: { kind: "authorization_code" },
   traps: [],
@@ -234,16 +256,17 @@ const DEFAULTS = {
   api_auth: { header: "authorization", scheme: "Bearer" },
 } as const satisfies Partial<Provider>;
 
-/** A provider as it is written down, here or in an operator's JSON file. */
+/** A provider as written in a catalog file or in an operator's JSON file. */
 export type ProviderDefinition = Omit<Provider, keyof typeof DEFAULTS | "deviations"> &
   Partial<Pick<Provider, keyof typeof DEFAULTS>> & { readonly deviations?: readonly DeviationRef[] };
 
+/** Returns the complete provider: fills in defaults and resolves deviations by name. */
 export function defineProvider(definition: ProviderDefinition): Provider {
   const deviations = (definition.deviations ?? []).map(deviationOf);
   return Object.freeze({ ...DEFAULTS, ...definition, deviations });
 }
 
-/** How a maybe-consumed refresh may be repeated: the three classes of the refresh protocol. */
+/** The classes of the refresh protocol: how to repeat a refresh that may have been consumed. */
 export type RotationClass = "none" | "grace" | "strict";
 
 export function rotationClass(provider: Provider): RotationClass {
@@ -251,7 +274,7 @@ export function rotationClass(provider: Provider): RotationClass {
   return refresh.kind === "rotates" ? refresh.reuse : "none";
 }
 
-/** The configuration a consent starts with: what was given, else the field's default. */
+/** Returns the config with defaults for the fields it leaves out. */
 export function withDefaults(provider: Provider, config: ConnectionConfig): ConnectionConfig {
   const defaults = provider.config_fields.flatMap((field) =>
     field.default === null ? [] : [[field.name, field.default]],
@@ -259,7 +282,7 @@ export function withDefaults(provider: Provider, config: ConnectionConfig): Conn
   return { ...Object.fromEntries(defaults), ...config };
 }
 
-/** Whether the vendor takes this redirect URI at all. What it is registered as, only the vendor knows. */
+/** Reports whether the vendor could accept this redirect URI, registered or not. */
 export function takesRedirect({ https_redirect_only }: Provider, redirect_uri: string): boolean {
   return !https_redirect_only || redirect_uri.startsWith("https://");
 }

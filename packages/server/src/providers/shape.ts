@@ -1,16 +1,18 @@
 /**
- * Checks a value against a schema and says, for each fault, where it is and what must be there.
+ * Checks a value against a schema. Each problem says where it is and what is expected there.
  *
- * The library checks the leaves. Objects, lists and unions are walked here, because the library reports every branch of a
- * union at once: a wrong URL in one kind of revocation would be drowned in complaints about the other kinds.
+ * The library checks the leaves. This file walks objects, arrays and unions itself, because the
+ * library reports every branch of a union at once. Otherwise a wrong URL in one kind of revocation
+ * would be lost among complaints about the other kinds.
  */
 import { Value } from "typebox/value";
 import { IsArray, IsLiteral, IsObject, IsUnion, type TSchema } from "typebox";
 import { isJsonObject } from "../core/types.ts";
-import type { Problem } from "./check.ts";
+import { escapePointer, type Problem } from "./problem.ts";
 
+/** Returns every problem of `value` below `pointer`. An empty list means it matches. */
 export function checkShape(schema: TSchema, value: unknown, pointer = ""): readonly Problem[] {
-  // Not as a guard: it would take `value` for something that no schema describes.
+  // A boolean, not a type guard: the guard would narrow `value` to never below.
   const matches: boolean = Value.Check(schema, value);
   if (matches) return [];
   if (IsUnion(schema)) return checkUnion(schema.anyOf, value, pointer);
@@ -36,7 +38,7 @@ function checkObject(
   const unknown = Object.keys(value).filter((name) => !known.includes(name));
   const missing = (schema.required ?? []).filter((name) => !Object.hasOwn(value, name));
   return [
-    ...unknown.map((name) => ({ pointer: `${pointer}/${escaped(name)}`, rule: "is not a field that is known here" })),
+    ...unknown.map((name) => ({ pointer: `${pointer}/${escapePointer(name)}`, rule: "is not a known field here" })),
     ...missing.map((name) => ({ pointer: `${pointer}/${name}`, rule: "is required" })),
     ...Object.entries(schema.properties).flatMap(([name, property]) =>
       Object.hasOwn(value, name) ? checkShape(property, value[name], `${pointer}/${name}`) : [],
@@ -44,14 +46,16 @@ function checkObject(
   ];
 }
 
-/** The branch whose literals the value has; else the choice that it does not make. */
+/**
+ * Checks against the branch whose literals the value has. If none fits, lists the allowed literals.
+ */
 function checkUnion(branches: readonly TSchema[], value: unknown, pointer: string): readonly Problem[] {
   const objects = branches.filter((branch) => IsObject(branch));
   if (!isJsonObject(value) || objects.length === 0) {
     return [{ pointer, rule: `must be ${branches.map(nameOf).join(" or ")}` }];
   }
-  const meant = objects.map((branch) => ({ branch, wrong: wrongLiterals(branch, value) }));
-  const [best] = meant.toSorted((a, b) => a.wrong.length - b.wrong.length);
+  const candidates = objects.map((branch) => ({ branch, wrong: wrongLiterals(branch, value) }));
+  const [best] = candidates.toSorted((a, b) => a.wrong.length - b.wrong.length);
   if (best === undefined) return [];
   const [tag] = best.wrong;
   if (tag === undefined) return checkShape(best.branch, value, pointer);
@@ -75,12 +79,10 @@ function nameOf(schema: TSchema): string {
   return type === "null" ? "null" : `a ${type}`;
 }
 
-/** What the library says, in its own words: "must match pattern …". */
+/** Returns the library's own messages: "must match pattern …". */
 function leaf(schema: TSchema, value: unknown, pointer: string): readonly Problem[] {
   return Value.Errors(schema, value).map(({ instancePath, message }) => ({
     pointer: `${pointer}${instancePath}`,
     rule: message,
   }));
 }
-
-const escaped = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");

@@ -1,38 +1,41 @@
 /**
- * URL templates: `https://{hostname}/services/oauth2/token` and a connection's config become one URL, or nothing.
+ * URL templates: `https://{hostname}/services/oauth2/token` and a connection's config yield a URL
+ * or null.
  *
- * A value decides where a secret is sent, so two checks that do not trust each other stand in the way: the field's
- * anchored pattern before it is put in, and afterwards the parsed URL, which must be the very text that was built. A
- * text that the URL parser changes (dot segments, `@`, a port, full-width letters, `127.1`) is not the host it looks
- * like. A value that is a whole host must also lie under one of the domains that its field names. Nothing here reads the network; nothing throws.
+ * A config value decides where a secret is sent, so two independent checks guard it. Before
+ * insertion the value must match the field's anchored pattern. Afterwards the parsed URL must equal
+ * the string that was built. A string that the URL parser changes (dot segments, `@`, a port,
+ * full-width letters, `127.1`) points to another host than it appears to. A value that is a whole
+ * host must also be one of the field's domains or a subdomain. Nothing here does I/O, and nothing
+ * throws.
  */
 import type { FieldError } from "../core/errors.ts";
 import type { ConnectionConfig } from "../core/types.ts";
 import { withDefaults, type ConfigField, type Provider } from "./provider.ts";
 
-/** Longer than any legal host or id, and short enough that no pattern can be made slow. */
+/** Longer than any legal host or id, and too short to make a pattern match slowly. */
 const MAX_VALUE_LENGTH = 1024;
-const PLACE = /\{([A-Za-z0-9_]+)\}/g;
-/** What vendors use in client ids. Path segments `.` and `..` fail the comparison after parsing. */
+const VARIABLE = /\{([A-Za-z0-9_]+)\}/g;
+/** Characters that vendors use in client ids. The URL comparison rejects `.` and `..` segments. */
 const CLIENT_ID_PATTERN = "^[A-Za-z0-9._~-]{1,256}$";
 
-/** True when `pattern` takes the whole value. */
+/** Reports whether `pattern` matches the whole value. */
 export function matchesPattern(pattern: string, value: string): boolean {
   if (value === "" || value.length > MAX_VALUE_LENGTH) return false;
   return new RegExp(pattern).exec(value)?.[0] === value;
 }
 
-/** True when a field or derived value takes `value`: by its pattern and, for a host or an origin, by its domains. */
+/** Reports whether `value` matches the field's pattern and, for a host or origin, its domains. */
 export function accepts(field: Pick<ConfigField, "pattern" | "under">, value: string): boolean {
   if (!matchesPattern(field.pattern, value)) return false;
-  return field.under === undefined || liesUnder(value.replace(/^https:\/\//, ""), field.under);
+  return field.under === undefined || isUnder(value.replace(/^https:\/\//, ""), field.under);
 }
 
 /**
- * The URL that a template of this provider stands for; null when a value is missing or not allowed, or when the result
- * is not an https URL at exactly the host that the template and its values spell.
+ * Fills in a provider's URL template. Returns null if a value is missing or not allowed, or if the
+ * result is not an https URL at exactly the host that the template and its values spell out.
  *
- * @param client_id fills `{client_id}`, for the vendors that have it in a path
+ * @param client_id replaces `{client_id}`, for vendors that put it in a path
  */
 export function fillTemplate(
   provider: Provider,
@@ -53,73 +56,73 @@ export function fillTemplate(
   const as_built = rest.startsWith("/") ? origin + rest : `${origin}/${rest}`;
   const intact =
     url.protocol === "https:" &&
-    // `origin` has neither user information nor a default port, so equality rules both out, and other ports below.
+    // A parsed origin never has user info or a default port, so equality rules out both.
     url.origin === origin &&
     url.port === "" &&
     url.hash === "" &&
     url.origin.endsWith(literal_suffix) &&
     url.href === as_built &&
-    unbound.every((name) => liesUnder(url.hostname, values.get(name)?.under));
+    unbound.every((name) => isUnder(url.hostname, values.get(name)?.under));
   return intact ? origin + rest : null;
 }
 
-/** True when no value can move the host elsewhere: it has no place, or ends in a dot and two labels. */
+/** Reports whether the host is fixed: no variables, or a literal suffix of two labels. */
 export function isBoundOrigin(origin_template: string): boolean {
   return /^https:\/\/(?:[^{}]+|.*\}\.[a-z0-9-]+(?:\.[a-z0-9-]+)+)$/.test(origin_template);
 }
 
-/** True when `hostname` is one of the domains, or below one. A place that names none may not be a whole host. */
-function liesUnder(hostname: string, under: readonly string[] | undefined): boolean {
+/** Reports whether `hostname` is one of the domains or a subdomain of one. */
+function isUnder(hostname: string, under: readonly string[] | undefined): boolean {
   return under?.some((domain) => hostname === domain || hostname.endsWith(`.${domain}`)) ?? false;
 }
 
-/** The names of the places in a template. */
+/** Returns the names of the variables in a template. */
 export function namesIn(template: string): readonly string[] {
-  return [...template.matchAll(PLACE)].map(([, name = ""]) => name);
+  return [...template.matchAll(VARIABLE)].map(([, name = ""]) => name);
 }
 
-type Place = Pick<ConfigField, "pattern" | "under"> & { readonly value: string };
+type Binding = Pick<ConfigField, "pattern" | "under"> & { readonly value: string };
 
-function valuesOf(provider: Provider, config: ConnectionConfig, client_id?: string): ReadonlyMap<string, Place> {
+function valuesOf(provider: Provider, config: ConnectionConfig, client_id?: string): ReadonlyMap<string, Binding> {
   const complete = withDefaults(provider, config);
-  const places = new Map<string, Place>();
+  const bindings = new Map<string, Binding>();
   for (const field of [...provider.config_fields, ...provider.derived_config]) {
     const value = Object.hasOwn(complete, field.name) ? complete[field.name] : undefined;
-    if (value !== undefined) places.set(field.name, { ...field, value });
+    if (value !== undefined) bindings.set(field.name, { ...field, value });
   }
-  if (client_id !== undefined) places.set("client_id", { value: client_id, pattern: CLIENT_ID_PATTERN });
-  return places;
+  if (client_id !== undefined) bindings.set("client_id", { value: client_id, pattern: CLIENT_ID_PATTERN });
+  return bindings;
 }
 
-function fill(text: string, places: ReadonlyMap<string, Place>, encode: (value: string) => string): string | null {
+function fill(text: string, bindings: ReadonlyMap<string, Binding>, encode: (value: string) => string): string | null {
   let allowed = true;
-  const filled = text.replaceAll(PLACE, (_whole, name: string) => {
-    const place = places.get(name);
-    if (place !== undefined && accepts(place, place.value)) return encode(place.value);
+  const filled = text.replaceAll(VARIABLE, (_whole, name: string) => {
+    const binding = bindings.get(name);
+    if (binding !== undefined && accepts(binding, binding.value)) return encode(binding.value);
     allowed = false;
     return "";
   });
   return allowed ? filled : null;
 }
 
-/** `kind` tells a missing field, which has its own error code, from a wrong or an unknown one. */
+/** A problem with one setting. A missing field has its own error code, so `kind` keeps it apart. */
 export interface ConfigError extends FieldError {
   readonly kind: "missing" | "invalid" | "unknown";
 }
 
-/** The config that a consent starts with: what was given and the defaults, or every reason why not. */
+/** Returns the config for a consent, defaults included, or every error in the values given. */
 export function checkConfig(
   provider: Provider,
-  given: ConnectionConfig,
+  input: ConnectionConfig,
 ): { readonly config: ConnectionConfig } | { readonly errors: readonly ConfigError[] } {
   const known = new Set(provider.config_fields.map((field) => field.name));
-  const errors: ConfigError[] = Object.keys(given)
+  const errors: ConfigError[] = Object.keys(input)
     .filter((name) => !known.has(name))
     .map((name) => ({ kind: "unknown", name, message: `${provider.display_name} has no such setting. Remove it.` }));
 
-  // A form sends an empty text for a field that was left alone.
-  const filled = Object.fromEntries(Object.entries(given).filter(([name, value]) => known.has(name) && value !== ""));
-  const config = withDefaults(provider, filled);
+  // A form sends an empty string for a field left blank.
+  const present = Object.fromEntries(Object.entries(input).filter(([name, value]) => known.has(name) && value !== ""));
+  const config = withDefaults(provider, present);
   for (const field of provider.config_fields) {
     const value = config[field.name];
     if (value === undefined) {

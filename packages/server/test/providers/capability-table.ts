@@ -1,6 +1,7 @@
 /**
- * What was proven of each provider in this run. A cell is written by the test that saw it work, or that saw that the vendor
- * has no such thing; an empty cell means that no test ran, and is never taken for either.
+ * Collects which capability of each provider this run proved. A test fills a cell after it saw the
+ * capability work, or saw that the vendor does not have it. An empty cell means that no test ran,
+ * and counts as neither.
  */
 import type { Capability, Profile } from "@holdfast/simulator";
 
@@ -17,21 +18,23 @@ export type Cell = "yes" | "none (vendor)";
 
 const rows = new Map<string, Map<Capability, Cell>>();
 
-export function note(id: string, capability: Capability, cell: Cell): void {
+export function recordCapability(id: string, capability: Capability, cell: Cell): void {
   const row = rows.get(id) ?? new Map<Capability, Cell>();
   rows.set(id, row.set(capability, cell));
 }
 
 export const cellOf = (id: string, capability: Capability): Cell | null => rows.get(id)?.get(capability) ?? null;
 
-/** What the vendor's own pages say the cell must be. `none` needs such a page as much as `yes` does. */
+/**
+ * Returns the cell that the vendor's own pages call for. Null without such a page, even for `none`.
+ */
 export function expectedCell({ capabilities }: Profile, capability: Capability): Cell | null {
   const { supported, source } = capabilities[capability];
   if (!source.startsWith("https://")) return null;
   return supported ? "yes" : "none (vendor)";
 }
 
-/** A row per provider, a column per capability, for people. */
+/** Formats the table for the test output: a row per provider, a column per capability. */
 export function renderTable(ids: readonly string[]): string {
   const lines = [
     ["provider", ...CAPABILITIES],

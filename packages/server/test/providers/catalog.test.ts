@@ -30,45 +30,45 @@ const NEWER = [
   .split(" ");
 
 describe("the catalog", () => {
-  it("has the 32 services, the 14 newer ones, and more", () => {
+  it("has the 32 original services, the 14 newer ones, and more", () => {
     expect([SEED.length, NEWER.length]).toEqual([32, 14]);
     expect([...SEED, ...NEWER, "x", "jira"].filter((id) => !providers.has(id))).toEqual([]);
   });
 
-  it("lists exactly the files of its folder, each under its own name", () => {
+  it("lists exactly the files in its folder, each under its own name", () => {
     const names = files.map((file) => file.name.replace(/\.ts$/, ""));
     expect([...providers.keys()].toSorted()).toEqual(names.toSorted());
   });
 
-  it.each(files.map((file) => file.name))("%s says where and when it was checked", (name) => {
+  it.each(files.map((file) => file.name))("%s states where and when it was checked", (name) => {
     expect(readFileSync(join(FOLDER, name), "utf8")).toMatch(
       /^\/\*\*[^/]*https:\/\/[\s\S]*?\(checked \d{4}-\d\d-\d\d\)/,
     );
   });
 
-  it("has a median file of fewer than 70 lines", () => {
+  it("has a median file length below 70 lines", () => {
     const lines = files.map(({ name }) => readFileSync(join(FOLDER, name), "utf8").split("\n").length);
     const sorted = lines.toSorted((a, b) => a - b);
     expect(sorted[Math.floor(sorted.length / 2)]).toBeLessThan(70);
   });
 
-  it("keeps the names of providers out of every other file", () => {
+  it("keeps provider ids out of every other file", () => {
     const outside = readdirSync(SOURCE, { withFileTypes: true, recursive: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
       .map(({ parentPath, name }) => join(parentPath, name))
-      // The demo names the services that it shows.
+      // The demo lists the services that it shows.
       .filter((path) => !path.startsWith(FOLDER) && !/cli\/demo[^/]*$/.test(path));
     const names = [...providers.keys()].filter((id) => id.length > 3 && !["slack", "notion"].includes(id)).join("|");
     const comparison = new RegExp(`(?:===?|!==?|case|includes\\()\\s*["'\`](?:${names}|slack|notion|box|wix)["'\`]`);
     const branches = new RegExp(`["'\`](?:${names})["'\`]`);
-    const guilty = outside.filter((path) => {
+    const offenders = outside.filter((path) => {
       const text = readFileSync(path, "utf8");
       return comparison.test(text) || (/src\/(?:providers|oauth)\//.test(path) && branches.test(text));
     });
-    expect(guilty).toEqual([]);
+    expect(offenders).toEqual([]);
   });
 
-  it.each(all)("$id keeps the rules that hold of every provider", (provider) => {
+  it.each(all)("$id passes every check for providers", (provider) => {
     expect(checkProvider(provider)).toEqual([]);
   });
 
@@ -84,21 +84,21 @@ describe("the catalog", () => {
     for (const url of provider.sources) expect(url).toMatch(/^https:\/\//);
   });
 
-  it.each(all)("$id has only URLs that its defaults and sample values fill, at hosts that are its own", (provider) => {
+  it.each(all)("$id has only URLs that its defaults and sample values can fill in, at its own hosts", (provider) => {
     for (const [pointer, url] of urlsOf(provider)) {
       const filled = fillTemplate(provider, url, sampleConfig(provider), "client-1");
       expect([pointer, filled]).toEqual([pointer, expect.stringMatching(/^https:\/\/[a-z0-9.-]+(\/|$)/)]);
     }
   });
 
-  it.each(all)("$id asks nothing of its builder that has no default, unless it must", (provider) => {
+  it.each(all)("$id has a default for every setting that is not strictly required", (provider) => {
     const required = provider.config_fields.filter((field) => field.required).map((field) => field.name);
     const given = Object.fromEntries(required.map((name) => [name, sampleConfig(provider)[name] ?? ""]));
     expect(checkConfig(provider, given)).toHaveProperty("config");
     expect({ [provider.id]: required }).toEqual({ [provider.id]: REQUIRED[provider.id] ?? [] });
   });
 
-  it("shares a redirect URI only between services of one authorization server", () => {
+  it("shares a redirect URI only between services with the same authorization server", () => {
     for (const vendor of new Set(all.map((provider) => provider.vendor))) {
       const servers = createCatalog()
         .byVendor(vendor)
@@ -107,9 +107,9 @@ describe("the catalog", () => {
     }
   });
 
-  it("sends the client's secret only to hosts below the vendor's own domains", () => {
+  it("sends the client secret only to hosts under the vendor's own domains", () => {
     const domain = (url: string): string => new URL(url).hostname.split(".").slice(-2).join(".");
-    const foreign = all.flatMap((provider) => {
+    const violations = all.flatMap((provider) => {
       const own = new Set(
         [provider.authorization_url, provider.token_url, ...provider.hosts.map((h) => h.base_url)].map((url) =>
           domain(filled(provider, url)),
@@ -123,10 +123,10 @@ describe("the catalog", () => {
         .filter(([, request]) => !own.has(domain(filled(provider, request.url))))
         .map(([pointer]) => `${provider.id}${pointer}`);
     });
-    expect(foreign).toEqual([]);
+    expect(violations).toEqual([]);
   });
 
-  it("treats a refresh token as single use wherever it may be", () => {
+  it("treats a refresh token as single use wherever it might be", () => {
     const classes = Object.fromEntries(all.map((provider) => [provider.id, rotationClass(provider)]));
     expect(classes).toEqual({
       airtable: "strict",
@@ -194,13 +194,13 @@ describe("the catalog", () => {
     });
   });
 
-  it("knows the services without refresh tokens, and the one whose tokens are minted", () => {
+  it("knows the services without refresh tokens, and the one whose tokens are reminted", () => {
     const of = (kind: string) => all.filter(({ lifetime }) => lifetime.refresh.kind === kind).map(({ id }) => id);
     expect(of("none")).toEqual(["clickup", "contentful", "intercom", "splitwise", "todoist", "webflow"]);
     expect(of("remint")).toEqual(["wix"]);
   });
 
-  it("keeps refresh tokens alive that die of disuse, a third of their life apart at most", () => {
+  it("refreshes tokens that expire when unused at least every third of their lifetime", () => {
     const days = Object.fromEntries(
       ["airtable", "gmail", "outlook", "linkedin", "notion", "wix", "clickup"].map((id) => {
         const interval_ms = keepAliveInterval_ms(findProvider(id) ?? plainProvider());
@@ -218,13 +218,13 @@ describe("the catalog", () => {
     });
   });
 
-  it("names the vendors that refuse plain http, so that nobody finds out on their page", () => {
+  it("marks the vendors that reject plain http, so users do not find out on the vendor's page", () => {
     expect(all.filter((provider) => provider.https_redirect_only).map(({ id }) => id)).toEqual(
       expect.arrayContaining(["tiktok", "wix", "slack", "slackbot", "instagram"]),
     );
   });
 
-  it("finds by id and by vendor", () => {
+  it("finds providers by id and by vendor", () => {
     expect(findProvider("notion")?.display_name).toBe("Notion");
     expect(findProvider("constructor")).toBeNull();
     expect(
@@ -232,10 +232,10 @@ describe("the catalog", () => {
         .byVendor("slack")
         .map(({ id }) => id),
     ).toEqual(["slack", "slackbot"]);
-    expect(createCatalog().byVendor("nobody")).toEqual([]);
+    expect(createCatalog().byVendor("unknown")).toEqual([]);
   });
 
-  it("takes further providers, but never two of one id", () => {
+  it("accepts additional providers, but never two with the same id", () => {
     const catalog = createCatalog([plainProvider()]);
     expect(catalog.get("plain")?.id).toBe("plain");
     expect(catalog.all()).toHaveLength(all.length + 1);
@@ -255,16 +255,16 @@ describe("the catalog", () => {
     ["onedrive", "one_drive"],
     ["nothing_like_it", null],
     ["", null],
-  ])("takes %s for %s", (name, expected) => {
+  ])("resolves %s to %s", (name, expected) => {
     expect(nearestProvider(name)).toBe(expected);
   });
 
-  it("does not compare names that no provider could have", () => {
+  it("does not compare names that are too long for a provider", () => {
     expect(nearestProvider("slack".repeat(100_000))).toBeNull();
   });
 });
 
-/** Settings without which there is no address to go to. */
+/** Settings that a URL needs and that have no sensible default. */
 const REQUIRED: Readonly<Record<string, readonly string[]>> = {
   bamboohr: ["company_domain"],
   databricks: ["host"],

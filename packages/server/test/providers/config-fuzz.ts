@@ -1,6 +1,7 @@
 /**
- * Random configs against every URL template of the catalog. The oracle knows nothing of templates being filled:
- * it takes a host to be right when it is the literal one, or lies below the literal suffix or one of the declared domains.
+ * Runs random configs against every URL template of the catalog. The oracle does not use the code
+ * that fills in templates. It accepts a host if it is the literal one, or is under the literal
+ * suffix or one of the declared domains.
  */
 import { urlsOf } from "../../src/providers/check.ts";
 import { providers } from "../../src/providers/index.ts";
@@ -8,7 +9,7 @@ import type { Provider } from "../../src/providers/provider.ts";
 import { fillTemplate } from "../../src/providers/template.ts";
 import { sampleConfig } from "./samples.ts";
 
-/** Fragments that have moved hosts or paths in one program or another. */
+/** Fragments that are known to change the host or path in some URL parser. */
 export const INJECTIONS: readonly string[] = [
   "/ \\ # ? @ : . .. ; , & = % + * ' \" < > ( ) [ ] { } | ^ ` ~ ! $".split(" "),
   [
@@ -37,13 +38,13 @@ export const INJECTIONS: readonly string[] = [
 
 export interface FuzzReport {
   readonly runs: number;
-  /** Templates that came out as a URL; the others were refused. */
+  /** How many templates yielded a URL. The others were rejected. */
   readonly filled: number;
-  /** What broke the rule, with the config that did it. */
+  /** Each violation, with the config that caused it. */
   readonly broken: readonly string[];
 }
 
-/** A small generator that repeats: the same seed makes the same configs (mulberry32). */
+/** A deterministic random generator (mulberry32): the same seed produces the same configs. */
 function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -91,7 +92,9 @@ function defaultsOf(provider: Provider): Record<string, string> {
   return Object.fromEntries(provider.config_fields.map(({ name, default: preset }) => [name, preset ?? "x"]));
 }
 
-/** The sample, something inserted into it, something put in its place, or letters at random. */
+/**
+ * Returns the value unchanged, with an injection, replaced by an injection, or replaced by noise.
+ */
 function mutated(value: string, random: () => number): string {
   const injection = INJECTIONS[Math.floor(random() * INJECTIONS.length)] ?? "";
   const at = Math.floor(random() * (value.length + 1));
@@ -105,7 +108,10 @@ function mutated(value: string, random: () => number): string {
   return Array.from({ length }, () => String.fromCharCode(Math.floor(random() * 0x180))).join("");
 }
 
-/** https, at the template's own host, without user, port or fragment, and with as many path segments as the template. */
+/**
+ * Reports whether a URL stays within its template: https, the template's own host, no user info,
+ * port or fragment, and as many path segments as the template.
+ */
 function isOwn(provider: Provider, template: string, text: string): boolean {
   const url = new URL(text);
   const plain =

@@ -13,7 +13,10 @@ import type { ProviderSchema } from "../../src/providers/schema.ts";
 import { CANARY, credentials, fakeProvider, json, opened, refreshCall, rig } from "../oauth/support.ts";
 import acme from "./fixtures/acme.json" with { type: "json" };
 
-/** Readonly all the way down, without intersections, and with optional members marked: assignability overlooks those. */
+/**
+ * Makes a type deeply readonly, flattens intersections and marks optional members, which
+ * assignability ignores.
+ */
 type Plain<T> = [JsonValue] extends [T]
   ? "any JSON"
   : T extends string | number | boolean | null
@@ -27,11 +30,11 @@ type Plain<T> = [JsonValue] extends [T]
         };
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
-const shapeIsTheType: Same<Plain<Static<typeof ProviderSchema>>, Plain<ProviderDefinition>> = true;
+const schema_matches_type: Same<Plain<Static<typeof ProviderSchema>>, Plain<ProviderDefinition>> = true;
 
 const valid: JsonObject = JSON.parse(JSON.stringify(acme));
 
-/** `value` at `pointer` of the valid file; undefined takes the member away. */
+/** Returns the valid file with `value` at `pointer`. An undefined value removes the member. */
 function changed(pointer: string, value: JsonValue | undefined, target: JsonValue = valid): JsonValue {
   const [step = "", ...rest] = pointer.slice(1).split("/");
   const inner = (child: JsonValue | undefined): JsonValue | undefined =>
@@ -57,25 +60,25 @@ function directoryOf(files: Readonly<Record<string, string>>): string {
   return directory;
 }
 
-function refusalOf(directory: string): ApiError {
+function rejectionOf(directory: string): ApiError {
   try {
     loadCustomProviders(directory);
   } catch (error) {
     if (error instanceof ApiError) return error;
   }
-  throw new Error("was not refused");
+  throw new Error("the directory was accepted");
 }
 
 describe("an operator's own service", () => {
-  it("has the shape of the built-in ones, no more and no less", () => {
-    expect(shapeIsTheType).toBe(true);
+  it("has exactly the shape of the built-in ones", () => {
+    expect(schema_matches_type).toBe(true);
   });
 
-  it("is read from its file and works as the built-in ones do", async () => {
+  it("is read from its file and works like the built-in ones", async () => {
     const [provider, ...rest] = loadCustomProviders(
       directoryOf({ "acme.json": JSON.stringify(valid), "notes.txt": "x" }),
     );
-    if (provider === undefined) throw new Error("nothing was read");
+    if (provider === undefined) throw new Error("no provider was loaded");
     expect(rest).toEqual([]);
     expect(createCatalog([provider]).get("acme")?.display_name).toBe("Acme");
     const url = authorizationUrl({
@@ -97,43 +100,53 @@ describe("an operator's own service", () => {
     expect(credentials.client_id).toBe("client-1.2_3");
   });
 
-  it("may carry $schema for the operator's editor", () => {
+  it("can contain $schema for the operator's editor", () => {
     expect(problemsOf({ $schema: "./provider.schema.json", ...valid })).toEqual([]);
   });
 
   const field = "/config_fields/0";
   it.each<[string, JsonValue, string, RegExp]>([
-    ["a field that is not known", changed("/tokenurl", "x"), "/tokenurl", /not a field that is known/],
+    ["an unknown field", changed("/tokenurl", "x"), "/tokenurl", /not a known field/],
     ["no token_url", changed("/token_url", undefined), "/token_url", /is required/],
     ["plain http", changed("/token_url", "http://acme.example.com/token"), "/token_url", /https/],
-    ["an address with a user", changed("/token_url", "https://a@acme.example.com/t"), "/token_url", /plain host/],
-    ["an address with a port", changed("/token_url", "https://acme.example.com:8443/t"), "/token_url", /plain host/],
+    ["a URL with a user", changed("/token_url", "https://a@acme.example.com/t"), "/token_url", /plain host/],
+    ["a URL with a port", changed("/token_url", "https://acme.example.com:8443/t"), "/token_url", /plain host/],
     ["a host that a setting chooses", changed("/token_url", "https://{region}/t"), "/token_url", /`under`/],
-    ["a host below a top-level domain", changed("/token_url", "https://{region}.com/t"), "/token_url", /`under`/],
     [
-      "a place that is nothing",
-      changed("/token_url", "https://{regoin}.acme.example.com/t"),
+      "a host directly under a top-level domain",
+      changed("/token_url", "https://{region}.com/t"),
       "/token_url",
-      /\{regoin\}/,
+      /`under`/,
     ],
-    ["a pattern open at its end", changed(`${field}/pattern`, "^[a-z]+"), `${field}/pattern`, /ends with \$/],
+    ["an unknown variable", changed("/token_url", "https://{regoin}.acme.example.com/t"), "/token_url", /\{regoin\}/],
+    [
+      "a pattern without an anchor at its end",
+      changed(`${field}/pattern`, "^[a-z]+"),
+      `${field}/pattern`,
+      /ends with \$/,
+    ],
     ["a pattern with a bare |", changed(`${field}/pattern`, "^a|b$"), `${field}/pattern`, /begins with \^/],
-    ["a pattern that is none", changed(`${field}/pattern`, "^[a$"), `${field}/pattern`, /regular expression/],
-    ["a default off its pattern", changed(`${field}/default`, "EU 1"), `${field}/default`, /own pattern/],
-    ["the id of a built-in service", changed("/id", "slack"), "/id", /service of that name already/],
+    ["an invalid pattern", changed(`${field}/pattern`, "^[a$"), `${field}/pattern`, /regular expression/],
+    [
+      "a default that does not match its pattern",
+      changed(`${field}/default`, "EU 1"),
+      `${field}/default`,
+      /own pattern/,
+    ],
+    ["the id of a built-in service", changed("/id", "slack"), "/id", /with that id already exists/],
     ["an id with capitals", changed("/id", "Acme"), "/id", /pattern/],
     ["another vendor's redirect URI", changed("/vendor", "google"), "/vendor", /belongs to/],
     ["an unknown kind of revocation", changed("/revocation/kind", "magic"), "/revocation/kind", /"none" or "rfc7009"/],
     ["a revocation without its URL", changed("/revocation/url", undefined), "/revocation/url", /required/],
     ["an unknown deviation", changed("/deviations/0/name", "voodoo"), "/deviations/0/name", /"nested_token"/],
     [
-      "a deviation without what it needs",
+      "a deviation without a required member",
       changed("/deviations/0/members", undefined),
       "/deviations/0/members",
       /required/,
     ],
     [
-      "a state of its own",
+      "a state parameter of its own",
       changed("/authorization_params", { state: "x" }),
       "/authorization_params/state",
       /protocol sets/,
@@ -145,27 +158,32 @@ describe("an operator's own service", () => {
       /credential/,
     ],
     [
-      "a token among what callers are shown",
+      "a token among the values that callers can read",
       changed("/derived_config", [{ name: "t", from: "token", path: "refresh_token", pattern: "^.*$" }]),
       "/derived_config/0/path",
       /secret/,
     ],
     [
-      "the client's secret in a health call",
+      "the client secret in a health request",
       changed("/health/headers", { x: "{client_secret}" }),
       "/health",
       /access token alone/,
     ],
     ["scopes without a scope parameter", changed("/scope_param", null), "/default_scopes", /must be empty/],
-    ["two ends of a refresh token", changed("/lifetime/refresh_absolute_s", 9), "/lifetime/refresh_absolute_s", /null/],
-    ["a number that is a text", changed("/lifetime/access_s", "3600"), "/lifetime/access_s", /integer or null/],
-    ["a name twice", changed("/derived_config/0/name", "region"), "/derived_config/0/name", /earlier/],
-    ["no object at all", [1], "", /object/],
-  ])("is refused with %s", (_claim, value, pointer, rule) => {
+    [
+      "two expiries of a refresh token",
+      changed("/lifetime/refresh_absolute_s", 9),
+      "/lifetime/refresh_absolute_s",
+      /null/,
+    ],
+    ["a number given as a string", changed("/lifetime/access_s", "3600"), "/lifetime/access_s", /integer or null/],
+    ["a duplicate name", changed("/derived_config/0/name", "region"), "/derived_config/0/name", /earlier/],
+    ["a value that is not an object", [1], "", /object/],
+  ])("is rejected with %s", (_claim, value, pointer, rule) => {
     expect(problemsOf(value)).toContainEqual({ pointer, rule: expect.stringMatching(rule) });
   });
 
-  it("is refused for one reason at a time, each where it is", () => {
+  it("reports a single problem for a single mistake, at its position", () => {
     expect(problemsOf(changed("/revocation/url", "ftp://x"))).toHaveLength(1);
     expect(problemsOf(changed("/identity/account/id", 5))).toEqual([
       { pointer: "/identity/account/id", rule: expect.stringMatching(/string/) },
@@ -174,7 +192,7 @@ describe("an operator's own service", () => {
 });
 
 describe("the directory of custom providers", () => {
-  it("is refused as a whole, with the file, the field and the rule of every fault", () => {
+  it("is rejected as a whole, and reports the file, field and rule of every problem", () => {
     const directory = directoryOf({
       "a.json": JSON.stringify(changed("/token_url", "http://x.example.com")),
       "b.json": "{",
@@ -182,24 +200,24 @@ describe("the directory of custom providers", () => {
       "d.json": JSON.stringify(valid),
       "e.json": `"${"x".repeat(300_000)}"`,
     });
-    const refusal = refusalOf(directory);
-    expect(refusal.code).toBe("configuration");
-    expect(refusal.options.errors).toEqual([
+    const rejection = rejectionOf(directory);
+    expect(rejection.code).toBe("configuration");
+    expect(rejection.options.errors).toEqual([
       { name: "a.json/token_url", message: expect.stringMatching(/https/) },
       { name: "b.json", message: "must be JSON" },
       { name: "d.json/id", message: expect.stringMatching(/already/) },
       { name: "e.json", message: "must be no larger than 262144 bytes" },
     ]);
-    expect(refusal.message).toContain(directory);
-    expect(refusal.message).toContain("  d.json/id: must not be");
+    expect(rejection.message).toContain(directory);
+    expect(rejection.message).toContain("  d.json/id: must not be");
   });
 
-  it("may be empty, but must be there", () => {
+  it("can be empty, but must exist", () => {
     expect(loadCustomProviders(directoryOf({}))).toEqual([]);
-    expect(refusalOf("/nowhere/at/all").message).toMatch(/\/nowhere\/at\/all, cannot be read. Create it/);
+    expect(rejectionOf("/nowhere/at/all").message).toMatch(/Cannot read .*, \/nowhere\/at\/all\. Create it/);
   });
 
-  it("takes two services of one vendor, which share both endpoints", () => {
+  it("accepts two services of one vendor that share both endpoints", () => {
     const second = JSON.stringify(changed("/id", "acme_admin"));
     const directory = directoryOf({ "1.json": JSON.stringify(valid), "2.json": second });
     expect(loadCustomProviders(directory).map(({ id }) => id)).toEqual(["acme", "acme_admin"]);

@@ -33,7 +33,7 @@ const all: readonly Deviation[] = [
   grantedScopes({ silent: ["a"] }),
 ];
 
-function answered(deviation: Deviation, body: JsonValue, status = 200, context = onExchange) {
+function applied(deviation: Deviation, body: JsonValue, status = 200, context = onExchange) {
   return deviation.response?.({ status, body }, context);
 }
 
@@ -41,18 +41,18 @@ describe("errorInOkResponse", () => {
   const deviation = errorInOkResponse({ ratelimited: 429, internal_error: 500 });
   it.each<[string, JsonValue, number, number]>([
     ["an error becomes 400", { ok: false, error: "invalid_refresh_token" }, 200, 400],
-    ["an error without an ok flag too", { error: "bad_refresh_token" }, 200, 400],
+    ["an error without an ok flag, too", { error: "bad_refresh_token" }, 200, 400],
     ["a rate limit becomes 429", { ok: false, error: "ratelimited" }, 200, 429],
-    ["a fault that may have had effects becomes 500", { ok: false, error: "internal_error" }, 200, 500],
-    ["a success stays", { ok: true, access_token: "a" }, 200, 200],
-    ["an empty error is none", { error: "" }, 200, 200],
-    ["an error that is no text is none", { error: { code: 1 } }, 200, 200],
-    ["a real status is not touched", { error: "ratelimited" }, 503, 503],
-    ["a name of Object.prototype is a name like others", { error: "constructor" }, 200, 400],
-    ["a list is not touched", ["error"], 200, 200],
-    ["an unreadable body is not touched", null, 200, 200],
+    ["an error that may have had effects becomes 500", { ok: false, error: "internal_error" }, 200, 500],
+    ["a success is unchanged", { ok: true, access_token: "a" }, 200, 200],
+    ["an empty error does not count", { error: "" }, 200, 200],
+    ["an error that is not a string does not count", { error: { code: 1 } }, 200, 200],
+    ["a real error status is unchanged", { error: "ratelimited" }, 503, 503],
+    ["a name from Object.prototype is treated like any other", { error: "constructor" }, 200, 400],
+    ["an array is unchanged", ["error"], 200, 200],
+    ["an unreadable body is unchanged", null, 200, 200],
   ])("%s", (_claim, body, status, expected) => {
-    expect(answered(deviation, body, status)).toEqual({ status: expected, body });
+    expect(applied(deviation, body, status)).toEqual({ status: expected, body });
   });
 });
 
@@ -67,8 +67,8 @@ describe("nestedToken", () => {
     token_type: "user",
   };
 
-  it("lifts the person's tokens and leaves the rest of the object where it is", () => {
-    expect(answered(deviation, { ok: true, authed_user: nested })?.body).toEqual({
+  it("lifts the user's tokens and leaves the rest of the object in place", () => {
+    expect(applied(deviation, { ok: true, authed_user: nested })?.body).toEqual({
       ok: true,
       authed_user: { id: "U1" },
       access_token: "user",
@@ -79,24 +79,24 @@ describe("nestedToken", () => {
     });
   });
 
-  it("never pairs the person's access token with the bot's refresh token", () => {
+  it("never pairs the user's access token with the bot's refresh token", () => {
     const body = { access_token: "bot", refresh_token: "bot-r", expires_in: 9, authed_user: { access_token: "user" } };
-    expect(answered(deviation, body)?.body).toEqual({ access_token: "user", authed_user: {} });
+    expect(applied(deviation, body)?.body).toEqual({ access_token: "user", authed_user: {} });
   });
 
-  it("takes the top level on refresh, and the nested tokens when there are no others", () => {
+  it("uses the top level on refresh, and the nested tokens if there are no others", () => {
     const both = { access_token: "top", authed_user: nested };
-    expect(answered(deviation, both, 200, onRefresh)?.body).toEqual(both);
-    expect(answered(deviation, { authed_user: nested }, 200, onRefresh)?.body).toMatchObject({ access_token: "user" });
+    expect(applied(deviation, both, 200, onRefresh)?.body).toEqual(both);
+    expect(applied(deviation, { authed_user: nested }, 200, onRefresh)?.body).toMatchObject({ access_token: "user" });
   });
 
   it.each<[string, JsonValue]>([
     ["no nested object", { access_token: "a" }],
-    ["only an id in it", { access_token: "bot", authed_user: { id: "U1" } }],
-    ["a nested token that is no text", { authed_user: { access_token: 5 } }],
-    ["a body that is no object", "text"],
-  ])("leaves alone: %s", (_claim, body) => {
-    expect(answered(deviation, body)?.body).toEqual(body);
+    ["a nested object with only an id", { access_token: "bot", authed_user: { id: "U1" } }],
+    ["a nested token that is not a string", { authed_user: { access_token: 5 } }],
+    ["a body that is not an object", "text"],
+  ])("leaves unchanged: %s", (_claim, body) => {
+    expect(applied(deviation, body)?.body).toEqual(body);
   });
 });
 
@@ -110,7 +110,7 @@ describe("bearerAlias", () => {
     [{ token_type: 1 }, { token_type: 1 }],
     [null, null],
   ])("%j reads as %j", (body, expected) => {
-    expect(answered(bearerAlias("bot", "user"), body)?.body).toEqual(expected);
+    expect(applied(bearerAlias("bot", "user"), body)?.body).toEqual(expected);
   });
 });
 
@@ -132,7 +132,7 @@ describe("formTokenAnswer", () => {
 });
 
 describe("jsonTokenRequest", () => {
-  it("turns the form into a JSON object and says so", () => {
+  it("turns the form into a JSON object and sets the content type", () => {
     const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: "a+b &c" });
     const request = { url: "https://x.example/t", headers: { "content-type": "form", a: "b" }, body };
     expect(jsonTokenRequest.request?.(request, onRefresh)).toEqual({
@@ -147,9 +147,9 @@ describe("scopeOnRefresh", () => {
   const request = { url: "https://x.example/t", headers: {}, body: new URLSearchParams({ a: "1" }) };
   it.each<[string, DeviationContext, string]>([
     ["adds the scopes on refresh", onRefresh, "a=1&scope=a+b"],
-    ["not on exchange", onExchange, "a=1"],
-    ["not without scopes", { grant: "refresh_token", scopes: [] }, "a=1"],
-    ["not on revocation", onRevocation, "a=1"],
+    ["adds nothing on exchange", onExchange, "a=1"],
+    ["adds nothing without scopes", { grant: "refresh_token", scopes: [] }, "a=1"],
+    ["adds nothing on revocation", onRevocation, "a=1"],
   ])("%s", (_claim, context, expected) => {
     expect(String(scopeOnRefresh(" ").request?.(request, context).body)).toBe(expected);
     expect(String(request.body)).toBe("a=1");
@@ -158,30 +158,30 @@ describe("scopeOnRefresh", () => {
 
 describe("errorNameAt", () => {
   it.each<[string, string, JsonValue, number, JsonValue]>([
-    ["copies the name to where it belongs", "status", { status: "BAD" }, 400, { status: "BAD", error: "BAD" }],
-    ["from inside an object", "error.code", { error: { code: 190 } }, 400, { error: "190" }],
-    ["leaves a name that is there", "status", { error: "x", status: "BAD" }, 400, { error: "x", status: "BAD" }],
-    ["leaves a success alone", "status", { status: "ok" }, 200, { status: "ok" }],
-    ["leaves an answer without the name", "status", { status: 1.5 }, 400, { status: 1.5 }],
-    ["leaves a list", "0", ["BAD"], 400, ["BAD"]],
+    ["copies the name to error", "status", { status: "BAD" }, 400, { status: "BAD", error: "BAD" }],
+    ["copies a name from inside an object", "error.code", { error: { code: 190 } }, 400, { error: "190" }],
+    ["keeps an existing error name", "status", { error: "x", status: "BAD" }, 400, { error: "x", status: "BAD" }],
+    ["leaves a success unchanged", "status", { status: "ok" }, 200, { status: "ok" }],
+    ["leaves a response without the name unchanged", "status", { status: 1.5 }, 400, { status: 1.5 }],
+    ["leaves an array unchanged", "0", ["BAD"], 400, ["BAD"]],
   ])("%s", (_claim, path, body, status, expected) => {
-    expect(answered(errorNameAt(path), body, status)).toEqual({ status, body: expected });
+    expect(applied(errorNameAt(path), body, status)).toEqual({ status, body: expected });
   });
 });
 
 describe("renamedMembers", () => {
   const deviation = renamedMembers({ refresh_expires_in: "refresh_token_expires_in" });
   it.each<[string, JsonValue, JsonValue]>([
-    ["adds the usual name", { refresh_expires_in: 5 }, { refresh_expires_in: 5, refresh_token_expires_in: 5 }],
+    ["adds the standard name", { refresh_expires_in: 5 }, { refresh_expires_in: 5, refresh_token_expires_in: 5 }],
     [
       "overwrites nothing",
       { refresh_expires_in: 5, refresh_token_expires_in: 6 },
       { refresh_expires_in: 5, refresh_token_expires_in: 6 },
     ],
-    ["adds nothing where there is nothing", { a: 1 }, { a: 1 }],
-    ["leaves a text", "x", "x"],
+    ["adds nothing if the member is missing", { a: 1 }, { a: 1 }],
+    ["leaves a string unchanged", "x", "x"],
   ])("%s", (_claim, body, expected) => {
-    expect(answered(deviation, body)?.body).toEqual(expected);
+    expect(applied(deviation, body)?.body).toEqual(expected);
   });
 });
 
@@ -198,12 +198,12 @@ describe("assumeBearer", () => {
     ],
     [{ error: "x" }, { error: "x" }],
   ])("%j reads as %j", (body, expected) => {
-    expect(answered(assumeBearer, body)?.body).toEqual(expected);
+    expect(applied(assumeBearer, body)?.body).toEqual(expected);
   });
 });
 
 describe("clientIdParameter", () => {
-  it("renames the client id, and only there", () => {
+  it("renames the client id, and adds none if there is none", () => {
     const request = {
       url: "https://x.example/t",
       headers: {},
@@ -219,50 +219,44 @@ describe("grantedScopes", () => {
   const prefix = "https://graph.example/";
   it.each<[string, Parameters<typeof grantedScopes>[0], readonly string[], string, string]>([
     [
-      "gives aliases back their names",
+      "replaces aliases by the requested names",
       { aliases: { "x/email": "email" } },
       ["email"],
       "openid x/email",
       "openid email",
     ],
+    ["strips the prefix", { prefix }, ["Mail.Send"], `${prefix}Mail.Send profile`, "Mail.Send profile"],
+    ["restores the requested spelling", {}, ["Mail.Send"], "mail.send", "Mail.Send"],
+    ["adds requested scopes that are never listed", { silent: ["offline"] }, ["a", "offline"], "a", "a offline"],
+    ["does not add them if they were not requested", { silent: ["offline"] }, ["a"], "a", "a"],
+    ["keeps scopes granted beyond the request", {}, ["a"], "b", "b"],
     [
-      "takes off what stands before names",
-      { prefix },
-      ["Mail.Send"],
-      `${prefix}Mail.Send profile`,
-      "Mail.Send profile",
-    ],
-    ["gives names the spelling they were asked for in", {}, ["Mail.Send"], "mail.send", "Mail.Send"],
-    ["adds what is never named", { silent: ["offline"] }, ["a", "offline"], "a", "a offline"],
-    ["but not what was not asked for", { silent: ["offline"] }, ["a"], "a", "a"],
-    ["keeps what was granted beyond that", {}, ["a"], "b", "b"],
-    [
-      "keeps a full name that was asked for",
+      "keeps a full name that was requested",
       { prefix },
       [`${prefix}Mail.Send`],
       `${prefix}Mail.Send`,
       `${prefix}Mail.Send`,
     ],
-    ["is not led astray by names of every object", { aliases: {} }, [], "constructor", "constructor"],
+    ["is not confused by names from Object.prototype", { aliases: {} }, [], "constructor", "constructor"],
   ])("%s", (_claim, options, scopes, scope, expected) => {
     const context: DeviationContext = { grant: "refresh_token", scopes };
-    expect(answered(grantedScopes(options), { scope }, 200, context)?.body).toEqual({ scope: expected });
+    expect(applied(grantedScopes(options), { scope }, 200, context)?.body).toEqual({ scope: expected });
   });
 
-  it("leaves an answer that names none", () => {
+  it("leaves a response without scopes unchanged", () => {
     for (const body of [{ scope: "" }, {}, { scope: null }, []]) {
-      expect(answered(grantedScopes({ silent: ["a"] }), body)?.body).toEqual(body);
+      expect(applied(grantedScopes({ silent: ["a"] }), body)?.body).toEqual(body);
     }
   });
 });
 
 describe("every deviation", () => {
-  it.each(all)("$name cites its section, and changes no answer that it does not know", (deviation) => {
+  it.each(all)("$name cites its RFC section, and does not change a response of another shape", (deviation) => {
     expect(deviation.rfc).toMatch(/^RFC \d{4} §\d/);
     expect(deviation.name).toMatch(/^[a-z_]+$/);
-    const answer = { status: 200, body: { access_token: "a", token_type: "Bearer", expires_in: 1 } };
+    const response = { status: 200, body: { access_token: "a", token_type: "Bearer", expires_in: 1 } };
     for (const context of [onExchange, onRefresh, onRevocation]) {
-      expect(deviation.response?.(structuredClone(answer), context) ?? answer).toEqual(answer);
+      expect(deviation.response?.(structuredClone(response), context) ?? response).toEqual(response);
     }
   });
 });

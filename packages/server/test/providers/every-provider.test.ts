@@ -1,4 +1,4 @@
-/** Every provider of the catalog does over the simulator what its definition says. */
+/** Checks over the simulator that every provider in the catalog behaves as its definition says. */
 import { profiles } from "@holdfast/simulator";
 import { afterAll, describe, expect, it } from "vitest";
 import { createCatalog } from "../../src/providers/index.ts";
@@ -8,11 +8,11 @@ import { describeProvider } from "./provider.suite.ts";
 const providers = createCatalog().all();
 const ids = providers.map(({ id }) => id);
 const byId = new Map(profiles.map((profile) => [profile.id, profile]));
-/** A new provider, before its vendor is simulated, may stand on the hosts that the simulator keeps for anyone. */
-const anyone = byId.get("generic");
+/** A new provider whose vendor is not simulated yet can use the simulator's generic hosts. */
+const generic = byId.get("generic");
 const profileOf = new Map(
   providers.flatMap(({ id, token_url }) => {
-    const profile = byId.get(id) ?? (new URL(token_url).hostname.endsWith(".example.com") ? anyone : undefined);
+    const profile = byId.get(id) ?? (new URL(token_url).hostname.endsWith(".example.com") ? generic : undefined);
     return profile === undefined ? [] : [[id, profile] as const];
   }),
 );
@@ -26,12 +26,12 @@ for (const provider of providers) {
   if (profile !== undefined) describeProvider(provider, profile);
 }
 
-describe("what was proven", () => {
-  it.each(ids)("of %s is all that its vendor has, and nothing more", (id) => {
+describe("the capabilities proven", () => {
+  it.each(ids)("for %s are exactly those that its vendor has", (id) => {
     const profile = profileOf.get(id);
     for (const capability of CAPABILITIES) {
       const expected = profile === undefined ? null : expectedCell(profile, capability);
-      expect(cellOf(id, capability), `${capability} of ${id}`).toBe(expected ?? "a page that says so");
+      expect(cellOf(id, capability), `${capability} of ${id}`).toBe(expected ?? "documented by a vendor page");
     }
   });
 

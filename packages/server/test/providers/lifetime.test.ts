@@ -17,13 +17,13 @@ const provider = (changes: Partial<Lifetime>) =>
     },
   });
 
-describe("the end of a refresh token", () => {
+describe("the expiry of a refresh token", () => {
   it.each<[string, Partial<Lifetime>, number | null, typeof BEFORE | null, typeof BEFORE | null]>([
-    ["is what the answer says", { refresh_idle_s: 10 }, 60, BEFORE, plus(AT, 60_000)],
-    ["moves with every use where it dies of disuse", { refresh_idle_s: 10 }, null, BEFORE, plus(AT, 10_000)],
-    ["is counted from the consent", { refresh_absolute_s: 10 }, null, null, plus(AT, 10_000)],
-    ["and then moves no more", { refresh_absolute_s: 10 }, null, BEFORE, BEFORE],
-    ["is unknown where nobody says", {}, null, BEFORE, null],
+    ["is the one in the response", { refresh_idle_s: 10 }, 60, BEFORE, plus(AT, 60_000)],
+    ["moves with every use if the token expires when unused", { refresh_idle_s: 10 }, null, BEFORE, plus(AT, 10_000)],
+    ["is counted from the consent if it is absolute", { refresh_absolute_s: 10 }, null, null, plus(AT, 10_000)],
+    ["does not move after the consent if it is absolute", { refresh_absolute_s: 10 }, null, BEFORE, BEFORE],
+    ["is unknown if neither the response nor the definition states it", {}, null, BEFORE, null],
   ])("%s", (_claim, lifetime, announced_s, before, expected) => {
     expect(refreshTokenEnd(provider(lifetime), { received_at: AT, announced_s }, before)).toBe(expected);
   });
@@ -31,18 +31,18 @@ describe("the end of a refresh token", () => {
 
 describe("keeping a refresh token alive", () => {
   it.each<[string, Partial<Lifetime>, number | null]>([
-    ["takes a use in every third of its life", { refresh_idle_s: 90 }, 30_000],
-    ["is not possible where the end is fixed", { refresh_absolute_s: 90 }, null],
-    ["is not needed where it has no end", {}, null],
+    ["needs a refresh every third of its lifetime", { refresh_idle_s: 90 }, 30_000],
+    ["is not possible if the expiry is fixed", { refresh_absolute_s: 90 }, null],
+    ["is not needed if it does not expire", {}, null],
     ["is not needed without refresh tokens", { refresh: { kind: "none" }, refresh_idle_s: 90 }, null],
-    ["is not needed where tokens are minted", { refresh: { kind: "remint" }, refresh_idle_s: 90 }, null],
+    ["is not needed if tokens are reminted", { refresh: { kind: "remint" }, refresh_idle_s: 90 }, null],
   ])("%s", (_claim, lifetime, expected) => {
     expect(keepAliveInterval_ms(provider(lifetime))).toBe(expected);
   });
 });
 
 describe("a redirect URI", () => {
-  it("must be https only where the vendor says so", () => {
+  it("must be https only if the vendor requires it", () => {
     const strict = plainProvider({ https_redirect_only: true });
     expect(takesRedirect(plainProvider(), "http://localhost:4180/cb")).toBe(true);
     expect(takesRedirect(strict, "http://localhost:4180/cb")).toBe(false);

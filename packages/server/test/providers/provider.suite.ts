@@ -1,6 +1,9 @@
 /**
- * The claims that hold of every provider: consent, account, token, refresh, refusal, revocation. A provider is judged by its
- * own definition and by the simulated vendor's profile; no claim knows an id, so a new provider needs no line here.
+ * The claims that every provider must meet: consent, account, token, refresh, rejection,
+ * revocation.
+ *
+ * A provider is checked against its own definition and the simulated vendor's profile. No claim
+ * knows a provider's id, so a new provider needs no line here.
  */
 import type { Profile } from "@holdfast/simulator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -26,11 +29,12 @@ export function describeProvider(provider: Provider, profile: Profile): void {
     describeToken(get);
     if (refreshes) describeRefresh(get);
     else describeNoRefresh(get);
-    // Where the definition assumes the strictest setting of an OAuth client, the others must work as well.
+    // If the definition assumes the strictest setting of an OAuth client, the others must work as
+    // well.
     if (declaredModes(provider).length > 0) describeDefaults(get);
     describeEnd(get);
 
-    it("leaves no cookie and no stray secret with the vendor, and follows no redirect", () => {
+    it("sends the vendor no cookie and no secret in a query, and follows no redirect", () => {
       expect(subject.simulator.ledger()).toMatchObject({
         cookies_seen: [],
         query_secrets_seen: [],

@@ -1,4 +1,7 @@
-/** Values for the settings and derived values that form addresses, as builders and vendors give them. */
+/**
+ * Sample values for the settings and derived values that URLs need, as builders and vendors would
+ * give them.
+ */
 import type { ConnectionConfig } from "../../src/core/types.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import { accepts } from "../../src/providers/template.ts";
@@ -13,7 +16,9 @@ const CANDIDATES: readonly string[] = [
   "eu1",
 ];
 
-/** The first candidate that each setting without a default, and each derived value, takes. */
+/**
+ * Returns the first candidate that fits, for each setting without a default and each derived value.
+ */
 export function sampleConfig(provider: Provider): ConnectionConfig {
   const values = [...provider.config_fields.filter((field) => field.default === null), ...provider.derived_config];
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-/** The public `@base44/sdk`, as it comes from the registry, reads a connection of every service from one server. */
+/** The public `@base44/sdk`, as published, reads a connection of every service from one server. */
 import { createClientFromRequest } from "@base44/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
@@ -33,7 +33,7 @@ function connectors() {
 }
 
 describe("a backend function with the public SDK", () => {
-  it.each(providers)("gets a token of $id that its API takes", async (provider) => {
+  it.each(providers)("gets a token for $id that its API accepts", async (provider) => {
     const { accessToken, connectionConfig } = await connectors().getConnection(provider.id);
     const config = parseConfig((await holdfast.row(provider.id)).config);
     expect(connectionConfig ?? {}).toEqual(config);
@@ -41,7 +41,7 @@ describe("a backend function with the public SDK", () => {
     expect(await oauth.health({ provider, config, access_token: new Secret(accessToken) })).toBe("alive");
   });
 
-  it("has one connection of each", async () => {
+  it("has one connection of each service", async () => {
     const { integrations } = (await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/external-auth/list`)).json;
     expect(integrations).toHaveLength(providers.length);
   });

@@ -19,7 +19,10 @@ const field = (name: string, pattern: string, changes: Partial<ConfigField> = {}
   ...changes,
 });
 
-/** As careless as an operator's pattern can be: whatever comes goes through, so only the second check is left. */
+/**
+ * The most careless patterns an operator can write. They accept anything, so only the second check
+ * is left.
+ */
 const careless = plainProvider({
   config_fields: [
     field("sub", "^[\\s\\S]*$"),
@@ -61,11 +64,11 @@ const fillWhole = (whole: string) => fillTemplate(careless, "{whole}", { whole }
 
 describe("a URL template", () => {
   it.each(TRICKS)("never lets %j choose the host", (value) => {
-    const bent = [value, `x${value}`].filter((sub) => {
+    const moved = [value, `x${value}`].filter((sub) => {
       const url = fillTemplate(careless, "https://{sub}.plain.example/v1", { sub });
       return url !== null && new URL(url).hostname !== `${sub}.plain.example`;
     });
-    expect(bent).toEqual([]);
+    expect(moved).toEqual([]);
   });
 
   it.each(TRICKS)("keeps %j inside its path segment", (path) => {
@@ -74,7 +77,7 @@ describe("a URL template", () => {
     expect([host, pathname.split("/").length]).toEqual(["plain.example", 4]);
   });
 
-  it("refuses plain http, ports, users, paths and fragments in a value that is a whole origin", () => {
+  it("rejects plain http, ports, users, paths and fragments in a value that is a whole origin", () => {
     expect(fillWhole("https://api.example")).toBe("https://api.example");
     for (const bad of [
       "http://api.example",
@@ -94,9 +97,9 @@ describe("a URL template", () => {
     }
   });
 
-  it("is not filled while a value is missing, unknown or off its pattern", () => {
+  it("is not filled in if a value is missing, unknown or does not match its pattern", () => {
     expect(fillTemplate(salesforce, "{instance_url}", {})).toBeNull();
-    expect(fillTemplate(salesforce, "https://{nobody}.example", { nobody: "a" })).toBeNull();
+    expect(fillTemplate(salesforce, "https://{unknown}.example", { unknown: "a" })).toBeNull();
     expect(fillTemplate(salesforce, salesforce.token_url, { hostname: "evil.com" })).toBeNull();
     expect(fillTemplate(salesforce, "{instance_url}", { instance_url: "https://evilsalesforce.com" })).toBeNull();
     expect(fillTemplate(plainProvider(), "https://{constructor}.example", {})).toBeNull();
@@ -107,7 +110,7 @@ describe("a URL template", () => {
     expect(fillTemplate(plainProvider(), "https://plain.example/#x", {})).toBeNull();
   });
 
-  it("lets a value be a whole host only below the domains that its field names, whatever its pattern takes", () => {
+  it("accepts a value as a whole host only under the domains of its field, even if its pattern accepts more", () => {
     const provider = plainProvider({
       config_fields: [
         field("free", "^[a-z.-]+$"),
@@ -126,7 +129,7 @@ describe("a URL template", () => {
     expect(checkConfig(provider, { free: "x", own: "evil.example" })).toHaveProperty("errors");
   });
 
-  it("uses the default of a field that was not given", () => {
+  it("uses the default of a field that was left out", () => {
     expect(fillTemplate(salesforce, salesforce.token_url, {})).toBe(
       "https://login.salesforce.com/services/oauth2/token",
     );
@@ -135,7 +138,7 @@ describe("a URL template", () => {
     );
   });
 
-  it("law: whatever is given, a URL that comes out is https at the literal host or below its suffix", () => {
+  it("property: for any input, a resulting URL is https, at the literal host or under its suffix", () => {
     const text = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.constantFrom(...TRICKS), fc.webUrl());
     fc.assert(
       fc.property(text, text, (sub, path) => {
@@ -151,7 +154,7 @@ describe("a URL template", () => {
     );
   });
 
-  it("law: every config that Salesforce's patterns accept stays at Salesforce's hosts", () => {
+  it("property: every config that Salesforce's patterns accept stays at Salesforce's hosts", () => {
     const hosts = /\.(salesforce\.com|salesforce\.mil|sfcrmproducts\.cn|force\.com|cloudforce\.com)$/;
     const [hostname] = salesforce.config_fields;
     const instance_url = salesforce.derived_config.find(({ name }) => name === "instance_url");
@@ -169,7 +172,7 @@ describe("a URL template", () => {
     );
   });
 
-  it("law: what Salesforce's pattern refuses gets nowhere", () => {
+  it("property: a value that Salesforce's pattern rejects yields no URL", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.domain(), fc.constantFrom(...TRICKS)), (hostname) => {
         const ok = "config" in checkConfig(salesforce, { hostname }) && hostname !== "";
@@ -185,13 +188,13 @@ const kinds = (result: ReturnType<typeof checkConfig>) =>
 
 describe("checkConfig", () => {
   it.each<[string, Record<string, string>, unknown]>([
-    ["takes nothing at all", {}, {}],
-    ["takes a good value", { team: "T0123456789" }, { team: "T0123456789" }],
-    ["takes an empty text as not given", { team: "" }, {}],
-    ["refuses a wrong value", { team: "nope" }, [["invalid", "team"]]],
-    ["refuses a value with a line break after it", { team: "T0123456789\n" }, [["invalid", "team"]]],
-    ["refuses an unknown name", { tea: "T0123456789" }, [["unknown", "tea"]]],
-    ["refuses a derived name", { team_id: "T0123456789" }, [["unknown", "team_id"]]],
+    ["accepts an empty config", {}, {}],
+    ["accepts a valid value", { team: "T0123456789" }, { team: "T0123456789" }],
+    ["treats an empty string as missing", { team: "" }, {}],
+    ["rejects an invalid value", { team: "nope" }, [["invalid", "team"]]],
+    ["rejects a value with a trailing line break", { team: "T0123456789\n" }, [["invalid", "team"]]],
+    ["rejects an unknown name", { tea: "T0123456789" }, [["unknown", "tea"]]],
+    ["rejects the name of a derived value", { team_id: "T0123456789" }, [["unknown", "team_id"]]],
     [
       "reports every error",
       { team: "x", a: "y" },
@@ -200,23 +203,23 @@ describe("checkConfig", () => {
         ["invalid", "team"],
       ],
     ],
-  ])("%s", (_claim, given, expected) => {
-    expect(kinds(checkConfig(slack, given))).toEqual(expected);
+  ])("%s", (_claim, input, expected) => {
+    expect(kinds(checkConfig(slack, input))).toEqual(expected);
   });
 
-  it("fills in defaults and names what is missing", () => {
+  it("fills in defaults and reports what is missing", () => {
     expect(kinds(checkConfig(salesforce, {}))).toEqual({ hostname: "login.salesforce.com" });
     expect(checkConfig(plainProvider({ config_fields: [field("site", "^a$")] }), { site: "" })).toEqual({
       errors: [{ kind: "missing", name: "site", message: "The site is required." }],
     });
   });
 
-  it("is not led astray by names that every object has", () => {
-    const given = Object.fromEntries([
+  it("is not confused by names from Object.prototype", () => {
+    const input = Object.fromEntries([
       ["__proto__", "x"],
       ["constructor", "y"],
     ]);
-    expect(kinds(checkConfig(slack, given))).toEqual([
+    expect(kinds(checkConfig(slack, input))).toEqual([
       ["unknown", "__proto__"],
       ["unknown", "constructor"],
     ]);

@@ -1,6 +1,7 @@
 /**
- * Every service of the catalog, from consent to revocation, through the real client and the simulated vendor. The vendors
- * are written from their documents, not from this catalog, so that a wrong path or name on either side shows.
+ * Runs every service in the catalog from consent to revocation, with the real client and the
+ * simulated vendor. The simulated vendors are written from the vendors' documents, not from this
+ * catalog, so a wrong path or name on either side shows up.
  */
 import { createHash } from "node:crypto";
 import {
@@ -39,45 +40,47 @@ beforeAll(async () => {
 
 afterAll(() => simulator.close());
 
-/** The catalog, and an operator's own service from its file. */
-const own = validateProvider(acme);
-const all = [...providers.values(), ...("provider" in own ? [own.provider] : [])];
-/** Apps of these vendors have refresh tokens only where a setting says so. */
-const SETTINGS: Readonly<Record<string, readonly ModeName[]>> = {
+/** The catalog, and an operator's own service from a file. */
+const custom = validateProvider(acme);
+const all = [...providers.values(), ...("provider" in custom ? [custom.provider] : [])];
+/** At these vendors, apps get refresh tokens only if a setting enables them. */
+const MODES: Readonly<Record<string, readonly ModeName[]>> = {
   github: ["rotate"],
   slack: ["rotate"],
   slackbot: ["rotate"],
   salesforce: ["rotate"],
 };
 
-/** Vendors whose answer tells a dead grant and a wrong client apart in no way, so that neither is taken for granted. */
-const SAY_NOTHING: readonly string[] = ["square"];
+/**
+ * Vendors whose response is the same for a revoked grant and a wrong client, so neither is assumed.
+ */
+const AMBIGUOUS: readonly string[] = ["square"];
 
 interface Trip {
   readonly provider: Provider;
   readonly credentials: { readonly client_id: string; readonly client_secret: Secret };
-  readonly asked: Readonly<Record<string, string>>;
+  readonly settings: Readonly<Record<string, string>>;
   readonly scopes: readonly string[];
   readonly tokens: IssuedTokens;
 }
 
 function credentialsOf(provider: Provider) {
-  const client_id = simulatedClientId(SETTINGS[provider.id] ?? []);
+  const client_id = simulatedClientId(MODES[provider.id] ?? []);
   return { client_id, client_secret: new Secret(clientSecretOf(client_id)) };
 }
 
-/** As far as the redirect back. */
+/** Runs the consent up to the redirect back. */
 async function consented(provider: Provider, decision: "approve" | "deny") {
   const credentials = credentialsOf(provider);
   const required = provider.config_fields.filter((field) => field.required).map(({ name }) => name);
   const sample = Object.entries(sampleConfig(provider)).filter(([name]) => required.includes(name));
-  const asked = withDefaults(provider, Object.fromEntries(sample));
+  const settings = withDefaults(provider, Object.fromEntries(sample));
   const redirect_uri = `https://connect.example/api/external-auth/callback/${provider.vendor}`;
   const verifier = provider.pkce === "S256" ? "v".repeat(43) : null;
   const scopes = [...new Set([...provider.default_scopes, ...provider.required_scopes])];
   const url = client.authorizationUrl({
     provider,
-    config: asked,
+    config: settings,
     client_id: credentials.client_id,
     redirect_uri,
     state: "s".repeat(43),
@@ -92,7 +95,7 @@ async function consented(provider: Provider, decision: "approve" | "deny") {
   expect([null, provider.issuer?.value]).toContain(iss);
   return {
     credentials,
-    asked,
+    settings,
     scopes,
     redirect_uri,
     verifier,
@@ -101,11 +104,11 @@ async function consented(provider: Provider, decision: "approve" | "deny") {
 }
 
 async function connected(provider: Provider): Promise<Trip> {
-  const { reading, credentials, asked, scopes, redirect_uri, verifier } = await consented(provider, "approve");
+  const { reading, credentials, settings, scopes, redirect_uri, verifier } = await consented(provider, "approve");
   if (reading.kind !== "granted") throw new Error(`The redirect is ${reading.kind}.`);
   const outcome = await client.exchange({
     provider,
-    config: asked,
+    config: settings,
     client: credentials,
     redirect_uri,
     callback: reading.grant,
@@ -113,20 +116,20 @@ async function connected(provider: Provider): Promise<Trip> {
     requested_scopes: scopes,
   });
   if (outcome.kind !== "ok") throw new Error(`The exchange is ${outcome.kind}: ${outcome.error}`);
-  return { provider, credentials, asked, scopes, tokens: outcome.tokens };
+  return { provider, credentials, settings, scopes, tokens: outcome.tokens };
 }
 
-const refreshed = ({ provider, credentials, asked, scopes, tokens }: Trip, refresh_token: Secret) =>
+const refreshed = ({ provider, credentials, settings, scopes, tokens }: Trip, refresh_token: Secret) =>
   client.refresh({
     provider,
-    config: { ...asked, ...tokens.config },
+    config: { ...settings, ...tokens.config },
     client: credentials,
     refresh_token,
     scopes,
     deadline_ms: 5000,
   });
 
-/** What the vendor can, by its own profile; a service that follows the RFCs is played by the generic one. */
+/** Returns a capability of the simulated vendor. A custom service runs on the generic profile. */
 function capabilityOf(provider: Provider, capability: "refresh" | "revoke") {
   const profile = profiles.find(({ id }) => id === provider.id) ?? profiles.find(({ id }) => id === "generic");
   if (profile === undefined) throw new Error("The simulator has no generic profile.");
@@ -134,9 +137,9 @@ function capabilityOf(provider: Provider, capability: "refresh" | "revoke") {
 }
 
 describe.each(all)("$id", (provider) => {
-  it("connects, names the account, and its token works", async () => {
-    const { asked, credentials, scopes, tokens } = await connected(provider);
-    const config = { ...asked, ...tokens.config };
+  it("connects, identifies the account, and gets a token that works", async () => {
+    const { settings, credentials, scopes, tokens } = await connected(provider);
+    const config = { ...settings, ...tokens.config };
     const query = { provider, config, access_token: tokens.access_token };
     const identity = await client.identity({ ...query, client: credentials, token: tokens.extra });
     expect(identity).toMatchObject({ kind: "ok", account: { id: expect.stringMatching(/./) } });
@@ -144,17 +147,17 @@ describe.each(all)("$id", (provider) => {
     expect(await client.health({ ...query, config: derived })).toBe("alive");
     expect(await client.health({ ...query, config: derived, access_token: new Secret("wrong") })).toBe("dead");
     expect(missingScopes(scopes, tokens.scopes ?? scopes)).toEqual([]);
-    // Something that a host needs must be there, or no call could be made.
+    // Every value that a host needs must be present, or no call is possible.
     for (const { base_url } of provider.hosts) {
       for (const [, name = ""] of base_url.matchAll(/\{(\w+)\}/g)) expect(derived).toHaveProperty(name);
     }
   });
 
-  it("reports a refusal as one", async () => {
+  it("reports a denied consent as denied", async () => {
     expect((await consented(provider, "deny")).reading.kind).toBe("denied");
   });
 
-  it("refreshes exactly where the vendor does, and twice in a row", async () => {
+  it("refreshes if and only if the vendor supports it, twice in a row", async () => {
     const trip = await connected(provider);
     const { tokens } = trip;
     const supported = capabilityOf(provider, "refresh").supported;
@@ -173,30 +176,30 @@ describe.each(all)("$id", (provider) => {
     expect(await client.health({ provider, config, access_token: second.tokens.access_token })).toBe("alive");
   });
 
-  it("says that the grant is dead when the person has ended it", async () => {
+  it("reports the grant as refused after the user revoked it", async () => {
     const trip = await connected(provider);
     if (trip.tokens.refresh_token === null) return;
     simulator.revokeGrants({ client_id: trip.credentials.client_id });
-    const kind = SAY_NOTHING.includes(provider.id) ? "retry_later" : "refused";
+    const kind = AMBIGUOUS.includes(provider.id) ? "retry_later" : "refused";
     expect(await refreshed(trip, trip.tokens.refresh_token)).toMatchObject({ kind });
   });
 
-  it("says that the client is wrong when its secret is", async () => {
+  it("reports the client as misconfigured if its secret is wrong", async () => {
     const trip = await connected(provider);
     if (trip.tokens.refresh_token === null) return;
-    // Tokens that renew themselves are renewed without the secret.
+    // Tokens that renew themselves do not need the secret for it.
     if (provider.flow.kind === "authorization_code" && provider.flow.long_lived !== undefined) return;
     const credentials = { ...trip.credentials, client_secret: new Secret("wrong") };
-    const kind = SAY_NOTHING.includes(provider.id) ? "retry_later" : "misconfigured";
+    const kind = AMBIGUOUS.includes(provider.id) ? "retry_later" : "misconfigured";
     expect(await refreshed({ ...trip, credentials }, trip.tokens.refresh_token)).toMatchObject({ kind });
   });
 
-  it("revokes exactly where the vendor does", async () => {
+  it("revokes if and only if the vendor supports it", async () => {
     const trip = await connected(provider);
     const { access_token, refresh_token, config } = trip.tokens;
     const call = {
       provider,
-      config: { ...trip.asked, ...config },
+      config: { ...trip.settings, ...config },
       client: trip.credentials,
       access_token,
       refresh_token,
@@ -204,18 +207,18 @@ describe.each(all)("$id", (provider) => {
     const result = await client.revoke(call);
     expect(result.kind).toBe(capabilityOf(provider, "revoke").supported ? "revoked" : "unsupported");
     if (result.kind !== "revoked") return;
-    // Some end the one token, some the other, some both.
-    const ended = [
+    // Some vendors revoke one token, some the other, some both.
+    const revoked = [
       (await client.health({ provider, config: await configOf(trip), access_token })) === "dead",
       refresh_token !== null && (await refreshed(trip, refresh_token)).kind !== "ok",
     ];
-    expect(ended).toContain(true);
+    expect(revoked).toContain(true);
   });
 });
 
-/** Settings, and everything that the vendor named. */
-async function configOf({ provider, credentials, asked, tokens }: Trip): Promise<ConnectionConfig> {
-  const config = { ...asked, ...tokens.config };
+/** Returns the settings together with every derived value. */
+async function configOf({ provider, credentials, settings, tokens }: Trip): Promise<ConnectionConfig> {
+  const config = { ...settings, ...tokens.config };
   const query = { provider, config, access_token: tokens.access_token, client: credentials, token: tokens.extra };
   const identity = await client.identity(query);
   return identity.kind === "ok" ? { ...config, ...identity.config } : config;

@@ -1,8 +1,9 @@
 /**
  * Airtable. https://airtable.com/developers/web/api/oauth-reference (checked 2026-11-23)
  *
- * Follows RFC 6749 and 7636, with PKCE required of every client. Departs in §5.1: the refresh token's life is named
- * `refresh_expires_in`. A refresh ends the previous access token too. There is no revocation endpoint.
+ * Follows RFC 6749 and 7636, and requires PKCE of every client. Departs in §5.1: the refresh
+ * token's lifetime is in `refresh_expires_in`. A refresh also revokes the previous access token.
+ * There is no revocation endpoint.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -17,11 +18,11 @@ export const airtable = defineProvider({
   registration: {
     url: "https://airtable.com/create/oauth",
     notes: [
-      "Tick every scope on the integration as well: only ticked ones can be asked for.",
-      "Plain http redirect URIs are taken for localhost only.",
+      "Also select every scope on the integration. Only selected scopes can be requested.",
+      "Plain http redirect URIs are accepted for localhost only.",
     ],
   },
-  traps: ["A refresh ends the previous access token at once: long calls under way may get 401."],
+  traps: ["A refresh revokes the previous access token at once. Long requests in progress can get a 401."],
   authorization_url: "https://airtable.com/oauth2/v1/authorize",
   token_url: "https://airtable.com/oauth2/v1/token",
   client_auth: "client_secret_basic",
@@ -33,7 +34,7 @@ export const airtable = defineProvider({
     { scope: "data.recordComments:write", meaning: "write record comments" },
     { scope: "schema.bases:read", meaning: "read base structure" },
     { scope: "schema.bases:write", meaning: "change base structure" },
-    { scope: "user.email:read", meaning: "read the user's e-mail address" },
+    { scope: "user.email:read", meaning: "read the user's email address" },
     { scope: "webhook:manage", meaning: "manage webhooks" },
     { scope: "workspacesAndBases:read", meaning: "list workspaces and bases (enterprise)" },
   ],
@@ -45,7 +46,7 @@ export const airtable = defineProvider({
   },
   identity: { from: "request", request: whoami, account: { id: "id", label: "email", email: "email" } },
   health: whoami,
-  revocation: { kind: "none", note: "People end access at https://airtable.com/account/integrations." },
+  revocation: { kind: "none", note: "Users revoke access at https://airtable.com/account/integrations." },
   hosts: [{ name: "api", base_url: "https://api.airtable.com/v0" }],
   errors: { refused: [], misconfigured: [], transient: [] },
   deviations: [{ name: "renamed_members", members: { refresh_expires_in: "refresh_token_expires_in" } }],
@@ -55,9 +56,9 @@ export const airtable = defineProvider({
     "https://support.airtable.com/docs/troubleshooting-oauth-integrations-in-airtable",
   ],
   unverified: [
-    "lifetime.refresh: whether an old refresh token works on for a while; send one twice",
-    "identity: paths from memory; one call with and without user.email:read",
-    "revocation: that people end access at that page; open it with a connected account",
-    "common_scopes: webhook:manage from memory; one consent with it",
+    "lifetime.refresh: whether a used refresh token stays valid for a while; send one twice",
+    "identity: paths from memory; make one call with and one without user.email:read",
+    "revocation: that users can revoke access on that page; open it with a connected account",
+    "common_scopes: webhook:manage from memory; complete one consent with it",
   ],
 });

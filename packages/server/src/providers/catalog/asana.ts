@@ -1,8 +1,8 @@
 /**
  * Asana. https://developers.asana.com/docs/oauth (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636. The refresh token stays as it is, and the token answer names the person beside the
- * tokens. Written from public catalogs: no vendor page was opened.
+ * Follows RFC 6749, 7009 and 7636. The refresh token stays the same, and the token response
+ * includes the user. Based on public catalogs. No vendor page was consulted.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,16 +16,16 @@ export const asana = defineProvider({
   docs_url: "https://developers.asana.com/docs/oauth",
   registration: {
     url: "https://app.asana.com/0/my-apps",
-    notes: ["Choose full permissions for the scope default; an app with single permissions asks for those instead."],
+    notes: ["Choose full permissions for the scope default. An app with specific permissions requests those instead."],
   },
-  traps: ["Without the scope default, the account is read only when users:read is among the scopes."],
+  traps: ["Without the scope default, the account can be read only with the scope users:read."],
   authorization_url: "https://app.asana.com/-/oauth_authorize",
   token_url: "https://app.asana.com/-/oauth_token",
   client_auth: "client_secret_post",
   default_scopes: ["default"],
   common_scopes: [
-    { scope: "default", meaning: "everything the person may do (full permissions)" },
-    { scope: "users:read", meaning: "read people" },
+    { scope: "default", meaning: "everything the user can do (full permissions)" },
+    { scope: "users:read", meaning: "read users" },
     { scope: "tasks:read", meaning: "read tasks" },
     { scope: "tasks:write", meaning: "create and change tasks" },
     { scope: "projects:read", meaning: "read projects" },
@@ -46,9 +46,9 @@ export const asana = defineProvider({
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://developers.asana.com/docs/oauth", "https://www.npmjs.com/package/@nangohq/providers"],
   unverified: [
-    "lifetime: one hour, and a refresh token without end, from public catalogs; one exchange and two refreshes",
-    "revocation: whether it ends the access tokens as well; revoke and call",
-    "identity, derived_config: paths from public knowledge; one exchange and one call",
-    "common_scopes: names from public knowledge; one consent with each",
+    "lifetime: one hour, and a refresh token that never expires, from public catalogs; make one exchange and two refreshes",
+    "revocation: whether access tokens are revoked as well; revoke and call",
+    "identity, derived_config: paths from public knowledge; make one exchange and one call",
+    "common_scopes: names from public knowledge; complete one consent with each",
   ],
 });

@@ -1,12 +1,13 @@
 /**
  * BambooHR. https://documentation.bamboohr.com/docs/getting-started (checked 2026-11-23)
  *
- * Follows RFC 6749 at a host per company. Written from public knowledge: no vendor page was opened.
+ * Follows RFC 6749, at one host per company. Based on public knowledge. No vendor page was
+ * consulted.
  */
 import { defineProvider } from "../provider.ts";
 
 const SITE = "https://{company_domain}.bamboohr.com";
-/** Employee 0 is the one whose token it is. */
+/** Employee 0 is the owner of the token. */
 const self = { method: "GET", url: `${SITE}/api/v1/employees/0?fields=firstName,workEmail` } as const;
 
 export const bamboohr = defineProvider({
@@ -17,14 +18,14 @@ export const bamboohr = defineProvider({
   docs_url: "https://documentation.bamboohr.com/docs/getting-started",
   registration: {
     url: "https://developers.bamboohr.com/",
-    notes: ["Register an application in the developer portal and add the redirect URI and scopes to it."],
+    notes: ["Register an application in the developer portal, then add the redirect URI and the scopes to it."],
   },
-  traps: ["A token sees what the person's access level in BambooHR lets them see, whatever the scopes say."],
+  traps: ["A token sees only what the user's access level in BambooHR allows, regardless of its scopes."],
   authorization_url: `${SITE}/authorize.php?request=authorize`,
   token_url: `${SITE}/token.php?request=token`,
   client_auth: "client_secret_post",
   default_scopes: ["employee"],
-  // offline_access: the refresh token.
+  // offline_access: returns a refresh token.
   required_scopes: ["openid", "email", "offline_access"],
   common_scopes: [
     { scope: "employee", meaning: "basic data of employees" },
@@ -47,25 +48,25 @@ export const bamboohr = defineProvider({
     {
       name: "company_domain",
       display_name: "BambooHR company domain",
-      description: "The part before .bamboohr.com in the address of your BambooHR.",
+      description: "The part before .bamboohr.com in your BambooHR address.",
       placeholder: "acme",
       required: true,
       default: null,
       pattern: "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
-      validation_error: "Give only the part before .bamboohr.com, such as acme.",
+      validation_error: "Enter only the part before .bamboohr.com, such as acme.",
     },
   ],
   identity: { from: "request", request: self, account: { id: "id", label: "firstName", email: "workEmail" } },
   health: self,
-  revocation: { kind: "none", note: "People end access on their account page in BambooHR." },
+  revocation: { kind: "none", note: "Users revoke access on their account page in BambooHR." },
   hosts: [{ name: "api", base_url: `${SITE}/api/v1` }],
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://documentation.bamboohr.com/docs/getting-started"],
   unverified: [
-    "authorization_url, token_url, client_auth: from public knowledge, not from the vendor; one consent",
-    "common_scopes, required_scopes: names from public knowledge; one consent with each",
-    "lifetime: from public knowledge; one token, one refresh and one refresh token sent twice",
-    "identity, health: path and fields from memory; one call by a person without an employee record",
-    "pkce, revocation: nothing was found; send a wrong verifier, and ask the vendor",
+    "authorization_url, token_url, client_auth: from public knowledge, not from the vendor; complete one consent",
+    "common_scopes, required_scopes: names from public knowledge; complete one consent with each",
+    "lifetime: from public knowledge; get one token, refresh it once, and send one refresh token twice",
+    "identity, health: path and fields from memory; make one call as a user without an employee record",
+    "pkce, revocation: no documentation found; send a wrong verifier, and ask the vendor",
   ],
 });

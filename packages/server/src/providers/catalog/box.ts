@@ -1,7 +1,8 @@
 /**
  * Box. https://developer.box.com/guides/authentication/oauth2 (checked 2026-11-23)
  *
- * Follows RFC 6749 and 7009. A code lives about 30 seconds, a refresh token works once. The answer names no scopes.
+ * Follows RFC 6749 and 7009. A code is valid for about 30 seconds. A refresh token is single use.
+ * The response does not list scopes.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -14,11 +15,11 @@ export const box = defineProvider({
   registration: {
     url: "https://app.box.com/developers/console",
     notes: [
-      "Make a Custom App with user authentication (OAuth 2.0).",
-      "Tick the scopes in the app's configuration: a request can only ask for fewer of them.",
+      "Create a Custom App with user authentication (OAuth 2.0).",
+      "Select the scopes in the app's configuration. A request can only narrow them.",
     ],
   },
-  traps: ["In a company an administrator may have to allow the app first."],
+  traps: ["In a company, an administrator may have to approve the app first."],
   authorization_url: "https://account.box.com/api/oauth2/authorize",
   token_url: "https://api.box.com/oauth2/token",
   client_auth: "client_secret_post",
@@ -33,7 +34,7 @@ export const box = defineProvider({
     { scope: "sign_requests.readwrite", meaning: "Box Sign requests" },
     { scope: "ai.readwrite", meaning: "Box AI calls" },
   ],
-  // Not described by the vendor, who ignores the parameters.
+  // Not documented. The vendor ignores the parameters.
   pkce: "none",
   lifetime: {
     access_s: 3600,
@@ -65,8 +66,8 @@ export const box = defineProvider({
     "https://developer.box.com/guides/api-calls/permissions-and-errors/expiration/",
   ],
   unverified: [
-    "lifetime.refresh: whether an old refresh token works on for a while; send one twice",
+    "lifetime.refresh: whether a used refresh token stays valid for a while; send one twice",
     "pkce: that the parameters are ignored; send a wrong verifier",
-    "identity: paths from memory; one call",
+    "identity: paths from memory; make one call",
   ],
 });

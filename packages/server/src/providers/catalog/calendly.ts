@@ -1,7 +1,8 @@
 /**
  * Calendly. https://developer.calendly.com/api-docs (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636. The answer names the person and the organisation as addresses of API resources.
+ * Follows RFC 6749, 7009 and 7636. The response identifies the user and the organization by the
+ * URLs of API resources.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -15,9 +16,9 @@ export const calendly = defineProvider({
   docs_url: "https://developer.calendly.com/api-docs",
   registration: {
     url: "https://developer.calendly.com/",
-    notes: ["Sandbox apps take http://localhost; production apps take https only."],
+    notes: ["Sandbox apps accept http://localhost. Production apps accept https only."],
   },
-  traps: ["Webhooks need a paid plan of the connected account."],
+  traps: ["Webhooks need a paid plan on the connected account."],
   authorization_url: "https://auth.calendly.com/oauth/authorize",
   token_url: "https://auth.calendly.com/oauth/token",
   client_auth: "client_secret_post",
@@ -56,8 +57,8 @@ export const calendly = defineProvider({
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://developer.calendly.com/api-docs"],
   unverified: [
-    "scope_param: newer apps may have scopes; one consent of an app made now",
-    "lifetime, revocation, identity: from memory; one token, two refreshes with one token, one revocation, one call",
+    "scope_param: newer apps may have scopes; complete one consent with a newly created app",
+    "lifetime, revocation, identity: from memory; get one token, refresh twice with one token, revoke once, call once",
     "registration: from memory; register an app",
   ],
 });

@@ -1,8 +1,9 @@
 /**
  * Canva Connect. https://www.canva.dev/docs/connect/authentication (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636, with PKCE demanded. A refresh token works once; revoking one ends its whole lineage
- * and the person's consent. The pages on tokens and revocation were read in excerpts.
+ * Follows RFC 6749, 7009 and 7636, and requires PKCE. A refresh token is single use. Revoking one
+ * also revokes its whole lineage and the user's consent. The pages on tokens and revocation were
+ * read in excerpts.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -17,8 +18,8 @@ export const canva = defineProvider({
   registration: {
     url: "https://www.canva.com/developers/integrations",
     notes: [
-      "Tick on the integration every scope that will be asked for.",
-      "A redirect URI on one's own machine is registered as 127.0.0.1, not as localhost.",
+      "On the integration, select every scope that will be requested.",
+      "Register a redirect URI on your own machine as 127.0.0.1, not as localhost.",
     ],
   },
   traps: ["Until Canva has reviewed the integration, only members of its own team can connect."],
@@ -27,7 +28,7 @@ export const canva = defineProvider({
   client_auth: "client_secret_basic",
   default_scopes: ["profile:read", "design:meta:read"],
   common_scopes: [
-    { scope: "profile:read", meaning: "name of the person" },
+    { scope: "profile:read", meaning: "name of the user" },
     { scope: "design:meta:read", meaning: "list designs" },
     { scope: "design:content:read", meaning: "read and export designs" },
     { scope: "design:content:write", meaning: "create designs" },
@@ -51,7 +52,7 @@ export const canva = defineProvider({
     url: "https://api.canva.com/rest/v1/oauth/revoke",
     token: "refresh_token",
     client_auth: true,
-    // The person's consent goes with the token.
+    // Revoking the token also revokes the user's consent.
     kills_grant: true,
   },
   hosts: [
@@ -68,9 +69,9 @@ export const canva = defineProvider({
     "https://www.npmjs.com/package/@nangohq/providers",
   ],
   unverified: [
-    "lifetime.refresh: what a used refresh token does, and how long an unused one lives; send one twice",
-    "revocation.kills_grant: whether other tokens of the person end with the consent; connect twice and revoke",
-    "identity, common_scopes: names from public knowledge; one consent with each and one call",
-    "registration, traps: from public knowledge; the integration's page says it",
+    "lifetime.refresh: the effect of a used refresh token, and the lifetime of an unused one; send one twice",
+    "revocation.kills_grant: whether the user's other tokens are revoked with the consent; connect twice and revoke",
+    "identity, common_scopes: names from public knowledge; complete one consent with each and make one call",
+    "registration, traps: from public knowledge; check the integration's page",
   ],
 });

@@ -1,8 +1,9 @@
 /**
  * ClickUp. https://developer.clickup.com/docs/authentication (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §3.3 (no scopes: people pick workspaces on the consent screen) and §5.1 (neither `expires_in`
- * nor a refresh token). Tokens do not expire for now; a 401 means a new consent.
+ * Departs from RFC 6749 in §3.3 (no scopes: users pick workspaces on the consent screen) and §5.1
+ * (neither `expires_in` nor a refresh token). Tokens currently do not expire. After a 401 the user
+ * must consent again.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,9 +17,11 @@ export const clickup = defineProvider({
   docs_url: "https://developer.clickup.com/docs/authentication",
   registration: {
     url: "https://app.clickup.com/settings/apps",
-    notes: ["Only owners and administrators of a workspace can make the app. List the host of the redirect URI on it."],
+    notes: [
+      "Only owners and administrators of a workspace can create the app. List the host of the redirect URI on it.",
+    ],
   },
-  traps: ["A token has the person's rights in the workspaces that were picked; it cannot be narrowed by scopes."],
+  traps: ["A token has the user's rights in the selected workspaces. Scopes cannot narrow it."],
   authorization_url: "https://app.clickup.com/api",
   token_url: "https://api.clickup.com/api/v2/oauth/token",
   client_auth: "client_secret_post",
@@ -33,7 +36,7 @@ export const clickup = defineProvider({
     account: { id: "user.id", label: "user.username", email: "user.email" },
   },
   health: user,
-  revocation: { kind: "none", note: "People end access under Settings > Apps in ClickUp." },
+  revocation: { kind: "none", note: "Users revoke access under Settings > Apps in ClickUp." },
   hosts: [
     { name: "v2", base_url: "https://api.clickup.com/api/v2" },
     { name: "v3", base_url: "https://api.clickup.com/api/v3" },
@@ -45,8 +48,8 @@ export const clickup = defineProvider({
     "https://help.clickup.com/hc/en-us/articles/6303426241687-Use-the-ClickUp-API",
   ],
   unverified: [
-    "deviations: whether token_type is in the answer; one exchange",
+    "deviations: whether the response has token_type; make one exchange",
     "registration: how redirect URIs are compared; register one host and try another path",
-    "health: status and error for a token that is over; remove the app and call",
+    "health: status and error for an expired token; remove the app and call",
   ],
 });

@@ -1,7 +1,8 @@
 /**
- * Confluence Cloud. https://developer.atlassian.com/cloud/confluence/oauth-2-3lo-apps (checked 2026-11-23)
+ * Confluence Cloud. https://developer.atlassian.com/cloud/confluence/oauth-2-3lo-apps
+ * (checked 2026-11-23)
  *
- * The same authorization server and the same shape as Jira's: families/atlassian.ts.
+ * Uses the same authorization server and the same form as Jira: families/atlassian.ts.
  */
 import { defineProvider } from "../provider.ts";
 import { atlassianFamily, atlassianRegistration } from "./families/atlassian.ts";
@@ -21,7 +22,7 @@ export const confluence = defineProvider({
     { scope: "read:confluence-space.summary", meaning: "read summaries of spaces" },
     { scope: "write:confluence-space", meaning: "create and change spaces" },
     { scope: "search:confluence", meaning: "search" },
-    { scope: "read:confluence-user", meaning: "read people" },
+    { scope: "read:confluence-user", meaning: "read users" },
   ],
   hosts: [{ name: "api", base_url: "https://api.atlassian.com/ex/confluence/{cloud_id}", binary_media_types: ["*/*"] }],
   sources: [

@@ -15,9 +15,9 @@ export const contentful = defineProvider({
   docs_url: "https://www.contentful.com/developers/docs/extensibility/oauth/",
   registration: {
     url: "https://app.contentful.com/account/profile/developers/applications",
-    notes: ["Make an OAuth application in the account's profile and tick content_management_manage."],
+    notes: ["Create an OAuth application in your account's profile and select content_management_manage."],
   },
-  traps: ["The token reaches every space that the person can reach."],
+  traps: ["The token can access every space that the user can access."],
   authorization_url: "https://be.contentful.com/oauth/authorize",
   token_url: "https://be.contentful.com/oauth/token",
   client_auth: "client_secret_post",
@@ -30,7 +30,7 @@ export const contentful = defineProvider({
   lifetime: { access_s: null, refresh: { kind: "none" }, refresh_idle_s: null, refresh_absolute_s: null },
   identity: { from: "request", request: me, account: { id: "sys.id", label: "firstName", email: "email" } },
   health: me,
-  revocation: { kind: "none", note: "People end access in their Contentful profile under authorized applications." },
+  revocation: { kind: "none", note: "Users revoke access in their Contentful profile, under authorized applications." },
   hosts: [
     { name: "api", base_url: "https://api.contentful.com", request_headers: ["x-contentful-version"] },
     { name: "upload", base_url: "https://upload.contentful.com" },
@@ -39,9 +39,9 @@ export const contentful = defineProvider({
   deviations: [{ name: "assume_bearer" }],
   sources: ["https://www.contentful.com/developers/docs/extensibility/oauth/"],
   unverified: [
-    "lifetime: whether tokens end, and whether a refresh token ever comes; one exchange",
-    "identity: paths from memory; one call",
-    "common_scopes: names from memory; one consent with each",
-    "pkce, revocation: nothing was found; send a wrong verifier, and ask the vendor",
+    "lifetime: whether tokens expire, and whether a refresh token is ever returned; make one exchange",
+    "identity: paths from memory; make one call",
+    "common_scopes: names from memory; complete one consent with each",
+    "pkce, revocation: no documentation found; send a wrong verifier, and ask the vendor",
   ],
 });

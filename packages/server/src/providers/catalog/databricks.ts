@@ -1,8 +1,9 @@
 /**
  * Databricks. https://docs.databricks.com/aws/en/dev-tools/auth/oauth-u2m (checked 2026-11-23)
  *
- * Follows RFC 6749 and 7636 at the host of the workspace. Lifetimes and single-use refresh tokens are settings of the
- * app; treated as single use, which is right with it and harmless without.
+ * Follows RFC 6749 and 7636, at the workspace's host. Lifetimes and single-use refresh tokens are
+ * settings of the app. Refresh tokens are treated as single use, which is correct with the setting
+ * and harmless without.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -25,12 +26,12 @@ export const databricks = defineProvider({
     url: "https://accounts.cloud.databricks.com/settings/app-connections",
     notes: ["An account administrator adds an app connection with the redirect URI and a client secret."],
   },
-  traps: ["An OAuth client belongs to one Databricks account: workspaces of another need their own."],
+  traps: ["An OAuth client belongs to one Databricks account. Workspaces of another account need their own client."],
   authorization_url: "https://{host}/oidc/v1/authorize",
   token_url: "https://{host}/oidc/v1/token",
   client_auth: "client_secret_basic",
   default_scopes: ["all-apis"],
-  // The refresh token.
+  // Returns a refresh token.
   required_scopes: ["offline_access"],
   common_scopes: [
     { scope: "all-apis", meaning: "every API of the workspace" },
@@ -46,13 +47,13 @@ export const databricks = defineProvider({
     {
       name: "host",
       display_name: "Workspace host",
-      description: "The host in the address of the workspace.",
+      description: "The host in the workspace's address.",
       placeholder: "dbc-a1b2c3d4-e5f6.cloud.databricks.com",
       required: true,
       default: null,
       pattern: "^[a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?$",
       under: DOMAINS,
-      validation_error: "Give the host alone, such as dbc-a1b2c3d4-e5f6.cloud.databricks.com.",
+      validation_error: "Enter the host alone, such as dbc-a1b2c3d4-e5f6.cloud.databricks.com.",
     },
   ],
   identity: { from: "request", request: me, account: { id: "id", label: "displayName", email: "userName" } },
@@ -65,9 +66,9 @@ export const databricks = defineProvider({
     "https://learn.microsoft.com/azure/databricks/integrations/manage-oauth",
   ],
   unverified: [
-    "authorization_url, token_url, client_auth: one source each; one consent in a workspace of each cloud",
-    "lifetime: settings of the app; one token, and one refresh token sent twice",
-    "common_scopes: sql from memory; one consent with it",
-    "identity: paths from memory; one call",
+    "authorization_url, token_url, client_auth: one source each; complete one consent in a workspace of each cloud",
+    "lifetime: settings of the app; get one token, and send one refresh token twice",
+    "common_scopes: sql from memory; complete one consent with it",
+    "identity: paths from memory; make one call",
   ],
 });

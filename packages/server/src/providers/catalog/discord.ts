@@ -1,24 +1,25 @@
 /**
  * Discord. https://docs.discord.com/developers/topics/oauth2 (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636. Revoking one token ends every token of that person for the app. With the scope
- * webhook.incoming the answer also holds a webhook with its secret address, which is not kept.
+ * Follows RFC 6749, 7009 and 7636. Revoking one token revokes every token of that user for the app.
+ * With the scope webhook.incoming the response also holds a webhook with its secret URL, which is
+ * not stored.
  */
 import { defineProvider } from "../provider.ts";
 
 export const discord = defineProvider({
   id: "discord",
   display_name: "Discord",
-  description: "Identity, servers and linked data of a person on Discord.",
+  description: "Identity, servers and linked data of a Discord user.",
   vendor: "discord",
   docs_url: "https://docs.discord.com/developers/topics/oauth2",
   registration: {
     url: "https://discord.com/developers/applications",
-    notes: ["Add the redirect URI under OAuth2; http://localhost is taken."],
+    notes: ["Add the redirect URI under OAuth2. http://localhost is accepted."],
   },
   traps: [
-    "A bot acts with the app's bot token. This token acts as the person.",
-    "The answer tells a revoked grant, a banned person and an expired token apart in no way.",
+    "This token acts as the user. A bot acts with the app's bot token instead.",
+    "The response is the same for a revoked grant, a banned user and an expired token.",
   ],
   authorization_url: "https://discord.com/oauth2/authorize",
   token_url: "https://discord.com/api/oauth2/token",
@@ -27,8 +28,8 @@ export const discord = defineProvider({
   // The account is read from users/@me.
   required_scopes: ["identify"],
   common_scopes: [
-    { scope: "identify", meaning: "user profile without e-mail" },
-    { scope: "email", meaning: "adds the e-mail address" },
+    { scope: "identify", meaning: "user profile without email" },
+    { scope: "email", meaning: "adds the email address" },
     { scope: "guilds", meaning: "list the user's servers" },
     { scope: "guilds.members.read", meaning: "read own member data in a server" },
     { scope: "guilds.join", meaning: "add the user to a server (with a bot)" },
@@ -65,7 +66,7 @@ export const discord = defineProvider({
     "https://docs.discord.com/developers/topics/oauth2",
   ],
   unverified: [
-    "lifetime.refresh: the vendor's example shows a new refresh token, not what becomes of the old one; send one twice",
-    "identity: paths from memory; one call",
+    "lifetime.refresh: the vendor's example shows a new refresh token, not the fate of the old one; send one twice",
+    "identity: paths from memory; make one call",
   ],
 });

@@ -1,9 +1,10 @@
 /**
  * DocuSign eSignature. https://developers.docusign.com/platform/auth/authcode (checked 2026-11-23)
  *
- * Follows RFC 6749 and 7636, at one authorization server for production and one for demo accounts. The API is at
- * `base_uri`, which the profile names for each account of the person. Without the scope `extended` the first refresh
- * token ends everything after 30 days. Written from public catalogs: no vendor page was opened.
+ * Follows RFC 6749 and 7636, with one authorization server for production and one for demo
+ * accounts. The API is at `base_uri`, which the profile lists for each of the user's accounts.
+ * Without the scope `extended`, the connection ends 30 days after the first refresh token was
+ * issued. Based on public catalogs. No vendor page was consulted.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -18,19 +19,19 @@ export const docusign = defineProvider({
   registration: {
     url: "https://admindemo.docusign.com/apps-and-keys",
     notes: [
-      "An app starts in the demo environment: its integration key works there until DocuSign has passed it to production.",
+      "An app starts in the demo environment. Its integration key works only there until DocuSign promotes it to production.",
     ],
   },
-  traps: ["A person with several DocuSign accounts is connected with the first that the profile lists."],
+  traps: ["For a user with several DocuSign accounts, the first one in the profile is connected."],
   authorization_url: "https://{auth_host}/oauth/auth",
   token_url: "https://{auth_host}/oauth/token",
   client_auth: "client_secret_basic",
   default_scopes: ["signature"],
-  // Each refresh then brings a refresh token for another 30 days.
+  // Each refresh then returns a refresh token that is valid for another 30 days.
   required_scopes: ["extended"],
   common_scopes: [
     { scope: "signature", meaning: "read and send envelopes" },
-    { scope: "extended", meaning: "refresh tokens that go on" },
+    { scope: "extended", meaning: "refresh tokens that are renewed on each use" },
   ],
   lifetime: {
     access_s: 28_800,
@@ -48,7 +49,7 @@ export const docusign = defineProvider({
       default: "account.docusign.com",
       pattern: "^account(?:-d)?\\.docusign\\.com$",
       under: ["docusign.com"],
-      validation_error: "Give account.docusign.com or account-d.docusign.com.",
+      validation_error: "Enter account.docusign.com or account-d.docusign.com.",
     },
   ],
   derived_config: [
@@ -68,7 +69,7 @@ export const docusign = defineProvider({
   ],
   identity: { from: "request", request: userinfo, account: { id: "sub", label: "name", email: "email" } },
   health: userinfo,
-  revocation: { kind: "none", note: "People end access under My Preferences > Connected Apps in DocuSign." },
+  revocation: { kind: "none", note: "Users revoke access under My Preferences > Connected Apps in DocuSign." },
   hosts: [{ name: "api", base_url: "{base_uri}", binary_media_types: ["application/pdf"] }],
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: [
@@ -76,9 +77,9 @@ export const docusign = defineProvider({
     "https://www.npmjs.com/package/@nangohq/providers",
   ],
   unverified: [
-    "lifetime: eight hours and 30 days from public catalogs, whether a used refresh token works on; send one twice",
-    "derived_config: that every base_uri is below docusign.net; the profiles of accounts in several regions",
-    "pkce: that the parameters are taken from a client with a secret; send a wrong verifier",
-    "revocation: no endpoint was found, and the page's name is from memory; open it with a connected account",
+    "lifetime: eight hours and 30 days from public catalogs, and whether a used refresh token stays valid; send one twice",
+    "derived_config: that every base_uri is below docusign.net; check profiles of accounts in several regions",
+    "pkce: that the parameters are accepted from a client with a secret; send a wrong verifier",
+    "revocation: no endpoint found, page name from memory; open the page with a connected account",
   ],
 });

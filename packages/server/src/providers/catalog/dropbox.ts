@@ -1,9 +1,10 @@
 /**
  * Dropbox. https://developers.dropbox.com/oauth-guide (checked 2026-11-23)
  *
- * Follows RFC 6749 and 7636. A refresh token comes only with `token_access_type=offline`; a refresh answer carries none,
- * so the old one stays. API calls are POSTs; one without arguments has the body `null`. Revocation is such a call, made
- * with the access token, and ends the refresh token with it.
+ * Follows RFC 6749 and 7636. A refresh token comes only with `token_access_type=offline`. A refresh
+ * response has no refresh token, so the old one stays. API calls are POST requests, and one without
+ * arguments has the body `null`. Revocation is such a call. It takes the access token and revokes
+ * the refresh token with it.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,13 +17,13 @@ export const dropbox = defineProvider({
   registration: {
     url: "https://www.dropbox.com/developers/apps",
     notes: [
-      "Tick the scopes under Permissions first: a consent before that gives a token without them.",
-      "Plain http redirect URIs are taken for localhost only.",
+      "Select the scopes under Permissions first. A consent given earlier yields a token without them.",
+      "Plain http redirect URIs are accepted for localhost only.",
     ],
   },
   traps: [
-    "While in development status an app takes at most 500 people, and only after applying for more than its owner.",
-    "An app with app-folder access sees only its own folder, whatever the scopes say.",
+    "An app in development status accepts at most 500 users, and you must apply to connect anyone except its owner.",
+    "An app with app-folder access sees only its own folder, regardless of its scopes.",
   ],
   authorization_url: "https://www.dropbox.com/oauth2/authorize",
   token_url: "https://api.dropboxapi.com/oauth2/token",
@@ -80,8 +81,8 @@ export const dropbox = defineProvider({
     "https://developers.dropbox.com/oauth-guide",
   ],
   unverified: [
-    "identity, health: paths and bodies from memory; one call each",
-    "common_scopes: names from memory; one consent with each",
-    "traps: number of people in development status from memory; the app's page says it",
+    "identity, health: paths and bodies from memory; make one call each",
+    "common_scopes: names from memory; complete one consent with each",
+    "traps: number of users in development status from memory; check the app's page",
   ],
 });

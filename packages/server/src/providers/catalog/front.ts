@@ -1,8 +1,8 @@
 /**
  * Front. https://dev.frontapp.com/docs/oauth (checked 2026-11-23)
  *
- * Follows RFC 6749, with scopes set on the app (§3.3). A token belongs to a company, which is the account. The vendor's
- * page was read in excerpts.
+ * Follows RFC 6749, but scopes are set on the app (§3.3). A token belongs to a company, and the
+ * company is the account. The vendor's page was read in excerpts.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,9 +16,9 @@ export const front = defineProvider({
   docs_url: "https://dev.frontapp.com/docs/oauth",
   registration: {
     url: "https://app.frontapp.com/settings/developers",
-    notes: ["Add the OAuth feature to the app, and set its scopes there: the request cannot ask for others."],
+    notes: ["Add the OAuth feature to the app and set its scopes there. A request cannot add others."],
   },
-  traps: ["Two people of one company connect the same account."],
+  traps: ["Two users of one company connect the same account."],
   authorization_url: "https://app.frontapp.com/oauth/authorize",
   token_url: "https://app.frontapp.com/oauth/token",
   client_auth: "client_secret_basic",
@@ -34,14 +34,14 @@ export const front = defineProvider({
   },
   identity: { from: "request", request: me, account: { id: "id", label: "name", email: null } },
   health: me,
-  revocation: { kind: "none", note: "Administrators end access by removing the app under Settings > Integrations." },
+  revocation: { kind: "none", note: "Administrators revoke access by removing the app under Settings > Integrations." },
   hosts: [{ name: "api", base_url: "https://api2.frontapp.com", binary_media_types: ["*/*"] }],
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://dev.frontapp.com/docs/oauth", "https://www.npmjs.com/package/@nangohq/providers"],
   unverified: [
-    "lifetime: one hour and six months from public catalogs, whether each refresh brings a new token; two refreshes",
-    "client_auth: one catalog has it in the body; one exchange",
-    "pkce: nothing was found; send a wrong verifier",
-    "identity, revocation: paths and the page's name from public knowledge; one call, and the page itself",
+    "lifetime: one hour and six months from public catalogs, and whether each refresh returns a new token; refresh twice",
+    "client_auth: one catalog sends it in the body; make one exchange",
+    "pkce: no documentation found; send a wrong verifier",
+    "identity, revocation: paths and page name from public knowledge; make one call, and open the page",
   ],
 });

@@ -1,10 +1,12 @@
 /**
  * GitHub, OAuth Apps and user tokens of GitHub Apps.
- * https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps (checked 2026-11-23)
+ * https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
+ * (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §5.2 (errors are HTTP 200), §5.1 (a form without the Accept header) and §3.3 (granted
- * scopes with commas). OAuth Apps get tokens that do not expire; GitHub Apps get single-use refresh tokens, and a
- * refresh ends the previous access token at once.
+ * Departs from RFC 6749 in §5.2 (errors are HTTP 200), §5.1 (a form-encoded response without the
+ * Accept header) and §3.3 (granted scopes with commas). OAuth Apps get tokens that do not expire.
+ * GitHub Apps get single-use refresh tokens, and a refresh revokes the previous access token at
+ * once.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -17,7 +19,7 @@ const getUser = {
 export const github = defineProvider({
   id: "github",
   display_name: "GitHub",
-  description: "Repositories, issues, pull requests and organisations.",
+  description: "Repositories, issues, pull requests and organizations.",
   vendor: "github",
   docs_url: "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps",
   registration: {
@@ -27,8 +29,8 @@ export const github = defineProvider({
     ],
   },
   traps: [
-    "Organisations may block the app until an owner approves it.",
-    "At most ten tokens live per person, app and scope; older ones are dropped without notice.",
+    "Organizations can block the app until an owner approves it.",
+    "A user can have at most ten tokens per app and scope. Older ones are revoked without notice.",
   ],
   authorization_url: "https://github.com/login/oauth/authorize",
   token_url: "https://github.com/login/oauth/access_token",
@@ -38,8 +40,8 @@ export const github = defineProvider({
     { scope: "repo", meaning: "full access to private and public repositories" },
     { scope: "public_repo", meaning: "write to public repositories" },
     { scope: "read:user", meaning: "read the profile" },
-    { scope: "user:email", meaning: "read e-mail addresses" },
-    { scope: "read:org", meaning: "read organisation membership" },
+    { scope: "user:email", meaning: "read email addresses" },
+    { scope: "read:org", meaning: "read organization membership" },
     { scope: "workflow", meaning: "change workflow files" },
     { scope: "gist", meaning: "write gists" },
     { scope: "notifications", meaning: "read notifications" },
@@ -85,8 +87,8 @@ export const github = defineProvider({
     "https://github.blog/changelog/2025-07-14-pkce-support-for-oauth-and-github-app-authentication",
   ],
   unverified: [
-    "issuer: seen in callbacks since 2026, not in the vendor's pages; one recorded callback settles it",
-    "registration: callback URLs below the registered one are taken; try one",
+    "issuer: seen in callbacks since 2026, not in the vendor's pages; record one callback",
+    "registration: callback URLs below the registered one are accepted; try one",
     "identity: email may be null for private addresses; connect an account that hides it",
   ],
 });

@@ -1,8 +1,9 @@
 /**
  * GitLab.com. https://docs.gitlab.com/api/oauth2 (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636. An instance of your own is a service of your own, from a JSON file of the operator:
- * its host is then the operator's decision, and no builder's input chooses where secrets go.
+ * Follows RFC 6749, 7009 and 7636. For a self-managed instance, the operator defines a separate
+ * service in a JSON file. Its host is then the operator's decision, and no builder's input decides
+ * where secrets are sent.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,9 +17,9 @@ export const gitlab = defineProvider({
   docs_url: "https://docs.gitlab.com/api/oauth2/",
   registration: {
     url: "https://gitlab.com/-/user_settings/applications",
-    notes: ["Tick Confidential, and every scope that will be asked for."],
+    notes: ["Select Confidential and every scope that will be requested."],
   },
-  traps: ["A refresh ends the previous access token."],
+  traps: ["A refresh revokes the previous access token."],
   authorization_url: "https://gitlab.com/oauth/authorize",
   token_url: "https://gitlab.com/oauth/token",
   client_auth: "client_secret_post",
@@ -52,8 +53,8 @@ export const gitlab = defineProvider({
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://docs.gitlab.com/api/oauth2/"],
   unverified: [
-    "lifetime, traps: from memory; one token, one refresh token sent twice, one call with the old access token",
-    "revocation, identity: from memory; one call each",
-    "common_scopes: names from memory; one consent with each",
+    "lifetime, traps: from memory; get one token, send one refresh token twice, make one call with the old access token",
+    "revocation, identity: from memory; make one call each",
+    "common_scopes: names from memory; complete one consent with each",
   ],
 });

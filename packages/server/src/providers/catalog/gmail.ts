@@ -1,7 +1,8 @@
 /**
  * Gmail. https://developers.google.com/workspace/gmail/api/auth/scopes (checked 2026-11-23)
  *
- * A scope set of the Google family. A grant with Gmail scopes also dies when the password changes.
+ * A set of scopes in the Google family. A password change also revokes a grant that has Gmail
+ * scopes.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";
@@ -10,13 +11,13 @@ export const gmail = defineProvider({
   ...googleFamily,
   id: "gmail",
   display_name: "Gmail",
-  description: "Read, send and organise Gmail messages.",
+  description: "Read, send and organize Gmail messages.",
   docs_url: "https://developers.google.com/workspace/gmail/api/auth/scopes",
   registration: googleRegistration("Gmail API"),
   traps: [
     ...googleFamily.traps,
-    "A change of the password ends refresh tokens that hold Gmail scopes.",
-    "Most Gmail scopes are restricted: public apps need a yearly security assessment.",
+    "A password change revokes refresh tokens that have Gmail scopes.",
+    "Most Gmail scopes are restricted. Public apps that use them need a yearly security assessment.",
   ],
   default_scopes: [`${SCOPE}/gmail.readonly`, `${SCOPE}/gmail.send`],
   common_scopes: [

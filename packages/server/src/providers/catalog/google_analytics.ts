@@ -1,7 +1,8 @@
 /**
- * Google Analytics. https://developers.google.com/analytics/devguides/reporting/data/v1 (checked 2026-11-23)
+ * Google Analytics. https://developers.google.com/analytics/devguides/reporting/data/v1
+ * (checked 2026-11-23)
  *
- * A scope set of the Google family. Reports and configuration have a host each.
+ * A set of scopes in the Google family. Reports and configuration have separate hosts.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";

@@ -1,7 +1,8 @@
 /**
- * Google Classroom. https://developers.google.com/workspace/classroom/guides/auth (checked 2026-11-23)
+ * Google Classroom. https://developers.google.com/workspace/classroom/guides/auth
+ * (checked 2026-11-23)
  *
- * A scope set of the Google family. Schools may allow apps one by one.
+ * A set of scopes in the Google family. Schools can allow apps one by one.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";
@@ -15,7 +16,7 @@ export const google_classroom = defineProvider({
   registration: googleRegistration("Google Classroom API"),
   traps: [
     ...googleFamily.traps,
-    "School administrators often block apps for people under 18; the consent then ends in an error.",
+    "School administrators often block apps for users under 18. The consent then ends with an error.",
   ],
   default_scopes: [`${SCOPE}/classroom.courses.readonly`],
   common_scopes: [
@@ -27,12 +28,15 @@ export const google_classroom = defineProvider({
     { scope: `${SCOPE}/classroom.coursework.students`, meaning: "student coursework and grades" },
     { scope: `${SCOPE}/classroom.coursework.students.readonly`, meaning: "read student coursework" },
     { scope: `${SCOPE}/classroom.announcements`, meaning: "manage announcements" },
-    { scope: `${SCOPE}/classroom.profile.emails`, meaning: "e-mail addresses of class members" },
+    { scope: `${SCOPE}/classroom.profile.emails`, meaning: "email addresses of class members" },
     { scope: `${SCOPE}/classroom.profile.photos`, meaning: "photos of class members" },
     { scope: `${SCOPE}/classroom.topics`, meaning: "manage topics" },
     { scope: `${SCOPE}/classroom.guardianlinks.students`, meaning: "guardians" },
   ],
   hosts: [{ name: "api", base_url: "https://classroom.googleapis.com" }],
   sources: [...googleFamily.sources, "https://developers.google.com/workspace/classroom/guides/auth"],
-  unverified: [...googleFamily.unverified, "common_scopes: names have no second source; one consent with each"],
+  unverified: [
+    ...googleFamily.unverified,
+    "common_scopes: names have no second source; complete one consent with each",
+  ],
 });

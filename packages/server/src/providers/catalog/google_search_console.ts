@@ -1,7 +1,8 @@
 /**
- * Google Search Console. https://developers.google.com/webmaster-tools/v1/how-tos/authorizing (checked 2026-11-23)
+ * Google Search Console. https://developers.google.com/webmaster-tools/v1/how-tos/authorizing
+ * (checked 2026-11-23)
  *
- * A scope set of the Google family. URL inspection lives at a newer host.
+ * A set of scopes in the Google family. URL inspection is on a newer host.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";

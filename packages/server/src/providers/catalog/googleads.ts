@@ -1,7 +1,8 @@
 /**
  * Google Ads. https://developers.google.com/google-ads/api/docs/oauth/overview (checked 2026-11-23)
  *
- * A scope set of the Google family. Calls need a developer token besides the access token.
+ * A set of scopes in the Google family. Calls need a developer token in addition to the access
+ * token.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";
@@ -14,11 +15,11 @@ export const googleads = defineProvider({
   docs_url: "https://developers.google.com/google-ads/api/docs/oauth/overview",
   registration: googleRegistration(
     "Google Ads API",
-    "Calls also need a developer token, applied for in a Google Ads manager account.",
+    "Calls also need a developer token. Apply for one in a Google Ads manager account.",
   ),
   traps: [
     ...googleFamily.traps,
-    "Without the developer token (header developer-token) every call fails; it belongs to the operator, not to the connection.",
+    "Every call fails without the developer token (header developer-token). It belongs to the operator, not to the connection.",
   ],
   default_scopes: [`${SCOPE}/adwords`],
   common_scopes: [{ scope: `${SCOPE}/adwords`, meaning: "read and manage Google Ads" }],
@@ -32,6 +33,6 @@ export const googleads = defineProvider({
   sources: [...googleFamily.sources, "https://developers.google.com/google-ads/api/docs/oauth/overview"],
   unverified: [
     ...googleFamily.unverified,
-    "common_scopes, hosts: from public knowledge, no vendor page was opened; one consent and one call",
+    "common_scopes, hosts: from public knowledge, no vendor page consulted; complete one consent and make one call",
   ],
 });

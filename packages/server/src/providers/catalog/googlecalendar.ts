@@ -1,7 +1,7 @@
 /**
  * Google Calendar. https://developers.google.com/workspace/calendar/api/auth (checked 2026-11-23)
  *
- * A scope set of the Google family. The path of the API is part of its address.
+ * A set of scopes in the Google family. The API's address includes a path.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";
@@ -22,7 +22,7 @@ export const googlecalendar = defineProvider({
     { scope: `${SCOPE}/calendar.calendarlist.readonly`, meaning: "list subscribed calendars" },
     { scope: `${SCOPE}/calendar.freebusy`, meaning: "availability only" },
     { scope: `${SCOPE}/calendar.settings.readonly`, meaning: "calendar settings" },
-    { scope: `${SCOPE}/calendar.app.created`, meaning: "only calendars made by the app" },
+    { scope: `${SCOPE}/calendar.app.created`, meaning: "only calendars created by the app" },
   ],
   hosts: [{ name: "api", base_url: "https://www.googleapis.com/calendar/v3" }],
   sources: [...googleFamily.sources, "https://developers.google.com/workspace/calendar/api/auth"],

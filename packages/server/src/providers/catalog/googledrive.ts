@@ -1,7 +1,8 @@
 /**
- * Google Drive. https://developers.google.com/workspace/drive/api/guides/api-specific-auth (checked 2026-11-23)
+ * Google Drive. https://developers.google.com/workspace/drive/api/guides/api-specific-auth
+ * (checked 2026-11-23)
  *
- * A scope set of the Google family. Uploads have a path of their own.
+ * A set of scopes in the Google family. Uploads have a separate path.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";
@@ -13,12 +14,12 @@ export const googledrive = defineProvider({
   description: "Files and folders in Drive.",
   docs_url: "https://developers.google.com/workspace/drive/api/guides/api-specific-auth",
   registration: googleRegistration("Google Drive API"),
-  traps: [...googleFamily.traps, "drive.file reaches only files that were opened or made with this app."],
+  traps: [...googleFamily.traps, "drive.file covers only files opened or created with this app."],
   default_scopes: [`${SCOPE}/drive.file`],
   common_scopes: [
     { scope: `${SCOPE}/drive`, meaning: "all files, read and write" },
     { scope: `${SCOPE}/drive.readonly`, meaning: "read all files" },
-    { scope: `${SCOPE}/drive.file`, meaning: "only files opened or made by the app" },
+    { scope: `${SCOPE}/drive.file`, meaning: "only files opened or created by the app" },
     { scope: `${SCOPE}/drive.metadata.readonly`, meaning: "names and properties only" },
     { scope: `${SCOPE}/drive.metadata`, meaning: "read and write metadata" },
     { scope: `${SCOPE}/drive.appdata`, meaning: "hidden app folder" },

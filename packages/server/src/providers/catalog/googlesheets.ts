@@ -1,7 +1,7 @@
 /**
  * Google Sheets. https://developers.google.com/workspace/sheets/api/scopes (checked 2026-11-23)
  *
- * A scope set of the Google family. The API has no list call.
+ * A set of scopes in the Google family. The API has no list call.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";
@@ -13,12 +13,12 @@ export const googlesheets = defineProvider({
   description: "Read and write spreadsheets.",
   docs_url: "https://developers.google.com/workspace/sheets/api/scopes",
   registration: googleRegistration("Google Sheets API"),
-  traps: [...googleFamily.traps, "The Sheets API cannot list spreadsheets: that takes a Drive scope."],
+  traps: [...googleFamily.traps, "The Sheets API cannot list spreadsheets. Listing needs a Drive scope."],
   default_scopes: [`${SCOPE}/spreadsheets`],
   common_scopes: [
     { scope: `${SCOPE}/spreadsheets`, meaning: "read and write all sheets" },
     { scope: `${SCOPE}/spreadsheets.readonly`, meaning: "read all sheets" },
-    { scope: `${SCOPE}/drive.file`, meaning: "only files opened or made by the app" },
+    { scope: `${SCOPE}/drive.file`, meaning: "only files opened or created by the app" },
     { scope: `${SCOPE}/drive.readonly`, meaning: "read Drive files (to list sheets)" },
     { scope: `${SCOPE}/drive`, meaning: "all Drive files" },
   ],

@@ -1,7 +1,7 @@
 /**
  * Google Tasks. https://developers.google.com/workspace/tasks/auth (checked 2026-11-23)
  *
- * A scope set of the Google family. Times of day in due dates are dropped by the API.
+ * A set of scopes in the Google family. The API drops the time of day from due dates.
  */
 import { defineProvider } from "../provider.ts";
 import { googleFamily, googleRegistration, SCOPE } from "./families/google.ts";
@@ -22,6 +22,6 @@ export const googletasks = defineProvider({
   sources: [...googleFamily.sources, "https://developers.google.com/workspace/tasks/auth"],
   unverified: [
     ...googleFamily.unverified,
-    "common_scopes, hosts: from public knowledge, no vendor page was opened; one consent and one call",
+    "common_scopes, hosts: from public knowledge, no vendor page consulted; complete one consent and make one call",
   ],
 });

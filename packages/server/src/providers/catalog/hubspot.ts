@@ -1,9 +1,11 @@
 /**
- * HubSpot. https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens
+ * HubSpot.
+ * https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens
  * (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7662 at endpoints with a date in the path (the older v1 ends on 2027-02-16). Departs in §5.1
- * (granted scopes are a list named `scopes`) and §5.2 (some errors are named in `status` alone). The refresh token stays.
+ * Follows RFC 6749, 7009 and 7662, at endpoints with a date in the path. The older v1 ends on
+ * 2027-02-16. Departs in §5.1 (granted scopes are a list in `scopes`) and §5.2 (some errors appear
+ * only in `status`). The refresh token stays the same.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -19,11 +21,11 @@ export const hubspot = defineProvider({
   registration: {
     url: "https://developers.hubspot.com/get-started",
     notes: [
-      "The scopes of the app and those that are asked for must agree; list required ones as such on the app.",
-      "Plain http redirect URIs are taken for localhost only.",
+      "The app's scopes and the requested scopes must match. Mark required scopes as required on the app.",
+      "Plain http redirect URIs are accepted for localhost only.",
     ],
   },
-  traps: ["Only an administrator of the account, or somebody with app marketplace rights, can install the app."],
+  traps: ["Only an administrator of the account, or a user with app marketplace permissions, can install the app."],
   authorization_url: "https://app.hubspot.com/oauth/authorize",
   token_url: `${OAUTH}/token`,
   client_auth: "client_secret_post",
@@ -86,9 +88,9 @@ export const hubspot = defineProvider({
     "https://developers.hubspot.com/docs/api-reference/2026-03/authentication/oauth-tokens/token-introspect",
   ],
   unverified: [
-    "lifetime.refresh: whether a refresh ever brings a new refresh token; one refresh shows it, and it would be kept",
-    "revocation.kills_grant: older reports of portals losing other connections; revoke one of two and call both",
+    "lifetime.refresh: whether a refresh ever returns a new refresh token, which would be kept; refresh once",
+    "revocation.kills_grant: older reports say portals lost other connections; revoke one of two and call both",
     "errors: names in status from older pages; send a bad code and a bad refresh token",
-    "health: path from memory; one call with the scope oauth alone",
+    "health: path from memory; make one call with the scope oauth alone",
   ],
 });

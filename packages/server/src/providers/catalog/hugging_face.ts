@@ -1,7 +1,8 @@
 /**
  * Hugging Face. https://huggingface.co/docs/hub/oauth (checked 2026-11-23)
  *
- * Follows RFC 6749, 7636 and OpenID Connect. Written from public knowledge: no vendor page was opened.
+ * Follows RFC 6749, 7636 and OpenID Connect. Based on public knowledge. No vendor page was
+ * consulted.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -15,21 +16,21 @@ export const hugging_face = defineProvider({
   docs_url: "https://huggingface.co/docs/hub/oauth",
   registration: {
     url: "https://huggingface.co/settings/applications/new",
-    notes: ["Tick the scopes on the app as well."],
+    notes: ["Also select the scopes on the app."],
   },
-  traps: ["Organisations are reached only when the person picks them on the consent screen."],
+  traps: ["Organizations are accessible only if the user selects them on the consent screen."],
   authorization_url: "https://huggingface.co/oauth/authorize",
   token_url: "https://huggingface.co/oauth/token",
   client_auth: "client_secret_basic",
   default_scopes: ["read-repos"],
   required_scopes: ["openid", "profile"],
   common_scopes: [
-    { scope: "email", meaning: "e-mail address" },
+    { scope: "email", meaning: "email address" },
     { scope: "read-repos", meaning: "read personal repositories" },
     { scope: "write-repos", meaning: "read and write personal repositories" },
     { scope: "manage-repos", meaning: "full control of personal repositories" },
-    { scope: "inference-api", meaning: "call inference in the person's name" },
-    { scope: "read-billing", meaning: "whether there is a payment method" },
+    { scope: "inference-api", meaning: "call inference on behalf of the user" },
+    { scope: "read-billing", meaning: "whether the user has a payment method" },
   ],
   lifetime: {
     access_s: 28_800,
@@ -43,7 +44,7 @@ export const hugging_face = defineProvider({
     account: { id: "sub", label: "preferred_username", email: "email" },
   },
   health: userinfo,
-  revocation: { kind: "none", note: "People end access at https://huggingface.co/settings/connected-applications." },
+  revocation: { kind: "none", note: "Users revoke access at https://huggingface.co/settings/connected-applications." },
   hosts: [
     { name: "hub", base_url: "https://huggingface.co/api" },
     { name: "inference", base_url: "https://router.huggingface.co", binary_media_types: ["*/*"] },
@@ -51,9 +52,9 @@ export const hugging_face = defineProvider({
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://huggingface.co/docs/hub/oauth", "https://huggingface.co/.well-known/openid-configuration"],
   unverified: [
-    "authorization_url, token_url, client_auth: from public knowledge; the discovery document settles them",
-    "lifetime: whether a refresh token comes, and how long tokens live; one exchange and two refreshes",
-    "common_scopes, identity: names from public knowledge; one consent and one call",
-    "revocation: none was looked for; the discovery document says whether there is an endpoint",
+    "authorization_url, token_url, client_auth: from public knowledge; read the discovery document",
+    "lifetime: whether a refresh token is returned, and how long tokens are valid; make one exchange and two refreshes",
+    "common_scopes, identity: names from public knowledge; complete one consent and make one call",
+    "revocation: not researched; check the discovery document for an endpoint",
   ],
 });

@@ -1,10 +1,12 @@
 /**
  * Instagram, business and creator accounts.
- * https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login (checked 2026-11-23)
+ * https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login
+ * (checked 2026-11-23)
  *
- * The code brings a token for an hour, which is exchanged for one of 60 days; that one renews itself, by GET with the
- * token in the query, in no way that RFC 6749 §6 knows. Commas between scopes (§3.3), no `token_type` (§5.1), errors as
- * objects (§5.2). Written from public knowledge: no vendor page was opened.
+ * The code yields a token for one hour, which is exchanged for a token valid 60 days. That token
+ * renews itself: a GET with the token in the query, which is not a refresh as in RFC 6749 §6.
+ * Further departures: commas between scopes (§3.3), no `token_type` (§5.1) and errors as objects
+ * (§5.2). Based on public knowledge. No vendor page was consulted.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -37,14 +39,14 @@ export const instagram = defineProvider({
   registration: {
     url: "https://developers.facebook.com/apps/",
     notes: [
-      "Add the product Instagram with business login. Its Instagram app id and secret are the client's, not the app's.",
-      "Redirect URIs are https.",
+      "Add the product Instagram with business login. Use the Instagram app id and secret for the OAuth client, not those of the app itself.",
+      "Redirect URIs must be https.",
     ],
   },
   traps: [
-    "Personal accounts cannot connect; they must become professional ones first.",
-    "A token that was not renewed for 60 days is gone, and so is the connection.",
-    "Until the app is reviewed only people with a role in it can connect.",
+    "Personal accounts cannot connect. They must be converted to professional accounts first.",
+    "A token that is not renewed for 60 days expires, and the connection ends with it.",
+    "Until the app is reviewed, only users with a role in it can connect.",
   ],
   https_redirect_only: true,
   authorization_url: "https://www.instagram.com/oauth/authorize",
@@ -56,7 +58,7 @@ export const instagram = defineProvider({
   common_scopes: [
     { scope: "instagram_business_basic", meaning: "profile and media" },
     { scope: "instagram_business_content_publish", meaning: "publish posts" },
-    { scope: "instagram_business_manage_comments", meaning: "read and answer comments" },
+    { scope: "instagram_business_manage_comments", meaning: "read and reply to comments" },
     { scope: "instagram_business_manage_messages", meaning: "read and send messages" },
     { scope: "instagram_business_manage_insights", meaning: "insights" },
   ],
@@ -70,7 +72,7 @@ export const instagram = defineProvider({
   derived_config: [{ name: "user_id", from: "identity", path: "user_id", pattern: "^\\d{5,25}$" }],
   identity: { from: "request", request: me, account: { id: "user_id", label: "username", email: null } },
   health: me,
-  revocation: { kind: "none", note: "People end access in Instagram under Website permissions > Apps and websites." },
+  revocation: { kind: "none", note: "Users revoke access in Instagram under Website permissions > Apps and websites." },
   hosts: [{ name: "api", base_url: GRAPH }],
   errors: { refused: ["190", "OAuthException"], misconfigured: ["101"], transient: ["1", "2", "4", "17"] },
   deviations: [
@@ -81,9 +83,9 @@ export const instagram = defineProvider({
   ],
   sources: ["https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login"],
   unverified: [
-    "authorization_url, token_url, flow: from public knowledge; one consent, one exchange, one renewal after a day",
+    "authorization_url, token_url, flow: from public knowledge; complete one consent, one exchange, one renewal after a day",
     "errors: numbers from public knowledge; remove the app, then renew and call",
-    "common_scopes, identity: names from public knowledge; one consent and one call",
-    "lifetime: that an old token works on after its renewal; call with both",
+    "common_scopes, identity: names from public knowledge; complete one consent and make one call",
+    "lifetime: that an old token stays valid after its renewal; call with both",
   ],
 });

@@ -1,7 +1,8 @@
 /**
- * Jira Cloud. https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps (checked 2026-11-23)
+ * Jira Cloud. https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps
+ * (checked 2026-11-23)
  *
- * Follows RFC 6749, as all of Atlassian's services do: families/atlassian.ts.
+ * Follows RFC 6749, like all Atlassian services: families/atlassian.ts.
  */
 import { defineProvider } from "../provider.ts";
 import { atlassianFamily, atlassianRegistration } from "./families/atlassian.ts";
@@ -17,7 +18,7 @@ export const jira = defineProvider({
   common_scopes: [
     { scope: "read:jira-work", meaning: "read issues, projects and boards" },
     { scope: "write:jira-work", meaning: "create and change issues" },
-    { scope: "read:jira-user", meaning: "read people" },
+    { scope: "read:jira-user", meaning: "read users" },
     { scope: "manage:jira-project", meaning: "change projects" },
     { scope: "manage:jira-configuration", meaning: "administer Jira" },
     { scope: "manage:jira-webhook", meaning: "manage webhooks" },

@@ -1,8 +1,8 @@
 /**
  * Linear. https://linear.app/developers/oauth-2-0-authentication (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636, with commas between scopes (§3.3). Since 2026-04-01 every app has refresh tokens, each
- * good for one use. The API is GraphQL.
+ * Follows RFC 6749, 7009 and 7636, with commas between scopes (§3.3). Since 2026-04-01 every app
+ * gets refresh tokens, each single use. The API is GraphQL.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,9 +16,9 @@ export const linear = defineProvider({
   docs_url: "https://linear.app/developers/oauth-2-0-authentication",
   registration: {
     url: "https://linear.app/settings/api/applications/new",
-    notes: ["Every administrator of the workspace that owns the app sees its secret: give it a workspace of its own."],
+    notes: ["Every administrator of the workspace that owns the app can see its secret. Use a dedicated workspace."],
   },
-  traps: ["GraphQL errors come in a list named errors, some of them with HTTP 200."],
+  traps: ["GraphQL errors are in a list named errors, some of them with HTTP 200."],
   authorization_url: "https://linear.app/oauth/authorize",
   token_url: "https://api.linear.app/oauth/token",
   client_auth: "client_secret_post",
@@ -26,7 +26,7 @@ export const linear = defineProvider({
   default_scopes: ["read"],
   common_scopes: [
     { scope: "read", meaning: "read everything the user sees (always present)" },
-    { scope: "write", meaning: "write everything the user may write" },
+    { scope: "write", meaning: "write everything the user can write" },
     { scope: "issues:create", meaning: "create issues and attachments" },
     { scope: "comments:create", meaning: "create comments" },
     { scope: "timeSchedule:write", meaning: "manage time schedules" },
@@ -89,8 +89,8 @@ export const linear = defineProvider({
     "https://linear.app/docs/oauth/authentication",
   ],
   unverified: [
-    "lifetime.refresh: a window of about 30 minutes for lost answers is remembered, not confirmed; send one twice",
-    "revocation: whether the refresh token may be sent, and ends its access token; revoke and call",
+    "lifetime.refresh: a window of about 30 minutes for lost responses, from memory, not confirmed; send one twice",
+    "revocation: whether the refresh token can be sent, and whether its access token is then revoked; revoke and call",
     "pkce: other catalogs leave it off; send a wrong verifier",
   ],
 });

@@ -1,10 +1,12 @@
 /**
- * LinkedIn. https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow
+ * LinkedIn.
+ * https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow
  * (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §2.3.1 (Basic is refused) and §3.3 (granted scopes with commas). Refresh tokens exist only for
- * apps that LinkedIn approved for them; they end 365 days after the consent, however often they are used. Without one a
- * connection lasts 60 days. PKCE has an endpoint of its own for native apps, and must stay off here.
+ * Departs from RFC 6749 in §2.3.1 (Basic is rejected) and §3.3 (granted scopes with commas). Only
+ * apps that LinkedIn approved get refresh tokens. These expire 365 days after the consent, used or
+ * not. Without one a connection lasts 60 days. PKCE has a separate endpoint for native apps and
+ * must stay off here.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -19,14 +21,14 @@ export const linkedin = defineProvider({
   registration: {
     url: "https://www.linkedin.com/developers/apps/new",
     notes: [
-      "Scopes appear only after the product that has them is added to the app.",
-      "Add Sign In with LinkedIn using OpenID Connect: the account is read with its scopes.",
+      "Scopes appear only after you add the product that includes them to the app.",
+      "Add Sign In with LinkedIn using OpenID Connect. Its scopes are needed to read the account.",
     ],
   },
   traps: [
-    "Without LinkedIn's approval for refresh tokens every connection ends after 60 days.",
+    "Without LinkedIn's approval for refresh tokens, every connection ends after 60 days.",
     "With it, every connection ends 365 days after the consent.",
-    "Asking for other scopes than before ends the tokens of earlier consents.",
+    "Requesting different scopes than before revokes the tokens of earlier consents.",
     "Calls below /rest need the headers LinkedIn-Version and X-Restli-Protocol-Version.",
   ],
   authorization_url: "https://www.linkedin.com/oauth/v2/authorization",
@@ -37,7 +39,7 @@ export const linkedin = defineProvider({
   common_scopes: [
     { scope: "openid", meaning: "OpenID sign-in" },
     { scope: "profile", meaning: "name and picture" },
-    { scope: "email", meaning: "e-mail address" },
+    { scope: "email", meaning: "email address" },
     { scope: "w_member_social", meaning: "post as the member" },
     { scope: "r_basicprofile", meaning: "basic profile (partner)" },
     { scope: "r_organization_social", meaning: "read page posts" },
@@ -80,9 +82,9 @@ export const linkedin = defineProvider({
     "https://learn.microsoft.com/en-us/linkedin/shared/authentication/token-introspection",
   ],
   unverified: [
-    "revocation: endpoint seen in public code only; revoke and call",
-    "errors.refused: an expired refresh token is said to answer invalid_request, which is too wide a name to end connections on; let one expire",
-    "lifetime.refresh: whether a refresh brings another refresh token; one refresh shows it",
-    "identity: paths from memory; one call",
+    "revocation: endpoint seen only in public code; revoke and call",
+    "errors.refused: an expired refresh token reportedly gets invalid_request, too broad a name to end connections on; let one expire",
+    "lifetime.refresh: whether a refresh returns another refresh token; refresh once",
+    "identity: paths from memory; make one call",
   ],
 });

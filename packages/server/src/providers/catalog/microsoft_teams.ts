@@ -1,7 +1,9 @@
 /**
- * Microsoft Teams. https://learn.microsoft.com/en-us/graph/permissions-reference (checked 2026-11-23)
+ * Microsoft Teams. https://learn.microsoft.com/en-us/graph/permissions-reference
+ * (checked 2026-11-23)
  *
- * A scope set of the Microsoft family at Microsoft Graph. Work and school accounts only, hence the tenant.
+ * A set of scopes in the Microsoft family, at Microsoft Graph. The tenant defaults to work and
+ * school accounts, since only they can connect.
  */
 import { defineProvider } from "../provider.ts";
 import { microsoftFamily, tenant } from "./families/microsoft.ts";
@@ -11,7 +13,7 @@ export const microsoft_teams = defineProvider({
   id: "microsoft_teams",
   display_name: "Microsoft Teams",
   description: "Teams, channels, chats and meetings through Microsoft Graph.",
-  traps: [...microsoftFamily.traps, "Work and school accounts only."],
+  traps: [...microsoftFamily.traps, "Only work and school accounts can connect."],
   default_scopes: ["Team.ReadBasic.All", "Channel.ReadBasic.All", "ChannelMessage.Send", "Chat.ReadWrite"],
   common_scopes: [
     { scope: "Team.ReadBasic.All", meaning: "names of joined teams" },

@@ -1,8 +1,9 @@
 /**
  * Miro. https://developers.miro.com/docs/getting-started-with-oauth (checked 2026-11-23)
  *
- * Follows RFC 6749, with scopes set on the app (§3.3). The answer names the person and the team. Revocation is JSON under
- * names of its own; it ends the refresh token with the access token. Of the vendor's pages only one on revocation was read.
+ * Follows RFC 6749, but scopes are set on the app (§3.3). The response identifies the user and the
+ * team. Revocation is a JSON request with its own member names. It revokes the refresh token
+ * together with the access token. Of the vendor's pages, only one on revocation was read.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -11,17 +12,17 @@ const token = { method: "GET", url: "https://api.miro.com/v1/oauth-token" } as c
 export const miro = defineProvider({
   id: "miro",
   display_name: "Miro",
-  description: "Boards and what is on them.",
+  description: "Boards and their contents.",
   vendor: "miro",
   docs_url: "https://developers.miro.com/docs/getting-started-with-oauth",
   registration: {
     url: "https://miro.com/app/settings/user-profile/apps",
     notes: [
-      "Tick the scopes on the app: the request cannot ask for others.",
-      "Choose tokens that expire when the app is made; the choice cannot be changed.",
+      "Select the scopes on the app. A request cannot add others.",
+      "Choose expiring tokens when you create the app. The choice cannot be changed.",
     ],
   },
-  traps: ["The person picks a team on the consent screen, and the token sees the boards of that team only."],
+  traps: ["The user picks a team on the consent screen. The token can access only that team's boards."],
   authorization_url: "https://miro.com/oauth/authorize",
   token_url: "https://api.miro.com/v1/oauth/token",
   client_auth: "client_secret_post",
@@ -59,8 +60,8 @@ export const miro = defineProvider({
   ],
   unverified: [
     "lifetime: one hour, 60 days and rotation from public catalogs; send one refresh token twice",
-    "revocation: the page read is of version 1, the names of version 2 are from memory; one call",
-    "identity: paths from public knowledge; one call",
-    "pkce: nothing was found; send a wrong verifier",
+    "revocation: the page read covers version 1, the names for version 2 are from memory; make one call",
+    "identity: paths from public knowledge; make one call",
+    "pkce: no documentation found; send a wrong verifier",
   ],
 });

@@ -1,8 +1,9 @@
 /**
  * Notion. https://developers.notion.com/reference/create-a-token (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §4.1.3 and §6 (the token request is JSON) and §3.3 (no scopes: people pick pages on the
- * consent screen). There is no `expires_in`, although refresh tokens are issued and replaced on every use.
+ * Departs from RFC 6749 in §4.1.3 and §6 (the token request is JSON) and §3.3 (no scopes: users
+ * pick pages on the consent screen). There is no `expires_in`, although refresh tokens are issued
+ * and replaced on every use.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -17,9 +18,9 @@ export const notion = defineProvider({
   docs_url: "https://developers.notion.com/guides/get-started/authorization",
   registration: {
     url: "https://www.notion.so/developers/connections",
-    notes: ["Register a public connection: internal ones have one fixed token and no consent."],
+    notes: ["Register a public connection. Internal connections have one fixed token and no consent."],
   },
-  traps: ["People choose the pages on the consent screen; pages made later are not shared by themselves."],
+  traps: ["Users choose pages on the consent screen. Pages created later are not shared automatically."],
   authorization_url: "https://api.notion.com/v1/oauth/authorize",
   token_url: "https://api.notion.com/v1/oauth/token",
   client_auth: "client_secret_basic",
@@ -63,9 +64,9 @@ export const notion = defineProvider({
     "https://developers.notion.com/reference/refresh-a-token",
   ],
   unverified: [
-    "lifetime.access_s: no lifetime is published; watch when a token is first refused",
-    "lifetime.refresh: whether an old refresh token works on for a while; send one twice",
-    "token_headers: whether the token endpoint needs the version; leave it out once",
+    "lifetime.access_s: no lifetime is published; watch when a token is first rejected",
+    "lifetime.refresh: whether a used refresh token stays valid for a while; send one twice",
+    "token_headers: whether the token endpoint needs the version; omit it once",
     "health: status for a revoked token; revoke one and call",
   ],
 });

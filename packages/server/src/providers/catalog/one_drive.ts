@@ -1,7 +1,9 @@
 /**
- * Microsoft OneDrive. https://learn.microsoft.com/en-us/graph/permissions-reference (checked 2026-11-23)
+ * Microsoft OneDrive. https://learn.microsoft.com/en-us/graph/permissions-reference
+ * (checked 2026-11-23)
  *
- * A scope set of the Microsoft family at Microsoft Graph. Personal and work accounts.
+ * A set of scopes in the Microsoft family, at Microsoft Graph. Personal and work accounts can
+ * connect.
  */
 import { defineProvider } from "../provider.ts";
 import { microsoftFamily, tenant } from "./families/microsoft.ts";
@@ -15,8 +17,8 @@ export const one_drive = defineProvider({
   common_scopes: [
     { scope: "Files.Read", meaning: "read own files" },
     { scope: "Files.ReadWrite", meaning: "read and write own files" },
-    { scope: "Files.Read.All", meaning: "read all files the user can reach" },
-    { scope: "Files.ReadWrite.All", meaning: "write all files the user can reach" },
+    { scope: "Files.Read.All", meaning: "read all files the user can access" },
+    { scope: "Files.ReadWrite.All", meaning: "write all files the user can access" },
     { scope: "Files.ReadWrite.AppFolder", meaning: "only the app's folder" },
     { scope: "Sites.Read.All", meaning: "read SharePoint sites" },
   ],

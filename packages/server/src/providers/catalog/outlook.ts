@@ -1,7 +1,8 @@
 /**
  * Outlook. https://learn.microsoft.com/en-us/graph/permissions-reference (checked 2026-11-23)
  *
- * A scope set of the Microsoft family at Microsoft Graph. Personal and work accounts.
+ * A set of scopes in the Microsoft family, at Microsoft Graph. Personal and work accounts can
+ * connect.
  */
 import { defineProvider } from "../provider.ts";
 import { microsoftFamily, tenant } from "./families/microsoft.ts";
@@ -11,7 +12,7 @@ export const outlook = defineProvider({
   id: "outlook",
   display_name: "Outlook",
   description: "Mail, calendar and contacts through Microsoft Graph.",
-  traps: [...microsoftFamily.traps, "An account without a mailbox connects well; calls for mail then fail."],
+  traps: [...microsoftFamily.traps, "An account without a mailbox can connect, but its mail calls fail."],
   default_scopes: ["Mail.ReadWrite", "Mail.Send", "Calendars.ReadWrite"],
   common_scopes: [
     { scope: "Mail.Read", meaning: "read mail" },

@@ -3,8 +3,8 @@
  * https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0
  * (checked 2026-11-23)
  *
- * Follows RFC 6749 and 7009. The company is named by the redirect, not by the answer. Departs in §5.1: the refresh
- * token's life is named `x_refresh_token_expires_in`.
+ * Follows RFC 6749 and 7009. The redirect identifies the company. The token response does not.
+ * Departs in §5.1: the refresh token's lifetime is in `x_refresh_token_expires_in`.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -22,11 +22,11 @@ export const quickbooks = defineProvider({
   docs_url: DOCS,
   registration: {
     url: "https://developer.intuit.com/app/developer/myapps",
-    notes: ["Development and production have keys of their own. Production redirect URIs are https."],
+    notes: ["Development and production have separate keys. Production redirect URIs must be https."],
   },
   traps: [
-    "Each consent connects one company; its id is realm_id in connection_config.",
-    "Development keys reach sandbox companies only, at sandbox-quickbooks.api.intuit.com.",
+    "Each consent connects one company. Its id is realm_id in connection_config.",
+    "Development keys work only with sandbox companies, at sandbox-quickbooks.api.intuit.com.",
   ],
   authorization_url: "https://appcenter.intuit.com/connect/oauth2",
   token_url: "https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer",
@@ -37,7 +37,7 @@ export const quickbooks = defineProvider({
   common_scopes: [
     { scope: "com.intuit.quickbooks.accounting", meaning: "accounting" },
     { scope: "com.intuit.quickbooks.payment", meaning: "payments" },
-    { scope: "profile", meaning: "name of the person" },
+    { scope: "profile", meaning: "name of the user" },
   ],
   pkce: "none",
   lifetime: {
@@ -64,9 +64,9 @@ export const quickbooks = defineProvider({
   deviations: [{ name: "renamed_members", members: { x_refresh_token_expires_in: "refresh_token_expires_in" } }],
   sources: [DOCS],
   unverified: [
-    "lifetime: the value of a refresh token is said to change about daily; refresh twice, a day apart",
-    "revocation: reach of a revocation from memory; revoke one of two companies and call both",
-    "identity: host for development keys may differ; one call with each",
-    "common_scopes: names from memory; one consent with each",
+    "lifetime: the value of a refresh token reportedly changes about daily; refresh twice, a day apart",
+    "revocation: extent of a revocation from memory; revoke one of two companies and call both",
+    "identity: the host for development keys may differ; make one call with each",
+    "common_scopes: names from memory; complete one consent with each",
   ],
 });

@@ -1,10 +1,12 @@
 /**
- * Salesforce. https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_web_server_flow.htm
+ * Salesforce.
+ * https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_web_server_flow.htm
  * (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636, at a host that differs per org: consent and tokens at `hostname`, the API at
- * `instance_url`, which each token answer names again since orgs move. No `expires_in`. Rotation is a policy of the
- * app; treated as single use, which is right with it and harmless without.
+ * Follows RFC 6749, 7009 and 7636, at a host that differs per org. Consent and tokens are at
+ * `hostname`, the API at `instance_url`. Every token response repeats `instance_url`, since orgs
+ * can move. There is no `expires_in`. Rotation is a policy of the app. Refresh tokens are treated
+ * as single use, which is correct with the policy and harmless without.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -19,17 +21,18 @@ export const salesforce = defineProvider({
   docs_url: "https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_web_server_flow.htm&type=5",
   registration: {
     url: "https://login.salesforce.com/lightning/setup/ManageExternalClientApplication/home",
-    notes: ["Register an External Client App: Connected Apps can no longer be created.", "Leave PKCE required."],
+    notes: ["Register an External Client App. Connected Apps can no longer be created.", "Leave PKCE required."],
   },
   traps: [
-    "The org's session policy decides how long tokens live; it can also end refresh tokens that are not used.",
-    "At most five refresh tokens live per person and app; older ones are dropped without notice.",
+    "The org's session policy sets token lifetimes. It can also expire unused refresh tokens.",
+    "A user can have at most five refresh tokens per app. Older ones are revoked without notice.",
   ],
   authorization_url: "https://{hostname}/services/oauth2/authorize",
   token_url: "https://{hostname}/services/oauth2/token",
   client_auth: "client_secret_post",
   default_scopes: ["api"],
-  // refresh_token: without it the connection ends with the session. id: the account is read from userinfo.
+  // Without refresh_token the connection ends with the session. With id the account is read from
+  // userinfo.
   required_scopes: ["refresh_token", "id"],
   common_scopes: [
     { scope: "api", meaning: "REST, SOAP and Bulk APIs" },
@@ -56,7 +59,7 @@ export const salesforce = defineProvider({
       pattern:
         "^(?:login|test|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\\.(?:sandbox|develop|scratch|demo|trailblaze|patch|stage|pc-rnd))?\\.my)\\.(?:salesforce\\.com|salesforce\\.mil|sfcrmproducts\\.cn)$",
       under: DOMAINS,
-      validation_error: "Give a login host such as acme.my.salesforce.com, not a lightning.force.com address.",
+      validation_error: "Enter a login host such as acme.my.salesforce.com, not a lightning.force.com address.",
     },
   ],
   derived_config: [
@@ -87,7 +90,7 @@ export const salesforce = defineProvider({
     { name: "api", base_url: "{instance_url}", request_headers: ["sforce-query-options", "sforce-call-options"] },
   ],
   errors: {
-    // Bad_OAuth_Token is what userinfo says, with HTTP 403, about a token that is over.
+    // userinfo returns Bad_OAuth_Token with HTTP 403 for an expired token.
     refused: ["inactive_user", "inactive_org", "Bad_OAuth_Token"],
     misconfigured: ["invalid_client_id", "OAUTH_APP_BLOCKED"],
     transient: ["unknown_error", "rate_limit_exceeded", "server_error"],
@@ -97,9 +100,9 @@ export const salesforce = defineProvider({
     "https://developer.salesforce.com/docs/platform/isvforce/guide/secure-code-ac-eca.md",
   ],
   unverified: [
-    "lifetime.access_s: a guess at the default session policy; introspect a token for its exp",
+    "lifetime.access_s: assumes the default session policy; introspect a token for its exp",
     "errors.refused: names from reports; deactivate a user, then refresh",
     "config_fields: the list of sandbox suffixes; compare with a new org of each kind",
-    "identity, health: userinfo at login.salesforce.com for an org with My Domain only; one call",
+    "identity, health: userinfo at login.salesforce.com for an org with My Domain only; make one call",
   ],
 });

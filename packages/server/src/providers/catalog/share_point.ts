@@ -1,8 +1,8 @@
 /**
  * SharePoint. https://learn.microsoft.com/en-us/graph/permissions-reference (checked 2026-11-23)
  *
- * A scope set of the Microsoft family at Microsoft Graph. The site is asked for and handed to callers, who put it into
- * the path of their calls; it is sent nowhere by this server.
+ * A set of scopes in the Microsoft family, at Microsoft Graph. The site is a setting that callers
+ * receive and put into the paths of their requests. This server sends it nowhere.
  */
 import { defineProvider } from "../provider.ts";
 import { microsoftFamily, tenant } from "./families/microsoft.ts";
@@ -14,8 +14,8 @@ export const share_point = defineProvider({
   description: "Sites, lists and document libraries through Microsoft Graph.",
   traps: [
     ...microsoftFamily.traps,
-    "Work and school accounts only.",
-    "Sites.Selected gives nothing until an administrator adds each site to the app.",
+    "Only work and school accounts can connect.",
+    "Sites.Selected grants no access until an administrator adds each site to the app.",
   ],
   default_scopes: ["Sites.ReadWrite.All", "Files.ReadWrite.All"],
   common_scopes: [
@@ -31,17 +31,17 @@ export const share_point = defineProvider({
     {
       name: "subdomain",
       display_name: "SharePoint Site",
-      description: "The path of the site after the host: sites/mysite or teams/myteam.",
+      description: "The site's path after the host: sites/mysite or teams/myteam.",
       placeholder: "sites/mysite",
       required: true,
       default: null,
       pattern: "^[a-zA-Z0-9/_-]+$",
-      validation_error: "Give the site's path, such as sites/mysite: letters, digits, slashes, _ and -.",
+      validation_error: "Enter the site's path, such as sites/mysite. Use letters, digits, slashes, _ and -.",
     },
     tenant("organizations"),
   ],
   unverified: [
     ...microsoftFamily.unverified,
-    "common_scopes: Sites.Manage.All, Sites.FullControl.All and Sites.Selected from memory; one consent with each",
+    "common_scopes: Sites.Manage.All, Sites.FullControl.All and Sites.Selected from memory; complete one consent with each",
   ],
 });

@@ -1,9 +1,9 @@
 /**
- * Slack, acting as the app's bot (xoxb token). https://docs.slack.dev/authentication/installing-with-oauth
- * (checked 2026-11-23)
+ * Slack, acting as the app's bot (xoxb token).
+ * https://docs.slack.dev/authentication/installing-with-oauth (checked 2026-11-23)
  *
- * There is one bot per workspace and app: connecting the same workspace again gives the same bot, so the account is
- * the workspace.
+ * There is one bot per workspace and app. Connecting the same workspace again returns the same bot,
+ * so the account is the workspace.
  */
 import { defineProvider } from "../provider.ts";
 import { authTest, slackFamily } from "./families/slack.ts";
@@ -23,8 +23,8 @@ export const slackbot = defineProvider({
     { scope: "channels:join", meaning: "join public channels" },
     { scope: "groups:read", meaning: "list private channels the bot is in" },
     { scope: "im:write", meaning: "open direct messages" },
-    { scope: "users:read", meaning: "list people" },
-    { scope: "users:read.email", meaning: "e-mail addresses of people" },
+    { scope: "users:read", meaning: "list users" },
+    { scope: "users:read.email", meaning: "email addresses of users" },
     { scope: "files:write", meaning: "upload files" },
     { scope: "app_mentions:read", meaning: "see mentions" },
   ],

@@ -1,8 +1,9 @@
 /**
  * Snowflake. https://docs.snowflake.com/en/user-guide/oauth-custom (checked 2026-11-23)
  *
- * Follows RFC 6749 and 7636 at the host of the account. The OAuth client is made with SQL in that account, so client and
- * account belong together. The answer names the user; no call is needed for that.
+ * Follows RFC 6749 and 7636, at the account's host. The OAuth client is created with SQL in that
+ * account, so each client belongs to one account. The response identifies the user, which needs no
+ * extra call.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -24,7 +25,7 @@ export const snowflake = defineProvider({
   },
   traps: [
     "Administrator roles (ACCOUNTADMIN, SECURITYADMIN) are blocked for OAuth unless the integration allows them.",
-    "A role goes into the scope: session:role:NAME.",
+    "To select a role, request the scope session:role:NAME.",
   ],
   authorization_url: `${HOST}/oauth/authorize`,
   token_url: `${HOST}/oauth/token-request`,
@@ -32,8 +33,8 @@ export const snowflake = defineProvider({
   default_scopes: ["refresh_token"],
   required_scopes: ["refresh_token"],
   common_scopes: [
-    { scope: "refresh_token", meaning: "a refresh token" },
-    { scope: "session:role:PUBLIC", meaning: "act in the role PUBLIC; any role of the person can stand there" },
+    { scope: "refresh_token", meaning: "returns a refresh token" },
+    { scope: "session:role:PUBLIC", meaning: "act in the role PUBLIC, or in any other role of the user" },
   ],
   lifetime: {
     access_s: 600,
@@ -50,7 +51,7 @@ export const snowflake = defineProvider({
       required: true,
       default: null,
       pattern: "^[a-z0-9](?:[a-z0-9_-]{0,100}[a-z0-9])?(?:\\.[a-z0-9-]{2,40}){0,3}$",
-      validation_error: "Give only the part before .snowflakecomputing.com, in lower case, such as xy12345.us-east-1.",
+      validation_error: "Enter only the part before .snowflakecomputing.com, in lowercase, such as xy12345.us-east-1.",
     },
   ],
   derived_config: [{ name: "username", from: "token", path: "username", pattern: "^[A-Za-z0-9_.@$-]{1,255}$" }],
@@ -63,15 +64,15 @@ export const snowflake = defineProvider({
   },
   revocation: {
     kind: "none",
-    note: "An administrator drops the integration, or removes the user's delegated authorization.",
+    note: "An administrator drops the integration or removes the user's delegated authorization.",
   },
   hosts: [{ name: "api", base_url: `${HOST}/api/v2`, request_headers: ["x-snowflake-authorization-token-type"] }],
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://docs.snowflake.com/en/user-guide/oauth-custom"],
   unverified: [
-    "lifetime: defaults of the integration from memory; one token, and one refresh token sent twice",
-    "identity: username in the answer from memory; one exchange",
-    "health: needs a warehouse for some statements; one call by a person without one",
+    "lifetime: defaults of the integration from memory; get one token, and send one refresh token twice",
+    "identity: username in the response from memory; make one exchange",
+    "health: some statements need a warehouse; make one call as a user without one",
     "config_fields: underscores in hosts are legal only where the vendor's certificate is; connect such an account",
   ],
 });

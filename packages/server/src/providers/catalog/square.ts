@@ -1,9 +1,10 @@
 /**
  * Square. https://developer.squareup.com/docs/oauth-api/overview (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §4.1.3 (the token request is JSON) and §5.1 (`expires_at` for `expires_in`, so that the usual
- * 30 days are assumed), and from RFC 7009 (its own call, with the client's secret as credential). The refresh token of
- * the code flow stays. Written from public knowledge: no vendor page was opened.
+ * Departs from RFC 6749 in §4.1.3 (the token request is JSON) and §5.1 (`expires_at` instead of
+ * `expires_in`, so the usual 30 days are assumed). Departs from RFC 7009: revocation is a request
+ * of a different form, with the client secret as its credential. The refresh token of the code flow
+ * stays the same. Based on public knowledge. No vendor page was consulted.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -19,13 +20,13 @@ export const square = defineProvider({
   registration: {
     url: "https://developer.squareup.com/apps",
     notes: [
-      "Use the production application id and secret; the redirect URI is set on the app's OAuth page, one per app.",
+      "Use the production application id and secret. Set the redirect URI on the app's OAuth page. Each app has one.",
     ],
   },
   traps: [
-    "A dead grant and a wrong client secret get the same answer: a connection is tried for four days before it ends.",
-    "Square wants tokens refreshed at least every seven days, well before they end.",
-    "Sandbox applications live at another host (connect.squareupsandbox.com), and are not covered.",
+    "A revoked grant and a wrong client secret get the same response. A connection is retried for four days before it ends.",
+    "Square asks clients to refresh tokens at least every seven days, well before they expire.",
+    "Sandbox applications use another host (connect.squareupsandbox.com) and are not covered.",
   ],
   authorization_url: `${HOST}/oauth2/authorize`,
   token_url: `${HOST}/oauth2/token`,
@@ -47,7 +48,7 @@ export const square = defineProvider({
     { scope: "INVENTORY_READ", meaning: "read stock" },
   ],
   authorization_params: { session: "false" },
-  // PKCE is another flow there, with single-use refresh tokens and without the secret.
+  // PKCE is a separate flow, with single-use refresh tokens and without the secret.
   pkce: "none",
   lifetime: {
     access_s: 2_592_000,
@@ -77,10 +78,10 @@ export const square = defineProvider({
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://developer.squareup.com/docs/oauth-api/overview"],
   unverified: [
-    "authorization_url, token_url, token_body: from public knowledge; one consent",
-    "lifetime: from public knowledge; one exchange, and one refresh token sent twice",
-    "revocation: that all tokens of the seller end; revoke one of two and call both",
-    "errors: whether anything tells a dead grant from a wrong secret; send each",
-    "common_scopes, identity: names from public knowledge; one consent and one call",
+    "authorization_url, token_url, token_body: from public knowledge; complete one consent",
+    "lifetime: from public knowledge; make one exchange, and send one refresh token twice",
+    "revocation: that all tokens of the seller are revoked; revoke one of two and call both",
+    "errors: whether anything distinguishes a revoked grant from a wrong secret; send each",
+    "common_scopes, identity: names from public knowledge; complete one consent and make one call",
   ],
 });

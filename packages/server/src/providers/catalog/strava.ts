@@ -1,9 +1,10 @@
 /**
  * Strava. https://developers.strava.com/docs/authentication (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §3.3 (commas between scopes; what was granted stands in the redirect alone) and §5.2 (errors
- * are a list that names the resource at fault). A refresh may bring another refresh token, and then the old one is dead.
- * Written from public catalogs: no vendor page was opened.
+ * Departs from RFC 6749 in §3.3 (commas between scopes, and only the redirect lists the granted
+ * ones) and §5.2 (errors are a list that identifies the resource at fault). A refresh can return
+ * another refresh token, and the old one is then invalid. Based on public catalogs. No vendor page
+ * was consulted.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -17,12 +18,12 @@ export const strava = defineProvider({
   docs_url: "https://developers.strava.com/docs/authentication/",
   registration: {
     url: "https://www.strava.com/settings/api",
-    notes: ["Set the host of the redirect URI as authorization callback domain; localhost is always taken."],
+    notes: ["Enter the host of the redirect URI as the authorization callback domain. localhost is always accepted."],
   },
   traps: [
-    "People may untick scopes, and the token answer does not say so: all that were asked for count as granted.",
-    "A refresh more than an hour before the end of the access token answers with the same one.",
-    "A new app has room for one athlete, its owner, until Strava has reviewed it.",
+    "Users can deselect scopes, and the token response does not show it. All requested scopes count as granted.",
+    "A refresh more than an hour before the access token expires returns the same token.",
+    "Until Strava has reviewed a new app, only one athlete, its owner, can connect.",
   ],
   authorization_url: "https://www.strava.com/oauth/authorize",
   token_url: "https://www.strava.com/api/v3/oauth/token",
@@ -34,7 +35,7 @@ export const strava = defineProvider({
     { scope: "read_all", meaning: "private routes and segments as well" },
     { scope: "profile:read_all", meaning: "the whole profile" },
     { scope: "profile:write", meaning: "change weight and zones" },
-    { scope: "activity:read", meaning: "activities that others may see" },
+    { scope: "activity:read", meaning: "activities visible to others" },
     { scope: "activity:read_all", meaning: "all activities" },
     { scope: "activity:write", meaning: "upload and change activities" },
   ],
@@ -68,9 +69,9 @@ export const strava = defineProvider({
     "https://www.npmjs.com/package/arctic",
   ],
   unverified: [
-    "lifetime.refresh: when a new refresh token comes, and whether the old one works on; send one twice",
+    "lifetime.refresh: when a new refresh token is returned, and whether the old one stays valid; send one twice",
     "errors, deviations: names from reports; refresh with a wrong secret, then with a wrong token",
-    "revocation: that the token goes into the form, and every token of the athlete ends; connect twice and revoke",
-    "identity, traps: from public knowledge; one call, and one refresh of a fresh token",
+    "revocation: that the token goes in the form, and that all tokens of the athlete are revoked; connect twice and revoke",
+    "identity, traps: from public knowledge; make one call, and refresh a fresh token once",
   ],
 });

@@ -1,9 +1,9 @@
 /**
- * Supabase, Management API. https://supabase.com/docs/guides/integrations/build-a-supabase-integration
- * (checked 2026-11-23)
+ * Supabase, Management API.
+ * https://supabase.com/docs/guides/integrations/build-a-supabase-integration (checked 2026-11-23)
  *
- * Follows RFC 6749 and 7636. Scopes are set on the OAuth app (§3.3). The account is the first organisation that the call
- * lists: a consent is for one organisation.
+ * Follows RFC 6749 and 7636. Scopes are set on the OAuth app (§3.3). A consent covers one
+ * organization. The account is the first organization in the list that the API returns.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -14,14 +14,14 @@ const DOCS = "https://supabase.com/docs/guides/integrations/build-a-supabase-int
 export const supabase = defineProvider({
   id: "supabase",
   display_name: "Supabase",
-  description: "Projects and databases of an organisation (Management API).",
+  description: "Projects and databases of an organization (Management API).",
   vendor: "supabase",
   docs_url: DOCS,
   registration: {
     url: "https://supabase.com/dashboard/org/_/apps",
-    notes: ["Publish an OAuth app in the organisation's settings and choose its scopes there."],
+    notes: ["Publish an OAuth app in the organization's settings and choose its scopes there."],
   },
-  traps: ["This is the Management API. A project's own data API has keys of its own."],
+  traps: ["This is the Management API. A project's own data API has separate keys."],
   authorization_url: `${API}/oauth/authorize`,
   token_url: `${API}/oauth/token`,
   client_auth: "client_secret_basic",
@@ -50,9 +50,9 @@ export const supabase = defineProvider({
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: [DOCS],
   unverified: [
-    "authorization_url, token_url, client_auth: one source; one consent",
-    "lifetime: from memory; one token, and one refresh token sent twice",
-    "revocation: form of the call from memory; revoke and refresh",
-    "identity: order of the list when a person has several organisations; one call",
+    "authorization_url, token_url, client_auth: one source; complete one consent",
+    "lifetime: from memory; get one token, and send one refresh token twice",
+    "revocation: format of the call from memory; revoke and refresh",
+    "identity: order of the list for a user with several organizations; make one call",
   ],
 });

@@ -1,9 +1,11 @@
 /**
  * TikTok. https://developers.tiktok.com/doc/oauth-user-access-token-management (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §2.2 (`client_key` for `client_id`), §3.3 (commas between scopes), §5.1 (`refresh_expires_in`)
- * and §5.2 (errors may be HTTP 200), from RFC 7636 §4.2 (the challenge is hexadecimal: a standard one fails, so none is
- * sent, which web apps may) and from RFC 7009 (its own form). API answers say `error.code: "ok"`.
+ * Departs from RFC 6749 in §2.2 (`client_key` for `client_id`), §3.3 (commas between scopes), §5.1
+ * (`refresh_expires_in`) and §5.2 (errors can be HTTP 200). Departs from RFC 7636 §4.2: the
+ * challenge is hexadecimal. A standard one fails, so none is sent, which the vendor allows for web
+ * apps. Departs from RFC 7009 in the form of the request. API responses signal success with
+ * `error.code: "ok"`.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -19,13 +21,13 @@ export const tiktok = defineProvider({
   registration: {
     url: "https://developers.tiktok.com/apps/",
     notes: [
-      "Add Login Kit for Web. Its redirect URIs are https, without a query, and never localhost.",
+      "Add Login Kit for Web. Its redirect URIs must be https, without a query, and cannot be localhost.",
       "The client key is the client id.",
     ],
   },
   traps: [
-    "People may grant fewer scopes than were asked for.",
-    "Until the app is audited, video.publish makes private posts only.",
+    "Users can grant fewer scopes than requested.",
+    "Until the app is audited, video.publish creates only private posts.",
   ],
   https_redirect_only: true,
   authorization_url: "https://www.tiktok.com/v2/auth/authorize/",
@@ -84,10 +86,10 @@ export const tiktok = defineProvider({
     "https://developers.tiktok.com/doc/login-kit-web",
   ],
   unverified: [
-    "lifetime: newer pages say 2 hours and 180 days, older ones 24 hours and 365 days; the answer decides",
+    "lifetime: newer pages say 2 hours and 180 days, older ones 24 hours and 365 days; check a token response",
     "deviations: which errors come with HTTP 200; send a bad refresh token",
     "errors.refused: names from reports; revoke, then refresh and call",
-    "revocation.kills_grant: reach of a revocation; revoke one of two and call both",
-    "common_scopes: some names from memory; one consent with each",
+    "revocation.kills_grant: extent of a revocation; revoke one of two and call both",
+    "common_scopes: some names from memory; complete one consent with each",
   ],
 });

@@ -1,8 +1,9 @@
 /**
  * Todoist. https://developer.todoist.com/api/v1 (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §3.3 (commas between scopes), §5.1 (neither `expires_in` nor a refresh token) and §5.2 (names
- * of errors). Revocation is RFC 7009 with a JSON body. Written from public catalogs and the vendor's own client library.
+ * Departs from RFC 6749 in §3.3 (commas between scopes), §5.1 (neither `expires_in` nor a refresh
+ * token) and §5.2 (error names). Revocation is RFC 7009 with a JSON body. Based on public catalogs
+ * and the vendor's own client library.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,7 +17,7 @@ export const todoist = defineProvider({
   docs_url: "https://developer.todoist.com/api/v1/",
   registration: {
     url: "https://developer.todoist.com/appconsole.html",
-    notes: ["Set the redirect URI as OAuth redirect URL: an app has one."],
+    notes: ["Enter the redirect URI as the OAuth redirect URL. Each app has one."],
   },
   traps: [],
   authorization_url: "https://todoist.com/oauth/authorize",
@@ -26,9 +27,9 @@ export const todoist = defineProvider({
   default_scopes: ["data:read"],
   common_scopes: [
     { scope: "data:read", meaning: "read tasks, projects, labels and filters" },
-    { scope: "data:read_write", meaning: "read and change them" },
-    { scope: "data:delete", meaning: "delete them" },
-    { scope: "task:add", meaning: "add tasks, and nothing else" },
+    { scope: "data:read_write", meaning: "read and change tasks, projects, labels and filters" },
+    { scope: "data:delete", meaning: "delete tasks, projects, labels and filters" },
+    { scope: "task:add", meaning: "add tasks only" },
     { scope: "project:delete", meaning: "delete projects" },
   ],
   pkce: "none",
@@ -57,10 +58,10 @@ export const todoist = defineProvider({
     "https://www.npmjs.com/package/@nangohq/providers",
   ],
   unverified: [
-    "lifetime: nothing was found on an end of tokens; watch when one is first refused",
-    "revocation: address and body from the client library; one call",
-    "errors: names from memory; one exchange with a wrong code and one with a wrong secret",
-    "common_scopes, identity: names from public knowledge; one consent with each and one call",
-    "pkce: nothing was found; send a wrong verifier",
+    "lifetime: no documentation of a token expiry found; watch when one is first rejected",
+    "revocation: URL and body from the client library; make one call",
+    "errors: names from memory; make one exchange with a wrong code and one with a wrong secret",
+    "common_scopes, identity: names from public knowledge; complete one consent with each and make one call",
+    "pkce: no documentation found; send a wrong verifier",
   ],
 });

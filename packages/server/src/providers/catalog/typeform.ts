@@ -1,8 +1,8 @@
 /**
  * Typeform. https://www.typeform.com/developers/get-started/applications (checked 2026-11-23)
  *
- * Follows RFC 6749 at one of two authorization servers: clients belong to a region. A refresh token comes only with the
- * scope `offline`. Departs in §6: a refresh repeats the scopes.
+ * Follows RFC 6749, at one of two authorization servers, since clients belong to a region. A
+ * refresh token comes only with the scope `offline`. Departs in §6: a refresh repeats the scopes.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -17,20 +17,18 @@ export const typeform = defineProvider({
   docs_url: "https://www.typeform.com/developers/get-started/applications/",
   registration: {
     url: "https://admin.typeform.com/account#/section/developer-apps",
-    notes: ["Register in the region of the accounts to connect. The client secret is shown once."],
+    notes: ["Register in the region of the accounts to connect. The client secret is shown only once."],
   },
-  traps: [
-    "Accounts in the newer European region have an authorization server, an API host and OAuth clients of their own.",
-  ],
+  traps: ["Accounts in the newer European region have a separate authorization server, API host and OAuth clients."],
   authorization_url: "https://{auth_host}/oauth/authorize",
   token_url: "https://{auth_host}/oauth/token",
   client_auth: "client_secret_post",
   default_scopes: ["forms:read", "responses:read"],
-  // offline: the refresh token. accounts:read: the account.
+  // offline: returns a refresh token. accounts:read: reads the account.
   required_scopes: ["accounts:read", "offline"],
   common_scopes: [
-    { scope: "offline", meaning: "gives a refresh token" },
-    { scope: "accounts:read", meaning: "own account" },
+    { scope: "offline", meaning: "returns a refresh token" },
+    { scope: "accounts:read", meaning: "read the user's account" },
     { scope: "forms:read", meaning: "read forms" },
     { scope: "forms:write", meaning: "create and change forms" },
     { scope: "responses:read", meaning: "read responses" },
@@ -61,23 +59,23 @@ export const typeform = defineProvider({
       default: "api.typeform.com",
       pattern: "^api\\.typeform\\.(?:com|eu)$",
       under: DOMAINS,
-      validation_error: "Give api.typeform.com or api.typeform.eu.",
+      validation_error: "Enter api.typeform.com or api.typeform.eu.",
     },
     {
       name: "api_host",
       display_name: "API host",
-      description: "api.typeform.com; api.eu.typeform.com or api.typeform.eu for European accounts.",
+      description: "api.typeform.com, or for European accounts api.eu.typeform.com or api.typeform.eu.",
       placeholder: "api.typeform.com",
       required: false,
       default: "api.typeform.com",
       pattern: "^api\\.(?:eu\\.typeform\\.com|typeform\\.com|typeform\\.eu)$",
       under: DOMAINS,
-      validation_error: "Give api.typeform.com, api.eu.typeform.com or api.typeform.eu.",
+      validation_error: "Enter api.typeform.com, api.eu.typeform.com or api.typeform.eu.",
     },
   ],
   identity: { from: "request", request: me, account: { id: "user_id", label: "alias", email: "email" } },
   health: me,
-  revocation: { kind: "none", note: "People end access under Account > Apps in Typeform." },
+  revocation: { kind: "none", note: "Users revoke access under Account > Apps in Typeform." },
   hosts: [{ name: "api", base_url: "https://{api_host}" }],
   errors: { refused: [], misconfigured: [], transient: [] },
   deviations: [{ name: "scope_on_refresh", separator: " " }],
@@ -87,8 +85,8 @@ export const typeform = defineProvider({
     "https://github.com/Typeform/js-api-client/issues/53",
   ],
   unverified: [
-    "lifetime.refresh, deviations: rotation and repeated scopes from one project that cites the vendor; two refreshes",
-    "identity: paths from memory; one call",
-    "revocation: no endpoint was found, and the page's name is from memory; open it with a connected account",
+    "lifetime.refresh, deviations: rotation and repeated scopes from one project that cites the vendor; refresh twice",
+    "identity: paths from memory; make one call",
+    "revocation: no endpoint found, page name from memory; open the page with a connected account",
   ],
 });

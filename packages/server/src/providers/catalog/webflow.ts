@@ -1,8 +1,9 @@
 /**
  * Webflow. https://developers.webflow.com/data/reference/oauth-app (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §5.1 (neither `expires_in` nor a refresh token) and from RFC 7009 in the name of the token at
- * revocation. Of the vendor's pages only one of an older version was read, in excerpts.
+ * Departs from RFC 6749 in §5.1 (neither `expires_in` nor a refresh token) and from RFC 7009 in the
+ * name of the revocation request's token parameter. Of the vendor's pages, only one for an older
+ * version was read, in excerpts.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,9 +17,9 @@ export const webflow = defineProvider({
   docs_url: "https://developers.webflow.com/data/reference/oauth-app",
   registration: {
     url: "https://webflow.com/dashboard/workspace/integrations",
-    notes: ["Register the app in the workspace's settings, and tick there every scope that will be asked for."],
+    notes: ["Register the app in the workspace settings and select every scope that will be requested."],
   },
-  traps: ["People choose sites or a workspace on the consent screen; sites made later may not be among them."],
+  traps: ["Users choose sites or a workspace on the consent screen. Sites created later may not be included."],
   authorization_url: "https://webflow.com/oauth/authorize",
   token_url: "https://api.webflow.com/oauth/access_token",
   client_auth: "client_secret_post",
@@ -26,7 +27,7 @@ export const webflow = defineProvider({
   // The account is read from /token/authorized_by.
   required_scopes: ["authorized_user:read"],
   common_scopes: [
-    { scope: "authorized_user:read", meaning: "the person who connects" },
+    { scope: "authorized_user:read", meaning: "the user who connects" },
     { scope: "sites:read", meaning: "read sites" },
     { scope: "sites:write", meaning: "change and publish sites" },
     { scope: "pages:read", meaning: "read pages" },
@@ -35,7 +36,7 @@ export const webflow = defineProvider({
     { scope: "cms:write", meaning: "change collections and their items" },
     { scope: "assets:read", meaning: "read assets" },
     { scope: "assets:write", meaning: "upload and change assets" },
-    { scope: "forms:read", meaning: "read forms and what was sent in" },
+    { scope: "forms:read", meaning: "read forms and submissions" },
   ],
   pkce: "none",
   lifetime: { access_s: null, refresh: { kind: "none" }, refresh_idle_s: null, refresh_absolute_s: null },
@@ -62,9 +63,9 @@ export const webflow = defineProvider({
     "https://www.npmjs.com/package/@nangohq/providers",
   ],
   unverified: [
-    "lifetime: nothing was found on an end of tokens; watch when one is first refused",
-    "revocation: names in the form from memory; one call",
-    "common_scopes, identity: names from public knowledge; one consent with each and one call",
-    "pkce: nothing was found; send a wrong verifier",
+    "lifetime: no documentation of a token expiry found; watch when one is first rejected",
+    "revocation: names in the form from memory; make one call",
+    "common_scopes, identity: names from public knowledge; complete one consent with each and make one call",
+    "pkce: no documentation found; send a wrong verifier",
   ],
 });

@@ -1,10 +1,12 @@
 /**
- * Wix. https://dev.wix.com/docs/build-apps/launch-your-app/app-distribution/set-up-the-external-install-flow
+ * Wix.
+ * https://dev.wix.com/docs/build-apps/launch-your-app/app-distribution/set-up-the-external-install-flow
  * (checked 2026-11-23)
  *
- * No authorization code: a person installs the app on a site, and the redirect brings the installation's id. Tokens come
- * by client credentials (RFC 6749 §4.4) with that id, as JSON; there are no refresh tokens. Departs from RFC 6750 §2.1:
- * the API takes the token without the word Bearer.
+ * There is no authorization code. A user installs the app on a site, and the redirect carries the
+ * installation's id. Tokens are requested with client credentials (RFC 6749 §4.4) and that id, as
+ * JSON. There are no refresh tokens. Departs from RFC 6750 §2.1: the API expects the token without
+ * the word Bearer.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -13,7 +15,7 @@ const UUID = "^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$";
 export const wix = defineProvider({
   id: "wix",
   display_name: "Wix",
-  description: "A Wix site's business data through an installed app.",
+  description: "A Wix site's business data, through an installed app.",
   vendor: "wix",
   flow: {
     kind: "app_install",
@@ -28,15 +30,15 @@ export const wix = defineProvider({
   registration: {
     url: "https://manage.wix.com/studio/custom-apps/",
     notes: [
-      "The app id is the client id; both keys are under View ID & keys.",
-      "Set the permissions on the app's Permissions page: they are not asked for in the address.",
+      "The app id is the client id. It and the secret are under View ID & keys.",
+      "Set the permissions on the app's Permissions page. They are not requested in the URL.",
       "Leave the legacy fields App URL and Redirect URL empty.",
     ],
   },
   traps: [
-    "The token acts as the app on one site, not as the person who installed it.",
+    "The token acts as the app on one site, not as the user who installed it.",
     "A copied site has the app installed without any consent, under another id.",
-    "The return address must be https.",
+    "The return URL must be https.",
   ],
   https_redirect_only: true,
   authorization_url: "https://www.wix.com/app-installer",
@@ -62,8 +64,8 @@ export const wix = defineProvider({
   revocation: { kind: "none", note: "The site's owner removes the app under Apps > Manage apps." },
   hosts: [{ name: "api", base_url: "https://www.wixapis.com", request_headers: ["wix-site-id", "wix-account-id"] }],
   errors: {
-    // Which name a removed app answers is not known, only that the request is refused. Ours are well formed, so
-    // invalid_request can hardly mean anything else, and minting once more does no harm.
+    // The error name for a removed app is unknown. Our requests are well formed, so invalid_request
+    // can hardly mean anything else, and another token request does no harm.
     refused: ["invalid_request", "app_not_installed", "instance_not_found", "invalid_instance"],
     misconfigured: [],
     transient: [],
@@ -76,10 +78,10 @@ export const wix = defineProvider({
     "https://dev.wix.com/docs/build-apps/develop-your-app/access/app-instances/parse-encoded-app-instance-data",
   ],
   unverified: [
-    "flow: names of the redirect's parameters from two integrations and a page seen in part; one installation",
-    "flow: that signedInstance has the documented form of the instance parameter; one installation",
-    "errors.refused: what minting answers after the app was removed; remove it and mint",
-    "lifetime.access_s: an integrator reports answers without expires_in; one token",
-    "identity, health: paths, and the permission that they need; one call",
+    "flow: names of the redirect's parameters from two integrations and a partially read page; install once",
+    "flow: that signedInstance has the documented format of the instance parameter; install once",
+    "errors.refused: the token response after the app was removed; remove it and request a token",
+    "lifetime.access_s: an integrator reports responses without expires_in; get one token",
+    "identity, health: paths, and the permission they need; make one call",
   ],
 });

@@ -1,8 +1,9 @@
 /**
  * Wrike. https://developers.wrike.com/docs/oauth-20-authorization (checked 2026-11-23)
  *
- * Follows RFC 6749, with commas between scopes (§3.3). The answer names the API host of the account's data centre, which
- * every call must go to; a refresh names it again. A refresh token works once.
+ * Follows RFC 6749, with commas between scopes (§3.3). The response contains the API host of the
+ * account's data center, which every call must use. A refresh response repeats it. A refresh token
+ * is single use.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -16,9 +17,9 @@ export const wrike = defineProvider({
   docs_url: "https://developers.wrike.com/docs/oauth-20-authorization",
   registration: {
     url: "https://www.wrike.com/appconsole.htm?#/api",
-    notes: ["Add the redirect URI to the app; http://localhost is taken."],
+    notes: ["Add the redirect URI to the app. http://localhost is accepted."],
   },
-  traps: ["Calls go to the host in connection_config, not to www.wrike.com."],
+  traps: ["Send calls to the host in connection_config, not to www.wrike.com."],
   authorization_url: "https://login.wrike.com/oauth2/authorize/v4",
   token_url: "https://login.wrike.com/oauth2/token",
   client_auth: "client_secret_post",
@@ -59,13 +60,13 @@ export const wrike = defineProvider({
     account: { id: "data.0.id", label: "data.0.firstName", email: "data.0.profiles.0.email" },
   },
   health: contact,
-  revocation: { kind: "none", note: "People end access under Profile > Apps & Integrations in Wrike." },
+  revocation: { kind: "none", note: "Users revoke access under Profile > Apps & Integrations in Wrike." },
   hosts: [{ name: "api", base_url: "https://{host}/api/v4", binary_media_types: ["*/*"] }],
   errors: { refused: [], misconfigured: [], transient: [] },
   sources: ["https://developers.wrike.com/docs/oauth-20-authorization.md", "https://developers.wrike.com/overview"],
   unverified: [
-    "lifetime.refresh: whether an old refresh token works on for a while; send one twice",
-    "identity: paths from memory; one call",
-    "revocation: no endpoint was found, and the page's name is from memory; open it with a connected account",
+    "lifetime.refresh: whether a used refresh token stays valid for a while; send one twice",
+    "identity: paths from memory; make one call",
+    "revocation: no endpoint found, page name from memory; open the page with a connected account",
   ],
 });

@@ -1,8 +1,9 @@
 /**
- * X. https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code (checked 2026-11-23)
+ * X. https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code
+ * (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636, with PKCE required of every client. A refresh token comes only with the scope
- * `offline.access`, and works once.
+ * Follows RFC 6749, 7009 and 7636, and requires PKCE of every client. A refresh token comes only
+ * with the scope `offline.access`, and is single use.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -19,12 +20,12 @@ export const x = defineProvider({
     url: "https://developer.x.com/en/portal/dashboard",
     notes: ["Set up user authentication as a confidential client (Web App) with OAuth 2.0."],
   },
-  traps: ["Calls are metered and paid for by the app's owner; how many depends on the plan."],
+  traps: ["Calls are metered, and the app's owner pays for them. The quota depends on the plan."],
   authorization_url: "https://x.com/i/oauth2/authorize",
   token_url: `${API}/oauth2/token`,
   client_auth: "client_secret_basic",
   default_scopes: ["tweet.read"],
-  // users.read and tweet.read: the account. offline.access: the refresh token.
+  // users.read and tweet.read: read the account. offline.access: returns a refresh token.
   required_scopes: ["users.read", "tweet.read", "offline.access"],
   common_scopes: [
     { scope: "tweet.read", meaning: "read posts" },
@@ -54,13 +55,14 @@ export const x = defineProvider({
     kills_grant: false,
   },
   hosts: [{ name: "api", base_url: API }],
-  // invalid_request is what a dead refresh token answers. Requests of ours are well formed, so it means nothing else here.
+  // The error for an invalid refresh token. Our requests are well formed, so it cannot mean
+  // anything else here.
   errors: { refused: ["invalid_request"], misconfigured: [], transient: [] },
   sources: ["https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code"],
   unverified: [
-    "token_url: other catalogs name api.twitter.com, which serves it too; one exchange",
+    "token_url: other catalogs use api.twitter.com, which also serves it; make one exchange",
     "errors.refused: from reports; send a refresh token twice, and a request without one",
-    "lifetime, revocation, identity: from memory; one token, one revocation, one call",
-    "common_scopes: names from memory; one consent with each",
+    "lifetime, revocation, identity: from memory; get one token, revoke once, call once",
+    "common_scopes: names from memory; complete one consent with each",
   ],
 });

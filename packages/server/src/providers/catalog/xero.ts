@@ -1,9 +1,10 @@
 /**
  * Xero. https://developer.xero.com/documentation/guides/oauth2/auth-flow (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636. The organisations that a person has connected are listed by a call, and the first one
- * becomes the account; the API wants its id in a header. A used refresh token works on for 30 minutes. Written from
- * public catalogs and the vendor's own client library: no vendor page was opened.
+ * Follows RFC 6749, 7009 and 7636. A request lists the organizations that the user connected, and
+ * the first one becomes the account. The API expects its id in a header. A used refresh token stays
+ * valid for 30 minutes. Based on public catalogs and the vendor's own client library. No vendor
+ * page was consulted.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -12,31 +13,31 @@ const connections = { method: "GET", url: "https://api.xero.com/connections" } a
 export const xero = defineProvider({
   id: "xero",
   display_name: "Xero",
-  description: "Accounts, invoices and contacts of an organisation.",
+  description: "Accounts, invoices and contacts of an organization.",
   vendor: "xero",
   docs_url: "https://developer.xero.com/documentation/guides/oauth2/auth-flow/",
-  registration: { url: "https://developer.xero.com/app/manage", notes: ["Make an app of the kind web app."] },
+  registration: { url: "https://developer.xero.com/app/manage", notes: ["Create an app of the type web app."] },
   traps: [
-    "Calls need the header Xero-tenant-id with the organisation's id, which is in the connection's config.",
-    "A person who connects several organisations is connected with the first that is listed.",
-    "An app that Xero has not certified takes 25 organisations at most.",
+    "Calls need the header Xero-tenant-id with the organization's id, which is in the connection's config.",
+    "For a user who connects several organizations, the first one in the list is used.",
+    "An app that Xero has not certified can connect at most 25 organizations.",
   ],
   authorization_url: "https://login.xero.com/identity/connect/authorize",
   token_url: "https://identity.xero.com/connect/token",
   client_auth: "client_secret_basic",
   default_scopes: ["accounting.settings.read"],
-  // The refresh token.
+  // Returns a refresh token.
   required_scopes: ["offline_access"],
   common_scopes: [
-    { scope: "offline_access", meaning: "gives a refresh token" },
-    { scope: "accounting.settings.read", meaning: "read the organisation and its settings" },
+    { scope: "offline_access", meaning: "returns a refresh token" },
+    { scope: "accounting.settings.read", meaning: "read the organization and its settings" },
     { scope: "accounting.settings", meaning: "change the settings as well" },
     { scope: "accounting.contacts.read", meaning: "read contacts" },
     { scope: "accounting.contacts", meaning: "change contacts as well" },
     { scope: "accounting.attachments.read", meaning: "read attachments" },
     { scope: "openid", meaning: "sign-in with OpenID Connect" },
-    { scope: "profile", meaning: "name of the person" },
-    { scope: "email", meaning: "e-mail address" },
+    { scope: "profile", meaning: "name of the user" },
+    { scope: "email", meaning: "email address" },
   ],
   lifetime: {
     access_s: 1800,
@@ -63,7 +64,7 @@ export const xero = defineProvider({
     url: "https://identity.xero.com/connect/revocation",
     token: "refresh_token",
     client_auth: true,
-    // It removes the person's organisations from the app.
+    // Revoking a token removes the user's organizations from the app.
     kills_grant: true,
   },
   hosts: [
@@ -81,11 +82,11 @@ export const xero = defineProvider({
     "https://www.npmjs.com/package/@nangohq/providers",
   ],
   unverified: [
-    "lifetime: 30 minutes, 60 days and the 30 minutes of grace from public knowledge; send an old token after 29 and 31",
-    "client_auth: one catalog has it in the body; one exchange",
-    "pkce: that a web app may send it; send a wrong verifier",
-    "identity: that a person without an organisation is an account without a name; connect one",
-    "revocation.kills_grant: whether other tokens of the person end as well; connect twice and revoke",
-    "common_scopes, traps: names and the number of organisations from memory; one consent with each",
+    "lifetime: 30 minutes, 60 days and the 30-minute grace from public knowledge; send a used token after 29 and 31 minutes",
+    "client_auth: one catalog sends it in the body; make one exchange",
+    "pkce: that a web app can use it; send a wrong verifier",
+    "identity: that a user without an organization has an account without a name; connect one",
+    "revocation.kills_grant: whether the user's other tokens are revoked as well; connect twice and revoke",
+    "common_scopes, traps: names and the number of organizations from memory; complete one consent with each",
   ],
 });

@@ -1,8 +1,9 @@
 /**
  * Zoom. https://developers.zoom.us/docs/integrations/oauth (checked 2026-11-23)
  *
- * Follows RFC 6749, 7009 and 7636, with scopes set on the app (§3.3). A refresh token works once. Written from public
- * catalogs; of the vendor's pages one beside the guide was read in excerpts.
+ * Follows RFC 6749, 7009 and 7636, but scopes are set on the app (§3.3). A refresh token is single
+ * use. Based on public catalogs. Of the vendor's pages, one other than the guide was read, in
+ * excerpts.
  */
 import { defineProvider } from "../provider.ts";
 
@@ -17,11 +18,11 @@ export const zoom = defineProvider({
   registration: {
     url: "https://marketplace.zoom.us/develop/create",
     notes: [
-      "Make a General App that is managed by users.",
-      "Tick the scopes on the app: the request cannot ask for others. user:read:user is needed to name the account.",
+      "Create a General App that is managed by users.",
+      "Select the scopes on the app. A request cannot add others. user:read:user is needed to identify the account.",
     ],
   },
-  traps: ["Until Zoom has reviewed the app, only people of the account that made it can connect."],
+  traps: ["Until Zoom has reviewed the app, only users of the account that created it can connect."],
   authorization_url: "https://zoom.us/oauth/authorize",
   token_url: "https://zoom.us/oauth/token",
   client_auth: "client_secret_basic",
@@ -61,10 +62,10 @@ export const zoom = defineProvider({
     "https://www.npmjs.com/package/arctic",
   ],
   unverified: [
-    "lifetime: one hour and 90 days from public catalogs, what a used refresh token does; send one twice",
-    "errors: older reports have invalid_request for a dead refresh token; refresh with one",
-    "client_auth: one catalog has it in the body; one exchange",
-    "revocation: whether the refresh token ends with the access token; revoke and refresh",
-    "hosts: whether people of other regions must be asked for at api_url; one call in the name of one",
+    "lifetime: one hour and 90 days from public catalogs, and the effect of a used refresh token; send one twice",
+    "errors: older reports show invalid_request for an invalid refresh token; refresh with one",
+    "client_auth: one catalog sends it in the body; make one exchange",
+    "revocation: whether the refresh token is revoked with the access token; revoke and refresh",
+    "hosts: whether calls for users of other regions must go to api_url; make one call for such a user",
   ],
 });

@@ -1,32 +1,33 @@
-/** How a connection ends: the grant is gone at the vendor, or the owner disconnects. */
+/** How a connection ends: the vendor revoked the grant, or the owner disconnects. */
 import { describe, expect, it } from "vitest";
 import { sha256Hex } from "../../../src/core/secret.ts";
 import { SECOND } from "../../support/clock.ts";
-import { note } from "../capability-table.ts";
-import { declaredModes, outlive, type Subject } from "../subject.ts";
-import { tellsDeadGrant } from "../vendor-answers.ts";
+import { recordCapability } from "../capability-table.ts";
+import { declaredModes, readAfterExpiry, type Subject } from "../subject.ts";
+import { distinguishesRevokedGrant } from "../vendor-responses.ts";
 
 export function describeEnd(get: () => Subject): void {
-  describe("the end", () => {
-    it("asks for a person once the grant is gone", async () => {
+  describe("the end of a connection", () => {
+    it("requires a new consent once the grant is revoked", async () => {
       const subject = get();
       const { provider, simulator, client_id, holdfast } = subject;
       const link = await subject.connect("dead", declaredModes(provider));
       expect(simulator.revokeGrants({ client_id, account: link.account })).toBeGreaterThan(0);
-      const reply = await outlive(subject, link);
-      // Where nothing tells a dead grant from a wrong OAuth client, the vendor is asked for as long as it may be down.
-      const tells = tellsDeadGrant(provider.id);
-      expect(reply.code).toBe(tells ? "connection_expired" : "provider_unavailable");
-      await holdfast.clock.jump(tells ? 0 : holdfast.config.limits.give_up_after_ms + SECOND);
+      const reply = await readAfterExpiry(subject, link);
+      // If the response is the same as for a wrong OAuth client, retries go on as long as an outage
+      // may last.
+      const is_distinct = distinguishesRevokedGrant(provider.id);
+      expect(reply.code).toBe(is_distinct ? "connection_expired" : "provider_unavailable");
+      await holdfast.clock.jump(is_distinct ? 0 : holdfast.config.limits.give_up_after_ms + SECOND);
       const last = subject.latest();
-      expect((await link.ask()).code).toBe("connection_expired");
-      expect((await link.ask()).code).toBe("connection_expired");
-      expect(subject.requests("refresh", last).length).toBe(tells ? 0 : 1);
+      expect((await link.getConnection()).code).toBe("connection_expired");
+      expect((await link.getConnection()).code).toBe("connection_expired");
+      expect(subject.requests("refresh", last).length).toBe(is_distinct ? 0 : 1);
       expect(await holdfast.events(link.app)).toContain("connection.needs_reconnect");
       expect(await link.entry()).toMatchObject({ status: "expired" });
     });
 
-    it("revokes at the vendor where there is a way, and sends nothing elsewhere", async () => {
+    it("revokes at the vendor if supported, and otherwise sends nothing", async () => {
       const subject = get();
       const { provider, holdfast, simulator } = subject;
       const link = await subject.connect("leaver", declaredModes(provider));
@@ -35,7 +36,7 @@ export function describeEnd(get: () => Subject): void {
       const since = subject.latest();
       expect((await link.disconnect()).status).toBe(200);
       await holdfast.server.sweeper.tick();
-      expect((await link.ask()).code).toBe("connection_disconnected");
+      expect((await link.getConnection()).code).toBe("connection_disconnected");
 
       const sent = subject.requests("revoke", since);
       const { access_tokens, refresh_tokens } = simulator.ledger();
@@ -43,7 +44,7 @@ export function describeEnd(get: () => Subject): void {
       const revokes = provider.revocation.kind !== "none";
       expect(sent.map(({ outcome }) => outcome)).toEqual(revokes ? ["ok"] : []);
       expect(statuses.includes("revoked")).toBe(revokes);
-      note(provider.id, "revoke", revokes ? "yes" : "none (vendor)");
+      recordCapability(provider.id, "revoke", revokes ? "yes" : "none (vendor)");
     });
   });
 }

@@ -1,27 +1,30 @@
-/** Refresh: once each time, rotation as declared, reuse as declared; or none at all. */
+/** Refresh: once per expiry, with rotation and reuse as declared, or not at all. */
 import { describe, expect, it } from "vitest";
 import { rotationClass, type RotationClass } from "../../../src/providers/provider.ts";
 import { parseConfig, parseList } from "../../../src/service/grants/grant.ts";
 import { DAY, SECOND } from "../../support/clock.ts";
-import { note } from "../capability-table.ts";
+import { recordCapability } from "../capability-table.ts";
 import {
   declaredModes,
-  outlive,
-  refuse,
+  readAfterExpiry,
+  reportRejected,
   renewsItself,
   replacesRefreshToken,
   type Link,
   type Subject,
 } from "../subject.ts";
 
-/** What becomes of one refresh token that is sent, sent again at once, and again when any grace is over. */
+/**
+ * The outcomes for a refresh token that is sent, sent again at once, and sent again after any grace
+ * period.
+ */
 const SENT_THRICE = {
   none: ["ok", "ok", "ok"],
   grace: ["ok", "ok", "refused"],
   strict: ["ok", "refused", "refused"],
 } as const satisfies Record<RotationClass, readonly string[]>;
 
-async function expectOneRefresh(subject: Subject, link: Link, renew: typeof outlive): Promise<void> {
+async function expectOneRefresh(subject: Subject, link: Link, renew: typeof readAfterExpiry): Promise<void> {
   const before = await link.row();
   const since = subject.latest();
   const old = await link.accessToken();
@@ -35,12 +38,14 @@ async function expectOneRefresh(subject: Subject, link: Link, renew: typeof outl
 
 export function describeRefresh(get: () => Subject): void {
   describe("refresh", () => {
-    it("happens once each time the token is over", async () => {
+    it("happens exactly once each time the token expires", async () => {
       const subject = get();
       const { provider, profile, simulator } = subject;
       const modes = declaredModes(provider);
       const link = await subject.connect("refresh", modes);
-      const renewals = renewsItself(provider) ? [outlive, outlive, outlive] : [outlive, outlive, refuse];
+      const renewals = renewsItself(provider)
+        ? [readAfterExpiry, readAfterExpiry, readAfterExpiry]
+        : [readAfterExpiry, readAfterExpiry, reportRejected];
       const fingerprints = [(await link.row()).rt_fp];
       for (const renew of renewals) {
         await expectOneRefresh(subject, link, renew);
@@ -48,13 +53,14 @@ export function describeRefresh(get: () => Subject): void {
       }
       expect(new Set(fingerprints).size).toBe(replacesRefreshToken(subject, modes) ? 4 : 1);
       expect(simulator.ledger().max_concurrent_refreshes).toBeLessThanOrEqual(1);
-      note(provider.id, "refresh", "yes");
-      // Rotation that only the mode brings about says nothing of the vendor: see the defaults below.
+      recordCapability(provider.id, "refresh", "yes");
+      // Rotation that only the mode enables proves nothing about the vendor. See the defaults
+      // below.
       const { supported } = profile.capabilities.rotate;
-      if (supported || modes.length === 0) note(provider.id, "rotate", supported ? "yes" : "none (vendor)");
+      if (supported || modes.length === 0) recordCapability(provider.id, "rotate", supported ? "yes" : "none (vendor)");
     });
 
-    it("may be repeated with a used refresh token exactly where the definition says so", async () => {
+    it("can be repeated with a used refresh token if and only if the definition allows it", async () => {
       const subject = get();
       const { provider, holdfast, oauth, client_id } = subject;
       const { refresh } = provider.lifetime;
@@ -62,7 +68,7 @@ export function describeRefresh(get: () => Subject): void {
       const { refresh_at, config, scopes_requested, oauth_client_id } = await link.row();
       if (refresh_at !== null) await holdfast.clock.jump(refresh_at - holdfast.clock.now());
       const client = await holdfast.installation.clients.open(oauth_client_id);
-      if (client === null) throw new Error(`The client ${client_id} is gone.`);
+      if (client === null) throw new Error(`The client ${client_id} was not found.`);
       const refresh_token = await link.refreshToken();
       const send = () =>
         oauth.refresh({
@@ -86,10 +92,10 @@ export function describeRefresh(get: () => Subject): void {
 async function expectRenewable(subject: Subject, link: Link): Promise<void> {
   const { supported } = subject.profile.capabilities.rotate;
   const { rt_fp } = await link.row();
-  for (const renew of [outlive, refuse]) await expectOneRefresh(subject, link, renew);
+  for (const renew of [readAfterExpiry, reportRejected]) await expectOneRefresh(subject, link, renew);
   if (supported) return;
   expect((await link.row()).rt_fp).toBe(rt_fp);
-  note(subject.provider.id, "rotate", "none (vendor)");
+  recordCapability(subject.provider.id, "rotate", "none (vendor)");
 }
 
 async function expectEndless({ holdfast, latest }: Subject, link: Link): Promise<void> {
@@ -102,8 +108,10 @@ async function expectEndless({ holdfast, latest }: Subject, link: Link): Promise
 
 export function describeDefaults(get: () => Subject): void {
   describe("refresh", () => {
-    /** Rotation is a setting of the OAuth client at many vendors, and off at some unless asked for. */
-    it("works with the vendor's defaults, too", async () => {
+    /**
+     * At many vendors rotation is a setting of the OAuth client, and at some it is off by default.
+     */
+    it("also works with the vendor's defaults", async () => {
       const subject = get();
       const link = await subject.connect("defaults");
       const { sealed_refresh } = await link.row();
@@ -115,7 +123,7 @@ export function describeDefaults(get: () => Subject): void {
 
 export function describeNoRefresh(get: () => Subject): void {
   describe("refresh", () => {
-    it("is not needed: the token is served until its API refuses it", async () => {
+    it("is not needed: the token is served until its API rejects it", async () => {
       const subject = get();
       const { provider, simulator, client_id, holdfast } = subject;
       const link = await subject.connect("endless");
@@ -124,16 +132,16 @@ export function describeNoRefresh(get: () => Subject): void {
       expect([row.sealed_refresh, row.rt_fp, row.expires_at]).toEqual([null, null, null]);
       await holdfast.clock.jump(400 * DAY);
       expect(await link.accessToken()).toBe(token);
-      // A wrong report: the API takes the token after all.
-      expect((await refuse(subject, link)).json["access_token"]).toBe(token);
+      // A false report: the API still accepts the token.
+      expect((await reportRejected(subject, link)).json["access_token"]).toBe(token);
       expect(simulator.revokeGrants({ client_id, account: link.account })).toBe(1);
-      expect(await refuse(subject, link)).toMatchObject({
+      expect(await reportRejected(subject, link)).toMatchObject({
         code: "connection_expired",
         extra: { reason: "rejected_by_api" },
       });
       expect(subject.requests("refresh")).toEqual([]);
-      note(provider.id, "refresh", "none (vendor)");
-      note(provider.id, "rotate", "none (vendor)");
+      recordCapability(provider.id, "refresh", "none (vendor)");
+      recordCapability(provider.id, "rotate", "none (vendor)");
     });
   });
 }

@@ -1,12 +1,18 @@
-/** The access token of a connection: taken by the API, and served whatever its answer said of its life. */
+/**
+ * The access token of a connection: the API accepts it, and it is served whatever lifetime the
+ * response states.
+ */
 import { describe, expect, it } from "vitest";
 import { sha256Hex } from "../../../src/core/secret.ts";
 import { outcomeOfAnswer } from "../../../src/oauth/outcome.ts";
 import { MINUTE, SECOND } from "../../support/clock.ts";
-import { note } from "../capability-table.ts";
+import { recordCapability } from "../capability-table.ts";
 import { declaredModes, expectHarmlessConfig, renewsItself, type Subject } from "../subject.ts";
 
-/** A token whose life is unclear counts as living a minute at least, and is renewed when three quarters of that are over. */
+/**
+ * A token of unclear lifetime counts as valid for at least a minute. It is renewed after three
+ * quarters of that.
+ */
 const LEAST_GAP_MS = 45 * SECOND;
 const READ_EVERY_MS = 15 * SECOND;
 
@@ -14,7 +20,7 @@ async function expectNoStorm(subject: Subject, modes: readonly string[]): Promis
   const { clock } = subject.holdfast;
   const link = await subject.connect("odd", modes);
   for (let read = 0; read < 12; read += 1) {
-    expect((await link.ask()).status).toBe(200);
+    expect((await link.getConnection()).status).toBe(200);
     await clock.jump(READ_EVERY_MS);
   }
   const times = link.requests("refresh").map(({ at }) => at);
@@ -24,14 +30,14 @@ async function expectNoStorm(subject: Subject, modes: readonly string[]): Promis
 
 export function describeToken(get: () => Subject): void {
   describe("the access token", () => {
-    it("is taken by the vendor's API, and its config gives nothing away", async () => {
+    it("is accepted by the vendor's API, and its config reveals no secret", async () => {
       const subject = get();
       const { provider, simulator, first } = subject;
       expect(await first.health()).toBe("alive");
       const { access_tokens } = simulator.ledger();
       expect(access_tokens[sha256Hex(await first.accessToken())]).toMatchObject({ status: "current" });
       await expectHarmlessConfig(subject, first);
-      note(provider.id, "health", "yes");
+      recordCapability(provider.id, "health", "yes");
     });
 
     it.each(["expires-as-string", "expires-junk", "no-expires-in"])(
@@ -44,10 +50,11 @@ export function describeToken(get: () => Subject): void {
     );
 
     /**
-     * A token announced with no life left is used for a minute. Where a new one cannot be had at that age it is then over, and
-     * a dead-looking token is never served: without a refresh token a person must reconnect, else the vendor is asked again.
+     * A token announced with no lifetime is used for a minute. If it cannot be replaced at that
+     * age, it counts as expired, and an expired token is never served. Without a refresh token the
+     * user must reconnect. Otherwise the refresh is retried.
      */
-    it("is used for a minute when its answer gives it no life", async () => {
+    it("is used for a minute if the response gives it no lifetime", async () => {
       const subject = get();
       const { provider, holdfast } = subject;
       const { refresh } = provider.lifetime;
@@ -61,13 +68,15 @@ export function describeToken(get: () => Subject): void {
       await holdfast.clock.jump(
         Math.min(refresh_at ?? Infinity, expires_at ?? Infinity) - holdfast.clock.now() - SECOND,
       );
-      expect((await link.ask()).status).toBe(200);
+      expect((await link.getConnection()).status).toBe(200);
       expect(link.requests("refresh")).toEqual([]);
       await holdfast.clock.jump(MINUTE);
-      expect((await link.ask()).code).toBe(refresh.kind === "none" ? "connection_expired" : "provider_unavailable");
+      expect((await link.getConnection()).code).toBe(
+        refresh.kind === "none" ? "connection_expired" : "provider_unavailable",
+      );
     });
 
-    it("is refused for good by each error name of the definition, and by no other", async () => {
+    it("is permanently refused by each refusal name of the definition, and by no other", async () => {
       const subject = get();
       const { provider } = subject;
       const kindOf = (error: string): string | undefined =>

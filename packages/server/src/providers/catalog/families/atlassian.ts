@@ -1,29 +1,33 @@
 /**
- * What Atlassian's cloud services share. https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps (checked 2026-11-23)
+ * Shared by Atlassian's cloud services.
+ * https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps (checked 2026-11-23)
  *
- * Follows RFC 6749. API calls go to one host, with the id of the site in the path: the person's sites are listed by a
- * call, and the first one becomes the account. A rotated refresh token works on for ten minutes.
+ * Follows RFC 6749. API calls go to one host, with the site's id in the path. A request lists the
+ * user's sites, and the first one becomes the account. A rotated refresh token stays valid for ten
+ * minutes.
  */
 import type { ApiRequest, ProviderDefinition } from "../../provider.ts";
 
 const sites: ApiRequest = { method: "GET", url: "https://api.atlassian.com/oauth/token/accessible-resources" };
 
-/** The registration of one of the services: they share a console, and each API is added to the app by its name. */
+/**
+ * Returns the registration steps of one service. They share a console. Each API is added by name.
+ */
 export const atlassianRegistration = (service: string): ProviderDefinition["registration"] => ({
   url: "https://developer.atlassian.com/console/myapps/",
-  notes: [`Make an OAuth 2.0 (3LO) integration and add the ${service} API with its scopes to it.`],
+  notes: [`Create an OAuth 2.0 (3LO) integration, then add the ${service} API and its scopes to it.`],
 });
 
 export const atlassianFamily = {
   vendor: "atlassian",
   traps: [
-    "A person with several sites picks one on the consent screen; with more than one granted the first is used.",
+    "A user with several sites picks one on the consent screen. If several are granted, the first one is used.",
     "Until the app is shared, only its owner can connect.",
   ],
   authorization_url: "https://auth.atlassian.com/authorize",
   token_url: "https://auth.atlassian.com/oauth/token",
   client_auth: "client_secret_post",
-  // The refresh token.
+  // Returns a refresh token.
   required_scopes: ["offline_access"],
   authorization_params: { audience: "api.atlassian.com", prompt: "consent" },
   pkce: "none",
@@ -44,14 +48,14 @@ export const atlassianFamily = {
   ],
   identity: { from: "request", request: sites, account: { id: "0.id", label: "0.name", email: null } },
   health: sites,
-  revocation: { kind: "none", note: "People end access at https://id.atlassian.com/manage-profile/apps." },
-  // What a wrong client secret answers.
+  revocation: { kind: "none", note: "Users revoke access at https://id.atlassian.com/manage-profile/apps." },
+  // The error for a wrong client secret.
   errors: { refused: [], misconfigured: ["access_denied"], transient: [] },
   unverified: [
-    "lifetime: ten minutes and 90 days from memory; send an old refresh token after nine and after eleven minutes",
-    "common_scopes: names from memory; one consent with each",
-    "identity: that an empty list of sites is an account without a name; connect a person without a site",
+    "lifetime: ten minutes and 90 days from memory; send a used refresh token after nine and after eleven minutes",
+    "common_scopes: names from memory; complete one consent with each",
+    "identity: that an empty list of sites means an account without a name; connect a user without a site",
     "errors.misconfigured: from reports; refresh with a wrong secret",
-    "pkce: nothing was found; send a wrong verifier",
+    "pkce: no documentation found; send a wrong verifier",
   ],
 } as const satisfies Partial<ProviderDefinition>;

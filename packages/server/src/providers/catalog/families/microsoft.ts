@@ -1,9 +1,11 @@
 /**
- * What the Microsoft services share.
- * https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow (checked 2026-11-23)
+ * Shared by the Microsoft services.
+ * https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow
+ * (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §6 (a refresh repeats the scopes) and §3.3 (granted scopes have other names than asked ones). Each refresh brings a new refresh token, but the old one is
- * not revoked by its use, so it counts as staying. There is no revocation endpoint. The issuer differs per tenant.
+ * Departs from RFC 6749 in §6 (a refresh repeats the scopes) and §3.3 (granted scopes have other
+ * names than the requested ones). Each refresh returns a new refresh token but does not revoke the
+ * old one, so it counts as `stays`. There is no revocation endpoint. The issuer differs per tenant.
  */
 import type { ApiRequest, ConfigField, DerivedValue, ProviderDefinition } from "../../provider.ts";
 
@@ -15,12 +17,12 @@ const tenantId: DerivedValue = { name: "tenant_id", from: "id_token", path: "tid
 export const tenant = (preset: "common" | "organizations"): ConfigField => ({
   name: "tenant",
   display_name: "Directory (tenant)",
-  description: `A tenant id or verified domain lets only its accounts sign in; "common" takes all of them, "organizations" work and school accounts.`,
+  description: `A tenant id or verified domain allows only its own accounts. "common" allows all accounts, "organizations" only work and school accounts.`,
   placeholder: preset,
   required: false,
   default: preset,
   pattern: `^(?:common|organizations|consumers|${GUID}|${LABEL}(?:\\.${LABEL})+)$`,
-  validation_error: "Give common, organizations, consumers, a tenant id or a verified domain such as contoso.com.",
+  validation_error: "Enter common, organizations, consumers, a tenant id or a verified domain such as contoso.com.",
 });
 
 export const microsoftFamily = {
@@ -29,20 +31,21 @@ export const microsoftFamily = {
   registration: {
     url: "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationsListBlade",
     notes: [
-      'Register the redirect URI under the platform "Web". Under "SPA" refresh tokens end after 24 hours.',
-      "One Entra app serves Teams, OneDrive, Outlook and SharePoint.",
-      "Plain http redirect URIs are taken for localhost only; 127.0.0.1 needs the app manifest.",
+      'Register the redirect URI under the platform "Web". Under "SPA", refresh tokens expire after 24 hours.',
+      "One Entra app works for Teams, OneDrive, Outlook and SharePoint.",
+      "Plain http redirect URIs are accepted for localhost only. 127.0.0.1 needs the app manifest.",
     ],
   },
   traps: [
-    "Client secrets end after 24 months at most: every connection stops then, until a new one is set.",
-    "Scopes that need an administrator's consent fail for everybody else with a page that names the administrator.",
-    "National clouds (login.microsoftonline.us, login.partner.microsoftonline.cn) are other hosts, and not covered.",
+    "Client secrets expire after at most 24 months. All connections then stop until a new secret is set.",
+    "For scopes that need an administrator's consent, other users get a page that refers them to the administrator.",
+    "National clouds (login.microsoftonline.us, login.partner.microsoftonline.cn) use other hosts and are not covered.",
   ],
   authorization_url: "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
   token_url: "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
   client_auth: "client_secret_post",
-  // offline_access: the refresh token. User.Read: the account, where the id_token is no use.
+  // offline_access: returns a refresh token. User.Read: reads the account if the ID token cannot be
+  // used.
   required_scopes: ["openid", "profile", "email", "offline_access", "User.Read"],
   authorization_params: { response_mode: "query", prompt: "select_account" },
   lifetime: { access_s: 3600, refresh: { kind: "stays" }, refresh_idle_s: 7_776_000, refresh_absolute_s: null },
@@ -54,7 +57,7 @@ export const microsoftFamily = {
     otherwise: { request: me, account: { id: "id", label: "displayName", email: "mail" } },
   },
   health: me,
-  revocation: { kind: "none", note: "People end access at https://myapps.microsoft.com, administrators in Entra." },
+  revocation: { kind: "none", note: "Users revoke access at https://myapps.microsoft.com, administrators in Entra." },
   hosts: [
     {
       name: "graph",
@@ -82,8 +85,8 @@ export const microsoftFamily = {
     "https://learn.microsoft.com/en-us/entra/identity-platform/reply-url",
   ],
   unverified: [
-    "issuer: no sign of RFC 9207 in the vendor's pages; one recorded callback settles it",
-    "identity: claims and paths from memory; one id_token and one call for a work and a personal account",
+    "issuer: no sign of RFC 9207 in the vendor's pages; record one callback",
+    "identity: claims and paths from memory; check one ID token and one call for a work and a personal account",
     "errors: names from reference pages; revoke, expire and block an account, then refresh",
   ],
 } as const satisfies Partial<ProviderDefinition>;

@@ -1,9 +1,10 @@
 /**
- * What the two Slack providers share. https://docs.slack.dev/authentication/installing-with-oauth (checked 2026-11-23)
+ * Shared by the two Slack providers. https://docs.slack.dev/authentication/installing-with-oauth
+ * (checked 2026-11-23)
  *
- * Departs from RFC 6749 in §5.2 (errors are HTTP 200 with `ok: false`), §7.1 (`token_type` is `bot` or `user`) and
- * §3.3 (commas between scopes). PKCE stays off: switching it on makes the Slack app a public client for good and ends
- * refresh tokens after 30 days.
+ * Departs from RFC 6749 in §5.2 (errors are HTTP 200 with `ok: false`), §7.1 (`token_type` is `bot`
+ * or `user`) and §3.3 (commas between scopes). PKCE stays off: enabling it permanently turns the
+ * Slack app into a public client, whose refresh tokens expire after 30 days.
  */
 import type { ApiRequest, ConfigField, DerivedValue, ProviderDefinition } from "../../provider.ts";
 
@@ -17,7 +18,7 @@ const team: ConfigField = {
   required: false,
   default: null,
   pattern: "^[TE][A-Z0-9]{6,14}$",
-  validation_error: "A workspace id is a T or E and 6 to 14 capital letters or digits, such as T0123456789.",
+  validation_error: "A workspace id is a T or E followed by 6 to 14 capital letters or digits, such as T0123456789.",
   authorization_param: "team",
 };
 
@@ -33,11 +34,11 @@ export const slackFamily = {
     url: "https://api.slack.com/apps",
     notes: [
       "Redirect URLs must be https.",
-      "Token rotation is a setting of the Slack app and cannot be undone. Without it tokens do not expire.",
-      "Leave PKCE off: it turns the app into a public client for good.",
+      "Token rotation is a setting of the Slack app and cannot be undone. Without it, tokens do not expire.",
+      "Leave PKCE off. It permanently turns the app into a public client.",
     ],
   },
-  traps: ["With token rotation at most two access tokens of a grant live at a time."],
+  traps: ["With token rotation, at most two access tokens of a grant are valid at a time."],
   https_redirect_only: true,
   authorization_url: "https://slack.com/oauth/v2/authorize",
   token_url: "https://slack.com/api/oauth.v2.access",
@@ -76,7 +77,8 @@ export const slackFamily = {
     transient: ["ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"],
   },
   deviations: [
-    // After internal_error and fatal_error part of the call may have happened, so the refresh token may be used up.
+    // After internal_error or fatal_error, part of the call may have happened, and the refresh
+    // token may have been consumed.
     { name: "error_in_ok_response", statuses: { ratelimited: 429, internal_error: 500, fatal_error: 500 } },
     { name: "bearer_alias", names: ["bot", "user"] },
   ],
@@ -86,9 +88,9 @@ export const slackFamily = {
     "https://docs.slack.dev/authentication/using-pkce",
   ],
   unverified: [
-    "lifetime: reuse of a rotated refresh token; send one twice within a second and a minute",
-    "errors.refused: list from reference pages of several methods; revoke, deactivate and expire, then refresh",
-    "https_redirect_only: whether http://localhost is taken; add one to a test app",
-    "identity: paths of auth.test for a bot and a person; one call each",
+    "lifetime: reuse of a rotated refresh token; send one twice within a second and within a minute",
+    "errors.refused: collected from reference pages of several methods; revoke, deactivate and expire, then refresh",
+    "https_redirect_only: whether http://localhost is accepted; add it to a test app",
+    "identity: paths of auth.test for a bot and a user; make one call each",
   ],
 } as const satisfies Partial<ProviderDefinition>;
