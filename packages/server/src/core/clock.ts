@@ -1,19 +1,26 @@
 /**
- * Time as a parameter. Everything that needs to know "now", or to wait, takes a Clock, so that tests move time by hand
- * and simulation is deterministic. Only this file reads the system's clocks or sets timers.
+ * Time as a parameter. Code that needs the current time, or waits, takes a Clock. Tests then move
+ * time by hand, and the simulation is deterministic. Only this file reads the system clock or sets
+ * timers.
  */
 import { instant, type Instant } from "./types.ts";
 
 export interface Clock {
-  /** Wall clock. May jump: use it for what is stored. */
+  /** Returns the wall-clock time, which can jump. For stored instants. */
   now(): Instant;
-  /** Milliseconds that only grow, not related to the wall clock. For deadlines inside this process. */
+  /**
+   * Returns milliseconds that never decrease, from an arbitrary start. For deadlines in this
+   * process.
+   */
   monotonic_ms(): number;
-  /** Calls `action` once after `delay_ms`, unless the returned function is called first. Never keeps the process alive. */
+  /**
+   * Calls `action` after `delay_ms`. The returned function cancels it. Never keeps the process
+   * alive.
+   */
   after(delay_ms: number, action: () => void): () => void;
 }
 
-/** setTimeout fires at once for delays above 2^31-1 ms; nothing here waits that long, so clamping is safe. */
+/** setTimeout fires at once for longer delays. No wait here is that long, so clamping is safe. */
 const MAX_TIMER_MS = 2_147_483_647;
 
 export const systemClock: Clock = {
@@ -26,14 +33,14 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves after `delay_ms` of the given clock. */
+/** Resolves after `delay_ms` on the given clock. */
 export function delay(clock: Clock, delay_ms: number): Promise<void> {
   return new Promise((resolve) => {
     clock.after(delay_ms, resolve);
   });
 }
 
-/** Calls `action` every `interval_ms` of the given clock until the returned function is called. */
+/** Calls `action` every `interval_ms` on the given clock. The returned function stops it. */
 export function every(clock: Clock, interval_ms: number, action: () => void): () => void {
   let cancel = (): void => {};
   let stopped = false;
@@ -50,7 +57,9 @@ export function every(clock: Clock, interval_ms: number, action: () => void): ()
   };
 }
 
-/** `promise`, or `fallback` when it takes longer than `limit_ms`. The promise goes on; only the waiting ends. */
+/**
+ * Returns the value of `promise`, or `fallback` after `limit_ms`. The promise itself keeps running.
+ */
 export async function within<T, F>(clock: Clock, promise: Promise<T>, limit_ms: number, fallback: F): Promise<T | F> {
   let cancel = (): void => {};
   const late = new Promise<F>((resolve) => {

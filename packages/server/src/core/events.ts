@@ -1,4 +1,4 @@
-/** Names of what happens to a connection, as logs and webhooks carry them. docs/webhooks.md says what each means. */
+/** Event types of connections, as in logs and webhooks. docs/webhooks.md explains each. */
 
 export const EVENT_TYPES = [
   "connection.connected",

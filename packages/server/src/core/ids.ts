@@ -1,9 +1,9 @@
 /**
- * Identifiers and opaque credentials.
+ * Ids and opaque credentials.
  *
- * An id is `<prefix>_<20 lower-case letters and digits>` (103 random bits). A credential is
- * `<prefix>_<id>_<secret>_<crc>`: the id finds the row, SHA-256 of the secret (256 random bits, base64url) is compared
- * in constant time, and the CRC-32 lets a typo be told from a forgery without asking the database.
+ * An id is `<prefix>_<20 lowercase letters and digits>` (103 random bits). A credential is
+ * `<prefix>_<id>_<secret>_<crc>`. The id finds the row. The SHA-256 of the secret (256 random bits,
+ * base64url) is compared in constant time. The CRC-32 detects a typo without a database query.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -13,21 +13,22 @@ import type { AppId, ConnectionId, FlowId, OAuthClientId, UserId, WorkspaceId } 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
 const ID_LENGTH = 20;
 
-/** Ids that may come from outside: the shape is checked before any look-up. */
+/** Shape of an id in a request. Checked before any lookup. */
 export const ID_PATTERN = /^[a-z0-9_-]{1,64}$/;
 
 function randomId(): string {
   let text = "";
   while (text.length < ID_LENGTH) {
     for (const byte of randomBytes(ID_LENGTH)) {
-      // 252 is the largest multiple of 36 in a byte; taking the rest too would favour the first letters.
+      // 252 is the largest multiple of 36 in a byte. Using the rest would favor the first
+      // characters.
       if (byte < 252 && text.length < ID_LENGTH) text += ALPHABET[byte % 36];
     }
   }
   return text;
 }
 
-/* oxlint-disable typescript/no-unsafe-type-assertion -- the one place where texts become branded ids. */
+/* oxlint-disable typescript/no-unsafe-type-assertion -- the only place where strings become branded ids. */
 export const newWorkspaceId = (): WorkspaceId => `wsp_${randomId()}` as WorkspaceId;
 export const newUserId = (): UserId => `usr_${randomId()}` as UserId;
 export const newAppId = (): AppId => `app_${randomId()}` as AppId;
@@ -38,7 +39,7 @@ export const newId = (
   prefix: "evt" | "req" | "ses" | "key" | "dek" | "kek" | "node" | "inv" | "out" | "mem" | "acc" | "ivt",
 ): string => `${prefix}_${randomId()}`;
 
-// Ids that came from outside: nothing is known of them, and they are only ever looked up.
+// Ids from requests. They may not exist, and are only used for lookups.
 export const asWorkspaceId = (text: string): WorkspaceId => text as WorkspaceId;
 export const asUserId = (text: string): UserId => text as UserId;
 export const asAppId = (text: string): AppId => text as AppId;
@@ -46,20 +47,23 @@ export const asFlowId = (text: string): FlowId => text as FlowId;
 export const asOAuthClientId = (text: string): OAuthClientId => text as OAuthClientId;
 /* oxlint-enable typescript/no-unsafe-type-assertion */
 
-/** 256 random bits as base64url, for state, cookies and one-time links. */
+/** Returns 256 random bits as base64url, for state, cookies and one-time links. */
 export const randomToken = (): string => randomBytes(32).toString("base64url");
 
 export type CredentialPrefix = "hfs" | "b44k";
 
 export interface NewCredential {
-  /** Shown once, stored never. */
+  /** Shown once, never stored. */
   readonly credential: Secret;
   readonly id: string;
   /** SHA-256 of the secret part. */
   readonly digest: Buffer;
 }
 
-/** A service token (`hfs_`) or an API key (`b44k_`, the only prefix that the public CLI recognises). */
+/**
+ * Generates a service token (`hfs_`) or an API key (`b44k_`, the only prefix that the public CLI
+ * recognizes).
+ */
 export function newCredential(prefix: CredentialPrefix): NewCredential {
   const id = randomId();
   const secret = randomToken();
@@ -75,7 +79,7 @@ export interface ParsedCredential {
 
 const CREDENTIAL_PATTERN = /^(hfs|b44k)_([a-z0-9]{20})_([A-Za-z0-9_-]{43})_([0-9a-f]{8})$/;
 
-/** The parts of a well-formed credential; null when the shape or the checksum is wrong. */
+/** Returns the parts of a credential, or null if the shape or the checksum is wrong. */
 export function parseCredential(text: string): ParsedCredential | null {
   const match = CREDENTIAL_PATTERN.exec(text);
   const [, prefix, id, secret, crc] = match ?? [];
@@ -84,7 +88,9 @@ export function parseCredential(text: string): ParsedCredential | null {
   return { prefix, id, digest: digestOf(secret) };
 }
 
-/** Constant-time comparison of two digests, so that response times say nothing about a stored one. */
+/**
+ * Compares two digests in constant time, so that response times reveal nothing about a stored one.
+ */
 export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,10 +1,12 @@
 /**
- * Scope lists (RFC 6749 §3.3): parsing what vendors send, formatting what they expect, comparing sets.
+ * Scope lists (RFC 6749 §3.3): parses, formats and compares them.
  *
- * A list is kept sorted by first appearance and free of duplicates; comparisons ignore order.
+ * A list has no duplicates and keeps the order of first appearance. Comparisons ignore order.
  */
 
-/** Commas and blanks both separate: GitHub, Slack and LinkedIn answer with commas where the RFC has blanks. */
+/**
+ * Parses a `scope` value. GitHub, Slack and LinkedIn separate scopes with commas instead of spaces.
+ */
 export function parseScopes(value: unknown): readonly string[] {
   if (Array.isArray(value)) return unique(value.filter((item): item is string => typeof item === "string"));
   if (typeof value !== "string") return [];
@@ -19,7 +21,7 @@ export function unique(scopes: readonly string[]): readonly string[] {
   return [...new Set(scopes.map((scope) => scope.trim()).filter((scope) => scope !== ""))];
 }
 
-/** What is in `wanted` but not in `have`. */
+/** Returns the scopes in `wanted` that are not in `have`. */
 export function missingScopes(wanted: readonly string[], have: readonly string[]): readonly string[] {
   const present = new Set(have);
   return wanted.filter((scope) => !present.has(scope));
@@ -29,5 +31,8 @@ export function sameScopes(a: readonly string[], b: readonly string[]): boolean 
   return missingScopes(a, b).length === 0 && missingScopes(b, a).length === 0;
 }
 
-/** RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ). Anything else could forge another parameter. */
+/**
+ * RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ). Any other character could forge
+ * another parameter.
+ */
 export const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/;

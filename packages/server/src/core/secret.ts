@@ -1,6 +1,7 @@
 /**
- * A value that must not be printed. `expose()` is the only way to the text, so that each use can be found by searching
- * for that word; every implicit conversion gives `[redacted]`, because a token in one log line is a leaked account.
+ * A value that must not be printed. `expose()` is the only way to read the text, so a search for
+ * that word finds each use. Every implicit conversion returns `[redacted]`, because a token in a
+ * log line is a leaked account.
  */
 import { createHash } from "node:crypto";
 
@@ -13,7 +14,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The text itself. Call it at the last moment, and never into a message. */
+  /** Returns the text. Call it as late as possible, and never for a message. */
   expose(): string {
     return this.#value;
   }
@@ -35,7 +36,7 @@ export class Secret {
   }
 }
 
-/** SHA-256 of a text as lower-case hex. For values that are compared, never shown. */
+/** Returns the SHA-256 of a text as lowercase hex. */
 export function sha256Hex(text: string): string {
   return createHash("sha256").update(text, "utf8").digest("hex");
 }

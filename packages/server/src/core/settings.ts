@@ -1,6 +1,7 @@
 /**
- * Parses settings: the text of a flag or variable in, a typed value out. Does not know the environment
- * (config.ts). Each error names the variable, the rule and an example, and never repeats a secret.
+ * Parses settings: the text of a flag or variable in, a typed value out. Does not know the
+ * environment (config.ts). Each error names the variable, the rule and an example, and never
+ * repeats a secret.
  *
  * Errors: ApiError `configuration` (exit 78).
  */
@@ -71,7 +72,9 @@ function isWebhookSecret(text: string): boolean {
   return WEBHOOK_SECRET.test(text) && length >= WEBHOOK_SECRET_BYTES.least && length <= WEBHOOK_SECRET_BYTES.most;
 }
 
-/** The default leaves out `connection.refreshed`, which every connection sends about once an hour. */
+/**
+ * The default leaves out `connection.refreshed`, which every connection sends about once an hour.
+ */
 export function parseEvents(text = "", webhook: WebhookTarget | null): ReadonlySet<EventType> {
   if (text === "")
     return new Set(webhook === null ? [] : EVENT_TYPES.filter((type) => type !== "connection.refreshed"));
@@ -89,7 +92,9 @@ export function parseEvents(text = "", webhook: WebhookTarget | null): ReadonlyS
 
 const SOME_PROXIES = "Example: HOLDFAST_TRUSTED_PROXIES=10.0.0.0/8,192.168.1.7";
 
-/** A trusted proxy can claim any client address, so entries are addresses and networks, never names. */
+/**
+ * A trusted proxy can claim any client address, so entries are addresses and networks, never names.
+ */
 export function parseProxies(text = ""): readonly string[] {
   if (text === "") return [];
   const entries = text.split(",").map((entry) => entry.trim());

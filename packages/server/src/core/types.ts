@@ -1,9 +1,9 @@
 /**
- * The words of the domain as types: ids, instants, and the small shapes that several layers exchange.
+ * The domain's basic types: ids, instants, and small shapes that several layers share.
  *
- * core/ is pure: no I/O, no clock reading, no randomness source but `node:crypto`'s, and it imports nothing above it.
- * Instants are milliseconds since the epoch; a duration is never stored (a stored duration means something else each
- * time it is read).
+ * core/ owns the domain's rules as pure functions. It does no I/O and imports nothing above it.
+ * Only clock.ts reads the time, and only ids.ts draws random bits. Instants are milliseconds since
+ * the epoch. A duration is never stored, because its meaning would change with the time it is read.
  */
 
 declare const brand: unique symbol;
@@ -21,7 +21,7 @@ export type FlowId = Brand<string, "FlowId">;
 export type OAuthClientId = Brand<string, "OAuthClientId">;
 
 export function instant(ms: number): Instant {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where a number becomes an Instant.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the only place where a number becomes an Instant.
   return ms as Instant;
 }
 
@@ -29,10 +29,10 @@ export function plus(at: Instant, duration_ms: number): Instant {
   return instant(at + duration_ms);
 }
 
-/** Named, non-secret string values that belong to a connection (`connection_config` on the wire). */
+/** Non-secret settings of a connection by name (`connection_config` on the wire). */
 export type ConnectionConfig = Readonly<Record<string, string>>;
 
-/** Who connected: the account at the provider. `id` is stable there, `label` is for people. */
+/** The connected account at the provider. `id` is stable there, and `label` is for display. */
 export interface Account {
   readonly id: string | null;
   readonly label: string | null;

@@ -94,7 +94,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     const { row } = open;
     const life = lifeOfRow(row);
     const decision = decide(life, clock.now());
-    if (min_valid_ms !== null && decision !== "over" && !livesFor(life, clock.now(), min_valid_ms)) {
+    if (min_valid_ms !== null && decision !== "expired" && !livesFor(life, clock.now(), min_valid_ms)) {
       return longerLived(row, min_valid_ms);
     }
     switch (decision) {
@@ -105,7 +105,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
         return served(open);
       case "refresh_now":
         return row.sealed_refresh === null ? served(open) : refreshOr(open, limits.reader_soft_wait_ms);
-      case "over":
+      case "expired":
         return row.sealed_refresh === null ? expireNow(row, "no_refresh_token") : refreshed(row, limits.reader_wait_ms);
     }
   }
@@ -165,7 +165,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     return isOver(best) ? refreshed(best.row, limits.reader_wait_ms) : served(best);
   }
 
-  const isOver = ({ row }: OpenConnection): boolean => decide(lifeOfRow(row), clock.now()) === "over";
+  const isOver = ({ row }: OpenConnection): boolean => decide(lifeOfRow(row), clock.now()) === "expired";
 
   /** The token is of no use: only a new one helps. */
   async function refreshed(row: ConnectionRow, wait_ms: number): Promise<Served> {

@@ -63,7 +63,7 @@ export function createVerifier(deps: VerifierDeps): (app_id: AppId) => Promise<v
   }
 
   async function judge(row: ConnectionRow): Promise<void> {
-    const over = decide(lifeOfRow(row), clock.now()) === "over";
+    const over = decide(lifeOfRow(row), clock.now()) === "expired";
     const health = over ? "dead" : await ask(row);
     if (health === "unknown") return;
     if (health === "alive") return store.noteChecked(row.id, row.generation);
