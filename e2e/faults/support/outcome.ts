@@ -78,7 +78,7 @@ export async function outcomeOf(cluster: Cluster, { id, app, service, grant_id }
     refresh_token: hash === null ? null : (ledger.refresh_tokens[hash]?.status ?? "unknown"),
     requests: requests.length,
     exchanges: requests.filter(({ outcome }) => outcome === "ok").length,
-    events: outbox.flatMap(({ payload }) => /"type":"(connection\.[a-z_]+)"/.exec(payload)?.[1] ?? []),
+    events: outbox.flatMap(({ payload }) => (typeof payload?.["type"] === "string" ? payload["type"] : [])),
     families_revoked: ledger.families_revoked.filter((family) => family.grant_id === grant_id).length,
     revocations: ledger.requests.filter(({ kind }) => kind === "revoke").length,
     max_in_flight: Math.max(0, ...tokens.map((token) => token.max_in_flight)),

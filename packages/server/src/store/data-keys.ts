@@ -1,8 +1,8 @@
 /** The vault's view of the data_keys table. */
 import type { Store } from "./store.ts";
-import type { DataKeysTable } from "./tables.ts";
+import type { DataKeyRow } from "./tables.ts";
 
-type Row = Omit<DataKeysTable, "is_current">;
+type Row = Omit<DataKeyRow, "is_current">;
 
 /** Has the shape of vault/'s DataKeyStore without importing it: the two layers stay apart. */
 export function dataKeyStore(store: Store) {

@@ -8,7 +8,17 @@
 import type { Generated, Selectable } from "kysely";
 import type { ConnectionStatus, ReasonCode } from "../core/status.ts";
 import type { Plan, Role, Scope } from "../core/roles.ts";
-import type { AppId, ConnectionId, FlowId, Instant, OAuthClientId, UserId, WorkspaceId } from "../core/types.ts";
+import type {
+  AppId,
+  ConnectionConfig,
+  ConnectionId,
+  FlowId,
+  Instant,
+  JsonObject,
+  OAuthClientId,
+  UserId,
+  WorkspaceId,
+} from "../core/types.ts";
 
 /** Why the latest refresh attempt failed, as far as it decides when the next one may be made. */
 export type FailClass = "not_sent" | "not_consumed" | "throttled" | "misconfigured" | "unknown";
@@ -33,9 +43,6 @@ export interface AppsTable {
   updated_at: Instant | null;
 }
 
-/** An app with what its workspace's plan allows it. */
-export type AppRow = AppsTable & Pick<WorkspacesTable, "plan">;
-
 export interface ServiceTokensTable {
   app_id: AppId;
   id: string;
@@ -46,9 +53,6 @@ export interface ServiceTokensTable {
   revoked_at: Instant | null;
   last_used_at: Instant | null;
 }
-
-/** A service token with what decides on each of its uses, so that it is one row of a cache. */
-export type ServiceTokenRow = ServiceTokensTable & Pick<AppRow, "plan" | "functions_enabled">;
 
 export interface ApiKeysTable {
   id: string;
@@ -176,8 +180,6 @@ export interface ConnectionsTable {
   issued_at: Instant;
   expires_at: Instant | null;
   last_lifetime_s: number | null;
-  sealed_previous_access: Uint8Array | null;
-  previous_expires_at: Instant | null;
   refresh_at: Instant | null;
   refresh_token_expires_at: Instant | null;
   /** The nearest warning of that end that was given: 7 or 1 days before. */
@@ -372,6 +374,32 @@ export interface Tables {
   settings: SettingsTable;
 }
 
-export type ConnectionRow = ConnectionsTable;
-export type OutboxRow = Selectable<OutboxTable>;
-export type FlowRow = FlowsTable;
+/** A row as the store returns it: columns of text or 0 and 1 hold values. rows.ts converts them. */
+type Decoded<Table, Columns> = Omit<Table, keyof Columns> & Columns;
+
+export type ConnectionRow = Decoded<
+  ConnectionsTable,
+  {
+    scopes_requested: readonly string[];
+    scopes_granted: readonly string[];
+    /** Null: the column holds no JSON. Reading such a row succeeds, so that it can still be ended or replaced. */
+    config: ConnectionConfig | null;
+  }
+>;
+export type FlowRow = Decoded<FlowsTable, { scopes: readonly string[]; config: ConnectionConfig }>;
+export type ConnectorRow = Decoded<ConnectorsTable, { scopes: readonly string[] }>;
+/** `payload` is null when the column holds no JSON object. */
+export type OutboxRow = Decoded<Selectable<OutboxTable>, { payload: JsonObject | null }>;
+export type OAuthClientRow = Decoded<OAuthClientsTable, { shared_callback: boolean }>;
+export type GovernanceRow = Decoded<
+  GovernanceTable,
+  { builder_connection_enabled: boolean; per_user_connection_enabled: boolean }
+>;
+export type DataKeyRow = Decoded<DataKeysTable, { is_current: boolean }>;
+export type UserRow = Decoded<AuthUserTable, { email_verified: boolean }>;
+export type DeviceCodeRow = Decoded<DeviceCodesTable, { scope: readonly string[] }>;
+export type CliSessionRow = Decoded<CliSessionsTable, { scope: readonly string[] }>;
+/** An app with its workspace's plan, which decides what the app can use. */
+export type AppRow = Decoded<AppsTable, { functions_enabled: boolean }> & Pick<WorkspacesTable, "plan">;
+/** A service token with all that decides on each of its uses, so that a cache holds it as one entry. */
+export type ServiceTokenRow = ServiceTokensTable & Pick<AppRow, "plan" | "functions_enabled">;

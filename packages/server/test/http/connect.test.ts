@@ -556,7 +556,7 @@ describe("settings that a service asks for", () => {
     const { holdfast } = await ready("salesforce");
     await holdfast.connect("salesforce", { config: { hostname: "acme.my.salesforce.com" } });
     await holdfast.connect("salesforce");
-    expect(JSON.parse((await holdfast.row("salesforce")).config)).toMatchObject({ hostname: "acme.my.salesforce.com" });
+    expect((await holdfast.row("salesforce")).config).toMatchObject({ hostname: "acme.my.salesforce.com" });
     const same = await holdfast.initiate("salesforce", { scopes: [] });
     expect(same.json["already_authorized"]).toBe(true);
   });

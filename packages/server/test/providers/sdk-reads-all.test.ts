@@ -5,7 +5,6 @@ import { Secret } from "../../src/core/secret.ts";
 import { createOAuthClient, type OAuthClient } from "../../src/oauth/client.ts";
 import { createTransport } from "../../src/net/transport.ts";
 import { createCatalog } from "../../src/providers/index.ts";
-import { parseConfig } from "../../src/service/grants/grant.ts";
 import { openTestServer, type TestServer } from "../support/server.ts";
 import { configFor } from "./subject.ts";
 
@@ -35,7 +34,7 @@ function connectors() {
 describe("a backend function with the public SDK", () => {
   it.each(providers)("gets a token for $id that its API accepts", async (provider) => {
     const { accessToken, connectionConfig } = await connectors().getConnection(provider.id);
-    const config = parseConfig((await holdfast.row(provider.id)).config);
+    const config = (await holdfast.row(provider.id)).config ?? {};
     expect(connectionConfig ?? {}).toEqual(config);
     expect(await connectors().getAccessToken(provider.id)).toBe(accessToken);
     expect(await oauth.health({ provider, config, access_token: new Secret(accessToken) })).toBe("alive");

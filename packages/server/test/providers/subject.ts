@@ -12,7 +12,7 @@ import { sha256Hex, type Secret } from "../../src/core/secret.ts";
 import { createOAuthClient, type OAuthClient } from "../../src/oauth/client.ts";
 import { createTransport } from "../../src/net/transport.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import { parseConfig, sealContext } from "../../src/service/grants/grant.ts";
+import { sealContext } from "../../src/service/grants/grant.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import { sealedFromStorage } from "../../src/vault/seal.ts";
 import { MINUTE, SECOND } from "../support/clock.ts";
@@ -116,7 +116,7 @@ function linkOf(bench: Bench, app: TestApp, account: string): Link {
     async health() {
       const stored = await row();
       const access_token = await openToken(bench, stored, "access");
-      return oauth.health({ provider, config: parseConfig(stored.config), access_token });
+      return oauth.health({ provider, config: stored.config ?? {}, access_token });
     },
     async entry() {
       const { integrations } = (await holdfast.request("GET", `${base}/list`, { headers })).json;

@@ -11,7 +11,8 @@ import { Secret } from "../../src/core/secret.ts";
 import type { AppId, UserId, WorkspaceId } from "../../src/core/types.ts";
 import { sealContext } from "../../src/service/grants/grant.ts";
 import { createApp } from "../../src/store/queries/apps.ts";
-import type { ConnectionRow, DataKeysTable } from "../../src/store/tables.ts";
+import { CONNECTION, DATA_KEY } from "../../src/store/rows.ts";
+import type { ConnectionRow, DataKeyRow } from "../../src/store/tables.ts";
 import { sealedFromStorage } from "../../src/vault/seal.ts";
 import { HOUR } from "../support/clock.ts";
 import { asObject } from "../support/http.ts";
@@ -61,7 +62,7 @@ function piecesOf(name: string, record: Uint8Array | null, header = 2 + (record?
   ]);
 }
 
-const keysOf = ({ installation }: TestServer, scope: string): Promise<DataKeysTable[]> =>
+const keysOf = ({ installation }: TestServer, scope: string): Promise<DataKeyRow[]> =>
   installation.store.listDataKeys().then((keys) => keys.filter((key) => key.scope === scope));
 
 /** All that is secret of an app now, sealed and in the clear. */
@@ -160,7 +161,7 @@ it("its rows of an older copy do not open without its data key, and do with it",
   if (app === null) throw new Error("The app was not there.");
   await again.installation.store.transaction(async (tx) => {
     await createApp(tx, { id: app.id, workspace_id: app.workspace_id, name: app.name });
-    await tx.db.insertInto("connections").values(row).execute();
+    await tx.db.insertInto("connections").values(CONNECTION.encode(row)).execute();
   });
   expect(await openedBy(again, row)).toBe("credential_unreadable");
   const { service_token } = await again.installation.apps.createToken(app.id, "new", null);
@@ -169,7 +170,10 @@ it("its rows of an older copy do not open without its data key, and do with it",
 
   // A whole older copy has the key, too: it opens, until the copy is thrown away.
   await again.installation.store.transaction(async (tx) => {
-    await tx.db.insertInto("data_keys").values(keys).execute();
+    await tx.db
+      .insertInto("data_keys")
+      .values(keys.map((key) => DATA_KEY.encode(key)))
+      .execute();
   });
   expect(await openedBy(again, row)).toBe("opened");
 });

@@ -3,7 +3,6 @@ import { clientSecretOf } from "@holdfast/simulator";
 import { afterAll, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { missingScopes } from "../../src/core/scopes.ts";
-import { parseList } from "../../src/service/grants/grant.ts";
 import { HOUR, MINUTE, SECOND, until } from "../support/clock.ts";
 import { asList, type Reply } from "../support/http.ts";
 import { ANSWER_FAULTS } from "./provider-faults/answer-faults.ts";
@@ -59,12 +58,12 @@ describe("an odd answer with tokens", () => {
     expect(renewed).not.toBe(tokens.expired);
     const after = await holdfast.row(type);
     expect(after).toMatchObject({ generation: 2, status: "active", fail_class: null, intent_at: null, failures: 0 });
-    const granted = parseList(after.scopes_granted);
+    const granted = after.scopes_granted;
     expect({
       life_s: after.expires_at === null ? null : (after.expires_at - after.issued_at) / 1000,
       refresh_token: after.rt_fp === before.rt_fp ? "kept" : "replaced",
       granted,
-      missing: missingScopes(parseList(after.scopes_requested), granted),
+      missing: missingScopes(after.scopes_requested, granted),
       events: (await holdfast.events()).slice(1),
     }).toEqual({ ...ORDINARY, ...row.keeps });
 

@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { run } from "../../src/store/operation.ts";
+import { CONNECTION } from "../../src/store/rows.ts";
 import { HOUR, MINUTE, SECOND, until } from "../support/clock.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
@@ -524,7 +525,7 @@ describe("while a refresh is in flight", () => {
     );
     await holdfast.clock.advance(5 * SECOND);
     expect((await asked).status).toBe(200);
-    expect(await holdfast.row("github")).toMatchObject({ generation: 2, config: '{"team":"blue"}' });
+    expect(await holdfast.row("github")).toMatchObject({ generation: 2, config: { team: "blue" } });
   });
 
   it("stores nothing after a removal", async () => {
@@ -607,7 +608,7 @@ describe("when the database fails after the request was sent", () => {
     const before = await holdfast.row("github");
     const newest = await holdfast.accessToken("github");
     await holdfast.installation.store.transaction((tx) =>
-      run(tx.db.updateTable("connections").set(before).where("id", "=", before.id)),
+      run(tx.db.updateTable("connections").set(CONNECTION.encode(before)).where("id", "=", before.id)),
     );
     holdfast.installation.cache.clear();
     return { holdfast, newest };

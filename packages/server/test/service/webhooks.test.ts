@@ -14,6 +14,7 @@ import { createTransport } from "../../src/net/transport.ts";
 import { emit } from "../../src/service/events/events.ts";
 import { createUrls } from "../../src/service/urls.ts";
 import { createWebhooks, type Webhooks } from "../../src/service/events/webhooks.ts";
+import { run } from "../../src/store/operation.ts";
 import { enqueue } from "../../src/store/queries/outbox.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import { createStore, type Store } from "../../src/store/store.ts";
@@ -219,7 +220,7 @@ describe("a webhook", () => {
     const connection_id = newConnectionId();
     await node.emit("connection.connected", connection_id);
     await node.emit("connection.disconnected", connection_id);
-    const payload = JSON.stringify({ type: "connection.renamed", at: 0, integration_type: "slack" });
+    const payload = { type: "connection.renamed", at: 0, integration_type: "slack" };
     await node.store.transaction((tx) =>
       enqueue(tx, { app_id: APP, id: "evt_new", kind: "event", connection_id, payload, sealed: null }),
     );
@@ -235,8 +236,10 @@ describe("a webhook", () => {
     const receiver = await startReceiver();
     const node = await startNode(receiver.url);
     const connection_id = newConnectionId();
-    const broken = { app_id: APP, id: "evt_broken", kind: "event", connection_id, payload: "{", sealed: null } as const;
-    await node.store.transaction((tx) => enqueue(tx, broken));
+    await node.store.transaction(async (tx) => {
+      await enqueue(tx, { app_id: APP, id: "evt_broken", kind: "event", connection_id, payload: {}, sealed: null });
+      await run(tx.db.updateTable("outbox").set({ payload: "{" }).where("id", "=", "evt_broken"));
+    });
     await node.emit("connection.connected", connection_id);
     await node.webhooks.run();
     expect(receiver.received).toHaveLength(1);
@@ -395,10 +398,10 @@ describe("a receiver that fails", () => {
     const receiver = await startReceiver(hang);
     const node = await startNode(receiver.url);
     await node.emit("connection.connected", newConnectionId());
-    const run = node.webhooks.run();
+    const running = node.webhooks.run();
     await until("it is received", () => receiver.received.length === 1);
     await node.clock.advance(15 * SECOND);
-    await run;
+    await running;
     expect(logged(node, "webhook_failed")).toMatchObject([{ reason: "timeout" }]);
     receiver.answer = (response) => {
       response.writeHead(200);

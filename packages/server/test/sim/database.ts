@@ -16,7 +16,8 @@ import { instant, type Instant } from "../../src/core/types.ts";
 import { migrations } from "../../src/store/migrations/index.ts";
 import { SQLITE_TYPES } from "../../src/store/migrations/types.ts";
 import { createBinder, type Operation } from "../../src/store/operation.ts";
-import type { ConnectionRow } from "../../src/store/tables.ts";
+import { CONNECTION } from "../../src/store/rows.ts";
+import type { ConnectionRow, ConnectionsTable } from "../../src/store/tables.ts";
 
 /** Tables that runs write to. */
 const WRITTEN = ["connections", "outbox", "apps", "connectors"] as const;
@@ -47,7 +48,7 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
   if (migrated.error !== undefined) throw migrated.error;
   const statements = new Map<string, Database.Statement>();
   const control = { begin: raw.prepare("begin"), commit: raw.prepare("commit"), undo: raw.prepare("rollback") };
-  const connections = raw.prepare<[], ConnectionRow>("select * from connections");
+  const connections = raw.prepare<[], ConnectionsTable>("select * from connections");
   const events = raw.prepare<[], { connection_id: string; payload: string }>(
     "select connection_id, payload from outbox where kind = 'event'",
   );
@@ -97,7 +98,7 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
     get changed() {
       return changed;
     },
-    connections: () => connections.all(),
+    connections: () => connections.all().map((row) => CONNECTION.decode(row)),
     events: () => events.all(),
     snapshot: () => copies.map(({ table, read }) => ({ table, rows: read.all() })),
     restore(snapshot) {

@@ -137,9 +137,9 @@ export async function consentedRow(
     account_id: id,
     account_label: null,
     account_email: null,
-    scopes_requested: "[]",
-    scopes_granted: "[]",
-    config: "{}",
+    scopes_requested: [],
+    scopes_granted: [],
+    config: {},
     oauth_client_id: CLIENT_ID,
     connected_by: "person",
   };

@@ -136,7 +136,8 @@ export function createJudge({ world, provider, database, cluster, connections }:
     }
     // A consent decides everything anew, settings too.
     if (renewed && after.win_attempt === null) seen.setting = null;
-    if (after.config !== before.config && after.config.includes("patch-")) seen.setting = after.config;
+    const config = JSON.stringify(after.config);
+    if (config !== JSON.stringify(before.config) && config.includes("patch-")) seen.setting = config;
     if (renewed && after.rt_fp !== null) renewedRow(id, before, after);
     if (before.status !== after.status) statusMoved(id, seen, before, after);
   }
@@ -270,7 +271,8 @@ export function createJudge({ world, provider, database, cluster, connections }:
       const token = tokenOf(row);
       if (row.status === "active" && token?.grant.revoked_by !== "person" && !forgiven())
         check("stored_token_is_valid", token !== null && provider.accepts(token.text), () => `${id}: ${row.rt_fp}`);
-      if (setting !== null) check("settings_survive", row.config === setting, () => `${id}: ${row.config}`);
+      if (setting !== null)
+        check("settings_survive", JSON.stringify(row.config) === setting, () => `${id}: ${JSON.stringify(row.config)}`);
     }
   }
 

@@ -19,9 +19,9 @@ export function consented(change: Partial<ConsentedConnection> = {}): ConsentedC
     account_id: "U1",
     account_label: "ada",
     account_email: null,
-    scopes_requested: '["a"]',
-    scopes_granted: '["a"]',
-    config: "{}",
+    scopes_requested: ["a"],
+    scopes_granted: ["a"],
+    config: {},
     sealed_access: bytes(1),
     sealed_refresh: bytes(2),
     generation: 1,
@@ -98,10 +98,8 @@ export function commitOf(
       last_lifetime_s: 3600,
       refresh_at: instant(issued_at + 3_000_000),
       refresh_token_expires_at: null,
-      sealed_previous_access: null,
-      previous_expires_at: null,
     },
-    merge: () => ({ scopes_granted: '["a"]', config: "{}" }),
+    merge: () => ({ scopes_granted: ["a"], config: {} }),
   };
 }
 
@@ -111,8 +109,8 @@ export function flowOf(change: Partial<NewFlow> = {}): NewFlow {
     id: newFlowId(),
     integration_type: "slack",
     initiator: "administrator",
-    scopes: "[]",
-    config: "{}",
+    scopes: [],
+    config: {},
     return_to: null,
     ...change,
   };
@@ -125,7 +123,7 @@ export const startOf = (state_hash: string) => ({
   state_hash,
   browser_hash: "browser",
   sealed_request: bytes(3),
-  config: "{}",
+  config: {},
 });
 
 export async function appOf(store: Store, name = "shop") {

@@ -54,11 +54,11 @@ export function describeBuilders(open: OpenStores): void {
         { app_id: app.id, id: "token", name: "first", digest: bytes(1), expires_at: null },
         2,
       );
-      expect(await store.getServiceToken("token")).toMatchObject({ plan: "builder", functions_enabled: 1 });
+      expect(await store.getServiceToken("token")).toMatchObject({ plan: "builder", functions_enabled: true });
       expect(await store.setPlan(app.workspace_id, "free")).toBe(true);
-      expect(await store.changeApp(app, { functions_enabled: 0 })).toBe(true);
-      expect(await store.getServiceToken("token")).toMatchObject({ plan: "free", functions_enabled: 0 });
-      expect(await store.getApp(app.id)).toMatchObject({ plan: "free", functions_enabled: 0, updated_at: now() });
+      expect(await store.changeApp(app, { functions_enabled: false })).toBe(true);
+      expect(await store.getServiceToken("token")).toMatchObject({ plan: "free", functions_enabled: false });
+      expect(await store.getApp(app.id)).toMatchObject({ plan: "free", functions_enabled: false, updated_at: now() });
       expect(await store.setPlan(newWorkspaceId(), "free")).toBe(false);
     });
 

@@ -36,9 +36,9 @@ export function describeCredentials(open: OpenStores): void {
     it("declare a connector once per type, the newest scopes counting", async () => {
       const { store } = await open();
       const { id } = await appOf(store);
-      await store.declareConnector(id, "slack", '["a"]');
-      await store.declareConnector(id, "slack", '["b"]');
-      expect(await store.listConnectors(id)).toMatchObject([{ integration_type: "slack", scopes: '["b"]' }]);
+      await store.declareConnector(id, "slack", ["a"]);
+      await store.declareConnector(id, "slack", ["b"]);
+      expect(await store.listConnectors(id)).toMatchObject([{ integration_type: "slack", scopes: ["b"] }]);
       await store.transaction((tx) => removeConnector(tx, id, "slack"));
       expect(await store.listConnectors(id)).toEqual([]);
     });
@@ -48,7 +48,7 @@ export function describeCredentials(open: OpenStores): void {
       const [mine, foreign] = [await appOf(store, "mine"), await appOf(store, "foreign")];
       for (const { id } of [mine, foreign]) {
         await stored(store, { app_id: id });
-        await store.declareConnector(id, "slack", "[]");
+        await store.declareConnector(id, "slack", []);
         await token(store, id, `token of ${id}`);
         await store.createFlow(flowOf({ app_id: id }), { ttl_ms: 1_000, pending: 5 });
         const key = { dek_id: `dek of ${id}`, scope: id, kek_id: "kek", wrapped: bytes(5) };
@@ -77,7 +77,7 @@ export function describeCredentials(open: OpenStores): void {
       integration_type,
       client_id: "id at the provider",
       sealed_secret: bytes(6),
-      shared_callback: 0,
+      shared_callback: false,
     });
 
     it("prefer the workspace's own over the installation's", async () => {
@@ -105,11 +105,11 @@ export function describeCredentials(open: OpenStores): void {
       const one = client("slack", null);
       await store.transaction((tx) => insertClient(tx, one));
       await advance(1_000);
-      await store.transaction((tx) => replaceSecret(tx, one.id, { sealed_secret: bytes(7), shared_callback: 1 }));
+      await store.transaction((tx) => replaceSecret(tx, one.id, { sealed_secret: bytes(7), shared_callback: true }));
       expect(await store.getClient(one.id)).toMatchObject({
         client_id: one.client_id,
         sealed_secret: bytes(7),
-        shared_callback: 1,
+        shared_callback: true,
         updated_at: now(),
       });
       const remove = () => store.transaction((tx) => deleteClient(tx, one.id));

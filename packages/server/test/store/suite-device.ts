@@ -15,7 +15,7 @@ const codeOf = (now: Instant, name: string, change: Partial<NewDeviceCode> = {})
   device_hash: `device ${name}`,
   user_code_hash: `user ${name}`,
   client_id: "base44_cli",
-  scope: "apps:read",
+  scope: ["apps:read"],
   address: "192.0.2.1",
   network: "192.0.2.1",
   expires_at: plus(now, 600_000),
@@ -57,7 +57,10 @@ export function describeDevice(open: OpenStores): void {
       expect(await approve(store, "a")).toMatchObject({ client_id: "base44_cli", user_id: "usr_1" });
       // At once, since clients that were told to slow down do not always.
       const issued = await store.redeemDeviceCode(pollOf(opened, "a", "ses_1"), RULES);
-      expect(issued).toMatchObject({ kind: "issued", session: { id: "ses_1", user_id: "usr_1", scope: "apps:read" } });
+      expect(issued).toMatchObject({
+        kind: "issued",
+        session: { id: "ses_1", user_id: "usr_1", scope: ["apps:read"] },
+      });
       expect(await store.findCliToken("access of ses_1")).toMatchObject({ id: "ses_1", kind: "access" });
       await advance(600);
       expect(await approve(store, "a")).toBeNull();

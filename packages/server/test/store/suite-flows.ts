@@ -35,7 +35,7 @@ export function describeFlows(open: OpenStores): void {
       const { store } = await open();
       const wanted = await started(store);
       const limits = { ...LIMITS, pending: 10 };
-      for (const change of [{}, { scopes: '["b"]' }, { config: '{"a":"b"}' }, { return_to: "/apps" }]) {
+      for (const change of [{}, { scopes: ["b"] }, { config: { a: "b" } }, { return_to: "/apps" }]) {
         const id = newFlowId();
         expect(await store.createFlow({ ...wanted, ...change, id }, limits)).toMatchObject({ flow: { id } });
       }
@@ -45,7 +45,7 @@ export function describeFlows(open: OpenStores): void {
       const { store, advance } = await open();
       const { app_id } = flowOf();
       const next = (index: number, change = {}) =>
-        store.createFlow(flowOf({ app_id, scopes: `["${index}"]`, ...change }), LIMITS);
+        store.createFlow(flowOf({ app_id, scopes: [String(index)], ...change }), LIMITS);
       for (const index of [1, 2, 3]) expect((await next(index)).kind).toBe("created");
       expect((await next(4)).kind).toBe("too_many");
       expect((await next(4, { initiator: "someone else" })).kind).toBe("created");

@@ -9,11 +9,11 @@ import type { Store } from "../../src/store/store.ts";
 import { bytes, consented, flowOf, present, startOf, stored } from "./rows.ts";
 import type { OpenStores } from "./suite.ts";
 
-const switches = (workspace_id: WorkspaceId, integration_type: string, builder: 0 | 1) => ({
+const switches = (workspace_id: WorkspaceId, integration_type: string, builder: boolean) => ({
   workspace_id,
   integration_type,
   builder_connection_enabled: builder,
-  per_user_connection_enabled: 1,
+  per_user_connection_enabled: true,
 });
 
 async function appIn(store: Store, workspace_id: WorkspaceId): Promise<AppId> {
@@ -33,14 +33,14 @@ export function describeGovernance(open: OpenStores): void {
       const mine = await stored(store, { app_id: await appIn(store, workspace) });
       const another_service = await stored(store, { app_id: mine.app_id, integration_type: "github" });
       const elsewhere = await stored(store, { app_id: await appIn(store, other) });
-      await store.putGovernance(switches(workspace, "slack", 0));
+      await store.putGovernance(switches(workspace, "slack", false));
       const blocked = async () =>
         Promise.all(
           [mine, another_service, elsewhere].map(async ({ id }) => (await present(store, id)).blocked_at !== null),
         );
       expect(await blocked()).toEqual([true, false, false]);
-      expect(await store.getGovernance(workspace, "slack")).toMatchObject({ builder_connection_enabled: 0 });
-      await store.putGovernance(switches(workspace, "slack", 1));
+      expect(await store.getGovernance(workspace, "slack")).toMatchObject({ builder_connection_enabled: false });
+      await store.putGovernance(switches(workspace, "slack", true));
       expect(await blocked()).toEqual([false, false, false]);
       expect(await store.listGovernance(workspace)).toHaveLength(1);
       expect(await store.listGovernance(other)).toEqual([]);
@@ -50,13 +50,13 @@ export function describeGovernance(open: OpenStores): void {
       const { store } = await open();
       const workspace = newWorkspaceId();
       const app_id = await appIn(store, workspace);
-      await store.putGovernance(switches(workspace, "slack", 0));
+      await store.putGovernance(switches(workspace, "slack", false));
       const row = await stored(store, { app_id });
       expect(row.blocked_at).not.toBeNull();
       const again = consented({ app_id, id: row.id, generation: 2 });
       expect(await store.transaction((tx) => putConnection(tx, again, row))).toBe(true);
       expect((await present(store, row.id)).blocked_at).not.toBeNull();
-      await store.putGovernance(switches(workspace, "slack", 1));
+      await store.putGovernance(switches(workspace, "slack", true));
       await store.transaction((tx) => deleteConnection(tx, row.id));
       expect((await stored(store, { app_id })).blocked_at).toBeNull();
     });

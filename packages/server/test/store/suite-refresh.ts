@@ -315,9 +315,12 @@ export function describeRefreshProtocol(open: OpenStores): void {
     it("changes scopes and settings as they are now, not as they were when it was asked", async () => {
       const { store } = await open();
       const row = await claimed(store);
-      const merge = (now: ConnectionRow) => ({ scopes_granted: now.scopes_granted, config: `{"was":${now.attempt}}` });
+      const merge = (now: ConnectionRow) => ({
+        scopes_granted: now.scopes_granted,
+        config: { was: String(now.attempt) },
+      });
       await commit(store, { ...commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }), merge });
-      expect(await present(store, row.id)).toMatchObject({ scopes_granted: row.scopes_granted, config: '{"was":1}' });
+      expect(await present(store, row.id)).toMatchObject({ scopes_granted: row.scopes_granted, config: { was: "1" } });
     });
 
     it("holds for every order of attempts: the generation grows, and no older answer replaces a newer one", async () => {

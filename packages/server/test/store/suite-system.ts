@@ -1,7 +1,7 @@
 /** Data keys, settings, the audit trail and the outbox. */
 import { describe, expect, it } from "vitest";
 import { newAppId, newConnectionId } from "../../src/core/ids.ts";
-import { plus } from "../../src/core/types.ts";
+import { plus, type JsonObject } from "../../src/core/types.ts";
 import { enqueue, type NewOutboxItem } from "../../src/store/queries/outbox.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { AuditEventsTable } from "../../src/store/tables.ts";
@@ -22,7 +22,7 @@ const item = (change: Partial<NewOutboxItem> = {}): NewOutboxItem => ({
   id: `out_${Math.floor(performance.now() * 1e6)}`,
   kind: "event",
   connection_id: newConnectionId(),
-  payload: "{}",
+  payload: {},
   sealed: null,
   ...change,
 });
@@ -50,7 +50,7 @@ export function describeSystem(open: OpenStores): void {
       await store.insertDataKey(keyOf(opened, "dek_1"), null);
       expect(await store.insertDataKey(keyOf(opened, "dek_2"), "dek_1")).toMatchObject({ dek_id: "dek_2" });
       expect(await store.insertDataKey(keyOf(opened, "dek_3"), "dek_1")).toMatchObject({ dek_id: "dek_2" });
-      expect(await store.getDataKey("dek_1")).toMatchObject({ is_current: 0 });
+      expect(await store.getDataKey("dek_1")).toMatchObject({ is_current: false });
       expect(await store.currentDataKey("installation")).toMatchObject({ dek_id: "dek_2" });
       expect(await store.getDataKey("dek_3")).toBeNull();
     });
@@ -292,7 +292,7 @@ export function describeSystem(open: OpenStores): void {
       const { store, other } = await open();
       const [connections, length] = [10, 8];
       const ids = Array.from({ length: connections }, () => newConnectionId());
-      const sent: { connection_id: string; payload: string }[] = [];
+      const sent: { connection_id: string; payload: JsonObject | null }[] = [];
       let idle = 0;
       const send = async (handle: Store): Promise<void> => {
         while (sent.length < connections * length && idle < 1_000) {
@@ -308,16 +308,16 @@ export function describeSystem(open: OpenStores): void {
             ids.map((connection_id, at) =>
               put(
                 at % 2 === 0 ? store : other,
-                item({ connection_id, id: `${connection_id}_${place}`, payload: `${place}` }),
+                item({ connection_id, id: `${connection_id}_${place}`, payload: { place } }),
               ),
             ),
           );
       };
       await Promise.all([write(), send(store), send(other), send(store), send(other)]);
       for (const id of ids)
-        expect(sent.filter(({ connection_id }) => connection_id === id).map(({ payload }) => Number(payload))).toEqual(
-          Array.from({ length }, (_, place) => place),
-        );
+        expect(
+          sent.filter(({ connection_id }) => connection_id === id).map(({ payload }) => payload?.["place"]),
+        ).toEqual(Array.from({ length }, (_, place) => place));
     });
 
     it("do not stand in the way of revocations, nor these in theirs", async () => {

@@ -12,6 +12,7 @@ import { describeDevice } from "./suite-device.ts";
 import { describeFlows } from "./suite-flows.ts";
 import { describeGovernance } from "./suite-governance.ts";
 import { describeConnections } from "./suite-connections.ts";
+import { describeRows } from "./suite-rows.ts";
 import { describeRefreshProtocol } from "./suite-refresh.ts";
 import { describeSystem } from "./suite-system.ts";
 
@@ -28,6 +29,7 @@ export type OpenStores = () => Promise<OpenStore>;
 
 export function describeStore({ engine }: { engine: string }, open: OpenStores): void {
   describe(`store on ${engine}`, () => {
+    describeRows(open);
     describeConnections(open);
     describeRefreshProtocol(open);
     describeFlows(open);

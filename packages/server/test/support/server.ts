@@ -282,7 +282,7 @@ async function openOver(ground: Ground): Promise<TestServer> {
       simulator.ledger().requests.filter((one) => one.kind === "refresh" && (host === undefined || one.host === host)),
     async events(owner = app) {
       const items = await installation.store.listOutbox(owner.app_id, "event");
-      return items.map((item) => String(asObject(JSON.parse(item.payload))["type"]));
+      return items.map(({ payload }) => (typeof payload?.["type"] === "string" ? payload["type"] : ""));
     },
     async restart(change = {}) {
       await closeServer();

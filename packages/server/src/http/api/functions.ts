@@ -22,7 +22,7 @@ export function functionRoutes(app: HttpServer, context: HttpContext): void {
       handler: async (request, reply) => {
         if (context.functions === null) throw new ApiError("functions_not_served");
         const { id: app_id, functions_enabled } = await context.apps.get(request.params.app);
-        if (functions_enabled === 0) throw new ApiError("functions_disabled");
+        if (!functions_enabled) throw new ApiError("functions_disabled");
         const answer = await context.functions.invoke({
           app_id,
           function_name: request.params["*"],

@@ -118,5 +118,5 @@ export function managementRoutes(app: HttpServer, context: HttpContext): void {
 }
 
 function appReply({ id, workspace_id, name, functions_enabled, created_at }: AppRow) {
-  return { id, workspace_id, name, functions_enabled: functions_enabled === 1, created_at };
+  return { id, workspace_id, name, functions_enabled, created_at };
 }

@@ -14,7 +14,7 @@ import { asUserId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
 import { isSessionOver, type FoundCliToken, type NewPair, type SessionLife } from "../../store/queries/cli-sessions.ts";
-import type { CliSessionsTable } from "../../store/tables.ts";
+import type { CliSessionRow } from "../../store/tables.ts";
 import type { Audit } from "../audit.ts";
 import type { DatabaseGate } from "../cache/database-gate.ts";
 import { createReadCache } from "../cache/read-cache.ts";
@@ -71,7 +71,7 @@ export interface CliSessions {
   /** RFC 7009: ends the session of either token. A token that is unknown, or another client's, ends nothing. */
   revoke(token: string, client_id: string): Promise<void>;
   /** A person's command lines, oldest first. */
-  list(user_id: string): Promise<readonly CliSessionsTable[]>;
+  list(user_id: string): Promise<readonly CliSessionRow[]>;
   /** Who somebody is, as people are told. Null: the account is gone. */
   person(user_id: string): Promise<{ readonly email: string; readonly name: string } | null>;
   /** False when the person has no such session. */
@@ -102,7 +102,7 @@ export function createCliSessions({ store, clock, limits, gate, audit }: CliSess
     if (token === null || token.kind !== "access") return null;
     const now = clock.now();
     if (token.expires_at <= now || isSessionOver(token, now, life)) return null;
-    return { user_id: token.user_id, session_id: token.id, scopes: token.scope.split(" ") };
+    return { user_id: token.user_id, session_id: token.id, scopes: token.scope };
   }
 
   async function find(hash: string): Promise<FoundCliToken | null> {
@@ -133,7 +133,7 @@ export function createCliSessions({ store, clock, limits, gate, audit }: CliSess
     return { ...token, first_used_at: token.first_used_at ?? now, last_used_at: now };
   }
 
-  function recordEnd(session: Pick<CliSessionsTable, "id" | "user_id">, action: string): void {
+  function recordEnd(session: Pick<CliSessionRow, "id" | "user_id">, action: string): void {
     audit.record({
       app_id: "",
       actor: `user:${session.user_id}`,
@@ -143,7 +143,7 @@ export function createCliSessions({ store, clock, limits, gate, audit }: CliSess
     });
   }
 
-  async function end(session: Pick<CliSessionsTable, "id" | "user_id">, action: string): Promise<boolean> {
+  async function end(session: Pick<CliSessionRow, "id" | "user_id">, action: string): Promise<boolean> {
     const ended = await store.endCliSession(session.id, session.user_id);
     cache.clear();
     if (ended) recordEnd(session, action);
@@ -159,7 +159,7 @@ export function createCliSessions({ store, clock, limits, gate, audit }: CliSess
         ...life,
         grace_ms: limits.cli_refresh_grace_ms,
       });
-      if (rotation.kind === "rotated") return { ...tokens, scope: rotation.session.scope };
+      if (rotation.kind === "rotated") return { ...tokens, scope: rotation.session.scope.join(" ") };
       if (rotation.kind === "reused") {
         cache.clear();
         recordEnd(rotation.session, "cli_session.refresh_token_reused");

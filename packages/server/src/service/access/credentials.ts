@@ -27,7 +27,7 @@ export type Standing = Pick<AppRow, "plan" | "functions_enabled">;
 
 /** @throws ApiError `functions_disabled`, `plan_upgrade_required` */
 export function requireStanding({ plan, functions_enabled }: Standing): void {
-  if (functions_enabled === 0) throw new ApiError("functions_disabled");
+  if (!functions_enabled) throw new ApiError("functions_disabled");
   requireConnectors(plan);
 }
 

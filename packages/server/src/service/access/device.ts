@@ -20,7 +20,7 @@ import { newId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
 import type { PollRules } from "../../store/queries/device.ts";
-import type { DeviceCodesTable } from "../../store/tables.ts";
+import type { DeviceCodeRow } from "../../store/tables.ts";
 import type { Audit } from "../audit.ts";
 import { GrantError, newPair, sessionLife, type CliSessions, type IssuedTokens } from "./cli-sessions.ts";
 import { secondsUntil, type RateLimits, type Rule } from "./rate-limits.ts";
@@ -109,8 +109,8 @@ export function createDevice(deps: DeviceDeps): Device {
   async function attempt(
     typed: string,
     guesser: Guesser,
-    action: (hashes: readonly string[]) => Promise<DeviceCodesTable | null>,
-  ): Promise<DeviceCodesTable> {
+    action: (hashes: readonly string[]) => Promise<DeviceCodeRow | null>,
+  ): Promise<DeviceCodeRow> {
     const letters = lettersOf(typed);
     if (letters === null) throw new ApiError("user_code_invalid");
     const code = await rateLimits.attempt(guessRules(guesser, limits), () => action(hashesOf(letters)));
@@ -170,7 +170,7 @@ export function createDevice(deps: DeviceDeps): Device {
           target: id,
           request_id: null,
         });
-        return { ...tokens, scope };
+        return { ...tokens, scope: scope.join(" ") };
       }
       if (redeemed.kind === "invalid_grant" && redeemed.ended !== null) {
         sessions.clear();
@@ -221,15 +221,15 @@ function requireClient(client_id: string): void {
 }
 
 /** What is known of it: newer clients may ask for more than there is (RFC 6749 §3.3 lets us grant less). */
-function grantedScope(scope: string | null): string {
-  if (scope === null || scope === "") return CLI_SCOPES.join(" ");
+function grantedScope(scope: string | null): readonly string[] {
+  if (scope === null || scope === "") return CLI_SCOPES;
   const granted =
     SCOPE_PATTERN.test(scope) && scope.length <= SCOPE_LENGTH
       ? CLI_SCOPES.filter((known) => scope.split(" ").includes(known))
       : [];
   if (granted.length === 0)
     throw new GrantError("invalid_scope", `None of these scopes is known. Known are ${CLI_SCOPES.join(", ")}.`);
-  return granted.join(" ");
+  return granted;
 }
 
 function newLetters(): string {
@@ -259,6 +259,6 @@ function guessRules({ session, network }: Guesser, limits: Limits): readonly Rul
   ];
 }
 
-function pendingLogin({ client_id, address, created_at }: DeviceCodesTable): PendingLogin {
+function pendingLogin({ client_id, address, created_at }: DeviceCodeRow): PendingLogin {
   return { client_name: CLIENTS[client_id] ?? client_id, address, created_at };
 }

@@ -127,7 +127,7 @@ export function createApps(deps: AppsDeps): Apps {
     const app = await get(app_id);
     const wanted = {
       ...(name === undefined ? {} : { name: checkName(name) }),
-      ...(functions_enabled === undefined ? {} : { functions_enabled: functions_enabled ? 1 : 0 }),
+      ...(functions_enabled === undefined ? {} : { functions_enabled }),
     };
     if (!(await store.changeApp(app, wanted))) throw nameTaken(name ?? app.name);
     credentials.clear();

@@ -52,8 +52,8 @@ export function createGovernance({
       await store.putGovernance({
         workspace_id,
         integration_type,
-        builder_connection_enabled: wanted.builder_connection_enabled ? 1 : 0,
-        per_user_connection_enabled: wanted.per_user_connection_enabled ? 1 : 0,
+        builder_connection_enabled: wanted.builder_connection_enabled,
+        per_user_connection_enabled: wanted.per_user_connection_enabled,
       });
       // Tokens of many apps may be in memory; they are read again, and refused there.
       cache.clear();
@@ -62,13 +62,10 @@ export function createGovernance({
   };
 }
 
-function switchesOf(
-  integration_type: string,
-  row: { readonly builder_connection_enabled: number; readonly per_user_connection_enabled: number } | null,
-): ServiceSwitches {
+function switchesOf(integration_type: string, row: Switches | null): ServiceSwitches {
   return {
     integration_type,
-    builder_connection_enabled: row?.builder_connection_enabled !== 0,
-    per_user_connection_enabled: row?.per_user_connection_enabled !== 0,
+    builder_connection_enabled: row?.builder_connection_enabled ?? true,
+    per_user_connection_enabled: row?.per_user_connection_enabled ?? true,
   };
 }

@@ -19,7 +19,7 @@ import { sealedFromStorage } from "../../vault/seal.ts";
 import { requireProvider, unknownService } from "../catalog-errors.ts";
 import { createVerifier } from "./verify.ts";
 import { emit } from "../events/events.ts";
-import { lifeOfRow, notGranted, parseConfig, parseList, sealContext } from "../grants/grant.ts";
+import { lifeOfRow, notGranted, sealContext } from "../grants/grant.ts";
 import type { Refresher } from "../refresh/refresh.ts";
 import type { RefreshFailureCode, RefreshResult } from "../refresh/types.ts";
 import type { Revocations } from "../grants/revocation.ts";
@@ -147,7 +147,9 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     // Both ways of opening refuse what was tampered with, one of them by throwing at once.
     const opening = async (): Promise<Secret> => vault.openCached(context, sealed) ?? vault.open(context, sealed);
     const access_token = await opening().catch((error: unknown) => notOpened(row, error));
-    const config = parseConfig(row.config);
+    const { config } = row;
+    // An app that builds addresses from the config would send the token to another one.
+    if (config === null) return notOpened(row, new ApiError("credential_unreadable"));
     const open = { row, access_token, config: Object.keys(config).length === 0 ? null : config };
     cache.put(open, epoch);
     return open;
@@ -220,7 +222,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   async function checkRejected(row: ConnectionRow): Promise<Served> {
     const provider = requireProvider(catalog, row.integration_type);
     const open = await openRow(row);
-    const health = await oauth.health({ provider, config: parseConfig(row.config), access_token: open.access_token });
+    const health = await oauth.health({ provider, config: open.config ?? {}, access_token: open.access_token });
     if (health === "dead") return expireNow(row, "rejected_by_api");
     if (health === "unknown") throw unavailable(row, "provider_unavailable", limits.reader_retry_ms);
     return served(open);
@@ -258,7 +260,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   }
 
   function unsaved({ row, grant }: Extract<RefreshResult, { kind: "unsaved" }>): Served {
-    const config = { ...parseConfig(row.config), ...grant.config };
+    const config = { ...row.config, ...grant.config };
     // Its end is computed at the commit, which is still to come.
     const saved = { ...row, expires_at: null };
     return served({
@@ -304,10 +306,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
 
   async function list(app_id: AppId): Promise<readonly ConnectionSummary[]> {
     const declared = new Map(
-      (await store.listConnectors(app_id)).map((connector) => [
-        connector.integration_type,
-        parseList(connector.scopes),
-      ]),
+      (await store.listConnectors(app_id)).map((connector) => [connector.integration_type, connector.scopes]),
     );
     return (await store.listConnections(app_id)).map((row) => ({
       integration_type: row.integration_type,

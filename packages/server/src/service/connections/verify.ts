@@ -11,7 +11,7 @@ import { changeStatus } from "../../store/queries/connections.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import { sealedFromStorage } from "../../vault/seal.ts";
 import { emit } from "../events/events.ts";
-import { lifeOfRow, parseConfig, sealContext } from "../grants/grant.ts";
+import { lifeOfRow, sealContext } from "../grants/grant.ts";
 import type { Refresher } from "../refresh/refresh.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
 import type { Ground } from "../ground.ts";
@@ -74,9 +74,10 @@ export function createVerifier(deps: VerifierDeps): (app_id: AppId) => Promise<v
 
   async function ask(row: ConnectionRow): Promise<"alive" | "dead" | "unknown"> {
     const provider = catalog.get(row.integration_type);
-    if (provider === null || row.sealed_access === null) return "unknown";
+    const { config } = row;
+    if (provider === null || config === null || row.sealed_access === null) return "unknown";
     const access_token = await vault.open(sealContext(row, "access"), sealedFromStorage(row.sealed_access));
-    return oauth.health({ provider, config: parseConfig(row.config), access_token });
+    return oauth.health({ provider, config, access_token });
   }
 
   async function expire({ id, generation, ...row }: ConnectionRow, reason: ReasonCode): Promise<void> {

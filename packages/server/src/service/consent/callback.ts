@@ -17,7 +17,7 @@ import { requireProvider } from "../catalog-errors.ts";
 import type { OAuthClients } from "../grants/clients.ts";
 import { effectiveScopes, openFlowSecrets } from "./connect.ts";
 import type { Consents } from "./consent.ts";
-import { grantOf, parseConfig, parseList } from "../grants/grant.ts";
+import { grantOf } from "../grants/grant.ts";
 import type { Ground } from "../ground.ts";
 
 const STATE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
@@ -100,8 +100,8 @@ export function createCallback(deps: CallbackDeps): Callback {
     const { code_verifier } = await openFlowSecrets(vault, before);
     const client = flow.oauth_client_id === null ? null : await clients.open(flow.oauth_client_id);
     if (client === null || flow.redirect_uri === null) throw new ApiError("oauth_client_missing");
-    const config = parseConfig(flow.config);
-    const requested_scopes = effectiveScopes(provider, parseList(flow.scopes));
+    const { config } = flow;
+    const requested_scopes = effectiveScopes(provider, flow.scopes);
     const outcome = await oauth.exchange({
       provider,
       config,

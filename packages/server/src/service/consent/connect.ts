@@ -14,7 +14,7 @@ import { isJsonObject, type AppId, type ConnectionConfig, type FlowId } from "..
 import { throughGateway } from "../../net/transport.ts";
 import { takesRedirect, withDefaults, type Provider } from "../../providers/provider.ts";
 import { checkConfig } from "../../providers/template.ts";
-import type { AppsTable, FlowRow } from "../../store/tables.ts";
+import type { AppRow, FlowRow } from "../../store/tables.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../../vault/seal.ts";
 import { requireProvider } from "../catalog-errors.ts";
 import {
@@ -26,8 +26,8 @@ import {
   type Connectors,
   type ConnectorsDeps,
 } from "./declare.ts";
-import { configError, effectiveScopes, serializeConfig, withoutBlanks } from "./declaration.ts";
-import { notGranted, parseConfig, parseList } from "../grants/grant.ts";
+import { configError, effectiveScopes, withoutBlanks } from "./declaration.ts";
+import { notGranted } from "../grants/grant.ts";
 import type { Ground } from "../ground.ts";
 
 export { effectiveScopes } from "./declaration.ts";
@@ -35,7 +35,7 @@ export { effectiveScopes } from "./declaration.ts";
 /** What the confirm page shows. */
 export interface FlowView {
   readonly flow: FlowRow;
-  readonly app: AppsTable;
+  readonly app: AppRow;
   readonly provider: Provider;
   readonly scopes: readonly string[];
   readonly config: ConnectionConfig;
@@ -105,13 +105,13 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
     const app = await requireApp(store, flow.app_id);
     const client = await clients.find(app.workspace_id, flow.integration_type);
     const current = await store.findConnection(flow.app_id, flow.integration_type);
-    const redirect_uri = flow.redirect_uri ?? urls.redirect(client?.shared_callback === 1 ? null : provider.vendor);
-    const scopes = effectiveScopes(provider, parseList(flow.scopes));
+    const redirect_uri = flow.redirect_uri ?? urls.redirect(client?.shared_callback === true ? null : provider.vendor);
+    const scopes = effectiveScopes(provider, flow.scopes);
     const connected =
       current?.status === "active"
         ? { label: current.account_label ?? current.account_email ?? current.account_id }
         : null;
-    const config = withDefaults(provider, parseConfig(flow.config));
+    const config = withDefaults(provider, flow.config);
     return { flow, app, provider, scopes, config, redirect_uri, connected };
   }
 
@@ -121,10 +121,7 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
     if (flow.expires_at <= clock.now()) throw new ApiError("flow_expired");
     await requireAllowed(store, app, provider);
     requireRedirect(provider, redirect_uri);
-    const checked = checkConfig(
-      provider,
-      withDefaults(provider, { ...parseConfig(flow.config), ...withoutBlanks(config) }),
-    );
+    const checked = checkConfig(provider, withDefaults(provider, { ...flow.config, ...withoutBlanks(config) }));
     if ("errors" in checked) throw configError(checked.errors);
     const client = await requireClient(deps, app, provider);
     const state = randomToken();
@@ -133,11 +130,11 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
     const started = await store.startFlow(id, {
       oauth_client_id: client.id,
       redirect_uri,
-      vendor: client.shared_callback === 1 ? null : provider.vendor,
+      vendor: client.shared_callback ? null : provider.vendor,
       state_hash: sha256Hex(state),
       browser_hash: sha256Hex(browser.expose()),
       sealed_request,
-      config: serializeConfig(checked.config),
+      config: checked.config,
     });
     if (!started) throw new ApiError("flow_expired");
   }
@@ -154,7 +151,7 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
     const { state, code_verifier } = await openFlowSecrets(vault, flow);
     const url = oauth.authorizationUrl({
       provider,
-      config: parseConfig(flow.config),
+      config: flow.config,
       client_id: client.client_id,
       redirect_uri,
       state: state.expose(),

@@ -6,7 +6,14 @@
 import { ApiError } from "../../core/errors.ts";
 import { asOAuthClientId, newConnectionId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
-import { isJsonObject, plus, type Account, type ConnectionConfig, type FlowId } from "../../core/types.ts";
+import {
+  isJsonObject,
+  plus,
+  stringEntries,
+  type Account,
+  type ConnectionConfig,
+  type FlowId,
+} from "../../core/types.ts";
 import { declareConnector } from "../../store/queries/apps.ts";
 import { putConnection } from "../../store/queries/connections.ts";
 import { finishFlow, holdFlow } from "../../store/queries/flows.ts";
@@ -17,7 +24,7 @@ import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import type { Audit } from "../audit.ts";
 import { requireProvider } from "../catalog-errors.ts";
 import { emit } from "../events/events.ts";
-import { grantColumns, NOTHING_BEFORE, parseConfig, parseGrant, serializeGrant, type Grant } from "../grants/grant.ts";
+import { grantColumns, NOTHING_BEFORE, parseGrant, serializeGrant, type Grant } from "../grants/grant.ts";
 import type { TokenRevocations } from "../grants/revocation.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
 import type { Ground } from "../ground.ts";
@@ -81,7 +88,7 @@ export function createConsents(deps: ConsentDeps): Consents {
   async function hold(flow: FlowRow, seen: ConnectionRow, consent: Consent): Promise<void> {
     const { account, config, oauth_client_id, grant } = consent;
     const revocation = await revocations.prepareTokens(
-      { ...seen, oauth_client_id, account_id: account.id, config: JSON.stringify(config) },
+      { ...seen, oauth_client_id, account_id: account.id, config },
       grant,
     );
     const held: Held = { ...consent, revocation_id: revocation?.id ?? null };
@@ -115,9 +122,9 @@ export function createConsents(deps: ConsentDeps): Consents {
         account_id: account.id,
         account_label: account.label,
         account_email: account.email,
-        scopes_requested: JSON.stringify(requested_scopes),
-        scopes_granted: JSON.stringify(grant.scopes ?? requested_scopes),
-        config: JSON.stringify(config),
+        scopes_requested: requested_scopes,
+        scopes_granted: grant.scopes ?? requested_scopes,
+        config,
         oauth_client_id,
         connected_by: flow.initiator,
       };
@@ -218,7 +225,7 @@ function parseHeld(text: Secret): Held | null {
     oauth_client_id: asOAuthClientId(oauth_client_id),
     requested_scopes: requested_scopes.filter((scope) => typeof scope === "string"),
     account: { id: textOrNull(id), label: textOrNull(label), email: textOrNull(email) },
-    config: parseConfig(value["config"]),
+    config: stringEntries(value["config"]),
     revocation_id: textOrNull(revocation_id),
   };
 }

@@ -1,4 +1,5 @@
 /** What an app declares of a connector, checked and compared: its scopes and its settings. Pure. */
+import { isDeepStrictEqual } from "node:util";
 import { ApiError } from "../../core/errors.ts";
 import { SCOPE_TOKEN, sameScopes, unique } from "../../core/scopes.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
@@ -63,15 +64,10 @@ export function inputConfig(provider: Provider, config: ConnectionConfig): Conne
 }
 
 export function sameConfig(provider: Provider, a: ConnectionConfig, b: ConnectionConfig): boolean {
-  return serializeConfig(withDefaults(provider, a)) === serializeConfig(withDefaults(provider, b));
+  return isDeepStrictEqual(withDefaults(provider, a), withDefaults(provider, b));
 }
 
 /** An empty form field means "not given". */
 export function withoutBlanks(config: ConnectionConfig): ConnectionConfig {
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value.trim() !== ""));
-}
-
-/** One text for one config, whatever the order in which it was given. */
-export function serializeConfig(config: ConnectionConfig): string {
-  return JSON.stringify(Object.fromEntries(Object.entries(config).toSorted(([a], [b]) => (a < b ? -1 : 1))));
 }

@@ -3,24 +3,16 @@
  * whose link connect.ts then leads through. PUT replaces the declared scopes, POST initiate adds to them; neither changes
  * what is declared before the new consent is complete, unless it asks for nothing that is not there.
  */
+import { isDeepStrictEqual } from "node:util";
 import { ApiError } from "../../core/errors.ts";
 import { asUserId, newFlowId } from "../../core/ids.ts";
 import type { AppId, ConnectionConfig } from "../../core/types.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { Store } from "../../store/store.ts";
-import type { AppsTable, ConnectionRow, OAuthClientsTable } from "../../store/tables.ts";
+import type { AppRow, ConnectionRow, OAuthClientRow } from "../../store/tables.ts";
 import { requireProvider } from "../catalog-errors.ts";
 import type { OAuthClients } from "../grants/clients.ts";
-import {
-  checkGiven,
-  checkScopes,
-  declareTheSame,
-  inputConfig,
-  sameConfig,
-  serializeConfig,
-  withScopes,
-} from "./declaration.ts";
-import { parseConfig, parseList } from "../grants/grant.ts";
+import { checkGiven, checkScopes, declareTheSame, inputConfig, sameConfig, withScopes } from "./declaration.ts";
 import type { Ground } from "../ground.ts";
 
 export interface InitiateRequest {
@@ -78,7 +70,7 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
     const sent = checkScopes(request.scopes);
     if (return_to !== null && !isLocalPath(return_to)) throw new ApiError("invalid_return_to");
     const current = await store.findConnection(app_id, integration_type);
-    const kept = current === null ? {} : inputConfig(provider, parseConfig(current.config));
+    const kept = current === null ? {} : inputConfig(provider, current.config ?? {});
     const config = request.config === null ? kept : checkGiven(provider, request.config);
 
     const declared = await declaredScopes(app_id, integration_type, current);
@@ -97,8 +89,7 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
     scopes: readonly string[],
     declared: readonly string[],
   ): Promise<Initiated> {
-    const text = JSON.stringify(scopes);
-    if (text !== JSON.stringify(declared)) await store.declareConnector(app_id, integration_type, text);
+    if (!isDeepStrictEqual(scopes, declared)) await store.declareConnector(app_id, integration_type, scopes);
     return { redirect_url: null, connection_id: id, already_authorized: true, ...NO_ERROR };
   }
 
@@ -125,8 +116,8 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
         id: newFlowId(),
         integration_type,
         initiator,
-        scopes: JSON.stringify(scopes),
-        config: serializeConfig(config),
+        scopes,
+        config,
         return_to,
       },
       { ttl_ms: limits.flow_ttl_ms, pending: limits.pending_flows_per_initiator },
@@ -144,8 +135,8 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
     current: ConnectionRow | null,
   ): Promise<readonly string[] | null> {
     const declared = (await store.listConnectors(app_id)).find((one) => one.integration_type === integration_type);
-    if (declared !== undefined) return parseList(declared.scopes);
-    return current === null ? null : parseList(current.scopes_requested);
+    if (declared !== undefined) return declared.scopes;
+    return current === null ? null : current.scopes_requested;
   }
 
   async function reconnect(request: Parameters<Connectors["reconnect"]>[0]): Promise<Initiated> {
@@ -156,31 +147,31 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
   async function savedConfig(app_id: AppId, integration_type: string): Promise<SavedConfig> {
     const provider = requireProvider(catalog, integration_type);
     const current = await store.findConnection(app_id, integration_type);
-    return { provider, config: current === null ? {} : inputConfig(provider, parseConfig(current.config)) };
+    return { provider, config: current === null ? {} : inputConfig(provider, current.config ?? {}) };
   }
 
   return { initiate, reconnect, savedConfig };
 }
 
-export async function requireApp(store: Store, app_id: AppId): Promise<AppsTable> {
+export async function requireApp(store: Store, app_id: AppId): Promise<AppRow> {
   const app = await store.getApp(app_id);
   if (app === null) throw new ApiError("not_found", { message: "There is no such app. holdfast apps list shows all." });
   return app;
 }
 
 /** @throws ApiError `connector_blocked` */
-export async function requireAllowed(store: Store, { workspace_id }: AppsTable, provider: Provider): Promise<void> {
+export async function requireAllowed(store: Store, { workspace_id }: AppRow, provider: Provider): Promise<void> {
   const switches = await store.getGovernance(workspace_id, provider.id);
-  if (switches?.builder_connection_enabled === 0)
+  if (switches?.builder_connection_enabled === false)
     throw new ApiError("connector_blocked", { reason: "connector_blocked" });
 }
 
 /** The client for a new consent. @throws ApiError `oauth_client_missing` */
 export async function requireClient(
   { store, clients }: Pick<ConnectorsDeps, "store" | "clients">,
-  { workspace_id }: AppsTable,
+  { workspace_id }: AppRow,
   provider: Provider,
-): Promise<OAuthClientsTable> {
+): Promise<OAuthClientRow> {
   const client = await clients.find(workspace_id, provider.id);
   if (client !== null) return client;
   if ((await store.installationClient(provider.id)) === null) throw missingClient(provider);

@@ -22,7 +22,7 @@ export async function emit(
   details: Readonly<Record<string, number | string | readonly string[]>> = {},
 ): Promise<void> {
   const { app_id, id, integration_type, reason, account_label } = row;
-  const payload = JSON.stringify({
+  const payload = {
     type,
     at: tx.now,
     app_id,
@@ -31,6 +31,6 @@ export async function emit(
     reason,
     account: account_label,
     ...details,
-  });
+  };
   await enqueue(tx, { app_id, id: newId("evt"), kind: "event", connection_id: id, payload, sealed: null });
 }

@@ -5,7 +5,7 @@
 import { createHmac } from "node:crypto";
 import type { EventType } from "../../core/events.ts";
 import type { Secret } from "../../core/secret.ts";
-import { isJsonObject, type Instant, type JsonObject } from "../../core/types.ts";
+import type { Instant, JsonObject } from "../../core/types.ts";
 import { providerHeaders } from "../../oauth/deps.ts";
 
 /** What `emit` wrote into the outbox. */
@@ -19,21 +19,11 @@ export interface StoredEvent {
 }
 
 /** Null: not what `emit` writes. It must not keep those behind it from being sent. */
-export function parseEvent(payload: string): StoredEvent | null {
-  const parsed = parseJson(payload);
-  if (!isJsonObject(parsed)) return null;
-  const { type, at, ...data } = parsed;
+export function parseEvent(payload: JsonObject | null): StoredEvent | null {
+  const { type, at, ...data } = payload ?? {};
   const { integration_type } = data;
   if (typeof type !== "string" || typeof at !== "number" || typeof integration_type !== "string") return null;
   return { type, at, integration_type, data };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 /** Events after which somebody has to consent again, now or soon. */

@@ -14,7 +14,7 @@ import type { Transaction } from "../../store/operation.ts";
 import { requireWorkspace } from "../../store/queries/apps.ts";
 import { deleteClient, insertClient, registeredClient, replaceSecret } from "../../store/queries/clients.ts";
 import { changeStatus, clearMisconfigured, connectionsOfClient } from "../../store/queries/connections.ts";
-import type { OAuthClientsTable } from "../../store/tables.ts";
+import type { OAuthClientRow } from "../../store/tables.ts";
 import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import { unknownService } from "../catalog-errors.ts";
 import { emit } from "../events/events.ts";
@@ -61,7 +61,7 @@ export interface OAuthClients {
   remove(integration_type: string, workspace_id?: WorkspaceId | null): Promise<void>;
   open(id: OAuthClientId): Promise<OpenClient | null>;
   /** The client that a new consent of a workspace's app uses: its own, else the installation's if that serves it. */
-  find(workspace_id: WorkspaceId, integration_type: string): Promise<OAuthClientsTable | null>;
+  find(workspace_id: WorkspaceId, integration_type: string): Promise<OAuthClientRow | null>;
 }
 
 export function createOAuthClients({
@@ -93,11 +93,10 @@ export function createOAuthClients({
       const same = current !== null && current.client_id === client_id;
       const id = same ? current.id : newOAuthClientId();
       const sealed_secret = await vault.seal(context(id, workspace_id), client_secret);
-      const shared = shared_callback ? 1 : 0;
       await store.transaction(async (tx) => {
         if (workspace_id !== null) await requireWorkspace(tx, workspace_id);
         if (same) {
-          await replaceSecret(tx, id, { sealed_secret, shared_callback: shared });
+          await replaceSecret(tx, id, { sealed_secret, shared_callback });
           await clearMisconfigured(tx, id);
           return;
         }
@@ -108,7 +107,7 @@ export function createOAuthClients({
           integration_type,
           client_id,
           sealed_secret,
-          shared_callback: shared,
+          shared_callback,
         });
       });
       // Which connections ended with a replaced client is not worth tracking here; they are read again.
@@ -172,13 +171,13 @@ function summary({
   shared_callback,
   created_at,
   updated_at,
-}: OAuthClientsTable): ClientSummary {
+}: OAuthClientRow): ClientSummary {
   return {
     id,
     workspace_id,
     integration_type,
     client_id,
-    shared_callback: shared_callback === 1,
+    shared_callback,
     created_at,
     updated_at,
   };

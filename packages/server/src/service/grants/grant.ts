@@ -9,6 +9,7 @@ import {
   instant,
   isJsonObject,
   plus,
+  stringEntries,
   type AppId,
   type ConnectionConfig,
   type ConnectionId,
@@ -62,31 +63,16 @@ export function parseGrant(text: Secret): Grant | null {
     announced_s: numberOrNull(value["announced_s"]),
     refresh_announced_s: numberOrNull(value["refresh_announced_s"]),
     scopes: Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === "string") : null,
-    config: parseConfig(config),
+    config: stringEntries(config),
     received_at: instant(value["received_at"]),
   };
 }
 
 const numberOrNull = (value: unknown): number | null => (typeof value === "number" ? value : null);
 
-/** Reads a `config` column, or any object, as named texts. */
-export function parseConfig(value: unknown): ConnectionConfig {
-  const object: unknown = typeof value === "string" ? JSON.parse(value) : value;
-  if (!isJsonObject(object)) return {};
-  return Object.fromEntries(
-    Object.entries(object).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
-  );
-}
-
-/** Reads a column that holds a JSON array of texts. */
-export function parseList(text: string): readonly string[] {
-  const value: unknown = JSON.parse(text);
-  return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
-}
-
 /** What the provider, or the person at its consent page, left out. */
 export function notGranted(row: Pick<ConnectionRow, "scopes_requested" | "scopes_granted"> | null): readonly string[] {
-  return row === null ? [] : missingScopes(parseList(row.scopes_requested), parseList(row.scopes_granted));
+  return row === null ? [] : missingScopes(row.scopes_requested, row.scopes_granted);
 }
 
 export interface SealTarget {

@@ -9,7 +9,7 @@
  */
 import { asOAuthClientId, asWorkspaceId, newId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
-import { isJsonObject, plus, type JsonObject, type OAuthClientId } from "../../core/types.ts";
+import { isJsonObject, plus, stringEntries, type JsonObject, type OAuthClientId } from "../../core/types.ts";
 import type { Provider } from "../../providers/provider.ts";
 import { enqueue, type NewOutboxItem } from "../../store/queries/outbox.ts";
 import type { ConnectionRow, OutboxRow } from "../../store/tables.ts";
@@ -17,7 +17,7 @@ import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import type { Audit } from "../audit.ts";
 import { backoff_ms } from "../../core/backoff.ts";
 import { INSTALLATION, type OAuthClients, type OpenClient } from "./clients.ts";
-import { parseConfig, sealContext, type Grant } from "./grant.ts";
+import { sealContext, type Grant } from "./grant.ts";
 import type { Ground } from "../ground.ts";
 
 /** Trying for longer does not make a revocation likelier, and keeps sealed tokens around. One day. */
@@ -84,8 +84,7 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     const item = { app_id: row.app_id, id, kind: "revoke", connection_id: row.id } as const;
     // For the receipt, which nobody could find otherwise: by then the app may be deleted.
     const workspace_id = (await store.getApp(row.app_id))?.workspace_id ?? null;
-    if (reason !== null)
-      return { ...item, payload: JSON.stringify({ integration_type, workspace_id, outcome: reason }), sealed: null };
+    if (reason !== null) return { ...item, payload: { integration_type, workspace_id, outcome: reason }, sealed: null };
     // Brought along: until the item is sent, the client may be removed, or deleted with its workspace.
     const client = await clients.open(oauth_client_id).catch(() => null);
     const tokens = new Secret(
@@ -95,10 +94,9 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
         ...(client === null ? {} : { client_id: client.client_id, client_secret: client.client_secret.expose() }),
       }),
     );
-    const config = parseConfig(row.config);
     return {
       ...item,
-      payload: JSON.stringify({ integration_type, workspace_id, oauth_client_id, account_id, config }),
+      payload: { integration_type, workspace_id, oauth_client_id, account_id, config: row.config ?? {} },
       sealed: await vault.seal(context(id), tokens),
     };
   }
@@ -142,8 +140,7 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
 
   /** Before the item is done, so that a crash between the two repeats it rather than losing it. */
   async function receipt({ app_id, payload }: OutboxRow, outcome: Outcome): Promise<void> {
-    const details: unknown = JSON.parse(payload);
-    const { integration_type, workspace_id } = isJsonObject(details) ? details : {};
+    const { integration_type, workspace_id } = payload ?? {};
     audit.record({
       app_id,
       workspace_id: typeof workspace_id === "string" ? asWorkspaceId(workspace_id) : null,
@@ -156,8 +153,8 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
   }
 
   async function attempt(item: OutboxRow): Promise<Outcome | "retry"> {
-    const details: unknown = JSON.parse(item.payload);
-    if (!isJsonObject(details) || typeof details["integration_type"] !== "string") return "failed";
+    const details = item.payload;
+    if (details === null || typeof details["integration_type"] !== "string") return "failed";
     const { outcome, oauth_client_id, account_id } = details;
     if (outcome === "unsupported" || outcome === "kept") return outcome;
     const provider = catalog.get(details["integration_type"]);
@@ -174,7 +171,7 @@ export function createRevocations(deps: RevocationDeps): TokenRevocations {
     if (client === null) return "failed";
     const result = await oauth.revoke({
       provider,
-      config: parseConfig(details["config"]),
+      config: stringEntries(details["config"]),
       client,
       access_token: secretOrNull(tokens["access_token"]),
       refresh_token: secretOrNull(tokens["refresh_token"]),

@@ -9,10 +9,10 @@
 import { delay } from "../../core/clock.ts";
 import type { ConnectionId } from "../../core/types.ts";
 import type { Provider } from "../../providers/provider.ts";
-import { commitRefresh, type CommitOutcome, type RefreshCommit } from "../../store/queries/refresh.ts";
+import { commitRefresh, type CommitOutcome } from "../../store/queries/refresh.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import { emit } from "../events/events.ts";
-import { grantColumns, notGranted, parseConfig, parseGrant, serializeGrant, type Grant } from "../grants/grant.ts";
+import { grantColumns, notGranted, parseGrant, serializeGrant, type Grant } from "../grants/grant.ts";
 import { rowChanged, type Claimed, type RefreshDeps, type RefreshResult } from "./types.ts";
 import type { SpillRecord } from "./spill.ts";
 
@@ -133,7 +133,6 @@ export function createCommits(deps: RefreshDeps): Commits {
       last_lifetime_s: base.last_lifetime_s,
       refresh_token_expires_at: base.refresh_token_expires_at,
     });
-    const set: RefreshCommit["set"] = { ...columns, sealed_previous_access: null, previous_expires_at: null };
     return store.transaction(async (tx) => {
       const { id, generation: base_generation } = base;
       const done = await commitRefresh(tx, {
@@ -141,11 +140,11 @@ export function createCommits(deps: RefreshDeps): Commits {
         attempt,
         parent_fp,
         base_generation,
-        set,
+        set: columns,
         // Of the row as it is now: a builder may have changed its settings while the request was out.
         merge: (row) => ({
-          scopes_granted: grant.scopes === null ? row.scopes_granted : JSON.stringify(grant.scopes),
-          config: JSON.stringify({ ...parseConfig(row.config), ...grant.config }),
+          scopes_granted: grant.scopes ?? row.scopes_granted,
+          config: { ...row.config, ...grant.config },
         }),
       });
       if (done.kind === "committed") {

@@ -11,14 +11,14 @@
 import { delay } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
-import type { ConnectionId, OAuthClientId } from "../../core/types.ts";
+import type { ConnectionConfig, ConnectionId, OAuthClientId } from "../../core/types.ts";
 import { rotationClass, type Provider } from "../../providers/provider.ts";
 import type { Urgency } from "../../store/queries/refresh.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import { sealedFromStorage } from "../../vault/seal.ts";
 import { readerRetry_ms } from "./schedule.ts";
 import { INSTALLATION, type OpenClient } from "../grants/clients.ts";
-import { grantOf, parseConfig, parseList, sealContext } from "../grants/grant.ts";
+import { grantOf, sealContext } from "../grants/grant.ts";
 import { createClaims } from "./claim.ts";
 import { createCommits } from "./commit.ts";
 import { createFailures } from "./failure.ts";
@@ -152,7 +152,7 @@ export function createRefresher(deps: RefreshDeps): Refresher {
       throw error;
     });
     if (opened === null) return failures.expire(claim, "client_changed", null);
-    const { client, refresh_token } = opened;
+    const { client, refresh_token, config } = opened;
     const deadline_ms = rotation === "strict" ? limits.refresh_deadline_strict_ms : limits.refresh_deadline_ms;
     // A process that was paused between claim and send must not send: its lease may be somebody else's by now.
     const fence_ms = claims.lease_ms(rotation) - deadline_ms - limits.refresh_fence_ms;
@@ -160,10 +160,10 @@ export function createRefresher(deps: RefreshDeps): Refresher {
     const asked_at = clock.now();
     const outcome = await oauth.refresh({
       provider,
-      config: parseConfig(row.config),
+      config,
       client,
       refresh_token,
-      scopes: parseList(row.scopes_requested),
+      scopes: row.scopes_requested,
       deadline_ms,
       onSend: () => clock.monotonic_ms() - claimed_ms <= fence_ms,
     });
@@ -179,12 +179,15 @@ export function createRefresher(deps: RefreshDeps): Refresher {
   async function openForSending(
     row: ConnectionRow,
     sealed_refresh: Uint8Array,
-  ): Promise<{ client: OpenClient; refresh_token: Secret } | null> {
+  ): Promise<{ client: OpenClient; refresh_token: Secret; config: ConnectionConfig } | null> {
+    // Without its config the request could go to another address.
+    if (row.config === null) throw new ApiError("credential_unreadable", { reason: "credential_unreadable" });
     const client = await clients.open(row.oauth_client_id);
     if (client === null) return null;
     await vault.prepare(row.app_id);
     await vault.prepare(INSTALLATION);
-    return { client, refresh_token: await vault.open(sealContext(row, "refresh"), sealedFromStorage(sealed_refresh)) };
+    const refresh_token = await vault.open(sealContext(row, "refresh"), sealedFromStorage(sealed_refresh));
+    return { client, refresh_token, config: row.config };
   }
 
   async function drain(limit_ms: number): Promise<void> {

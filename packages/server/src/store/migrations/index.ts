@@ -1,4 +1,9 @@
-/** All migrations in order. A released one never changes; a change is a new file that older servers can live with. */
+/**
+ * All migrations in order. A released one never changes. A change is a new file that older servers can work with.
+ *
+ * `connections.sealed_previous_access` and `connections.previous_expires_at` are always null and no longer read. Dropping
+ * them waits for a version whose predecessor does not select them either.
+ */
 import { sql, type Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
 import { ApiError } from "../../core/errors.ts";

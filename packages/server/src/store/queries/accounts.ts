@@ -5,7 +5,8 @@
 import { sql, type RawBuilder } from "kysely";
 import type { UserId } from "../../core/types.ts";
 import { all, first, run, type Transaction } from "../operation.ts";
-import type { AuthSessionTable, AuthUserTable } from "../tables.ts";
+import { USER } from "../rows.ts";
+import type { AuthSessionTable, UserRow } from "../tables.ts";
 
 export const LIBRARY_COLUMNS = {
   auth_user: ["id", "name", "email", "email_verified", "created_at", "updated_at"],
@@ -112,13 +113,13 @@ function isList(value: Condition["value"]): value is readonly LibraryValue[] {
 
 const USER_COLUMNS = ["id", "name", "email", "email_verified", "created_at", "updated_at"] as const;
 
-export async function getUser({ db }: Transaction, id: UserId): Promise<AuthUserTable | null> {
-  return await first(db.selectFrom("auth_user").select(USER_COLUMNS).where("id", "=", id));
+export async function getUser({ db }: Transaction, id: UserId): Promise<UserRow | null> {
+  return await USER.first(db.selectFrom("auth_user").select(USER_COLUMNS).where("id", "=", id));
 }
 
 /** @param email in lower case */
-export async function findUser({ db }: Transaction, email: string): Promise<AuthUserTable | null> {
-  return await first(db.selectFrom("auth_user").select(USER_COLUMNS).where("email", "=", email));
+export async function findUser({ db }: Transaction, email: string): Promise<UserRow | null> {
+  return await USER.first(db.selectFrom("auth_user").select(USER_COLUMNS).where("email", "=", email));
 }
 
 export async function hasUsers({ db }: Transaction): Promise<boolean> {

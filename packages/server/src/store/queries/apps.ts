@@ -1,8 +1,9 @@
 /** Apps, and what an app declares: its connectors. */
 import { ApiError } from "../../core/errors.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
-import type { AppRow, AppsTable, ConnectorsTable } from "../tables.ts";
+import { first, run, type Transaction } from "../operation.ts";
+import { APP, CONNECTOR } from "../rows.ts";
+import type { AppRow, AppsTable, ConnectorRow } from "../tables.ts";
 
 export async function createApp(
   { db, now }: Transaction,
@@ -32,7 +33,7 @@ function selectApps(db: Transaction["db"]) {
 }
 
 export async function getApp({ db }: Transaction, id: AppId): Promise<AppRow | null> {
-  return await first(selectApps(db).where("apps.id", "=", id));
+  return await APP.first(selectApps(db).where("apps.id", "=", id));
 }
 
 /** For what is stored for an app: once it is deleted, nobody would own that. @throws ApiError `not_found` */
@@ -50,14 +51,14 @@ export async function requireWorkspace({ db }: Transaction, id: WorkspaceId): Pr
 /** Of one workspace, or of all. */
 export async function listApps({ db }: Transaction, workspace_id: WorkspaceId | null = null): Promise<AppRow[]> {
   const apps = selectApps(db).orderBy("apps.created_at").orderBy("apps.id");
-  return await all(workspace_id === null ? apps : apps.where("apps.workspace_id", "=", workspace_id));
+  return await APP.all(workspace_id === null ? apps : apps.where("apps.workspace_id", "=", workspace_id));
 }
 
 /** False when another app of the workspace has the name. */
 export async function changeApp(
   { db, now }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id">,
-  change: Partial<Pick<AppsTable, "name" | "functions_enabled">>,
+  change: Partial<Pick<AppRow, "name" | "functions_enabled">>,
 ): Promise<boolean> {
   if (change.name !== undefined) {
     const taken = await first(
@@ -73,7 +74,7 @@ export async function changeApp(
   await run(
     db
       .updateTable("apps")
-      .set({ ...change, updated_at: now })
+      .set({ ...APP.encode(change), updated_at: now })
       .where("id", "=", app.id),
   );
   return true;
@@ -94,19 +95,20 @@ export async function declareConnector(
   { db, now }: Transaction,
   app_id: AppId,
   integration_type: string,
-  scopes: string,
+  scopes: readonly string[],
 ): Promise<void> {
+  const declared = CONNECTOR.encode({ scopes });
   const insert = db
     .insertInto("connectors")
-    .values({ app_id, integration_type, scopes, created_at: now, updated_at: now })
+    .values({ app_id, integration_type, ...declared, created_at: now, updated_at: now })
     .onConflict((conflict) =>
-      conflict.columns(["app_id", "integration_type"]).doUpdateSet({ scopes, updated_at: now }),
+      conflict.columns(["app_id", "integration_type"]).doUpdateSet({ ...declared, updated_at: now }),
     );
   await run(insert);
 }
 
-export async function listConnectors({ db }: Transaction, app_id: AppId): Promise<ConnectorsTable[]> {
-  return await all(
+export async function listConnectors({ db }: Transaction, app_id: AppId): Promise<ConnectorRow[]> {
+  return await CONNECTOR.all(
     db
       .selectFrom("connectors")
       .select(["app_id", "integration_type", "scopes", "created_at", "updated_at"])

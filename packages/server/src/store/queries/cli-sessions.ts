@@ -3,8 +3,9 @@
  * copy of the database nor a later mistake lets anybody in again.
  */
 import { plus, type Instant } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
-import type { CliSessionsTable, CliTokensTable } from "../tables.ts";
+import { all, run, type Transaction } from "../operation.ts";
+import { LOGIN } from "../rows.ts";
+import type { CliSessionRow, CliSessionsTable, CliTokensTable } from "../tables.ts";
 
 const SESSION_COLUMNS = [
   "id",
@@ -31,19 +32,19 @@ export interface SessionLife {
 
 export async function createCliSession(
   tx: Transaction,
-  session: Pick<CliSessionsTable, "id" | "user_id" | "client_id" | "scope" | "address">,
+  session: Pick<CliSessionRow, "id" | "user_id" | "client_id" | "scope" | "address">,
   pair: NewPair,
   life: SessionLife,
-): Promise<CliSessionsTable> {
+): Promise<CliSessionRow> {
   const row = { ...session, created_at: tx.now, first_used_at: null, last_used_at: tx.now };
-  await run(tx.db.insertInto("cli_sessions").values(row));
+  await run(tx.db.insertInto("cli_sessions").values(LOGIN.encode(row)));
   await addPair(tx, row, pair, life);
   return row;
 }
 
 async function addPair(
   { db, now }: Transaction,
-  session: CliSessionsTable,
+  session: CliSessionRow,
   { access_hash, refresh_hash }: NewPair,
   life: SessionLife,
 ): Promise<void> {
@@ -58,14 +59,14 @@ async function addPair(
 
 const earlier = (a: Instant, b: Instant): Instant => (a < b ? a : b);
 
-export async function getCliSession({ db }: Transaction, id: string): Promise<CliSessionsTable | null> {
-  return await first(db.selectFrom("cli_sessions").select(SESSION_COLUMNS).where("id", "=", id));
+export async function getCliSession({ db }: Transaction, id: string): Promise<CliSessionRow | null> {
+  return await LOGIN.first(db.selectFrom("cli_sessions").select(SESSION_COLUMNS).where("id", "=", id));
 }
 
-export type FoundCliToken = CliSessionsTable & Pick<CliTokensTable, "kind" | "expires_at" | "rotated_at">;
+export type FoundCliToken = CliSessionRow & Pick<CliTokensTable, "kind" | "expires_at" | "rotated_at">;
 
 export async function findCliToken({ db }: Transaction, hash: string): Promise<FoundCliToken | null> {
-  return await first(
+  return await LOGIN.first(
     db
       .selectFrom("cli_tokens")
       .innerJoin("cli_sessions", "cli_sessions.id", "cli_tokens.session_id")
@@ -75,16 +76,16 @@ export async function findCliToken({ db }: Transaction, hash: string): Promise<F
   );
 }
 
-export function isSessionOver(session: CliSessionsTable, now: Instant, life: SessionLife): boolean {
+export function isSessionOver(session: CliSessionRow, now: Instant, life: SessionLife): boolean {
   return now >= plus(session.last_used_at, life.idle_ms) || now >= plus(session.created_at, life.absolute_ms);
 }
 
 export type Rotation =
-  | { readonly kind: "rotated"; readonly session: CliSessionsTable }
+  | { readonly kind: "rotated"; readonly session: CliSessionRow }
   /** Nothing was known of it, or its session is over. */
   | { readonly kind: "unknown" }
   /** Somebody has a copy: the session was ended (RFC 9700 §4.14.2). */
-  | { readonly kind: "reused"; readonly session: CliSessionsTable };
+  | { readonly kind: "reused"; readonly session: CliSessionRow };
 
 /**
  * A new pair for a refresh token. One that was exchanged already gives another pair for `grace_ms`, since the answer may
@@ -146,8 +147,8 @@ export async function endCliSessionsOf(tx: Transaction, user_id: string): Promis
   return sessions.length;
 }
 
-export async function listCliSessions({ db }: Transaction, user_id: string): Promise<CliSessionsTable[]> {
-  return await all(
+export async function listCliSessions({ db }: Transaction, user_id: string): Promise<CliSessionRow[]> {
+  return await LOGIN.all(
     db.selectFrom("cli_sessions").select(SESSION_COLUMNS).where("user_id", "=", user_id).orderBy("created_at"),
   );
 }

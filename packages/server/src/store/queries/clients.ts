@@ -1,7 +1,8 @@
 /** OAuth clients: the id and sealed secret that were registered at a provider. */
 import type { OAuthClientId, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
-import type { OAuthClientsTable } from "../tables.ts";
+import { run, type Transaction } from "../operation.ts";
+import { OAUTH_CLIENT } from "../rows.ts";
+import type { OAuthClientRow } from "../tables.ts";
 
 const COLUMNS = [
   "id",
@@ -19,8 +20,8 @@ export async function findClient(
   { db }: Transaction,
   workspace_id: WorkspaceId,
   integration_type: string,
-): Promise<OAuthClientsTable | null> {
-  return await first(
+): Promise<OAuthClientRow | null> {
+  return await OAUTH_CLIENT.first(
     db
       .selectFrom("oauth_clients")
       .select(COLUMNS)
@@ -32,15 +33,15 @@ export async function findClient(
   );
 }
 
-export async function getClient({ db }: Transaction, id: OAuthClientId): Promise<OAuthClientsTable | null> {
-  return await first(db.selectFrom("oauth_clients").select(COLUMNS).where("id", "=", id));
+export async function getClient({ db }: Transaction, id: OAuthClientId): Promise<OAuthClientRow | null> {
+  return await OAUTH_CLIENT.first(db.selectFrom("oauth_clients").select(COLUMNS).where("id", "=", id));
 }
 
 export async function installationClient(
   { db }: Transaction,
   integration_type: string,
-): Promise<OAuthClientsTable | null> {
-  return await first(
+): Promise<OAuthClientRow | null> {
+  return await OAUTH_CLIENT.first(
     db
       .selectFrom("oauth_clients")
       .select(COLUMNS)
@@ -54,8 +55,8 @@ export async function registeredClient(
   { db }: Transaction,
   workspace_id: WorkspaceId | null,
   integration_type: string,
-): Promise<OAuthClientsTable | null> {
-  return await first(
+): Promise<OAuthClientRow | null> {
+  return await OAUTH_CLIENT.first(
     db
       .selectFrom("oauth_clients")
       .select(COLUMNS)
@@ -64,27 +65,29 @@ export async function registeredClient(
   );
 }
 
-export async function listClients({ db }: Transaction): Promise<OAuthClientsTable[]> {
-  return await all(db.selectFrom("oauth_clients").select(COLUMNS).orderBy("integration_type"));
+export async function listClients({ db }: Transaction): Promise<OAuthClientRow[]> {
+  return await OAUTH_CLIENT.all(db.selectFrom("oauth_clients").select(COLUMNS).orderBy("integration_type"));
 }
 
 export async function insertClient(
   { db, now }: Transaction,
-  client: Omit<OAuthClientsTable, "created_at" | "updated_at">,
+  client: Omit<OAuthClientRow, "created_at" | "updated_at">,
 ): Promise<void> {
-  await run(db.insertInto("oauth_clients").values({ ...client, created_at: now, updated_at: now }));
+  await run(
+    db.insertInto("oauth_clients").values({ ...OAUTH_CLIENT.encode(client), created_at: now, updated_at: now }),
+  );
 }
 
 /** A new secret for the same registration: connections made with it stay good. */
 export async function replaceSecret(
   { db, now }: Transaction,
   id: OAuthClientId,
-  set: Pick<OAuthClientsTable, "sealed_secret" | "shared_callback">,
+  set: Pick<OAuthClientRow, "sealed_secret" | "shared_callback">,
 ): Promise<void> {
   await run(
     db
       .updateTable("oauth_clients")
-      .set({ ...set, updated_at: now })
+      .set({ ...OAUTH_CLIENT.encode(set), updated_at: now })
       .where("id", "=", id),
   );
 }

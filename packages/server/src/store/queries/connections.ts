@@ -1,7 +1,8 @@
 /** Connections: reading them, putting a consented pair of tokens, ending them. What a refresh does is in refresh.ts. */
 import { mayMove, type ReasonCode } from "../../core/status.ts";
 import { plus, type AppId, type ConnectionId, type OAuthClientId } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
+import { run, type Transaction } from "../operation.ts";
+import { CONNECTION } from "../rows.ts";
 import type { ConnectionRow, ConnectionsTable } from "../tables.ts";
 import { requireApp } from "./apps.ts";
 import { blockedSince } from "./governance.ts";
@@ -27,8 +28,6 @@ export const COLUMNS = [
   "issued_at",
   "expires_at",
   "last_lifetime_s",
-  "sealed_previous_access",
-  "previous_expires_at",
   "refresh_at",
   "refresh_token_expires_at",
   "warned_days",
@@ -69,7 +68,7 @@ export const SETTLED = {
 } as const;
 
 export async function getConnection({ db }: Transaction, id: ConnectionId): Promise<ConnectionRow | null> {
-  return await first(db.selectFrom("connections").select(COLUMNS).where("id", "=", id));
+  return await CONNECTION.first(db.selectFrom("connections").select(COLUMNS).where("id", "=", id));
 }
 
 /** The app's own connection of a type (neither a workspace connector's nor an app user's). */
@@ -78,7 +77,7 @@ export async function findConnection(
   app_id: AppId,
   integration_type: string,
 ): Promise<ConnectionRow | null> {
-  return await first(
+  return await CONNECTION.first(
     db
       .selectFrom("connections")
       .select(COLUMNS)
@@ -89,7 +88,7 @@ export async function findConnection(
 }
 
 export async function listConnections({ db }: Transaction, app_id: AppId): Promise<ConnectionRow[]> {
-  return await all(
+  return await CONNECTION.all(
     db
       .selectFrom("connections")
       .select(COLUMNS)
@@ -103,12 +102,14 @@ export async function connectionsOfClient(
   { db }: Transaction,
   oauth_client_id: OAuthClientId,
 ): Promise<ConnectionRow[]> {
-  return await all(db.selectFrom("connections").select(COLUMNS).where("oauth_client_id", "=", oauth_client_id));
+  return await CONNECTION.all(
+    db.selectFrom("connections").select(COLUMNS).where("oauth_client_id", "=", oauth_client_id),
+  );
 }
 
 /** Everything a consent decides. The rest of the row is bookkeeping that starts afresh. */
 export type ConsentedConnection = Pick<
-  ConnectionsTable,
+  ConnectionRow,
   | "app_id"
   | "id"
   | "integration_type"
@@ -142,15 +143,13 @@ export async function putConnection(
 ): Promise<boolean> {
   const { db, now } = tx;
   const fresh = {
-    ...consented,
+    ...CONNECTION.encode(consented),
     ...SETTLED,
     status: "active",
     reason: null,
     parent_rt_fp: null,
     win_attempt: null,
     warned_days: null,
-    sealed_previous_access: null,
-    previous_expires_at: null,
     updated_at: now,
     blocked_at: await blockedSince(tx, consented.app_id, consented.integration_type),
     checked_at: null,
@@ -198,8 +197,6 @@ export async function changeStatus(tx: Transaction, change: StatusChange): Promi
     sealed_access: null,
     sealed_refresh: null,
     rt_fp: null,
-    sealed_previous_access: null,
-    previous_expires_at: null,
     refresh_at: null,
     expires_at: null,
     generation: row.generation + 1,
@@ -224,7 +221,7 @@ const DAY_MS = 86_400_000;
 
 /** Active connections whose refresh token ends in less than 7 days, or 1, and which were not warned of that yet. */
 export async function endingConnections({ db, now }: Transaction, count: number): Promise<ConnectionRow[]> {
-  return await all(
+  return await CONNECTION.all(
     db
       .selectFrom("connections")
       .select(COLUMNS)

@@ -1,6 +1,7 @@
 /** Service tokens, API keys and setup links: what a caller shows to be let in. Only digests are stored. */
 import type { AppId, Instant, UserId, WorkspaceId } from "../../core/types.ts";
 import { all, first, run, type Transaction } from "../operation.ts";
+import { APP } from "../rows.ts";
 import type { ApiKeysTable, ServiceTokenRow, ServiceTokensTable, SetupLinksTable } from "../tables.ts";
 
 const TOKEN_COLUMNS = [
@@ -41,7 +42,7 @@ export async function createServiceToken(tx: Transaction, token: NewServiceToken
 }
 
 export async function getServiceToken({ db }: Transaction, id: string): Promise<ServiceTokenRow | null> {
-  return await first(
+  return await APP.first(
     db
       .selectFrom("service_tokens")
       .innerJoin("apps", "apps.id", "service_tokens.app_id")

@@ -3,8 +3,9 @@
  * that of two that race one wins and the other is told.
  */
 import { plus, type Instant } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
-import type { CliSessionsTable, DeviceCodesTable } from "../tables.ts";
+import { all, run, type Transaction } from "../operation.ts";
+import { LOGIN } from "../rows.ts";
+import type { CliSessionRow, DeviceCodeRow, DeviceCodesTable } from "../tables.ts";
 import { createCliSession, endCliSession, getCliSession, type NewPair, type SessionLife } from "./cli-sessions.ts";
 
 const COLUMNS = [
@@ -25,7 +26,7 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof DeviceCodesTable)[];
 
 export type NewDeviceCode = Pick<
-  DeviceCodesTable,
+  DeviceCodeRow,
   "device_hash" | "user_code_hash" | "client_id" | "scope" | "address" | "network" | "expires_at" | "interval_s"
 >;
 
@@ -52,7 +53,7 @@ export async function createDeviceCode(tx: Transaction, code: NewDeviceCode, mos
   if (live.length >= most && oldest !== undefined) return { kind: "too_many", until: oldest.expires_at };
   await run(
     db.insertInto("device_codes").values({
-      ...code,
+      ...LOGIN.encode(code),
       created_at: now,
       polled_at: null,
       state: "pending",
@@ -68,8 +69,8 @@ export async function createDeviceCode(tx: Transaction, code: NewDeviceCode, mos
 export async function findDeviceCode(
   { db, now }: Transaction,
   user_code_hashes: readonly string[],
-): Promise<DeviceCodesTable | null> {
-  return await first(
+): Promise<DeviceCodeRow | null> {
+  return await LOGIN.first(
     db
       .selectFrom("device_codes")
       .select(COLUMNS)
@@ -84,7 +85,7 @@ export async function decideDeviceCode(
   tx: Transaction,
   user_code_hashes: readonly string[],
   decision: { readonly state: "approved" | "denied"; readonly user_id: string },
-): Promise<DeviceCodesTable | null> {
+): Promise<DeviceCodeRow | null> {
   const code = await findDeviceCode(tx, user_code_hashes);
   if (code === null) return null;
   const update = tx.db
@@ -96,10 +97,10 @@ export async function decideDeviceCode(
 }
 
 export type Redemption =
-  | { readonly kind: "issued"; readonly session: CliSessionsTable }
+  | { readonly kind: "issued"; readonly session: CliSessionRow }
   | { readonly kind: "authorization_pending" | "slow_down" | "access_denied" | "expired_token" }
   /** `ended`: the session that the code had been redeemed for, if that was ended. */
-  | { readonly kind: "invalid_grant"; readonly ended: CliSessionsTable | null };
+  | { readonly kind: "invalid_grant"; readonly ended: CliSessionRow | null };
 
 export interface Poll {
   readonly device_hash: string;
@@ -126,7 +127,7 @@ export interface PollRules extends SessionLife {
 export async function redeemDeviceCode(tx: Transaction, poll: Poll, rules: PollRules): Promise<Redemption> {
   const { db, now } = tx;
   const find = db.selectFrom("device_codes").select(COLUMNS).where("device_hash", "=", poll.device_hash);
-  const code = await first(find);
+  const code = await LOGIN.first(find);
   if (code === null || code.client_id !== poll.client_id) return { kind: "invalid_grant", ended: null };
   if (code.state === "used") return { kind: "invalid_grant", ended: await endUnused(tx, code, poll, rules) };
   if (code.expires_at <= now) return { kind: "expired_token" };
@@ -154,10 +155,10 @@ export async function redeemDeviceCode(tx: Transaction, poll: Poll, rules: PollR
 
 async function endUnused(
   tx: Transaction,
-  { session_id, used_at }: DeviceCodesTable,
+  { session_id, used_at }: DeviceCodeRow,
   { arrived_at }: Poll,
   { jitter_ms }: PollRules,
-): Promise<CliSessionsTable | null> {
+): Promise<CliSessionRow | null> {
   if (session_id === null || used_at === null || arrived_at <= plus(used_at, jitter_ms)) return null;
   const session = await getCliSession(tx, session_id);
   if (session === null || session.first_used_at !== null) return null;

@@ -1,6 +1,7 @@
 /** Pending consents. A flow is started once, taken once, finished once; each step is a compare-and-set. */
 import { plus, type ConnectionId, type FlowId, type Instant } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
+import { all, run, type Transaction } from "../operation.ts";
+import { FLOW } from "../rows.ts";
 import type { FlowRow, FlowsTable } from "../tables.ts";
 
 const COLUMNS = [
@@ -26,7 +27,7 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof FlowsTable)[];
 
 export type NewFlow = Pick<
-  FlowsTable,
+  FlowRow,
   "app_id" | "id" | "integration_type" | "initiator" | "scopes" | "config" | "return_to"
 >;
 
@@ -51,21 +52,22 @@ export async function createFlow(
       .where("expires_at", ">", now),
   );
   const expires_at = plus(now, limits.ttl_ms);
+  const stored = FLOW.encode(wanted);
   const same = pending.find(
     (flow) =>
       flow.state_hash === null &&
-      flow.integration_type === wanted.integration_type &&
-      flow.scopes === wanted.scopes &&
-      flow.config === wanted.config &&
-      flow.return_to === wanted.return_to,
+      flow.integration_type === stored.integration_type &&
+      flow.scopes === stored.scopes &&
+      flow.config === stored.config &&
+      flow.return_to === stored.return_to,
   );
   if (same !== undefined) {
     await run(db.updateTable("flows").set({ expires_at }).where("id", "=", same.id));
-    return { kind: "created", flow: { ...same, expires_at } };
+    return { kind: "created", flow: FLOW.decode({ ...same, expires_at }) };
   }
   if (pending.length >= limits.pending) return { kind: "too_many" };
-  const flow: FlowRow = {
-    ...wanted,
+  const flow: FlowsTable = {
+    ...stored,
     created_at: now,
     expires_at,
     oauth_client_id: null,
@@ -80,19 +82,19 @@ export async function createFlow(
     connection_id: null,
   };
   await run(db.insertInto("flows").values(flow));
-  return { kind: "created", flow };
+  return { kind: "created", flow: FLOW.decode(flow) };
 }
 
 export async function getFlow({ db }: Transaction, id: FlowId): Promise<FlowRow | null> {
-  return await first(db.selectFrom("flows").select(COLUMNS).where("id", "=", id));
+  return await FLOW.first(db.selectFrom("flows").select(COLUMNS).where("id", "=", id));
 }
 
 export async function findFlowByState({ db }: Transaction, state_hash: string): Promise<FlowRow | null> {
-  return await first(db.selectFrom("flows").select(COLUMNS).where("state_hash", "=", state_hash));
+  return await FLOW.first(db.selectFrom("flows").select(COLUMNS).where("state_hash", "=", state_hash));
 }
 
 export type FlowStart = Pick<
-  FlowsTable,
+  FlowRow,
   "oauth_client_id" | "redirect_uri" | "vendor" | "state_hash" | "browser_hash" | "sealed_request" | "config"
 >;
 
@@ -100,7 +102,7 @@ export type FlowStart = Pick<
 export async function startFlow({ db, now }: Transaction, id: FlowId, start: FlowStart): Promise<boolean> {
   const update = db
     .updateTable("flows")
-    .set(start)
+    .set(FLOW.encode(start))
     .where("id", "=", id)
     .where("taken_at", "is", null)
     .where("outcome", "is", null)

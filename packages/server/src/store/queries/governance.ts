@@ -3,8 +3,9 @@
  * well, so that handing out a token costs no further look-up.
  */
 import type { AppId, Instant, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
-import type { GovernanceTable } from "../tables.ts";
+import { first, run, type Transaction } from "../operation.ts";
+import { GOVERNANCE } from "../rows.ts";
+import type { GovernanceRow } from "../tables.ts";
 
 const COLUMNS = [
   "governance.workspace_id",
@@ -14,16 +15,16 @@ const COLUMNS = [
   "governance.updated_at",
 ] as const;
 
-export async function listGovernance({ db }: Transaction, workspace_id: WorkspaceId): Promise<GovernanceTable[]> {
-  return await all(db.selectFrom("governance").select(COLUMNS).where("workspace_id", "=", workspace_id));
+export async function listGovernance({ db }: Transaction, workspace_id: WorkspaceId): Promise<GovernanceRow[]> {
+  return await GOVERNANCE.all(db.selectFrom("governance").select(COLUMNS).where("workspace_id", "=", workspace_id));
 }
 
 export async function getGovernance(
   { db }: Transaction,
   workspace_id: WorkspaceId,
   integration_type: string,
-): Promise<GovernanceTable | null> {
-  return await first(
+): Promise<GovernanceRow | null> {
+  return await GOVERNANCE.first(
     db
       .selectFrom("governance")
       .select(COLUMNS)
@@ -34,17 +35,15 @@ export async function getGovernance(
 
 export async function putGovernance(
   { db, now }: Transaction,
-  switches: Omit<GovernanceTable, "updated_at">,
+  switches: Omit<GovernanceRow, "updated_at">,
 ): Promise<void> {
-  const { workspace_id, integration_type, builder_connection_enabled, per_user_connection_enabled } = switches;
+  const { workspace_id, integration_type, ...enabled } = GOVERNANCE.encode(switches);
   await run(
     db
       .insertInto("governance")
-      .values({ ...switches, updated_at: now })
+      .values({ workspace_id, integration_type, ...enabled, updated_at: now })
       .onConflict((conflict) =>
-        conflict
-          .columns(["workspace_id", "integration_type"])
-          .doUpdateSet({ builder_connection_enabled, per_user_connection_enabled, updated_at: now }),
+        conflict.columns(["workspace_id", "integration_type"]).doUpdateSet({ ...enabled, updated_at: now }),
       ),
   );
   const connections = db
@@ -55,7 +54,7 @@ export async function putGovernance(
       query.selectFrom("apps").select("apps.id").where("apps.workspace_id", "=", workspace_id),
     );
   await run(
-    builder_connection_enabled === 1
+    switches.builder_connection_enabled
       ? connections.set({ blocked_at: null }).where("blocked_at", "is not", null)
       : connections.set({ blocked_at: now }).where("blocked_at", "is", null),
   );

@@ -3,8 +3,9 @@
  * are delivered in the order of their connection: only the first open one may be sent. When it fails, the ones behind it are
  * postponed as well, so that a long line behind a receiver that is down costs no search for what is due.
  */
-import { plus, type Instant } from "../../core/types.ts";
-import { all, run, type Transaction } from "../operation.ts";
+import { plus, type Instant, type JsonObject } from "../../core/types.ts";
+import { run, type Transaction } from "../operation.ts";
+import { OUTBOX } from "../rows.ts";
 import type { OutboxRow } from "../tables.ts";
 
 const COLUMNS = [
@@ -21,10 +22,12 @@ const COLUMNS = [
   "done_at",
 ] as const;
 
-export type NewOutboxItem = Pick<OutboxRow, "app_id" | "id" | "kind" | "connection_id" | "payload" | "sealed">;
+export type NewOutboxItem = Pick<OutboxRow, "app_id" | "id" | "kind" | "connection_id" | "sealed"> & {
+  readonly payload: JsonObject;
+};
 
 export async function enqueue({ db, now }: Transaction, item: NewOutboxItem): Promise<void> {
-  const values = { ...item, attempts: 0, next_attempt_at: now, created_at: now, done_at: null };
+  const values = { ...OUTBOX.encode(item), attempts: 0, next_attempt_at: now, created_at: now, done_at: null };
   await run(db.insertInto("outbox").values(values));
 }
 
@@ -33,7 +36,7 @@ export async function dueOutbox(
   kind: OutboxRow["kind"],
   count: number,
 ): Promise<OutboxRow[]> {
-  return await all(
+  return await OUTBOX.all(
     db
       .selectFrom("outbox")
       .select(COLUMNS)
@@ -50,7 +53,7 @@ export async function listOutbox(
   app_id: OutboxRow["app_id"],
   kind: OutboxRow["kind"],
 ): Promise<OutboxRow[]> {
-  return await all(
+  return await OUTBOX.all(
     db.selectFrom("outbox").select(COLUMNS).where("app_id", "=", app_id).where("kind", "=", kind).orderBy("created_at"),
   );
 }
@@ -121,7 +124,7 @@ export async function reserveEvents(
     .set({ next_attempt_at: plus(now, reserve_ms) })
     .where("id", "in", (query) => query.selectFrom("due").select("due.id"))
     .returning(COLUMNS);
-  return await all(reserve);
+  return await OUTBOX.all(reserve);
 }
 
 /** The event is delivered, or given up: it is the next one's turn. Somebody else may have been faster. */

@@ -7,7 +7,8 @@
  */
 import type { ExpressionBuilder } from "kysely";
 import { plus, type ConnectionId, type Instant, type OAuthClientId } from "../../core/types.ts";
-import { all, run, type Transaction } from "../operation.ts";
+import { run, type Transaction } from "../operation.ts";
+import { CONNECTION } from "../rows.ts";
 import type { ConnectionRow, ConnectionsTable, FailClass, Tables } from "../tables.ts";
 import { COLUMNS, getConnection, SETTLED } from "./connections.ts";
 
@@ -134,11 +135,9 @@ export interface RefreshCommit {
     | "last_lifetime_s"
     | "refresh_at"
     | "refresh_token_expires_at"
-    | "sealed_previous_access"
-    | "previous_expires_at"
   >;
   /** What the answer changes in values that others may change, too, while the request is out. */
-  readonly merge: (row: ConnectionRow) => Pick<ConnectionsTable, "scopes_granted" | "config">;
+  readonly merge: (row: ConnectionRow) => Pick<ConnectionRow, "scopes_granted" | "config">;
 }
 
 export type CommitOutcome =
@@ -177,7 +176,7 @@ export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Pro
     win_attempt: commit.attempt,
     updated_at: tx.now,
   } as const;
-  await run(tx.db.updateTable("connections").set(updated).where("id", "=", commit.id));
+  await run(tx.db.updateTable("connections").set(CONNECTION.encode(updated)).where("id", "=", commit.id));
   return { kind: "committed", row: { ...row, ...updated }, before: row };
 }
 
@@ -276,7 +275,7 @@ async function reserve(
     .where("id", "in", (where) => where.selectFrom("found").select("id"))
     .returning(COLUMNS);
   // What is returned comes in any order; the longest due goes first.
-  return (await all(update)).toSorted((a, b) => (a.refresh_at ?? 0) - (b.refresh_at ?? 0));
+  return (await CONNECTION.all(update)).toSorted((a, b) => (a.refresh_at ?? 0) - (b.refresh_at ?? 0));
 }
 
 /** As claimRefresh has it: what was leased or scheduled by an attempt that is still to come was so by another clock. */
@@ -298,7 +297,7 @@ export async function unreserve({ db }: Transaction, ids: readonly ConnectionId[
 
 /** Leases that others than `owner` hold now. */
 export async function foreignLeases({ db, now }: Transaction, owner: string, count: number): Promise<ConnectionRow[]> {
-  return await all(
+  return await CONNECTION.all(
     db
       .selectFrom("connections")
       .select(COLUMNS)

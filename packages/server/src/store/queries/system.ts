@@ -1,17 +1,18 @@
 /** Data keys and settings. */
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { all, first, run, type Transaction } from "../operation.ts";
-import type { DataKeysTable } from "../tables.ts";
+import { DATA_KEY } from "../rows.ts";
+import type { DataKeyRow } from "../tables.ts";
 import { requireApp, requireWorkspace } from "./apps.ts";
 
 const KEY_COLUMNS = ["dek_id", "scope", "kek_id", "wrapped", "encryptions", "is_current", "created_at"] as const;
 
-export async function getDataKey({ db }: Transaction, dek_id: string): Promise<DataKeysTable | null> {
-  return await first(db.selectFrom("data_keys").select(KEY_COLUMNS).where("dek_id", "=", dek_id));
+export async function getDataKey({ db }: Transaction, dek_id: string): Promise<DataKeyRow | null> {
+  return await DATA_KEY.first(db.selectFrom("data_keys").select(KEY_COLUMNS).where("dek_id", "=", dek_id));
 }
 
-export async function currentDataKey({ db }: Transaction, scope: string): Promise<DataKeysTable | null> {
-  return await first(
+export async function currentDataKey({ db }: Transaction, scope: string): Promise<DataKeyRow | null> {
+  return await DATA_KEY.first(
     db.selectFrom("data_keys").select(KEY_COLUMNS).where("scope", "=", scope).where("is_current", "=", 1),
   );
 }
@@ -22,17 +23,22 @@ export async function currentDataKey({ db }: Transaction, scope: string): Promis
  */
 export async function insertDataKey(
   tx: Transaction,
-  key: Omit<DataKeysTable, "is_current">,
+  key: Omit<DataKeyRow, "is_current">,
   replaces: string | null,
-): Promise<DataKeysTable> {
+): Promise<DataKeyRow> {
   if (key.scope.startsWith("app_")) await requireApp(tx, asAppId(key.scope));
   if (key.scope.startsWith("wsp_")) await requireWorkspace(tx, asWorkspaceId(key.scope));
   const current = await currentDataKey(tx, key.scope);
   if (current !== null && current.dek_id !== replaces) return current;
   if (current !== null)
-    await run(tx.db.updateTable("data_keys").set({ is_current: 0 }).where("dek_id", "=", current.dek_id));
-  const row = { ...key, is_current: 1 };
-  await run(tx.db.insertInto("data_keys").values(row));
+    await run(
+      tx.db
+        .updateTable("data_keys")
+        .set(DATA_KEY.encode({ is_current: false }))
+        .where("dek_id", "=", current.dek_id),
+    );
+  const row = { ...key, is_current: true };
+  await run(tx.db.insertInto("data_keys").values(DATA_KEY.encode(row)));
   return row;
 }
 
@@ -47,15 +53,15 @@ export async function reserveEncryptions({ db }: Transaction, dek_id: string, co
   return row === null ? Number.POSITIVE_INFINITY : row.encryptions - count;
 }
 
-export async function listDataKeys({ db }: Transaction): Promise<DataKeysTable[]> {
-  return await all(db.selectFrom("data_keys").select(KEY_COLUMNS).orderBy("created_at"));
+export async function listDataKeys({ db }: Transaction): Promise<DataKeyRow[]> {
+  return await DATA_KEY.all(db.selectFrom("data_keys").select(KEY_COLUMNS).orderBy("created_at"));
 }
 
 export async function rewrapDataKey(
   { db }: Transaction,
   dek_id: string,
   from_kek_id: string,
-  to: Pick<DataKeysTable, "kek_id" | "wrapped">,
+  to: Pick<DataKeyRow, "kek_id" | "wrapped">,
 ): Promise<boolean> {
   return (
     (await run(db.updateTable("data_keys").set(to).where("dek_id", "=", dek_id).where("kek_id", "=", from_kek_id))) ===

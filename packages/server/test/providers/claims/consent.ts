@@ -5,7 +5,6 @@ import { throughGateway } from "../../../src/net/transport.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { fillTemplate } from "../../../src/providers/template.ts";
 import { effectiveScopes } from "../../../src/service/consent/connect.ts";
-import { parseList } from "../../../src/service/grants/grant.ts";
 import type { TestApp } from "../../support/server.ts";
 import { recordCapability } from "../capability-table.ts";
 import { configFor, grantedScopes, type Subject } from "../subject.ts";
@@ -90,8 +89,8 @@ export function describeConsent(get: () => Subject): void {
       const row = await first.row();
       const requested = effectiveScopes(provider, []);
       expect(row.status).toBe("active");
-      expect(parseList(row.scopes_requested)).toEqual(requested);
-      expect(parseList(row.scopes_granted)).toEqual(expect.arrayContaining([...requested]));
+      expect(row.scopes_requested).toEqual(requested);
+      expect(row.scopes_granted).toEqual(expect.arrayContaining([...requested]));
       expect(grantedScopes(subject, first)).toEqual(
         expect.arrayContaining(provider.scope_param === null ? [] : [...requested]),
       );

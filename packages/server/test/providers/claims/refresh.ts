@@ -1,7 +1,6 @@
 /** Refresh: once per expiry, with rotation and reuse as declared, or not at all. */
 import { describe, expect, it } from "vitest";
 import { rotationClass, type RotationClass } from "../../../src/providers/provider.ts";
-import { parseConfig, parseList } from "../../../src/service/grants/grant.ts";
 import { DAY, SECOND } from "../../support/clock.ts";
 import { recordCapability } from "../capability-table.ts";
 import {
@@ -73,10 +72,10 @@ export function describeRefresh(get: () => Subject): void {
       const send = () =>
         oauth.refresh({
           provider,
-          config: parseConfig(config),
+          config: config ?? {},
           client,
           refresh_token,
-          scopes: parseList(scopes_requested),
+          scopes: scopes_requested,
           deadline_ms: 10 * SECOND,
         });
 
