@@ -21,7 +21,7 @@ const SERVICE = "packages/server/test/service";
 const STORE = "packages/server/test/store";
 const REFRESH = `${SERVICE}/refresh.test.ts`;
 const LIMITS = `${SERVICE}/provider-limits.test.ts`;
-const TRANSPORT = "packages/server/test/oauth/transport.test.ts";
+const HTTP_CLIENT = "packages/server/test/oauth/http-client.test.ts";
 const CLASSIFICATION = "packages/server/test/oauth/classification.test.ts";
 
 const named = (file: string, ...names: readonly string[]): readonly NamedTest[] => names.map((name) => [file, name]);
@@ -182,13 +182,13 @@ const PROVIDER: readonly Fault[] = [
   {
     id: "F29",
     title: "connection refused, unknown host name, invalid certificate",
-    tests: named(TRANSPORT, "is reported so when nothing listens", "is reported so when the name does not resolve"),
+    tests: named(HTTP_CLIENT, "is reported so when nothing listens", "is reported so when the name does not resolve"),
   },
-  { id: "F30", title: "no response", tests: named(TRANSPORT, "ends at the deadline without an answer") },
+  { id: "F30", title: "no response", tests: named(HTTP_CLIENT, "ends at the deadline without an answer") },
   {
     id: "F31",
     title: "the connection ends before the headers, in the body, or right after it",
-    tests: named(TRANSPORT, "is reported so when it %s, and is not repeated"),
+    tests: named(HTTP_CLIENT, "is reported so when it %s, and is not repeated"),
   },
   {
     id: "F32",
@@ -213,7 +213,7 @@ const PROVIDER: readonly Fault[] = [
   {
     id: "F48",
     title: "one byte per second",
-    tests: named(TRANSPORT, "ends at the deadline while the body drips, however steadily"),
+    tests: named(HTTP_CLIENT, "ends at the deadline while the body drips, however steadily"),
   },
   { id: "F49", title: "a decompression bomb" },
 ];

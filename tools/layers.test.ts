@@ -127,8 +127,8 @@ const others: readonly Plant[] = [
   plant(`${SRC}/store/postgres-driver.ts`, "../vault/seal.ts", false),
   plant(`${SRC}/service/accounts/accounts.ts`, "better-auth", false),
   // Exceptions for one package must not be exceptions for the rest.
-  plant(`${SRC}/net/transport.ts`, "../store/store.ts", false),
-  plant(`${SRC}/net/transport.ts`, "fastify", false),
+  plant(`${SRC}/net/http-client.ts`, "../store/store.ts", false),
+  plant(`${SRC}/net/http-client.ts`, "fastify", false),
   plant(`${SRC}/store/sqlite.ts`, "../vault/seal.ts", false),
   plant(`${SRC}/store/sqlite.ts`, "undici", false),
   plant(`${SRC}/service/accounts/library.ts`, "../../http/server.ts", false),

@@ -129,7 +129,7 @@ export const HOMES: Readonly<Record<string, string>> = {
   "better-auth": "service/accounts/library.ts",
   fastify: "http",
   "@fastify": "http",
-  undici: "net/transport.ts",
+  undici: "net/http-client.ts",
   "better-sqlite3": "store/sqlite.ts",
   pg: "store/postgres*.ts",
   oauth4webapi: "oauth",

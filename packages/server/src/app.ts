@@ -7,7 +7,7 @@ import { every } from "./core/clock.ts";
 import { ApiError } from "./core/errors.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
-import { createTransport } from "./net/transport.ts";
+import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { createFunctionRunner, type FunctionRunner } from "./runner/functions.ts";
 import type { Sweeper } from "./service/sweeper.ts";
@@ -106,13 +106,13 @@ const RECEIVER_ANSWER_BYTES = 1_024;
 
 function webhooksOf({ config, store, urls, clock, log, random }: Installation): Webhooks {
   const { limits, webhook, events_wanted } = config;
-  const transport = createTransport({
+  const httpClient = createHttpClient({
     gateway: null,
     plain_loopback: true,
     limits: { ...limits, provider_response_bytes: RECEIVER_ANSWER_BYTES },
     clock,
   });
-  return createWebhooks({ store, transport, urls, webhook, events_wanted, clock, limits, log, random });
+  return createWebhooks({ store, httpClient, urls, webhook, events_wanted, clock, limits, log, random });
 }
 
 function functionRunner(

@@ -11,7 +11,7 @@ import { callApi, saysYes } from "./api-call.ts";
 import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
 import { BAD_RESPONSE, errorName } from "./outcome.ts";
-import { derive } from "./token-answer.ts";
+import { derive } from "./token-response.ts";
 
 export interface AccountQuery {
   readonly provider: Provider;
@@ -56,7 +56,7 @@ async function identifyByRequest(
   const { provider } = query;
   const answer = await callApi(deps, { ...query, request });
   if (answer.kind === "unbuilt") return { kind: "failed", detail: answer.detail };
-  if (answer.kind !== "answer") return { kind: "failed", detail: answer.reason };
+  if (answer.kind !== "response") return { kind: "failed", detail: answer.reason };
   if (!saysYes(answer, request)) {
     return { kind: "failed", detail: errorName(provider, answer.body)?.name ?? `http_${answer.status}` };
   }
@@ -70,7 +70,7 @@ async function identifyByRequest(
 export async function checkHealth(deps: OAuthDeps, query: AccountQuery): Promise<"alive" | "dead" | "unknown"> {
   const { provider } = query;
   const answer = await callApi(deps, { ...query, request: provider.health });
-  if (answer.kind !== "answer") return "unknown";
+  if (answer.kind !== "response") return "unknown";
   if (saysYes(answer, provider.health)) return "alive";
   // RFC 6750 §3.1. Vendors that answer otherwise name the error as they do on refresh.
   if (answer.status === 401) return "dead";

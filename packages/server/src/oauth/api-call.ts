@@ -13,11 +13,11 @@ import { basicCredentials, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
 import { decodeUtf8, parseJson } from "../net/json.ts";
 import { parseRetryAfter } from "../net/retry-after.ts";
-import { applyResponse } from "./token-answer.ts";
-import type { Failure } from "../net/transport.ts";
+import { applyResponse } from "./token-response.ts";
+import type { Failure } from "../net/http-client.ts";
 
 export interface ApiAnswer {
-  readonly kind: "answer";
+  readonly kind: "response";
   readonly status: number;
   /** JSON; else the text itself; null for a body that is neither. */
   readonly body: JsonValue;
@@ -46,8 +46,8 @@ export interface ApiCall {
 export async function callApi(deps: OAuthDeps, call: ApiCall): Promise<ApiAnswer | Failure | Unbuilt> {
   const built = build(call);
   if ("kind" in built) return built;
-  const { clock, limits, transport } = deps;
-  const answer = await transport.send({
+  const { clock, limits, httpClient } = deps;
+  const answer = await httpClient.send({
     method: call.request.method,
     ...built,
     ...(call.onSend === undefined ? {} : { onSend: call.onSend }),
@@ -55,12 +55,12 @@ export async function callApi(deps: OAuthDeps, call: ApiCall): Promise<ApiAnswer
       ? { deadline_ms: limits.refresh_deadline_ms, headers_timeout_ms: limits.provider_headers_timeout_ms }
       : { deadline_ms: call.deadline_ms }),
   });
-  if (answer.kind !== "answer") return answer;
+  if (answer.kind !== "response") return answer;
   const text = answer.complete ? decodeUtf8(answer.body) : null;
   const body = text === null ? null : (parseJson(text) ?? text);
   const context = { grant: "api", scopes: [] } as const;
   return {
-    kind: "answer",
+    kind: "response",
     ...applyResponse(call.provider, context, { status: answer.status, body }),
     retry_after_ms: parseRetryAfter(answer.headers["retry-after"], clock.now(), limits),
   };

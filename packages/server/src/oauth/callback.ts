@@ -6,7 +6,7 @@ import { Secret } from "../core/secret.ts";
 import type { ConnectionConfig } from "../core/types.ts";
 import type { Flow, Provider } from "../providers/provider.ts";
 import { matchesPattern } from "../providers/template.ts";
-import { derive } from "./token-answer.ts";
+import { derive } from "./token-response.ts";
 
 /** What the redirect brought, for `exchange`. `config`: values that the catalog takes from its parameters. */
 export type CallbackGrant =

@@ -1,11 +1,11 @@
 /** What the parts of oauth/ share: their collaborators and the name they go by. */
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Transport } from "../net/transport.ts";
+import type { HttpClient } from "../net/http-client.ts";
 import { USER_AGENT } from "../net/user-agent.ts";
 
 export interface OAuthDeps {
-  readonly transport: Transport;
+  readonly httpClient: HttpClient;
   readonly clock: Clock;
   readonly limits: Limits;
 }

@@ -9,7 +9,7 @@ import { callApi, type ApiCall } from "./api-call.ts";
 import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
 import { BAD_RESPONSE, UNSUPPORTED_TYPE, outcomeOfAnswer, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
-import { readTokens } from "./token-answer.ts";
+import { readTokens } from "./token-response.ts";
 
 /** The token in `call` for a longer one. The new token is also what the next renewal is made with. */
 export async function renew(
@@ -20,7 +20,7 @@ export async function renew(
   const { provider, client } = call;
   const answer = await callApi(deps, { ...call, request });
   if (answer.kind === "unbuilt") return { kind: "misconfigured", error: answer.detail };
-  if (answer.kind !== "answer") return outcomeOfFailure(answer);
+  if (answer.kind !== "response") return outcomeOfFailure(answer);
   const failure = outcomeOfAnswer(provider, answer, answer.retry_after_ms);
   if (failure !== null) return failure;
   const { body } = answer;

@@ -9,7 +9,7 @@ import type { Secret } from "../core/secret.ts";
 import type { ConnectionConfig, JsonObject, JsonValue } from "../core/types.ts";
 import { isJsonObject } from "../core/types.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { Failure } from "../net/transport.ts";
+import type { Failure } from "../net/http-client.ts";
 
 export interface IssuedTokens {
   readonly access_token: Secret;

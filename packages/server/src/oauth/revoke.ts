@@ -13,8 +13,8 @@ import { callApi, saysYes } from "./api-call.ts";
 import { clientAuthOf, noClientAuth, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
 import { errorName } from "./outcome.ts";
-import type { Failure } from "../net/transport.ts";
-import { createWire } from "./wire.ts";
+import type { Failure } from "../net/http-client.ts";
+import { createWire } from "./recorded-fetch.ts";
 
 export type RevokeResult =
   | { readonly kind: "revoked" }
@@ -59,13 +59,13 @@ async function revokeByRfc(deps: OAuthDeps, call: RevokeCall, way: Way<"rfc7009"
   }
   const result = wire.result();
   if (result === null) return failed("request_not_buildable");
-  return result.kind === "answer" ? judge(provider, result.answer, true) : unreached(result);
+  return result.kind === "response" ? judge(provider, result.answer, true) : unreached(result);
 }
 
 async function revokeByRequest(deps: OAuthDeps, call: RevokeCall, way: Way<"request">): Promise<RevokeResult> {
   const answer = await callApi(deps, { ...call, request: way.request });
   if (answer.kind === "unbuilt") return failed(answer.detail);
-  if (answer.kind !== "answer") return unreached(answer);
+  if (answer.kind !== "response") return unreached(answer);
   return judge(call.provider, answer, saysYes(answer, way.request));
 }
 

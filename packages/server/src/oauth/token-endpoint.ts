@@ -18,8 +18,8 @@ import { fillTemplate } from "../providers/template.ts";
 import { clientAuthOf, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
 import { BAD_RESPONSE, UNSUPPORTED_TYPE, outcomeOfAnswer, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
-import { readTokens } from "./token-answer.ts";
-import { createWire, type WireOptions } from "./wire.ts";
+import { readTokens } from "./token-response.ts";
+import { createWire, type WireOptions } from "./recorded-fetch.ts";
 
 export interface TokenCall extends WireOptions {
   readonly config: ConnectionConfig;
@@ -54,7 +54,7 @@ export async function callTokenEndpoint(deps: OAuthDeps, call: TokenCall, grant:
   }
   const result = wire.result();
   if (result === null) return { kind: "misconfigured", error: "request_not_buildable" };
-  if (result.kind !== "answer") return outcomeOfFailure(result);
+  if (result.kind !== "response") return outcomeOfFailure(result);
   const failure = outcomeOfAnswer(provider, result.answer, result.retry_after_ms);
   if (failure !== null) return failure;
   return accept(deps, call, { server, client, response }, result.answer.body);

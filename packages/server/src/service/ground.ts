@@ -4,7 +4,7 @@
  */
 import type { Config, Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { OAuthClient } from "../oauth/client.ts";
+import type { OAuthProtocol } from "../oauth/protocol.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Store } from "../store/store.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -17,7 +17,7 @@ export interface Ground extends Pick<Config, "audit_release" | "default_plan" | 
   readonly vault: Vault;
   readonly keyring: Pick<Keyring, "deriveKey" | "deriveKeys">;
   readonly catalog: Catalog;
-  readonly oauth: OAuthClient;
+  readonly oauth: OAuthProtocol;
   readonly urls: Urls;
   readonly clock: Clock;
   readonly limits: Limits;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { basicCredentials } from "../../src/oauth/client-auth.ts";
-import type { ExchangeCall } from "../../src/oauth/client.ts";
+import type { ExchangeCall } from "../../src/oauth/protocol.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import {
   CANARY,

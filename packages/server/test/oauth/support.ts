@@ -7,9 +7,9 @@ import type { Clock } from "../../src/core/clock.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, plus } from "../../src/core/types.ts";
 import type { CallbackGrant } from "../../src/oauth/callback.ts";
-import { createOAuthClient, type OAuthClient, type RefreshCall } from "../../src/oauth/client.ts";
+import { createOAuthProtocol, type OAuthProtocol, type RefreshCall } from "../../src/oauth/protocol.ts";
 import type { TokenOutcome } from "../../src/oauth/outcome.ts";
-import { createTransport, type Transport } from "../../src/net/transport.ts";
+import { createHttpClient, type HttpClient } from "../../src/net/http-client.ts";
 import { findProvider } from "../../src/providers/index.ts";
 import { defineProvider, type Provider, type ProviderDefinition } from "../../src/providers/provider.ts";
 
@@ -93,16 +93,16 @@ export function json(
 }
 
 export interface Rig {
-  readonly client: OAuthClient;
-  readonly transport: Transport;
+  readonly client: OAuthProtocol;
+  readonly httpClient: HttpClient;
   readonly clock: ManualClock;
   readonly limits: Limits;
 }
 
 export function rig(gateway: string, limits: Partial<Limits> = {}, clock = manualClock()): Rig {
   const all = { ...LIMITS, ...limits };
-  const transport = createTransport({ gateway, limits: all, clock });
-  return { client: createOAuthClient({ transport, clock, limits: all }), transport, clock, limits: all };
+  const httpClient = createHttpClient({ gateway, limits: all, clock });
+  return { client: createOAuthProtocol({ httpClient, clock, limits: all }), httpClient, clock, limits: all };
 }
 
 /** A provider that follows the RFCs to the letter. */

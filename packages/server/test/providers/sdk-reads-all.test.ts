@@ -2,8 +2,8 @@
 import { createClientFromRequest } from "@base44/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
-import { createOAuthClient, type OAuthClient } from "../../src/oauth/client.ts";
-import { createTransport } from "../../src/net/transport.ts";
+import { createOAuthProtocol, type OAuthProtocol } from "../../src/oauth/protocol.ts";
+import { createHttpClient } from "../../src/net/http-client.ts";
 import { createCatalog } from "../../src/providers/index.ts";
 import { openTestServer, type TestServer } from "../support/server.ts";
 import { configFor } from "./subject.ts";
@@ -11,13 +11,13 @@ import { configFor } from "./subject.ts";
 const providers = createCatalog().all();
 
 let holdfast: TestServer;
-let oauth: OAuthClient;
+let oauth: OAuthProtocol;
 
 beforeAll(async () => {
   holdfast = await openTestServer({ public_url: "https://connect.example.com" });
   const { config, simulator, clock } = holdfast;
-  const transport = createTransport({ gateway: simulator.url, limits: config.limits, clock });
-  oauth = createOAuthClient({ transport, clock, limits: config.limits });
+  const httpClient = createHttpClient({ gateway: simulator.url, limits: config.limits, clock });
+  oauth = createOAuthProtocol({ httpClient, clock, limits: config.limits });
   for (const provider of providers) await holdfast.connect(provider.id, { config: configFor(provider) });
 });
 afterAll(() => holdfast.close());

@@ -9,8 +9,8 @@
 import type { LedgerRequest, Profile, Simulator } from "@holdfast/simulator";
 import { expect } from "vitest";
 import { sha256Hex, type Secret } from "../../src/core/secret.ts";
-import { createOAuthClient, type OAuthClient } from "../../src/oauth/client.ts";
-import { createTransport } from "../../src/net/transport.ts";
+import { createOAuthProtocol, type OAuthProtocol } from "../../src/oauth/protocol.ts";
+import { createHttpClient } from "../../src/net/http-client.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import { sealContext } from "../../src/service/grants/grant.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
@@ -29,7 +29,7 @@ export interface Subject {
   readonly profile: Profile;
   readonly holdfast: TestServer;
   readonly simulator: Simulator;
-  readonly oauth: OAuthClient;
+  readonly oauth: OAuthProtocol;
   readonly client_id: string;
   /** A plain connection to the service as the definition describes it. */
   readonly first: Link;
@@ -67,8 +67,8 @@ export async function openSubject(provider: Provider, profile: Profile): Promise
   const holdfast = await openTestServer({ public_url: PUBLIC_URL });
   const { simulator, clock, close } = holdfast;
   const { limits } = holdfast.config;
-  const transport = createTransport({ gateway: simulator.url, limits, clock });
-  const oauth = createOAuthClient({ transport, clock, limits });
+  const httpClient = createHttpClient({ gateway: simulator.url, limits, clock });
+  const oauth = createOAuthProtocol({ httpClient, clock, limits });
   const client_id = await holdfast.setClient(provider.id, [], "suite");
   const bench: Bench = { provider, profile, holdfast, simulator, oauth, client_id };
 

@@ -19,9 +19,9 @@ import { systemClock } from "../../src/core/clock.ts";
 import { missingScopes } from "../../src/core/scopes.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, type ConnectionConfig } from "../../src/core/types.ts";
-import { createOAuthClient, type OAuthClient } from "../../src/oauth/client.ts";
+import { createOAuthProtocol, type OAuthProtocol } from "../../src/oauth/protocol.ts";
 import type { IssuedTokens } from "../../src/oauth/outcome.ts";
-import { createTransport } from "../../src/net/transport.ts";
+import { createHttpClient } from "../../src/net/http-client.ts";
 import { validateProvider } from "../../src/providers/custom.ts";
 import { providers } from "../../src/providers/index.ts";
 import { withDefaults, type Provider } from "../../src/providers/provider.ts";
@@ -29,13 +29,13 @@ import acme from "./fixtures/acme.json" with { type: "json" };
 import { sampleConfig } from "./samples.ts";
 
 let simulator: Simulator;
-let client: OAuthClient;
+let client: OAuthProtocol;
 
 beforeAll(async () => {
   simulator = await startSimulator();
   const clock = { ...systemClock, now: () => instant(simulator.now()) };
-  const transport = createTransport({ gateway: simulator.url, limits: LIMITS, clock });
-  client = createOAuthClient({ transport, clock, limits: LIMITS });
+  const httpClient = createHttpClient({ gateway: simulator.url, limits: LIMITS, clock });
+  client = createOAuthProtocol({ httpClient, clock, limits: LIMITS });
 });
 
 afterAll(() => simulator.close());

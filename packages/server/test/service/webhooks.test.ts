@@ -10,7 +10,7 @@ import { EVENT_TYPES, type EventType } from "../../src/core/events.ts";
 import { newAppId, newConnectionId } from "../../src/core/ids.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, type ConnectionId } from "../../src/core/types.ts";
-import { createTransport } from "../../src/net/transport.ts";
+import { createHttpClient } from "../../src/net/http-client.ts";
 import { emit } from "../../src/service/events/events.ts";
 import { createUrls } from "../../src/service/urls.ts";
 import { createWebhooks, type Webhooks } from "../../src/service/events/webhooks.ts";
@@ -111,7 +111,7 @@ async function startNode(url: string | null, options: NodeOptions = {}): Promise
   const log: Json[] = [];
   const webhooks = createWebhooks({
     store,
-    transport: createTransport({ gateway: null, plain_loopback: true, limits, clock }),
+    httpClient: createHttpClient({ gateway: null, plain_loopback: true, limits, clock }),
     urls: createUrls("https://connect.example"),
     webhook: url === null ? null : { url: new Secret(url), secrets: SECRETS.map((text) => new Secret(text)) },
     events_wanted: new Set(options.events_wanted ?? EVENT_TYPES),

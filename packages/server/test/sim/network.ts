@@ -1,10 +1,10 @@
 /**
- * The network between the nodes and the provider, as an OAuthClient that knows what may happen to a request: it is not sent,
+ * The network between the nodes and the provider, as an OAuthProtocol that knows what may happen to a request: it is not sent,
  * it is lost, it arrives late when nobody waits any more, it is carried out and the answer is lost. What the provider does
  * is provider.ts; what the engine is told is what oauth/outcome.ts would say of it.
  */
 import { Secret } from "../../src/core/secret.ts";
-import type { OAuthClient, RefreshCall } from "../../src/oauth/client.ts";
+import type { OAuthProtocol, RefreshCall } from "../../src/oauth/protocol.ts";
 import type { TokenFailure, TokenOutcome } from "../../src/oauth/outcome.ts";
 import type { FaultName, Profile } from "./faults.ts";
 import type { Issued, ProviderModel } from "./provider.ts";
@@ -89,7 +89,7 @@ const LOSING: ReadonlySet<FaultName> = new Set([
 const LATEST_MS = 40_000;
 
 export interface Network {
-  clientOf(life: Life): OAuthClient;
+  clientOf(life: Life): OAuthProtocol;
 }
 
 export function createNetwork(options: NetworkOptions): Network {

@@ -19,7 +19,7 @@ import { createUrls } from "../../src/service/urls.ts";
 import type { Engine } from "../../src/store/engine.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Log, LogFields } from "../../src/telemetry/log.ts";
-import type { OAuthClient } from "../../src/oauth/client.ts";
+import type { OAuthProtocol } from "../../src/oauth/protocol.ts";
 import type { Vault } from "../../src/vault/seal.ts";
 import type { ProviderModel } from "./provider.ts";
 import type { Life, World } from "./world.ts";
@@ -87,7 +87,7 @@ export interface NodeOptions {
   readonly engine: Engine;
   readonly store: Store;
   readonly vault: Vault;
-  readonly oauth: OAuthClient;
+  readonly oauth: OAuthProtocol;
   readonly catalog: Catalog;
   readonly spill: Spill;
   readonly revoking: (connection: string, refresh_token: string | null) => void;

@@ -11,7 +11,7 @@ import { every, within, type Clock } from "../../core/clock.ts";
 import { isEventType } from "../../core/events.ts";
 import { plus } from "../../core/types.ts";
 import { parseRetryAfter } from "../../net/retry-after.ts";
-import type { Transport } from "../../net/transport.ts";
+import type { HttpClient } from "../../net/http-client.ts";
 import type { Store } from "../../store/store.ts";
 import type { OutboxRow } from "../../store/tables.ts";
 import type { Log, LogFields } from "../../telemetry/log.ts";
@@ -35,7 +35,7 @@ export interface Webhooks {
 export interface WebhookDeps extends Pick<Config, "webhook" | "events_wanted"> {
   readonly store: Store;
   /** Without a gateway, with `plain_loopback`. */
-  readonly transport: Transport;
+  readonly httpClient: HttpClient;
   readonly urls: Urls;
   readonly clock: Clock;
   readonly limits: Limits;
@@ -130,7 +130,7 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
     event: StoredEvent,
   ): Promise<Sent> {
     const body = webhookBody(event, deps.urls.reconnect(item.app_id, event.integration_type));
-    const answer = await deps.transport.send({
+    const answer = await deps.httpClient.send({
       method: "POST",
       url: url.expose(),
       headers: webhookHeaders({ id: item.id, now: clock.now(), body }, secrets),
@@ -138,7 +138,7 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
       deadline_ms: limits.webhook_deadline_ms,
       signal: abort.signal,
     });
-    if (answer.kind !== "answer") {
+    if (answer.kind !== "response") {
       if (answer.reason === "aborted") return { kind: "aborted" };
       return { kind: "failed", fields: { reason: answer.reason }, retry_after_ms: null };
     }

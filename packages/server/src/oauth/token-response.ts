@@ -17,10 +17,10 @@ import { accepts } from "../providers/template.ts";
 import { idTokenClaims } from "./id-token.ts";
 import { decodeUtf8, parseJson } from "../net/json.ts";
 import type { IssuedTokens } from "./outcome.ts";
-import type { ProviderAnswer } from "../net/transport.ts";
+import type { OutboundResponse } from "../net/http-client.ts";
 
 /** What RFC 6749 §5 would have looked like. The body is null when nothing could be made of it. */
-export function readTokenAnswer(provider: Provider, context: DeviationContext, answer: ProviderAnswer): TokenAnswer {
+export function readTokenAnswer(provider: Provider, context: DeviationContext, answer: OutboundResponse): TokenAnswer {
   return applyResponse(provider, context, { status: answer.status, body: readBody(provider, answer) });
 }
 
@@ -28,7 +28,7 @@ export function applyResponse(provider: Provider, context: DeviationContext, ans
   return provider.deviations.reduce((current, deviation) => deviation.response?.(current, context) ?? current, answer);
 }
 
-function readBody(provider: Provider, { body, headers, complete }: ProviderAnswer): JsonValue {
+function readBody(provider: Provider, { body, headers, complete }: OutboundResponse): JsonValue {
   const text = complete ? decodeUtf8(body) : null;
   if (text === null) return null;
   const json = parseJson(text);

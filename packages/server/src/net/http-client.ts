@@ -10,7 +10,7 @@ import { Client, buildConnector } from "undici";
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 
-export interface ProviderRequest {
+export interface OutboundRequest {
   readonly method: "GET" | "POST" | "DELETE";
   /** https, unless `plain_loopback` allows more; with a gateway the transport alone knows where it goes. */
   readonly url: string;
@@ -25,8 +25,8 @@ export interface ProviderRequest {
   readonly signal?: AbortSignal;
 }
 
-export interface ProviderAnswer {
-  readonly kind: "answer";
+export interface OutboundResponse {
+  readonly kind: "response";
   readonly status: number;
   /** Names in lower case; of a repeated header the first. */
   readonly headers: Readonly<Record<string, string>>;
@@ -52,11 +52,11 @@ export interface Failure {
   readonly reason: FailureReason;
 }
 
-export interface Transport {
-  send(request: ProviderRequest): Promise<ProviderAnswer | Failure>;
+export interface HttpClient {
+  send(request: OutboundRequest): Promise<OutboundResponse | Failure>;
 }
 
-export interface TransportOptions {
+export interface HttpClientOptions {
   /** Origin of a simulator on loopback; null = the real providers. */
   readonly gateway: string | null;
   readonly limits: Pick<Limits, "provider_connect_timeout_ms" | "provider_response_bytes">;
@@ -74,7 +74,7 @@ export function throughGateway(gateway: string | null, url: string): string {
   return gateway === null ? url : `${gateway}/${url.slice("https://".length)}`;
 }
 
-export function createTransport({ gateway, limits, clock, ca, plain_loopback }: TransportOptions): Transport {
+export function createHttpClient({ gateway, limits, clock, ca, plain_loopback }: HttpClientOptions): HttpClient {
   const isAllowed = (url: string): boolean =>
     url.startsWith("https://") || (plain_loopback === true && PLAIN_LOOPBACK.test(url));
   return {
@@ -110,7 +110,7 @@ export function createTransport({ gateway, limits, clock, ca, plain_loopback }: 
         // A body that ends where the connection does is whole only if the connection ended well.
         const delimited = "content-length" in headers || "transfer-encoding" in headers;
         if (!delimited && attempt.wasReset()) return { kind: "maybe_sent", reason: "connection_lost" };
-        return { kind: "answer", status: response.statusCode, headers, body, complete };
+        return { kind: "response", status: response.statusCode, headers, body, complete };
       } catch (error) {
         return attempt.failureOf(error);
       } finally {
@@ -126,7 +126,7 @@ export function createTransport({ gateway, limits, clock, ca, plain_loopback }: 
 const STOPPED_MS = 500;
 
 /** What is known about one attempt: how far it came, and what stopped it. */
-function startAttempt(request: ProviderRequest, connect_timeout_ms: number, clock: Clock) {
+function startAttempt(request: OutboundRequest, connect_timeout_ms: number, clock: Clock) {
   const abort = new AbortController();
   let phase: "connecting" | "sent" | "ended" = "connecting";
   let stopped: Failure | null = null;
@@ -211,7 +211,7 @@ function reasonOf(error: unknown): FailureReason {
 async function readUpTo(
   stream: AsyncIterable<unknown>,
   limit_bytes: number,
-): Promise<Pick<ProviderAnswer, "body" | "complete">> {
+): Promise<Pick<OutboundResponse, "body" | "complete">> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {

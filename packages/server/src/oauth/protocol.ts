@@ -44,7 +44,7 @@ export interface RefreshCall {
   readonly onSend?: () => boolean;
 }
 
-export interface OAuthClient {
+export interface OAuthProtocol {
   /** Always the provider's https address. With a gateway the caller leads the browser through `throughGateway`. */
   authorizationUrl(request: AuthorizationRequest): string;
   /** What the redirect says, by the provider's kind of flow. Checks of state, browser, person and issuer come first. */
@@ -56,7 +56,7 @@ export interface OAuthClient {
   revoke(call: RevokeCall): Promise<RevokeResult>;
 }
 
-export function createOAuthClient(deps: OAuthDeps): OAuthClient {
+export function createOAuthProtocol(deps: OAuthDeps): OAuthProtocol {
   return {
     authorizationUrl,
 

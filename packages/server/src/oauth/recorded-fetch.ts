@@ -11,12 +11,12 @@ import { clientIdParameter, jsonTokenRequest } from "../providers/deviations.ts"
 import type { Provider } from "../providers/provider.ts";
 import type { OAuthDeps } from "./deps.ts";
 import { parseRetryAfter } from "../net/retry-after.ts";
-import { coreMembers, readTokenAnswer } from "./token-answer.ts";
-import type { Failure, ProviderAnswer } from "../net/transport.ts";
+import { coreMembers, readTokenAnswer } from "./token-response.ts";
+import type { Failure, OutboundResponse } from "../net/http-client.ts";
 
 type WireResult =
   | Failure
-  | { readonly kind: "answer"; readonly answer: TokenAnswer; readonly retry_after_ms: number | null };
+  | { readonly kind: "response"; readonly answer: TokenAnswer; readonly retry_after_ms: number | null };
 
 export interface WireOptions {
   readonly provider: Provider;
@@ -45,7 +45,7 @@ export function createWire(deps: OAuthDeps, options: WireOptions): Wire {
       // Stands if anything below fails in a way nobody thought of: the cautious reading.
       result = { kind: "maybe_sent", reason: "connection_lost" };
       result = await send(deps, options, { url, headers, body });
-      const answer_body = result.kind === "answer" ? result.answer.body : null;
+      const answer_body = result.kind === "response" ? result.answer.body : null;
       return Response.json(isJsonObject(answer_body) ? coreMembers(answer_body) : {});
     },
   };
@@ -54,7 +54,7 @@ export function createWire(deps: OAuthDeps, options: WireOptions): Wire {
 async function send(deps: OAuthDeps, options: WireOptions, built: TokenRequest): Promise<WireResult> {
   const { provider, context, deadline_ms, onSend } = options;
   const request = applyRequest(provider, context, built);
-  const sent = await deps.transport.send({
+  const sent = await deps.httpClient.send({
     method: "POST",
     url: request.url,
     headers: request.headers,
@@ -62,9 +62,9 @@ async function send(deps: OAuthDeps, options: WireOptions, built: TokenRequest):
     deadline_ms,
     ...(onSend === undefined ? {} : { onSend }),
   });
-  if (sent.kind !== "answer") return sent;
+  if (sent.kind !== "response") return sent;
   return {
-    kind: "answer",
+    kind: "response",
     answer: readTokenAnswer(provider, context, sent),
     retry_after_ms: retryAfterOf(sent, deps.clock.now(), deps.limits),
   };
@@ -78,6 +78,6 @@ function applyRequest(provider: Provider, context: DeviationContext, built: Toke
   return steps.reduce((request, deviation) => deviation.request?.(request, context) ?? request, built);
 }
 
-function retryAfterOf(answer: ProviderAnswer, now: Instant, limits: Limits): number | null {
+function retryAfterOf(answer: OutboundResponse, now: Instant, limits: Limits): number | null {
   return parseRetryAfter(answer.headers["retry-after"], now, limits);
 }

@@ -2,11 +2,11 @@ import { createServer as createTcpServer, type Server as TcpServer, type Socket 
 import { createServer as createHttpsServer } from "node:https";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { LIMITS } from "../../src/config.ts";
-import { createTransport, throughGateway, type ProviderRequest } from "../../src/net/transport.ts";
+import { createHttpClient, throughGateway, type OutboundRequest } from "../../src/net/http-client.ts";
 import { selfSigned } from "./certificate.ts";
 import { fakeProvider, json, manualClock, plainProvider, portOf, refreshCall, rig } from "./support.ts";
 
-const request = (changes: Partial<ProviderRequest> = {}): ProviderRequest => ({
+const request = (changes: Partial<OutboundRequest> = {}): OutboundRequest => ({
   method: "POST",
   url: "https://plain.example/token?x=1",
   headers: { "content-type": "application/x-www-form-urlencoded", authorization: "Bearer t" },
@@ -58,20 +58,20 @@ describe("throughGateway", () => {
   });
 });
 
-describe("the transport", () => {
+describe("the HTTP client", () => {
   it("sends what it was given to the gateway, once, and gives back status, headers and body", async () => {
     const fake = await fakeProvider((response) => json(response, { ok: true }, 201, { "retry-after": "3" }));
-    const answer = await rig(fake.gateway).transport.send(request());
-    expect(answer).toMatchObject({ kind: "answer", status: 201, complete: true, headers: { "retry-after": "3" } });
-    expect(answer.kind === "answer" && Buffer.from(answer.body).toString()).toBe('{"ok":true}');
+    const answer = await rig(fake.gateway).httpClient.send(request());
+    expect(answer).toMatchObject({ kind: "response", status: 201, complete: true, headers: { "retry-after": "3" } });
+    expect(answer.kind === "response" && Buffer.from(answer.body).toString()).toBe('{"ok":true}');
     expect(fake.seen).toMatchObject([{ method: "POST", url: "/plain.example/token?x=1", body: "a=1" }]);
   });
 
   it("asks for no compression, no cookies and no kept connection", async () => {
     const fake = await fakeProvider((response) => json(response, {}, 200, { "set-cookie": "a=b" }));
-    const { transport } = rig(fake.gateway);
-    await transport.send(request());
-    await transport.send(request());
+    const { httpClient } = rig(fake.gateway);
+    await httpClient.send(request());
+    await httpClient.send(request());
     const [first, second] = fake.seen;
     expect(first?.headers).toMatchObject({ connection: "close", authorization: "Bearer t" });
     expect(first?.headers).not.toHaveProperty("accept-encoding");
@@ -81,9 +81,9 @@ describe("the transport", () => {
 
   it("refuses plain http and what is no URL, without sending", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
-    const { transport } = rig(fake.gateway);
+    const { httpClient } = rig(fake.gateway);
     for (const url of ["http://plain.example/token", "https://", "plain.example", ""]) {
-      expect(await transport.send(request({ url }))).toEqual({ kind: "not_sent", reason: "not_https" });
+      expect(await httpClient.send(request({ url }))).toEqual({ kind: "not_sent", reason: "not_https" });
     }
     expect(fake.seen).toHaveLength(0);
   });
@@ -91,7 +91,7 @@ describe("the transport", () => {
   it("refuses headers that would forge others, without sending", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
     const headers = { authorization: "Bearer a\r\nx-evil: 1" };
-    const answer = await rig(fake.gateway).transport.send(request({ headers }));
+    const answer = await rig(fake.gateway).httpClient.send(request({ headers }));
     expect(answer).toEqual({ kind: "not_sent", reason: "not_representable" });
     expect(fake.seen).toHaveLength(0);
   });
@@ -105,21 +105,21 @@ describe("the transport", () => {
       response.on("drain", more);
       more();
     });
-    const answer = await rig(fake.gateway, { provider_response_bytes: 100_000 }).transport.send(request());
-    expect(answer).toMatchObject({ kind: "answer", complete: false });
-    expect(answer.kind === "answer" && answer.body.length).toBeLessThanOrEqual(100_000);
+    const answer = await rig(fake.gateway, { provider_response_bytes: 100_000 }).httpClient.send(request());
+    expect(answer).toMatchObject({ kind: "response", complete: false });
+    expect(answer.kind === "response" && answer.body.length).toBeLessThanOrEqual(100_000);
   });
 });
 
 describe("a request that cannot have been sent", () => {
   it("is reported so when nothing listens", async () => {
-    const { transport } = rig(`http://127.0.0.1:${await closedPort()}`);
-    expect(await transport.send(request())).toEqual({ kind: "not_sent", reason: "connect_failed" });
+    const { httpClient } = rig(`http://127.0.0.1:${await closedPort()}`);
+    expect(await httpClient.send(request())).toEqual({ kind: "not_sent", reason: "connect_failed" });
   });
 
   it("is reported so when the name does not resolve", async () => {
-    const transport = createTransport({ gateway: null, limits: LIMITS, clock: manualClock() });
-    const answer = await transport.send(request({ url: `https://${"x".repeat(64)}.invalid/token` }));
+    const httpClient = createHttpClient({ gateway: null, limits: LIMITS, clock: manualClock() });
+    const answer = await httpClient.send(request({ url: `https://${"x".repeat(64)}.invalid/token` }));
     expect(answer).toEqual({ kind: "not_sent", reason: "dns_failed" });
   });
 
@@ -142,8 +142,8 @@ describe("a request that cannot have been sent", () => {
       asked += 1;
       return false;
     };
-    const { transport } = rig(`http://127.0.0.1:${portOf(server.address())}`);
-    expect(await transport.send(request({ onSend }))).toEqual({ kind: "not_sent", reason: "gave_up" });
+    const { httpClient } = rig(`http://127.0.0.1:${portOf(server.address())}`);
+    expect(await httpClient.send(request({ onSend }))).toEqual({ kind: "not_sent", reason: "gave_up" });
     await gone.promise;
     expect([asked, bytes]).toEqual([1, 0]);
   });
@@ -152,13 +152,13 @@ describe("a request that cannot have been sent", () => {
     const fake = await fakeProvider((response) => json(response, {}));
     const seenWhenAsked: number[] = [];
     const onSend = (): boolean => seenWhenAsked.push(fake.seen.length) > 0;
-    expect(await rig(fake.gateway).transport.send(request({ onSend }))).toMatchObject({ kind: "answer" });
+    expect(await rig(fake.gateway).httpClient.send(request({ onSend }))).toMatchObject({ kind: "response" });
     expect(seenWhenAsked).toEqual([0]);
   });
 
   it("is not sent when it was aborted before", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
-    const answer = await rig(fake.gateway).transport.send(request({ signal: AbortSignal.abort() }));
+    const answer = await rig(fake.gateway).httpClient.send(request({ signal: AbortSignal.abort() }));
     expect(answer).toEqual({ kind: "not_sent", reason: "aborted" });
     expect(fake.seen).toHaveLength(0);
   });
@@ -171,9 +171,9 @@ describe("a request that cannot have been sent", () => {
       socket.on("close", () => closed.resolve("closed"));
       clock.advance(LIMITS.provider_connect_timeout_ms);
     });
-    const transport = createTransport({ gateway: null, limits: LIMITS, clock });
+    const httpClient = createHttpClient({ gateway: null, limits: LIMITS, clock });
     const url = `https://127.0.0.1:${new URL(origin).port}/token`;
-    expect(await transport.send(request({ url }))).toEqual({ kind: "not_sent", reason: "connect_timeout" });
+    expect(await httpClient.send(request({ url }))).toEqual({ kind: "not_sent", reason: "connect_timeout" });
     expect(await closed.promise).toBe("closed");
   });
 });
@@ -185,7 +185,7 @@ const answeredLate = async (headers_timeout_ms?: number) => {
     json(response, {});
   });
   const limit = headers_timeout_ms === undefined ? {} : { headers_timeout_ms };
-  return rig(fake.gateway, {}, clock).transport.send(request(limit));
+  return rig(fake.gateway, {}, clock).httpClient.send(request(limit));
 };
 
 describe("a request that may have been sent", () => {
@@ -212,7 +212,7 @@ describe("a request that may have been sent", () => {
     ],
   ])("is reported so when it %s, and is not repeated", async (_claim, act) => {
     const server = await rawServer(act);
-    expect(await rig(server.origin).transport.send(request())).toEqual(lost);
+    expect(await rig(server.origin).httpClient.send(request())).toEqual(lost);
     expect(server.connections()).toBe(1);
   });
 
@@ -223,18 +223,18 @@ describe("a request that may have been sent", () => {
         setImmediate(() => setImmediate(() => socket.resetAndDestroy()));
       });
     });
-    expect(await rig(server.origin).transport.send(request())).toEqual(lost);
+    expect(await rig(server.origin).httpClient.send(request())).toEqual(lost);
   });
 
   it("is answered when a body without a length ends well", async () => {
     const server = await rawServer((socket) => socket.end(`${head}\r\nabc`));
-    expect(await rig(server.origin).transport.send(request())).toMatchObject({ kind: "answer", complete: true });
+    expect(await rig(server.origin).httpClient.send(request())).toMatchObject({ kind: "response", complete: true });
   });
 
   it("ends at the deadline without an answer", async () => {
     const clock = manualClock();
     const fake = await fakeProvider(() => clock.advance(14_000));
-    expect(await rig(fake.gateway, {}, clock).transport.send(request())).toEqual(timeout);
+    expect(await rig(fake.gateway, {}, clock).httpClient.send(request())).toEqual(timeout);
   });
 
   it("ends at the deadline while the body drips, however steadily", async () => {
@@ -248,18 +248,18 @@ describe("a request that may have been sent", () => {
       };
       drip();
     });
-    expect(await rig(fake.gateway, {}, clock).transport.send(request())).toEqual(timeout);
+    expect(await rig(fake.gateway, {}, clock).httpClient.send(request())).toEqual(timeout);
   });
 
   it("ends at the headers' own time-out where one is set, and otherwise waits on", async () => {
     expect(await answeredLate(10_000)).toEqual(timeout);
-    expect(await answeredLate()).toMatchObject({ kind: "answer" });
+    expect(await answeredLate()).toMatchObject({ kind: "response" });
   });
 
   it("ends when it is aborted", async () => {
     const abort = new AbortController();
     const fake = await fakeProvider(() => abort.abort());
-    const answer = await rig(fake.gateway).transport.send(request({ signal: abort.signal }));
+    const answer = await rig(fake.gateway).httpClient.send(request({ signal: abort.signal }));
     expect(answer).toEqual({ kind: "maybe_sent", reason: "aborted" });
   });
 
@@ -277,8 +277,8 @@ describe("a request that may have been sent", () => {
 
 const sendTo = (port: number, ca?: string) => {
   const options = { gateway: null, limits: LIMITS, clock: manualClock() };
-  const transport = createTransport(ca === undefined ? options : { ...options, ca });
-  return transport.send(request({ url: `https://localhost:${port}/token` }));
+  const httpClient = createHttpClient(ca === undefined ? options : { ...options, ca });
+  return httpClient.send(request({ url: `https://localhost:${port}/token` }));
 };
 
 async function tlsServer(pair: { key: string; cert: string }): Promise<{ port: number; requests: () => number }> {
@@ -299,7 +299,7 @@ describe("TLS", () => {
   const localhost = selfSigned("localhost");
   it("reaches a server whose certificate is trusted", async () => {
     const server = await tlsServer(localhost);
-    expect(await sendTo(server.port, localhost.cert)).toMatchObject({ kind: "answer", status: 200 });
+    expect(await sendTo(server.port, localhost.cert)).toMatchObject({ kind: "response", status: 200 });
   });
 
   it("sends nothing to a server whose certificate nobody vouches for", async () => {
