@@ -7,11 +7,14 @@ const conditions = ["holdfast-source"];
 /** These share one PostgreSQL server, which other tests need not start. */
 const POSTGRES = ["packages/server/test/store/postgres.test.ts", "e2e/several-nodes.test.ts"];
 
-/** Whole processes that are killed, stopped and cut off. `npm run faults` runs the full counts, one file after the other. */
+/** Whole processes that are killed, stopped and cut off, one file after the other. */
 const FAULTS = "e2e/faults/**/*.test.ts";
-const is_full = process.env["FAULTS"] === "full";
-/** What each change has to survive; the rest, and all of it in full numbers, is for `npm run faults`. */
+/** `npm test` runs one trip of each heavy suite, `npm run test:all` runs everything, in full numbers. */
+const is_all = process.env["TESTS"] === "all";
+/** The fault suites that have a trip in `npm test`. */
 const SHORT_FAULTS = ["storm", "crash-table", "pause", "versions", "support/tcp-proxy"];
+/** A directory for reports of test results as JSON, one file per run. Unset: none. */
+const reports = process.env["TEST_REPORTS"];
 
 const project = (name: string, include: string[], timeout_ms = 20_000) => ({
   extends: true as const,
@@ -33,11 +36,11 @@ const faults = {
   extends: true as const,
   test: {
     name: "faults",
-    include: is_full ? [FAULTS] : SHORT_FAULTS.map((name) => `e2e/faults/${name}.test.ts`),
+    include: is_all ? [FAULTS] : SHORT_FAULTS.map((name) => `e2e/faults/${name}.test.ts`),
     globalSetup: ["vitest.postgres.ts"],
     // They fill the machine by themselves, and wait for leases of seconds.
     fileParallelism: false,
-    testTimeout: is_full ? 900_000 : 180_000,
+    testTimeout: is_all ? 900_000 : 180_000,
     hookTimeout: 120_000,
   },
 };
@@ -46,6 +49,10 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
+    tags: [{ name: "all", description: "Runs in `npm run test:all` only: a further trip of a heavy suite." }],
+    ...(is_all ? {} : { tagsFilter: ["!all"] }),
+    reporters: reports === undefined ? ["default"] : ["default", "json"],
+    ...(reports === undefined ? {} : { outputFile: { json: `${reports}/${process.pid}.json` } }),
     // On two cores the default is one; many tests wait for a process or an interval more than they compute.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [

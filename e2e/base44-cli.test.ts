@@ -95,7 +95,7 @@ describe.each([
   ["an API key", withKey],
   ["a login", withLogin],
 ])("with %s", (_name, signIn) => {
-  it("lists available services, initiates, and sees the connection", async () => {
+  it("lists available services, initiates, and sees the connection", { tags: "all" }, async () => {
     const stage = await startStage(signIn);
     const listed = await run(stage, ["connectors", "list-available"]);
     expect(listed.exit_code).toBe(0);
@@ -131,7 +131,7 @@ describe.each([
     expect(Object.values(await run(stage, initiate)).join("\n")).toMatch(/already authorized/i);
   });
 
-  it("distinguishes a missing OAuth client, an unknown service and an unknown app", async () => {
+  it("distinguishes a missing OAuth client, an unknown service and an unknown app", { tags: "all" }, async () => {
     const stage = await startStage(signIn);
     const failed = async (service: string, app = stage.app.app_id): Promise<Json> => {
       const args = ["connectors", "initiate", "--integration-type", service, "--app-id", app];
@@ -150,23 +150,27 @@ describe.each([
     expect((await failed("slack", "app_00000000000000000000")).get("statusCode").value).toBe(404);
   });
 
-  it("pulls the connected services, does not change an equal file, and deletes the others", async () => {
-    const stage = await startStage(signIn);
-    await connect(stage, "slack", ["chat:write"]);
-    await connect(stage, "github");
-    writeFiles(stage, { notion: [] });
-    const pulled = await json(stage, ["connectors", "pull"]);
-    expect(pulled.exit_code).toBe(0);
-    expect(readdirSync(stage.connectors).toSorted()).toEqual(["github.jsonc", "slack.jsonc"]);
-    const slack = join(stage.connectors, "slack.jsonc");
-    expect(parseJson(readFileSync(slack, "utf8")).value).toEqual({ type: "slack", scopes: ["chat:write"] });
-    writeFileSync(slack, '// Ours.\n{ "type": "slack", "scopes": ["chat:write"] }\n');
-    expect((await run(stage, ["connectors", "pull"])).exit_code).toBe(0);
-    expect(readFileSync(slack, "utf8")).toBe('// Ours.\n{ "type": "slack", "scopes": ["chat:write"] }\n');
+  it(
+    "pulls the connected services, does not change an equal file, and deletes the others",
+    { tags: "all" },
+    async () => {
+      const stage = await startStage(signIn);
+      await connect(stage, "slack", ["chat:write"]);
+      await connect(stage, "github");
+      writeFiles(stage, { notion: [] });
+      const pulled = await json(stage, ["connectors", "pull"]);
+      expect(pulled.exit_code).toBe(0);
+      expect(readdirSync(stage.connectors).toSorted()).toEqual(["github.jsonc", "slack.jsonc"]);
+      const slack = join(stage.connectors, "slack.jsonc");
+      expect(parseJson(readFileSync(slack, "utf8")).value).toEqual({ type: "slack", scopes: ["chat:write"] });
+      writeFileSync(slack, '// Ours.\n{ "type": "slack", "scopes": ["chat:write"] }\n');
+      expect((await run(stage, ["connectors", "pull"])).exit_code).toBe(0);
+      expect(readFileSync(slack, "utf8")).toBe('// Ours.\n{ "type": "slack", "scopes": ["chat:write"] }\n');
 
-    const pushed = await json(stage, ["connectors", "push", "-y"]);
-    expect(resultsOf(pushed.document)).toEqual({ github: "synced", slack: "synced" });
-  });
+      const pushed = await json(stage, ["connectors", "push", "-y"]);
+      expect(resultsOf(pushed.document)).toEqual({ github: "synced", slack: "synced" });
+    },
+  );
 
   it("pushes new, unchanged, changed and removed connectors, and continues when one fails", async () => {
     const stage = await startStage(signIn);
@@ -198,7 +202,7 @@ describe.each([
     expect(text).toContain("Failed: slack - needs authorization");
   });
 
-  it("rejects a stripe file with a message, and pushes the rest", async () => {
+  it("rejects a stripe file with a message, and pushes the rest", { tags: "all" }, async () => {
     const stage = await startStage(signIn);
     await connect(stage, "slack");
     writeFiles(stage, { slack: [], stripe: [] });
@@ -212,7 +216,7 @@ describe.each([
     ).toMatch(/Stripe/);
   });
 
-  it("links a project to an app, and creates one", async () => {
+  it("links a project to an app, and creates one", { tags: "all" }, async () => {
     const stage = await startStage(signIn);
     const { options, app, site } = stage;
     const project = join(options.home, "project");
@@ -256,27 +260,31 @@ it("signs in by a code entered on the page, prints the account, renews its sessi
   expect(existsSync(path)).toBe(false);
 });
 
-it("accepts an API key instead of a login: prints its public part, rejects a wrong one, and logs out without a login", async () => {
-  const stage = await startStage(withKey);
-  const { api_key } = stage.app;
-  const whoami = await base44(["whoami"], stage.options);
-  const [, public_part = ""] = /workspace API key: (\S+)/.exec(`${whoami.stdout}${whoami.stderr}`) ?? [];
-  expect([
-    whoami.exit_code,
-    public_part.length > 5 && public_part.length < 20,
-    api_key.startsWith(public_part),
-  ]).toEqual([0, true, true]);
-  const forged = { ...stage.options, api_key: `${api_key.slice(0, -8)}00000000` };
-  const refused = await base44Json(["connectors", "list-available", ...appArgs(stage)], forged);
-  expect([refused.exit_code, refused.document.value]).toMatchObject([
-    1,
-    { statusCode: 401, requestId: expect.any(String) as unknown },
-  ]);
-  expect((await base44(["logout"], stage.options)).exit_code).toBe(0);
-  expect((await json(stage, ["connectors", "list-available"])).exit_code).toBe(0);
-});
+it(
+  "accepts an API key instead of a login: prints its public part, rejects a wrong one, and logs out without a login",
+  { tags: "all" },
+  async () => {
+    const stage = await startStage(withKey);
+    const { api_key } = stage.app;
+    const whoami = await base44(["whoami"], stage.options);
+    const [, public_part = ""] = /workspace API key: (\S+)/.exec(`${whoami.stdout}${whoami.stderr}`) ?? [];
+    expect([
+      whoami.exit_code,
+      public_part.length > 5 && public_part.length < 20,
+      api_key.startsWith(public_part),
+    ]).toEqual([0, true, true]);
+    const forged = { ...stage.options, api_key: `${api_key.slice(0, -8)}00000000` };
+    const refused = await base44Json(["connectors", "list-available", ...appArgs(stage)], forged);
+    expect([refused.exit_code, refused.document.value]).toMatchObject([
+      1,
+      { statusCode: 401, requestId: expect.any(String) as unknown },
+    ]);
+    expect((await base44(["logout"], stage.options)).exit_code).toBe(0);
+    expect((await json(stage, ["connectors", "list-available"])).exit_code).toBe(0);
+  },
+);
 
-it("ends the login with a message when the builder denies it on the page", async () => {
+it("ends the login with a message when the builder denies it on the page", { tags: "all" }, async () => {
   const stage = await startStage(withKey);
   const { output, ended } = startBase44(["login"], { server_url: stage.site.server_url, home: stage.options.home });
   const { code, address } = await printedCode(output);
@@ -285,7 +293,7 @@ it("ends the login with a message when the builder denies it on the page", async
   expect(existsSync(join(stage.options.home, ".base44", "auth", "auth.json"))).toBe(false);
 });
 
-it("reports another builder's connection as an error, also in a push", async () => {
+it("reports another builder's connection as an error, also in a push", { tags: "all" }, async () => {
   const stage = await startStage(withKey);
   await connect(stage, "slack", ["chat:write"]);
   const { site } = stage;
@@ -312,20 +320,24 @@ it("reports another builder's connection as an error, also in a push", async () 
 it.each([
   ["an API key", withKey],
   ["a login", withLogin],
-])("pushes from a terminal with %s: opens the link, waits for the account, prints Added", async (_name, signIn) => {
-  const stage = await startStage(signIn);
-  writeFiles(stage, { slack: ["chat:write"] });
-  const { options } = stage;
-  const command = [process.execPath, BASE44, "connectors", "push", ...appArgs(stage)];
-  const terminal = openTerminal(command, { cwd: options.home, env: base44Environment(options) });
-  await terminal.until(/Are you sure|continue/i);
-  terminal.press("y");
-  await terminal.until(/Open browser to authorize now\?/);
-  terminal.press("y");
-  await terminal.until(/Waiting for slack authorization/);
-  const link = await terminal.opened();
-  expect(link).toContain(`${stage.site.server_url}/connect/`);
-  await stage.builder.connect(link);
-  expect(await terminal.ended).toBe(0);
-  expect(terminal.shown()).toMatch(/Added: slack/);
-});
+])(
+  "pushes from a terminal with %s: opens the link, waits for the account, prints Added",
+  { tags: "all" },
+  async (_name, signIn) => {
+    const stage = await startStage(signIn);
+    writeFiles(stage, { slack: ["chat:write"] });
+    const { options } = stage;
+    const command = [process.execPath, BASE44, "connectors", "push", ...appArgs(stage)];
+    const terminal = openTerminal(command, { cwd: options.home, env: base44Environment(options) });
+    await terminal.until(/Are you sure|continue/i);
+    terminal.press("y");
+    await terminal.until(/Open browser to authorize now\?/);
+    terminal.press("y");
+    await terminal.until(/Waiting for slack authorization/);
+    const link = await terminal.opened();
+    expect(link).toContain(`${stage.site.server_url}/connect/`);
+    await stage.builder.connect(link);
+    expect(await terminal.ended).toBe(0);
+    expect(terminal.shown()).toMatch(/Added: slack/);
+  },
+);

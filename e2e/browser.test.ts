@@ -68,7 +68,7 @@ describe.skipIf(canSkipBrowser)(`in Chromium${canSkipBrowser ? " (skipped: none 
     expect(await page.context().cookies()).not.toContainEqual(expect.objectContaining({ name: "holdfast-session" }));
   });
 
-  it("continues without a click when the provider redirects to another host first", async () => {
+  it("continues without a click when the provider redirects to another host first", { tags: "all" }, async () => {
     const { site, app, setup_url } = await start("My Shop", "sim-hop");
     const { page, problems } = await openPage(browser);
     await signIn(page, setup_url);
@@ -80,7 +80,7 @@ describe.skipIf(canSkipBrowser)(`in Chromium${canSkipBrowser ? " (skipped: none 
     expect(problems).toEqual([]);
   });
 
-  it("shows a denial and every error as text, for any markup from an app or a provider", async () => {
+  it("shows a denial and every error as text, for any markup from an app or a provider", { tags: "all" }, async () => {
     const { site, app, simulator, setup_url } = await start(MARKUP);
     const { page, problems, screenshot } = await openPage(browser);
     await signIn(page, setup_url);
@@ -116,7 +116,7 @@ describe.skipIf(canSkipBrowser)(`in Chromium${canSkipBrowser ? " (skipped: none 
     expect((await getConnection(site, app, "slack")).status).toBe(404);
   });
 
-  it("fits a phone screen and a dark color scheme", async () => {
+  it("fits a phone screen and a dark color scheme", { tags: "all" }, async () => {
     const { site, app, setup_url } = await start("My Shop");
     const { page, problems, screenshot } = await openPage(browser, { dark: true, width: 360 });
     await signIn(page, setup_url);

@@ -52,7 +52,7 @@ function storedLogins(directory: string): Record<string, { refresh_token: string
   return (JSON.parse(text) as { servers: Record<string, { refresh_token: string }> }).servers;
 }
 
-it("stores logins under XDG_CONFIG_HOME, and prints no token", async () => {
+it("stores logins under XDG_CONFIG_HOME, and prints no token", { tags: "all" }, async () => {
   const server = await startDeviceServer();
   const home = temporaryDirectory();
   const env = { XDG_CONFIG_HOME: join(home, "custom") };
@@ -64,7 +64,7 @@ it("stores logins under XDG_CONFIG_HOME, and prints no token", async () => {
   expect(`${login.stdout}${login.stderr}${whoami.stdout}${whoami.stderr}`).not.toContain(refresh_token);
 });
 
-it("refreshes once when eight commands start together", async () => {
+it("refreshes once when eight commands start together", { tags: "all" }, async () => {
   const server = await startDeviceServer();
   const home = await loggedIn(server);
   server.endAccessTokens();
@@ -73,38 +73,46 @@ it("refreshes once when eight commands start together", async () => {
   expect([server.refreshes(), server.reuses()]).toEqual([1, 0]);
 });
 
-it("distinguishes a refusal, an expired login, a missing server and a plain http address", async () => {
-  const server = await startDeviceServer();
-  const home = await loggedIn(server);
-  server.endLogin();
-  const ended = await holdfast(["whoami"], { home });
-  expect([ended.exit_code, ended.stderr]).toEqual([
-    3,
-    expect.stringMatching(/has ended\. To sign in again: holdfast login --server/) as unknown,
-  ]);
+it(
+  "distinguishes a refusal, an expired login, a missing server and a plain http address",
+  { tags: "all" },
+  async () => {
+    const server = await startDeviceServer();
+    const home = await loggedIn(server);
+    server.endLogin();
+    const ended = await holdfast(["whoami"], { home });
+    expect([ended.exit_code, ended.stderr]).toEqual([
+      3,
+      expect.stringMatching(/has ended\. To sign in again: holdfast login --server/) as unknown,
+    ]);
 
-  server.decide("deny");
-  const refused = await holdfast(["login", "--server", server.url], { home });
-  expect([refused.exit_code, refused.stderr]).toEqual([3, expect.stringContaining("(login_refused)") as unknown]);
-  const closed = await closedUrl();
-  const missing = await holdfast(["login", "--server", closed], { home });
-  expect([missing.exit_code, missing.stderr]).toEqual([
-    6,
-    expect.stringContaining(`${closed} cannot be reached`) as unknown,
-  ]);
-  const plain = await holdfast(["login", "--server", "http://connect.example.com"], { home });
-  expect([plain.exit_code, plain.stderr]).toEqual([2, expect.stringContaining("Use https") as unknown]);
-});
+    server.decide("deny");
+    const refused = await holdfast(["login", "--server", server.url], { home });
+    expect([refused.exit_code, refused.stderr]).toEqual([3, expect.stringContaining("(login_refused)") as unknown]);
+    const closed = await closedUrl();
+    const missing = await holdfast(["login", "--server", closed], { home });
+    expect([missing.exit_code, missing.stderr]).toEqual([
+      6,
+      expect.stringContaining(`${closed} cannot be reached`) as unknown,
+    ]);
+    const plain = await holdfast(["login", "--server", "http://connect.example.com"], { home });
+    expect([plain.exit_code, plain.stderr]).toEqual([2, expect.stringContaining("Use https") as unknown]);
+  },
+);
 
-it("keeps the login when the server cannot be reached, unless --local-only deletes it here", async () => {
-  const server = await startDeviceServer();
-  const home = await loggedIn(server);
-  await server.close();
-  const kept = await holdfast(["logout"], { home });
-  expect([kept.exit_code, kept.stderr]).toEqual([6, expect.stringContaining("You are still signed in") as unknown]);
-  const local_only = await holdfast(["logout", "--local-only"], { home });
-  expect([local_only.exit_code, readdirSync(join(home, ".config", "holdfast"))]).toEqual([0, []]);
-});
+it(
+  "keeps the login when the server cannot be reached, unless --local-only deletes it here",
+  { tags: "all" },
+  async () => {
+    const server = await startDeviceServer();
+    const home = await loggedIn(server);
+    await server.close();
+    const kept = await holdfast(["logout"], { home });
+    expect([kept.exit_code, kept.stderr]).toEqual([6, expect.stringContaining("You are still signed in") as unknown]);
+    const local_only = await holdfast(["logout", "--local-only"], { home });
+    expect([local_only.exit_code, readdirSync(join(home, ".config", "holdfast"))]).toEqual([0, []]);
+  },
+);
 
 it("reports a malformed API key without printing it", async () => {
   const home = temporaryDirectory();
@@ -114,7 +122,7 @@ it("reports a malformed API key without printing it", async () => {
   expect(broken.stderr).not.toContain("tooshort");
 });
 
-it("exits with 130 on Ctrl-C", async () => {
+it("exits with 130 on Ctrl-C", { tags: "all" }, async () => {
   const server = await startDeviceServer();
   const home = temporaryDirectory();
   const running = await startInteractive(["login", "--server", server.url], { home });
@@ -123,7 +131,7 @@ it("exits with 130 on Ctrl-C", async () => {
   expect(await running.ended()).toBe(130);
 });
 
-it("exits without an error when its output is closed", async () => {
+it("exits without an error when its output is closed", { tags: "all" }, async () => {
   const child = spawn(process.execPath, [LAUNCHER, "completion", "fish"], {
     env: { PATH: process.env["PATH"] ?? "", HOME: temporaryDirectory() },
     stdio: ["ignore", "pipe", "pipe"],

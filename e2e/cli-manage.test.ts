@@ -79,64 +79,68 @@ it("creates apps, their tokens and OAuth clients over the network, as on the ser
   expect((await run(stage, ["tokens", "list", ...app_args])).exit_code).toBe(4);
 });
 
-it("sets, lists and removes a workspace's own OAuth client, and shares the installation's clients", async () => {
-  const stage = await startRemoteStage();
-  const { site, app } = stage;
-  const [, workspaces] = await json(await withLogin(stage), ["workspaces", "list"]);
-  const id = workspaces.list("workspaces")[0]?.text("id") ?? "";
-  const workspace_args = ["--workspace", id];
-  const unknown_workspace = ["--workspace", "wsp_00000000000000000000"];
-  const local = ["--data-dir", site.data_dir];
-  const secret = clientSecretOf("sim-ok");
-  const set = ["clients", "set", "slack", "--client-id", "sim-ok"];
-  expect((await run(stage, [...set, ...workspace_args])).stderr).toContain(`slack --workspace ${id} --client-id`);
+it(
+  "sets, lists and removes a workspace's own OAuth client, and shares the installation's clients",
+  { tags: "all" },
+  async () => {
+    const stage = await startRemoteStage();
+    const { site, app } = stage;
+    const [, workspaces] = await json(await withLogin(stage), ["workspaces", "list"]);
+    const id = workspaces.list("workspaces")[0]?.text("id") ?? "";
+    const workspace_args = ["--workspace", id];
+    const unknown_workspace = ["--workspace", "wsp_00000000000000000000"];
+    const local = ["--data-dir", site.data_dir];
+    const secret = clientSecretOf("sim-ok");
+    const set = ["clients", "set", "slack", "--client-id", "sim-ok"];
+    expect((await run(stage, [...set, ...workspace_args])).stderr).toContain(`slack --workspace ${id} --client-id`);
 
-  const remote = await run(stage, [...set, "--client-secret-stdin", ...workspace_args], secret);
-  expect([remote.exit_code, remote.stdout, remote.stderr]).toEqual([
-    0,
-    `Set the OAuth client of slack in ${id}.\nRegister this redirect URI with the provider: ${site.server_url}/api/external-auth/callback/slack\n`,
-    "",
-  ]);
-  const list = ["clients", "list"];
-  const [, own] = await json(stage, [...list, ...workspace_args]);
-  const [client] = own.list("clients");
-  expect([client?.text("workspace_id"), client?.text("client_id")]).toEqual([id, "sim-ok"]);
-  expect(JSON.stringify(own.value)).not.toContain(secret);
-  expect((await json(stage, list))[1].value).toEqual({ clients: [] });
-  expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(4);
+    const remote = await run(stage, [...set, "--client-secret-stdin", ...workspace_args], secret);
+    expect([remote.exit_code, remote.stdout, remote.stderr]).toEqual([
+      0,
+      `Set the OAuth client of slack in ${id}.\nRegister this redirect URI with the provider: ${site.server_url}/api/external-auth/callback/slack\n`,
+      "",
+    ]);
+    const list = ["clients", "list"];
+    const [, own] = await json(stage, [...list, ...workspace_args]);
+    const [client] = own.list("clients");
+    expect([client?.text("workspace_id"), client?.text("client_id")]).toEqual([id, "sim-ok"]);
+    expect(JSON.stringify(own.value)).not.toContain(secret);
+    expect((await json(stage, list))[1].value).toEqual({ clients: [] });
+    expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(4);
 
-  // Compared by id: the redirect URI depends on the public URL that the command itself knows.
-  const [, here] = await json(stage, [...list, ...workspace_args, ...local]);
-  expect(here.list("clients").map((one) => one.text("id"))).toEqual([client?.text("id")]);
-  expect((await json(stage, [...list, ...local]))[1].value).toEqual({ clients: [] });
-  for (const where of [[], local]) {
-    expect((await run(stage, [...list, ...unknown_workspace, ...where])).exit_code).toBe(4);
+    // Compared by id: the redirect URI depends on the public URL that the command itself knows.
+    const [, here] = await json(stage, [...list, ...workspace_args, ...local]);
+    expect(here.list("clients").map((one) => one.text("id"))).toEqual([client?.text("id")]);
+    expect((await json(stage, [...list, ...local]))[1].value).toEqual({ clients: [] });
+    for (const where of [[], local]) {
+      expect((await run(stage, [...list, ...unknown_workspace, ...where])).exit_code).toBe(4);
 
-    const shared = await run(stage, ["clients", "share", id, ...where]);
-    expect([shared.exit_code, shared.stdout]).toEqual([0, expect.stringContaining(`serve ${id}.`) as unknown]);
-    expect(shared.stderr).toMatch(/counts against your registrations/);
-    expect(await sharing(site, app, id)).toBe(true);
-    const unshared = await json(stage, ["clients", "unshare", id, ...where]);
-    expect([unshared[0], unshared[1].value]).toEqual([0, { status: "unshared", workspace_id: id }]);
-    expect(await sharing(site, app, id)).toBe(false);
-  }
-  expect((await run(stage, ["clients", "remove", "slack", ...workspace_args])).stdout).toBe(
-    `Removed the OAuth client of slack in ${id}.\n`,
-  );
-  expect((await run(stage, [...list, ...workspace_args])).stdout).toContain(`clients set TYPE --workspace ${id}`);
-  const refused = await run(stage, [...set, "--client-secret-stdin", ...unknown_workspace, ...local], secret);
-  expect(refused.exit_code).toBe(4);
-  const again = await run(stage, [...set, "--client-secret-stdin", ...workspace_args, ...local], secret);
-  expect(again.exit_code).toBe(0);
-  expect((await run(stage, ["clients", "remove", "slack", ...workspace_args, ...local])).exit_code).toBe(0);
-});
+      const shared = await run(stage, ["clients", "share", id, ...where]);
+      expect([shared.exit_code, shared.stdout]).toEqual([0, expect.stringContaining(`serve ${id}.`) as unknown]);
+      expect(shared.stderr).toMatch(/counts against your registrations/);
+      expect(await sharing(site, app, id)).toBe(true);
+      const unshared = await json(stage, ["clients", "unshare", id, ...where]);
+      expect([unshared[0], unshared[1].value]).toEqual([0, { status: "unshared", workspace_id: id }]);
+      expect(await sharing(site, app, id)).toBe(false);
+    }
+    expect((await run(stage, ["clients", "remove", "slack", ...workspace_args])).stdout).toBe(
+      `Removed the OAuth client of slack in ${id}.\n`,
+    );
+    expect((await run(stage, [...list, ...workspace_args])).stdout).toContain(`clients set TYPE --workspace ${id}`);
+    const refused = await run(stage, [...set, "--client-secret-stdin", ...unknown_workspace, ...local], secret);
+    expect(refused.exit_code).toBe(4);
+    const again = await run(stage, [...set, "--client-secret-stdin", ...workspace_args, ...local], secret);
+    expect(again.exit_code).toBe(0);
+    expect((await run(stage, ["clients", "remove", "slack", ...workspace_args, ...local])).exit_code).toBe(0);
+  },
+);
 
 const sharing = async (site: Site, app: App, id: string): Promise<unknown> =>
   (await asBuilder(site, app, "GET", `/api/management/workspaces/${id}/clients`))
     .get("installation_clients")
     .get("allowed").value;
 
-it("creates an API key that works until it is revoked, and prints it once", async () => {
+it("creates an API key that works until it is revoked, and prints it once", { tags: "all" }, async () => {
   const stage = await startRemoteStage();
   const created = await run(stage, ["api-keys", "create", "--name", "pipeline", "--scope", "read"]);
   const [api_key = ""] = created.stdout.split("\n");
@@ -155,7 +159,7 @@ it("creates an API key that works until it is revoked, and prints it once", asyn
   expect((await run(reader, ["apps", "list"])).exit_code).toBe(3);
 });
 
-it("invites, admits, promotes and removes a member, and manages workspaces with a login", async () => {
+it("invites, admits, promotes and removes a member, and manages workspaces with a login", { tags: "all" }, async () => {
   const stage = await withLogin(await startRemoteStage());
   const { site } = stage;
   const invited = await run(stage, ["members", "invite", "grace@example.com", "--role", "viewer"]);
@@ -201,38 +205,42 @@ it("invites, admits, promotes and removes a member, and manages workspaces with 
   expect((await run(stage, leave)).exit_code).toBe(4);
 });
 
-it("exports the audit trail remotely for administrators only, and all of it on the server's machine", async () => {
-  const stage = await startRemoteStage();
-  const { site, home } = stage;
-  await run(stage, ["api-keys", "create", "--name", "reader", "--scope", "read"]);
-  const printed = await run(stage, ["audit", "export"]);
-  const lines = printed.stdout.trimEnd().split("\n");
-  expect(printed.exit_code).toBe(0);
-  const actions = lines.map((line) => parseJson(line).text("action"));
-  expect(actions).toContain("api_key.create");
+it(
+  "exports the audit trail remotely for administrators only, and all of it on the server's machine",
+  { tags: "all" },
+  async () => {
+    const stage = await startRemoteStage();
+    const { site, home } = stage;
+    await run(stage, ["api-keys", "create", "--name", "reader", "--scope", "read"]);
+    const printed = await run(stage, ["audit", "export"]);
+    const lines = printed.stdout.trimEnd().split("\n");
+    expect(printed.exit_code).toBe(0);
+    const actions = lines.map((line) => parseJson(line).text("action"));
+    expect(actions).toContain("api_key.create");
 
-  const local = ["audit", "export", "--data-dir", site.data_dir];
-  const written = await holdfast([...local, "--out", "trail.jsonl", "--json"], { home });
-  const path = join(home, "trail.jsonl");
-  const file = readFileSync(path, "utf8");
-  expect(parseJson(written.stdout).value).toEqual({ path, events: file.trimEnd().split("\n").length });
-  expect([file.startsWith(printed.stdout), statSync(path).mode & 0o777]).toEqual([true, 0o600]);
-  const [, document] = await json(stage, ["audit", "export", "--since", "2001-01-01T00:00:00Z"]);
-  expect(document.list("events").length).toBeGreaterThanOrEqual(lines.length);
-  expect((await run(stage, ["audit", "export", "--until", "1"])).stdout).toBe("");
+    const local = ["audit", "export", "--data-dir", site.data_dir];
+    const written = await holdfast([...local, "--out", "trail.jsonl", "--json"], { home });
+    const path = join(home, "trail.jsonl");
+    const file = readFileSync(path, "utf8");
+    expect(parseJson(written.stdout).value).toEqual({ path, events: file.trimEnd().split("\n").length });
+    expect([file.startsWith(printed.stdout), statSync(path).mode & 0o777]).toEqual([true, 0o600]);
+    const [, document] = await json(stage, ["audit", "export", "--since", "2001-01-01T00:00:00Z"]);
+    expect(document.list("events").length).toBeGreaterThanOrEqual(lines.length);
+    expect((await run(stage, ["audit", "export", "--until", "1"])).stdout).toBe("");
 
-  const [, key] = await json(stage, ["api-keys", "create", "--name", "writer", "--scope", "write"]);
-  const writer = { ...stage, env: { ...stage.env, HOLDFAST_API_KEY: key.text("api_key") } };
-  const refused = await run(writer, ["audit", "export", "--out", "refused.jsonl"]);
-  expect([refused.exit_code, refused.stderr]).toEqual([3, expect.stringContaining("(insufficient_role") as unknown]);
-  expect(readdirSync(home).filter((name) => name.startsWith("refused"))).toEqual([]);
-  expect((await run(stage, ["audit", "export", "--since", "yesterday"])).exit_code).toBe(2);
-  const unwritable = await run(stage, ["audit", "export", "--out", "no/such/trail.jsonl"]);
-  expect([unwritable.exit_code, unwritable.stderr]).toEqual([
-    2,
-    expect.stringContaining("cannot be written") as unknown,
-  ]);
-});
+    const [, key] = await json(stage, ["api-keys", "create", "--name", "writer", "--scope", "write"]);
+    const writer = { ...stage, env: { ...stage.env, HOLDFAST_API_KEY: key.text("api_key") } };
+    const refused = await run(writer, ["audit", "export", "--out", "refused.jsonl"]);
+    expect([refused.exit_code, refused.stderr]).toEqual([3, expect.stringContaining("(insufficient_role") as unknown]);
+    expect(readdirSync(home).filter((name) => name.startsWith("refused"))).toEqual([]);
+    expect((await run(stage, ["audit", "export", "--since", "yesterday"])).exit_code).toBe(2);
+    const unwritable = await run(stage, ["audit", "export", "--out", "no/such/trail.jsonl"]);
+    expect([unwritable.exit_code, unwritable.stderr]).toEqual([
+      2,
+      expect.stringContaining("cannot be written") as unknown,
+    ]);
+  },
+);
 
 it("explains how to reach a server when none is configured", async () => {
   const home = (await prepareSite("http://localhost:1")).home;

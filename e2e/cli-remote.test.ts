@@ -74,40 +74,46 @@ it("initiates, waits until the builder has connected, lists, checks, disconnects
   expect((await json(stage, ["list"]))[1].value).toEqual({ integrations: [] });
 });
 
-it("pushes files: shows the changes, asks first, and exits 0 only when everything is connected", async () => {
-  const stage = await startStage();
-  await connect(stage, "slack", "chat:write");
-  await connect(stage, "github");
-  writeFile(stage, "slack.jsonc", '// Ours.\n{ "type": "slack", "owner": "sales", "scopes": ["users:read"] }\n');
-  writeFile(stage, "googlecalendar.jsonc", '{ "type": "googlecalendar" }');
-  writeFile(stage, "notion.jsonc", '{ "type": "notion", "scopes": [] }');
+it(
+  "pushes files: shows the changes, asks first, and exits 0 only when everything is connected",
+  { tags: "all" },
+  async () => {
+    const stage = await startStage();
+    await connect(stage, "slack", "chat:write");
+    await connect(stage, "github");
+    writeFile(stage, "slack.jsonc", '// Ours.\n{ "type": "slack", "owner": "sales", "scopes": ["users:read"] }\n');
+    writeFile(stage, "googlecalendar.jsonc", '{ "type": "googlecalendar" }');
+    writeFile(stage, "notion.jsonc", '{ "type": "notion", "scopes": [] }');
 
-  const without_yes = await run(stage, ["push"]);
-  expect(without_yes.exit_code).toBe(2);
-  expect(without_yes.stderr).toContain("+ googlecalendar: new, with the default scopes\n+ notion: new");
-  expect(without_yes.stderr).toContain("~ slack: other scopes\n    + users:read\n    - chat:write\n- github: removed");
-  expect(without_yes.stderr).toMatch(/Nothing was done\. To do it without being asked: --yes\n\(usage\)/);
-  expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(2);
+    const without_yes = await run(stage, ["push"]);
+    expect(without_yes.exit_code).toBe(2);
+    expect(without_yes.stderr).toContain("+ googlecalendar: new, with the default scopes\n+ notion: new");
+    expect(without_yes.stderr).toContain(
+      "~ slack: other scopes\n    + users:read\n    - chat:write\n- github: removed",
+    );
+    expect(without_yes.stderr).toMatch(/Nothing was done\. To do it without being asked: --yes\n\(usage\)/);
+    expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(2);
 
-  const [exit_code, pushed] = await json(stage, ["push", "--yes"]);
-  expect([exit_code, actionsOf(pushed)]).toEqual([
-    1,
-    { googlecalendar: "needs_oauth", notion: "error", slack: "needs_oauth", github: "removed" },
-  ]);
-  const failed = pushed.list("results").find((one) => one.text("type") === "notion");
-  expect([failed?.text("code"), failed?.text("error")]).toEqual([
-    "oauth_client_missing",
-    expect.stringContaining("holdfast clients set notion") as unknown,
-  ]);
+    const [exit_code, pushed] = await json(stage, ["push", "--yes"]);
+    expect([exit_code, actionsOf(pushed)]).toEqual([
+      1,
+      { googlecalendar: "needs_oauth", notion: "error", slack: "needs_oauth", github: "removed" },
+    ]);
+    const failed = pushed.list("results").find((one) => one.text("type") === "notion");
+    expect([failed?.text("code"), failed?.text("error")]).toEqual([
+      "oauth_client_missing",
+      expect.stringContaining("holdfast clients set notion") as unknown,
+    ]);
 
-  for (const one of pushed.list("results").filter((result) => result.text("action") === "needs_oauth"))
-    await stage.builder.connect(one.text("redirect_url"));
-  writeFile(stage, "notion.jsonc", '{ "type": "slack" }');
-  const twice = await run(stage, ["push", "--yes"]);
-  expect([twice.exit_code, twice.stderr]).toEqual([1, expect.stringContaining("are both for slack") as unknown]);
-});
+    for (const one of pushed.list("results").filter((result) => result.text("action") === "needs_oauth"))
+      await stage.builder.connect(one.text("redirect_url"));
+    writeFile(stage, "notion.jsonc", '{ "type": "slack" }');
+    const twice = await run(stage, ["push", "--yes"]);
+    expect([twice.exit_code, twice.stderr]).toEqual([1, expect.stringContaining("are both for slack") as unknown]);
+  },
+);
 
-it("has nothing left to push after a push and the consents, or after a pull", async () => {
+it("has nothing left to push after a push and the consents, or after a pull", { tags: "all" }, async () => {
   const stage = await startStage();
   const slack = '// Ours.\n{ "type": "slack", "owner": "sales", "scopes": ["chat:write"], }\n';
   writeFile(stage, "slack.jsonc", slack);
@@ -130,7 +136,7 @@ it("has nothing left to push after a push and the consents, or after a pull", as
   expect(readdirSync(join(stage.home, "connectors"))).toEqual(["github.jsonc"]);
 });
 
-it("asks on a terminal, opens the link, and reports the connection", async () => {
+it("asks on a terminal, opens the link, and reports the connection", { tags: "all" }, async () => {
   const stage = await startStage();
   await connect(stage, "github");
   writeFile(stage, "slack.jsonc", '{ "type": "slack" }');
@@ -148,7 +154,7 @@ it("asks on a terminal, opens the link, and reports the connection", async () =>
   expect(terminal.shown()).toMatch(/slack: connected\s+github: removed/);
 });
 
-it("does nothing when the builder answers no, and exits with 130 on Ctrl-C", async () => {
+it("does nothing when the builder answers no, and exits with 130 on Ctrl-C", { tags: "all" }, async () => {
   const stage = await startStage();
   await connect(stage, "github");
   const { home, env } = stage;
@@ -165,7 +171,7 @@ it("does nothing when the builder answers no, and exits with 130 on Ctrl-C", asy
   expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(1);
 });
 
-it("works with a login as with a key, for the builder who approved it on the page", async () => {
+it("works with a login as with a key, for the builder who approved it on the page", { tags: "all" }, async () => {
   const stage = await startStage();
   const { site, home, app } = stage;
   const login = await startInteractive(["login", "--server", site.server_url], { home });
@@ -185,22 +191,29 @@ it("works with a login as with a key, for the builder who approved it on the pag
   expect((await run(signed_in, ["list"])).exit_code).toBe(3);
 });
 
-it("still works without a login on the server's own machine, and refuses to guess between two servers", async () => {
-  const stage = await startStage();
-  const { site, app, home } = stage;
-  const local = await holdfast(["connectors", "list", "--app", app.app_id, "--data-dir", site.data_dir], { home });
-  expect([local.exit_code, local.stdout]).toEqual([0, expect.stringContaining("Nothing is connected yet") as unknown]);
-  const both = await run(stage, ["list", "--server", site.server_url, "--data-dir", site.data_dir]);
-  expect([both.exit_code, both.stderr]).toEqual([2, expect.stringContaining("Say one of them") as unknown]);
-  const initiated = await holdfast(
-    ["connectors", "initiate", "slack", "--app", app.app_id, "--data-dir", site.data_dir, "--json"],
-    { home },
-  );
-  await stage.builder.connect(parseJson(initiated.stdout).text("redirect_url"));
-  expect((await json(stage, ["check", "slack"]))[0]).toBe(0);
-});
+it(
+  "still works without a login on the server's own machine, and refuses to guess between two servers",
+  { tags: "all" },
+  async () => {
+    const stage = await startStage();
+    const { site, app, home } = stage;
+    const local = await holdfast(["connectors", "list", "--app", app.app_id, "--data-dir", site.data_dir], { home });
+    expect([local.exit_code, local.stdout]).toEqual([
+      0,
+      expect.stringContaining("Nothing is connected yet") as unknown,
+    ]);
+    const both = await run(stage, ["list", "--server", site.server_url, "--data-dir", site.data_dir]);
+    expect([both.exit_code, both.stderr]).toEqual([2, expect.stringContaining("Say one of them") as unknown]);
+    const initiated = await holdfast(
+      ["connectors", "initiate", "slack", "--app", app.app_id, "--data-dir", site.data_dir, "--json"],
+      { home },
+    );
+    await stage.builder.connect(parseJson(initiated.stdout).text("redirect_url"));
+    expect((await json(stage, ["check", "slack"]))[0]).toBe(0);
+  },
+);
 
-it("replaces another builder's account only with --force-reconnect", async () => {
+it("replaces another builder's account only with --force-reconnect", { tags: "all" }, async () => {
   const stage = await startStage();
   await connect(stage, "slack", "chat:write");
   const { site, app, home } = stage;
@@ -217,7 +230,7 @@ it("replaces another builder's account only with --force-reconnect", async () =>
   expect([forced.exit_code, forced.stdout]).toEqual([0, expect.stringContaining("/connect/") as unknown]);
 });
 
-it("reports a failed command by its exit code, and in a document", async () => {
+it("reports a failed command by its exit code, and in a document", { tags: "all" }, async () => {
   const stage = await startStage();
   const failures: [string[], number, string][] = [
     [["initiate", "slakc"], 4, "unknown_service"],

@@ -46,29 +46,33 @@ it("connects six services, calls a function and exits, within twenty seconds", a
   expect(leftOvers(home)).toEqual([]);
 });
 
-it("keeps running without --once: each code was exchanged once, the printed link is unused, SIGTERM removes everything", async () => {
-  const home = temporaryDirectory();
-  const demo = await startHoldfast(["demo", "--auto"], { home });
-  expectDocument(demo.ready);
+it(
+  "keeps running without --once: each code was exchanged once, the printed link is unused, SIGTERM removes everything",
+  { tags: "all" },
+  async () => {
+    const home = temporaryDirectory();
+    const demo = await startHoldfast(["demo", "--auto"], { home });
+    expectDocument(demo.ready);
 
-  const ledger = parseJson(await (await fetch(`${demo.ready.text("simulator_url")}/_ledger`)).text());
-  const exchanges = ledger.list("requests").filter((request) => request.text("kind") === "code_exchange");
-  expect(exchanges.map((request) => request.text("outcome"))).toEqual(SERVICES.map(() => "ok"));
-  expect(new Set(ledger.list("grants").map((grant) => grant.text("grant_id"))).size).toBe(SERVICES.length);
+    const ledger = parseJson(await (await fetch(`${demo.ready.text("simulator_url")}/_ledger`)).text());
+    const exchanges = ledger.list("requests").filter((request) => request.text("kind") === "code_exchange");
+    expect(exchanges.map((request) => request.text("outcome"))).toEqual(SERVICES.map(() => "ok"));
+    expect(new Set(ledger.list("grants").map((grant) => grant.text("grant_id"))).size).toBe(SERVICES.length);
 
-  const setup_url = demo.ready.text("setup_url");
-  const builder = createPerson(demo.ready.text("server_url"));
-  await builder.signIn(setup_url);
-  await expect(createPerson(demo.ready.text("server_url")).signIn(setup_url)).rejects.toThrow("400");
-  expect(leftOvers(home)).not.toEqual([]);
+    const setup_url = demo.ready.text("setup_url");
+    const builder = createPerson(demo.ready.text("server_url"));
+    await builder.signIn(setup_url);
+    await expect(createPerson(demo.ready.text("server_url")).signIn(setup_url)).rejects.toThrow("400");
+    expect(leftOvers(home)).not.toEqual([]);
 
-  demo.signal("SIGTERM");
-  expect(await demo.ended()).toBe(0);
-  expect(demo.output.stdout.trim().split("\n")).toHaveLength(1);
-  expect(leftOvers(home)).toEqual([]);
-});
+    demo.signal("SIGTERM");
+    expect(await demo.ended()).toBe(0);
+    expect(demo.output.stdout.trim().split("\n")).toHaveLength(1);
+    expect(leftOvers(home)).toEqual([]);
+  },
+);
 
-it("prints links and a curl command that work unchanged", async () => {
+it("prints links and a curl command that work unchanged", { tags: "all" }, async () => {
   const home = temporaryDirectory();
   const demo = await startInteractive(["demo"], { home }, /Ctrl-C/);
   const text = demo.output.stdout;
@@ -89,7 +93,7 @@ it("prints links and a curl command that work unchanged", async () => {
   expect(leftOvers(home)).toEqual([]);
 });
 
-it("leaves nothing behind when it is interrupted before it is ready", async () => {
+it("leaves nothing behind when it is interrupted before it is ready", { tags: "all" }, async () => {
   const home = temporaryDirectory();
   const demo = await startInteractive(["demo"], { home });
   await vi.waitFor(() => expect(leftOvers(home)).not.toEqual([]), { timeout: 20_000, interval: 5 });

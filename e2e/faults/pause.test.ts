@@ -183,14 +183,18 @@ const TAKEN_OVER = { ...UNHARMED, meanwhile: "the new token", requests_meanwhile
 const WAITED_FOR = { ...UNHARMED, requests_meanwhile: 1, requests: 1 };
 
 for (let round = 1; round <= ROUNDS; round += 1) {
-  it(`F12: a holder stopped after the send for twice its lease loses nothing, round ${round} of ${ROUNDS}`, async () => {
-    expect(await Promise.all((await stopped()).map(summary))).toEqual([
-      { rotation: "none", ...TAKEN_OVER },
-      { rotation: "grace", ...TAKEN_OVER },
-      { rotation: "strict", ...WAITED_FOR, meanwhile: "none: 503" },
-      { rotation: "strict", ...WAITED_FOR, meanwhile: "the old token" },
-    ]);
-  });
+  it(
+    `F12: a holder stopped after the send for twice its lease loses nothing, round ${round} of ${ROUNDS}`,
+    { tags: "all" },
+    async () => {
+      expect(await Promise.all((await stopped()).map(summary))).toEqual([
+        { rotation: "none", ...TAKEN_OVER },
+        { rotation: "grace", ...TAKEN_OVER },
+        { rotation: "strict", ...WAITED_FOR, meanwhile: "none: 503" },
+        { rotation: "strict", ...WAITED_FOR, meanwhile: "the old token" },
+      ]);
+    },
+  );
 }
 
 it("F13: a holder stopped between claim and send sends nothing when it comes back", async () => {
@@ -218,13 +222,17 @@ it("F13: a holder stopped between claim and send sends nothing when it comes bac
   );
 });
 
-it("F30: an answer after eleven seconds is waited for by readers of all nodes, and asked for once", async () => {
-  const { replies, ones, slow } = await slow_answers;
-  for (const [index, one] of ones.entries()) {
-    expect(tokensOf(replies[index] ?? []).size).toBe(1);
-    expect((replies[index] ?? []).map((reply) => reply?.status)).toEqual((replies[index] ?? []).map(() => 200));
-    expect(await outcomeOf(slow, one)).toMatchObject({ requests: 1, exchanges: 1, refresh_token: "current" });
-    rounds += 1;
-  }
-  expect(slow.simulator.ledger().families_revoked).toEqual([]);
-});
+it(
+  "F30: an answer after eleven seconds is waited for by readers of all nodes, and asked for once",
+  { tags: "all" },
+  async () => {
+    const { replies, ones, slow } = await slow_answers;
+    for (const [index, one] of ones.entries()) {
+      expect(tokensOf(replies[index] ?? []).size).toBe(1);
+      expect((replies[index] ?? []).map((reply) => reply?.status)).toEqual((replies[index] ?? []).map(() => 200));
+      expect(await outcomeOf(slow, one)).toMatchObject({ requests: 1, exchanges: 1, refresh_token: "current" });
+      rounds += 1;
+    }
+    expect(slow.simulator.ledger().families_revoked).toEqual([]);
+  },
+);

@@ -126,22 +126,26 @@ it(`F1 F2: ${READERS} readers on each of three nodes, ${ROUNDS} times: one refre
   }
 });
 
-it(`F1 F2: ${READERS} readers of one server on SQLite, ${ROUNDS} times: one refresh each time, and no grant revoked`, async () => {
-  const cluster = await startCluster({ database: null, env: ENV });
-  try {
-    const readers = await createReaders(`http://127.0.0.1:${cluster.first.port}`, READERS);
-    const one = await subject(cluster, SERVICE, CLIENT_ID);
-    const probe = await subject(cluster, "notion", "sim-ok");
-    const found = await storm(cluster, [cluster.first], { one, probe, ask: () => readers.ask(one) });
-    readers.close();
-    expect(await summary(cluster, one, found)).toEqual(oneRefreshEach(READERS));
-    totals.push(
-      `SQLite x ${READERS} readers x ${ROUNDS} rounds, ${found.readers_per_s} readers/s, ${ROUNDS} refreshes`,
-    );
-  } finally {
-    await cluster.close();
-  }
-});
+it(
+  `F1 F2: ${READERS} readers of one server on SQLite, ${ROUNDS} times: one refresh each time, and no grant revoked`,
+  { tags: "all" },
+  async () => {
+    const cluster = await startCluster({ database: null, env: ENV });
+    try {
+      const readers = await createReaders(`http://127.0.0.1:${cluster.first.port}`, READERS);
+      const one = await subject(cluster, SERVICE, CLIENT_ID);
+      const probe = await subject(cluster, "notion", "sim-ok");
+      const found = await storm(cluster, [cluster.first], { one, probe, ask: () => readers.ask(one) });
+      readers.close();
+      expect(await summary(cluster, one, found)).toEqual(oneRefreshEach(READERS));
+      totals.push(
+        `SQLite x ${READERS} readers x ${ROUNDS} rounds, ${found.readers_per_s} readers/s, ${ROUNDS} refreshes`,
+      );
+    } finally {
+      await cluster.close();
+    }
+  },
+);
 
 it("F14: a second server on the same SQLite file refuses to start, with exit code 75", async () => {
   const cluster = await startCluster({ database: null, env: ENV });
@@ -157,64 +161,73 @@ it("F14: a second server on the same SQLite file refuses to start, with exit cod
   }
 });
 
-it("F14: two nodes with the same data directory, as of a copied machine, are two: one refresh, one lease at a time", async () => {
-  const database = await createDatabase();
-  const cluster = await startCluster({ database, env: { ...ENV, ...leases(LEASE_STRICT_MS) } });
-  try {
-    const original = await cluster.start("original");
-    cpSync(original.data_dir, cluster.dataDir("copy"), { recursive: true });
-    const copy = await cluster.start("copy");
-    const one = await subject(cluster, SERVICE, CLIENT_ID);
-    await expire(cluster, one);
-    const readers = await Promise.all([original, copy].map(({ server_url }) => createReaders(server_url, 50)));
-    const answers = await Promise.all(readers.map((some) => some.ask(one)));
-    for (const some of readers) some.close();
-    expect(tally(answers.flat())).toEqual(new Map([[answers[0]?.[0]?.access_token, 100]]));
-    expect(await outcomeOf(cluster, one)).toMatchObject({ requests: 1, attempts: 1, refresh_token: "current" });
-    // The one is dead; the other must not be taken for it, nor its leases for the dead one's.
-    await expire(cluster, one);
-    copy.arm({ id: "copy", at: 0, point: "oauth.refresh:send", action: "kill" });
-    await read(copy, one);
-    expect(await copy.ended()).toBeNull();
-    await until("the original refreshes", async () => ((await read(original, one))?.status === 200 ? true : null));
-    expect(await outcomeOf(cluster, one)).toMatchObject({
-      requests: 2,
-      attempts: 3,
-      families_revoked: 0,
-      max_in_flight: 1,
-    });
-  } finally {
-    await cluster.close();
-    await database.drop();
-  }
-});
+it(
+  "F14: two nodes with the same data directory, as of a copied machine, are two: one refresh, one lease at a time",
+  { tags: "all" },
+  async () => {
+    const database = await createDatabase();
+    const cluster = await startCluster({ database, env: { ...ENV, ...leases(LEASE_STRICT_MS) } });
+    try {
+      const original = await cluster.start("original");
+      cpSync(original.data_dir, cluster.dataDir("copy"), { recursive: true });
+      const copy = await cluster.start("copy");
+      const one = await subject(cluster, SERVICE, CLIENT_ID);
+      await expire(cluster, one);
+      const readers = await Promise.all([original, copy].map(({ server_url }) => createReaders(server_url, 50)));
+      const answers = await Promise.all(readers.map((some) => some.ask(one)));
+      for (const some of readers) some.close();
+      expect(tally(answers.flat())).toEqual(new Map([[answers[0]?.[0]?.access_token, 100]]));
+      expect(await outcomeOf(cluster, one)).toMatchObject({ requests: 1, attempts: 1, refresh_token: "current" });
+      // The one is dead; the other must not be taken for it, nor its leases for the dead one's.
+      await expire(cluster, one);
+      copy.arm({ id: "copy", at: 0, point: "oauth.refresh:send", action: "kill" });
+      await read(copy, one);
+      expect(await copy.ended()).toBeNull();
+      await until("the original refreshes", async () => ((await read(original, one))?.status === 200 ? true : null));
+      expect(await outcomeOf(cluster, one)).toMatchObject({
+        requests: 2,
+        attempts: 3,
+        families_revoked: 0,
+        max_in_flight: 1,
+      });
+    } finally {
+      await cluster.close();
+      await database.drop();
+    }
+  },
+);
 
-it("F3 F15: a rejected token is refreshed once for 50 callers of three nodes, one of whose caches is old; then no more", async () => {
-  const database = await createDatabase();
-  const cluster = await startCluster({ database, env: ENV });
-  try {
-    const nodes = [cluster.first, ...(await Promise.all(NODES.slice(1).map((name) => cluster.start(name))))];
-    const one = await subject(cluster, SERVICE, CLIENT_ID);
-    const [old] = await Promise.all(nodes.map((node) => read(node, one)));
-    const rejected = sha256Hex(old?.access_token ?? "");
-    const [first, second, third] = await Promise.all(nodes.map(({ server_url }) => createReaders(server_url, 25)));
-    if (first === undefined || second === undefined || third === undefined) throw new Error("The nodes are not there.");
-    // It hears of nothing: its cache keeps the generation that the others move on from.
-    nodes[2]?.signal("SIGSTOP");
-    const answers = [await Promise.all([first.ask(one, rejected), second.ask(one, rejected)])].flat(2);
-    nodes[2]?.signal("SIGCONT");
-    answers.push(...(await third.ask(one, rejected)));
-    expect(tally(answers)).toEqual(new Map([[answers[0]?.access_token, 75]]));
-    expect(answers[0]?.access_token).not.toBe(old?.access_token);
-    expect(refreshesOf(cluster, one)).toHaveLength(1);
+it(
+  "F3 F15: a rejected token is refreshed once for 50 callers of three nodes, one of whose caches is old; then no more",
+  { tags: "all" },
+  async () => {
+    const database = await createDatabase();
+    const cluster = await startCluster({ database, env: ENV });
+    try {
+      const nodes = [cluster.first, ...(await Promise.all(NODES.slice(1).map((name) => cluster.start(name))))];
+      const one = await subject(cluster, SERVICE, CLIENT_ID);
+      const [old] = await Promise.all(nodes.map((node) => read(node, one)));
+      const rejected = sha256Hex(old?.access_token ?? "");
+      const [first, second, third] = await Promise.all(nodes.map(({ server_url }) => createReaders(server_url, 25)));
+      if (first === undefined || second === undefined || third === undefined)
+        throw new Error("The nodes are not there.");
+      // It hears of nothing: its cache keeps the generation that the others move on from.
+      nodes[2]?.signal("SIGSTOP");
+      const answers = [await Promise.all([first.ask(one, rejected), second.ask(one, rejected)])].flat(2);
+      nodes[2]?.signal("SIGCONT");
+      answers.push(...(await third.ask(one, rejected)));
+      expect(tally(answers)).toEqual(new Map([[answers[0]?.access_token, 75]]));
+      expect(answers[0]?.access_token).not.toBe(old?.access_token);
+      expect(refreshesOf(cluster, one)).toHaveLength(1);
 
-    const again = sha256Hex(answers[0]?.access_token ?? "");
-    const refused = (await Promise.all([first, second, third].map((some) => some.ask(one, again)))).flat();
-    expect(tally(refused)).toEqual(new Map([["429 refresh_too_soon", 75]]));
-    expect(refreshesOf(cluster, one)).toHaveLength(1);
-    for (const some of [first, second, third]) some.close();
-  } finally {
-    await cluster.close();
-    await database.drop();
-  }
-});
+      const again = sha256Hex(answers[0]?.access_token ?? "");
+      const refused = (await Promise.all([first, second, third].map((some) => some.ask(one, again)))).flat();
+      expect(tally(refused)).toEqual(new Map([["429 refresh_too_soon", 75]]));
+      expect(refreshesOf(cluster, one)).toHaveLength(1);
+      for (const some of [first, second, third]) some.close();
+    } finally {
+      await cluster.close();
+      await database.drop();
+    }
+  },
+);

@@ -93,22 +93,26 @@ it("F59: old and new nodes on one database refresh a single-use token once a rou
   await database.drop();
 });
 
-it("F59: a server that the schema has left behind refuses to start, says why, and changes nothing", async () => {
-  const database = await createDatabase();
-  const simulator = await startSimulated();
-  const old = await startNode(simulator.url, database.url);
-  const app = await connectedApp(old, { github: "sim-rotate" });
-  await old.kill();
-  const newer = await startNode(simulator.url, database.url, {}, newerVersion(PLANTED));
-  const before = await contents(database);
-  const refused = await holdfast(["serve", "--data-dir", old.data_dir, "--port", "0", "--json"], old);
-  expect(refused.exit_code).toBe(78);
-  expect(refused.stdout + refused.stderr).toContain("schema_too_new");
-  expect(refused.stdout + refused.stderr).toContain(PLANTED);
-  expect(await contents(database)).toBe(before);
-  expect((await ask(newer, app, "github")).status).toBe(200);
-  await database.drop();
-});
+it(
+  "F59: a server that the schema has left behind refuses to start, says why, and changes nothing",
+  { tags: "all" },
+  async () => {
+    const database = await createDatabase();
+    const simulator = await startSimulated();
+    const old = await startNode(simulator.url, database.url);
+    const app = await connectedApp(old, { github: "sim-rotate" });
+    await old.kill();
+    const newer = await startNode(simulator.url, database.url, {}, newerVersion(PLANTED));
+    const before = await contents(database);
+    const refused = await holdfast(["serve", "--data-dir", old.data_dir, "--port", "0", "--json"], old);
+    expect(refused.exit_code).toBe(78);
+    expect(refused.stdout + refused.stderr).toContain("schema_too_new");
+    expect(refused.stdout + refused.stderr).toContain(PLANTED);
+    expect(await contents(database)).toBe(before);
+    expect((await ask(newer, app, "github")).status).toBe(200);
+    await database.drop();
+  },
+);
 
 /** Everything that a server could damage. */
 async function contents({ query }: TestDatabase): Promise<string> {

@@ -18,7 +18,7 @@ import { asBuilder, initiate, setClient, signIn, type App, type Site } from "../
 import { freePort } from "../../../packages/server/test/support/port.ts";
 import { startProcess, type Process } from "./cluster-process.ts";
 
-export const FULL = process.env["FAULTS"] === "full";
+export const FULL = process.env["TESTS"] === "all";
 const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
 
 /** A machine on which ten nodes start at once is slow; that is no outage of its database. */

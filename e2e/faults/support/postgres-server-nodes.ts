@@ -16,7 +16,7 @@ import { parseJson } from "../../support/json.ts";
 import { initiate, prepareSite, setClient, signIn, type App, type Site } from "../../support/server.ts";
 
 /** Whether the full counts were asked for; otherwise the short forms run. */
-export const FULL = process.env["FAULTS"] === "full";
+export const FULL = process.env["TESTS"] === "all";
 
 export type Environment = Readonly<Record<string, string>>;
 
