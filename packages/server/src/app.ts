@@ -163,8 +163,8 @@ function isAddress(address: unknown): address is AddressInfo {
 /** What this process remembers is read again when another one wrote: a command on this machine, or another node. */
 function watchOtherProcesses({ store, cache, credentials, refresher, log }: Installation): () => void {
   return store.onChange((news) => {
-    cache.doubt();
-    credentials.doubt();
+    cache.markStale();
+    credentials.markStale();
     if (news === "reconnected") refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });
 }

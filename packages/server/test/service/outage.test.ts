@@ -6,25 +6,25 @@ import { createLog } from "../../src/telemetry/log.ts";
 import { HOUR, manualClock, MINUTE, SECOND } from "../support/clock.ts";
 import { startTestServer, type TestServer, type TestServerOptions } from "../support/server.ts";
 
-const away = (): Promise<never> => Promise.reject(new ApiError("database_unavailable"));
+const fail = (): Promise<never> => Promise.reject(new ApiError("database_unavailable"));
 
-describe("reading from a database that may be away", () => {
+describe("reading from a database that may be down", () => {
   const open = () => {
     const clock = manualClock();
     const log = vi.fn<(line: string) => void>();
     return { clock, log, gate: createDatabaseGate({ clock, limits: LIMITS, log: createLog("warn", log) }) };
   };
 
-  it("tries a second time before it calls a broken connection an outage", async () => {
+  it("retries once before it treats a broken connection as an outage", async () => {
     const { gate, log } = open();
-    const action = vi.fn<() => Promise<string>>().mockImplementationOnce(away).mockResolvedValue("row");
+    const action = vi.fn<() => Promise<string>>().mockImplementationOnce(fail).mockResolvedValue("row");
     expect(await gate.read(action)).toBe("row");
     expect(log).not.toHaveBeenCalled();
   });
 
-  it("turns everybody away at once during an outage, but for one in a second who tries", async () => {
+  it("rejects all reads at once during an outage, except one per second that tests the database", async () => {
     const { gate, clock } = open();
-    const action = vi.fn<() => Promise<string>>(away);
+    const action = vi.fn<() => Promise<string>>(fail);
     await expect(gate.read(action)).rejects.toMatchObject({ code: "database_unavailable" });
     expect(action).toHaveBeenCalledTimes(2);
     await Promise.allSettled(Array.from({ length: 1_000 }, () => gate.read(action)));
@@ -34,29 +34,29 @@ describe("reading from a database that may be away", () => {
     expect(action).toHaveBeenCalledTimes(3);
   });
 
-  it("gives a database that does not answer less than a second", async () => {
+  it("waits less than a second for a database that does not answer", async () => {
     const { gate, clock } = open();
-    const asked = gate.read(() => new Promise<string>(() => {})).catch((error: unknown) => error);
+    const pending = gate.read(() => new Promise<string>(() => {})).catch((error: unknown) => error);
     await clock.advance(900);
-    expect(await asked).toMatchObject({ code: "database_unavailable" });
+    expect(await pending).toMatchObject({ code: "database_unavailable" });
   });
 
-  it("waits on for a database that is busy but answers others", async () => {
+  it("keeps waiting for a busy database while it answers other reads", async () => {
     const { gate, clock } = open();
     const slow = Promise.withResolvers<string>();
-    const asked = gate.read(() => slow.promise);
+    const pending = gate.read(() => slow.promise);
     for (let steps = 0; steps < 20; steps += 1) {
       await gate.read(() => Promise.resolve("other row"));
       await clock.advance(100);
     }
     slow.resolve("row");
-    expect(await asked).toBe("row");
+    expect(await pending).toBe("row");
   });
 
   it("logs the beginning and the end of an outage, once each", async () => {
     const { gate, clock, log } = open();
     for (let tries = 0; tries < 3; tries += 1) {
-      await gate.read(away).catch(() => {});
+      await gate.read(fail).catch(() => {});
       await clock.advance(SECOND);
     }
     await gate.read(() => Promise.resolve("row"));
@@ -65,7 +65,7 @@ describe("reading from a database that may be away", () => {
     expect(events).toEqual(["database_away", "database_back"]);
   });
 
-  it("takes a missing row, or any other answer, for no outage", async () => {
+  it("does not treat a missing row, or any other error, as an outage", async () => {
     const { gate } = open();
     const missing = new ApiError("not_connected");
     await expect(gate.read(() => Promise.reject(missing))).rejects.toBe(missing);
@@ -73,53 +73,53 @@ describe("reading from a database that may be away", () => {
   });
 });
 
-describe("F17: while the database is away", () => {
-  /** A connection whose token was served, and after that an outage. */
+describe("F17: while the database is down", () => {
+  /** Serves a connection's token, then begins an outage. */
   async function cutOff(options: TestServerOptions = {}): Promise<{ holdfast: TestServer; served: string }> {
     const holdfast = await startTestServer(options);
     await holdfast.connect("googlecalendar");
     const served = await holdfast.accessToken("googlecalendar");
     const { store } = holdfast.installation;
     for (const name of ["findConnection", "getServiceToken", "getConnection", "claimRefresh"] as const)
-      vi.spyOn(store, name).mockImplementation(away);
+      vi.spyOn(store, name).mockImplementation(fail);
     return { holdfast, served };
   }
 
-  it("serves what it served before, and says so once that would have been read again", async () => {
+  it("serves a token from memory, marked as stale once it should have been read again", async () => {
     const { holdfast, served } = await cutOff();
     const fresh = await holdfast.token("googlecalendar");
     expect([fresh.json["access_token"], fresh.headers.get("x-stale")]).toEqual([served, null]);
-    holdfast.installation.cache.doubt();
-    holdfast.installation.credentials.doubt();
+    holdfast.installation.cache.markStale();
+    holdfast.installation.credentials.markStale();
     const stale = await holdfast.token("googlecalendar");
     expect([stale.json["access_token"], stale.headers.get("x-stale")]).toEqual([served, "1"]);
   });
 
-  it("does so for five minutes and no longer", async () => {
+  it("serves stale tokens for five minutes and no longer", async () => {
     const { holdfast, served } = await cutOff();
-    holdfast.installation.cache.doubt();
+    holdfast.installation.cache.markStale();
     await holdfast.clock.jump(5 * MINUTE - 1);
     expect(await holdfast.accessToken("googlecalendar")).toBe(served);
     await holdfast.clock.jump(1);
-    const over = await holdfast.token("googlecalendar");
-    expect([over.status, over.code, over.headers.get("retry-after")]).toEqual([503, "database_unavailable", "1"]);
+    const refused = await holdfast.token("googlecalendar");
+    expect([refused.status, refused.code, refused.headers.get("retry-after")]).toEqual([503, "database_unavailable", "1"]);
   });
 
-  it("serves no token that is over, and sends nothing to the provider", async () => {
+  it("serves no expired token, and sends nothing to the provider", async () => {
     const { holdfast } = await cutOff({ limits: { outage_grace_s: 86_400 } });
-    holdfast.installation.cache.doubt();
+    holdfast.installation.cache.markStale();
     await holdfast.clock.jump(2 * HOUR);
     expect((await holdfast.token("googlecalendar")).code).toBe("database_unavailable");
     expect(holdfast.refreshes()).toHaveLength(0);
   });
 
-  it("serves nothing unread when that is switched off", async () => {
+  it("serves no stale token when the grace period is 0", async () => {
     const { holdfast } = await cutOff({ limits: { outage_grace_s: 0 } });
-    holdfast.installation.cache.doubt();
+    holdfast.installation.cache.markStale();
     expect((await holdfast.token("googlecalendar")).code).toBe("database_unavailable");
   });
 
-  it("refuses what it never served, and a token that was revoked here", async () => {
+  it("rejects a connection that it never served, and a token that was revoked on this node", async () => {
     const { holdfast } = await cutOff();
     expect((await holdfast.token("slack")).code).toBe("database_unavailable");
     holdfast.installation.credentials.clear();

@@ -140,7 +140,7 @@ export function startNode({
     })
     .catch(failedToStart);
   store.onChange((news) => {
-    cache.doubt();
+    cache.markStale();
     if (news === "reconnected") refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });
   return { life, connections, cache, clock, store, refresher, isDatabaseThere: gate.isOpen };

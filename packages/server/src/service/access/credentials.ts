@@ -39,7 +39,7 @@ export interface Credentials {
   /** Something changed here. */
   clear(): void;
   /** Something may have changed elsewhere. */
-  doubt(): void;
+  markStale(): void;
   /** Writes when tokens and keys were last used. */
   flush(): Promise<void>;
 }
@@ -152,10 +152,10 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       apiKeys.clear();
       standings.clear();
     },
-    doubt() {
-      serviceTokens.doubt();
-      apiKeys.doubt();
-      standings.doubt();
+    markStale() {
+      serviceTokens.markStale();
+      apiKeys.markStale();
+      standings.markStale();
     },
     async flush() {
       const { tokens, keys } = used;

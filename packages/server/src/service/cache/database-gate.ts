@@ -1,71 +1,92 @@
 /**
- * Reading from a database that may be away. Those who ask for tokens by the thousand must not all wait for it: the first who
- * finds it gone says so to the others, who are turned away at once; once in a while somebody tries again.
+ * Readers' access to a database that may be down. Thousands of readers must not all wait for it.
+ * The first read that fails closes the gate, and later reads fail at once. While it is closed, one
+ * read per `database_probe_ms` tests whether the database is back.
  *
- * Only for readings, which may be given up and repeated. Errors: ApiError `database_unavailable`, and what the reading throws.
+ * Only for reads, which can be abandoned and repeated. Errors: ApiError `database_unavailable`, and
+ * the errors of the read itself.
  */
 import { within } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import type { Ground } from "../ground.ts";
 
 export interface DatabaseGate {
-  read<T>(action: () => Promise<T>): Promise<T>;
+  /** Runs a read. @throws ApiError `database_unavailable` at once while the gate is closed */
+  read<T>(query: () => Promise<T>): Promise<T>;
   isOpen(): boolean;
-  /** Something else got an answer from the database: nobody has to be turned away any more. */
-  answered(): void;
+  /** Opens the gate, because the database answered a query that did not pass through it. */
+  markReachable(): void;
 }
 
-const LATE = Symbol("late");
-/** Of a database that is away nobody hears for so long. One that is only busy answers somebody, if not everybody in time. */
+type GateDeps = Pick<Ground, "clock" | "limits" | "log">;
+
+interface Gate extends GateDeps {
+  /** Monotonic time of the next test while the gate is closed, else null. */
+  next_probe_at: number | null;
+  /** Monotonic time of the last answer. */
+  answered_at: number;
+}
+
+const TIMED_OUT = Symbol("timed out");
+/**
+ * No answer to any query for this long means the database is down. A busy one still answers some
+ * queries.
+ */
 const SILENCE_MS = 400;
 
-export function createDatabaseGate({ clock, limits, log }: Pick<Ground, "clock" | "limits" | "log">): DatabaseGate {
-  /** Null while the database answers; else the monotonic instant from when on somebody may try. */
-  let next_probe: number | null = null;
-  let answered_at = Number.NEGATIVE_INFINITY;
+export function createDatabaseGate({ clock, limits, log }: GateDeps): DatabaseGate {
+  const gate: Gate = { clock, limits, log, next_probe_at: null, answered_at: Number.NEGATIVE_INFINITY };
+  return {
+    read: (query) => read(gate, query),
+    isOpen: () => gate.next_probe_at === null,
+    markReachable: () => markReachable(gate),
+  };
+}
 
-  async function read<T>(action: () => Promise<T>): Promise<T> {
-    const now = clock.monotonic_ms();
-    if (next_probe !== null && now < next_probe) throw unavailable();
-    if (next_probe !== null) next_probe = now + limits.database_probe_ms;
-    try {
-      const value = await timely(action);
-      answered();
-      return value;
-    } catch (error) {
-      if (!isOutage(error)) {
-        answered();
-        throw error;
-      }
-      if (next_probe === null) log.error("database_away", { error });
-      next_probe = clock.monotonic_ms() + limits.database_probe_ms;
+async function read<T>(gate: Gate, query: () => Promise<T>): Promise<T> {
+  const { clock, limits, log } = gate;
+  const now = clock.monotonic_ms();
+  if (gate.next_probe_at !== null && now < gate.next_probe_at) throw unavailable();
+  if (gate.next_probe_at !== null) gate.next_probe_at = now + limits.database_probe_ms;
+  try {
+    const value = await answerInTime(gate, query);
+    markReachable(gate);
+    return value;
+  } catch (error) {
+    if (!isOutage(error)) {
+      markReachable(gate);
       throw error;
     }
+    if (gate.next_probe_at === null) log.error("database_away", { error });
+    gate.next_probe_at = clock.monotonic_ms() + limits.database_probe_ms;
+    throw error;
   }
+}
 
-  function answered(): void {
-    if (next_probe !== null) log.warn("database_back");
-    next_probe = null;
-    answered_at = clock.monotonic_ms();
+function markReachable(gate: Gate): void {
+  if (gate.next_probe_at !== null) gate.log.warn("database_back");
+  gate.next_probe_at = null;
+  gate.answered_at = gate.clock.monotonic_ms();
+}
+
+/** Waits for an answer, and longer while the database still answers other queries. */
+async function answerInTime<T>(gate: Gate, query: () => Promise<T>): Promise<T> {
+  const { clock, limits } = gate;
+  const pending = withRetry(gate, query);
+  for (let wait_ms = limits.database_read_wait_ms; ;) {
+    const value = await within(clock, pending, wait_ms, TIMED_OUT);
+    if (value !== TIMED_OUT) return value;
+    wait_ms = gate.answered_at + SILENCE_MS - clock.monotonic_ms();
+    if (wait_ms <= 0) throw unavailable();
   }
+}
 
-  /** A single connection that broke is replaced by the second try, and is no outage. */
-  async function timely<T>(action: () => Promise<T>): Promise<T> {
-    const patient = async (): Promise<T> =>
-      action().catch((error: unknown) => {
-        if (!isOutage(error) || next_probe !== null) throw error;
-        return action();
-      });
-    const pending = patient();
-    for (let wait_ms = limits.database_read_wait_ms; ;) {
-      const value = await within(clock, pending, wait_ms, LATE);
-      if (value !== LATE) return value;
-      wait_ms = answered_at + SILENCE_MS - clock.monotonic_ms();
-      if (wait_ms <= 0) throw unavailable();
-    }
-  }
-
-  return { read, isOpen: () => next_probe === null, answered };
+/** Runs a query, and once more if it fails: one broken connection is replaced, and is no outage. */
+async function withRetry<T>(gate: Gate, query: () => Promise<T>): Promise<T> {
+  return query().catch((error: unknown) => {
+    if (!isOutage(error) || gate.next_probe_at !== null) throw error;
+    return query();
+  });
 }
 
 export function isOutage(error: unknown): boolean {

@@ -1,11 +1,12 @@
 /**
- * What was read from the database and serves again without it: bounded in count and time, and still there when the database
- * is not.
+ * The cache room keeps what was read from the database, so that most token reads need no query and
+ * an outage does not stop them. This file is the cache itself. It knows nothing of its values, of
+ * tokens or of tables. Keeps time by the monotonic clock.
  *
- * An entry is fresh for a while. After that, and whenever another process wrote something, it is doubtful: it must be read
- * again. If the database cannot be reached then, it serves on for `outage_grace_s`, counted from when it was last read. That
- * is the one time when a change that was made elsewhere is not seen within a second. What changed in this process is
- * forgotten outright. Knows nothing of what it holds. Keeps time by the monotonic clock.
+ * An entry is fresh for `ttl_ms`, or until another process writes. It is stale then and must be
+ * read again. If the database is unreachable, a stale entry is still served, for `outage_grace_s`
+ * since it was last read. Only then can another node's change stay unseen for more than a second.
+ * A change in this process drops the entry outright.
  */
 import { LRUCache } from "lru-cache";
 import type { Limits } from "../../config.ts";
@@ -13,36 +14,42 @@ import type { Clock } from "../../core/clock.ts";
 import { isOutage, type DatabaseGate } from "./database-gate.ts";
 
 export interface ReadCache<V> {
-  /** Good without a look at the database; null: read. */
+  /** Returns a value that needs no read, or null. */
   fresh(key: string): V | null;
-  /** What `load` brings; or during an outage what is remembered. Who asks for the same at the same time shares one load. */
+  /**
+   * Returns the value that `load` reads or, during an outage, the stale one. Concurrent callers of
+   * one key share one load. @throws what `load` throws, and ApiError `database_unavailable`
+   */
   read(key: string, load: () => Promise<V>): Promise<Read<V>>;
-  /** To be taken before a reading. */
+  /** Returns the mark that `put` needs. Call it before the read. */
   epoch(): Epoch;
-  /** What was read before a change here is not remembered after it; before one elsewhere, as doubtful. */
+  /**
+   * Stores a value, unless something changed in this process since `epoch`. If another process may
+   * have changed something since, the value is stored as stale.
+   */
   put(key: string, value: V, epoch: Epoch): void;
-  forget(key: string): void;
+  drop(key: string): void;
   clear(): void;
-  /** Somebody else changed something, or may have. */
-  doubt(): void;
+  /** Makes all entries stale, because another process wrote or may have written. */
+  markStale(): void;
 }
 
 export interface Read<V> {
   readonly value: V;
-  /** As it was before the database was away. */
+  /** The database is unreachable, and the value is from before. */
   readonly is_stale: boolean;
 }
 
-/** How often something changed here, and may have changed elsewhere. */
+/** Counts the changes that could make a value outdated while it is read. */
 export interface Epoch {
-  readonly changes: number;
-  readonly doubts: number;
+  readonly local_changes: number;
+  readonly remote_changes: number;
 }
 
 interface Entry<V> {
   readonly value: V;
   readonly read_at: number;
-  readonly doubts: number;
+  readonly remote_changes: number;
 }
 
 export interface ReadCacheOptions {
@@ -53,62 +60,73 @@ export interface ReadCacheOptions {
   readonly gate: DatabaseGate;
 }
 
+interface CacheState<V> extends Omit<ReadCacheOptions, "entries"> {
+  readonly entries: LRUCache<string, Entry<V>>;
+  readonly loads: Map<string, { readonly epoch: Epoch; readonly result: Promise<Read<V>> }>;
+  epoch: Epoch;
+}
+
 export function createReadCache<V extends object>(options: ReadCacheOptions): ReadCache<V> {
-  const { ttl_ms, limits, clock, gate } = options;
-  const entries = new LRUCache<string, Entry<V>>({ max: options.entries });
-  const loads = new Map<string, { readonly epoch: Epoch; readonly result: Promise<Read<V>> }>();
-  let changes = 0;
-  let doubts = 0;
-
-  function fresh(key: string): V | null {
-    const entry = entries.get(key);
-    if (entry === undefined || entry.doubts !== doubts) return null;
-    return clock.monotonic_ms() < entry.read_at + ttl_ms ? entry.value : null;
-  }
-
-  /** A load that began before something changed is not good enough for those who come after it. */
-  function read(key: string, load: () => Promise<V>): Promise<Read<V>> {
-    const running = loads.get(key);
-    if (running !== undefined && running.epoch.changes === changes && running.epoch.doubts === doubts)
-      return running.result;
-    const result = readOnce(key, load).finally(() => {
-      if (loads.get(key)?.result === result) loads.delete(key);
-    });
-    loads.set(key, { epoch: epoch(), result });
-    return result;
-  }
-
-  async function readOnce(key: string, load: () => Promise<V>): Promise<Read<V>> {
-    try {
-      return { value: await gate.read(load), is_stale: false };
-    } catch (error) {
-      const entry = entries.get(key);
-      if (!isOutage(error)) entries.delete(key);
-      else if (entry !== undefined && clock.monotonic_ms() < entry.read_at + limits.outage_grace_s * 1_000)
-        return { value: entry.value, is_stale: true };
-      throw error;
-    }
-  }
-
-  const epoch = (): Epoch => ({ changes, doubts });
-
+  const { entries: max, ...rest } = options;
+  const epoch = { local_changes: 0, remote_changes: 0 };
+  const cache: CacheState<V> = { ...rest, entries: new LRUCache({ max }), loads: new Map(), epoch };
   return {
-    fresh,
-    read,
-    epoch,
-    put(key, value, { changes: seen, doubts: doubts_then }) {
-      if (seen === changes) entries.set(key, { value, read_at: clock.monotonic_ms(), doubts: doubts_then });
-    },
-    forget(key) {
-      changes += 1;
-      entries.delete(key);
-    },
-    clear() {
-      changes += 1;
-      entries.clear();
-    },
-    doubt() {
-      doubts += 1;
-    },
+    fresh: (key) => fresh(cache, key),
+    read: (key, load) => read(cache, key, load),
+    epoch: () => cache.epoch,
+    put: (key, value, since) => put(cache, key, value, since),
+    drop: (key) => drop(cache, key),
+    clear: () => clear(cache),
+    markStale: () => markStale(cache),
   };
+}
+
+function fresh<V>({ entries, epoch, clock, ttl_ms }: CacheState<V>, key: string): V | null {
+  const entry = entries.get(key);
+  if (entry === undefined || entry.remote_changes !== epoch.remote_changes) return null;
+  return clock.monotonic_ms() < entry.read_at + ttl_ms ? entry.value : null;
+}
+
+/** Shares a running load, unless something changed since it began: its value may be outdated. */
+function read<V>(cache: CacheState<V>, key: string, load: () => Promise<V>): Promise<Read<V>> {
+  const { loads, epoch } = cache;
+  const running = loads.get(key);
+  if (running?.epoch === epoch) return running.result;
+  const result = readOnce(cache, key, load).finally(() => {
+    if (loads.get(key)?.result === result) loads.delete(key);
+  });
+  loads.set(key, { epoch, result });
+  return result;
+}
+
+async function readOnce<V>(cache: CacheState<V>, key: string, load: () => Promise<V>): Promise<Read<V>> {
+  const { entries, gate, clock, limits } = cache;
+  try {
+    return { value: await gate.read(load), is_stale: false };
+  } catch (error) {
+    const entry = entries.get(key);
+    if (!isOutage(error)) entries.delete(key);
+    else if (entry !== undefined && clock.monotonic_ms() < entry.read_at + limits.outage_grace_s * 1_000)
+      return { value: entry.value, is_stale: true };
+    throw error;
+  }
+}
+
+function put<V>({ entries, epoch, clock }: CacheState<V>, key: string, value: V, since: Epoch): void {
+  if (since.local_changes !== epoch.local_changes) return;
+  entries.set(key, { value, read_at: clock.monotonic_ms(), remote_changes: since.remote_changes });
+}
+
+function drop<V>(cache: CacheState<V>, key: string): void {
+  cache.epoch = { ...cache.epoch, local_changes: cache.epoch.local_changes + 1 };
+  cache.entries.delete(key);
+}
+
+function clear<V>(cache: CacheState<V>): void {
+  cache.epoch = { ...cache.epoch, local_changes: cache.epoch.local_changes + 1 };
+  cache.entries.clear();
+}
+
+function markStale<V>(cache: CacheState<V>): void {
+  cache.epoch = { ...cache.epoch, remote_changes: cache.epoch.remote_changes + 1 };
 }

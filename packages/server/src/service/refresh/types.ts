@@ -17,7 +17,7 @@ export interface RefreshDeps extends Pick<
   readonly revocations: Pick<Revocations, "revokeLate">;
   readonly spill: Spill;
   readonly cache: Pick<TokenCache, "drop">;
-  readonly gate: Pick<DatabaseGate, "answered">;
+  readonly gate: Pick<DatabaseGate, "markReachable">;
 }
 
 export type RefreshResult =
@@ -37,7 +37,7 @@ export type RefreshMode = "background" | "reader";
 
 /** Evicts a row that was written just now. Readers who lose a cached token find the way to the database open. */
 export function rowChanged({ cache, gate }: Pick<RefreshDeps, "cache" | "gate">, row: ConnectionRow): void {
-  gate.answered();
+  gate.markReachable();
   cache.drop(row);
 }
 
