@@ -102,7 +102,11 @@ describe("F17: while the database is down", () => {
     expect(await holdfast.accessToken("googlecalendar")).toBe(served);
     await holdfast.clock.jump(1);
     const refused = await holdfast.token("googlecalendar");
-    expect([refused.status, refused.code, refused.headers.get("retry-after")]).toEqual([503, "database_unavailable", "1"]);
+    expect([refused.status, refused.code, refused.headers.get("retry-after")]).toEqual([
+      503,
+      "database_unavailable",
+      "1",
+    ]);
   });
 
   it("serves no expired token, and sends nothing to the provider", async () => {
