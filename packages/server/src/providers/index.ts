@@ -5,6 +5,8 @@
  * tokens in use. The list is written by hand, so a new provider shows up in review. A test checks
  * that it matches the catalog folder.
  */
+import { ApiError } from "../core/errors.ts";
+import { ID_PATTERN } from "../core/ids.ts";
 import { airtable } from "./catalog/airtable.ts";
 import { asana } from "./catalog/asana.ts";
 import { bamboohr } from "./catalog/bamboohr.ts";
@@ -67,12 +69,19 @@ import { wrike } from "./catalog/wrike.ts";
 import { x } from "./catalog/x.ts";
 import { xero } from "./catalog/xero.ts";
 import { zoom } from "./catalog/zoom.ts";
+import { nearestOf } from "./nearest.ts";
 import type { Provider } from "./provider.ts";
 
 export interface Catalog {
   get(id: string): Provider | null;
+  /**
+   * Returns the provider with this id.
+   * @throws ApiError `invalid_service` if `id` cannot be an id
+   * @throws ApiError `unknown_service` if there is none, with the nearest id as a suggestion
+   */
+  require(id: string): Provider;
   all(): readonly Provider[];
-  /** Returns the closest id for "did you mean", or null. */
+  /** Returns the closest id for "Did you mean", or null. */
   nearest(name: string): string | null;
   /** Returns the providers that share a vendor's redirect URI. */
   byVendor(vendor: string): readonly Provider[];
@@ -143,10 +152,11 @@ const BUILT_IN: readonly Provider[] = [
   zoom,
 ];
 
+export const providers: ReadonlyMap<string, Provider> = new Map(BUILT_IN.map((provider) => [provider.id, provider]));
+
 /**
  * Creates the catalog from the built-in providers and `extra` ones.
- * @throws Error if two have the same id, since one would silently send tokens to the other's
- * endpoint
+ * @throws Error if two have the same id, since one would silently send tokens to the other's endpoint
  */
 export function createCatalog(extra: readonly Provider[] = []): Catalog {
   const list = [...BUILT_IN, ...extra];
@@ -154,48 +164,20 @@ export function createCatalog(extra: readonly Provider[] = []): Catalog {
   if (byId.size !== list.length) throw new Error("Two providers in the catalog have the same id.");
   return {
     get: (id) => byId.get(id) ?? null,
+    require: (id) => requireProvider(byId, id),
     all: () => list,
     nearest: (name) => nearestOf([...byId.keys()], name),
     byVendor: (vendor) => list.filter((provider) => provider.vendor === vendor),
   };
 }
 
-export const providers: ReadonlyMap<string, Provider> = new Map(BUILT_IN.map((provider) => [provider.id, provider]));
-
-export function findProvider(id: string): Provider | null {
-  return providers.get(id) ?? null;
-}
-
-export function nearestProvider(name: string): string | null {
-  return nearestOf([...providers.keys()], name);
-}
-
-/** A longer name is not a typo, and the comparison takes quadratic time. */
-const MAX_NAME_LENGTH = 64;
-const MAX_EDITS = 2;
-
-const normalized = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
-
-function nearestOf(ids: readonly string[], name: string): string | null {
-  if (name === "" || name.length > MAX_NAME_LENGTH) return null;
-  const wanted = normalized(name);
-  const ranked = ids
-    .map((id) => ({ id, edits: editDistance(wanted, normalized(id)) }))
-    .filter(({ id, edits }) => edits <= MAX_EDITS && edits < normalized(id).length / 2)
-    .toSorted((a, b) => a.edits - b.edits);
-  return ranked[0]?.id ?? null;
-}
-
-/** Returns the Levenshtein distance: the fewest single-character edits that turn `a` into `b`. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const [i, letter] of a.split("").entries()) {
-    const next = [i + 1];
-    for (const [j, other] of b.split("").entries()) {
-      const replace = (row[j] ?? 0) + (letter === other ? 0 : 1);
-      next.push(Math.min(replace, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+function requireProvider(byId: ReadonlyMap<string, Provider>, id: string): Provider {
+  if (!ID_PATTERN.test(id)) throw new ApiError("invalid_service");
+  const provider = byId.get(id);
+  if (provider !== undefined) return provider;
+  const nearest = nearestOf([...byId.keys()], id);
+  if (nearest === null) throw new ApiError("unknown_service");
+  throw new ApiError("unknown_service", {
+    message: `This server has no service "${id}". Did you mean "${nearest}"?`,
+  });
 }

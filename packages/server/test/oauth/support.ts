@@ -10,7 +10,7 @@ import type { CallbackGrant } from "../../src/oauth/callback.ts";
 import { createOAuthProtocol, type OAuthProtocol, type RefreshCall } from "../../src/oauth/protocol.ts";
 import type { TokenOutcome } from "../../src/oauth/outcome.ts";
 import { createHttpClient, type HttpClient } from "../../src/net/http-client.ts";
-import { findProvider } from "../../src/providers/index.ts";
+import { providers } from "../../src/providers/index.ts";
 import { defineProvider, type Provider, type ProviderDefinition } from "../../src/providers/provider.ts";
 
 export const START = instant(Date.UTC(2026, 10, 23, 12, 0, 0));
@@ -142,8 +142,8 @@ export function plainProvider(changes: Partial<ProviderDefinition> = {}): Provid
 }
 
 export function catalog(id: string): Provider {
-  const provider = findProvider(id);
-  if (provider === null) throw new Error(`no provider ${id}`);
+  const provider = providers.get(id);
+  if (provider === undefined) throw new Error(`no provider ${id}`);
   return provider;
 }
 

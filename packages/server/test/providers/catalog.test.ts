@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { checkProvider, requestsOf, urlsOf } from "../../src/providers/check.ts";
 import { hostPatterns } from "../../src/providers/hosts.ts";
-import { createCatalog, findProvider, nearestProvider, providers } from "../../src/providers/index.ts";
+import { createCatalog, providers } from "../../src/providers/index.ts";
 import { keepAliveInterval_ms } from "../../src/providers/lifetime.ts";
 import { rotationClass, type Provider } from "../../src/providers/provider.ts";
 import { checkConfig, fillTemplate } from "../../src/providers/template.ts";
@@ -14,6 +14,7 @@ const SOURCE = join(import.meta.dirname, "../../src");
 const FOLDER = join(SOURCE, "providers/catalog");
 const files = readdirSync(FOLDER, { withFileTypes: true }).filter((entry) => entry.isFile());
 const all = [...providers.values()];
+const catalog = createCatalog();
 
 const SEED = [
   "airtable box clickup discord dropbox github gmail google_analytics googlebigquery googlecalendar google_classroom",
@@ -100,7 +101,7 @@ describe("the catalog", () => {
 
   it("shares a redirect URI only between services with the same authorization server", () => {
     for (const vendor of new Set(all.map((provider) => provider.vendor))) {
-      const servers = createCatalog()
+      const servers = catalog
         .byVendor(vendor)
         .map(({ authorization_url, token_url }) => `${authorization_url} ${token_url}`);
       expect([vendor, new Set(servers).size]).toEqual([vendor, 1]);
@@ -203,7 +204,7 @@ describe("the catalog", () => {
   it("refreshes tokens that expire when unused at least every third of their lifetime", () => {
     const days = Object.fromEntries(
       ["airtable", "gmail", "outlook", "linkedin", "notion", "wix", "clickup"].map((id) => {
-        const interval_ms = keepAliveInterval_ms(findProvider(id) ?? plainProvider());
+        const interval_ms = keepAliveInterval_ms(catalog.require(id));
         return [id, interval_ms === null ? null : interval_ms / 86_400_000];
       }),
     );
@@ -225,22 +226,26 @@ describe("the catalog", () => {
   });
 
   it("finds providers by id and by vendor", () => {
-    expect(findProvider("notion")?.display_name).toBe("Notion");
-    expect(findProvider("constructor")).toBeNull();
-    expect(
-      createCatalog()
-        .byVendor("slack")
-        .map(({ id }) => id),
-    ).toEqual(["slack", "slackbot"]);
-    expect(createCatalog().byVendor("unknown")).toEqual([]);
+    expect(catalog.get("notion")?.display_name).toBe("Notion");
+    expect(catalog.get("constructor")).toBeNull();
+    expect(catalog.byVendor("slack").map(({ id }) => id)).toEqual(["slack", "slackbot"]);
+    expect(catalog.byVendor("unknown")).toEqual([]);
+  });
+
+  it("requires a provider by id, or says what is wrong with the id", () => {
+    expect(catalog.require("notion").id).toBe("notion");
+    expect(() => catalog.require("Not an id")).toThrow(expect.objectContaining({ code: "invalid_service" }));
+    expect(() => catalog.require("nothing_like_it")).toThrow(expect.objectContaining({ code: "unknown_service" }));
+    expect(() => catalog.require("slak")).toThrow(/Did you mean "slack"\?/);
+    expect(() => catalog.require("constructor")).toThrow(expect.objectContaining({ code: "unknown_service" }));
   });
 
   it("accepts additional providers, but never two with the same id", () => {
-    const catalog = createCatalog([plainProvider()]);
-    expect(catalog.get("plain")?.id).toBe("plain");
-    expect(catalog.all()).toHaveLength(all.length + 1);
-    expect(catalog.nearest("plian")).toBe("plain");
-    expect(findProvider("plain")).toBeNull();
+    const extended = createCatalog([plainProvider()]);
+    expect(extended.get("plain")?.id).toBe("plain");
+    expect(extended.all()).toHaveLength(all.length + 1);
+    expect(extended.nearest("plian")).toBe("plain");
+    expect(catalog.get("plain")).toBeNull();
     expect(() => createCatalog([plainProvider({ id: "slack" })])).toThrow(/same id/);
   });
 
@@ -256,11 +261,11 @@ describe("the catalog", () => {
     ["nothing_like_it", null],
     ["", null],
   ])("resolves %s to %s", (name, expected) => {
-    expect(nearestProvider(name)).toBe(expected);
+    expect(catalog.nearest(name)).toBe(expected);
   });
 
   it("does not compare names that are too long for a provider", () => {
-    expect(nearestProvider("slack".repeat(100_000))).toBeNull();
+    expect(catalog.nearest("slack".repeat(100_000))).toBeNull();
   });
 });
 

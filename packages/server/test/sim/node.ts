@@ -6,7 +6,7 @@ import { LIMITS, type Limits } from "../../src/config.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { Secret } from "../../src/core/secret.ts";
 import type { OAuthClientId } from "../../src/core/types.ts";
-import type { Catalog } from "../../src/providers/index.ts";
+import { createCatalog, type Catalog } from "../../src/providers/index.ts";
 import { defineProvider, type Provider } from "../../src/providers/provider.ts";
 import type { OAuthClients } from "../../src/service/grants/clients.ts";
 import type { Connections } from "../../src/service/connections/connections.ts";
@@ -73,8 +73,10 @@ export function providerFor({ rotation, grace_ms, access_ms }: ProviderModel): P
 }
 
 export function catalogOf(provider: Provider): Catalog {
+  const { require } = createCatalog([provider]);
   return {
     get: (id) => (id === provider.id ? provider : null),
+    require,
     all: () => [provider],
     nearest: () => null,
     byVendor: () => [provider],

@@ -1,7 +1,6 @@
 /** `holdfast providers list|show|validate`: the catalog. Needs no data directory, server or login, and writes nothing. */
 import type { Command } from "commander";
 import type { Provider } from "../../providers/provider.ts";
-import { requireProvider } from "../../service/catalog-errors.ts";
 import { loadCatalog } from "../connectors/catalog.ts";
 import { createOutput, table } from "../terminal/output.ts";
 
@@ -55,7 +54,7 @@ export function providerCommands(program: Command): void {
     .command("show <type>")
     .description("show everything the catalog knows of a service")
     .action(async (id: string, flags: { json?: boolean }) => {
-      const described = await describeProvider(requireProvider(await loadCatalog(), id));
+      const described = await describeProvider((await loadCatalog()).require(id));
       createOutput(flags.json === true).result(described, JSON.stringify(described, null, 2));
     });
 

@@ -6,7 +6,6 @@ import { ApiError } from "../../core/errors.ts";
 import { asAppId } from "../../core/ids.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
 import type { Installation } from "../../installation.ts";
-import { requireProvider } from "../../service/catalog-errors.ts";
 import { record, withInstallation, type LocalFlags } from "../remote/local.ts";
 import { RemoteError } from "../remote/error.ts";
 import type { Remote } from "../remote/remote.ts";
@@ -219,7 +218,7 @@ function localConnectors(flags: LocalFlags, app: string, as: string | undefined)
     remove: (integration_type) =>
       withInstallation(flags, async (installation) => {
         const { apps, connections, catalog } = installation;
-        requireProvider(catalog, integration_type);
+        catalog.require(integration_type);
         const { id: app_id } = await apps.get(asAppId(app));
         await connections.remove(app_id, integration_type);
         record(installation, { app_id, action: "connector.remove", target: integration_type });

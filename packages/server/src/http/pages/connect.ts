@@ -5,7 +5,6 @@ import { Secret } from "../../core/secret.ts";
 import type { AppId, FlowId } from "../../core/types.ts";
 import type { FlowView } from "../../service/consent/connect.ts";
 import type { AccountChange } from "../../service/consent/consent.ts";
-import { requireProvider } from "../../service/catalog-errors.ts";
 import type { HttpServer } from "../fastify.ts";
 import { checkForm, formToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
@@ -77,7 +76,7 @@ export function connectPages(app: HttpServer, context: HttpContext): void {
     async (request, reply) => {
       const { principal, session } = await signedIn(context, request);
       const { name } = await mayConnect(context, principal, request.params.app);
-      const provider = requireProvider(context.catalog, request.params.integration_type);
+      const provider = context.catalog.require(request.params.integration_type);
       const body = html`<p>
           This connects an account of ${provider.display_name} to the app <b>${name}</b>. You will see what the app may
           do before you agree.

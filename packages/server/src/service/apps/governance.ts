@@ -3,7 +3,6 @@
  * blocks what is connected already, on every node within a second, and takes nothing away: on again, it works as before.
  */
 import type { AppId, WorkspaceId } from "../../core/types.ts";
-import { requireProvider } from "../catalog-errors.ts";
 import { requireApp } from "../consent/declare.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
 import type { Ground } from "../ground.ts";
@@ -39,7 +38,7 @@ export function createGovernance({
   }
 
   async function get(workspace_id: WorkspaceId, integration_type: string): Promise<ServiceSwitches> {
-    requireProvider(catalog, integration_type);
+    catalog.require(integration_type);
     return switchesOf(integration_type, await store.getGovernance(workspace_id, integration_type));
   }
 

@@ -16,7 +16,6 @@ import { removeConnector } from "../../store/queries/apps.ts";
 import { enqueue } from "../../store/queries/outbox.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import { sealedFromStorage } from "../../vault/seal.ts";
-import { requireProvider, unknownService } from "../catalog-errors.ts";
 import { createVerifier } from "./verify.ts";
 import { emit } from "../events/events.ts";
 import { lifeOfRow, notGranted, sealContext } from "../grants/grant.ts";
@@ -124,11 +123,11 @@ export function createConnections(deps: ConnectionsDeps): Connections {
 
   async function load(app_id: AppId, integration_type: string): Promise<OpenConnection> {
     // Before the database sees it: not every database takes every text.
-    if (!ID_PATTERN.test(integration_type)) throw unknownService(catalog, integration_type);
+    if (!ID_PATTERN.test(integration_type)) throw new ApiError("invalid_service");
     const epoch = cache.epoch();
     const row = await store.findConnection(app_id, integration_type);
     if (row === null) {
-      requireProvider(catalog, integration_type);
+      catalog.require(integration_type);
       throw notConnected(app_id, integration_type);
     }
     return openRow(row, epoch);
@@ -220,7 +219,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
 
   /** There is nothing to refresh with: the caller's word alone must not end a connection, so the provider is asked. */
   async function checkRejected(row: ConnectionRow): Promise<Served> {
-    const provider = requireProvider(catalog, row.integration_type);
+    const provider = catalog.require(row.integration_type);
     const open = await openRow(row);
     const health = await oauth.health({ provider, config: open.config ?? {}, access_token: open.access_token });
     if (health === "dead") return expireNow(row, "rejected_by_api");
@@ -343,9 +342,9 @@ export function createConnections(deps: ConnectionsDeps): Connections {
 
   /** A service that the operator has taken out of the catalog can still be disconnected where it is connected. */
   async function findKnown(app_id: AppId, integration_type: string): Promise<ConnectionRow | null> {
-    if (!ID_PATTERN.test(integration_type)) throw unknownService(catalog, integration_type);
+    if (!ID_PATTERN.test(integration_type)) throw new ApiError("invalid_service");
     const row = await store.findConnection(app_id, integration_type);
-    if (row === null) requireProvider(catalog, integration_type);
+    if (row === null) catalog.require(integration_type);
     return row;
   }
 

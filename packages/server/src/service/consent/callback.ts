@@ -13,7 +13,6 @@ import type { CallbackGrant } from "../../oauth/callback.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { FlowRow } from "../../store/tables.ts";
 import type { Audit } from "../audit.ts";
-import { requireProvider } from "../catalog-errors.ts";
 import type { OAuthClients } from "../grants/clients.ts";
 import { effectiveScopes, openFlowSecrets } from "./connect.ts";
 import type { Consents } from "./consent.ts";
@@ -77,7 +76,7 @@ export function createCallback(deps: CallbackDeps): Callback {
 
   async function judge(request: CallbackRequest, flow: FlowRow, before: FlowRow): Promise<FlowId> {
     const { parameters } = request;
-    const provider = requireProvider(catalog, flow.integration_type);
+    const provider = catalog.require(flow.integration_type);
     if (request.vendor !== flow.vendor) throw new ApiError("flow_context_mismatch");
     if (request.browser === null || sha256Hex(request.browser.expose()) !== flow.browser_hash)
       throw new ApiError("state_session_mismatch");

@@ -16,7 +16,6 @@ import { takesRedirect, withDefaults, type Provider } from "../../providers/prov
 import { checkConfig } from "../../providers/template.ts";
 import type { AppRow, FlowRow } from "../../store/tables.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../../vault/seal.ts";
-import { requireProvider } from "../catalog-errors.ts";
 import {
   createConnectors,
   missingClient,
@@ -101,7 +100,7 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
     const flow = await store.getFlow(id);
     if (flow === null) throw new ApiError("flow_not_found");
     if (flow.initiator !== principal) throw new ApiError("flow_user_mismatch");
-    const provider = requireProvider(catalog, flow.integration_type);
+    const provider = catalog.require(flow.integration_type);
     const app = await requireApp(store, flow.app_id);
     const client = await clients.find(app.workspace_id, flow.integration_type);
     const current = await store.findConnection(flow.app_id, flow.integration_type);
@@ -175,7 +174,7 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
     connection_id: string,
     principal: string,
   ): ReturnType<ConnectFlow["status"]> {
-    requireProvider(catalog, integration_type);
+    catalog.require(integration_type);
     const foreign = { status: "PENDING", missing_scopes: [] } as const;
     const flow = await store.getFlow(asFlowId(connection_id));
     const row = await store.findConnection(app_id, integration_type);

@@ -22,7 +22,6 @@ import type { Transaction } from "../../store/operation.ts";
 import type { ConnectionRow, FlowRow } from "../../store/tables.ts";
 import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import type { Audit } from "../audit.ts";
-import { requireProvider } from "../catalog-errors.ts";
 import { emit } from "../events/events.ts";
 import { grantColumns, NOTHING_BEFORE, parseGrant, serializeGrant, type Grant } from "../grants/grant.ts";
 import type { TokenRevocations } from "../grants/revocation.ts";
@@ -105,7 +104,7 @@ export function createConsents(deps: ConsentDeps): Consents {
   }
 
   async function put(flow: FlowRow, consent: Consent, callOff: (tx: Transaction) => Promise<void> = nothing) {
-    const provider = requireProvider(catalog, flow.integration_type);
+    const provider = catalog.require(flow.integration_type);
     const { grant, account, requested_scopes, config, oauth_client_id } = consent;
     for (let attempt = 1; attempt <= PUT_TRIES; attempt += 1) {
       const seen = await store.findConnection(flow.app_id, flow.integration_type);

@@ -10,7 +10,6 @@ import type { AppId, ConnectionConfig } from "../../core/types.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { Store } from "../../store/store.ts";
 import type { AppRow, ConnectionRow, OAuthClientRow } from "../../store/tables.ts";
-import { requireProvider } from "../catalog-errors.ts";
 import type { OAuthClients } from "../grants/clients.ts";
 import { checkGiven, checkScopes, declareTheSame, inputConfig, sameConfig, withScopes } from "./declaration.ts";
 import type { Ground } from "../ground.ts";
@@ -64,7 +63,7 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
 
   async function initiate(request: InitiateRequest): Promise<Initiated> {
     const { app_id, integration_type, return_to, force_reconnect = false } = request;
-    const provider = requireProvider(catalog, integration_type);
+    const provider = catalog.require(integration_type);
     const app = await requireApp(store, app_id);
     await requireAllowed(store, app, provider);
     const sent = checkScopes(request.scopes);
@@ -145,7 +144,7 @@ export function createConnectors(deps: ConnectorsDeps): Connectors {
   }
 
   async function savedConfig(app_id: AppId, integration_type: string): Promise<SavedConfig> {
-    const provider = requireProvider(catalog, integration_type);
+    const provider = catalog.require(integration_type);
     const current = await store.findConnection(app_id, integration_type);
     return { provider, config: current === null ? {} : inputConfig(provider, current.config ?? {}) };
   }

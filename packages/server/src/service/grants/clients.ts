@@ -16,7 +16,6 @@ import { deleteClient, insertClient, registeredClient, replaceSecret } from "../
 import { changeStatus, clearMisconfigured, connectionsOfClient } from "../../store/queries/connections.ts";
 import type { OAuthClientRow } from "../../store/tables.ts";
 import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
-import { unknownService } from "../catalog-errors.ts";
 import { emit } from "../events/events.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
 import type { Ground } from "../ground.ts";
@@ -80,7 +79,7 @@ export function createOAuthClients({
 
   return {
     async set({ workspace_id = null, integration_type, client_id, client_secret, shared_callback }) {
-      if (catalog.get(integration_type) === null) throw unknownService(catalog, integration_type);
+      catalog.require(integration_type);
       if (!CLIENT_ID_PATTERN.test(client_id))
         throw new ApiError("invalid_field", {
           errors: [{ name: "client_id", message: "1 to 512 visible ASCII characters" }],
