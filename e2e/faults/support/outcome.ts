@@ -104,6 +104,7 @@ export function read(node: Pick<Node, "server_url">, { app, service }: Connected
 export async function expire({ installation }: Cluster, { id }: Subject): Promise<void> {
   const expired = { expires_at: instant(1), refresh_at: null };
   await installation.store.transaction(async (tx) => {
+    tx.invalidates("connections", id);
     await run(tx.db.updateTable("connections").set(expired).where("id", "=", id));
   });
 }

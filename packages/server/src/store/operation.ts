@@ -26,7 +26,32 @@ export interface Transaction {
   readonly now: Instant;
   /** The database locks rows, and can skip the rows that others have locked. */
   readonly skip_locked: boolean;
+  /**
+   * Declares rows that this operation changes, so that other nodes drop them from their caches after the commit. Throws in a
+   * read and in `writeEach`, whose changes no cache holds.
+   */
+  readonly invalidates: Invalidates;
 }
+
+/** Tables whose rows caches hold, or hold something made from. */
+export const CACHED_TABLES = [
+  "apps",
+  "connections",
+  "connectors",
+  "oauth_clients",
+  "service_tokens",
+  "api_keys",
+] as const satisfies readonly (keyof Tables)[];
+
+export type CachedTable = (typeof CACHED_TABLES)[number];
+
+/** A connector's id is `app_id/integration_type`. */
+export type Invalidates = (table: CachedTable, ids: string | readonly string[]) => void;
+
+/** For operations that change nothing that a cache holds. */
+export const invalidatesNothing: Invalidates = (table) => {
+  throw new Error(`A store operation that is not a write declared a change of ${table}.`);
+};
 
 export type Operation<T> = (tx: Transaction) => Promise<T>;
 
@@ -69,6 +94,9 @@ export async function first<Row>(query: { execute(): Promise<Row[]> }): Promise<
   const rows = await query.execute();
   return rows[0] ?? null;
 }
+
+/** Returns the ids of rows. */
+export const idsOf = <Id extends string>(rows: readonly { readonly id: Id }[]): Id[] => rows.map(({ id }) => id);
 
 type Changes = InsertResult | UpdateResult | DeleteResult;
 

@@ -18,7 +18,7 @@ import { PostgresAdapter, PostgresQueryCompiler } from "kysely";
 import pg from "pg";
 import { ApiError } from "../core/errors.ts";
 import type { Engine } from "./engine.ts";
-import { createBinder, type Operation } from "./operation.ts";
+import { createBinder, invalidatesNothing, type Invalidates, type Operation } from "./operation.ts";
 import {
   connectionOptions,
   databaseTime,
@@ -47,9 +47,6 @@ const BEGIN = "begin isolation level serializable";
  * the transaction when its node is stopped. Of all tables this one is written only by migrations.
  */
 const IN_TURN = "lock table kysely_migration_lock in exclusive mode";
-/** Writes that other nodes' caches must hear of. When a token was last used is nothing to forget a token for. */
-const CACHED =
-  /^(?:insert into|update|delete from) "(?:apps|connections|connectors|oauth_clients|service_tokens|api_keys|sessions)"(?! set "last_used_at")/;
 /** Serialization failure, deadlock, unique violation: the same operation may succeed when it runs again. */
 const UNIQUE_VIOLATION = "23505";
 const CONFLICTS = new Set(["40001", "40P01", UNIQUE_VIOLATION]);
@@ -77,7 +74,7 @@ async function open(options: PostgresOptions): Promise<Engine> {
 
   async function read<T>(operation: Operation<T>): Promise<T> {
     const client = await connect();
-    return releasing(client, async () => complete(client, operation, () => {}));
+    return releasing(client, async () => complete(client, operation, invalidatesNothing));
   }
 
   async function write<T>(operation: Operation<T>): Promise<T> {
@@ -107,7 +104,7 @@ async function open(options: PostgresOptions): Promise<Engine> {
       try {
         if (first !== undefined) await execute(client, first);
         let cached = false;
-        const value = await complete(client, operation, (text) => (cached ||= CACHED.test(text)));
+        const value = await complete(client, operation, (_table, ids) => (cached ||= ids.length > 0));
         if (cached) await execute(client, ANNOUNCE, [owner ?? "command"]);
         await execute(client, "commit").catch((error: unknown) => {
           if (cached) presence?.doubt();
@@ -122,18 +119,17 @@ async function open(options: PostgresOptions): Promise<Engine> {
     });
   }
 
-  async function complete<T>(client: pg.PoolClient, operation: Operation<T>, ran: (text: string) => void): Promise<T> {
+  async function complete<T>(client: pg.PoolClient, operation: Operation<T>, invalidates: Invalidates): Promise<T> {
     const now = await time.ask(client);
     let is_open = true;
     const db = bind(async ({ sql, parameters }) => {
       // The connection may serve another caller by now.
       if (!is_open) throw new Error("A store operation queried after its transaction ended.");
-      ran(sql);
       const { rows, changes } = await execute(client, sql, parameters);
       return { rows: [...rows], numAffectedRows: BigInt(changes) };
     });
     try {
-      return await operation({ db, now, skip_locked: true });
+      return await operation({ db, now, skip_locked: true, invalidates });
     } finally {
       is_open = false;
     }

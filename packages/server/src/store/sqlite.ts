@@ -25,7 +25,7 @@ import { ApiError } from "../core/errors.ts";
 import type { Engine } from "./engine.ts";
 import { COMPATIBILITY_SETTING, migrations, mustMigrate, noteCompatibility } from "./migrations/index.ts";
 import { SQLITE_TYPES } from "./migrations/types.ts";
-import { createBinder, type Operation } from "./operation.ts";
+import { createBinder, invalidatesNothing, type Invalidates, type Operation } from "./operation.ts";
 
 export const DATABASE_FILE = "holdfast.db";
 const LOCK_FILE = "serve.lock";
@@ -91,7 +91,7 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
    * operation that waits for anything else is refused, and its later queries are, too: they would run inside the
    * transaction of another caller.
    */
-  async function complete<T>(operation: Operation<T>): Promise<T> {
+  async function complete<T>(operation: Operation<T>, invalidates: Invalidates): Promise<T> {
     let is_open = true;
     const db = bind(async (query) => {
       if (!is_open) throw new Error(WAITED);
@@ -102,7 +102,7 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
       end_of_turn = setImmediate(() => reject(new Error(WAITED)));
     });
     try {
-      return await Promise.race([operation({ db, now: clock.now(), skip_locked: false }), too_late]);
+      return await Promise.race([operation({ db, now: clock.now(), skip_locked: false, invalidates }), too_late]);
     } finally {
       is_open = false;
       clearImmediate(end_of_turn);
@@ -160,7 +160,11 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
     setImmediate(() => void flush());
   }
 
-  function write<T>(operation: Operation<T>): Promise<T> {
+  /** Other processes notice every commit by the database's data version, so a declaration has no reader here. */
+  const write = <T>(operation: Operation<T>): Promise<T> => enqueue(operation, () => {});
+  const writeEach = <T>(operation: Operation<T>): Promise<T> => enqueue(operation, invalidatesNothing);
+
+  function enqueue<T>(operation: Operation<T>, invalidates: Invalidates): Promise<T> {
     return new Promise((resolve, reject) => {
       if (closed) {
         reject(new ApiError("database_unavailable", { message: "The server is shutting down." }));
@@ -171,7 +175,7 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
         run: async () => {
           control.savepoint.run();
           try {
-            const value = await complete(operation);
+            const value = await complete(operation, invalidates);
             control.release.run();
             return () => resolve(value);
           } catch (error) {
@@ -194,7 +198,7 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
   async function read<T>(operation: Operation<T>): Promise<T> {
     await commitEnded();
     try {
-      return await complete(operation);
+      return await complete(operation, invalidatesNothing);
     } catch (error) {
       throw translate(error);
     }
@@ -204,7 +208,7 @@ export async function openSqlite({ data_dir, clock, limits }: SqliteOptions): Pr
     clock,
     read,
     write,
-    writeEach: write,
+    writeEach,
     onChange: (listener) => {
       let seen = dataVersion();
       return every(clock, limits.data_version_poll_ms, () => {

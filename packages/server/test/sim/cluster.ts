@@ -203,7 +203,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
         await database.execute(operation, now(), false);
       }
       const value = await (writes ? commit(operation) : database.execute(operation, now(), true));
-      if (kind === "write" && database.changed) announce(life);
+      if (kind === "write" && database.invalidated) announce(life);
       if (writes && random.chance(profile.commit_unknown_done)) {
         world.happened("commit_unknown_done", life.owner);
         world.at(life, 0, () => tell(life.node, "unknown"));

@@ -30,6 +30,8 @@ export interface SharedDatabase {
   execute<T>(operation: Operation<T>, now: Instant, keep: boolean): Promise<T>;
   /** Whether the operation that ran last changed a row. */
   readonly changed: boolean;
+  /** Whether it declared a row that caches hold. */
+  readonly invalidated: boolean;
   connections(): ConnectionRow[];
   events(): { readonly connection_id: string; readonly payload: string }[];
   snapshot(): Snapshot;
@@ -64,6 +66,7 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
   });
 
   let changed = false;
+  let invalidated = false;
 
   function query({ sql, parameters }: CompiledQuery): QueryResult<unknown> {
     let statement = statements.get(sql);
@@ -85,9 +88,15 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
   return {
     async execute(operation, now, keep) {
       changed = false;
+      invalidated = false;
       control.begin.run();
       try {
-        const value = await operation({ db, now: instant(now), skip_locked: false });
+        const value = await operation({
+          db,
+          now: instant(now),
+          skip_locked: false,
+          invalidates: (_table, ids) => (invalidated ||= ids.length > 0),
+        });
         control[keep ? "commit" : "undo"].run();
         return value;
       } catch (error) {
@@ -97,6 +106,9 @@ export async function openSharedDatabase(): Promise<SharedDatabase> {
     },
     get changed() {
       return changed;
+    },
+    get invalidated() {
+      return invalidated;
     },
     connections: () => connections.all().map((row) => CONNECTION.decode(row)),
     events: () => events.all(),

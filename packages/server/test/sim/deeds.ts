@@ -105,9 +105,10 @@ export function createDeeds(stage: Stage, processes: Processes): Deeds {
     config_patched: () =>
       person("config_patched", (node, { id }) => {
         const config = JSON.stringify({ setting: `patch-${world.now()}` });
-        return node.store.transaction((tx) =>
-          run(tx.db.updateTable("connections").set({ config }).where("id", "=", id)),
-        );
+        return node.store.transaction(async (tx) => {
+          tx.invalidates("connections", id);
+          await run(tx.db.updateTable("connections").set({ config }).where("id", "=", id));
+        });
       }),
   };
 }

@@ -47,14 +47,15 @@ export async function stored(store: Store, change: Partial<ConsentedConnection> 
 /** An app by this id; made if need be, in a workspace of its own. */
 export async function appWith(store: Store, id: AppId = newAppId()): Promise<AppId> {
   const app = { id, workspace_id: newWorkspaceId(), name: id, functions_enabled: 1 };
-  await store.transaction((tx) =>
-    run(
+  await store.transaction(async (tx) => {
+    tx.invalidates("apps", id);
+    await run(
       tx.db
         .insertInto("apps")
         .values({ ...app, created_at: tx.now, updated_at: tx.now })
         .onConflict((conflict) => conflict.doNothing()),
-    ),
-  );
+    );
+  });
   return id;
 }
 

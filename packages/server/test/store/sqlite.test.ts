@@ -10,6 +10,8 @@ import { putSetting } from "../../src/store/queries/system.ts";
 import { lockDataDirectory, openSqlite, storedKeyIds } from "../../src/store/sqlite.ts";
 import { createStore, type Store } from "../../src/store/store.ts";
 import { manualClock } from "../support/clock.ts";
+import { checkedEngine, executed, watchWrites, writers, writersIn } from "./invalidation.ts";
+import { appOf } from "./rows.ts";
 import { describeStore } from "./suite.ts";
 
 function directory(): string {
@@ -24,15 +26,55 @@ async function openOne(data_dir: string, limits: Partial<Limits> = {}, clock = m
   return store;
 }
 
+/** A store whose writes fail unless they declare each cached row that they change. */
+async function openChecked(data_dir: string, clock = manualClock()): Promise<Store> {
+  const engine = await openSqlite({ data_dir, clock, limits: LIMITS });
+  watchWrites(join(data_dir, "holdfast.db"));
+  const store = createStore(checkedEngine(engine));
+  onTestFinished(() => store.close());
+  return store;
+}
+
 describeStore({ engine: "SQLite" }, async () => {
   const data_dir = directory();
   const clock = manualClock();
   return {
-    store: await openOne(data_dir, {}, clock),
-    other: await openOne(data_dir, {}, clock),
+    store: await openChecked(data_dir, clock),
+    other: await openChecked(data_dir, clock),
     now: clock.now,
     advance: (ms) => clock.jump(ms),
   };
+});
+
+describe("what writes declare", () => {
+  it("was checked for every function that writes a cached table", () => {
+    expect(writers().filter((name) => !executed.has(name))).toEqual([]);
+    expect(writersIn("planted.ts", 'async function planted() {\n  db.updateTable("apps");\n}\n')).toEqual([
+      "planted.ts:planted",
+    ]);
+  });
+
+  it("is missed when it is forgotten, or names another row", async () => {
+    const store = await openChecked(directory());
+    const app = await appOf(store);
+    const rename = (...ids: string[]) =>
+      store.transaction(async (tx) => {
+        for (const id of ids) tx.invalidates("apps", id);
+        await tx.db.updateTable("apps").set({ name: "renamed" }).where("id", "=", app.id).execute();
+      });
+    await expect(rename()).rejects.toThrow(`did not declare what it changed: apps ${app.id}.`);
+    await expect(rename("app_other")).rejects.toThrow(app.id);
+    expect(await store.getApp(app.id)).toMatchObject({ name: "shop" });
+    await rename(app.id);
+    expect(await store.getApp(app.id)).toMatchObject({ name: "renamed" });
+  });
+
+  it("is refused in a read and in bookkeeping, which announce nothing", async () => {
+    const engine = await openSqlite({ data_dir: directory(), clock: manualClock(), limits: LIMITS });
+    onTestFinished(() => engine.close());
+    for (const how of [engine.read, engine.writeEach])
+      await expect(how(async (tx) => tx.invalidates("apps", "app_1"))).rejects.toThrow("is not a write");
+  });
 });
 
 describe("SQLite", () => {

@@ -1,6 +1,7 @@
 /** Connections outside the refresh protocol: putting, finding, changing status, deleting. */
 import { describe, expect, it } from "vitest";
 import { newAppId, newConnectionId } from "../../src/core/ids.ts";
+import { plus } from "../../src/core/types.ts";
 import type { ConnectionStatus } from "../../src/core/status.ts";
 import { deleteApp } from "../../src/store/queries/apps.ts";
 import {
@@ -8,12 +9,15 @@ import {
   clearMisconfigured,
   deleteConnection,
   putConnection,
+  warnOfEnd,
   type StatusChange,
 } from "../../src/store/queries/connections.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import { appWith, claimOf, consented, present, stored } from "./rows.ts";
 import type { OpenStores } from "./suite.ts";
+
+const DAY_MS = 86_400_000;
 
 const change = (store: Store, row: ConnectionRow, to: Partial<StatusChange> = {}) =>
   store.transaction((tx) =>
@@ -159,6 +163,29 @@ export function describeConnections(open: OpenStores): void {
       const row = await stored(store);
       const remove = () => store.transaction((tx) => deleteConnection(tx, row.id));
       expect([await remove(), await remove()]).toEqual([true, false]);
+    });
+
+    it("warns of the end of a refresh token 7 days and 1 day before, once each", async () => {
+      const { store, other, now, advance } = await open();
+      const row = await stored(store, { refresh_token_expires_at: plus(now(), 8 * DAY_MS) });
+      await stored(store, { refresh_token_expires_at: plus(now(), 30 * DAY_MS) });
+      const warn = (handle: Store) => handle.transaction((tx) => warnOfEnd(tx, row));
+      expect(await store.endingConnections(10)).toEqual([]);
+      for (const days of [7, 1]) {
+        await advance(days === 7 ? DAY_MS : 6 * DAY_MS);
+        expect(await store.endingConnections(10)).toMatchObject([{ id: row.id }]);
+        expect([await warn(store), await warn(other)]).toEqual([days, null]);
+        expect(await store.endingConnections(10)).toEqual([]);
+      }
+    });
+
+    it("notes a check for the generation that was checked", async () => {
+      const { store, now } = await open();
+      const row = await stored(store);
+      await store.noteChecked(row.id, row.generation + 1);
+      expect(await present(store, row.id)).toMatchObject({ checked_at: null });
+      await store.noteChecked(row.id, row.generation);
+      expect(await present(store, row.id)).toMatchObject({ checked_at: now() });
     });
 
     it("lifts a pause for the connections of one OAuth client only", async () => {

@@ -20,6 +20,7 @@ async function appIn(store: Store, workspace_id: WorkspaceId): Promise<AppId> {
   const id = newAppId();
   await store.transaction(async (tx) => {
     const app = { id, workspace_id, name: id, created_at: tx.now, functions_enabled: 1, updated_at: tx.now };
+    tx.invalidates("apps", id);
     await tx.db.insertInto("apps").values(app).execute();
   });
   return id;

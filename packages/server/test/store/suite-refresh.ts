@@ -551,5 +551,6 @@ async function consentedAgain(store: Store, row: ConnectionRow): Promise<void> {
 
 const remove = (store: Store, row: ConnectionRow) =>
   store.transaction(async (tx) => {
+    tx.invalidates("connections", row.id);
     await tx.db.deleteFrom("connections").where("id", "=", row.id).execute();
   });

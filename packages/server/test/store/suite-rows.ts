@@ -13,7 +13,10 @@ const columnsOf = (store: Store, table: keyof Tables) =>
   store.transaction(async (tx) => (await tx.db.selectFrom(table).selectAll().execute())[0]);
 
 const damage = (store: Store, { id }: ConnectionRow, columns: Partial<ConnectionsTable>) =>
-  store.transaction((tx) => run(tx.db.updateTable("connections").set(columns).where("id", "=", id)));
+  store.transaction(async (tx) => {
+    tx.invalidates("connections", id);
+    await run(tx.db.updateTable("connections").set(columns).where("id", "=", id));
+  });
 
 export function describeRows(open: OpenStores): void {
   describe("rows", () => {

@@ -1,18 +1,19 @@
 /** Apps, and what an app declares: its connectors. */
 import { ApiError } from "../../core/errors.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
-import { first, run, type Transaction } from "../operation.ts";
+import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { APP, CONNECTOR } from "../rows.ts";
 import type { AppRow, AppsTable, ConnectorRow } from "../tables.ts";
 
 export async function createApp(
-  { db, now }: Transaction,
+  { db, now, invalidates }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id" | "name">,
 ): Promise<boolean> {
   const taken = await first(
     db.selectFrom("apps").select("id").where("workspace_id", "=", app.workspace_id).where("name", "=", app.name),
   );
   if (taken !== null) return false;
+  invalidates("apps", app.id);
   await run(db.insertInto("apps").values({ ...app, created_at: now, functions_enabled: 1, updated_at: now }));
   return true;
 }
@@ -56,7 +57,7 @@ export async function listApps({ db }: Transaction, workspace_id: WorkspaceId | 
 
 /** False when another app of the workspace has the name. */
 export async function changeApp(
-  { db, now }: Transaction,
+  { db, now, invalidates }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id">,
   change: Partial<Pick<AppRow, "name" | "functions_enabled">>,
 ): Promise<boolean> {
@@ -71,6 +72,7 @@ export async function changeApp(
     );
     if (taken !== null) return false;
   }
+  invalidates("apps", app.id);
   await run(
     db
       .updateTable("apps")
@@ -81,22 +83,32 @@ export async function changeApp(
 }
 
 /** Forgets an app with everything it owns, its data key first: without it, copies of its ciphertexts stay closed. */
-export async function deleteApp({ db }: Transaction, id: AppId): Promise<boolean> {
+export async function deleteApp({ db, invalidates }: Transaction, id: AppId): Promise<boolean> {
   await run(db.deleteFrom("data_keys").where("scope", "=", id));
-  await run(db.deleteFrom("connections").where("app_id", "=", id));
-  await run(db.deleteFrom("connectors").where("app_id", "=", id));
+  const connections = await all(db.deleteFrom("connections").where("app_id", "=", id).returning("id"));
+  invalidates("connections", idsOf(connections));
+  const connectors = await all(db.deleteFrom("connectors").where("app_id", "=", id).returning("integration_type"));
+  invalidates(
+    "connectors",
+    connectors.map(({ integration_type }) => connectorId(id, integration_type)),
+  );
   await run(db.deleteFrom("flows").where("app_id", "=", id));
   await run(db.deleteFrom("app_profiles").where("app_id", "=", id));
-  await run(db.deleteFrom("service_tokens").where("app_id", "=", id));
+  const tokens = await all(db.deleteFrom("service_tokens").where("app_id", "=", id).returning("id"));
+  invalidates("service_tokens", idsOf(tokens));
+  invalidates("apps", id);
   return (await run(db.deleteFrom("apps").where("id", "=", id))) === 1;
 }
 
+const connectorId = (app_id: AppId, integration_type: string): string => `${app_id}/${integration_type}`;
+
 export async function declareConnector(
-  { db, now }: Transaction,
+  { db, now, invalidates }: Transaction,
   app_id: AppId,
   integration_type: string,
   scopes: readonly string[],
 ): Promise<void> {
+  invalidates("connectors", connectorId(app_id, integration_type));
   const declared = CONNECTOR.encode({ scopes });
   const insert = db
     .insertInto("connectors")
@@ -117,6 +129,11 @@ export async function listConnectors({ db }: Transaction, app_id: AppId): Promis
   );
 }
 
-export async function removeConnector({ db }: Transaction, app_id: AppId, integration_type: string): Promise<void> {
+export async function removeConnector(
+  { db, invalidates }: Transaction,
+  app_id: AppId,
+  integration_type: string,
+): Promise<void> {
+  invalidates("connectors", connectorId(app_id, integration_type));
   await run(db.deleteFrom("connectors").where("app_id", "=", app_id).where("integration_type", "=", integration_type));
 }

@@ -70,9 +70,10 @@ export async function listClients({ db }: Transaction): Promise<OAuthClientRow[]
 }
 
 export async function insertClient(
-  { db, now }: Transaction,
+  { db, now, invalidates }: Transaction,
   client: Omit<OAuthClientRow, "created_at" | "updated_at">,
 ): Promise<void> {
+  invalidates("oauth_clients", client.id);
   await run(
     db.insertInto("oauth_clients").values({ ...OAUTH_CLIENT.encode(client), created_at: now, updated_at: now }),
   );
@@ -80,10 +81,11 @@ export async function insertClient(
 
 /** A new secret for the same registration: connections made with it stay good. */
 export async function replaceSecret(
-  { db, now }: Transaction,
+  { db, now, invalidates }: Transaction,
   id: OAuthClientId,
   set: Pick<OAuthClientRow, "sealed_secret" | "shared_callback">,
 ): Promise<void> {
+  invalidates("oauth_clients", id);
   await run(
     db
       .updateTable("oauth_clients")
@@ -92,6 +94,7 @@ export async function replaceSecret(
   );
 }
 
-export async function deleteClient({ db }: Transaction, id: OAuthClientId): Promise<boolean> {
+export async function deleteClient({ db, invalidates }: Transaction, id: OAuthClientId): Promise<boolean> {
+  invalidates("oauth_clients", id);
   return (await run(db.deleteFrom("oauth_clients").where("id", "=", id))) === 1;
 }

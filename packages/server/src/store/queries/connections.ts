@@ -1,7 +1,7 @@
 /** Connections: reading them, putting a consented pair of tokens, ending them. What a refresh does is in refresh.ts. */
 import { mayMove, type ReasonCode } from "../../core/status.ts";
 import { plus, type AppId, type ConnectionId, type OAuthClientId } from "../../core/types.ts";
-import { run, type Transaction } from "../operation.ts";
+import { all, idsOf, run, type Transaction } from "../operation.ts";
 import { CONNECTION } from "../rows.ts";
 import type { ConnectionRow, ConnectionsTable } from "../tables.ts";
 import { requireApp } from "./apps.ts";
@@ -141,7 +141,8 @@ export async function putConnection(
   consented: ConsentedConnection,
   seen: ConnectionRow | null,
 ): Promise<boolean> {
-  const { db, now } = tx;
+  const { db, now, invalidates } = tx;
+  invalidates("connections", seen?.id ?? consented.id);
   const fresh = {
     ...CONNECTION.encode(consented),
     ...SETTLED,
@@ -209,11 +210,13 @@ export async function changeStatus(tx: Transaction, change: StatusChange): Promi
     confirm_at: change.confirm_in_ms === null ? null : plus(now, change.confirm_in_ms),
     updated_at: now,
   } as const;
+  tx.invalidates("connections", change.id);
   await run(db.updateTable("connections").set(set).where("id", "=", change.id));
   return { ...row, ...set };
 }
 
-export async function deleteConnection({ db }: Transaction, id: ConnectionId): Promise<boolean> {
+export async function deleteConnection({ db, invalidates }: Transaction, id: ConnectionId): Promise<boolean> {
+  invalidates("connections", id);
   return (await run(db.deleteFrom("connections").where("id", "=", id))) === 1;
 }
 
@@ -239,8 +242,9 @@ export async function endingConnections({ db, now }: Transaction, count: number)
 }
 
 /** Notes the warning, once: the days that it speaks of, or null when another node gave it or the end has moved. */
-export async function warnOfEnd({ db, now }: Transaction, row: ConnectionRow): Promise<7 | 1 | null> {
+export async function warnOfEnd({ db, now, invalidates }: Transaction, row: ConnectionRow): Promise<7 | 1 | null> {
   if (row.refresh_token_expires_at === null) return null;
+  invalidates("connections", row.id);
   const days = row.refresh_token_expires_at <= plus(now, DAY_MS) ? 1 : 7;
   const update = db
     .updateTable("connections")
@@ -259,12 +263,18 @@ export async function noteChecked({ db, now }: Transaction, id: ConnectionId, ge
 }
 
 /** A new client secret: what failed for the old one may be tried again at once. */
-export async function clearMisconfigured({ db }: Transaction, oauth_client_id: OAuthClientId): Promise<number> {
-  return await run(
+export async function clearMisconfigured(
+  { db, invalidates }: Transaction,
+  oauth_client_id: OAuthClientId,
+): Promise<number> {
+  const cleared = await all(
     db
       .updateTable("connections")
       .set({ next_attempt_at: null, fail_class: null, failures: 0, failing_since: null })
       .where("oauth_client_id", "=", oauth_client_id)
-      .where("fail_class", "=", "misconfigured"),
+      .where("fail_class", "=", "misconfigured")
+      .returning("id"),
   );
+  invalidates("connections", idsOf(cleared));
+  return cleared.length;
 }

@@ -1,6 +1,6 @@
 /** Service tokens, API keys and setup links: what a caller shows to be let in. Only digests are stored. */
 import type { AppId, Instant, UserId, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
+import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { APP } from "../rows.ts";
 import type { ApiKeysTable, ServiceTokenRow, ServiceTokensTable, SetupLinksTable } from "../tables.ts";
 
@@ -31,10 +31,11 @@ type NewServiceToken = Pick<ServiceTokensTable, "app_id" | "id" | "name" | "dige
 
 /** False when the app has `limit` live tokens already. */
 export async function createServiceToken(tx: Transaction, token: NewServiceToken, limit: number): Promise<boolean> {
-  const { db, now } = tx;
+  const { db, now, invalidates } = tx;
   const tokens = await listServiceTokens(tx, token.app_id);
   const live = tokens.filter((row) => row.revoked_at === null && (row.expires_at === null || row.expires_at > now));
   if (live.length >= limit) return false;
+  invalidates("service_tokens", token.id);
   await run(
     db.insertInto("service_tokens").values({ ...token, created_at: now, revoked_at: null, last_used_at: null }),
   );
@@ -59,7 +60,12 @@ export async function listServiceTokens({ db }: Transaction, app_id: AppId): Pro
   );
 }
 
-export async function revokeServiceToken({ db, now }: Transaction, app_id: AppId, id: string): Promise<boolean> {
+export async function revokeServiceToken(
+  { db, now, invalidates }: Transaction,
+  app_id: AppId,
+  id: string,
+): Promise<boolean> {
+  invalidates("service_tokens", id);
   const update = db
     .updateTable("service_tokens")
     .set({ revoked_at: now })
@@ -71,7 +77,8 @@ export async function revokeServiceToken({ db, now }: Transaction, app_id: AppId
 
 type NewApiKey = Pick<ApiKeysTable, "id" | "workspace_id" | "user_id" | "scope" | "name" | "digest" | "expires_at">;
 
-export async function createApiKey({ db, now }: Transaction, key: NewApiKey): Promise<void> {
+export async function createApiKey({ db, now, invalidates }: Transaction, key: NewApiKey): Promise<void> {
+  invalidates("api_keys", key.id);
   await run(db.insertInto("api_keys").values({ ...key, created_at: now, revoked_at: null, last_used_at: null }));
 }
 
@@ -90,7 +97,12 @@ export async function listApiKeys({ db }: Transaction, workspace_id: WorkspaceId
   );
 }
 
-export async function revokeApiKey({ db, now }: Transaction, workspace_id: WorkspaceId, id: string): Promise<boolean> {
+export async function revokeApiKey(
+  { db, now, invalidates }: Transaction,
+  workspace_id: WorkspaceId,
+  id: string,
+): Promise<boolean> {
+  invalidates("api_keys", id);
   const update = db
     .updateTable("api_keys")
     .set({ revoked_at: now })
@@ -101,10 +113,20 @@ export async function revokeApiKey({ db, now }: Transaction, workspace_id: Works
 }
 
 /** Keys that were made before anybody had an account. */
-export async function adoptApiKeys({ db }: Transaction, workspace_id: WorkspaceId, user_id: UserId): Promise<void> {
-  await run(
-    db.updateTable("api_keys").set({ user_id }).where("workspace_id", "=", workspace_id).where("user_id", "is", null),
+export async function adoptApiKeys(
+  { db, invalidates }: Transaction,
+  workspace_id: WorkspaceId,
+  user_id: UserId,
+): Promise<void> {
+  const adopted = await all(
+    db
+      .updateTable("api_keys")
+      .set({ user_id })
+      .where("workspace_id", "=", workspace_id)
+      .where("user_id", "is", null)
+      .returning("id"),
   );
+  invalidates("api_keys", idsOf(adopted));
 }
 
 export async function createSetupLink(

@@ -3,7 +3,7 @@
  * well, so that handing out a token costs no further look-up.
  */
 import type { AppId, Instant, WorkspaceId } from "../../core/types.ts";
-import { first, run, type Transaction } from "../operation.ts";
+import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { GOVERNANCE } from "../rows.ts";
 import type { GovernanceRow } from "../tables.ts";
 
@@ -34,7 +34,7 @@ export async function getGovernance(
 }
 
 export async function putGovernance(
-  { db, now }: Transaction,
+  { db, now, invalidates }: Transaction,
   switches: Omit<GovernanceRow, "updated_at">,
 ): Promise<void> {
   const { workspace_id, integration_type, ...enabled } = GOVERNANCE.encode(switches);
@@ -53,11 +53,10 @@ export async function putGovernance(
     .where("app_id", "in", (query) =>
       query.selectFrom("apps").select("apps.id").where("apps.workspace_id", "=", workspace_id),
     );
-  await run(
-    switches.builder_connection_enabled
-      ? connections.set({ blocked_at: null }).where("blocked_at", "is not", null)
-      : connections.set({ blocked_at: now }).where("blocked_at", "is", null),
-  );
+  const changed = switches.builder_connection_enabled
+    ? connections.set({ blocked_at: null }).where("blocked_at", "is not", null)
+    : connections.set({ blocked_at: now }).where("blocked_at", "is", null);
+  invalidates("connections", idsOf(await all(changed.returning("id"))));
 }
 
 /** What a connection that is made now is to carry: null where its service is allowed. */

@@ -63,6 +63,7 @@ export async function claimRefresh(tx: Transaction, request: ClaimRequest): Prom
     // The database's clock went back (a copy took over): a lease lasts no longer than it would have from now on.
     if (row.attempted_at === null || row.attempted_at <= now) return { kind: "leased", row };
     const again = { attempted_at: now, next_attempt_at: null, lease_until: plus(now, request.lease_ms) };
+    tx.invalidates("connections", request.id);
     await run(db.updateTable("connections").set(again).where("id", "=", request.id));
     return { kind: "leased", row: { ...row, ...again } };
   }
@@ -82,15 +83,17 @@ export async function claimRefresh(tx: Transaction, request: ClaimRequest): Prom
     next_attempt_at: null,
     confirm_at: null,
   };
+  tx.invalidates("connections", request.id);
   await run(db.updateTable("connections").set(lease).where("id", "=", request.id));
   return { kind: "claimed", row, attempt, lease_until };
 }
 
 /** The confirming request of an ended connection, of which nobody could note how it went: no other one follows it. */
-async function forgetEnded({ db, now }: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
+async function forgetEnded({ db, now, invalidates }: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
   const is_held = row.lease_until !== null && row.lease_until > now;
   if (row.status !== "expired" || row.confirm_at !== null || row.intent_at === null || is_held) return row;
   const none = { lease_owner: null, lease_until: null, intent_at: null, intent_rt_fp: null };
+  invalidates("connections", row.id);
   await run(db.updateTable("connections").set(none).where("id", "=", row.id));
   return { ...row, ...none };
 }
@@ -176,6 +179,7 @@ export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Pro
     win_attempt: commit.attempt,
     updated_at: tx.now,
   } as const;
+  tx.invalidates("connections", commit.id);
   await run(tx.db.updateTable("connections").set(CONNECTION.encode(updated)).where("id", "=", commit.id));
   return { kind: "committed", row: { ...row, ...updated }, before: row };
 }
@@ -218,6 +222,7 @@ export async function failRefresh(tx: Transaction, failure: RefreshFailure): Pro
     failures: row.failures + 1,
     failing_since: row.failing_since ?? now,
   };
+  tx.invalidates("connections", failure.id);
   await run(db.updateTable("connections").set(set).where("id", "=", failure.id));
   return { ...row, ...set };
 }
@@ -321,6 +326,7 @@ export async function releaseLease(
 ): Promise<boolean> {
   const row = await getConnection(tx, id);
   if (row === null || row.lease_owner !== owner || !mayResend(row, resend_ms, tx.now)) return false;
+  tx.invalidates("connections", id);
   const update = tx.db
     .updateTable("connections")
     .set({ lease_owner: null, lease_until: null })

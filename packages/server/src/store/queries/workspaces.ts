@@ -2,7 +2,7 @@
 import { roleReaches, type Plan, type Role } from "../../core/roles.ts";
 import { sql } from "kysely";
 import type { Instant, UserId, WorkspaceId } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
+import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import type { InvitationsTable, WorkspacesTable } from "../tables.ts";
 import { requireWorkspace } from "./apps.ts";
 import { deleteSetting, getSetting, putSetting } from "./system.ts";
@@ -124,21 +124,27 @@ export async function renameWorkspace({ db }: Transaction, id: WorkspaceId, name
   return (await run(db.updateTable("workspaces").set({ name }).where("id", "=", id))) === 1;
 }
 
-/** Touches the apps, too: with their credentials caches hold the plan, and a write to `apps` is what they hear of. */
-export async function setPlan({ db, now }: Transaction, id: WorkspaceId, plan: Plan): Promise<boolean> {
+/** Dates the apps anew, too: caches hold the plan with each app and its tokens. */
+export async function setPlan({ db, now, invalidates }: Transaction, id: WorkspaceId, plan: Plan): Promise<boolean> {
   if ((await run(db.updateTable("workspaces").set({ plan }).where("id", "=", id))) !== 1) return false;
-  await run(db.updateTable("apps").set({ updated_at: now }).where("workspace_id", "=", id));
+  const apps = await all(
+    db.updateTable("apps").set({ updated_at: now }).where("workspace_id", "=", id).returning("id"),
+  );
+  invalidates("apps", idsOf(apps));
   return true;
 }
 
 /** What belongs to no app of it, its data key first. The apps go before. The trail of what was done in it stays. */
 export async function deleteWorkspace(tx: Transaction, id: WorkspaceId): Promise<boolean> {
-  const { db } = tx;
+  const { db, invalidates } = tx;
   await run(db.deleteFrom("data_keys").where("scope", "=", id));
   await run(db.deleteFrom("auth_member").where("workspace_id", "=", id));
   await run(db.deleteFrom("invitations").where("workspace_id", "=", id));
-  await run(db.deleteFrom("api_keys").where("workspace_id", "=", id));
-  await run(db.deleteFrom("oauth_clients").where("workspace_id", "=", id));
+  invalidates("api_keys", idsOf(await all(db.deleteFrom("api_keys").where("workspace_id", "=", id).returning("id"))));
+  invalidates(
+    "oauth_clients",
+    idsOf(await all(db.deleteFrom("oauth_clients").where("workspace_id", "=", id).returning("id"))),
+  );
   await run(db.deleteFrom("governance").where("workspace_id", "=", id));
   await deleteSetting(tx, sharingSetting(id));
   return (await run(db.deleteFrom("workspaces").where("id", "=", id))) === 1;
