@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { expect, it } from "vitest";
-import { throughGateway } from "../packages/server/src/net/http-client.ts";
+import { throughGateway } from "../packages/server/src/net/gateway.ts";
 import { createCatalog } from "../packages/server/src/providers/index.ts";
 import { fillTemplate } from "../packages/server/src/providers/template.ts";
 import { parseJson, type Json } from "./support/json.ts";

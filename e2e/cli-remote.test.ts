@@ -120,7 +120,7 @@ it("has nothing left to push after a push and the consents, or after a pull", { 
   const [, first] = await json(stage, ["push"]);
   await stage.builder.connect(first.list("results")[0]?.text("redirect_url") ?? "");
   const second = await run(stage, ["push"]);
-  expect([second.exit_code, second.stdout, second.stderr]).toEqual([0, "slack: in step\n", "  slack: no change\n"]);
+  expect([second.exit_code, second.stdout, second.stderr]).toEqual([0, "slack: up to date\n", "  slack: no change\n"]);
 
   await connect(stage, "github");
   const pulled = await json(stage, ["pull"]);
@@ -147,7 +147,7 @@ it("asks on a terminal, opens the link, and reports the connection", { tags: "al
   });
   await terminal.until(/- github: removed[\s\S]*Go on\? \[y\/N\]/);
   terminal.press("y\n");
-  await terminal.until(/Open the browser for it now\? \[y\/N\]/);
+  await terminal.until(/Open the browser now\? \[y\/N\]/);
   terminal.press("y\n");
   await stage.builder.connect(await terminal.opened());
   expect(await terminal.ended).toBe(0);

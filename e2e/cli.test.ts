@@ -125,7 +125,7 @@ it("manages apps, OAuth clients and connectors, beside the running server", asyn
   expect(initiated.keys().toSorted()).toEqual(["already_authorized", "connection_id", "redirect_url"]);
   await builder.connect(initiated.text("redirect_url"));
   expect((await text(site, ["connectors", "list", "--app", app.app_id])).stdout).toMatch(/\nslack +active +ada\n/);
-  expect((await text(site, ["connectors", "initiate", ...slack])).stdout).toContain("connected already");
+  expect((await text(site, ["connectors", "initiate", ...slack])).stdout).toContain("already connected");
   expect((await getConnection(site, app, "slack")).status).toBe(200);
 
   await removeEverything(site, app);

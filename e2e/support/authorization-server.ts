@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import OidcProvider from "oidc-provider";
 import { onTestFinished } from "vitest";
-import { throughGateway } from "../../packages/server/src/net/http-client.ts";
+import { throughGateway } from "../../packages/server/src/net/gateway.ts";
 import { defineProvider } from "../../packages/server/src/providers/provider.ts";
 
 const HOST = "as.example.test";

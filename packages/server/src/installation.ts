@@ -13,8 +13,8 @@ import { ApiError } from "./core/errors.ts";
 import { newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthProtocol } from "./oauth/protocol.ts";
-import { createHttpClient } from "./net/http-client.ts";
-import { openCatalog } from "./providers/custom.ts";
+import type { HttpClient } from "./net/http-client.ts";
+import { openCatalog } from "./providers/open.ts";
 import type { Catalog } from "./providers/index.ts";
 import { INSTALLATION } from "./service/grants/clients.ts";
 import type { Ground } from "./service/ground.ts";
@@ -23,8 +23,6 @@ import { createServices, type Services } from "./service/services.ts";
 import { createUrls } from "./service/urls.ts";
 import { dataKeyStore } from "./store/data-keys.ts";
 import type { Engine } from "./store/engine.ts";
-import { postgresKeyIds } from "./store/postgres-migrate.ts";
-import { openPostgres } from "./store/postgres.ts";
 import { DATABASE_FILE, openSqlite, storedKeyIds } from "./store/sqlite.ts";
 import { createStore, type Store } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -56,7 +54,7 @@ const PUBLIC_URL_SETTING = "public_url";
 export async function openInstallation(options: InstallationOptions, mode: "serve" | "command"): Promise<Installation> {
   const { config } = options;
   // First of all, since a broken file of an operator's service must not leave anything behind either.
-  const catalog = options.catalog ?? openCatalog(config);
+  const catalog = options.catalog ?? (await openCatalog(config));
   const keyring = await openKeys(options, mode);
   options.beforeOpen?.();
   // New at every start, so that what a crashed process left is not taken for ours.
@@ -68,8 +66,8 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const spill = mode === "serve" ? await openServerSpill(config, clock, vault) : NO_SPILL;
   const urls = createUrls(await publicUrl(config, store, mode));
   const { limits, provider_gateway: gateway, audit_release, default_plan, events_wanted } = config;
-  const { log, random = Math.random, ca } = options;
-  const httpClient = createHttpClient({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
+  const { log, random = Math.random } = options;
+  const httpClient = mode === "serve" ? await openHttpClient({ ...options, clock }) : NO_HTTP_CLIENT;
   const oauth = createOAuthProtocol({ httpClient, clock, limits });
   const settings = { limits, gateway, audit_release, default_plan, events_wanted };
   const ground = { store, vault, keyring, catalog, oauth, urls, clock, log, random, owner, ...settings };
@@ -90,6 +88,7 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
 async function openEngine({ config, clock, log }: InstallationOptions, owner: string | null): Promise<Engine> {
   const { data_dir, database_url, limits } = config;
   if (database_url === null) return openSqlite({ data_dir, clock, limits });
+  const { openPostgres } = await import("./store/postgres.ts");
   return openPostgres({
     database_url,
     clock,
@@ -99,9 +98,10 @@ async function openEngine({ config, clock, log }: InstallationOptions, owner: st
   });
 }
 
-async function openKeys({ config, clock }: InstallationOptions, mode: "serve" | "command"): Promise<Keyring> {
-  const { data_dir, database_url, limits, master_key } = config;
-  const on_server = database_url === null ? null : await postgresKeyIds({ database_url, clock, limits });
+async function openKeys(options: InstallationOptions, mode: "serve" | "command"): Promise<Keyring> {
+  const { config } = options;
+  const { data_dir, database_url, master_key } = config;
+  const on_server = database_url === null ? null : await keyIdsOnServer(database_url, options);
   const has_data = database_url === null ? existsSync(join(data_dir, DATABASE_FILE)) : on_server !== null;
   if (!has_data && mode === "command") throw noData(config);
   // With PostgreSQL it still holds the spill file.
@@ -109,6 +109,15 @@ async function openKeys({ config, clock }: InstallationOptions, mode: "serve" | 
   const keyring = loadKeyring({ data_dir, master_key, has_data });
   checkKeyring(keyring, database_url === null ? storedKeyIds(data_dir) : (on_server ?? []));
   return keyring;
+}
+
+/** Loads `pg` on demand. SQLite, the default, does not need it. */
+async function keyIdsOnServer(
+  database_url: Secret,
+  { config, clock }: InstallationOptions,
+): Promise<readonly string[] | null> {
+  const { postgresKeyIds } = await import("./store/postgres-migrate.ts");
+  return postgresKeyIds({ database_url, clock, limits: config.limits });
 }
 
 function noData({ data_dir, database_url }: Config): ApiError {
@@ -143,6 +152,18 @@ function openServerSpill(config: Config, clock: Clock, vault: Vault): Promise<Sp
     open: (id: string, bytes: Uint8Array) => vault.open(context(id), sealedFromStorage(bytes)),
   });
 }
+
+/** Loads undici on demand. Commands do not need it. */
+async function openHttpClient({ config, clock, ca }: InstallationOptions): Promise<HttpClient> {
+  const { createHttpClient } = await import("./net/http-client.ts");
+  const { limits, provider_gateway: gateway } = config;
+  return createHttpClient({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
+}
+
+/** Commands never call a provider. The running server does that, from the outbox. */
+const NO_HTTP_CLIENT: HttpClient = {
+  send: () => Promise.reject(new ApiError("internal", { message: "Only the server calls providers." })),
+};
 
 /** Commands never refresh, so they have nothing to spill. */
 const NO_SPILL: Spill = {

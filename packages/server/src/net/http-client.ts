@@ -9,6 +9,7 @@
 import { Client, buildConnector } from "undici";
 import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
+import { throughGateway } from "./gateway.ts";
 
 export interface OutboundRequest {
   readonly method: "GET" | "POST" | "DELETE";
@@ -68,11 +69,6 @@ export interface HttpClientOptions {
 }
 
 const PLAIN_LOOPBACK = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/;
-
-/** `https://HOST/PATH?q` as the gateway serves it: `GATEWAY/HOST/PATH?q`. */
-export function throughGateway(gateway: string | null, url: string): string {
-  return gateway === null ? url : `${gateway}/${url.slice("https://".length)}`;
-}
 
 export function createHttpClient({ gateway, limits, clock, ca, plain_loopback }: HttpClientOptions): HttpClient {
   const isAllowed = (url: string): boolean =>

@@ -12,7 +12,7 @@ import { Value } from "typebox/value";
 import { ApiError } from "../core/errors.ts";
 import { isJsonObject } from "../core/types.ts";
 import { checkProvider } from "./check.ts";
-import { createCatalog, providers as builtIn, type Catalog } from "./index.ts";
+import { providers as builtIn } from "./index.ts";
 import type { Problem } from "./problem.ts";
 import { defineProvider, type Provider } from "./provider.ts";
 import { ProviderSchema } from "./schema.ts";
@@ -56,14 +56,6 @@ export function loadCustomProviders(directory: string): readonly Provider[] {
     message: `The custom providers in ${directory} have problems. Fix them, or remove the files:\n${lines.join("\n")}`,
     errors: problems,
   });
-}
-
-/**
- * Opens the catalog: the built-in providers, plus the custom ones if a directory is configured.
- * @throws ApiError `configuration`
- */
-export function openCatalog({ providers_dir }: { readonly providers_dir: string | null }): Catalog {
-  return createCatalog(providers_dir === null ? [] : loadCustomProviders(providers_dir));
 }
 
 /**

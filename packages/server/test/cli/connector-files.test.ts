@@ -72,7 +72,9 @@ it.each([
 });
 
 it("writes no file outside the directory, whatever the server calls a connector", () => {
-  expect(() => planPull(temporaryDirectory(), [{ type: "../../evil", scopes: [] }])).toThrow(/not a Holdfast server/);
+  expect(() => planPull(temporaryDirectory(), [{ type: "../../evil", scopes: [] }])).toThrow(
+    /not from a Holdfast server/,
+  );
 });
 
 it("shows each scope that a push adds or drops, and tells what is replaced or removed from what is new", () => {

@@ -2,7 +2,8 @@ import { createServer as createTcpServer, type Server as TcpServer, type Socket 
 import { createServer as createHttpsServer } from "node:https";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { LIMITS } from "../../src/config.ts";
-import { createHttpClient, throughGateway, type OutboundRequest } from "../../src/net/http-client.ts";
+import { throughGateway } from "../../src/net/gateway.ts";
+import { createHttpClient, type OutboundRequest } from "../../src/net/http-client.ts";
 import { selfSigned } from "./certificate.ts";
 import { fakeProvider, json, manualClock, plainProvider, portOf, refreshCall, rig } from "./support.ts";
 

@@ -2,7 +2,7 @@
 import { Option, type Command } from "commander";
 import { ApiError } from "../../core/errors.ts";
 import { readSecret } from "../terminal/input.ts";
-import { managementOf } from "../remote/management-api.ts";
+import { withManagement } from "../remote/management.ts";
 import { createOutput, day, table } from "../terminal/output.ts";
 import { withTarget, type TargetFlags } from "../remote/target.ts";
 
@@ -44,12 +44,14 @@ export function clientCommands(program: Command): void {
         });
       }
       const client_secret = await readSecret(path);
-      const client = await managementOf(flags).setClient(workspace ?? null, {
-        integration_type,
-        client_id,
-        client_secret,
-        shared_callback: flags.sharedCallback === true,
-      });
+      const client = await withManagement(flags, (api) =>
+        api.setClient(workspace ?? null, {
+          integration_type,
+          client_id,
+          client_secret,
+          shared_callback: flags.sharedCallback === true,
+        }),
+      );
       const uri =
         client.redirect_uri === null ? "" : `\nRegister this redirect URI with the provider: ${client.redirect_uri}`;
       createOutput(flags.json === true).result(
@@ -61,7 +63,7 @@ export function clientCommands(program: Command): void {
   withScope(clients.command("list"))
     .description("list the OAuth clients, without their secrets")
     .action(async (flags: Flags) => {
-      const list = await managementOf(flags).listClients(flags.workspace ?? null);
+      const list = await withManagement(flags, (api) => api.listClients(flags.workspace ?? null));
       createOutput(flags.json === true).result(
         { clients: list },
         table(
@@ -77,7 +79,7 @@ export function clientCommands(program: Command): void {
   withScope(clients.command("remove <type>"))
     .description("remove the OAuth client of a service; its connections need a new consent afterwards")
     .action(async (integration_type: string, flags: Flags) => {
-      await managementOf(flags).removeClient(flags.workspace ?? null, integration_type);
+      await withManagement(flags, (api) => api.removeClient(flags.workspace ?? null, integration_type));
       createOutput(flags.json === true).result(
         { status: "removed", integration_type },
         `Removed the OAuth client of ${integration_type}${ofWhom(flags)}.`,
@@ -87,7 +89,7 @@ export function clientCommands(program: Command): void {
   withTarget(clients.command("share <workspace>"))
     .description("let a workspace of other owners use the installation's OAuth clients")
     .action(async (workspace_id: string, flags: Flags) => {
-      const risk = await managementOf(flags).shareClients(workspace_id, true);
+      const risk = await withManagement(flags, (api) => api.shareClients(workspace_id, true));
       const output = createOutput(flags.json === true);
       output.result(
         { status: "shared", workspace_id },
@@ -99,7 +101,7 @@ export function clientCommands(program: Command): void {
   withTarget(clients.command("unshare <workspace>"))
     .description("take that back, for new consents; connections that were made stay")
     .action(async (workspace_id: string, flags: Flags) => {
-      await managementOf(flags).shareClients(workspace_id, false);
+      await withManagement(flags, (api) => api.shareClients(workspace_id, false));
       createOutput(flags.json === true).result(
         { status: "unshared", workspace_id },
         `The installation's OAuth clients serve ${workspace_id} only while its owners all own the first workspace as well.`,

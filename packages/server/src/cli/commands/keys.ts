@@ -37,7 +37,7 @@ export function keyCommands(program: Command): void {
       const result = await withInstallation(flags, async (installation) => {
         const { config, store } = installation;
         const { kek_id } = rotateMasterKey(config.data_dir);
-        record(installation, { action: "master_key.rotate", target: kek_id });
+        await record(installation, { action: "master_key.rotate", target: kek_id });
         const keyring = loadKeyring({ data_dir: config.data_dir, master_key: null, has_data: true });
         return { kek_id, ...(await rewrapAll(keyring, dataKeyStore(store))) };
       });
@@ -54,7 +54,7 @@ export function keyCommands(program: Command): void {
       const retired = await withInstallation(flags, async (installation) => {
         const { config, store } = installation;
         const kek_ids = await retireUnused(config.data_dir, dataKeyStore(store));
-        for (const target of kek_ids) record(installation, { action: "master_key.retire", target });
+        for (const target of kek_ids) await record(installation, { action: "master_key.retire", target });
         return kek_ids;
       });
       createOutput(flags.json === true).result(

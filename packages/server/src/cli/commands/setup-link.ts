@@ -11,7 +11,7 @@ export function setupLinkCommand(program: Command): void {
     .action(async (flags: LocalFlags & { json?: boolean }) => {
       const setup_url = await withInstallation(flags, async (installation) => {
         const link = await installation.accounts.createSetupLink();
-        record(installation, { action: "setup_link.create" });
+        await record(installation, { action: "setup_link.create" });
         return link;
       });
       createOutput(flags.json === true).result({ setup_url }, setup_url);

@@ -1,7 +1,7 @@
 /** `holdfast tokens create|list|revoke --app APP`: service tokens of an app's backend. */
 import { Option, type Command } from "commander";
 import { days } from "../terminal/input.ts";
-import { managementOf } from "../remote/management-api.ts";
+import { withManagement } from "../remote/management.ts";
 import { createOutput, day, table } from "../terminal/output.ts";
 import { withApp, type TargetFlags } from "../remote/target.ts";
 
@@ -19,7 +19,9 @@ export function tokenCommands(program: Command): void {
     .addOption(new Option("--expires-in-days <days>", "end of its life (default none)").argParser(days))
     .action(async (flags: Flags & { name: string; expiresInDays?: number }) => {
       const expires_in_s = flags.expiresInDays === undefined ? null : flags.expiresInDays * DAY_S;
-      const { id, service_token } = await managementOf(flags).createToken(flags.app, flags.name, expires_in_s);
+      const { id, service_token } = await withManagement(flags, (api) =>
+        api.createToken(flags.app, flags.name, expires_in_s),
+      );
       const token = service_token.expose();
       createOutput(flags.json === true).result(
         { id, service_token: token },
@@ -30,7 +32,7 @@ export function tokenCommands(program: Command): void {
   withApp(tokens.command("list"))
     .description("list the service tokens of an app")
     .action(async (flags: Flags) => {
-      const list = await managementOf(flags).listTokens(flags.app);
+      const list = await withManagement(flags, (api) => api.listTokens(flags.app));
       const text = table(
         ["id", "name", "created", "state", "expires", "last used"],
         list.map((token) => [
@@ -49,7 +51,7 @@ export function tokenCommands(program: Command): void {
   withApp(tokens.command("revoke <id>"))
     .description("revoke a service token; the server refuses it within a second")
     .action(async (id: string, flags: Flags) => {
-      await managementOf(flags).revokeToken(flags.app, id);
+      await withManagement(flags, (api) => api.revokeToken(flags.app, id));
       createOutput(flags.json === true).result({ status: "revoked", id }, `Revoked ${id}.`);
     });
 }

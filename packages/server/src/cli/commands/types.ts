@@ -4,8 +4,7 @@ import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { loadClientSettings } from "../../config.ts";
 import { ApiError } from "../../core/errors.ts";
-import { readConnectorFiles } from "../connectors/files.ts";
-import { apiOf, type AppFlags } from "../connectors/api.ts";
+import { withConnectors, type AppFlags } from "../connectors/open.ts";
 import { createOutput } from "../terminal/output.ts";
 import { withTarget, type TargetFlags } from "../remote/target.ts";
 
@@ -39,8 +38,9 @@ async function namesOf(flags: Flags): Promise<readonly string[]> {
   const app = flags.app ?? loadClientSettings().app_id;
   if (app !== null) {
     const wanted: AppFlags = { ...flags, app };
-    return sorted((await apiOf(wanted).list()).map((one) => one.integration_type));
+    return sorted((await withConnectors(wanted, (api) => api.list())).map((one) => one.integration_type));
   }
+  const { readConnectorFiles } = await import("../connectors/files.ts");
   const files = readConnectorFiles(resolve(flags.dir));
   if (files.length > 0) return files.map(({ type }) => type);
   const message = `There are no connector files in ${resolve(flags.dir)}. Name an app instead (--app APP), or the directory (--dir).`;

@@ -1,13 +1,13 @@
-/** Waiting until a person has given or refused a consent in the browser. */
+/** Waits until a consent is given or denied in the browser. */
 import type { Clock } from "../../core/clock.ts";
-import type { ConnectorsApi, ConsentStatus } from "./api.ts";
 import type { Wait } from "../terminal/wait.ts";
+import type { ConnectorsApi, ConsentStatus } from "./api.ts";
 
 const POLL_MS = 2_000;
-/** How long a connect link lives. */
+/** The lifetime of a connect link. */
 export const CONSENT_TTL_MS = 600_000;
 
-/** PENDING: nobody decided in time. */
+/** Returns PENDING if there is no decision after `limit_ms`. */
 export async function waitForConsent(
   api: Pick<ConnectorsApi, "status">,
   integration_type: string,

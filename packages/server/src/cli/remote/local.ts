@@ -1,8 +1,8 @@
 /**
- * Commands on the server's own machine: they open the same data with short transactions, need no login, and never talk to a
- * provider. What has to happen there (revoking tokens) they leave in the outbox, and the running server does it.
+ * Commands on the server's own machine. They open the same data with short transactions, need no login, and never call a
+ * provider. Work at a provider, such as revoking tokens, goes into the outbox, and the running server does it.
  *
- * The server's code is loaded when it is needed: with it, \`holdfast --help\` would take ten times as long.
+ * The server's code is loaded on demand. Loading it for `holdfast --help` would take ten times as long.
  */
 import { loadConfig, type Config } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
@@ -27,21 +27,26 @@ export async function stderrLog({ log_level }: Pick<Config, "log_level">): Promi
   return createLog(log_level, (line) => void process.stderr.write(line));
 }
 
-export interface CommandDeed {
-  /** As the HTTP route of the same deed names it. */
+/** What a command did, as the audit trail stores it. */
+export interface AuditedAction {
+  /** The same name as for the HTTP route that does this. */
   readonly action: string;
   readonly target?: string | null;
   readonly app_id?: string;
-  /** Needed when the app is gone. */
+  /** Required when the app is deleted. */
   readonly workspace_id?: WorkspaceId | null;
 }
 
-/** What a command did, for the audit trail. It is written when the installation is closed, before the command ends. */
-export function record({ audit }: Installation, { target = null, app_id = "", ...deed }: CommandDeed): void {
-  audit.record({ ...deed, actor: COMMAND.actor, target, app_id, address: null, request_id: null });
+/** Adds an action to the audit trail. Resolves when it is stored, so that an interrupted command loses no line. */
+export async function record(
+  { audit }: Pick<Installation, "audit">,
+  { target = null, app_id = "", ...action }: AuditedAction,
+): Promise<void> {
+  audit.record({ ...action, actor: COMMAND.actor, target, app_id, address: null, request_id: null });
+  await audit.flush();
 }
 
-/** Opens the installation for one action and closes it again, whatever happens. */
+/** Opens the installation for one command, and closes it when `action` settles. */
 export async function withInstallation<T>(
   flags: LocalFlags,
   action: (installation: Installation) => Promise<T>,

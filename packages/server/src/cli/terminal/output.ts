@@ -16,7 +16,13 @@ export function createOutput(json: boolean): Output {
   };
 }
 
-/** Columns of equal width under their names, without a library for six lists; `empty` says what to do when there are no rows. */
+/** The user answered no to a question: nothing is changed, and the exit code is 1. */
+export function reportCancelled(output: Output): void {
+  output.result({ status: "cancelled" }, "Nothing was done.");
+  process.exitCode = 1;
+}
+
+/** Returns columns of equal width under their names. `empty` is returned when there are no rows, and says what to do. */
 export function table(columns: readonly string[], rows: readonly (readonly string[])[], empty = ""): string {
   if (rows.length === 0) return empty;
   const lines = [columns.map((name) => name.toUpperCase()), ...rows];

@@ -11,7 +11,7 @@ import { ApiError } from "../../core/errors.ts";
 import { asFlowId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { isJsonObject, type AppId, type ConnectionConfig, type FlowId } from "../../core/types.ts";
-import { throughGateway } from "../../net/http-client.ts";
+import { throughGateway } from "../../net/gateway.ts";
 import { takesRedirect, withDefaults, type Provider } from "../../providers/provider.ts";
 import { checkConfig } from "../../providers/template.ts";
 import type { AppRow, FlowRow } from "../../store/tables.ts";

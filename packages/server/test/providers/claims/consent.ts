@@ -1,7 +1,7 @@
 /** The consent: its request, its denial, and the scopes and account it yields. */
 import { approveConsent } from "@holdfast/simulator";
 import { describe, expect, it } from "vitest";
-import { throughGateway } from "../../../src/net/http-client.ts";
+import { throughGateway } from "../../../src/net/gateway.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { fillTemplate } from "../../../src/providers/template.ts";
 import { effectiveScopes } from "../../../src/service/consent/connect.ts";

@@ -1,0 +1,106 @@
+/**
+ * Apps, service tokens and OAuth clients on the server's own machine, over an installation that the command has opened.
+ * Checks no role: a process that can open the installation holds the database and the keys.
+ */
+import { asAppId, asWorkspaceId } from "../../core/ids.ts";
+import { plus, type WorkspaceId } from "../../core/types.ts";
+import type { Installation } from "../../installation.ts";
+import { redirectUriOf } from "../../service/urls.ts";
+import { record } from "./local.ts";
+import type {
+  CreatedApp,
+  CreatedToken,
+  ListedApp,
+  ListedClient,
+  ListedToken,
+  ManagementApi,
+  NewClient,
+} from "./management-api.ts";
+
+type Services = Pick<Installation, "apps" | "audit" | "catalog" | "clients" | "clock" | "urls" | "workspaces">;
+
+export function localManagement(services: Services): ManagementApi {
+  return {
+    createApp: (name) => createApp(services, name),
+    listApps: () => listApps(services),
+    removeApp: (app) => removeApp(services, app),
+    createToken: (app, name, expires_in_s) => createToken(services, app, name, expires_in_s),
+    listTokens: (app) => listTokens(services, app),
+    revokeToken: (app, id) => revokeToken(services, app, id),
+    setClient: (workspace, client) => setClient(services, workspace, client),
+    listClients: (workspace) => listClients(services, workspace),
+    removeClient: (workspace, integration_type) => removeClient(services, workspace, integration_type),
+    shareClients: (workspace, allowed) => shareClients(services, workspace, allowed),
+  };
+}
+
+async function createApp(services: Services, name: string): Promise<CreatedApp> {
+  const created = await services.apps.create(name);
+  await record(services, { app_id: created.app_id, action: "app.create" });
+  return created;
+}
+
+async function listApps({ apps }: Services): Promise<readonly ListedApp[]> {
+  return (await apps.list()).map(({ id, name, created_at }) => ({ id, name, created_at }));
+}
+
+async function removeApp(services: Services, app: string): Promise<void> {
+  const { id: app_id, workspace_id } = await services.apps.get(asAppId(app));
+  await services.apps.remove(app_id);
+  await record(services, { app_id, workspace_id, action: "app.delete" });
+}
+
+async function createToken(
+  services: Services,
+  app: string,
+  name: string,
+  expires_in_s: number | null,
+): Promise<CreatedToken> {
+  const app_id = asAppId(app);
+  const expires_at = expires_in_s === null ? null : plus(services.clock.now(), expires_in_s * 1000);
+  const created = await services.apps.createToken(app_id, name, expires_at);
+  await record(services, { app_id, action: "service_token.create", target: created.id });
+  return created;
+}
+
+function listTokens({ apps }: Services, app: string): Promise<readonly ListedToken[]> {
+  return apps.listTokens(asAppId(app));
+}
+
+async function revokeToken(services: Services, app: string, id: string): Promise<void> {
+  const app_id = asAppId(app);
+  await services.apps.revokeToken(app_id, id);
+  await record(services, { app_id, action: "service_token.revoke", target: id });
+}
+
+async function setClient(services: Services, workspace: string | null, client: NewClient): Promise<ListedClient> {
+  const workspace_id = await ownerOf(services, workspace);
+  const set = await services.clients.set({ ...client, workspace_id });
+  await record(services, { action: "oauth_client.set", target: set.integration_type, workspace_id });
+  return { ...set, redirect_uri: redirectUriOf(services, set) };
+}
+
+async function listClients(services: Services, workspace: string | null): Promise<readonly ListedClient[]> {
+  const list = await services.clients.list(await ownerOf(services, workspace));
+  return list.map((client) => ({ ...client, redirect_uri: redirectUriOf(services, client) }));
+}
+
+async function removeClient(services: Services, workspace: string | null, integration_type: string): Promise<void> {
+  const workspace_id = await ownerOf(services, workspace);
+  await services.clients.remove(integration_type, workspace_id);
+  await record(services, { action: "oauth_client.remove", target: integration_type, workspace_id });
+}
+
+async function shareClients(services: Services, workspace: string, allowed: boolean): Promise<string> {
+  // This module loads the store, which `--help` must not load.
+  const { SHARING_RISK } = await import("../../service/accounts/workspaces.ts");
+  const workspace_id = asWorkspaceId(workspace);
+  await services.workspaces.shareClients(workspace_id, allowed);
+  await record(services, { action: allowed ? "oauth_client.share" : "oauth_client.unshare", workspace_id });
+  return SHARING_RISK;
+}
+
+/** Returns the id of an existing workspace: a mistyped one would look like a workspace without clients. */
+async function ownerOf({ workspaces }: Services, workspace: string | null): Promise<WorkspaceId | null> {
+  return workspace === null ? null : (await workspaces.get(asWorkspaceId(workspace))).id;
+}
