@@ -51,7 +51,7 @@ const CRASHES: readonly Fault[] = [
     title: "a node reads from a stale cache",
     tests: [
       ...named(`${STORE}/suite-refresh.ts`, "does not claim a connection %s"),
-      ...named(LIMITS, "gets the tokens that a faster one has stored meanwhile"),
+      ...named(LIMITS, "gets the tokens that another refresh stored meanwhile"),
     ],
   },
   { id: "F4", title: "killed before the claim is stored" },
@@ -227,7 +227,7 @@ const LIFE_CYCLE: readonly Fault[] = [
     tests: [
       ...named(
         `${SERVICE}/throttle.test.ts`,
-        "are all renewed within the rate; readers of expired ones wait at most two seconds, all others not at all",
+        "are all renewed within the rate. Readers of expired ones wait at most two seconds, others never",
       ),
       ...named(LIMITS, "are renewed within the rate, and no reader of a valid token waits"),
     ],
@@ -235,14 +235,14 @@ const LIFE_CYCLE: readonly Fault[] = [
   {
     id: "F53",
     title: "a connection that always fails",
-    tests: named(LIMITS, "is asked ever less often, once an hour in the end, and needs a person after four days"),
+    tests: named(LIMITS, "is tried less and less often, at last once an hour, and needs a new consent after four days"),
   },
   {
     id: "F54",
     title: "a provider is down",
     tests: named(
       LIMITS,
-      "is asked by one reader a second and one sweep in ten, and serves all one second after its return",
+      "gets one reader's request a second and one background request in ten, and serves all readers one second after it is back",
     ),
   },
   {

@@ -9,7 +9,7 @@ import { HOUR, SECOND } from "../support/clock.ts";
 const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
 describe("the wait after a failure", () => {
-  it("is a random share of 2 s * 2^n, from one second up to one hour, for ever", () => {
+  it("is always a random share of 2 s * 2^n, from one second up to one hour", () => {
     fc.assert(
       fc.property(fc.nat(10_000), share, (failures, random) => {
         const ceiling = Math.min(HOUR, 2 * SECOND * 2 ** Math.min(failures, 40));
@@ -21,18 +21,18 @@ describe("the wait after a failure", () => {
     );
   });
 
-  it("spreads connections that failed together over the whole of it", () => {
+  it("spreads connections that failed together over the whole range", () => {
     const waits = Array.from({ length: 100 }, (_, index) => backoff_ms(20, LIMITS, index / 100));
     expect(new Set(waits).size).toBe(100);
     expect([Math.min(...waits), Math.max(...waits)]).toEqual([SECOND, 0.99 * HOUR]);
   });
 
-  it("is 1, 3 and 10 s at first when the outcome is unknown, then grows like any other", () => {
+  it("is 1, 3 and 10 s at first if the outcome is unknown, then grows like any other", () => {
     expect(waitsAfterUnknown("grace")).toEqual([1_000, 3_000, 10_000, 8_000, HOUR / 2]);
     expect(waitsAfterUnknown("none")).toEqual(waitsAfterUnknown("grace"));
   });
 
-  it("gives the first request of a single-use token time to end before the second one", () => {
+  it("gives the first request with a single-use token time to end before the second", () => {
     expect(waitsAfterUnknown("strict").slice(0, 2)).toEqual([10_000, 2_000]);
   });
 });

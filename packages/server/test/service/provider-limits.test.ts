@@ -6,7 +6,10 @@ import { startTestServer, type TestApp, type TestServer } from "../support/serve
 const GOOGLE = "oauth2.googleapis.com";
 const GITHUB = "github.com";
 
-/** Apps that all connected googlecalendar through the one OAuth client; the first one connected github, too. */
+/**
+ * Returns apps that connected googlecalendar through one OAuth client. The first one also connected
+ * github.
+ */
 async function connected(count: number, limits: Partial<Limits> = {}, random = () => 0.5) {
   const holdfast = await startTestServer({ limits, random });
   await holdfast.setClient("github", ["rotate"]);
@@ -50,7 +53,7 @@ describe("a 429 of one connection", () => {
 });
 
 describe("a reader who is put off", () => {
-  /** One app's 429 has stopped the service and OAuth client of both. */
+  /** Returns two apps. `stop` stops the service and OAuth client of both by a 429 of the first. */
   async function stopped() {
     const { holdfast, apps } = await connected(2);
     const stop = async (): Promise<void> => {
@@ -61,7 +64,7 @@ describe("a reader who is put off", () => {
     return { holdfast, second: apps[1] ?? holdfast.app, stop };
   }
 
-  it("gets the tokens that a faster one has stored meanwhile", async () => {
+  it("gets the tokens that another refresh stored meanwhile", async () => {
     const { holdfast, second, stop } = await stopped();
     const seen = await holdfast.row("googlecalendar", second);
     await holdfast.clock.jump(2 * HOUR);
@@ -71,7 +74,7 @@ describe("a reader who is put off", () => {
     expect(result).toMatchObject({ kind: "current", row: { generation: 2 } });
   });
 
-  it("still hears that the OAuth client is refused", async () => {
+  it("still gets the error that the OAuth client is rejected", async () => {
     const { holdfast, second, stop } = await stopped();
     holdfast.simulator.setModes({ host: GOOGLE, modes: ["invalid-client"] });
     await holdfast.clock.jump(2 * HOUR);
@@ -80,7 +83,7 @@ describe("a reader who is put off", () => {
     expect((await holdfast.token("googlecalendar", { app: second })).code).toBe("oauth_client_rejected");
   });
 
-  it("has taken nothing from others, nor has one who asked before the next attempt is allowed", async () => {
+  it("uses up no permit, and neither does a reader who comes before the next attempt is allowed", async () => {
     const { holdfast, apps } = await connected(1, { provider_concurrency: 1 });
     await holdfast.clock.jump(2 * HOUR);
     holdfast.simulator.setModes({ host: GOOGLE, modes: ["500"] });
@@ -113,26 +116,26 @@ describe("many tokens due at once", () => {
     expect(new Set(await statuses(read(holdfast, apps)))).toEqual(new Set([200]));
   });
 
-  it("do not hide another service's from the sweeper, however many they are", async () => {
+  it("do not hide tokens of another service from the sweeper, in any number", async () => {
     const { holdfast } = await connected(8, { ...LOW, sweep_batch: 3 });
-    // Google's tokens are due for hours, GitHub's since just now.
+    // Google's tokens have been due for hours, GitHub's only now.
     await holdfast.clock.jump(7.5 * HOUR);
     await holdfast.server.sweeper.tick();
     expect(holdfast.refreshes(GOOGLE).length).toBeLessThanOrEqual(4);
     expect(holdfast.refreshes(GITHUB)).toHaveLength(1);
   });
 
-  it("let readers of expired ones through in order, and tell those to come back who would wait too long", async () => {
+  it("let readers of expired ones through in order, and put off those who would wait too long", async () => {
     const { holdfast, apps } = await connected(12, LOW);
     await holdfast.clock.jump(2 * HOUR);
-    const asked = read(holdfast, apps);
+    const pending = read(holdfast, apps);
     const state = { answered: false };
-    void asked.finally(() => (state.answered = true));
-    await until("all are answered", async () => {
+    void pending.finally(() => (state.answered = true));
+    await until("all have a reply", async () => {
       await holdfast.clock.advance(1);
       return state.answered;
     });
-    const replies = await asked;
+    const replies = await pending;
     const put_off = replies.filter(({ status }) => status === 503);
     expect(replies.filter(({ status }) => status === 200)).toHaveLength(12 - put_off.length);
     expect(put_off.every(({ code, headers }) => code === "provider_unavailable" && headers.has("retry-after"))).toBe(
@@ -146,7 +149,7 @@ describe("many tokens due at once", () => {
 });
 
 describe("a connection that always fails", () => {
-  it("is asked ever less often, once an hour in the end, and needs a person after four days", async () => {
+  it("is tried less and less often, at last once an hour, and needs a new consent after four days", async () => {
     const { holdfast, apps } = await connected(1, {}, () => 0.999);
     await holdfast.clock.jump(54 * MINUTE);
     holdfast.simulator.setModes({ host: GOOGLE, modes: ["try-later"] });
@@ -173,7 +176,7 @@ describe("a connection that always fails", () => {
 });
 
 describe("a provider that is down", () => {
-  it("is asked by one reader a second and one sweep in ten, and serves all one second after its return", async () => {
+  it("gets one reader's request a second and one background request in ten, and serves all readers one second after it is back", async () => {
     const { holdfast, apps } = await connected(6);
     await holdfast.clock.jump(9 * HOUR);
     holdfast.simulator.setModes({ host: GOOGLE, modes: ["outage-503"] });

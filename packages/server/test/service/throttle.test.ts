@@ -17,7 +17,7 @@ const REFUSED: TokenOutcome = { kind: "refused", error: "invalid_grant" };
 const DOWN: TokenOutcome = { kind: "unknown", error: "http_503" };
 const UNREACHABLE: TokenOutcome = { kind: "retry_later", sent: false, retry_after_ms: null, error: "connect_failed" };
 const OTHER_4XX: TokenOutcome = { kind: "retry_later", sent: true, retry_after_ms: null, error: "http_404" };
-/** The process slept between claim and send: nothing that the provider did. */
+/** The process was paused between claim and send. The provider has no part in it. */
 const GAVE_UP: TokenOutcome = { kind: "retry_later", sent: false, retry_after_ms: null, error: "gave_up" };
 const WAIT_7_S: TokenOutcome = { kind: "retry_later", sent: true, retry_after_ms: 7_000, error: "http_429" };
 
@@ -34,16 +34,16 @@ function permitOf(entry: Entry): Permit {
   return entry.permit;
 }
 
-/** A background request, if one may be sent now, over at once. @returns whether it was sent */
+/** Sends a background request that ends at once, if it can be sent now. Reports whether it was. */
 async function send(throttle: Throttle, to: Target, outcome = REFUSED, caller: "reader" | "background" = "background") {
   const entry = await throttle.enter(to, caller, false);
   if (entry.kind === "go") entry.permit.ended(outcome);
   return entry.kind === "go";
 }
 
-/** @param times ascending. The most that any window holds beyond what it may. */
+/** Returns by how many requests the worst window exceeds the rate. `times`: ascending. */
 function excess(times: readonly number[], { provider_burst, provider_requests_per_s }: Limits): number {
-  // Windows begin at requests; the allowance of an earlier start only grows while a later one waits, so one pass does.
+  // A window begins at a request. One pass is enough, because an earlier window's allowance only grows.
   let worst = -Infinity;
   let least = Infinity;
   for (const [index, at] of times.entries()) {
@@ -55,10 +55,10 @@ function excess(times: readonly number[], { provider_burst, provider_requests_pe
 }
 
 describe("the rate", () => {
-  it("is never exceeded in any window, whoever asks in whatever order, and is used up", async () => {
+  it("is never exceeded in any window, with any mix and order of callers, and is used up", async () => {
     const step = fc.record({
       wait_ms: fc.integer({ min: 0, max: 1_500 }),
-      askers: fc.array(fc.constantFrom("reader", "background", "given back"), { maxLength: 12 }),
+      callers: fc.array(fc.constantFrom("reader", "background", "given back"), { maxLength: 12 }),
     });
     const rate = fc.record({
       provider_requests_per_s: fc.integer({ min: 1, max: 20 }),
@@ -69,12 +69,12 @@ describe("the rate", () => {
         const { clock, limits, throttle } = open({ ...change, provider_concurrency: 1_000 });
         const to = target();
         const sent: number[] = [];
-        for (const { wait_ms, askers } of steps) {
+        for (const { wait_ms, callers } of steps) {
           await clock.jump(wait_ms);
-          for (const asker of askers) {
-            const entry = await throttle.enter(to, asker === "background" ? asker : "reader", false);
+          for (const caller of callers) {
+            const entry = await throttle.enter(to, caller === "background" ? caller : "reader", false);
             if (entry.kind === "put_off") continue;
-            if (asker === "given back") entry.permit.unused();
+            if (caller === "given back") entry.permit.unused();
             else sent.push(clock.monotonic_ms());
           }
         }
@@ -88,7 +88,7 @@ describe("the rate", () => {
     );
   });
 
-  it("leaves a share to readers, who go ahead of background work", async () => {
+  it("leaves a share to readers, who go before background work", async () => {
     const { clock, throttle } = open({ provider_requests_per_s: 1, provider_burst: 8, provider_concurrency: 100 });
     const to = target();
     let sent = 0;
@@ -107,7 +107,7 @@ describe("the rate", () => {
     expect(order).toEqual(["reader", "background", "background"]);
   });
 
-  it("goes to who waits in line, not to who comes by at the very instant at which it allows one more", async () => {
+  it("serves the reader in line, not a caller that arrives at the instant when one more is allowed", async () => {
     const { clock, throttle } = open({ provider_requests_per_s: 1, provider_burst: 1 });
     const to = target();
     await throttle.enter(to, "reader", true);
@@ -119,20 +119,20 @@ describe("the rate", () => {
     expect((await Promise.all(late)).map(({ kind }) => kind)).toEqual(["put_off", "put_off"]);
   });
 
-  it("names a client busy for as long as somebody waits in line", async () => {
+  it("reports a client as busy as long as a reader waits in line", async () => {
     const { clock, throttle } = open({ provider_requests_per_s: 1, provider_burst: 1 });
     const to = target();
     permitOf(await throttle.enter(to, "reader", true)).ended(REFUSED);
-    const seen: boolean[] = [];
-    clock.after(SECOND, () => seen.push(throttle.busy().has(to.oauth_client_id)));
+    const reports: boolean[] = [];
+    clock.after(SECOND, () => reports.push(throttle.busy().has(to.oauth_client_id)));
     const waiting = throttle.enter(to, "reader", true);
     await clock.advance(SECOND);
     permitOf(await waiting).ended(REFUSED);
     await clock.advance(SECOND);
-    expect([...seen, throttle.busy().has(to.oauth_client_id)]).toEqual([true, false]);
+    expect([...reports, throttle.busy().has(to.oauth_client_id)]).toEqual([true, false]);
   });
 
-  it("caps requests in flight, and lets the next reader go when one is over", async () => {
+  it("caps requests in flight, and lets the next reader go when one ends", async () => {
     const { throttle } = open({ provider_concurrency: 2 });
     const to = target();
     const first = permitOf(await throttle.enter(to, "reader", true));
@@ -143,7 +143,7 @@ describe("the rate", () => {
     expect((await third).kind).toBe("go");
   });
 
-  it("puts readers off who would wait for longer than the line lasts, and says when to come back", async () => {
+  it("puts off readers who would wait longer than the line lasts, and returns when to come back", async () => {
     const { clock, throttle } = open({ provider_requests_per_s: 2, provider_burst: 1, provider_line_ms: 2_000 });
     const to = target();
     const entries = Array.from({ length: 7 }, () => throttle.enter(to, "reader", true));
@@ -156,7 +156,7 @@ describe("the rate", () => {
     expect(kinds).toEqual(["go", "go", "go", "go", "go"]);
   });
 
-  it("does not let a reader wait for ever behind requests that hang", async () => {
+  it("does not let a reader wait forever behind requests that hang", async () => {
     const { clock, throttle } = open({ provider_concurrency: 1 });
     const to = target();
     await throttle.enter(to, "reader", true);
@@ -167,7 +167,7 @@ describe("the rate", () => {
 });
 
 describe("Retry-After", () => {
-  it("stops all of the same service and OAuth client until then, and nobody else", async () => {
+  it("stops all requests of the same service and OAuth client until then, and no others", async () => {
     const { clock, throttle } = open();
     const to = target();
     const others = [{ ...to, integration_type: "github" }, target()];
@@ -186,7 +186,7 @@ describe("Retry-After", () => {
     expect(await send(throttle, to)).toBe(true);
   });
 
-  it("sends those away who wait in line", async () => {
+  it("puts off the readers in line", async () => {
     const { throttle } = open({ provider_concurrency: 1 });
     const to = target();
     const first = permitOf(await throttle.enter(to, "reader", true));
@@ -206,14 +206,14 @@ describe("the circuit breaker", () => {
   const times = (count: number, outcome: TokenOutcome) => Array.from({ length: count }, () => outcome);
 
   it.for([
-    ["20 of 20 without an answer", times(20, UNREACHABLE), true],
+    ["20 of 20 without a connection", times(20, UNREACHABLE), true],
     ["10 of 20 with a 5xx", [...times(10, REFUSED), ...times(10, DOWN)], true],
     ["19 of 19", times(19, DOWN), false],
     ["9 of 20", [...times(11, REFUSED), ...times(9, DOWN)], false],
     ["refusals only", times(25, REFUSED), false],
-    ["other answers below 500 only", times(25, OTHER_4XX), false],
-    ["an answer that calls itself unreachable", times(25, { ...UNREACHABLE, sent: true }), false],
-    ["requests that we gave up ourselves", times(25, GAVE_UP), false],
+    ["other responses below 500 only", times(25, OTHER_4XX), false],
+    ["responses whose error is named like a failed connection", times(25, { ...UNREACHABLE, sent: true }), false],
+    ["requests that this server gave up", times(25, GAVE_UP), false],
   ] as const)("after %s", async ([, outcomes, opens]) => {
     const { clock, throttle } = open();
     const to = target();
@@ -222,7 +222,7 @@ describe("the circuit breaker", () => {
     expect(await send(throttle, target())).toBe(true);
   });
 
-  it("forgets failures after thirty seconds", async () => {
+  it("does not count failures older than thirty seconds", async () => {
     const { clock, throttle } = open();
     const to = target();
     await requests(throttle, to, clock, times(19, DOWN));
@@ -231,7 +231,7 @@ describe("the circuit breaker", () => {
     expect(await send(throttle, to)).toBe(true);
   });
 
-  it("lets one background request through in ten seconds and one reader a second, until one succeeds", async () => {
+  it("lets one background request in ten seconds and one reader a second through, until one succeeds", async () => {
     const { clock, throttle } = open();
     const to = target();
     await requests(throttle, to, clock, times(20, DOWN));
@@ -261,7 +261,7 @@ describe("the circuit breaker", () => {
 });
 
 describe("memory", () => {
-  it("is bounded, and forgets what is idle first", async () => {
+  it("is bounded, and idle lanes are dropped first", async () => {
     const { clock, throttle } = open({ provider_buckets: 10 });
     const paused = target();
     await send(throttle, paused, { ...WAIT_7_S, retry_after_ms: 10 * MINUTE });
@@ -273,8 +273,8 @@ describe("memory", () => {
   });
 });
 
-describe("ten thousand tokens that end in the same minute", () => {
-  it("are all renewed within the rate; readers of expired ones wait at most two seconds, all others not at all", async () => {
+describe("ten thousand tokens that expire in the same minute", () => {
+  it("are all renewed within the rate. Readers of expired ones wait at most two seconds, others never", async () => {
     const { clock, limits, throttle } = open();
     const to = target();
     const sent: number[] = [];
@@ -293,18 +293,18 @@ describe("ten thousand tokens that end in the same minute", () => {
       return true;
     }
     async function read(one: number): Promise<void> {
-      const asked = clock.monotonic_ms();
-      const expired = asked >= end_ms && due.has(one);
+      const started = clock.monotonic_ms();
+      const expired = started >= end_ms && due.has(one);
       const renewed = await renew(throttle.enter(to, "reader", expired), one);
-      // Put off at once, a valid token is served as it is.
+      // A reader of a valid token can be put off: it gets the old token.
       expect(renewed || !expired).toBe(true);
-      (expired ? waits : waits_of_others).push(clock.monotonic_ms() - asked);
+      (expired ? waits : waits_of_others).push(clock.monotonic_ms() - started);
     }
 
     for (let second = 0; due.size > 0 && second < 3_600; second += 1) {
       const [first = 0] = due;
       for (let count = 0; count < 3; count += 1) readers.push(read((first + count * 101) % 10_000));
-      // What was let go at once ends before time passes.
+      // Lets requests that were sent at once end before time passes.
       await clock.jump(0);
       for (const one of second % 3 === 0 ? [...due] : []) {
         if (throttle.busy().has(to.oauth_client_id)) break;
@@ -315,7 +315,7 @@ describe("ten thousand tokens that end in the same minute", () => {
     await Promise.all(readers);
     expect(due.size).toBe(0);
     expect(excess(sent, limits)).toBeLessThan(1e-6);
-    // Nearly all of what the provider allows is used.
+    // Nearly the whole rate is used.
     expect(clock.monotonic_ms()).toBeLessThan((10_000 / limits.provider_requests_per_s) * SECOND * 1.3);
     expect([Math.min(waits.length, 100), Math.max(...waits) <= 2 * SECOND]).toEqual([100, true]);
     expect(new Set(waits_of_others)).toEqual(new Set([0]));

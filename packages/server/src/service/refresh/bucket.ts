@@ -1,67 +1,76 @@
 /**
- * How much one OAuth client may ask of one provider: a token bucket, a cap on requests in flight, a pause that the provider
- * asked for (RFC 9110 §10.2.3) and a circuit breaker. A value and pure functions over it; `now` is a monotonic clock's
- * milliseconds and never decreases. Knows no connection, no queue and no timer.
+ * How many requests one OAuth client can send to one provider: a token bucket, a cap on requests in
+ * flight, a pause that the provider requested (RFC 9110 §10.2.3), and a circuit breaker. A value
+ * and functions over it. Knows no connection, no line and no timer.
  *
- * Two kinds of callers: somebody waits for a `reader`, nobody for `background`, which leaves a share of everything unused.
+ * `now` is the monotonic clock in milliseconds. A `reader` waits for the token. `background` work
+ * has no reader, and leaves a share of everything unused for readers.
  */
 import type { Limits } from "../../config.ts";
 import type { TokenOutcome } from "../../oauth/outcome.ts";
 
 export type Caller = "reader" | "background";
 
-/** Whose fault it is that nothing can be had: the provider's, which is down, or the client's, which it refuses. */
+/** Why refreshing stopped: the provider is down, or it rejects the OAuth client. */
 export type StopCause = "provider" | "client";
 
 export interface Bucket {
-  /** Requests that may be sent at once, as of `refilled_at`. */
+  /** Requests that can be sent at once, as of `refilled_at`. */
   level: number;
   refilled_at: number;
   in_flight: number;
-  /** The provider asked for silence until then. */
+  /** The provider asked for no requests until then. */
   paused_until: number;
-  /** Null while refreshing works; else why it does not, and when each kind of caller may probe next. */
+  /** Null while refreshing works. Else the cause, and when each kind of caller can probe next. */
   open: ({ readonly cause: StopCause } & Record<Caller, number>) | null;
-  /** What became of the requests of the last `breaker_window_ms`. */
+  /** Outcomes of the requests of the last `breaker_window_ms`. */
   results: readonly { readonly at: number; readonly failed: boolean }[];
 }
 
 export type Obstacle =
-  /** Sending is useless or unwelcome: waiting in line would not help. */
+  /** Sending would fail or is unwelcome. Waiting in line does not help. */
   | { readonly kind: "stopped"; readonly cause: StopCause; readonly wait_ms: number }
-  /** Others are being served; null = until one of them is done. */
+  /** Others are being served. `wait_ms` is null if a request has to end first. */
   | { readonly kind: "full"; readonly wait_ms: number | null };
 
-/** Connections could not be made. Other failures without a request are ours: an unfit address, a process that slept. */
+/**
+ * No connection to the provider. Other errors before a request have causes of our own, such as a
+ * forbidden address or a process that was paused.
+ */
 const UNREACHABLE: ReadonlySet<string> = new Set(["dns_failed", "connect_failed", "connect_timeout", "tls_failed"]);
 
 export function createBucket(limits: Limits, now: number): Bucket {
   return { level: limits.provider_burst, refilled_at: now, in_flight: 0, paused_until: 0, open: null, results: [] };
 }
 
-/** What keeps `caller` from sending now; null = nothing. */
+/** Returns what keeps `caller` from sending now, or null. */
 export function obstacle(bucket: Bucket, caller: Caller, now: number, limits: Limits): Obstacle | null {
   const stopped_ms = Math.max(bucket.paused_until, bucket.open?.[caller] ?? 0) - now;
   const cause = bucket.open?.cause ?? "provider";
   if (stopped_ms > 0) return { kind: "stopped", cause, wait_ms: Math.ceil(stopped_ms) };
-  // Never all of it, whatever is configured: background work would stand still for ever.
-  const left = (limit: number): number =>
-    caller === "reader" ? 0 : Math.min(limit - 1, Math.floor((limit * limits.provider_reader_percent) / 100));
-  if (bucket.in_flight >= limits.provider_concurrency - left(limits.provider_concurrency))
-    return { kind: "full", wait_ms: null };
-  const lacking = 1 + left(limits.provider_burst) - levelAt(bucket, now, limits);
+  const slots = limits.provider_concurrency - readersShare(caller, limits.provider_concurrency, limits);
+  if (bucket.in_flight >= slots) return { kind: "full", wait_ms: null };
+  const lacking = 1 + readersShare(caller, limits.provider_burst, limits) - levelAt(bucket, now, limits);
   return lacking <= 0 ? null : { kind: "full", wait_ms: Math.ceil((lacking * 1_000) / limits.provider_requests_per_s) };
 }
 
-/** The caller sends. Only where there is no obstacle. */
-export function take(bucket: Bucket, caller: Caller, now: number, limits: Limits): void {
+/**
+ * Returns the part of `limit` that `caller` leaves to readers. Never all of it, or background work
+ * would never run.
+ */
+function readersShare(caller: Caller, limit: number, { provider_reader_percent }: Limits): number {
+  return caller === "reader" ? 0 : Math.min(limit - 1, Math.floor((limit * provider_reader_percent) / 100));
+}
+
+/** Counts a request that is about to be sent. Only if there is no obstacle. */
+export function acquire(bucket: Bucket, caller: Caller, now: number, limits: Limits): void {
   refill(bucket, now, limits);
   bucket.level -= 1;
   bucket.in_flight += 1;
-  if (bucket.open !== null) bucket.open[caller] = now + probeEvery_ms(caller, limits);
+  if (bucket.open !== null) bucket.open[caller] = now + probeInterval_ms(caller, limits);
 }
 
-/** The caller did not send after all. */
+/** Takes back `acquire`: nothing was sent. */
 export function giveBack(bucket: Bucket, caller: Caller, now: number, limits: Limits): void {
   refill(bucket, now, limits);
   bucket.level = Math.min(limits.provider_burst, bucket.level + 1);
@@ -69,7 +78,7 @@ export function giveBack(bucket: Bucket, caller: Caller, now: number, limits: Li
   if (bucket.open !== null) bucket.open[caller] = now;
 }
 
-/** The request is over. @returns what changed for everybody else */
+/** Counts the outcome of a request. Returns what changed for all callers, or null. */
 export function finish(
   bucket: Bucket,
   outcome: TokenOutcome,
@@ -81,29 +90,29 @@ export function finish(
     bucket.paused_until = Math.max(bucket.paused_until, now + outcome.retry_after_ms);
     return "paused";
   }
-  // The same secret is refused for every connection of this client: asking on for each of them helps nobody (F43).
+  // The provider rejects the same secret for every connection of this client (F43).
   if (outcome.kind === "misconfigured") {
-    const known = bucket.open?.cause === "client";
+    const is_known = bucket.open?.cause === "client";
     bucket.open = stopped("client", now, limits);
-    return known ? null : "client_rejected";
+    return is_known ? null : "client_rejected";
   }
-  if (bucket.open === null) return count(bucket, isFailure(outcome), now, limits) ? "opened" : null;
-  // A refusal is a judgement of the token endpoint, too. Other 4xx may come from whatever stands in for a dead provider.
+  if (bucket.open === null) return opensBreaker(bucket, isFailure(outcome), now, limits) ? "opened" : null;
+  // A refusal proves that the token endpoint works. Other 4xx can come from a proxy in front of it.
   if (outcome.kind === "unknown" || outcome.kind === "retry_later") return null;
   bucket.open = null;
   bucket.results = [];
   return "closed";
 }
 
-/** Nothing would be lost if this bucket were made anew. */
+/** Reports whether the bucket equals a new one, so that it can be dropped. */
 export function isIdle(bucket: Bucket, now: number, limits: Limits): boolean {
   const { in_flight, open, paused_until, results } = bucket;
-  const quiet = results.every(({ at }) => at <= now - limits.breaker_window_ms);
-  return in_flight === 0 && open === null && paused_until <= now && quiet && isFull(bucket, now, limits);
+  const is_quiet = results.every(({ at }) => at <= now - limits.breaker_window_ms);
+  return in_flight === 0 && open === null && paused_until <= now && is_quiet && isFull(bucket, now, limits);
 }
 
-/** @returns whether the breaker opens by this result */
-function count(bucket: Bucket, failed: boolean, now: number, limits: Limits): boolean {
+/** Records a result. Opens the breaker if too many failed, and reports whether it did. */
+function opensBreaker(bucket: Bucket, failed: boolean, now: number, limits: Limits): boolean {
   const recent = bucket.results.filter(({ at }) => at > now - limits.breaker_window_ms);
   bucket.results = [...recent, { at: now, failed }];
   const failures = bucket.results.filter((result) => result.failed).length;
@@ -116,8 +125,8 @@ function count(bucket: Bucket, failed: boolean, now: number, limits: Limits): bo
 function stopped(cause: StopCause, now: number, limits: Limits): NonNullable<Bucket["open"]> {
   return {
     cause,
-    reader: now + probeEvery_ms("reader", limits),
-    background: now + probeEvery_ms("background", limits),
+    reader: now + probeInterval_ms("reader", limits),
+    background: now + probeInterval_ms("background", limits),
   };
 }
 
@@ -126,7 +135,7 @@ function isFailure(outcome: TokenOutcome): boolean {
   return outcome.kind === "retry_later" && !outcome.sent && UNREACHABLE.has(outcome.error);
 }
 
-function probeEvery_ms(caller: Caller, limits: Limits): number {
+function probeInterval_ms(caller: Caller, limits: Limits): number {
   return caller === "reader" ? limits.breaker_reader_ms : limits.breaker_probe_ms;
 }
 
