@@ -10,7 +10,8 @@ import type { Clock } from "../../src/core/clock.ts";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, type AppId, type ConnectionId, type Instant } from "../../src/core/types.ts";
-import { openSpill, type Spill, type SpillOptions, type SpillRecord } from "../../src/service/refresh/spill.ts";
+import type { SpillRecord } from "../../src/service/refresh/spill-record.ts";
+import { openSpill, type Spill, type SpillOptions } from "../../src/service/refresh/spill.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../../src/vault/seal.ts";
 import { errorOf, memoryKeys, vaultOver } from "../vault/support.ts";
 
@@ -36,7 +37,7 @@ const place = (row_id: string): SealContext => ({
   generation: 0,
 });
 
-/** A spill file on disk with the real vault, and how to open it again. */
+/** Opens a spill file on disk with the real vault. `open` opens it again. */
 async function bench(blocks = 8, vault?: Vault) {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-spill-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -69,11 +70,11 @@ function record(name: string | number, attempt = 1, text = CANARY): SpillRecord 
 
 const names = (records: readonly SpillRecord[]): string[] =>
   records.map((one) => `${one.connection_id}/${one.attempt}`);
-/** `blocks` long, once sealed and framed. */
+/** Returns a text that takes `blocks` blocks, once sealed and framed. */
 const long = (blocks: number): string => "x".repeat((blocks - 1) * BLOCK + 100);
 
 describe("a spilled record", () => {
-  it("is offered after a restart exactly as it was, and no more once it was committed", async () => {
+  it("is returned unchanged after a restart, and no longer once it was committed", async () => {
     const { spill, open } = await bench();
     await spill.append(record("a", 3));
     const [found] = await (await open()).pending();
@@ -84,7 +85,7 @@ describe("a spilled record", () => {
     expect(await (await open()).pending()).toEqual([]);
   });
 
-  it("can be repaired for ten minutes after its commit, also after a restart", async () => {
+  it("can be committed again for ten minutes after its commit, also after a restart", async () => {
     const { spill, open, clock } = await bench();
     await spill.append(record("a"));
     await spill.committed(connection("a"), 1);
@@ -96,7 +97,7 @@ describe("a spilled record", () => {
     expect(await (await open()).repairable()).toEqual([]);
   });
 
-  it("is replaced by a newer one of the same attempt; other attempts stand beside it", async () => {
+  it("is replaced by a newer one of the same attempt, but not by other attempts", async () => {
     const { spill, open } = await bench();
     await spill.append(record("a", 1, "first"));
     await spill.append(record("a", 2, "other attempt"));
@@ -108,14 +109,14 @@ describe("a spilled record", () => {
     }
   });
 
-  it("may be committed while it is still being appended", async () => {
+  it("can be committed while it is still being appended", async () => {
     const { spill } = await bench();
     const appending = spill.append(record("a"));
     await Promise.all([appending, spill.committed(connection("a"), 1)]);
     expect(await spill.pending()).toEqual([]);
   });
 
-  it("leaves no plaintext in the file, which only its owner may read", async () => {
+  it("leaves no plaintext in the file, which only its owner can read", async () => {
     const { spill, path } = await bench();
     await spill.append(record("a"));
     await spill.append(record("b", 1, CANARY + long(3)));
@@ -129,7 +130,7 @@ describe("a spilled record", () => {
     const { spill, path, open } = await bench();
     await spill.append(record("a", 1, "one"));
     await spill.append(record("b", 1, "two"));
-    // Both whole, but each with the other's sealed bytes; the check sums are made right again.
+    // Both are whole, with correct checksums, but each has the other's sealed bytes.
     const bytes = readFileSync(path);
     const sealed_at = 40 + "con_a/1".length;
     const first = Buffer.from(bytes.subarray(sealed_at, BLOCK));
@@ -160,13 +161,13 @@ async function twoRecords() {
   return { path, copy: { ...options, path: `${path}.copy` }, length };
 }
 
-/** The commit mark is no part of the record: garbled, it means "not committed", as before. */
+/** Erases the commit mark, which is no part of the record: a damaged one means "not committed". */
 function withoutMark(bytes: Buffer): Buffer {
   return Buffer.from(bytes).fill(0, BLOCK + 28, BLOCK + 40);
 }
 
 describe("a torn write", () => {
-  it("of the last record at any byte is ignored, and harms nothing else", { timeout: 60_000 }, async () => {
+  it("of the last record at any byte is ignored, and damages no other record", { timeout: 60_000 }, async () => {
     const { path, copy, length } = await twoRecords();
     const intact = readFileSync(path);
     const tears = [
@@ -185,7 +186,7 @@ describe("a torn write", () => {
     }
   });
 
-  it("that cut the file is ignored; the file grows back, and takes new records", { timeout: 60_000 }, async () => {
+  it("that truncated the file is ignored, and the file grows back for new records", { timeout: 60_000 }, async () => {
     const { path, copy, length } = await twoRecords();
     for (let at = 0; at < length; at += 1) {
       copyFileSync(path, copy.path);
@@ -199,7 +200,7 @@ describe("a torn write", () => {
     }
   });
 
-  it("of anything at all never stops a start", async () => {
+  it("never stops a start, with any bytes", async () => {
     const { path, options } = await bench(2);
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ minLength: 60, maxLength: 200 }), async (junk) => {
@@ -213,8 +214,8 @@ describe("a torn write", () => {
   });
 });
 
-describe("the room in the file", () => {
-  it("is all there from the start, and goes round: a thousand records fit into eight blocks", async () => {
+describe("the space in the file", () => {
+  it("is allocated at the start and reused: a thousand records fit into eight blocks", async () => {
     const { spill, path, open, clock } = await bench(8);
     for (let count = 0; count < 1_000; count += 1) {
       await spill.append(record(count));
@@ -225,11 +226,11 @@ describe("the room in the file", () => {
     expect(statSync(path).size).toBe(8 * BLOCK);
     const restarted = await open();
     expect(names(await restarted.pending())).toEqual(["con_last/1"]);
-    // The newest committed ones are still there to repair with.
+    // The newest committed records are still there to commit again.
     expect(names(await restarted.repairable())).toEqual([993, 994, 995, 996, 997, 998, 999].map((at) => `con_${at}/1`));
   });
 
-  it("is refused when uncommitted records fill it, and none of them is overwritten", async () => {
+  it("is full when uncommitted records fill it, and none of them is overwritten", async () => {
     const { spill, open } = await bench(4);
     for (const name of ["a", "b", "c", "d"]) await spill.append(record(name));
     const error = await errorOf(() => spill.append(record("e")));
@@ -241,7 +242,7 @@ describe("the room in the file", () => {
     expect(names(await (await open()).pending())).toEqual(["con_a/1", "con_c/1", "con_d/1", "con_e/1"]);
   });
 
-  it("is taken from committed records before their time, the oldest first, when there is no other", async () => {
+  it("comes from committed records before their time, oldest first, if no other is free", async () => {
     const { spill } = await bench(4);
     for (const name of ["a", "b", "c", "d"]) await spill.append(record(name));
     for (const name of ["c", "b", "a"]) await spill.committed(connection(name), 1);
@@ -250,27 +251,27 @@ describe("the room in the file", () => {
     expect(names(await spill.pending())).toEqual(["con_d/1", "con_e/1"]);
   });
 
-  it("is found behind the place of the last write, and never across the end of the file", async () => {
+  it("is assigned after the last write, and never across the end of the file", async () => {
     const { spill, open, clock } = await bench(4);
     await spill.append(record("a", 1, long(2)));
     await spill.append(record("b"));
     await spill.committed(connection("a"), 1);
     clock.at = instant(clock.at + KEEP_MS);
-    // Free: the last block and the first two.
+    // The last block and the first two are free.
     await spill.append(record("c", 1, long(2)));
     expect(names(await (await open()).pending())).toEqual(["con_b/1", "con_c/1"]);
     await spill.append(record("d"));
     expect(names(await (await open()).pending())).toEqual(["con_b/1", "con_c/1", "con_d/1"]);
   });
 
-  it("that was taken while records were being read gives nobody another's record", async () => {
+  it("that was reused during a read never returns another record", async () => {
     const { spill, open, options } = await bench(2);
     for (const name of ["a", "b"]) await spill.append(record(name));
-    const [reading, go_on] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    const [reading, proceed] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
     const slow = await open({
       open: async (id, bytes) => {
         reading.resolve(undefined);
-        await go_on.promise;
+        await proceed.promise;
         return await options.open(id, bytes);
       },
     });
@@ -278,12 +279,12 @@ describe("the room in the file", () => {
     await reading.promise;
     await slow.committed(connection("b"), 1);
     await slow.append(record("c"));
-    go_on.resolve(undefined);
+    proceed.resolve(undefined);
     expect(names(await pending)).toEqual(["con_a/1"]);
     expect(slow.unreadable).toBe(0);
   });
 
-  it("taken from a committed record is not marked by that record's late mark", async () => {
+  it("that was reused is not marked as committed by the late mark of the record before", async () => {
     const { spill, path, open } = await bench(1);
     await spill.append(record("a"));
     await spill.committed(connection("a"), 1);
@@ -295,7 +296,7 @@ describe("the room in the file", () => {
     expect(names(await (await open()).pending())).toEqual(["con_b/1"]);
   });
 
-  it("grows with the limit and never shrinks under records", async () => {
+  it("grows with the limit and never shrinks below its records", async () => {
     const { spill, open, path } = await bench(4);
     for (const name of ["a", "b", "c", "d"]) await spill.append(record(name));
     const smaller = await open({ limits: { spill_bytes: BLOCK, spill_keep_ms: KEEP_MS } });
@@ -307,7 +308,7 @@ describe("the room in the file", () => {
   });
 
   it(
-    "holds what a model says it holds, whatever is appended, committed and restarted",
+    "has the same records as a model, after any appends, commits and restarts",
     { timeout: 60_000 },
     async () => {
       const step = fc.oneof(
@@ -325,7 +326,7 @@ describe("the room in the file", () => {
           for (const each of steps) {
             if (each.do === "append") {
               const error = await errorOf(() => spill.append(record(each.name, 1, long(each.blocks))));
-              if (error !== null && model.size === 0) throw new Error("refused although nothing uncommitted is there");
+              if (error !== null && model.size === 0) throw new Error("An append was refused without any uncommitted record.");
               if (error === null) model.add(`con_${each.name}/1`);
             } else if (each.do === "commit") {
               await spill.committed(connection(each.name), 1);
@@ -347,7 +348,7 @@ describe("the room in the file", () => {
 });
 
 describe("many appends at once", () => {
-  it("share a sync, and all are there after a restart", async () => {
+  it("share a sync, and all records are there after a restart", async () => {
     const { spill, open, path } = await bench(64);
     const syncs = await spyOn(path, "datasync");
     await Promise.all(Array.from({ length: 50 }, (_, at) => spill.append(record(at))));
@@ -355,7 +356,7 @@ describe("many appends at once", () => {
     expect(await (await open()).pending()).toHaveLength(50);
   });
 
-  it("are durable only by a sync that began after their own write", async () => {
+  it("are durable only after a sync that began after their own write", async () => {
     const { spill, path } = await bench();
     const [syncs, writes] = [await spyOn(path, "datasync"), await spyOn(path, "write")];
     const [first_sync, second_sync] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
@@ -364,7 +365,7 @@ describe("many appends at once", () => {
     await expect.poll(() => syncs.mock.calls.length).toBe(1);
     const state = { second_done: false };
     const second = spill.append(record("b")).then(() => (state.second_done = true));
-    // The second record is in the file, and waits for a sync, while the first one still runs.
+    // The second record is in the file and waits for its sync, while the first sync still runs.
     await expect.poll(() => writes.mock.settledResults.filter(({ type }) => type === "fulfilled").length).toBe(2);
     await setImmediate();
     first_sync.resolve(undefined);
@@ -377,7 +378,7 @@ describe("many appends at once", () => {
 });
 
 describe("a disk that fails", () => {
-  it("is storage_full at the start when there is no room for the file", async () => {
+  it("is storage_full at the start if there is no room for the file", async () => {
     const { options } = await bench();
     expect((await errorOf(() => openSpill({ ...options, path: "/dev/full" })))?.code).toBe("storage_full");
   });
@@ -385,7 +386,7 @@ describe("a disk that fails", () => {
   it.each([
     ["ENOSPC", "storage_full"],
     ["EIO", "internal"],
-  ])("with %s at the sync is %s to all who waited for it, and their room is free again", async (code, expected) => {
+  ])("with %s at the sync fails all appends that waited for it with %s, and frees their blocks", async (code, expected) => {
     const { spill, path } = await bench(4);
     const syncs = await spyOn(path, "datasync");
     syncs.mockRejectedValueOnce(Object.assign(new Error("sync"), { code }));
@@ -395,8 +396,8 @@ describe("a disk that fails", () => {
   });
 });
 
-describe("records that do not open", () => {
-  it("are passed over, counted and kept; the others are offered", async () => {
+describe("records that cannot be opened", () => {
+  it("are skipped, counted and kept, and the others are returned", async () => {
     const { spill, open, options } = await bench(4);
     for (const name of ["a", "b"]) await spill.append(record(name));
     const locked = await open({
@@ -410,11 +411,11 @@ describe("records that do not open", () => {
     expect(names(await (await open()).pending())).toEqual(["con_a/1", "con_b/1", "con_c/1", "con_d/1"]);
   });
 
-  it("because the database is away make the start try again, not go on without them", async () => {
+  it("because the database is down fail the read, instead of being skipped", async () => {
     const { spill, open } = await bench();
     await spill.append(record("a"));
-    const away = await open({ open: () => Promise.reject(new ApiError("database_unavailable")) });
-    expect((await errorOf(() => away.pending()))?.code).toBe("database_unavailable");
+    const offline = await open({ open: () => Promise.reject(new ApiError("database_unavailable")) });
+    expect((await errorOf(() => offline.pending()))?.code).toBe("database_unavailable");
   });
 
   it("never put their text into an error", async () => {
@@ -426,7 +427,7 @@ describe("records that do not open", () => {
   });
 });
 
-/** The only way to see, hold and fail what a disk does. */
+/** Spies on a method of all file handles, to count, delay and fail disk operations. */
 async function spyOn<Name extends "datasync" | "write">(path: string, name: Name) {
   const probe = await openFile(path);
   const prototype: FileHandle = Object.getPrototypeOf(probe);

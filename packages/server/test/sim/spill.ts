@@ -3,7 +3,8 @@
  * committed is not synced, as in the real file, so that a crash may bring the record back.
  */
 import { ApiError } from "../../src/core/errors.ts";
-import type { Spill, SpillRecord } from "../../src/service/refresh/spill.ts";
+import type { SpillRecord } from "../../src/service/refresh/spill-record.ts";
+import type { Spill } from "../../src/service/refresh/spill.ts";
 import type { Profile } from "./faults.ts";
 import type { Life, Step, World } from "./world.ts";
 

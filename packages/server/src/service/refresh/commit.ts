@@ -14,7 +14,7 @@ import type { ConnectionRow } from "../../store/tables.ts";
 import { emit } from "../events/events.ts";
 import { grantColumns, notGranted, parseGrant, serializeGrant, type Grant } from "../grants/grant.ts";
 import { rowChanged, type Claimed, type RefreshDeps, type RefreshResult } from "./types.ts";
-import type { SpillRecord } from "./spill.ts";
+import type { SpillRecord } from "./spill-record.ts";
 
 export interface Answer {
   readonly attempt: number;

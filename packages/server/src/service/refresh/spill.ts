@@ -1,57 +1,46 @@
 /**
- * The spill file: a token answer that exists only in memory is written here, sealed and synced, before anything else is
- * tried with it. A crash or a dead database between the provider's answer and our commit then costs nothing.
+ * The spill file: a token response that exists only in memory is sealed, written here and synced
+ * before anything else is done with it. A crash, or a database that is down, between the provider's
+ * response and the commit then costs nothing.
  *
- * Records are kept `spill_keep_ms` after their commit, so that a fail-over which lost commits can be repaired; when room
- * is needed they go earlier, oldest first. An uncommitted record is never overwritten. Layout: spill-file.ts; which
- * blocks are reused when: spill-map.ts.
+ * A record is kept for `spill_keep_ms` after its commit, so that commits which a failover lost can
+ * be made again. If room is needed, committed records are removed earlier, oldest first. An
+ * uncommitted record is never overwritten. Layout: spill-format.ts. Use of blocks: spill-map.ts.
  *
- * A record may be offered again although it was committed (its mark is not synced) or its append failed (it may have
- * reached the disk all the same). The commit by lineage refuses what is stale, so this costs nothing.
+ * A record can be returned although it was committed, because its mark is not synced. It can also
+ * be returned although its append failed, because it may have reached the disk. The commit by
+ * lineage refuses stale records, so this costs nothing.
  *
- * One process per file. Must not know what a token answer looks like, nor any database.
- * Errors: `storage_full` (503); `internal` for other disk errors; those of `seal` and `open` as they are.
+ * One process per file. Must not know the content of a token response, nor any database.
+ * Errors: ApiError `storage_full` (503), `internal` for other disk errors, and those of `seal` and
+ * `open`.
  */
+import type { FileHandle } from "node:fs/promises";
 import type { Limits } from "../../config.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
-import { Secret } from "../../core/secret.ts";
-import { instant, isJsonObject, type AppId, type ConnectionId, type Instant } from "../../core/types.ts";
-import {
-  createSync,
-  encodeEntry,
-  openBlocks,
-  readEntry,
-  scan,
-  writeEntry,
-  writeMark,
-  type Slot,
-} from "./spill-file.ts";
-import { createMap } from "./spill-map.ts";
-
-export interface SpillRecord {
-  readonly connection_id: ConnectionId;
-  readonly app_id: AppId;
-  /** Fingerprint of the refresh token that was exchanged. */
-  readonly parent_fp: string;
-  readonly attempt: number;
-  readonly at: Instant;
-  /** JSON of the token answer. */
-  readonly payload: Secret;
-}
+import type { Secret } from "../../core/secret.ts";
+import type { ConnectionId } from "../../core/types.ts";
+import { createSyncQueue, openBlocks, readEntry, scan, sync, writeEntry, writeMark, type SyncQueue } from "./spill-file.ts";
+import { encodeEntry, type Slot } from "./spill-format.ts";
+import { addSlot, allocateSlot, createBlockMap, isKept, publishSlot, removeSlot, type BlockMap } from "./spill-map.ts";
+import { decodeRecord, encodeRecord, type SpillRecord } from "./spill-record.ts";
 
 export interface Spill {
-  /** Durable when it resolves. Calls at the same time share one sync. @throws ApiError `storage_full`. */
+  /** Writes a record. It is durable when this resolves. Concurrent calls share a sync. */
   append(record: SpillRecord): Promise<void>;
-  /** The record is in the database now. Unknown ones are ignored. */
+  /** Marks a record as stored in the database. Ignores unknown ones. */
   committed(connection_id: ConnectionId, attempt: number): Promise<void>;
-  /** Records not committed yet, oldest first: what a start replays. */
+  /** Returns the uncommitted records, oldest first. A start commits them. */
   pending(): Promise<SpillRecord[]>;
-  /** Records committed within `spill_keep_ms`, oldest first: to commit again after a fail-over that lost commits. */
+  /** Returns the records that were committed within `spill_keep_ms`, oldest first. */
   repairable(): Promise<SpillRecord[]>;
-  /** The newest record of a connection, committed or not; null when none is kept. */
+  /** Returns the newest record of a connection, committed or not, or null. */
   latest(connection_id: ConnectionId): Promise<SpillRecord | null>;
-  /** Records that could not be opened when last read. They stay in the file, in case their key comes back. */
+  /**
+   * Number of records that could not be opened when last read. They stay in the file, because their
+   * key may come back.
+   */
   readonly unreadable: number;
   close(): Promise<void>;
 }
@@ -60,135 +49,134 @@ export interface SpillOptions {
   readonly path: string;
   readonly limits: Pick<Limits, "spill_bytes" | "spill_keep_ms">;
   readonly clock: Clock;
-  /** Seals bytes to `id`: opened under another id, they must be refused. */
+  /** Seals bytes to `id`. Opening them under another id must fail. */
   readonly seal: (id: string, plaintext: Secret) => Promise<Uint8Array>;
-  /** Rejects with `credential_unreadable` what can never be opened, with anything else what may be later. */
+  /**
+   * Opens sealed bytes. Rejects with `credential_unreadable` if they can never be opened, with any
+   * other error if they may be later.
+   */
   readonly open: (id: string, bytes: Uint8Array) => Promise<Secret>;
+}
+
+interface SpillState extends SpillOptions {
+  readonly file: FileHandle;
+  readonly blocks: number;
+  readonly map: BlockMap;
+  readonly syncs: SyncQueue;
+  readonly appending: Map<string, Promise<void>>;
+  readonly unreadable: Set<Slot>;
+  /** Sequence number of the newest record. */
+  sequence: bigint;
+}
+
+/**
+ * Opens or creates the file, and finds its records. @throws ApiError `storage_full` if it cannot be
+ * preallocated
+ */
+export async function openSpill(options: SpillOptions): Promise<Spill> {
+  const spill = await openState(options);
+  return {
+    append: (record) => append(spill, record),
+    committed: (connection_id, attempt) => markCommitted(spill, connection_id, attempt),
+    pending: () => readAll(spill, ({ committed_at }) => committed_at === null),
+    repairable: () => repairable(spill),
+    latest: (connection_id) => latest(spill, connection_id),
+    get unreadable() {
+      return spill.unreadable.size;
+    },
+    close: () => spill.file.close(),
+  };
+}
+
+async function openState(options: SpillOptions): Promise<SpillState> {
+  const { spill_bytes, spill_keep_ms } = options.limits;
+  const { file, blocks } = await openBlocks(options.path, spill_bytes);
+  const map = createBlockMap(blocks, spill_keep_ms);
+  const slots = await scan(file, blocks);
+  for (const slot of slots) addSlot(map, slot);
+  const sequence = slots.at(-1)?.sequence ?? 0n;
+  const syncs = createSyncQueue(file);
+  return { ...options, file, blocks, map, syncs, appending: new Map(), unreadable: new Set(), sequence };
 }
 
 const recordId = (connection_id: string, attempt: number | ""): string => `${connection_id}/${attempt}`;
 
-/** Opens or makes the file, and finds what is in it. @throws ApiError `storage_full` when it cannot be preallocated. */
-export async function openSpill(options: SpillOptions): Promise<Spill> {
-  const { clock, limits } = options;
-  const { file, blocks } = await openBlocks(options.path, limits.spill_bytes);
-  const map = createMap(blocks, limits.spill_keep_ms);
-  const sync = createSync(file);
-  const appending = new Map<string, Promise<void>>();
-  const unreadable = new Set<Slot>();
-  let sequence = 0n;
-  for (const slot of await scan(file, blocks)) {
-    map.add(slot);
-    sequence = slot.sequence;
-  }
-
-  async function write(id: string, record: SpillRecord): Promise<void> {
-    const sealed = await options.seal(id, encodeRecord(record));
-    sequence += 1n;
-    const bytes = encodeEntry(sequence, id, sealed);
-    const slot = map.allocate(id, sequence, bytes.length, clock.now());
-    if (slot === null) throw full();
-    try {
-      await writeEntry(file, slot.block, bytes);
-      await sync();
-    } catch (error) {
-      map.remove(slot);
-      throw error;
-    }
-    map.publish(slot);
-  }
-
-  async function append(record: SpillRecord): Promise<void> {
-    const id = recordId(record.connection_id, record.attempt);
-    const writing = write(id, record);
-    appending.set(id, writing);
-    await writing.finally(() => {
-      if (appending.get(id) === writing) appending.delete(id);
-    });
-  }
-
-  async function committed(connection_id: ConnectionId, attempt: number): Promise<void> {
-    const id = recordId(connection_id, attempt);
-    // A commit that overtakes its own append would find nothing to mark, and the record would take room until a restart.
-    await appending.get(id)?.catch(() => undefined);
-    const slot = map.find(id);
-    if (slot === undefined || slot.committed_at !== null) return;
-    slot.committed_at = clock.now();
-    await writeMark(file, slot, slot.committed_at);
-  }
-
-  /** The record; null when its blocks were taken meanwhile, or it can never be opened. */
-  async function read(slot: Slot): Promise<SpillRecord | null> {
-    const entry = await readEntry(file, slot.block, blocks);
-    if (entry === null || entry.slot.sequence !== slot.sequence) return null;
-    try {
-      const record = decodeRecord(await options.open(slot.id, entry.sealed));
-      unreadable.delete(slot);
-      return record;
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== "credential_unreadable") throw error;
-      unreadable.add(slot);
-      return null;
-    }
-  }
-
-  async function readAll(slots: readonly Slot[]): Promise<SpillRecord[]> {
-    const records: SpillRecord[] = [];
-    for (const slot of slots) {
-      const record = await read(slot);
-      if (record !== null) records.push(record);
-    }
-    return records;
-  }
-
-  return {
-    append,
-    committed,
-    pending: () => readAll(map.slots().filter((slot) => slot.committed_at === null)),
-    repairable: () => {
-      const now = clock.now();
-      return readAll(map.slots().filter((slot) => slot.committed_at !== null && map.isKept(slot, now)));
-    },
-    latest: async (connection_id) => {
-      const slot = map.slots().findLast(({ id }) => id.startsWith(recordId(connection_id, "")));
-      return slot === undefined ? null : read(slot);
-    },
-    get unreadable() {
-      return unreadable.size;
-    },
-    close: () => file.close(),
-  };
+async function append(spill: SpillState, record: SpillRecord): Promise<void> {
+  const { appending } = spill;
+  const id = recordId(record.connection_id, record.attempt);
+  const writing = write(spill, id, record);
+  appending.set(id, writing);
+  await writing.finally(() => {
+    if (appending.get(id) === writing) appending.delete(id);
+  });
 }
 
-function encodeRecord(record: SpillRecord): Secret {
-  return new Secret(JSON.stringify({ ...record, payload: record.payload.expose() }));
-}
-
-/** Sealed here and opened again: another shape can only come from another version of this file. */
-function decodeRecord(text: Secret): SpillRecord {
-  const value = parseJson(text);
-  if (!isJsonObject(value)) throw new ApiError("credential_unreadable");
-  const { connection_id, app_id, parent_fp, attempt, at, payload } = value;
-  if (
-    typeof connection_id !== "string" ||
-    typeof app_id !== "string" ||
-    typeof parent_fp !== "string" ||
-    typeof attempt !== "number" ||
-    typeof at !== "number" ||
-    typeof payload !== "string"
-  ) {
-    throw new ApiError("credential_unreadable");
-  }
-  /* oxlint-disable-next-line typescript/no-unsafe-type-assertion -- ids that were branded when they were written. */
-  const ids = { connection_id: connection_id as ConnectionId, app_id: app_id as AppId };
-  return { ...ids, parent_fp, attempt, at: instant(at), payload: new Secret(payload) };
-}
-
-/** Not JSON.parse by itself: its error quotes the text. */
-function parseJson(text: Secret): unknown {
+async function write(spill: SpillState, id: string, record: SpillRecord): Promise<void> {
+  const { file, map, clock } = spill;
+  const sealed = await spill.seal(id, encodeRecord(record));
+  spill.sequence += 1n;
+  const { sequence } = spill;
+  const bytes = encodeEntry(sequence, id, sealed);
+  const slot = allocateSlot(map, { id, sequence, bytes: bytes.length }, clock.now());
+  if (slot === null) throw full();
   try {
-    return JSON.parse(text.expose());
-  } catch {
+    await writeEntry(file, slot.block, bytes);
+    await sync(spill.syncs);
+  } catch (error) {
+    removeSlot(map, slot);
+    throw error;
+  }
+  publishSlot(map, slot);
+}
+
+async function markCommitted(
+  { appending, map, clock, file }: SpillState,
+  connection_id: ConnectionId,
+  attempt: number,
+): Promise<void> {
+  const id = recordId(connection_id, attempt);
+  // A commit that overtakes its own append would find no record to mark. The record would then
+  // occupy its blocks until a restart.
+  await appending.get(id)?.catch(() => undefined);
+  const slot = map.by_id.get(id);
+  if (slot === undefined || slot.committed_at !== null) return;
+  slot.committed_at = clock.now();
+  await writeMark(file, slot, slot.committed_at);
+}
+
+async function repairable(spill: SpillState): Promise<SpillRecord[]> {
+  const now = spill.clock.now();
+  return readAll(spill, (slot) => slot.committed_at !== null && isKept(spill.map, slot, now));
+}
+
+async function latest(spill: SpillState, connection_id: ConnectionId): Promise<SpillRecord | null> {
+  const slot = [...spill.map.by_id.values()].findLast(({ id }) => id.startsWith(recordId(connection_id, "")));
+  return slot === undefined ? null : read(spill, slot);
+}
+
+async function readAll(spill: SpillState, isWanted: (slot: Slot) => boolean): Promise<SpillRecord[]> {
+  const records: SpillRecord[] = [];
+  for (const slot of [...spill.map.by_id.values()].filter(isWanted)) {
+    const record = await read(spill, slot);
+    if (record !== null) records.push(record);
+  }
+  return records;
+}
+
+/**
+ * Returns the record, or null if its blocks were reused meanwhile, or if it can never be opened.
+ */
+async function read(spill: SpillState, slot: Slot): Promise<SpillRecord | null> {
+  const { file, blocks, unreadable } = spill;
+  const entry = await readEntry(file, slot.block, blocks);
+  if (entry === null || entry.slot.sequence !== slot.sequence) return null;
+  try {
+    const record = decodeRecord(await spill.open(slot.id, entry.sealed));
+    unreadable.delete(slot);
+    return record;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== "credential_unreadable") throw error;
+    unreadable.add(slot);
     return null;
   }
 }
@@ -196,6 +184,6 @@ function parseJson(text: Secret): unknown {
 function full(): ApiError {
   return new ApiError("storage_full", {
     message:
-      "The spill file is full of token answers that wait for the database. Bring the database back, or raise HOLDFAST_SPILL_BYTES.",
+      "The spill file is full of token responses that wait for the database. Start the database again, or raise HOLDFAST_SPILL_BYTES.",
   });
 }
