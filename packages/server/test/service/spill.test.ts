@@ -307,44 +307,41 @@ describe("the space in the file", () => {
     expect(statSync(path).size).toBe(6 * BLOCK);
   });
 
-  it(
-    "has the same records as a model, after any appends, commits and restarts",
-    { timeout: 60_000 },
-    async () => {
-      const step = fc.oneof(
-        fc.record({ do: fc.constant("append" as const), name: fc.nat(5), blocks: fc.integer({ min: 1, max: 3 }) }),
-        fc.record({ do: fc.constant("commit" as const), name: fc.nat(5) }),
-        fc.record({ do: fc.constant("restart" as const) }),
-        fc.record({ do: fc.constant("wait" as const) }),
-      );
-      const { options, clock } = await bench();
-      await fc.assert(
-        fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-          rmSync(options.path);
-          let spill = await openSpill(options);
-          const model = new Set<string>();
-          for (const each of steps) {
-            if (each.do === "append") {
-              const error = await errorOf(() => spill.append(record(each.name, 1, long(each.blocks))));
-              if (error !== null && model.size === 0) throw new Error("An append was refused without any uncommitted record.");
-              if (error === null) model.add(`con_${each.name}/1`);
-            } else if (each.do === "commit") {
-              await spill.committed(connection(each.name), 1);
-              model.delete(`con_${each.name}/1`);
-            } else if (each.do === "restart") {
-              await spill.close();
-              spill = await openSpill(options);
-            } else {
-              clock.at = instant(clock.at + KEEP_MS);
-            }
-            expect(names(await spill.pending()).toSorted()).toEqual([...model].toSorted());
+  it("has the same records as a model, after any appends, commits and restarts", { timeout: 60_000 }, async () => {
+    const step = fc.oneof(
+      fc.record({ do: fc.constant("append" as const), name: fc.nat(5), blocks: fc.integer({ min: 1, max: 3 }) }),
+      fc.record({ do: fc.constant("commit" as const), name: fc.nat(5) }),
+      fc.record({ do: fc.constant("restart" as const) }),
+      fc.record({ do: fc.constant("wait" as const) }),
+    );
+    const { options, clock } = await bench();
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        rmSync(options.path);
+        let spill = await openSpill(options);
+        const model = new Set<string>();
+        for (const each of steps) {
+          if (each.do === "append") {
+            const error = await errorOf(() => spill.append(record(each.name, 1, long(each.blocks))));
+            if (error !== null && model.size === 0)
+              throw new Error("An append was refused without any uncommitted record.");
+            if (error === null) model.add(`con_${each.name}/1`);
+          } else if (each.do === "commit") {
+            await spill.committed(connection(each.name), 1);
+            model.delete(`con_${each.name}/1`);
+          } else if (each.do === "restart") {
+            await spill.close();
+            spill = await openSpill(options);
+          } else {
+            clock.at = instant(clock.at + KEEP_MS);
           }
-          await spill.close();
-        }),
-        { numRuns: 60 },
-      );
-    },
-  );
+          expect(names(await spill.pending()).toSorted()).toEqual([...model].toSorted());
+        }
+        await spill.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
 });
 
 describe("many appends at once", () => {
@@ -386,14 +383,17 @@ describe("a disk that fails", () => {
   it.each([
     ["ENOSPC", "storage_full"],
     ["EIO", "internal"],
-  ])("with %s at the sync fails all appends that waited for it with %s, and frees their blocks", async (code, expected) => {
-    const { spill, path } = await bench(4);
-    const syncs = await spyOn(path, "datasync");
-    syncs.mockRejectedValueOnce(Object.assign(new Error("sync"), { code }));
-    expect((await errorOf(() => spill.append(record("a", 1, long(4)))))?.code).toBe(expected);
-    await spill.append(record("b", 1, long(4)));
-    expect(names(await spill.pending())).toEqual(["con_b/1"]);
-  });
+  ])(
+    "with %s at the sync fails all appends that waited for it with %s, and frees their blocks",
+    async (code, expected) => {
+      const { spill, path } = await bench(4);
+      const syncs = await spyOn(path, "datasync");
+      syncs.mockRejectedValueOnce(Object.assign(new Error("sync"), { code }));
+      expect((await errorOf(() => spill.append(record("a", 1, long(4)))))?.code).toBe(expected);
+      await spill.append(record("b", 1, long(4)));
+      expect(names(await spill.pending())).toEqual(["con_b/1"]);
+    },
+  );
 });
 
 describe("records that cannot be opened", () => {

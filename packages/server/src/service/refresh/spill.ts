@@ -21,7 +21,16 @@ import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { ConnectionId } from "../../core/types.ts";
-import { createSyncQueue, openBlocks, readEntry, scan, sync, writeEntry, writeMark, type SyncQueue } from "./spill-file.ts";
+import {
+  createSyncQueue,
+  openBlocks,
+  readEntry,
+  scan,
+  sync,
+  writeEntry,
+  writeMark,
+  type SyncQueue,
+} from "./spill-file.ts";
 import { encodeEntry, type Slot } from "./spill-format.ts";
 import { addSlot, allocateSlot, createBlockMap, isKept, publishSlot, removeSlot, type BlockMap } from "./spill-map.ts";
 import { decodeRecord, encodeRecord, type SpillRecord } from "./spill-record.ts";
