@@ -13,7 +13,7 @@ import { ApiError } from "./core/errors.ts";
 import { newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthProtocol } from "./oauth/protocol.ts";
-import type { HttpClient } from "./net/http-client.ts";
+import type { HttpClient } from "./net/outbound.ts";
 import { openCatalog } from "./providers/open.ts";
 import type { Catalog } from "./providers/index.ts";
 import { INSTALLATION } from "./service/grants/clients.ts";

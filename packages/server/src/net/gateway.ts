@@ -1,6 +1,9 @@
-/** Addresses behind a gateway, which stands in for every provider. Without undici, so that a caller can skip loading it. */
+/**
+ * The gateway, a simulator that stands in for every provider. Separate from http-client.ts, so that
+ * callers do not load undici.
+ */
 
-/** `https://HOST/PATH?q` as the gateway serves it: `GATEWAY/HOST/PATH?q`. */
+/** Returns the URL at which the gateway serves `https://HOST/PATH?q`: `GATEWAY/HOST/PATH?q`. */
 export function throughGateway(gateway: string | null, url: string): string {
   return gateway === null ? url : `${gateway}/${url.slice("https://".length)}`;
 }

@@ -1,209 +1,102 @@
 /**
- * HTTPS to providers. The only file that opens connections to them, and the only one that imports undici.
+ * Outbound HTTP: requests to providers and webhook receivers. net/ owns the connection, strict
+ * JSON, Retry-After and the User-Agent. It must not know OAuth, events, or what a request is for.
+ * This is the only file that imports undici.
  *
- * Each request has its own connection and is sent once: no reuse, no retry, no redirects, no cookies, no compression.
- * A second sending of a single-use refresh token may revoke the grant (RFC 9700 §4.14.2), so whether to repeat is
- * decided above, by what this file reports: a failure is `not_sent` only when no byte of the request can have left.
- * Failures are values; nothing throws and nothing is logged. Times in milliseconds, sizes in bytes.
+ * Each request has its own connection and is sent once: no reuse, no retries, no redirects, no
+ * cookies, no compression. Sending a single-use refresh token twice can revoke the grant (RFC 9700
+ * §4.14.2), so the caller decides about retries. A failure is `not_sent` only if no byte of the
+ * request can have left. Failures are values: nothing throws, and nothing is logged. Times in ms,
+ * sizes in bytes.
  */
 import { Client, buildConnector } from "undici";
-import type { Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Limits } from "../core/limits.ts";
+import { beginSending, endAttempt, failureOf, startAttempt, type Attempt } from "./attempt.ts";
 import { throughGateway } from "./gateway.ts";
-
-export interface OutboundRequest {
-  readonly method: "GET" | "POST" | "DELETE";
-  /** https, unless `plain_loopback` allows more; with a gateway the transport alone knows where it goes. */
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** The whole exchange, connecting and reading included. */
-  readonly deadline_ms: number;
-  /** From connected to headers received; unset = up to the deadline. */
-  readonly headers_timeout_ms?: number;
-  /** Called when connected, right before the first byte is written. `false` = close without sending. */
-  readonly onSend?: () => boolean;
-  readonly signal?: AbortSignal;
-}
-
-export interface OutboundResponse {
-  readonly kind: "response";
-  readonly status: number;
-  /** Names in lower case; of a repeated header the first. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-  /** False when the body was cut off at `provider_response_bytes`. */
-  readonly complete: boolean;
-}
-
-type FailureReason =
-  | "not_https"
-  | "not_representable"
-  | "gave_up"
-  | "aborted"
-  | "dns_failed"
-  | "connect_failed"
-  | "connect_timeout"
-  | "tls_failed"
-  | "timeout"
-  | "connection_lost";
-
-export interface Failure {
-  readonly kind: "not_sent" | "maybe_sent";
-  readonly reason: FailureReason;
-}
-
-export interface HttpClient {
-  send(request: OutboundRequest): Promise<OutboundResponse | Failure>;
-}
+import type { HttpClient, OutboundRequest, OutboundResponse, RequestFailure } from "./outbound.ts";
 
 export interface HttpClientOptions {
-  /** Origin of a simulator on loopback; null = the real providers. */
+  /** Loopback origin of a simulator. Null: the real providers. */
   readonly gateway: string | null;
   readonly limits: Pick<Limits, "provider_connect_timeout_ms" | "provider_response_bytes">;
   readonly clock: Clock;
-  /** PEM of the only certificate authority to trust, in place of the system's. */
+  /** PEM of the only certificate authority to trust, instead of the system's. */
   readonly ca?: string;
-  /** http:// too, where it does not leave this machine. For what the operator names, never for a provider. */
+  /** Also allows http:// to this machine. For URLs that the operator sets, never for a provider. */
   readonly plain_loopback?: boolean;
 }
 
 const PLAIN_LOOPBACK = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/;
 
-export function createHttpClient({ gateway, limits, clock, ca, plain_loopback }: HttpClientOptions): HttpClient {
-  const isAllowed = (url: string): boolean =>
-    url.startsWith("https://") || (plain_loopback === true && PLAIN_LOOPBACK.test(url));
-  return {
-    async send(request) {
-      if (!isAllowed(request.url) || !URL.canParse(request.url)) {
-        return { kind: "not_sent", reason: "not_https" };
-      }
-      const target = new URL(throughGateway(gateway, request.url));
-      const attempt = startAttempt(request, limits.provider_connect_timeout_ms, clock);
-      const client = new Client(target.origin, {
-        connect: attempt.watch(
-          // The signal also ends a connection that is still being made, which undici leaves alone.
-          buildConnector({ allowH2: false, timeout: 0, signal: attempt.signal, ...(ca === undefined ? {} : { ca }) }),
-        ),
-        allowH2: false,
-        // Connection: close. A reused connection may be half dead, and then nobody knows what was sent.
-        pipelining: 0,
-        // Time-outs run on the injected clock instead.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
-      try {
-        const response = await client.request({
-          method: request.method,
-          path: target.pathname + target.search,
-          headers: request.headers,
-          body: request.body ?? null,
-          signal: attempt.signal,
-        });
-        attempt.headersReceived();
-        const { body, complete } = await readUpTo(response.body, limits.provider_response_bytes);
-        const headers = firstValues(response.headers);
-        // A body that ends where the connection does is whole only if the connection ended well.
-        const delimited = "content-length" in headers || "transfer-encoding" in headers;
-        if (!delimited && attempt.wasReset()) return { kind: "maybe_sent", reason: "connection_lost" };
-        return { kind: "response", status: response.statusCode, headers, body, complete };
-      } catch (error) {
-        return attempt.failureOf(error);
-      } finally {
-        attempt.end();
-        // Closes the socket at once. The promise says only when it is gone.
-        void client.destroy();
-      }
-    },
-  };
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  return { send: (request) => send(options, request) };
 }
 
-/** A timer that is later than this was held up by more than a busy process. */
-const STOPPED_MS = 500;
+async function send(options: HttpClientOptions, request: OutboundRequest): Promise<OutboundResponse | RequestFailure> {
+  if (!isAllowed(options, request.url)) return { kind: "not_sent", reason: "not_https" };
+  const { limits, clock } = options;
+  const target = new URL(throughGateway(options.gateway, request.url));
+  const attempt = startAttempt(request, limits.provider_connect_timeout_ms, clock);
+  const client = clientFor(target.origin, attempt, options.ca);
+  try {
+    const response = await client.request({
+      method: request.method,
+      path: target.pathname + target.search,
+      headers: request.headers,
+      body: request.body ?? null,
+      signal: attempt.abort.signal,
+    });
+    attempt.cancelHeaders();
+    const { body, complete } = await readUpTo(response.body, limits.provider_response_bytes);
+    const headers = firstValues(response.headers);
+    // A body delimited by the end of the connection is complete only if the connection was not
+    // reset.
+    const delimited = "content-length" in headers || "transfer-encoding" in headers;
+    if (!delimited && attempt.was_reset) return { kind: "maybe_sent", reason: "connection_lost" };
+    return { kind: "response", status: response.statusCode, headers, body, complete };
+  } catch (error) {
+    return failureOf(attempt, error);
+  } finally {
+    endAttempt(attempt);
+    // Closes the socket immediately. The promise only reports when that is done.
+    void client.destroy();
+  }
+}
 
-/** What is known about one attempt: how far it came, and what stopped it. */
-function startAttempt(request: OutboundRequest, connect_timeout_ms: number, clock: Clock) {
-  const abort = new AbortController();
-  let phase: "connecting" | "sent" | "ended" = "connecting";
-  let stopped: Failure | null = null;
-  let reset = false;
+function isAllowed({ plain_loopback }: HttpClientOptions, url: string): boolean {
+  const allowed = url.startsWith("https://") || (plain_loopback === true && PLAIN_LOOPBACK.test(url));
+  return allowed && URL.canParse(url);
+}
 
-  /** A connection that stands may have carried bytes already; before that, none can have left. */
-  const stop = (before: FailureReason, after: FailureReason): void => {
-    stopped ??= phase === "connecting" ? { kind: "not_sent", reason: before } : { kind: "maybe_sent", reason: after };
-    abort.abort();
-  };
-  const onAbort = (): void => stop("aborted", "aborted");
-  const started_ms = clock.monotonic_ms();
-  let cancelDeadline = clock.after(request.deadline_ms, () => {
-    const late_ms = clock.monotonic_ms() - started_ms - request.deadline_ms;
-    if (late_ms < STOPPED_MS) return stop("connect_timeout", "timeout");
-    // The process stood still. What came meanwhile lies in the socket's buffer, and timers are looked at before sockets.
-    cancelDeadline = clock.after(STOPPED_MS, () => stop("connect_timeout", "timeout"));
+function clientFor(origin: string, attempt: Attempt, ca: string | undefined): Client {
+  // The signal also aborts a connection that is still being established, which undici does not.
+  const { signal } = attempt.abort;
+  const connect = buildConnector({ allowH2: false, timeout: 0, signal, ...(ca === undefined ? {} : { ca }) });
+  return new Client(origin, {
+    connect: watched(connect, attempt),
+    allowH2: false,
+    // Connection: close. A reused connection can be half dead, and then it is unknown what was
+    // sent.
+    pipelining: 0,
+    // Timeouts run on the injected clock instead.
+    headersTimeout: 0,
+    bodyTimeout: 0,
   });
-  const cancelConnect = clock.after(connect_timeout_ms, () => stop("connect_timeout", "timeout"));
-  let cancelHeaders: (() => void) | null = null;
-  if (request.signal?.aborted === true) onAbort();
-  else request.signal?.addEventListener("abort", onAbort, { once: true });
-
-  return {
-    signal: abort.signal,
-    wasReset: (): boolean => reset,
-
-    watch:
-      (connect: buildConnector.connector): buildConnector.connector =>
-      (options, callback) =>
-        connect(options, (...result) => {
-          const [error, socket] = result;
-          if (error !== null) return callback(error, null);
-          // `ended`: nobody waits any more. `sent`: this would be a second connection for the same request.
-          if (stopped === null && phase === "connecting" && request.onSend?.() === false) stop("gave_up", "gave_up");
-          if (stopped !== null || phase !== "connecting") {
-            socket.destroy();
-            return callback(new Error("not sent"), null);
-          }
-          phase = "sent";
-          cancelConnect();
-          // undici takes a reset after the headers of a "Connection: close" answer for its end, and ends every such
-          // connection with an error of its own.
-          socket.once("error", (cause: NodeJS.ErrnoException) => {
-            reset = cause.code === "ECONNRESET";
-          });
-          if (request.headers_timeout_ms !== undefined) {
-            cancelHeaders = clock.after(request.headers_timeout_ms, () => stop("connect_timeout", "timeout"));
-          }
-          return callback(null, socket);
-        }),
-
-    headersReceived: (): void => cancelHeaders?.(),
-
-    failureOf: (error: unknown): Failure =>
-      stopped ??
-      (phase === "connecting"
-        ? { kind: "not_sent", reason: reasonOf(error) }
-        : { kind: "maybe_sent", reason: "connection_lost" }),
-
-    end: (): void => {
-      phase = "ended";
-      cancelDeadline();
-      cancelConnect();
-      cancelHeaders?.();
-      request.signal?.removeEventListener("abort", onAbort);
-    },
-  };
 }
 
-/** Why no connection came about. Error texts are not passed on: some name addresses inside the network. */
-function reasonOf(error: unknown): FailureReason {
-  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
-  if (code === "ENOTFOUND" || code.startsWith("EAI_")) return "dns_failed";
-  // undici checks headers and path before it connects.
-  if (code === "UND_ERR_INVALID_ARG") return "not_representable";
-  if (/CERT|SSL|TLS|SIGNATURE|ISSUER/.test(code)) return "tls_failed";
-  return "connect_failed";
+function watched(connect: buildConnector.connector, attempt: Attempt): buildConnector.connector {
+  return (options, callback) =>
+    connect(options, (...result) => {
+      const [error, socket] = result;
+      if (error !== null) return callback(error, null);
+      if (beginSending(attempt, socket)) return callback(null, socket);
+      socket.destroy();
+      return callback(new Error("not sent"), null);
+    });
 }
 
-/** Counts while reading, so that an endless answer costs no more than the limit. */
+/** Counts while reading, so that an endless response costs no more than the limit. */
 async function readUpTo(
   stream: AsyncIterable<unknown>,
   limit_bytes: number,

@@ -1,14 +1,18 @@
 /**
- * JSON from a stranger. Stricter than JSON.parse where leniency would mean guessing: bytes that are not UTF-8, a byte
- * order mark, a name that comes twice (which access token counts?) and deep nesting are all refused.
+ * Strict JSON, for responses that cannot be trusted. Stricter than JSON.parse: rejects bytes that
+ * are not UTF-8, a byte order mark, deep nesting, and duplicate names (which access token would
+ * count?).
  */
 import type { JsonValue } from "../core/types.ts";
 
-/** Real token answers nest three levels deep. Recursive code downstream must not meet thousands. */
+/** Real token responses nest three levels deep. Deep nesting would overflow recursive code. */
 const MAX_DEPTH = 32;
 const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{}:]/gs;
 
-/** The text of a body, or null when it is not UTF-8. A byte order mark stays, and is refused by the parser. */
+/**
+ * Returns a body's text, or null if it is not UTF-8. Keeps a byte order mark, which the parser
+ * rejects.
+ */
 export function decodeUtf8(body: Uint8Array): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
@@ -17,7 +21,7 @@ export function decodeUtf8(body: Uint8Array): string | null {
   }
 }
 
-/** The value, or undefined when the text is not JSON or is JSON of a refused kind. */
+/** Returns the value, or undefined if the text is not JSON or is rejected. */
 export function parseJson(text: string): JsonValue | undefined {
   if (!isUnambiguous(text)) return undefined;
   try {
@@ -28,7 +32,10 @@ export function parseJson(text: string): JsonValue | undefined {
   }
 }
 
-/** One pass over strings and brackets. On malformed text the result means nothing, and JSON.parse refuses it anyway. */
+/**
+ * Checks names and depth in one pass over strings and brackets. For malformed text the result is
+ * arbitrary, because JSON.parse rejects it anyway.
+ */
 function isUnambiguous(text: string): boolean {
   const open: Set<string>[] = [];
   let last = "";
@@ -48,7 +55,7 @@ function isUnambiguous(text: string): boolean {
   return true;
 }
 
-/** `"\u0061"` and `"a"` are the same name. */
+/** Resolves escapes, because `"\u0061"` and `"a"` are the same name. */
 function unescaped(token: string): string {
   try {
     return String(JSON.parse(token));

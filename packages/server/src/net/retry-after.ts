@@ -1,13 +1,16 @@
 /** The Retry-After header of HTTP (RFC 9110 §10.2.3). */
-import type { Limits } from "../config.ts";
+import type { Limits } from "../core/limits.ts";
 import type { Instant } from "../core/types.ts";
 
 const JUNK_RETRY_AFTER_MS = 30_000;
 const LEAST_RETRY_AFTER_MS = 1_000;
-/** RFC 9110 §5.6.7, the form that must be sent. */
+/** RFC 9110 §5.6.7, the form that senders must use. */
 const HTTP_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
-/** RFC 9110 §10.2.3: seconds or a date; null without the header. The past is one second, nonsense is thirty. */
+/**
+ * Returns the wait in ms, from seconds or a date. Null without the header. At least one second.
+ * Thirty seconds if the value is malformed.
+ */
 export function parseRetryAfter(
   header: string | undefined,
   now: Instant,

@@ -1,2 +1,2 @@
-/** Sent with every request to a provider or a webhook target. Some providers refuse requests without one. */
+/** Sent with every outbound request. Some providers reject requests without one. */
 export const USER_AGENT = "Holdfast/0.1 (+connectors)";

@@ -1,13 +1,11 @@
-/**
- * Whose account a token belongs to, and whether the provider's API still takes it.
- */
+/** Reads the account of a token, and checks whether the provider's API still accepts the token. */
 import type { Secret } from "../core/secret.ts";
 import type { Account, ConnectionConfig, JsonObject, JsonValue } from "../core/types.ts";
 import { isJsonObject } from "../core/types.ts";
 import { readText } from "../providers/json-path.ts";
 import type { JsonPath } from "../providers/json-path.ts";
 import type { AccountPaths, ApiRequest, Provider } from "../providers/provider.ts";
-import { callApi, saysYes } from "./api-call.ts";
+import { callApi, isSuccess } from "./api-call.ts";
 import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
 import { BAD_RESPONSE, errorName } from "./outcome.ts";
@@ -21,16 +19,17 @@ export interface AccountQuery {
 
 export interface IdentityQuery extends AccountQuery {
   readonly client: ClientCredentials;
-  /** `extra` of the token answer, for providers that name the account there. */
+  /** `extra` of the token response, for providers that name the account there. */
   readonly token: JsonObject;
 }
 
 export type IdentityResult =
-  /** `config` holds the values that the catalog derives from the identity answer, and no others. */
+  /** `config` holds only the values that the catalog derives from the identity response. */
   | { readonly kind: "ok"; readonly account: Account; readonly config: ConnectionConfig }
   /** `detail` is from the vocabulary of outcome.ts. */
   | { readonly kind: "failed"; readonly detail: string };
 
+/** Returns the account that the token belongs to. */
 export async function identify(deps: OAuthDeps, query: IdentityQuery): Promise<IdentityResult> {
   const { identity } = query.provider;
   switch (identity.from) {
@@ -54,38 +53,42 @@ async function identifyByRequest(
   paths: AccountPaths,
 ): Promise<IdentityResult> {
   const { provider } = query;
-  const answer = await callApi(deps, { ...query, request });
-  if (answer.kind === "unbuilt") return { kind: "failed", detail: answer.detail };
-  if (answer.kind !== "response") return { kind: "failed", detail: answer.reason };
-  if (!saysYes(answer, request)) {
-    return { kind: "failed", detail: errorName(provider, answer.body)?.name ?? `http_${answer.status}` };
+  const response = await callApi(deps, { ...query, request });
+  if (response.kind === "not_buildable") return { kind: "failed", detail: response.detail };
+  if (response.kind !== "response") return { kind: "failed", detail: response.reason };
+  const { body, status } = response;
+  if (!isSuccess(response, request)) {
+    return { kind: "failed", detail: errorName(provider, body)?.name ?? `http_${status}` };
   }
-  // A list is an answer only where the account is looked for in one.
-  if (!isJsonObject(answer.body) && readText(answer.body, paths.id) === null)
-    return { kind: "failed", detail: BAD_RESPONSE };
-  return { kind: "ok", account: accountOf(answer.body, paths), config: derive(provider, "identity", answer.body) };
+  // A list is valid only if the catalog looks for the account in one.
+  if (!isJsonObject(body) && readText(body, paths.id) === null) return { kind: "failed", detail: BAD_RESPONSE };
+  return { kind: "ok", account: accountOf(body, paths), config: derive(provider, "identity", body) };
 }
 
-/** `dead` only when the provider says so; everything that may pass is `unknown`. */
+/** Returns `dead` only if the provider rejects the token. Failures that can pass are `unknown`. */
 export async function checkHealth(deps: OAuthDeps, query: AccountQuery): Promise<"alive" | "dead" | "unknown"> {
   const { provider } = query;
-  const answer = await callApi(deps, { ...query, request: provider.health });
-  if (answer.kind !== "response") return "unknown";
-  if (saysYes(answer, provider.health)) return "alive";
-  // RFC 6750 §3.1. Vendors that answer otherwise name the error as they do on refresh.
-  if (answer.status === 401) return "dead";
-  const serverFault = answer.status >= 500 || answer.status === 429;
-  return !serverFault && errorName(provider, answer.body)?.class === "refused" ? "dead" : "unknown";
+  const response = await callApi(deps, { ...query, request: provider.health });
+  if (response.kind !== "response") return "unknown";
+  if (isSuccess(response, provider.health)) return "alive";
+  // RFC 6750 §3.1. Vendors that use another status name the error as they do for a refresh.
+  if (response.status === 401) return "dead";
+  const may_pass = response.status >= 500 || response.status === 429;
+  return !may_pass && errorName(provider, response.body)?.class === "refused" ? "dead" : "unknown";
 }
 
 function accountOf(body: JsonValue, paths: AccountPaths): Account {
-  return { id: shown(body, paths.id), label: shown(body, paths.label), email: shown(body, paths.email) };
+  return {
+    id: displayText(body, paths.id),
+    label: displayText(body, paths.label),
+    email: displayText(body, paths.email),
+  };
 }
 
-/** Long enough for any name or address; these texts come from strangers and end up on screens. */
+/** Long enough for any name or address. The text is untrusted and is displayed. */
 const MAX_TEXT_LENGTH = 200;
 
-function shown(body: JsonValue, path: JsonPath | null): string | null {
+function displayText(body: JsonValue, path: JsonPath | null): string | null {
   const text = path === null ? null : readText(body, path);
   const clean =
     text

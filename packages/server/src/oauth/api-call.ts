@@ -1,33 +1,35 @@
 /**
- * One call of a provider's API on behalf of this server: identity, health, revocation. Not for callers' requests.
+ * One request to a provider's API for the server's own purposes: identity, health, revocation. Not
+ * for requests of callers.
  *
- * The catalog says what is sent; the secrets are put in here, at the last moment, and only in the places that name them.
+ * The catalog describes the request. Secrets are filled in here, as late as possible, and only for
+ * the placeholders that name them.
  */
 import type { Secret } from "../core/secret.ts";
 import type { ConnectionConfig, JsonValue } from "../core/types.ts";
 import { isJsonObject } from "../core/types.ts";
+import { decodeUtf8, parseJson } from "../net/json.ts";
+import type { RequestFailure } from "../net/outbound.ts";
+import { parseRetryAfter } from "../net/retry-after.ts";
 import { readPath } from "../providers/json-path.ts";
 import type { ApiRequest, Provider } from "../providers/provider.ts";
 import { fillTemplate } from "../providers/template.ts";
 import { basicCredentials, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
-import { decodeUtf8, parseJson } from "../net/json.ts";
-import { parseRetryAfter } from "../net/retry-after.ts";
 import { applyResponse } from "./token-response.ts";
-import type { Failure } from "../net/http-client.ts";
 
-export interface ApiAnswer {
+export interface ApiResponse {
   readonly kind: "response";
   readonly status: number;
-  /** JSON; else the text itself; null for a body that is neither. */
+  /** The parsed JSON, or the text if it is not JSON. Null if it is not UTF-8 or was cut off. */
   readonly body: JsonValue;
-  /** As the provider asked for it; null = it did not. */
+  /** From the Retry-After header. Null without one. */
   readonly retry_after_ms: number | null;
 }
 
-/** The request could not be made from what there is. */
-export interface Unbuilt {
-  readonly kind: "unbuilt";
+/** The request cannot be built: a setting is invalid, or a credential is missing. */
+export interface NotBuildable {
+  readonly kind: "not_buildable";
   readonly detail: "invalid_connection_config" | "no_token" | "no_client";
 }
 
@@ -38,16 +40,22 @@ export interface ApiCall {
   readonly access_token: Secret | null;
   readonly refresh_token?: Secret | null;
   readonly client?: ClientCredentials;
-  /** Of a request for tokens, which is waited for to the end; unset = an ordinary call, whose headers must come sooner. */
+  /**
+   * For a token request, which can use the whole deadline. Unset: an ordinary call with a headers
+   * timeout.
+   */
   readonly deadline_ms?: number;
   readonly onSend?: (() => boolean) | undefined;
 }
 
-export async function callApi(deps: OAuthDeps, call: ApiCall): Promise<ApiAnswer | Failure | Unbuilt> {
+/**
+ * Sends the request. Returns the response after the provider's deviations, or why there is none.
+ */
+export async function callApi(deps: OAuthDeps, call: ApiCall): Promise<ApiResponse | RequestFailure | NotBuildable> {
   const built = build(call);
   if ("kind" in built) return built;
   const { clock, limits, httpClient } = deps;
-  const answer = await httpClient.send({
+  const response = await httpClient.send({
     method: call.request.method,
     ...built,
     ...(call.onSend === undefined ? {} : { onSend: call.onSend }),
@@ -55,22 +63,24 @@ export async function callApi(deps: OAuthDeps, call: ApiCall): Promise<ApiAnswer
       ? { deadline_ms: limits.refresh_deadline_ms, headers_timeout_ms: limits.provider_headers_timeout_ms }
       : { deadline_ms: call.deadline_ms }),
   });
-  if (answer.kind !== "response") return answer;
-  const text = answer.complete ? decodeUtf8(answer.body) : null;
+  if (response.kind !== "response") return response;
+  const text = response.complete ? decodeUtf8(response.body) : null;
   const body = text === null ? null : (parseJson(text) ?? text);
   const context = { grant: "api", scopes: [] } as const;
   return {
     kind: "response",
-    ...applyResponse(call.provider, context, { status: answer.status, body }),
-    retry_after_ms: parseRetryAfter(answer.headers["retry-after"], clock.now(), limits),
+    ...applyResponse(call.provider, context, { status: response.status, body }),
+    retry_after_ms: parseRetryAfter(response.headers["retry-after"], clock.now(), limits),
   };
 }
 
-/** A 2xx whose body also says yes, where the provider has a flag for that. */
-export function saysYes(answer: ApiAnswer, { ok_path, ok_value = true }: ApiRequest): boolean {
-  if (answer.status < 200 || answer.status > 299) return false;
+/**
+ * Reports whether a response is a 2xx and, if the provider has a success flag, whether that is set.
+ */
+export function isSuccess({ status, body }: ApiResponse, { ok_path, ok_value = true }: ApiRequest): boolean {
+  if (status < 200 || status > 299) return false;
   if (ok_path === undefined) return true;
-  const found = readPath(answer.body, ok_path) ?? null;
+  const found = readPath(body, ok_path) ?? null;
   return ok_value === null ? found !== null : found === ok_value;
 }
 
@@ -80,21 +90,21 @@ interface Built {
   readonly body?: string;
 }
 
-const PLACE = /\{(access_token|refresh_token|client_id|client_secret)\}/g;
+const PLACEHOLDER = /\{(access_token|refresh_token|client_id|client_secret)\}/g;
 
-/** Thrown and caught in this file: a place whose secret is not there. */
-class Missing extends Error {
-  readonly detail: Unbuilt["detail"];
-  constructor(detail: Unbuilt["detail"]) {
+/** A placeholder whose secret is missing. Thrown and caught in this file. */
+class MissingCredential extends Error {
+  readonly detail: NotBuildable["detail"];
+  constructor(detail: NotBuildable["detail"]) {
     super(detail);
     this.detail = detail;
   }
 }
 
-function build(call: ApiCall): Built | Unbuilt {
+function build(call: ApiCall): Built | NotBuildable {
   const { provider, request } = call;
   const url = fillTemplate(provider, request.url, call.config, call.client?.client_id);
-  if (url === null) return { kind: "unbuilt", detail: "invalid_connection_config" };
+  if (url === null) return { kind: "not_buildable", detail: "invalid_connection_config" };
   try {
     const body = bodyOf(call);
     const headers = providerHeaders(
@@ -106,7 +116,7 @@ function build(call: ApiCall): Built | Unbuilt {
     const address = query === undefined ? url : `${url}?${new URLSearchParams(fillAll(call, query)).toString()}`;
     return { url: address, headers, ...(body === undefined ? {} : { body: body.text }) };
   } catch (error) {
-    if (error instanceof Missing) return { kind: "unbuilt", detail: error.detail };
+    if (error instanceof MissingCredential) return { kind: "not_buildable", detail: error.detail };
     throw error;
   }
 }
@@ -127,7 +137,7 @@ function authorizationOf(call: ApiCall): Readonly<Record<string, string>> {
   const { auth = "token" } = call.request;
   if (auth === "none") return {};
   if (auth === "client_secret_basic") {
-    if (call.client === undefined) throw new Missing("no_client");
+    if (call.client === undefined) throw new MissingCredential("no_client");
     return { authorization: basicCredentials(call.client.client_id, call.client.client_secret) };
   }
   const { header, scheme } = call.provider.api_auth;
@@ -137,16 +147,16 @@ function authorizationOf(call: ApiCall): Readonly<Record<string, string>> {
 
 function valueOf({ client, access_token, refresh_token = null }: ApiCall, name: string): string {
   if (name === "client_id" || name === "client_secret") {
-    if (client === undefined) throw new Missing("no_client");
+    if (client === undefined) throw new MissingCredential("no_client");
     return name === "client_id" ? client.client_id : client.client_secret.expose();
   }
   const token = name === "access_token" ? access_token : refresh_token;
-  if (token === null) throw new Missing("no_token");
+  if (token === null) throw new MissingCredential("no_token");
   return token.expose();
 }
 
 function fillText(call: ApiCall, text: string): string {
-  return text.replaceAll(PLACE, (_whole, name: string) => valueOf(call, name));
+  return text.replaceAll(PLACEHOLDER, (_whole, name: string) => valueOf(call, name));
 }
 
 function fillAll(call: ApiCall, texts: Readonly<Record<string, string>>): Record<string, string> {

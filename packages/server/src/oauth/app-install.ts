@@ -1,35 +1,42 @@
 /**
- * Grants that are installations of an app (Wix's OAuth): the signature that binds an installation to the app's secret, and
- * minting access tokens for it with the client's credentials (RFC 6749 §4.4, with the installation's id added).
+ * Grants that are installations of an app (Wix's OAuth). Checks the signature that binds an
+ * installation to the app's secret, and requests access tokens for it with the client's credentials
+ * (RFC 6749 §4.4, plus the installation's id).
  *
- * The id alone proves nothing: it is no secret, so whoever learns one could link a stranger's site to their own app here.
- * Only the signed form says that the vendor sent this person back from that site.
+ * The id alone proves nothing. It is not a secret, so anyone who learns it could link another
+ * user's site to their own app. Only the signature proves that the vendor redirected the user from
+ * that site.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { genericTokenEndpointRequest } from "oauth4webapi";
 import { Secret } from "../core/secret.ts";
 import { isJsonObject, type Instant } from "../core/types.ts";
+import { decodeUtf8, parseJson } from "../net/json.ts";
 import type { AppInstall } from "../providers/provider.ts";
 import type { CallbackGrant } from "./callback.ts";
 import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
-import { decodeUtf8, parseJson } from "../net/json.ts";
 import type { TokenOutcome } from "./outcome.ts";
 import { callTokenEndpoint, type TokenCall } from "./token-endpoint.ts";
 
-/** A signature is made for this redirect, which follows a consent of at most ten minutes. The rest is for clocks. */
+/**
+ * The vendor signs each redirect, and a consent takes at most ten minutes. The rest covers clock
+ * skew.
+ */
 const MAX_AGE_MS = 3_600_000;
 const FORM = /^([A-Za-z0-9_-]{43})=?\.([A-Za-z0-9_-]{1,4000})={0,2}$/;
 
 type InstallGrant = Extract<CallbackGrant, { kind: "app_install" }>;
 
-/** True when the redirect's installation is signed with this client's secret, for this client, and lately. */
+/**
+ * Reports whether the installation was signed recently, for this client, with this client's secret.
+ */
 export function isSignedInstance(grant: InstallGrant, client: ClientCredentials, now: Instant): boolean {
   const [, signature, data] = FORM.exec(grant.signed_instance.expose()) ?? [];
   if (signature === undefined || data === undefined) return false;
   const expected = createHmac("sha256", client.client_secret.expose()).update(data).digest();
-  const given = Buffer.from(signature, "base64url");
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return false;
+  const actual = Buffer.from(signature, "base64url");
+  if (actual.length !== expected.length || !timingSafeEqual(actual, expected)) return false;
   const text = decodeUtf8(Buffer.from(data, "base64url"));
   const claims = text === null ? undefined : parseJson(text);
   if (!isJsonObject(claims)) return false;
@@ -42,8 +49,11 @@ export function isSignedInstance(grant: InstallGrant, client: ClientCredentials,
   );
 }
 
-/** A new access token for an installation. The id stands in for the refresh token, so that it is sealed and kept as one. */
-export async function mint(
+/**
+ * Requests a new access token for an installation. Returns the installation's id as refresh token,
+ * so that it is sealed and stored as one.
+ */
+export async function requestInstallToken(
   deps: OAuthDeps,
   call: TokenCall,
   flow: AppInstall,

@@ -1,5 +1,5 @@
 /**
- * The authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3): the address that a person is sent to for consent.
+ * Builds the authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3): the URL of the consent page.
  */
 import { ApiError } from "../core/errors.ts";
 import { formatScopes, unique } from "../core/scopes.ts";
@@ -14,28 +14,32 @@ export interface AuthorizationRequest {
   readonly client_id: string;
   readonly redirect_uri: string;
   readonly state: string;
-  /** S256 of the verifier; null exactly for providers with `pkce: "none"`. */
+  /** S256 of the verifier. Null if, and only if, the provider has `pkce: "none"`. */
   readonly code_challenge: string | null;
   readonly scopes: readonly string[];
 }
 
 /**
- * @throws ApiError `invalid_connection_config` when the config gives no URL at the provider
- * @throws TypeError when a provider that takes PKCE is asked without it: a defect of the caller
+ * Returns the authorization URL.
+ *
+ * @throws ApiError `invalid_connection_config` if the config does not result in a URL of the
+ *   provider
+ * @throws TypeError if the code challenge does not match the provider's PKCE method: a bug of the
+ *   caller
  */
 export function authorizationUrl(request: AuthorizationRequest): string {
   const { provider, client_id, redirect_uri, state, code_challenge } = request;
   if ((code_challenge !== null) !== (provider.pkce === "S256")) {
     throw new TypeError(
-      `A code challenge must be given exactly when the provider takes one; pkce is ${provider.pkce}.`,
+      `A code challenge is required if, and only if, the provider uses PKCE. pkce is ${provider.pkce}.`,
     );
   }
-  const address = fillTemplate(provider, provider.authorization_url, request.config);
-  if (address === null) throw new ApiError("invalid_connection_config");
-  const url = new URL(address);
+  const endpoint = fillTemplate(provider, provider.authorization_url, request.config);
+  if (endpoint === null) throw new ApiError("invalid_connection_config");
+  const url = new URL(endpoint);
   if (provider.flow.kind === "app_install") return installUrl(url, provider.flow, request);
   const parameters = {
-    // The provider's own parameters go first, so that none of them can replace one of the protocol's.
+    // The provider's own parameters come first, so that they cannot replace one of the protocol's.
     ...provider.authorization_params,
     ...configParameters(provider, withDefaults(provider, request.config)),
     ...scopeParameter(provider, request.scopes),
@@ -49,19 +53,19 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   return url.href;
 }
 
-/** The state has no parameter of its own: it rides in the query of the address to return to. */
+/** The vendor has no state parameter, so the state goes into the query of the return URL. */
 function installUrl(url: URL, flow: AppInstall, { client_id, redirect_uri, state }: AuthorizationRequest): string {
-  const back = new URL(redirect_uri);
-  back.searchParams.set("state", state);
+  const return_url = new URL(redirect_uri);
+  return_url.searchParams.set("state", state);
   url.searchParams.set(flow.app_id_param, client_id);
-  url.searchParams.set(flow.return_param, back.href);
+  url.searchParams.set(flow.return_param, return_url.href);
   return url.href;
 }
 
 function scopeParameter(provider: Provider, scopes: readonly string[]): Record<string, string> {
-  const asked = unique([...scopes, ...provider.required_scopes]);
-  if (provider.scope_param === null || asked.length === 0) return {};
-  return { [provider.scope_param]: formatScopes(asked, provider.scope_separator) };
+  const requested = unique([...scopes, ...provider.required_scopes]);
+  if (provider.scope_param === null || requested.length === 0) return {};
+  return { [provider.scope_param]: formatScopes(requested, provider.scope_separator) };
 }
 
 function configParameters(provider: Provider, config: ConnectionConfig): Record<string, string> {

@@ -1,6 +1,6 @@
 /**
- * The provider's redirect back (RFC 6749 §4.1.2), read by the provider's kind of flow: which parameters decide, and what
- * they amount to. State, browser, person and issuer are checked by the caller, before anything here is believed.
+ * Reads the provider's redirect (RFC 6749 §4.1.2), depending on the provider's kind of flow. The
+ * caller must check state, browser session, user and issuer before it uses the result.
  */
 import { Secret } from "../core/secret.ts";
 import type { ConnectionConfig } from "../core/types.ts";
@@ -8,7 +8,9 @@ import type { Flow, Provider } from "../providers/provider.ts";
 import { matchesPattern } from "../providers/template.ts";
 import { derive } from "./token-response.ts";
 
-/** What the redirect brought, for `exchange`. `config`: values that the catalog takes from its parameters. */
+/**
+ * The redirect's grant, for `exchange`. `config` holds the values that the catalog derives from it.
+ */
 export type CallbackGrant =
   | { readonly kind: "code"; readonly code: Secret; readonly config: ConnectionConfig }
   | {
@@ -21,25 +23,29 @@ export type CallbackGrant =
 export type CallbackReading =
   | { readonly kind: "granted"; readonly grant: CallbackGrant }
   | { readonly kind: "denied" }
-  /** Neither a grant nor a refusal, or both. */
+  /** Neither a grant nor an error, or both. */
   | { readonly kind: "invalid" }
-  /** A parameter that decides comes twice (RFC 6749 §3.1). */
+  /** A significant parameter is repeated (RFC 6749 §3.1). */
   | { readonly kind: "repeated" };
 
 const MAX_CODE_LENGTH = 4096;
 
-/** Parameters that decide something; others (hd, authuser, session_state, …) are the vendor's own affair. */
-function decidingParameters(flow: Flow): readonly string[] {
+/**
+ * Parameters that matter here. Vendors add others (hd, authuser, session_state, …), which are
+ * ignored.
+ */
+function significantParameters(flow: Flow): readonly string[] {
   const common = ["state", "error", "iss"];
   return flow.kind === "app_install"
     ? [...common, flow.instance_param, flow.signed_instance_param]
     : [...common, "code"];
 }
 
+/** Returns the grant in the redirect's parameters, or why there is none. */
 export function readCallback(provider: Provider, parameters: URLSearchParams): CallbackReading {
   const { flow } = provider;
   const values = provider.derived_config.filter(({ from }) => from === "callback").map(({ path }) => path);
-  const repeated = [...decidingParameters(flow), ...values].some((name) => parameters.getAll(name).length > 1);
+  const repeated = [...significantParameters(flow), ...values].some((name) => parameters.getAll(name).length > 1);
   if (repeated) return { kind: "repeated" };
   const config = derive(provider, "callback", Object.fromEntries(parameters));
   const grant = flow.kind === "app_install" ? installOf(flow, parameters, config) : codeOf(parameters, config);

@@ -1,6 +1,4 @@
-/**
- * How the OAuth client proves itself to the token endpoint (RFC 6749 §2.3.1).
- */
+/** Client authentication at the token endpoint (RFC 6749 §2.3.1). */
 import { ClientSecretPost, type ClientAuth } from "oauth4webapi";
 import type { Secret } from "../core/secret.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -10,19 +8,21 @@ export interface ClientCredentials {
   readonly client_secret: Secret;
 }
 
+/** Returns the library's client authentication, by the provider's method. */
 export function clientAuthOf(provider: Provider, { client_id, client_secret }: ClientCredentials): ClientAuth {
   if (provider.client_auth === "client_secret_post") return ClientSecretPost(client_secret.expose());
   const value = basicCredentials(client_id, client_secret);
   return (_server, _client, _body, headers) => headers.set("authorization", value);
 }
 
-/** For endpoints that take no client authentication. */
+/** For endpoints without client authentication. */
 export const noClientAuth: ClientAuth = () => {};
 
 /**
- * The value of a Basic Authorization header, with form-encoded parts as RFC 6749 §2.3.1 wants. The library's own function
- * also escapes `-`, `_` and `.`, which the RFC allows; vendors that skip the decoding would then see `%2D` and refuse
- * the client. The form encoding of the URL standard leaves those alone, so both kinds of vendors see the same bytes.
+ * Returns a Basic Authorization header with form-encoded parts, as RFC 6749 §2.3.1 requires. The
+ * library's function also escapes `-`, `_` and `.`, which the RFC allows. Vendors that do not
+ * decode would then see `%2D` and reject the client. The URL standard's form encoding leaves these
+ * characters alone, so all vendors see the same bytes.
  */
 export function basicCredentials(client_id: string, client_secret: Secret): string {
   const pair = `${formEncoded(client_id)}:${formEncoded(client_secret.expose())}`;

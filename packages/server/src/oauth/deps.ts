@@ -1,7 +1,7 @@
-/** What the parts of oauth/ share: their collaborators and the name they go by. */
-import type { Limits } from "../config.ts";
+/** Dependencies and request headers shared within oauth/. */
+import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
-import type { HttpClient } from "../net/http-client.ts";
+import type { HttpClient } from "../net/outbound.ts";
 import { USER_AGENT } from "../net/user-agent.ts";
 
 export interface OAuthDeps {
@@ -10,7 +10,7 @@ export interface OAuthDeps {
   readonly limits: Limits;
 }
 
-/** Our headers, then the provider's. Names in lower case, or one that both set would be sent twice. */
+/** Merges headers, the later ones win. Names become lowercase, so that none is sent twice. */
 export function providerHeaders(...own: readonly Readonly<Record<string, string>>[]): Record<string, string> {
   const pairs = own.flatMap((headers) => Object.entries(headers)).map(([name, value]) => [name.toLowerCase(), value]);
   return { "user-agent": USER_AGENT, ...Object.fromEntries(pairs) };

@@ -1,19 +1,21 @@
 /**
- * The id_token of a token answer (OpenID Connect Core §3.1.3.7): whose consent this was, where the catalog reads it there.
+ * The ID token of a token response (OpenID Connect Core §3.1.3.7), for providers whose catalog
+ * entry reads the account from it.
  *
- * It came from the token endpoint itself over TLS, so its signature need not be checked (item 6). Issuer, audience and
- * expiry are: an answer may be for another client or, at vendors with one issuer per tenant, from nobody we know.
+ * It comes from the token endpoint over TLS, so its signature need not be checked (item 6). Issuer,
+ * audience and expiry must be: the token could be for another client or, at a vendor with one
+ * issuer per tenant, from an unknown issuer.
  */
 import { isJsonObject, type Instant, type JsonObject, type JsonValue } from "../core/types.ts";
+import { decodeUtf8, parseJson } from "../net/json.ts";
 import type { Provider } from "../providers/provider.ts";
 import { matchesPattern } from "../providers/template.ts";
-import { decodeUtf8, parseJson } from "../net/json.ts";
 
-/** Clocks differ; a minute is what others allow as well. */
+/** Allowance for clock skew. A minute is common. */
 const CLOCK_SKEW_S = 60;
 const COMPACT_JWS = /^[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
 
-/** The claims, or null when there are none that may be believed. */
+/** Returns the claims, or null if the token is missing or not valid. */
 export function idTokenClaims(
   { identity }: Provider,
   id_token: JsonValue | undefined,
@@ -26,8 +28,8 @@ export function idTokenClaims(
   const { iss, aud, azp, exp } = claims;
   const audience = Array.isArray(aud) ? aud : [aud];
   const intended = audience.includes(client_id) && (audience.length === 1 || azp === client_id);
-  const alive = typeof exp === "number" && exp + CLOCK_SKEW_S > now / 1000;
-  return typeof iss === "string" && matchesPattern(identity.issuer, iss) && intended && alive ? claims : null;
+  const is_live = typeof exp === "number" && exp + CLOCK_SKEW_S > now / 1000;
+  return typeof iss === "string" && matchesPattern(identity.issuer, iss) && intended && is_live ? claims : null;
 }
 
 function payloadOf(id_token: string): JsonObject | null {

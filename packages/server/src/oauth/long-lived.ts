@@ -1,6 +1,7 @@
 /**
- * Tokens that renew themselves: a short-lived one is turned into one for weeks, and that one is exchanged for its own
- * successor. No RFC has this; the answers look like those of a token endpoint (RFC 6749 §5.1) and are judged like them.
+ * Tokens that renew themselves: a short-lived token is exchanged for one that is valid for weeks,
+ * and that one for its successor. No RFC defines this. The responses look like those of a token
+ * endpoint (RFC 6749 §5.1) and are classified the same way.
  */
 import { Secret } from "../core/secret.ts";
 import { isJsonObject } from "../core/types.ts";
@@ -8,22 +9,24 @@ import type { ApiRequest } from "../providers/provider.ts";
 import { callApi, type ApiCall } from "./api-call.ts";
 import type { ClientCredentials } from "./client-auth.ts";
 import type { OAuthDeps } from "./deps.ts";
-import { BAD_RESPONSE, UNSUPPORTED_TYPE, outcomeOfAnswer, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
+import { BAD_RESPONSE, UNSUPPORTED_TYPE, outcomeOfResponse, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
 import { readTokens } from "./token-response.ts";
 
-/** The token in `call` for a longer one. The new token is also what the next renewal is made with. */
+/**
+ * Exchanges the token in `call` for a new one, which is also the refresh token of the next renewal.
+ */
 export async function renew(
   deps: OAuthDeps,
   call: Omit<ApiCall, "request"> & { readonly client: ClientCredentials },
   request: ApiRequest,
 ): Promise<TokenOutcome> {
   const { provider, client } = call;
-  const answer = await callApi(deps, { ...call, request });
-  if (answer.kind === "unbuilt") return { kind: "misconfigured", error: answer.detail };
-  if (answer.kind !== "response") return outcomeOfFailure(answer);
-  const failure = outcomeOfAnswer(provider, answer, answer.retry_after_ms);
+  const response = await callApi(deps, { ...call, request });
+  if (response.kind === "not_buildable") return { kind: "misconfigured", error: response.detail };
+  if (response.kind !== "response") return outcomeOfFailure(response);
+  const failure = outcomeOfResponse(provider, response, response.retry_after_ms);
   if (failure !== null) return failure;
-  const { body } = answer;
+  const { body } = response;
   if (!isJsonObject(body) || typeof body["access_token"] !== "string") return { kind: "unknown", error: BAD_RESPONSE };
   const { token_type } = body;
   if (typeof token_type !== "string") return { kind: "unknown", error: BAD_RESPONSE };

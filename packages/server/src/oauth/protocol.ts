@@ -1,16 +1,17 @@
 /**
- * The OAuth client: everything that is asked of a provider, from consent to revocation.
+ * The OAuth protocol with a provider, from the authorization URL to revocation (RFC 6749 §4.1 and
+ * §6, RFC 7636, RFC 7009).
  *
- * Knows the protocol and the catalog; knows nothing of connections, leases or storage. What a provider does comes back as
- * a value, never as an exception, and no request is repeated here. Checks of `state`, `iss` and the browser session are
- * over by the time a code gets here. RFC 6749 §4.1 and §6, RFC 7636, RFC 7009.
+ * oauth/ owns the protocol, applied to the catalog's providers. It must not know connections,
+ * leases or storage. Provider failures are values, never exceptions, and no request is retried
+ * here. The caller checks `state`, `iss` and the browser session before it exchanges a code.
  */
 import { genericTokenEndpointRequest, refreshTokenGrantRequest } from "oauth4webapi";
 import type { Secret } from "../core/secret.ts";
 import type { ConnectionConfig } from "../core/types.ts";
 import type { Provider } from "../providers/provider.ts";
 import { checkHealth, identify, type AccountQuery, type IdentityQuery, type IdentityResult } from "./account.ts";
-import { isSignedInstance, mint } from "./app-install.ts";
+import { isSignedInstance, requestInstallToken } from "./app-install.ts";
 import { authorizationUrl, type AuthorizationRequest } from "./authorization-url.ts";
 import { readCallback, type CallbackGrant, type CallbackReading } from "./callback.ts";
 import type { ClientCredentials } from "./client-auth.ts";
@@ -24,9 +25,9 @@ export interface ExchangeCall {
   readonly provider: Provider;
   readonly config: ConnectionConfig;
   readonly client: ClientCredentials;
-  /** The one of the authorization request, letter by letter (RFC 6749 §4.1.3). */
+  /** Identical to the authorization request's (RFC 6749 §4.1.3). */
   readonly redirect_uri: string;
-  /** What `readCallback` made of the redirect. */
+  /** The grant that `readCallback` returned. */
   readonly callback: CallbackGrant;
   readonly code_verifier: Secret | null;
   readonly requested_scopes: readonly string[];
@@ -38,16 +39,19 @@ export interface RefreshCall {
   readonly client: ClientCredentials;
   readonly refresh_token: Secret;
   readonly scopes: readonly string[];
-  /** How long the whole exchange may take. */
+  /** For the whole request. */
   readonly deadline_ms: number;
-  /** Called right before the first byte is written; `false` gives up, and the outcome is `retry_later`, not sent. */
+  /**
+   * Called right before the first byte is written. `false` gives up: the outcome is `retry_later`,
+   * not sent.
+   */
   readonly onSend?: () => boolean;
 }
 
 export interface OAuthProtocol {
-  /** Always the provider's https address. With a gateway the caller leads the browser through `throughGateway`. */
+  /** Returns the provider's https URL. With a gateway, the caller applies `throughGateway`. */
   authorizationUrl(request: AuthorizationRequest): string;
-  /** What the redirect says, by the provider's kind of flow. Checks of state, browser, person and issuer come first. */
+  /** Reads the redirect. The caller must have checked state, browser session, user and issuer. */
   readCallback(provider: Provider, parameters: URLSearchParams): CallbackReading;
   exchange(call: ExchangeCall): Promise<TokenOutcome>;
   refresh(call: RefreshCall): Promise<TokenOutcome>;
@@ -59,7 +63,6 @@ export interface OAuthProtocol {
 export function createOAuthProtocol(deps: OAuthDeps): OAuthProtocol {
   return {
     authorizationUrl,
-
     readCallback,
     exchange: (call) => exchange(deps, call),
     refresh: (call) => refresh(deps, call),
@@ -74,14 +77,17 @@ async function exchange(deps: OAuthDeps, exchangeCall: ExchangeCall): Promise<To
   const { flow } = provider;
   const base = { provider, config, client, deadline_ms: deps.limits.refresh_deadline_ms };
   if (flow.kind === "app_install" || callback.kind === "app_install") {
-    // Nothing is sent for an installation that is not proven to be one of this client.
+    // Send nothing unless the signature proves that the installation is one of this client.
     const proven =
       flow.kind === "app_install" &&
       callback.kind === "app_install" &&
       isSignedInstance(callback, client, deps.clock.now());
     if (!proven) return { kind: "refused", error: "signed_instance_invalid" };
     const context = { grant: "client_credentials", scopes: [] } as const;
-    return withConfig(await mint(deps, { ...base, context }, flow, callback.instance_id), callback.config);
+    return withConfig(
+      await requestInstallToken(deps, { ...base, context }, flow, callback.instance_id),
+      callback.config,
+    );
   }
   const parameters = {
     code: callback.code.expose(),
@@ -89,14 +95,14 @@ async function exchange(deps: OAuthDeps, exchangeCall: ExchangeCall): Promise<To
     ...(code_verifier === null ? {} : { code_verifier: code_verifier.expose() }),
   };
   const context = { grant: "authorization_code", scopes: requested_scopes } as const;
-  // The generic request, since the library's own for codes wants to check the callback again.
+  // The generic request, because the library's own for codes checks the callback a second time.
   const outcome = await callTokenEndpoint(deps, { ...base, context }, (server, id, auth, options) =>
     genericTokenEndpointRequest(server, id, auth, "authorization_code", parameters, options),
   );
   if (outcome.kind !== "ok" || flow.long_lived === undefined) return withConfig(outcome, callback.config);
   const { access_token, config: named, extra } = outcome.tokens;
   const renewed = await renew(deps, { ...base, access_token }, flow.long_lived.exchange);
-  // The account is named by the first answer only.
+  // Only the first response names the account.
   return renewed.kind === "ok"
     ? withConfig(
         { kind: "ok", tokens: { ...renewed.tokens, extra, scopes: renewed.tokens.scopes ?? outcome.tokens.scopes } },
@@ -105,7 +111,7 @@ async function exchange(deps: OAuthDeps, exchangeCall: ExchangeCall): Promise<To
     : renewed;
 }
 
-/** Values of the redirect join those of the token answer, which knows better. */
+/** Adds the values of the redirect. Those of the token response win. */
 function withConfig(outcome: TokenOutcome, config: ConnectionConfig): TokenOutcome {
   if (outcome.kind !== "ok") return outcome;
   return { kind: "ok", tokens: { ...outcome.tokens, config: { ...config, ...outcome.tokens.config } } };
@@ -117,7 +123,7 @@ function refresh(deps: OAuthDeps, refreshCall: RefreshCall): Promise<TokenOutcom
   const base = { provider, config, client, deadline_ms, onSend };
   if (flow.kind === "app_install") {
     const context = { grant: "client_credentials", scopes: [] } as const;
-    return mint(deps, { ...base, context }, flow, refresh_token.expose());
+    return requestInstallToken(deps, { ...base, context }, flow, refresh_token.expose());
   }
   if (flow.long_lived !== undefined) {
     return renew(deps, { ...base, access_token: refresh_token }, flow.long_lived.renewal);

@@ -1,24 +1,25 @@
 /**
- * The seam between the protocol library and the wire: a custom fetch for one request to a token or revocation endpoint.
+ * A custom fetch that the protocol library sends one request with, to a token or revocation
+ * endpoint.
  *
- * It applies the provider's deviations to the request and to the answer, and keeps what really happened. The library is
- * handed only a clean success, because it reads the vendors' own shapes of errors as malformed successes.
+ * It applies the provider's deviations to the request and the response, and records the real
+ * result. The library only sees a clean success, because it reads the vendors' error formats as
+ * malformed successes.
  */
-import type { Limits } from "../config.ts";
-import { isJsonObject, type Instant } from "../core/types.ts";
+import { isJsonObject } from "../core/types.ts";
+import type { RequestFailure } from "../net/outbound.ts";
+import { parseRetryAfter } from "../net/retry-after.ts";
 import type { DeviationContext, TokenAnswer, TokenRequest } from "../providers/deviation.ts";
 import { clientIdParameter, jsonTokenRequest } from "../providers/deviations.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { OAuthDeps } from "./deps.ts";
-import { parseRetryAfter } from "../net/retry-after.ts";
-import { coreMembers, readTokenAnswer } from "./token-response.ts";
-import type { Failure, OutboundResponse } from "../net/http-client.ts";
+import { coreMembers, readTokenResponse } from "./token-response.ts";
 
-type WireResult =
-  | Failure
-  | { readonly kind: "response"; readonly answer: TokenAnswer; readonly retry_after_ms: number | null };
+type FetchResult =
+  | RequestFailure
+  | { readonly kind: "response"; readonly response: TokenAnswer; readonly retry_after_ms: number | null };
 
-export interface WireOptions {
+export interface FetchOptions {
   readonly provider: Provider;
   readonly context: DeviationContext;
   readonly deadline_ms: number;
@@ -30,28 +31,28 @@ interface LibraryRequest {
   readonly headers: Record<string, string>;
 }
 
-export interface Wire {
+export interface RecordedFetch {
   /** For the library's `customFetch`. Never rejects. */
   readonly fetch: (url: string, request: LibraryRequest) => Promise<Response>;
-  /** What happened; null = the library never got as far as sending. */
-  readonly result: () => WireResult | null;
+  /** Returns the real result. Null if the library sent nothing. */
+  readonly result: () => FetchResult | null;
 }
 
-export function createWire(deps: OAuthDeps, options: WireOptions): Wire {
-  let result: WireResult | null = null;
+export function createRecordedFetch(deps: OAuthDeps, options: FetchOptions): RecordedFetch {
+  let result: FetchResult | null = null;
   return {
     result: () => result,
     fetch: async (url, { headers, body }) => {
-      // Stands if anything below fails in a way nobody thought of: the cautious reading.
+      // Remains if anything below fails unexpectedly. This is the safe assumption.
       result = { kind: "maybe_sent", reason: "connection_lost" };
       result = await send(deps, options, { url, headers, body });
-      const answer_body = result.kind === "response" ? result.answer.body : null;
-      return Response.json(isJsonObject(answer_body) ? coreMembers(answer_body) : {});
+      const received = result.kind === "response" ? result.response.body : null;
+      return Response.json(isJsonObject(received) ? coreMembers(received) : {});
     },
   };
 }
 
-async function send(deps: OAuthDeps, options: WireOptions, built: TokenRequest): Promise<WireResult> {
+async function send(deps: OAuthDeps, options: FetchOptions, built: TokenRequest): Promise<FetchResult> {
   const { provider, context, deadline_ms, onSend } = options;
   const request = applyRequest(provider, context, built);
   const sent = await deps.httpClient.send({
@@ -65,19 +66,15 @@ async function send(deps: OAuthDeps, options: WireOptions, built: TokenRequest):
   if (sent.kind !== "response") return sent;
   return {
     kind: "response",
-    answer: readTokenAnswer(provider, context, sent),
-    retry_after_ms: retryAfterOf(sent, deps.clock.now(), deps.limits),
+    response: readTokenResponse(provider, context, sent),
+    retry_after_ms: parseRetryAfter(sent.headers["retry-after"], deps.clock.now(), deps.limits),
   };
 }
 
 function applyRequest(provider: Provider, context: DeviationContext, built: TokenRequest): TokenRequest {
   const json = provider.token_body === "json" && context.grant !== "revocation";
   const renamed = provider.client_id_param === "client_id" ? [] : [clientIdParameter(provider.client_id_param)];
-  // The body's form comes last, so that the other deviations see parameters.
+  // The body's encoding comes last, so that the other deviations see parameters.
   const steps = [...provider.deviations, ...renamed, ...(json ? [jsonTokenRequest] : [])];
   return steps.reduce((request, deviation) => deviation.request?.(request, context) ?? request, built);
-}
-
-function retryAfterOf(answer: OutboundResponse, now: Instant, limits: Limits): number | null {
-  return parseRetryAfter(answer.headers["retry-after"], now, limits);
 }

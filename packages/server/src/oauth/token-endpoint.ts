@@ -1,8 +1,8 @@
 /**
- * One request to a token endpoint, and its outcome. Used by code exchange and refresh alike.
+ * One request to a token endpoint, and its outcome. Used by code exchange and refresh.
  *
- * The protocol library builds the request and checks a success; outcome.ts judges everything else. Never throws and
- * never repeats a request, whatever the provider does.
+ * The protocol library builds the request and checks a successful response. outcome.ts classifies
+ * everything else. Never throws and never retries.
  */
 import {
   customFetch,
@@ -17,16 +17,16 @@ import { isJsonObject, type ConnectionConfig, type JsonValue } from "../core/typ
 import { fillTemplate } from "../providers/template.ts";
 import { clientAuthOf, type ClientCredentials } from "./client-auth.ts";
 import { providerHeaders, type OAuthDeps } from "./deps.ts";
-import { BAD_RESPONSE, UNSUPPORTED_TYPE, outcomeOfAnswer, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
+import { BAD_RESPONSE, UNSUPPORTED_TYPE, outcomeOfResponse, outcomeOfFailure, type TokenOutcome } from "./outcome.ts";
 import { readTokens } from "./token-response.ts";
-import { createWire, type WireOptions } from "./recorded-fetch.ts";
+import { createRecordedFetch, type FetchOptions } from "./recorded-fetch.ts";
 
-export interface TokenCall extends WireOptions {
+export interface TokenCall extends FetchOptions {
   readonly config: ConnectionConfig;
   readonly client: ClientCredentials;
 }
 
-/** One of the library's grant requests, with its own parameters bound. */
+/** A grant request of the library, with the grant's parameters bound. */
 export type GrantRequest = (
   server: AuthorizationServer,
   client: Client,
@@ -34,6 +34,7 @@ export type GrantRequest = (
   options: TokenEndpointRequestOptions,
 ) => Promise<Response>;
 
+/** Sends the grant request and returns its outcome. */
 export async function callTokenEndpoint(deps: OAuthDeps, call: TokenCall, grant: GrantRequest): Promise<TokenOutcome> {
   const { provider, client: credentials } = call;
   const token_endpoint = fillTemplate(provider, provider.token_url, call.config);
@@ -41,23 +42,24 @@ export async function callTokenEndpoint(deps: OAuthDeps, call: TokenCall, grant:
   const server = { issuer: new URL(token_endpoint).origin, token_endpoint };
   const client = { client_id: credentials.client_id };
   const headers = providerHeaders(provider.token_headers);
-  const wire = createWire(deps, call);
+  const recorded = createRecordedFetch(deps, call);
 
   let response: Response;
   try {
     const auth = clientAuthOf(provider, credentials);
-    response = await grant(server, client, auth, { headers, [customFetch]: wire.fetch });
+    response = await grant(server, client, auth, { headers, [customFetch]: recorded.fetch });
   } catch {
-    // An empty client id or secret, say. After sending nothing is left that could throw; if it does, be careful.
-    const sent = wire.result() !== null;
+    // For example, an empty client id. Nothing should throw after sending. If it does, the outcome
+    // is unknown.
+    const sent = recorded.result() !== null;
     return sent ? { kind: "unknown", error: BAD_RESPONSE } : { kind: "misconfigured", error: "request_not_buildable" };
   }
-  const result = wire.result();
+  const result = recorded.result();
   if (result === null) return { kind: "misconfigured", error: "request_not_buildable" };
   if (result.kind !== "response") return outcomeOfFailure(result);
-  const failure = outcomeOfAnswer(provider, result.answer, result.retry_after_ms);
+  const failure = outcomeOfResponse(provider, result.response, result.retry_after_ms);
   if (failure !== null) return failure;
-  return accept(deps, call, { server, client, response }, result.answer.body);
+  return accept(deps, call, { server, client, response }, result.response.body);
 }
 
 interface Success {
@@ -66,14 +68,14 @@ interface Success {
   readonly response: Response;
 }
 
-/** A success must hold usable tokens. If it does not, the grant may be used up all the same. */
+/** A successful response must contain usable tokens. If not, the grant may be consumed anyway. */
 async function accept(deps: OAuthDeps, call: TokenCall, success: Success, body: JsonValue): Promise<TokenOutcome> {
   const bad: TokenOutcome = { kind: "unknown", error: BAD_RESPONSE };
   const wrongType: TokenOutcome = { kind: "unknown", error: UNSUPPORTED_TYPE };
   if (!isJsonObject(body)) return bad;
   try {
     const accepted = await processGenericTokenEndpointResponse(success.server, success.client, success.response);
-    // The library also takes DPoP, whose tokens are no use without the key.
+    // The library also accepts DPoP tokens, which are useless without their key.
     if (accepted.token_type !== "bearer") return wrongType;
     const reading = { provider: call.provider, client_id: call.client.client_id, now: deps.clock.now() };
     const tokens = readTokens({ ...reading, limits: deps.limits }, accepted, body);

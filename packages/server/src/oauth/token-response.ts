@@ -1,31 +1,40 @@
 /**
- * Reading the answer of a token endpoint: from bytes to JSON through the provider's deviations, and from JSON to tokens.
+ * Reads a token response: bytes to JSON, through the provider's deviations, and JSON to tokens.
  *
- * Strict where a mistake would store a broken credential (RFC 6749 Appendix A: tokens are visible ASCII), lenient where
- * vendors vary and nothing is at stake (lifetimes, scopes). Only named fields are read on; the rest of the answer, which
- * may hold further tokens and secret addresses, goes no further.
+ * Strict about tokens, because a mistake would store a broken credential (RFC 6749 Appendix A:
+ * visible ASCII). Lenient about lifetimes and scopes, where vendors vary and nothing is at stake.
+ * Only named fields are kept. The rest of the response, which can contain more tokens and secret
+ * URLs, is dropped.
  */
-import type { Limits } from "../config.ts";
+import type { Limits } from "../core/limits.ts";
 import { parseExpiresIn } from "../core/expiry.ts";
 import { parseScopes } from "../core/scopes.ts";
 import { Secret } from "../core/secret.ts";
 import type { ConnectionConfig, Instant, JsonObject, JsonValue } from "../core/types.ts";
+import { decodeUtf8, parseJson } from "../net/json.ts";
+import type { OutboundResponse } from "../net/outbound.ts";
 import { pickPaths, readText } from "../providers/json-path.ts";
 import type { DeviationContext, TokenAnswer } from "../providers/deviation.ts";
 import type { DerivedValue, Provider } from "../providers/provider.ts";
 import { accepts } from "../providers/template.ts";
 import { idTokenClaims } from "./id-token.ts";
-import { decodeUtf8, parseJson } from "../net/json.ts";
 import type { IssuedTokens } from "./outcome.ts";
-import type { OutboundResponse } from "../net/http-client.ts";
 
-/** What RFC 6749 §5 would have looked like. The body is null when nothing could be made of it. */
-export function readTokenAnswer(provider: Provider, context: DeviationContext, answer: OutboundResponse): TokenAnswer {
-  return applyResponse(provider, context, { status: answer.status, body: readBody(provider, answer) });
+/** Returns the response in the form of RFC 6749 §5. The body is null if it cannot be parsed. */
+export function readTokenResponse(
+  provider: Provider,
+  context: DeviationContext,
+  response: OutboundResponse,
+): TokenAnswer {
+  return applyResponse(provider, context, { status: response.status, body: readBody(provider, response) });
 }
 
-export function applyResponse(provider: Provider, context: DeviationContext, answer: TokenAnswer): TokenAnswer {
-  return provider.deviations.reduce((current, deviation) => deviation.response?.(current, context) ?? current, answer);
+/** Returns the response after the provider's deviations. */
+export function applyResponse(provider: Provider, context: DeviationContext, response: TokenAnswer): TokenAnswer {
+  return provider.deviations.reduce(
+    (current, deviation) => deviation.response?.(current, context) ?? current,
+    response,
+  );
 }
 
 function readBody(provider: Provider, { body, headers, complete }: OutboundResponse): JsonValue {
@@ -41,31 +50,35 @@ function readBody(provider: Provider, { body, headers, complete }: OutboundRespo
   return null;
 }
 
-/** RFC 6749 Appendix A.12 and A.17: 1*VSCHAR. Rules out line breaks, which would forge a header. */
+/** RFC 6749 Appendix A.12 and A.17: 1*VSCHAR. Rejects line breaks, which could forge a header. */
 const TOKEN_TEXT = /^[\x20-\x7e]+$/;
 
 /**
- * What goes to the protocol library: the members it checks, in the form it takes. Not `id_token`, whose issuer differs per
- * tenant at some vendors, which the library has no way to allow; id-token.ts checks it.
+ * Returns the fields that the protocol library checks, in the form it requires. Not `id_token`:
+ * some vendors have one issuer per tenant, which the library cannot allow, so id-token.ts checks
+ * it.
  */
 export function coreMembers(body: JsonObject): JsonObject {
   const { access_token = null, token_type = null, refresh_token = null } = body;
-  // Vendors write "none" as null or an empty text.
+  // Vendors send null or an empty string for "no refresh token".
   const refresh = refresh_token === null || refresh_token === "" ? {} : { refresh_token };
   return { access_token, token_type, ...refresh };
 }
 
-/** What an answer is read with. */
-export interface Reading {
+/** What `readTokens` needs to know besides the response. */
+export interface ReadContext {
   readonly provider: Provider;
   readonly client_id: string;
   readonly now: Instant;
   readonly limits: Pick<Limits, "token_bytes">;
 }
 
-/** The tokens of an answer that the protocol library has accepted; null when one of them is unusable. */
+/**
+ * Returns the tokens of a response that the protocol library accepted. Null if a token is
+ * malformed.
+ */
 export function readTokens(
-  { provider, client_id, now, limits }: Reading,
+  { provider, client_id, now, limits }: ReadContext,
   accepted: { readonly access_token: string; readonly refresh_token?: string | undefined },
   body: JsonObject,
 ): IssuedTokens | null {
@@ -79,14 +92,18 @@ export function readTokens(
     refresh_token: refresh_token === undefined ? null : new Secret(refresh_token),
     announced_s: parseExpiresIn(expires_in),
     refresh_announced_s: parseExpiresIn(refresh_token_expires_in),
-    // An empty text is how apps without scopes answer (GitHub Apps have permissions instead): it names none, it takes none away.
+    // Apps without scopes get an empty string (GitHub Apps have permissions instead). It removes
+    // none.
     scopes: (typeof scope === "string" && scope.trim() !== "") || Array.isArray(scope) ? parseScopes(scope) : null,
     config: { ...derive(provider, "token", body), ...derive(provider, "id_token", claims) },
     extra: provider.identity.from === "id_token" ? accountFields(provider, claims) : accountFields(provider, body),
   };
 }
 
-/** Values that match their pattern; the others are dropped (they may become a host). */
+/**
+ * Returns the derived config values. Drops those that do not match their pattern: they can become a
+ * host.
+ */
 export function derive(provider: Provider, from: DerivedValue["from"], body: JsonValue): ConnectionConfig {
   return Object.fromEntries(
     provider.derived_config.flatMap((value) => {
@@ -96,7 +113,10 @@ export function derive(provider: Provider, from: DerivedValue["from"], body: Jso
   );
 }
 
-/** What identity is read from, and nothing else: the rest of the answer may hold tokens. */
+/**
+ * Returns only the fields that the account is read from. The rest of the response can contain
+ * tokens.
+ */
 function accountFields({ identity }: Provider, body: JsonObject): JsonObject {
   if (identity.from === "request") return {};
   const { id, label, email } = identity.account;

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { instant } from "../../src/core/types.ts";
 import { parseRetryAfter } from "../../src/net/retry-after.ts";
-import { outcomeOfAnswer, type TokenOutcome } from "../../src/oauth/outcome.ts";
+import { outcomeOfResponse, type TokenOutcome } from "../../src/oauth/outcome.ts";
 import { providers } from "../../src/providers/index.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import {
@@ -348,7 +348,7 @@ describe("the error of an outcome", () => {
     );
     fc.assert(
       fc.property(fc.constantFrom(...all), fc.integer({ min: 300, max: 599 }), bodies, (provider, status, text) => {
-        const outcome = outcomeOfAnswer(provider, { status, body: JSON.parse(text) }, null);
+        const outcome = outcomeOfResponse(provider, { status, body: JSON.parse(text) }, null);
         expect(outcome?.error).toMatch(/^[a-z0-9_.-]{1,100}$/);
         expect(outcome?.error).not.toContain("canary");
       }),

@@ -3,7 +3,8 @@ import { createServer as createHttpsServer } from "node:https";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { LIMITS } from "../../src/config.ts";
 import { throughGateway } from "../../src/net/gateway.ts";
-import { createHttpClient, type OutboundRequest } from "../../src/net/http-client.ts";
+import { createHttpClient } from "../../src/net/http-client.ts";
+import type { OutboundRequest } from "../../src/net/outbound.ts";
 import { selfSigned } from "./certificate.ts";
 import { fakeProvider, json, manualClock, plainProvider, portOf, refreshCall, rig } from "./support.ts";
 

@@ -9,7 +9,8 @@ import { instant, plus } from "../../src/core/types.ts";
 import type { CallbackGrant } from "../../src/oauth/callback.ts";
 import { createOAuthProtocol, type OAuthProtocol, type RefreshCall } from "../../src/oauth/protocol.ts";
 import type { TokenOutcome } from "../../src/oauth/outcome.ts";
-import { createHttpClient, type HttpClient } from "../../src/net/http-client.ts";
+import { createHttpClient } from "../../src/net/http-client.ts";
+import type { HttpClient } from "../../src/net/outbound.ts";
 import { providers } from "../../src/providers/index.ts";
 import { defineProvider, type Provider, type ProviderDefinition } from "../../src/providers/provider.ts";
 

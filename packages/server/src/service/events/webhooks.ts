@@ -11,7 +11,7 @@ import { every, within, type Clock } from "../../core/clock.ts";
 import { isEventType } from "../../core/events.ts";
 import { plus } from "../../core/types.ts";
 import { parseRetryAfter } from "../../net/retry-after.ts";
-import type { HttpClient } from "../../net/http-client.ts";
+import type { HttpClient } from "../../net/outbound.ts";
 import type { Store } from "../../store/store.ts";
 import type { OutboxRow } from "../../store/tables.ts";
 import type { Log, LogFields } from "../../telemetry/log.ts";

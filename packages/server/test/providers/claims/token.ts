@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { sha256Hex } from "../../../src/core/secret.ts";
-import { outcomeOfAnswer } from "../../../src/oauth/outcome.ts";
+import { outcomeOfResponse } from "../../../src/oauth/outcome.ts";
 import { MINUTE, SECOND } from "../../support/clock.ts";
 import { recordCapability } from "../capability-table.ts";
 import { declaredModes, expectHarmlessConfig, renewsItself, type Subject } from "../subject.ts";
@@ -80,7 +80,7 @@ export function describeToken(get: () => Subject): void {
       const subject = get();
       const { provider } = subject;
       const kindOf = (error: string): string | undefined =>
-        outcomeOfAnswer(provider, { status: 400, body: { error } }, null)?.kind;
+        outcomeOfResponse(provider, { status: 400, body: { error } }, null)?.kind;
       const { refused, misconfigured, transient } = provider.errors;
       for (const name of refused) expect([name, kindOf(name)]).toEqual([name, "refused"]);
       for (const name of misconfigured) expect([name, kindOf(name)]).toEqual([name, "misconfigured"]);
