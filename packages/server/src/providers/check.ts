@@ -15,6 +15,8 @@ const PROTOCOL_PARAMS = ["response_type", "redirect_uri", "state", "code_challen
 const SECRET_PATH = /(?:^|[._])(?:access_token|refresh_token|id_token|client_secret|token|secret|password|code)$/i;
 const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/;
 
+const PATTERN_RULE = "must be a regular expression that begins with ^ and ends with $";
+
 /** Returns every problem of a well-formed provider. An empty list means it can be used. */
 export function checkProvider(provider: Provider): readonly Problem[] {
   return [
@@ -40,9 +42,7 @@ function checkValues(provider: Provider): readonly Problem[] {
       ...(values.findIndex(({ name }) => name === value.name) < index
         ? [{ pointer: `${at}/name`, rule: "must not repeat the name of an earlier setting or derived value" }]
         : []),
-      ...(isWholePattern(value.pattern)
-        ? []
-        : [{ pointer: `${at}/pattern`, rule: "must be a regular expression that begins with ^ and ends with $" }]),
+      ...(isAnchored(value.pattern) ? [] : [{ pointer: `${at}/pattern`, rule: PATTERN_RULE }]),
       ...(value.under ?? []).flatMap((domain, position) =>
         DOMAIN.test(domain)
           ? []
@@ -51,7 +51,7 @@ function checkValues(provider: Provider): readonly Problem[] {
     ];
   });
   const defaults = config_fields.flatMap((field, index) =>
-    field.default === null || (isWholePattern(field.pattern) && accepts(field, field.default))
+    field.default === null || (isAnchored(field.pattern) && accepts(field, field.default))
       ? []
       : [{ pointer: `/config_fields/${index}/default`, rule: "must match the field's own pattern and domains" }],
   );
@@ -69,19 +69,18 @@ function checkValues(provider: Provider): readonly Problem[] {
 }
 
 function checkOtherPatterns({ flow, identity }: Provider): readonly Problem[] {
-  const rule = "must be a regular expression that begins with ^ and ends with $";
   return [
-    ...(identity.from === "id_token" && !isWholePattern(identity.issuer)
-      ? [{ pointer: "/identity/issuer", rule }]
+    ...(identity.from === "id_token" && !isAnchored(identity.issuer)
+      ? [{ pointer: "/identity/issuer", rule: PATTERN_RULE }]
       : []),
-    ...(flow.kind === "app_install" && !isWholePattern(flow.instance_pattern)
-      ? [{ pointer: "/flow/instance_pattern", rule }]
+    ...(flow.kind === "app_install" && !isAnchored(flow.instance_pattern)
+      ? [{ pointer: "/flow/instance_pattern", rule: PATTERN_RULE }]
       : []),
   ];
 }
 
 /** Reports whether a pattern compiles and is anchored at both ends, alternatives included. */
-function isWholePattern(pattern: string): boolean {
+function isAnchored(pattern: string): boolean {
   if (!/^\^.*[^\\]\$$/s.test(pattern) || hasBareAlternative(pattern)) return false;
   try {
     return new RegExp(pattern) instanceof RegExp;
@@ -116,7 +115,7 @@ function checkTemplate(provider: Provider, pointer: string, url: string): readon
     return [
       {
         pointer,
-        rule: "lets a setting choose the host: end the host in a fixed domain, or add `under` to the setting",
+        rule: "lets a setting choose the host. End the host in a fixed domain, or add `under` to the setting",
       },
     ];
   }
@@ -187,9 +186,7 @@ function checkLifetime({ lifetime, flow }: Provider): readonly Problem[] {
   ];
 }
 
-/**
- * Returns every request to the vendor's API that the definition describes, each with its pointer.
- */
+/** Returns every request to the vendor's API in the definition, each with its pointer. */
 export function requestsOf(provider: Provider): readonly (readonly [string, ApiRequest])[] {
   const { flow, identity, revocation } = provider;
   const long_lived = flow.kind === "authorization_code" ? flow.long_lived : undefined;

@@ -15,9 +15,7 @@ export interface TokenRequest {
   readonly body: URLSearchParams | string;
 }
 
-/**
- * The response of such an endpoint. After all deviations it has the form that RFC 6749 §5 defines.
- */
+/** The response of such an endpoint. The deviations give it the form that RFC 6749 §5 defines. */
 export interface TokenAnswer {
   readonly status: number;
   readonly body: JsonValue;
@@ -25,7 +23,10 @@ export interface TokenAnswer {
 
 export interface DeviationContext {
   readonly grant: "authorization_code" | "client_credentials" | "refresh_token" | "revocation" | "api";
-  /** The scopes the connection requested. Some vendors require them again on refresh. */
+  /**
+   * The scopes the connection requested, since some vendors require them again on refresh. Empty
+   * for revocation and API requests.
+   */
   readonly scopes: readonly string[];
 }
 

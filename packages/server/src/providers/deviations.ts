@@ -52,9 +52,9 @@ const TOKEN_FIELDS = ["access_token", "refresh_token", "expires_in", "scope", "t
 
 /**
  * The vendor nests the tokens in an object inside the response. On code exchange the nested tokens
- * win, because those at the top level belong to a bot. On refresh the top level wins, because there
- * the same vendor returns the user's tokens. All token fields move together: an access token paired
- * with the bot's refresh token would fail at the first refresh.
+ * win, because those at the top level belong to a bot. On refresh the top level wins, because that
+ * is where the vendor then returns the user's tokens. All token fields move together: the user's
+ * access token paired with the bot's refresh token would be lost at the first refresh.
  */
 export function nestedToken(key: string): Deviation {
   return {

@@ -1,13 +1,10 @@
 /**
- * Lists a provider's API hosts, for a proxy that allows only these or a simulator that replaces
- * them.
+ * The API hosts of a provider, for a proxy that allows only these or a simulator in their place.
  */
 import type { Provider } from "./provider.ts";
 import { namesIn } from "./template.ts";
 
-/**
- * Returns host patterns: `slack.com`, or `*.salesforce.com` if the host depends on the connection.
- */
+/** Returns host patterns: `slack.com`, or `*.salesforce.com` if the connection decides the host. */
 export function hostPatterns(provider: Provider): readonly string[] {
   const values = [...provider.config_fields, ...provider.derived_config];
   return provider.hosts.flatMap(({ base_url }) => {

@@ -35,9 +35,7 @@ export function readText(value: JsonValue, path: JsonPath): string | null {
   return typeof found === "number" && Number.isSafeInteger(found) ? String(found) : null;
 }
 
-/**
- * Copies only the strings and numbers at `paths`. Everything else is left out, tokens above all.
- */
+/** Copies only the strings and numbers at `paths`. Everything else, such as tokens, is left out. */
 export function pickPaths(value: JsonObject, paths: readonly JsonPath[]): JsonObject {
   return paths.reduce<JsonObject>((picked, path) => {
     const found = readPath(value, path);

@@ -282,7 +282,7 @@ export function withDefaults(provider: Provider, config: ConnectionConfig): Conn
   return { ...Object.fromEntries(defaults), ...config };
 }
 
-/** Reports whether the vendor could accept this redirect URI, registered or not. */
+/** Reports whether the vendor accepts redirect URIs of this scheme. */
 export function takesRedirect({ https_redirect_only }: Provider, redirect_uri: string): boolean {
   return !https_redirect_only || redirect_uri.startsWith("https://");
 }

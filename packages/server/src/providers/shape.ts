@@ -46,9 +46,7 @@ function checkObject(
   ];
 }
 
-/**
- * Checks against the branch whose literals the value has. If none fits, lists the allowed literals.
- */
+/** Checks against the branch whose literals the value has, or lists the allowed literals. */
 function checkUnion(branches: readonly TSchema[], value: unknown, pointer: string): readonly Problem[] {
   const objects = branches.filter((branch) => IsObject(branch));
   if (!isJsonObject(value) || objects.length === 0) {

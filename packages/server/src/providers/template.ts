@@ -5,8 +5,8 @@
  * A config value decides where a secret is sent, so two independent checks guard it. Before
  * insertion the value must match the field's anchored pattern. Afterwards the parsed URL must equal
  * the string that was built. A string that the URL parser changes (dot segments, `@`, a port,
- * full-width letters, `127.1`) points to another host than it appears to. A value that is a whole
- * host must also be one of the field's domains or a subdomain. Nothing here does I/O, and nothing
+ * full-width letters, `127.1`) is not the host that it appears to be. A value that is a whole host
+ * must also be one of the field's domains or a subdomain. Nothing here does I/O, and nothing
  * throws.
  */
 import type { FieldError } from "../core/errors.ts";
@@ -56,7 +56,8 @@ export function fillTemplate(
   const as_built = rest.startsWith("/") ? origin + rest : `${origin}/${rest}`;
   const intact =
     url.protocol === "https:" &&
-    // A parsed origin never has user info or a default port, so equality rules out both.
+    // `url.origin` never has user info or a default port, so equality rules out both. The next line
+    // rules out other ports.
     url.origin === origin &&
     url.port === "" &&
     url.hash === "" &&

@@ -66,7 +66,7 @@ export const discord = defineProvider({
     "https://docs.discord.com/developers/topics/oauth2",
   ],
   unverified: [
-    "lifetime.refresh: the vendor's example shows a new refresh token, not the fate of the old one; send one twice",
+    "lifetime.refresh: the vendor's example shows a new refresh token, not the effect on the old one; send one twice",
     "identity: paths from memory; make one call",
   ],
 });

@@ -100,7 +100,7 @@ export const salesforce = defineProvider({
     "https://developer.salesforce.com/docs/platform/isvforce/guide/secure-code-ac-eca.md",
   ],
   unverified: [
-    "lifetime.access_s: assumes the default session policy; introspect a token for its exp",
+    "lifetime.access_s: a guess at the default session policy; introspect a token for its exp",
     "errors.refused: names from reports; deactivate a user, then refresh",
     "config_fields: the list of sandbox suffixes; compare with a new org of each kind",
     "identity, health: userinfo at login.salesforce.com for an org with My Domain only; make one call",

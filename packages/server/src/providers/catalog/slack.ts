@@ -32,6 +32,6 @@ export const slack = defineProvider({
   deviations: [{ name: "nested_token", key: "authed_user" }, ...slackFamily.deviations],
   unverified: [
     ...slackFamily.unverified,
-    "deviations: where a refreshed user token is in the response; refresh once with rotation on",
+    "deviations: position of a refreshed user token in the response; refresh once with rotation on",
   ],
 });

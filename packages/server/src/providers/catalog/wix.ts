@@ -30,7 +30,7 @@ export const wix = defineProvider({
   registration: {
     url: "https://manage.wix.com/studio/custom-apps/",
     notes: [
-      "The app id is the client id. It and the secret are under View ID & keys.",
+      "The app id is the client id. Both keys are under View ID & keys.",
       "Set the permissions on the app's Permissions page. They are not requested in the URL.",
       "Leave the legacy fields App URL and Redirect URL empty.",
     ],
