@@ -89,5 +89,10 @@ export const SwitchesBody = strict({
   builder_connection_enabled: Type.Optional(Type.Boolean()),
   per_user_connection_enabled: Type.Optional(Type.Boolean()),
 });
-export const WorkspaceParams = Type.Object({ workspace: text(64) });
-export const WorkspaceServiceParams = Type.Object({ workspace: text(64), integration_type: text(128) });
+export const TokenQuery = Type.Object({ min_valid_seconds: Type.Optional(text(16)) });
+
+export const TokenReply = Type.Object({
+  access_token: Type.String(),
+  integration_type: Type.String(),
+  connection_config: nullable(Type.Record(Type.String(), Type.String())),
+});

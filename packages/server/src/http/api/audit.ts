@@ -11,7 +11,7 @@ import { ACTIONS, type BuilderPrincipal } from "../../service/access/authorizati
 import type { HttpServer } from "../fastify.ts";
 import { requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import { AuditQuery } from "../../wire/fields.ts";
+import { AuditQuery } from "../../wire/management.ts";
 
 export function auditRoutes(app: HttpServer, context: HttpContext): void {
   app.get("/api/management/audit", { schema: { querystring: AuditQuery } }, async (request, reply) => {

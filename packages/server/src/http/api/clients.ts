@@ -12,6 +12,7 @@ import type { HttpServer } from "../fastify.ts";
 import { record } from "../audit.ts";
 import { requireBuilder, requireWorkspaceBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
+import { WorkspaceParams, WorkspaceServiceParams } from "../../wire/fields.ts";
 import {
   ClientParams,
   ClientReply,
@@ -20,10 +21,8 @@ import {
   SetClientBody,
   ShareClientsBody,
   ShareClientsReply,
-  WorkspaceClientParams,
   WorkspaceClientsReply,
-} from "../../wire/fields.ts";
-import { WorkspaceParams } from "../../wire/builders.ts";
+} from "../../wire/management.ts";
 
 const INSTALLATION = "/api/management/clients";
 const WORKSPACE = "/api/management/workspaces/:workspace";
@@ -97,7 +96,7 @@ export function clientRoutes(app: HttpServer, context: HttpContext): void {
 
   app.put(
     `${WORKSPACE}/clients/:integration_type`,
-    { schema: { params: WorkspaceClientParams, body: SetClientBody, response: { 200: ClientReply } } },
+    { schema: { params: WorkspaceServiceParams, body: SetClientBody, response: { 200: ClientReply } } },
     async (request) => {
       const { workspace, integration_type: target } = request.params;
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "oauth_client.manage");
@@ -109,7 +108,7 @@ export function clientRoutes(app: HttpServer, context: HttpContext): void {
 
   app.delete(
     `${WORKSPACE}/clients/:integration_type`,
-    { schema: { params: WorkspaceClientParams, response: { 200: DoneReply } } },
+    { schema: { params: WorkspaceServiceParams, response: { 200: DoneReply } } },
     async (request) => {
       const { workspace, integration_type: target } = request.params;
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "oauth_client.manage");

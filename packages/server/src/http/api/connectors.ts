@@ -4,7 +4,6 @@ import type { Initiated } from "../../service/consent/declare.ts";
 import type { HttpServer } from "../fastify.ts";
 import { personBehind, requireAppBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import { AppParams, ServiceParams } from "../../wire/fields.ts";
 import {
   AddScopesBody,
   AvailableReply,
@@ -18,6 +17,7 @@ import {
   StatusQuery,
   StatusReply,
 } from "../../wire/connectors.ts";
+import { AppParams, ServiceParams } from "../../wire/fields.ts";
 
 const BASE = "/api/apps/:app/external-auth";
 

@@ -2,13 +2,8 @@
 import type { HttpServer } from "../fastify.ts";
 import { requireWorkspaceBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import {
-  GovernanceReply,
-  SwitchesBody,
-  SwitchesReply,
-  WorkspaceParams,
-  WorkspaceServiceParams,
-} from "../../wire/connectors.ts";
+import { GovernanceReply, SwitchesBody, SwitchesReply } from "../../wire/connectors.ts";
+import { WorkspaceParams, WorkspaceServiceParams } from "../../wire/fields.ts";
 
 const BASE = "/api/workspace/:workspace/connector-governance";
 

@@ -8,18 +8,19 @@ import type { HttpServer } from "../fastify.ts";
 import { record } from "../audit.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
+import { AppParams } from "../../wire/fields.ts";
 import {
-  AppParams,
+  AppReply,
   AppsReply,
+  ChangeAppBody,
   CreateAppBody,
+  CreateTokenBody,
   CreatedAppReply,
   CreatedTokenReply,
-  CreateTokenBody,
   DoneReply,
   TokenParams,
   TokensReply,
-} from "../../wire/fields.ts";
-import { AppReply, ChangeAppBody } from "../../wire/builders.ts";
+} from "../../wire/management.ts";
 import { clientRoutes } from "./clients.ts";
 
 const BASE = "/api/management";

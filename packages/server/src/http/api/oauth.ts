@@ -13,7 +13,7 @@ import { clientAddress, clientNetwork } from "../client-address.ts";
 import { bearerOf } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { toApiError } from "../errors.ts";
-import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/fields.ts";
+import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/oauth.ts";
 
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 

@@ -3,7 +3,8 @@ import { ApiError } from "../../core/errors.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireApp } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import { ServiceParams, TokenQuery, TokenReply } from "../../wire/fields.ts";
+import { TokenQuery, TokenReply } from "../../wire/connectors.ts";
+import { ServiceParams } from "../../wire/fields.ts";
 
 const MAX_MIN_VALID_S = 86_400;
 const REJECTED_HEADER = "x-holdfast-rejected-token-hash";

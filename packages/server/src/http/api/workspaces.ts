@@ -5,13 +5,14 @@ import type { HttpServer } from "../fastify.ts";
 import { record } from "../audit.ts";
 import { personBehind, requireBuilder, requireWorkspaceBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import { DoneReply } from "../../wire/fields.ts";
+import { WorkspaceParams } from "../../wire/fields.ts";
+import { DoneReply } from "../../wire/management.ts";
 import {
   ChangeMemberBody,
   ChangeWorkspaceBody,
-  CreatedKeyReply,
   CreateKeyBody,
   CreateWorkspaceBody,
+  CreatedKeyReply,
   DeleteWorkspaceQuery,
   InvitationParams,
   InvitationsReply,
@@ -22,10 +23,9 @@ import {
   MemberParams,
   MembersReply,
   TransferBody,
-  WorkspaceParams,
   WorkspaceReply,
   WorkspacesReply,
-} from "../../wire/builders.ts";
+} from "../../wire/workspaces.ts";
 
 const BASE = "/api/management/workspaces";
 const DONE = { status: "done" as const };

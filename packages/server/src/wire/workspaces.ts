@@ -1,7 +1,7 @@
-/** Bodies and replies about workspaces, their members, invitations and keys. Our own routes: unknown fields are refused. */
+/** Workspaces, their members, invitations and API keys: bodies and replies of the management routes. */
 import { Type } from "typebox";
 import { PLANS, ROLES, SCOPES } from "../core/roles.ts";
-import { nullable, strict, text } from "./fields.ts";
+import { Instant, Lifetime, nullable, strict, text } from "./fields.ts";
 
 const oneOf = <V extends string>(values: readonly V[]) => Type.Unsafe<V>(Type.Enum([...values]));
 
@@ -9,7 +9,6 @@ const Plan = oneOf(PLANS);
 const Role = oneOf(ROLES);
 const Scope = oneOf(SCOPES);
 
-export const WorkspaceParams = Type.Object({ workspace: text(64) });
 export const MemberParams = Type.Object({ workspace: text(64), user: text(64) });
 export const InvitationParams = Type.Object({ workspace: text(64), invitation: text(64) });
 export const KeyParams = Type.Object({ workspace: text(64), key: text(64) });
@@ -19,7 +18,7 @@ export const WorkspaceReply = Type.Object({
   name: Type.String(),
   plan: Plan,
   role: Role,
-  created_at: Type.Number(),
+  created_at: Instant,
 });
 export const WorkspacesReply = Type.Object({ workspaces: Type.Array(WorkspaceReply) });
 export const CreateWorkspaceBody = strict({ name: text(400) });
@@ -37,7 +36,7 @@ export const MembersReply = Type.Object({
       name: Type.String(),
       email: Type.String(),
       role: Role,
-      created_at: Type.Number(),
+      created_at: Instant,
     }),
   ),
 });
@@ -53,8 +52,8 @@ export const InvitationsReply = Type.Object({
       email: Type.String(),
       role: Role,
       invited_by: Type.String(),
-      created_at: Type.Number(),
-      expires_at: Type.Number(),
+      created_at: Instant,
+      expires_at: Instant,
     }),
   ),
 });
@@ -62,7 +61,7 @@ export const InvitationsReply = Type.Object({
 export const CreateKeyBody = strict({
   name: text(400),
   scope: Type.Optional(Scope),
-  expires_in_s: Type.Optional(Type.Integer({ minimum: 60, maximum: 315_360_000 })),
+  expires_in_s: Type.Optional(Lifetime),
 });
 /** The key is shown this once. */
 export const CreatedKeyReply = Type.Object({ id: Type.String(), api_key: Type.String() });
@@ -73,22 +72,10 @@ export const KeysReply = Type.Object({
       user_id: nullable(Type.String()),
       name: Type.String(),
       scope: Scope,
-      created_at: Type.Number(),
-      expires_at: nullable(Type.Number()),
-      revoked_at: nullable(Type.Number()),
-      last_used_at: nullable(Type.Number()),
+      created_at: Instant,
+      expires_at: nullable(Instant),
+      revoked_at: nullable(Instant),
+      last_used_at: nullable(Instant),
     }),
   ),
-});
-
-export const ChangeAppBody = strict({
-  name: Type.Optional(text(400)),
-  functions_enabled: Type.Optional(Type.Boolean()),
-});
-export const AppReply = Type.Object({
-  id: Type.String(),
-  workspace_id: Type.String(),
-  name: Type.String(),
-  functions_enabled: Type.Boolean(),
-  created_at: Type.Number(),
 });
