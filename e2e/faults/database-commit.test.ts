@@ -1,7 +1,8 @@
 /**
- * The database fails a node that holds a provider's answer: it dies after the request was sent (F18), the commit's outcome
- * is unknown (F19), a copy without the last commit takes over (F20), one node is cut off (F27). The provider is asked once,
- * its answer is served, and it ends up stored.
+ * The database fails a node that holds a provider's response: it dies after the request was sent
+ * (F18), the outcome of the commit is unknown (F19), a replica without the last commit takes over
+ * (F20), one node is cut off (F27). The provider gets one request, its response is served, and it
+ * ends up stored.
  */
 import type { Simulator } from "@holdfast/simulator";
 import { setTimeout as delay } from "node:timers/promises";
@@ -9,20 +10,20 @@ import { expect, it } from "vitest";
 import { createDatabase, type TestDatabase } from "../../packages/server/test/support/postgres.ts";
 import { startSimulated, type App } from "../support/server.ts";
 import {
-  ask,
+  readToken,
   connectedApp,
   eventually,
   expire,
   FULL,
-  honoured,
+  storedTokenStatus,
   portOf,
   refreshes,
-  sent,
+  waitForRefreshes,
   startNode,
   startReaders,
-  stored,
-  through,
-  type Answer,
+  storedConnection,
+  withPort,
+  type TimedReply,
   type Environment,
   type Node,
 } from "./support/postgres-server-nodes.ts";
@@ -36,80 +37,95 @@ interface Scene {
   readonly app: App;
 }
 
-/** github's refresh token is good for one use; its answer comes half a second after it was used. */
+/**
+ * github's refresh token is single-use. Its response comes half a second after the token was used.
+ */
 async function prepare(env: Environment = {}): Promise<Scene> {
   const database = await createDatabase();
   const proxy = await startTcpProxy(portOf(database.url));
   const simulator = await startSimulated();
-  const node = await startNode(simulator.url, through(database.url, proxy.port), env);
+  const node = await startNode(simulator.url, withPort(database.url, proxy.port), env);
   const app = await connectedApp(node, { github: "sim-rotate+slow-500ms" });
   return { database, proxy, simulator, node, app };
 }
 
 interface Round {
-  /** Of the stored pair before the refresh. */
+  /** Generation of the stored tokens before the refresh. */
   readonly generation: number;
-  /** What the reader gets who has the token refreshed; asked for when the provider has got the request. */
-  readonly first: Promise<Answer>;
-  /** One refresh, one generation more, nothing left open, and the provider honours what is stored. */
+  /**
+   * The reply to the reader whose request started the refresh. Created when the provider has
+   * received it.
+   */
+  readonly first: Promise<TimedReply>;
+  /**
+   * Expects one refresh, one more generation, nothing open, and a stored token that the provider
+   * accepts.
+   */
   settledOnce(): Promise<void>;
 }
 
 /**
- * The reader for whom the provider is asked, for the `count`th time in all. A node that does not know yet that its last
- * answer is stored, since only its commit's own answer was lost, serves that one until its next try tells it.
+ * Starts the reader that causes the provider's `count`th refresh in total. If only the reply to a
+ * commit was lost, the node does not know yet that its last response is stored. It serves that one
+ * until its next try.
  */
-async function asker({ simulator, node, app }: Scene, count: number): Promise<{ readonly first: Promise<Answer> }> {
+async function readerThatRefreshes(
+  { simulator, node, app }: Scene,
+  count: number,
+): Promise<{ readonly first: Promise<TimedReply> }> {
   return eventually("The refresh was sent", 5_000, async () => {
-    const first = ask(node, app, "github");
-    const answered = first.then(() => true as const);
+    const first = readToken(node, app, "github");
+    const replied = first.then(() => true as const);
     while (refreshes(simulator).length < count) {
-      if ((await Promise.race([answered, delay(25)])) === true) return null;
+      if ((await Promise.race([replied, delay(25)])) === true) return null;
     }
     return { first };
   });
 }
 
-/** An expired token, and a reader whose refresh is at the provider when `before` is done. */
+/** Expires the token, and starts a reader whose refresh reaches the provider after `before`. */
 async function startRound(scene: Scene, before: () => Promise<void> = () => Promise.resolve()): Promise<Round> {
   const { database, simulator, node, app } = scene;
   await expire(database, "github");
-  const { generation } = await stored(database, "github");
+  const { generation } = await storedConnection(database, "github");
   const count = refreshes(simulator).length;
   await before();
-  const { first } = await asker(scene, count + 1);
+  const { first } = await readerThatRefreshes(scene, count + 1);
   return {
     generation,
     first,
     async settledOnce() {
       await eventually("The commit", 10_000, async () => {
-        const row = await stored(database, "github");
+        const row = await storedConnection(database, "github");
         return row.generation > generation && !row.is_open ? row : null;
       });
       const { access_token } = await first;
-      // A reader who comes before the node looks at the database again may be sent away once.
-      const reader = await eventually("A reader's answer", 3_000, async () => {
-        const answer = await ask(node, app, "github");
-        return answer.status === 200 ? answer : null;
+      // Until the node checks the database again, it may refuse a reader once.
+      const reader = await eventually("A reader's reply", 3_000, async () => {
+        const reply = await readToken(node, app, "github");
+        return reply.status === 200 ? reply : null;
       });
       expect(reader.access_token).toBe(access_token);
-      expect(await stored(database, "github")).toMatchObject({ status: "active", generation: generation + 1 });
+      expect(await storedConnection(database, "github")).toMatchObject({
+        status: "active",
+        generation: generation + 1,
+      });
       expect(refreshes(simulator)).toHaveLength(count + 1);
-      expect(await honoured(node, app, "github", simulator)).toBe("current");
+      expect(await storedTokenStatus(node, app, "github", simulator)).toBe("current");
       expect(simulator.ledger().families_revoked).toEqual([]);
     },
   };
 }
 
-/** Twenty readers, one after the other. */
+/** Expects the token for twenty readers in a row. */
 async function servesAll({ node, app }: Scene, access_token: string | null): Promise<void> {
   for (let reads = 0; reads < 20; reads += 1)
-    expect(await ask(node, app, "github")).toMatchObject({ status: 200, access_token });
+    expect(await readToken(node, app, "github")).toMatchObject({ status: 200, access_token });
 }
 
 const ROUNDS = Array.from({ length: FULL ? 5 : 1 }, (_, round) => round + 1);
 
-it("F18: serves the answer from memory when the database died after the request, and commits it when it is back, also over a kill", async () => {
+it("F18: serves the response from memory when the database died after the request, and commits it when the database is back, also after a kill", async () => {
   const scene = await prepare();
   const { proxy, node } = scene;
   for (const kills of ROUNDS.flatMap(() => [false, true])) {
@@ -122,65 +138,69 @@ it("F18: serves the answer from memory when the database died after the request,
       await servesAll(scene, access_token);
     }
     await proxy.heal();
-    if (kills) await node.again();
+    if (kills) await node.restart();
     await settledOnce();
   }
   await scene.database.drop();
 });
 
-it("F18: has an answer for every reader while the database comes back", async () => {
+it("F18: replies to every reader while the database comes back", async () => {
   const scene = await prepare();
   const { proxy, node, app, database } = scene;
   const { first, settledOnce } = await startRound(scene);
   await proxy.break({ kind: "refuse" });
   const { access_token } = await first;
-  expect(await ask(node, app, "github")).toMatchObject({ status: 200, access_token });
+  expect(await readToken(node, app, "github")).toMatchObject({ status: 200, access_token });
   await proxy.heal();
-  await eventually("The commit", 10_000, async () => ((await stored(database, "github")).is_open ? null : true));
-  // Not in the node's hand any more, and the database is there: nobody may fall between the two.
+  await eventually("The commit", 10_000, async () =>
+    (await storedConnection(database, "github")).is_open ? null : true,
+  );
+  // The node no longer holds the response, and the database is back. No reader may find neither.
   await servesAll(scene, access_token);
   await settledOnce();
   await scene.database.drop();
 });
 
-/** The transaction that stores the answer, and the one that claims; no other ones. */
+/** Matches only the transaction that stores the response, and the one that claims. */
 const COMMIT_OF_ANSWER = /update "connections" set [^;]*"sealed_access"[\s\S]*commit\0/;
 const COMMIT_OF_CLAIM = /update "connections" set [^;]*"intent_at"[\s\S]*commit\0/;
 
-it("F19: stores an answer once and sends nothing again when the connection breaks at COMMIT, before or after the database did it", async () => {
+it("F19: stores a response once and sends nothing again when the connection breaks at COMMIT, before or after the database ran it", async () => {
   const scene = await prepare();
   const { proxy } = scene;
   for (const server_gets_it of ROUNDS.flatMap(() => [true, false])) {
     const { first, settledOnce } = await startRound(scene);
     await proxy.break({ kind: "cut_at", pattern: COMMIT_OF_ANSWER, server_gets_it });
-    await proxy.struck();
+    await proxy.triggered();
     expect((await first).status).toBe(200);
     await settledOnce();
   }
   await scene.database.drop();
 });
 
-it("F19: sends once, and only after a claim that is known to be stored, when the connection breaks at the claim's COMMIT", async () => {
+it("F19: sends once, and only after the claim is known to be stored, when the connection breaks at the claim's COMMIT", async () => {
   const scene = await prepare();
   const { proxy, simulator, node, app, database } = scene;
   for (const server_gets_it of ROUNDS.flatMap(() => [true, false])) {
     await expire(database, "github");
-    const { generation } = await stored(database, "github");
+    const { generation } = await storedConnection(database, "github");
     const count = refreshes(simulator).length;
     await proxy.break({ kind: "cut_at", pattern: COMMIT_OF_CLAIM, server_gets_it });
-    const reading = ask(node, app, "github");
-    await proxy.struck();
+    const reading = readToken(node, app, "github");
+    await proxy.triggered();
     expect(refreshes(simulator)).toHaveLength(count);
     expect([200, 503]).toContain((await reading).status);
-    await eventually("A token", 10_000, async () => ((await ask(node, app, "github")).status === 200 ? true : null));
+    await eventually("A token", 10_000, async () =>
+      (await readToken(node, app, "github")).status === 200 ? true : null,
+    );
     expect(refreshes(simulator)).toHaveLength(count + 1);
-    expect(await stored(database, "github")).toMatchObject({ generation: generation + 1, is_open: false });
+    expect(await storedConnection(database, "github")).toMatchObject({ generation: generation + 1, is_open: false });
     expect(simulator.ledger().families_revoked).toEqual([]);
   }
   await database.drop();
 });
 
-it("F20: stores the answer again, and sends nothing, when a copy takes over that misses it, or misses the claim, too", async () => {
+it("F20: stores the response again, and sends nothing, when a replica takes over that lacks it, or lacks the claim, too", async () => {
   const scene = await prepare();
   const { database, proxy, node, app } = scene;
   for (const misses_claim of ROUNDS.flatMap(() => [true, false])) {
@@ -193,10 +213,10 @@ it("F20: stores the answer again, and sends nothing, when a copy takes over that
 
     await proxy.break({ kind: "refuse" });
     await takeOver(database);
-    expect((await stored(database, "github")).generation).toBe(generation);
+    expect((await storedConnection(database, "github")).generation).toBe(generation);
     await proxy.heal();
-    // These come while the node repairs, or before it: what the copy says is an old token, over its end.
-    const readers = await Promise.all(Array.from({ length: 20 }, () => ask(node, app, "github")));
+    // These arrive while the node repairs, or before. The replica's token is old and expired.
+    const readers = await Promise.all(Array.from({ length: 20 }, () => readToken(node, app, "github")));
     for (const reader of readers)
       expect([`200 ${access_token}`, "503 null"]).toContain(`${reader.status} ${reader.access_token}`);
     await settledOnce();
@@ -206,7 +226,7 @@ it("F20: stores the answer again, and sends nothing, when a copy takes over that
 
 const nothing = (): Promise<void> => Promise.resolve();
 
-/** The connections as they are now: what a copy that lags behind has. */
+/** Copies the connections as they are now, like a replica that lags behind. */
 async function copy({ query }: TestDatabase): Promise<void> {
   await query("drop table if exists copied");
   await query("create table copied as table connections");
@@ -217,30 +237,30 @@ async function takeOver({ query }: TestDatabase): Promise<void> {
   await query("insert into connections select * from copied");
 }
 
-/** So short that the node gives its own connections up while it is cut off. */
+/** Short enough that the node gives up its own connections while it is cut off. */
 const IMPATIENT: Environment = {
   HOLDFAST_DATABASE_STATEMENT_TIMEOUT_MS: "1000",
   HOLDFAST_DATABASE_CONNECT_TIMEOUT_MS: "1000",
   HOLDFAST_READER_WAIT_MS: "5000",
 };
 
-/** How often a refresh token may be sent at most, by service: github's is good for one use, Google's stays. */
+/** Most sends of a refresh token, by service: github's is single-use, Google's does not rotate. */
 const MOST_SENDS = { github: 1, googlecalendar: 2 } as const;
 const CUT_OFF_SERVICES = ["github", "googlecalendar"] as const;
 
-it("F27: when a node is cut off from the database with its requests in flight a single-use token is sent once, one that stays at most twice, and all nodes end with one answer", async () => {
+it("F27: when a node is cut off from the database with its requests in flight, a single-use token is sent once, a token that does not rotate at most twice, and all nodes agree on one token", async () => {
   const database = await createDatabase();
   const proxy = await startTcpProxy(portOf(database.url));
   const simulator = await startSimulated();
-  const cut_off = await startNode(simulator.url, through(database.url, proxy.port), IMPATIENT);
+  const cut_off = await startNode(simulator.url, withPort(database.url, proxy.port), IMPATIENT);
   const other = await startNode(simulator.url, database.url, IMPATIENT);
   const app = await connectedApp(cut_off, { github: "sim-rotate+slow-500ms", googlecalendar: "sim-slow-500ms" });
   for (const service of CUT_OFF_SERVICES) await expire(database, service);
-  const waiting = CUT_OFF_SERVICES.map((service) => ask(cut_off, app, service));
-  await sent(simulator, CUT_OFF_SERVICES.length);
+  const waiting = CUT_OFF_SERVICES.map((service) => readToken(cut_off, app, service));
+  await waitForRefreshes(simulator, CUT_OFF_SERVICES.length);
   await proxy.break({ kind: "hold" });
   // Waits past the lease of the node that is cut off.
-  const meanwhile = CUT_OFF_SERVICES.map((service) => ask(other, app, service));
+  const meanwhile = CUT_OFF_SERVICES.map((service) => readToken(other, app, service));
   expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200]);
   const [github, google] = (await Promise.all(meanwhile)).map(({ status, code }) => `${status} ${code}`);
   expect(github).toBe("503 refresh_pending");
@@ -249,7 +269,7 @@ it("F27: when a node is cut off from the database with its requests in flight a 
   await proxy.heal();
   for (const service of CUT_OFF_SERVICES) {
     await eventually("Both nodes agree", 15_000, async () => {
-      const [a, b] = await Promise.all([ask(cut_off, app, service), ask(other, app, service)]);
+      const [a, b] = await Promise.all([readToken(cut_off, app, service), readToken(other, app, service)]);
       return a.status === 200 && a.access_token === b.access_token ? true : null;
     });
   }
@@ -260,8 +280,8 @@ it("F27: when a node is cut off from the database with its requests in flight a 
     const sends = refreshes(simulator).filter((request) => request.host === host).length;
     expect(sends).toBeGreaterThan(0);
     expect(sends).toBeLessThanOrEqual(MOST_SENDS[service]);
-    expect(await honoured(other, app, service, simulator)).toBe("current");
-    expect(await stored(database, service)).toMatchObject({ status: "active", is_open: false });
+    expect(await storedTokenStatus(other, app, service, simulator)).toBe("current");
+    expect(await storedConnection(database, service)).toMatchObject({ status: "active", is_open: false });
   }
   await database.drop();
 });

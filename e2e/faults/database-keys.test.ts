@@ -1,4 +1,4 @@
-/** The master key is changed while connections are being refreshed as fast as they can be (F58). */
+/** Replaces the master key while connections refresh as fast as possible (F58). */
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
@@ -18,7 +18,7 @@ const LIMITS = {
 
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-it("F58: while the master key is changed and the old one dropped, over and over, no read of a storm of refreshes fails", async () => {
+it("F58: while the master key is replaced and the old one removed, repeatedly, no read fails during a storm of refreshes", async () => {
   const simulator = await startSimulated();
   const { site, app } = await startConnected(simulator.url, {
     services: SERVICES,
@@ -29,11 +29,11 @@ it("F58: while the master key is changed and the old one dropped, over and over,
   const replies: TokenReply[] = [];
   const storm = SERVICES.map(async (service) => {
     while (!stopping.signal.aborted) {
-      const read = await getConnection(site, app, service);
-      // "The API refused this one": the next read refreshes.
-      const rejected = read.access_token === null ? undefined : hash(read.access_token);
-      replies.push(read, await getConnection(site, app, service, rejected));
-      // Leaves the commands a processor.
+      const first = await getConnection(site, app, service);
+      // "The API rejected this token": the next read refreshes.
+      const rejected = first.access_token === null ? undefined : hash(first.access_token);
+      replies.push(first, await getConnection(site, app, service, rejected));
+      // Leaves a processor for the commands.
       await delay(30);
     }
   });

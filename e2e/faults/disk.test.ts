@@ -1,6 +1,7 @@
 /**
- * SQLite on a disk that is full (F22), and beside another writer (F23). A file system of its own is filled to the last byte,
- * which takes root; where mounting is refused the test says so.
+ * SQLite on a full disk (F22), and beside another writer (F23). The tests fill a file system of
+ * their own to the last byte, which requires root. Where mounting is not allowed, the test skips
+ * with the reason.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -23,7 +24,7 @@ import {
 } from "../support/server.ts";
 import { openStored } from "../support/stored.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
-import { ask, eventually, refreshes, sent } from "./support/postgres-server-nodes.ts";
+import { readToken, eventually, refreshes, waitForRefreshes } from "./support/postgres-server-nodes.ts";
 
 interface Scene {
   readonly site: Site;
@@ -39,7 +40,10 @@ const LIMITS = {
   HOLDFAST_BUSY_TIMEOUT_MS: "500",
 };
 
-/** notion is good, github is over: its refresh token is good for one use, and its answer takes a while. */
+/**
+ * notion's token is valid. github's has expired, its refresh token is single-use, and its response
+ * is slow.
+ */
 async function prepare(data_dir: string): Promise<Scene> {
   const simulator = await startSimulated();
   const prepared = await prepareSite(simulator.url);
@@ -48,28 +52,28 @@ async function prepare(data_dir: string): Promise<Scene> {
   const site = { ...prepared, data_dir, start: () => startHoldfast(args, { home: prepared.home, env: LIMITS }) };
   const server = await site.start();
   const app = await createApp(site);
-  const person = await signIn(site, server.ready.text("setup_url"));
+  const builder = await signIn(site, server.ready.text("setup_url"));
   for (const [service, client] of Object.entries({ notion: "sim-ok", github: "sim-rotate+slow-700ms" })) {
     await setClient(site, app, service, client);
-    await person.connect(await initiate(site, app, service));
+    await builder.connect(await initiate(site, app, service));
   }
-  expect((await ask(site, app, "notion")).status).toBe(200);
-  database(
+  expect((await readToken(site, app, "notion")).status).toBe(200);
+  runStatement(
     data_dir,
     "update connections set expires_at = issued_at, refresh_at = issued_at where integration_type = 'github'",
   );
   return { site, app, simulator, server };
 }
 
-/** One statement by another process, as SQLite sees it. */
-function database(data_dir: string, sql: string): void {
+/** Runs one statement from another process, as SQLite sees it. */
+function runStatement(data_dir: string, sql: string): void {
   const other = new DatabaseSync(join(data_dir, DATABASE_FILE), { timeout: 5_000 });
   other.exec(sql);
   other.close();
 }
 
-/** What is stored is what the provider honours, and it was asked once. */
-async function settledOnce({ site, simulator }: Scene): Promise<void> {
+/** Waits for one refresh, whose stored token the provider accepts. */
+async function expectSettledOnce({ site, simulator }: Scene): Promise<void> {
   await eventually("The commit", 10_000, async () => {
     const row = (await openStored(site.data_dir)).find(({ integration_type }) => integration_type === "github");
     const hash = createHash("sha256")
@@ -88,8 +92,11 @@ interface Disk {
   free(): void;
 }
 
-/** A file system of 4 MiB: the tables of a new installation, written once to the log and once to the file, take up to half of it. */
-function smallDisk({ skip }: TestContext): Disk {
+/**
+ * A file system of 4 MiB. The tables of a new installation, written to the log and to the file,
+ * take up to half of it.
+ */
+function mountSmallDisk({ skip }: TestContext): Disk {
   const directory = temporaryDirectory("holdfast-disk-");
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", directory], {
     encoding: "utf8",
@@ -101,8 +108,8 @@ function smallDisk({ skip }: TestContext): Disk {
   return {
     directory,
     fill() {
-      // What is left in the log would take the next writes.
-      database(directory, "pragma wal_checkpoint(truncate)");
+      // Unused space in the log would accept the next writes.
+      runStatement(directory, "pragma wal_checkpoint(truncate)");
       const file = openSync(filler, "w");
       const page = Buffer.alloc(4_096, 1);
       try {
@@ -117,58 +124,58 @@ function smallDisk({ skip }: TestContext): Disk {
   };
 }
 
-it("F22: on a full disk nothing is claimed and nothing sent, good tokens are served, and all is well when there is room", async (context) => {
-  const disk = smallDisk(context);
+it("F22: on a full disk nothing is claimed and nothing sent, valid tokens are served, and refreshes resume when there is room", async (context) => {
+  const disk = mountSmallDisk(context);
   const scene = await prepare(disk.directory);
   const { site, app, simulator } = scene;
   disk.fill();
   for (let reads = 0; reads < 5; reads += 1) {
-    const refused = await ask(site, app, "github");
+    const refused = await readToken(site, app, "github");
     expect(refused).toMatchObject({ status: 503, code: "storage_full" });
-    expect((await ask(site, app, "notion")).status).toBe(200);
+    expect((await readToken(site, app, "notion")).status).toBe(200);
   }
   expect(refreshes(simulator)).toEqual([]);
   disk.free();
-  expect((await ask(site, app, "github")).status).toBe(200);
-  await settledOnce(scene);
+  expect((await readToken(site, app, "github")).status).toBe(200);
+  await expectSettledOnce(scene);
 });
 
-it("F22: an answer that finds the disk full is in the spill, is served, and outlives a kill", async (context) => {
-  const disk = smallDisk(context);
+it("F22: a response that finds the disk full is stored in the spill, is served, and survives a kill", async (context) => {
+  const disk = mountSmallDisk(context);
   const scene = await prepare(disk.directory);
   const { site, app, simulator } = scene;
-  const waiting = ask(site, app, "github");
-  await sent(simulator, 1);
+  const waiting = readToken(site, app, "github");
+  await waitForRefreshes(simulator, 1);
   disk.fill();
   const { status, access_token } = await waiting;
   expect(status).toBe(200);
   for (let reads = 0; reads < 5; reads += 1)
-    expect(await ask(site, app, "github")).toMatchObject({ status: 200, access_token });
+    expect(await readToken(site, app, "github")).toMatchObject({ status: 200, access_token });
   scene.server.signal("SIGKILL");
   await scene.server.ended();
   disk.free();
   scene.server = await site.start();
-  expect(await ask(site, app, "github")).toMatchObject({ status: 200, access_token });
-  await settledOnce(scene);
+  expect(await readToken(site, app, "github")).toMatchObject({ status: 200, access_token });
+  await expectSettledOnce(scene);
 });
 
-it("F23: while another program writes a refresh is refused as busy and not sent, and an answer is served and stored afterwards", async () => {
+it("F23: while another program writes, a refresh is refused as busy and not sent, and a response is served and stored afterwards", async () => {
   const scene = await prepare(temporaryDirectory());
   const { site, app, simulator } = scene;
   const other = new DatabaseSync(join(site.data_dir, DATABASE_FILE), { timeout: 5_000 });
   other.exec("begin immediate");
-  expect(await ask(site, app, "github")).toMatchObject({ status: 503, code: "database_busy" });
-  expect((await ask(site, app, "notion")).status).toBe(200);
+  expect(await readToken(site, app, "github")).toMatchObject({ status: 503, code: "database_busy" });
+  expect((await readToken(site, app, "notion")).status).toBe(200);
   expect(refreshes(simulator)).toEqual([]);
   other.exec("rollback");
-  const waiting = ask(site, app, "github");
-  await sent(simulator, 1);
+  const waiting = readToken(site, app, "github");
+  await waitForRefreshes(simulator, 1);
   other.exec("begin immediate");
   const { status, access_token } = await waiting;
   expect(status).toBe(200);
-  expect(await ask(site, app, "github")).toMatchObject({ status: 200, access_token });
+  expect(await readToken(site, app, "github")).toMatchObject({ status: 200, access_token });
   other.exec("rollback");
   other.close();
-  await settledOnce(scene);
-  expect(await ask(site, app, "github")).toMatchObject({ status: 200, access_token });
+  await expectSettledOnce(scene);
+  expect(await readToken(site, app, "github")).toMatchObject({ status: 200, access_token });
 });

@@ -1,6 +1,6 @@
 /**
- * Two versions of the server on one database at once (F59), as while a cluster is renewed node by node. The newer version is
- * this one with one more migration, in a directory of its own.
+ * Two versions of the server on one database (F59), as during a rolling upgrade. The newer version
+ * is this one with one more migration, in a directory of its own.
  */
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,15 +11,15 @@ import { holdfast } from "../support/holdfast.ts";
 import { startSimulated } from "../support/server.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import {
-  ask,
+  readToken,
   connectedApp,
   expire,
   FULL,
-  honoured,
+  storedTokenStatus,
   refreshes,
   startNode,
-  stored,
-  type Answer,
+  storedConnection,
+  type TimedReply,
 } from "./support/postgres-server-nodes.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
@@ -28,8 +28,9 @@ const READERS_PER_NODE = FULL ? 100 : 25;
 const PLANTED = "9999-planted";
 
 /**
- * A copy of the server that knows one more migration, which adds a column that may be null. `compatible_with`: the oldest
- * migration whose servers it bears beside itself. What is given back runs it, in Node's place.
+ * Copies the server and adds one more migration, which adds a nullable column. `compatible_with` is
+ * the oldest migration whose servers the copy accepts beside itself. Returns a program that runs
+ * the copy in place of Node.
  */
 function newerVersion(compatible_with: string): string {
   const copy = temporaryDirectory("holdfast-newer-");
@@ -41,7 +42,7 @@ function newerVersion(compatible_with: string): string {
   symlinkSync(join(REPOSITORY, "packages", "server", "node_modules"), join(server, "node_modules"));
   plant(join(server, "src", "store", "migrations", "index.ts"), compatible_with);
   const program = join(copy, "node");
-  // In the place of the launcher that it is told to run.
+  // Replaces the launcher path among its arguments.
   writeFileSync(program, `#!/bin/sh\nshift\nexec "${process.execPath}" "${join(server, "bin", "holdfast.js")}" "$@"\n`);
   chmodSync(program, 0o755);
   return program;
@@ -77,24 +78,26 @@ it("F59: old and new nodes on one database refresh a single-use token once a rou
 
   for (let round = 1; round <= ROUNDS; round += 1) {
     await expire(database, "github");
-    const { generation } = await stored(database, "github");
+    const { generation } = await storedConnection(database, "github");
     if (round === 2) await second.kill();
     const nodes = round === 2 ? [first, newer] : [first, second, newer];
-    const storm = nodes.flatMap((node) => Array.from({ length: READERS_PER_NODE }, () => ask(node, app, "github")));
-    if (round === 2) await second.again();
-    const answers: readonly Answer[] = await Promise.all(storm);
-    expect(new Set(answers.map(({ status, code }) => `${status} ${code}`))).toEqual(new Set(["200 null"]));
-    expect(new Set(answers.map(({ access_token }) => access_token)).size).toBe(1);
+    const storm = nodes.flatMap((node) =>
+      Array.from({ length: READERS_PER_NODE }, () => readToken(node, app, "github")),
+    );
+    if (round === 2) await second.restart();
+    const replies: readonly TimedReply[] = await Promise.all(storm);
+    expect(new Set(replies.map(({ status, code }) => `${status} ${code}`))).toEqual(new Set(["200 null"]));
+    expect(new Set(replies.map(({ access_token }) => access_token)).size).toBe(1);
     expect(refreshes(simulator)).toHaveLength(round);
-    expect(await stored(database, "github")).toMatchObject({ generation: generation + 1, is_open: false });
+    expect(await storedConnection(database, "github")).toMatchObject({ generation: generation + 1, is_open: false });
   }
   expect(simulator.ledger().families_revoked).toEqual([]);
-  expect(await honoured(first, app, "github", simulator)).toBe("current");
+  expect(await storedTokenStatus(first, app, "github", simulator)).toBe("current");
   await database.drop();
 });
 
 it(
-  "F59: a server that the schema has left behind refuses to start, says why, and changes nothing",
+  "F59: a server older than the schema refuses to start, explains why, and changes nothing",
   { tags: "all" },
   async () => {
     const database = await createDatabase();
@@ -109,12 +112,12 @@ it(
     expect(refused.stdout + refused.stderr).toContain("schema_too_new");
     expect(refused.stdout + refused.stderr).toContain(PLANTED);
     expect(await contents(database)).toBe(before);
-    expect((await ask(newer, app, "github")).status).toBe(200);
+    expect((await readToken(newer, app, "github")).status).toBe(200);
     await database.drop();
   },
 );
 
-/** Everything that a server could damage. */
+/** Returns everything that a server could damage. */
 async function contents({ query }: TestDatabase): Promise<string> {
   const tables = [
     "connections",

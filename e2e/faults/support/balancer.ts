@@ -1,10 +1,13 @@
-/** A TCP balancer: one port before several nodes, each new connection to the next one. It reads nothing of what it passes on. */
+/**
+ * A TCP balancer: one port in front of several nodes, each new connection to the next one. Does not
+ * read the traffic.
+ */
 import { connect, createServer, type Socket } from "node:net";
 import { once } from "node:events";
 
 export interface Balancer {
   readonly server_url: string;
-  /** Connections given to each target so far, in their order. */
+  /** Connections per target so far, in their order. */
   readonly connections: readonly number[];
   close(): Promise<void>;
 }
@@ -20,19 +23,19 @@ export async function startBalancer(ports: readonly number[]): Promise<Balancer>
     turn += 1;
     connections[index] = (connections[index] ?? 0) + 1;
     const target = connect({ host: "127.0.0.1", port: ports[index] ?? 0 });
-    for (const [one, other] of [
+    for (const [from, to] of [
       [client, target],
       [target, client],
     ] as const) {
-      open.add(one);
-      one.setNoDelay(true);
-      one.on("error", () => other.destroy());
-      one.on("close", () => {
-        open.delete(one);
-        other.destroy();
+      open.add(from);
+      from.setNoDelay(true);
+      from.on("error", () => to.destroy());
+      from.on("close", () => {
+        open.delete(from);
+        to.destroy();
       });
-      // Requests and answers are a few hundred bytes: nothing piles up that a pipe would have to hold back.
-      one.on("data", (bytes) => other.write(bytes));
+      // Requests and replies are a few hundred bytes, so there is no backlog that needs a pipe.
+      from.on("data", (bytes) => to.write(bytes));
     }
   });
   server.listen({ host: "127.0.0.1", port: 0, backlog: 4_096 });

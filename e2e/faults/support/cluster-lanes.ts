@@ -1,15 +1,16 @@
 /**
- * Lanes: a service with its OAuth client and a node of its own that may die, beside a first node that lives. Each rotation
- * class has some, so that trials run side by side and never share a provider's mode or a victim.
+ * Lanes: a service with its OAuth client and a node that may die, beside a first node that stays
+ * alive. Each rotation class has some, so trials run side by side and never share a provider's
+ * modes or a victim.
  */
 import { rm } from "node:fs/promises";
 import { startCluster, type Cluster, type Node } from "./cluster.ts";
-import { CLASSES, expire, refreshesOf, read, subject, until } from "./outcome.ts";
+import { CLASSES, expire, refreshesOf, read, createSubject, waitFor } from "./outcome.ts";
 import type { Rotation, Subject } from "./outcome.ts";
-import type { Action, Passed } from "./points-plan.ts";
+import type { Action, PassedPoint } from "./points-plan.ts";
 import { createDatabase } from "../../../packages/server/test/support/postgres.ts";
 
-/** All of them end a grant whose single-use refresh token comes back, where tokens are single-use. */
+/** The strict services end the grant when a used refresh token is presented. */
 const SERVICES: Readonly<Record<Rotation, readonly string[]>> = {
   none: ["googlecalendar", "gmail", "googledrive"],
   grace: ["jira", "confluence", "xero"],
@@ -19,13 +20,16 @@ const SERVICES: Readonly<Record<Rotation, readonly string[]>> = {
 export const LEASE_MS = 3_000;
 export const LEASE_STRICT_MS = 4_000;
 export const RECOVERED_WITHIN_MS = 5_000;
-/** The provider's own time, long enough to be killed in. */
-const HELD = "2000ms";
-/** What is left of a lease when its request must be over, and how long a claim may take to become a request. */
+/** The provider's processing time, long enough for a kill. */
+const PROVIDER_TIME = "2000ms";
+/**
+ * The rest of a lease when its request must have ended, and how long a claim may take to become a
+ * request.
+ */
 const FENCE_MS = 300;
 const CLAIM_MS = 1_500;
 
-/** Leases of seconds instead of minutes; everything else about them as it is. */
+/** Leases of seconds instead of minutes. Their relations stay as they are. */
 export function leases(strict_ms: number): Readonly<Record<string, string>> {
   return {
     HOLDFAST_REFRESH_DEADLINE_MS: String(LEASE_MS - FENCE_MS - CLAIM_MS),
@@ -35,7 +39,7 @@ export function leases(strict_ms: number): Readonly<Record<string, string>> {
     HOLDFAST_REFRESH_FENCE_MS: String(FENCE_MS),
     HOLDFAST_FORCED_REFRESH_INTERVAL_MS: "1",
     HOLDFAST_BACKOFF_BASE_MS: "200",
-    // The same provider is asked by everybody here, and half of them die of it.
+    // Many nodes call the same provider here, and half of them die of it.
     HOLDFAST_PROVIDER_REQUESTS_PER_S: "10000",
     HOLDFAST_PROVIDER_BURST: "10000",
     HOLDFAST_PROVIDER_CONCURRENCY: "1000",
@@ -44,7 +48,7 @@ export function leases(strict_ms: number): Readonly<Record<string, string>> {
 }
 
 export const NEVER_SWEEPS = { HOLDFAST_SWEEP_INTERVAL_MS: "600000" };
-/** What a sweeper that was stopped took up is left alone for no longer than this. */
+/** Limits how long a reservation of a stopped sweeper holds. */
 export const SWEEPS_OFTEN = { HOLDFAST_SWEEP_INTERVAL_MS: "200", HOLDFAST_SWEEP_RESERVE_MS: "500" };
 
 export interface Lane {
@@ -57,13 +61,15 @@ export interface Lane {
 
 export interface Lanes {
   readonly cluster: Cluster;
-  /** Runs every trial on some lane of its class, side by side; results are in the order of the trials. */
+  /**
+   * Runs every trial on a lane of its class, side by side. Results are in the order of the trials.
+   */
   runAll<T extends { readonly rotation: Rotation }, R>(
     trials: readonly T[],
     run: (lane: Lane, trial: T) => Promise<R>,
   ): Promise<readonly R[]>;
-  /** The dead victim again, with what it left on its disk; or another one in its place. */
-  restart(lane: Lane, with_its_disk: boolean): void;
+  /** Restarts the dead victim, with its disk or with an empty one. */
+  restart(lane: Lane, keep_disk: boolean): void;
   close(): Promise<void>;
 }
 
@@ -98,10 +104,8 @@ export async function openLanes(per_class: number, lease_strict_ms = LEASE_STRIC
         .toSorted(([a], [b]) => a - b)
         .map(([, result]) => result);
     },
-    restart(lane, with_its_disk) {
-      const cleared = with_its_disk
-        ? Promise.resolve()
-        : rm(cluster.dataDir(lane.name), { recursive: true, force: true });
+    restart(lane, keep_disk) {
+      const cleared = keep_disk ? Promise.resolve() : rm(cluster.dataDir(lane.name), { recursive: true, force: true });
       lane.victim = cleared.then(() => cluster.start(lane.name));
     },
     async close() {
@@ -112,54 +116,59 @@ export async function openLanes(per_class: number, lease_strict_ms = LEASE_STRIC
   };
 }
 
-/** Where a process meets its fault: at a point of its own, or when the provider has come so far with its request. */
+/**
+ * When a process meets its fault: at a point of its own, or at a step of the provider's processing.
+ */
 export type Moment =
   | { readonly point: string }
   | { readonly at: number }
-  /** The provider has the request; it will not carry it out. */
+  /** The provider has the request and will not process it. */
   | { readonly provider: "arrived" }
-  /** The provider has carried the request out; nobody has its answer. */
+  /** The provider has processed the request, and its response is not delivered yet. */
   | { readonly provider: "processed" };
 
-export interface Struck {
+export interface Injected {
   readonly subject: Subject;
-  /** The points passed; the one that fired is the last. Empty when the provider's ledger gave the moment. */
-  readonly passed: readonly Passed[];
-  /** Whether anything happened to it: false at a number that no point has. */
+  /** The passed points. The one that fired is the last. Empty for a step of the provider. */
+  readonly passed: readonly PassedPoint[];
+  /** Whether the fault happened. false if no point has that number. */
   readonly fired: boolean;
 }
 
 let plans = 0;
 
-/** A fresh connection with an expired token, read from the victim, to which the fault happens on the way. */
-export async function strike({ cluster }: Lanes, lane: Lane, moment: Moment, action: Action): Promise<Struck> {
+/**
+ * Connects an account, expires its token, reads it from the victim, and injects the fault into that
+ * refresh.
+ */
+export async function inject({ cluster }: Lanes, lane: Lane, moment: Moment, action: Action): Promise<Injected> {
   const { service, client_id } = lane;
   const { simulator } = cluster;
-  const one = await subject(cluster, service, client_id);
+  const subject = await createSubject(cluster, service, client_id);
   const victim = await lane.victim;
-  await expire(cluster, one);
+  await expire(cluster, subject);
   if ("provider" in moment) {
-    const modes = moment.provider === "arrived" ? [`stall-${HELD}`, "drop-before"] : [`slow-${HELD}`];
+    const modes = moment.provider === "arrived" ? [`stall-${PROVIDER_TIME}`, "drop-before"] : [`slow-${PROVIDER_TIME}`];
     simulator.setModes({ client_id, modes });
-    void read(victim, one);
+    void read(victim, subject);
     const reached = moment.provider === "arrived" ? "pending" : "ok";
-    await until(
+    await waitFor(
       `${service} has the request`,
-      () => refreshesOf(cluster, one).find((r) => r.outcome === reached) ?? null,
+      () => refreshesOf(cluster, subject).find(({ outcome }) => outcome === reached) ?? null,
     );
     victim.signal("SIGKILL");
     await victim.ended();
     simulator.setModes({ client_id, modes: [] });
-    return { subject: one, passed: [], fired: true };
+    return { subject, passed: [], fired: true };
   }
   plans += 1;
   const id = `plan-${plans}`;
   victim.arm({ id, action, at: 0, point: "", ...moment });
-  const answered = read(victim, one);
+  const reply = read(victim, subject);
   const hasFired = (): boolean => victim.passed(id).some(({ fired }) => fired);
-  // A throw is over with the answer; after a kill there is none, and after a stop not yet.
-  const answer = await Promise.race([answered, until("it struck", () => (hasFired() ? "struck" : null))]);
-  if (answer === "struck" && action === "kill") await victim.ended();
-  if (action.startsWith("throw")) await answered;
-  return { subject: one, passed: victim.passed(id), fired: hasFired() };
+  // A throw ends with a reply. After a kill there is none, and after a stop not yet.
+  const event = await Promise.race([reply, waitFor("the fault fired", () => (hasFired() ? "fired" : null))]);
+  if (event === "fired" && action === "kill") await victim.ended();
+  if (action.startsWith("throw")) await reply;
+  return { subject, passed: victim.passed(id), fired: hasFired() };
 }

@@ -1,11 +1,14 @@
-/** One server process: `holdfast serve` with the preload that puts points into it, and what a test may do to it. */
+/**
+ * One server process: `holdfast serve` with the preload that adds points, and the controls for
+ * tests.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseJson, type Json } from "../../support/json.ts";
 import { COMPILE_CACHE, LAUNCHER } from "../../support/holdfast.ts";
-import { parsePassed, type Passed, type Plan } from "./points-plan.ts";
+import { parsePassed, type PassedPoint, type Plan } from "./points-plan.ts";
 
 const PRELOAD = new URL("points-preload.ts", import.meta.url).href;
 
@@ -14,13 +17,13 @@ export interface Process {
   readonly ready: Json;
   readonly output: { readonly stdout: string; readonly stderr: string };
   signal(name: NodeJS.Signals): void;
-  /** The exit code; null when a signal ended it. */
+  /** Resolves to the exit code, or null if a signal ended the process. */
   ended(): Promise<number | null>;
   hasEnded(): boolean;
-  /** From now on: what is to happen at which point. */
+  /** Sets the fault to inject, and its point. */
   arm(plan: Plan): void;
-  /** The points passed under this plan. */
-  passed(id: string): readonly Passed[];
+  /** Returns the points passed under this plan. */
+  passed(id: string): readonly PassedPoint[];
 }
 
 export interface ProcessOptions {
@@ -31,10 +34,10 @@ export interface ProcessOptions {
   readonly gateway: string;
 }
 
-/** Resolves when it listens. @throws Error with what it printed, when it ends instead. */
+/** Resolves when it listens. @throws StartError with its output if it exits instead. */
 export async function startProcess({ home, fault_file, env, args, gateway }: ProcessOptions): Promise<Process> {
   mkdirSync(join(home, "tmp"), { recursive: true });
-  // The plan that an earlier process of this name died of.
+  // Removes the plan that an earlier process of this name died of.
   rmSync(fault_file, { force: true });
   const child = spawn(process.execPath, [LAUNCHER, "serve", "--json", ...args, "--provider-gateway", gateway], {
     cwd: home,
@@ -55,12 +58,16 @@ export async function startProcess({ home, fault_file, env, args, gateway }: Pro
   const exit = once(child, "close").then(() => child.exitCode);
   const printed = new Promise<true>((resolve) => {
     child.stdout.on("data", () => {
-      // An error is a document on stdout, too; the process ends after it.
+      // An error is also a document on stdout. The process exits after it.
       if (/^\{"server_url".*\n/.test(output.stdout)) resolve(true);
     });
   });
   if ((await Promise.race([printed, exit])) !== true) {
-    throw new StartError(child.exitCode, `holdfast ended with ${child.exitCode}:\n${output.stdout}${output.stderr}`);
+    throw new StartError(child.exitCode, `holdfast exited with ${child.exitCode}:\n${output.stdout}${output.stderr}`);
+  }
+  if (!existsSync(`${fault_file}.log`)) {
+    child.kill("SIGKILL");
+    throw new Error("The process has no fault points: points-preload.ts does not match the import of refresh.ts.");
   }
   return {
     pid: child.pid ?? 0,
@@ -70,7 +77,7 @@ export async function startProcess({ home, fault_file, env, args, gateway }: Pro
     ended: () => exit,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     arm(plan) {
-      // The process must never see half of it.
+      // Renamed, so the process never reads half a plan.
       writeFileSync(`${fault_file}.new`, JSON.stringify(plan));
       renameSync(`${fault_file}.new`, fault_file);
     },

@@ -1,8 +1,10 @@
 /**
- * Servers as processes over one database, with simulated services behind them: started, killed and restarted by name, each
- * with a data directory of its own. The first one is the public address; it stays and is what people and builders talk to.
+ * Servers as processes over one database, with simulated services. Nodes are started, killed and
+ * restarted by name, each with its own data directory. The first one has the public address: it
+ * stays, and builders use it.
  *
- * Not bound to one test, since a table of faults shares one cluster: whoever starts it closes it. Times in milliseconds.
+ * Not bound to one test, because a table of faults shares one cluster. The code that starts it must
+ * close it. Times in milliseconds.
  */
 import { startSimulator, type Simulator } from "@holdfast/simulator";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -21,7 +23,7 @@ import { startProcess, type Process } from "./cluster-process.ts";
 export const FULL = process.env["TESTS"] === "all";
 const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
 
-/** A machine on which ten nodes start at once is slow; that is no outage of its database. */
+/** Ten nodes that start at once make a machine slow. That must not count as a database outage. */
 const PATIENT = {
   HOLDFAST_LOG_LEVEL: "error",
   HOLDFAST_SPILL_BYTES: "1048576",
@@ -41,15 +43,15 @@ export interface Node extends Process {
 export interface Cluster {
   readonly simulator: Simulator;
   readonly first: Node;
-  /** Stored data as the installation's own code reads it, beside the servers. */
+  /** Reads the stored data with the installation's own code, beside the servers. */
   readonly installation: Installation;
-  /** The first node as the helpers of whole-process tests name it. */
+  /** The first node in the form that the helpers of whole-process tests take. */
   readonly site: Site;
-  /** Starts a node; of a name that ran before, with the same data directory and port. */
+  /** Starts a node. A name that ran before gets the same data directory and port. */
   start(name: string, env?: Environment, data_dir?: string): Promise<Node>;
-  /** A new app, for whom an account of the service is connected. One after the other, as one person does. */
+  /** Creates an app and connects an account of the service for it. One at a time. */
   connect(service: string, client_id: string): Promise<Connected>;
-  /** A node's data directory, before or after it runs. */
+  /** Returns a node's data directory, before or after it runs. */
   dataDir(name: string): string;
   close(): Promise<void>;
 }
@@ -60,129 +62,157 @@ export interface Connected {
 }
 
 export interface ClusterOptions {
-  /** Null: SQLite, where the first node is the only one. */
+  /** null: SQLite, with only the first node. */
   readonly database: TestDatabase | null;
-  /** Of the first node, and the default of the others. */
+  /** For the first node, and the default for the others. */
   readonly env: Environment;
-  /** Only of the first. */
+  /** Only for the first node. */
   readonly first_env?: Environment;
+}
+
+interface Machine {
+  readonly home: string;
+  readonly simulator: Simulator;
+  readonly storage: Environment;
+  readonly env: Environment;
+  readonly public_url: string;
+  readonly ports: Map<string, Promise<number>>;
+  /** Every process so far, also those that are still starting. */
+  readonly processes: Promise<Process | null>[];
 }
 
 export async function startCluster({ database, env, first_env = {} }: ClusterOptions): Promise<Cluster> {
   const home = mkdtempSync(join(tmpdir(), "holdfast-faults-"));
   const simulator = await startSimulator({ requests_max: 100_000 });
-  const storage: Environment =
-    database === null
-      ? { HOLDFAST_MASTER_KEY: MASTER_KEY }
-      : { HOLDFAST_DATABASE_URL: database.url, HOLDFAST_MASTER_KEY: MASTER_KEY };
-  const ports = new Map<string, Promise<number>>();
-  const processes: Promise<Process | null>[] = [];
-  const dataDir = (name: string): string => join(home, name);
-  const public_url = `http://localhost:${await portOf("first")}`;
-
-  function portOf(name: string): Promise<number> {
-    const port = ports.get(name) ?? freePort();
-    ports.set(name, port);
-    return port;
-  }
-
-  async function start(name: string, own: Environment = {}, data_dir = dataDir(name)): Promise<Node> {
-    const port = await portOf(name);
-    const starting = startProcess({
-      home,
-      fault_file: join(home, `${name}.plan`),
-      env: { ...PATIENT, ...env, ...storage, ...own },
-      args: ["--data-dir", data_dir, "--port", String(port), "--public-url", public_url],
-      gateway: simulator.url,
-    });
-    // One that is still starting has to be ended as well.
-    processes.push(starting.catch(() => null));
-    const running = await starting;
-    return { ...running, name, port, data_dir, server_url: `http://localhost:${port}` };
-  }
-
-  async function close(): Promise<void> {
-    for (const starting of processes) {
-      const running = await starting;
-      running?.signal("SIGKILL");
-      await running?.ended();
-    }
-    await simulator.close();
-    rmSync(home, { recursive: true, force: true });
-  }
-
-  const opened = async () => {
-    const first = await start("first", first_env);
-    const config = loadConfig({ dataDir: first.data_dir }, { ...storage });
-    const installation = await openInstallation({ config, clock: systemClock, log: silentLog }, "command");
-    const site: Site = {
-      home,
-      data_dir: first.data_dir,
-      server_url: public_url,
-      gateway: simulator.url,
-      start: () => Promise.reject(new Error("The cluster starts its nodes.")),
-    };
-    return { first, installation, site, person: await signIn(site, first.ready.text("setup_url")) };
+  // After the simulator, which could otherwise get the same port.
+  const first_port = await freePort();
+  const machine: Machine = {
+    home,
+    simulator,
+    storage: {
+      HOLDFAST_MASTER_KEY: MASTER_KEY,
+      ...(database === null ? {} : { HOLDFAST_DATABASE_URL: database.url }),
+    },
+    env,
+    public_url: `http://localhost:${first_port}`,
+    ports: new Map([["first", Promise.resolve(first_port)]]),
+    processes: [],
   };
-  const { first, installation, site, person } = await opened().catch(async (error: unknown) => {
-    await close();
+  const { first, installation, site, builder } = await openFirst(machine, first_env).catch(async (error: unknown) => {
+    await closeMachine(machine);
     throw error;
   });
+  const account: Account = { site, builder, installation, clients: new Set(), app_count: 0, api_key: null };
   return {
     simulator,
     first,
     installation,
     site,
-    start,
-    connect: connecting(site, person, installation),
-    dataDir,
+    start: (name, own, data_dir) => startNode(machine, name, own, data_dir),
+    connect: oneAtATime((service: string, client_id: string) => connect(account, service, client_id)),
+    dataDir: (name) => dataDir(machine, name),
     close: async () => {
       await installation.close();
-      await close();
+      await closeMachine(machine);
     },
   };
 }
 
-/** One at a time: a browser has one connect flow open, and so has this person. */
-function connecting(site: Site, person: Person, installation: Installation): Cluster["connect"] {
-  const clients = new Set<string>();
+const dataDir = ({ home }: Machine, name: string): string => join(home, name);
+
+function portOf({ ports }: Machine, name: string): Promise<number> {
+  const port = ports.get(name) ?? freePort();
+  ports.set(name, port);
+  return port;
+}
+
+async function startNode(
+  machine: Machine,
+  name: string,
+  own: Environment = {},
+  data_dir = dataDir(machine, name),
+): Promise<Node> {
+  const { home, simulator, storage, env, public_url, processes } = machine;
+  const port = await portOf(machine, name);
+  const starting = startProcess({
+    home,
+    fault_file: join(home, `${name}.plan`),
+    env: { ...PATIENT, ...env, ...storage, ...own },
+    args: ["--data-dir", data_dir, "--port", String(port), "--public-url", public_url],
+    gateway: simulator.url,
+  });
+  // Recorded before it has started: a starting process must be ended as well.
+  processes.push(starting.catch(() => null));
+  const running = await starting;
+  return { ...running, name, port, data_dir, server_url: `http://localhost:${port}` };
+}
+
+async function openFirst(machine: Machine, first_env: Environment) {
+  const first = await startNode(machine, "first", first_env);
+  const config = loadConfig({ dataDir: first.data_dir }, { ...machine.storage });
+  const installation = await openInstallation({ config, clock: systemClock, log: silentLog }, "command");
+  const site: Site = {
+    home: machine.home,
+    data_dir: first.data_dir,
+    server_url: machine.public_url,
+    gateway: machine.simulator.url,
+    start: () => Promise.reject(new Error("The cluster starts its nodes.")),
+  };
+  return { first, installation, site, builder: await signIn(site, first.ready.text("setup_url")) };
+}
+
+async function closeMachine({ processes, simulator, home }: Machine): Promise<void> {
+  for (const starting of processes) {
+    const running = await starting;
+    running?.signal("SIGKILL");
+    await running?.ended();
+  }
+  await simulator.close();
+  rmSync(home, { recursive: true, force: true });
+}
+
+/** The builder's account, and what it has created so far. */
+interface Account {
+  readonly site: Site;
+  readonly builder: Person;
+  readonly installation: Installation;
+  readonly clients: Set<string>;
+  app_count: number;
+  api_key: string | null;
+}
+
+async function createApp(account: Account): Promise<App> {
+  account.app_count += 1;
+  const name = `shop ${account.app_count}`;
+  const { api_key } = account;
+  if (api_key !== null) {
+    const caller = { api_key, app_id: "", service_token: "" };
+    const created = await asBuilder(account.site, caller, "POST", "/api/management/apps", { name });
+    return { app_id: created.text("app_id"), service_token: created.text("service_token"), api_key };
+  }
+  const created = await account.installation.apps.create(name);
+  const own_key = created.api_key?.expose() ?? "";
+  account.api_key = own_key;
+  return { app_id: created.app_id, service_token: created.service_token.expose(), api_key: own_key };
+}
+
+async function connect(account: Account, service: string, client_id: string): Promise<Connected> {
+  const { site, builder, clients } = account;
+  const app = await createApp(account);
+  if (!clients.has(service)) await setClient(site, app, service, client_id);
+  clients.add(service);
+  // On a busy machine a code can arrive too late for the short deadlines here. A user would retry.
+  const consent = async (): Promise<void> => builder.connect(await initiate(site, app, service));
+  await consent().catch(consent).catch(consent);
+  return { app, service };
+}
+
+/** Runs calls in order: a browser has one connect flow open, and so has this builder. */
+function oneAtATime<A extends readonly unknown[], R>(call: (...args: A) => Promise<R>): (...args: A) => Promise<R> {
   let last: Promise<unknown> = Promise.resolve();
-  let count = 0;
-  let api_key: string | null = null;
-
-  async function createApp(): Promise<App> {
-    count += 1;
-    const name = `shop ${count}`;
-    if (api_key !== null) {
-      const created = await asBuilder(
-        site,
-        { api_key, app_id: "", service_token: "" },
-        "POST",
-        "/api/management/apps",
-        {
-          name,
-        },
-      );
-      return { app_id: created.text("app_id"), service_token: created.text("service_token"), api_key };
-    }
-    const created = await installation.apps.create(name);
-    api_key = created.api_key?.expose() ?? "";
-    return { app_id: created.app_id, service_token: created.service_token.expose(), api_key };
-  }
-
-  async function connect(service: string, client_id: string): Promise<Connected> {
-    const app = await createApp();
-    if (!clients.has(service)) await setClient(site, app, service, client_id);
-    clients.add(service);
-    // On a busy machine a code may come too late for the short deadlines here. A person tries again, too.
-    const consent = async (): Promise<void> => person.connect(await initiate(site, app, service));
-    await consent().catch(consent).catch(consent);
-    return { app, service };
-  }
-
-  return (service, client_id) => {
-    const connected = last.then(() => connect(service, client_id));
-    last = connected.catch(() => {});
-    return connected;
+  return (...args) => {
+    const result = last.then(() => call(...args));
+    last = result.catch(() => {});
+    return result;
   };
 }

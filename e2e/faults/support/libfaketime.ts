@@ -1,6 +1,6 @@
 /**
- * A wall clock that a process takes for the machine's (Debian: libfaketime). Its offset is in a file, so that it can jump while
- * the process runs; durations and timers stay true.
+ * A wall clock that a process uses in place of the machine's (Debian: libfaketime). Its offset is
+ * in a file, so it can jump at run time. Durations and timers stay correct.
  */
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,19 +12,19 @@ const LIBRARIES = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map(
 );
 
 export interface FakeClock {
-  /** Of the process that is to believe in it. */
+  /** Environment of the process that uses the clock. */
   readonly env: Readonly<Record<string, string>>;
-  /** `+1d`, `-3600s`; or with a rate, `+0 x1.1`. */
+  /** `+1d`, `-3600s`, or with a rate: `+0 x1.1`. */
   set(offset: string): void;
 }
 
-/** How far the wall clock of an HTTP server is ahead of ours, by the Date of its answers. */
+/** Returns how far the wall clock of an HTTP server is ahead of ours, by its Date header. */
 export async function aheadBy_s(server_url: string): Promise<number> {
   const { headers } = await fetch(`${server_url}/healthz`);
   return Math.round((Date.parse(headers.get("date") ?? "") - Date.now()) / 1_000);
 }
 
-/** Skips the test where the library is not installed. */
+/** Skips the test if the library is not installed. */
 export function fakeClock(offset: string, { skip }: TestContext): FakeClock {
   const library = LIBRARIES.find((path) => existsSync(path));
   if (library === undefined) skip("libfaketime is not installed (apt-get install libfaketime)");

@@ -1,6 +1,6 @@
 /**
- * What became of a connection: by what is stored, by what the provider saw, and by what was announced. The provider's ledger
- * is the judge of tokens, the outbox of events.
+ * The outcome for a connection: the stored data, the requests that the provider received, and the
+ * events. The provider's ledger decides about tokens, the outbox about events.
  */
 import { sha256Hex } from "../../../packages/server/src/core/secret.ts";
 import { instant } from "../../../packages/server/src/core/types.ts";
@@ -15,7 +15,7 @@ import type { Cluster, Connected, Node } from "./cluster.ts";
 export const CLASSES = ["none", "grace", "strict"] as const;
 export type Rotation = (typeof CLASSES)[number];
 
-/** A connection under test, and the provider's name for what was consented to. */
+/** A connection under test, with the provider's grant id. */
 export interface Subject extends Connected {
   readonly id: ConnectionRow["id"];
   readonly grant_id: string;
@@ -28,9 +28,9 @@ export interface Outcome {
   readonly attempts: number;
   /** Whether a lease or an intent is left behind. */
   readonly is_open: boolean;
-  /** What the provider says of the stored refresh token; null when none is stored. */
+  /** The provider's status of the stored refresh token. null if none is stored. */
   readonly refresh_token: string | null;
-  /** Refresh requests that reached the provider, and how many of them it carried out. */
+  /** Refresh requests that reached the provider, and how many of them it processed. */
   readonly requests: number;
   readonly exchanges: number;
   readonly events: readonly string[];
@@ -39,7 +39,7 @@ export interface Outcome {
   readonly max_in_flight: number;
 }
 
-export async function subject(cluster: Cluster, service: string, client_id: string): Promise<Subject> {
+export async function createSubject(cluster: Cluster, service: string, client_id: string): Promise<Subject> {
   const connected = await cluster.connect(service, client_id);
   const row = await rowOf(cluster, connected);
   const hash = await refreshTokenHash(cluster, row);
@@ -64,7 +64,7 @@ async function refreshTokenHash({ installation: { vault } }: Cluster, row: Conne
 export async function outcomeOf(cluster: Cluster, { id, app, service, grant_id }: Subject): Promise<Outcome> {
   const { store } = cluster.installation;
   const row = await store.getConnection(id);
-  if (row === null) throw new Error(`${service} of ${app.app_id} is gone.`);
+  if (row === null) throw new Error(`The connection of ${app.app_id} to ${service} was deleted.`);
   const ledger = cluster.simulator.ledger();
   const hash = await refreshTokenHash(cluster, row);
   const requests = ledger.requests.filter((request) => request.grant_id === grant_id && request.kind === "refresh");
@@ -86,20 +86,22 @@ export async function outcomeOf(cluster: Cluster, { id, app, service, grant_id }
 }
 
 export function refreshesOf({ simulator }: Cluster, { grant_id }: Subject): readonly LedgerRequest[] {
-  return simulator.ledger().requests.filter((one) => one.kind === "refresh" && one.grant_id === grant_id);
+  return simulator.ledger().requests.filter((request) => request.kind === "refresh" && request.grant_id === grant_id);
 }
 
-export const needsReconnect = ({ events }: Outcome): number =>
+/** Returns the number of events that ask the user to reconnect. */
+export const reconnectEvents = ({ events }: Outcome): number =>
   events.filter((event) => event === "connection.needs_reconnect").length;
 
-/** What an app's backend asks; null when the node is gone. */
+/** Reads a token as an app's backend does. null if the node does not reply. */
 export function read(node: Pick<Node, "server_url">, { app, service }: Connected, rejected?: string) {
   return getConnection(node, app, service, rejected).catch((): TokenReply | null => null);
 }
 
 /**
- * Makes the stored tokens expired ones, which no vendor's announced life does within a minute. Sweepers do not see it
- * (`refresh_at`), so that the node that a test reads from is the one that refreshes. All nodes' caches hear of it.
+ * Expires the stored tokens, because announced lifetimes count as at least a minute. Sweepers do
+ * not see it (`refresh_at`), so the node that a test reads from is the one that refreshes. All
+ * nodes' caches are notified.
  */
 export async function expire({ installation }: Cluster, { id }: Subject): Promise<void> {
   const expired = { expires_at: instant(1), refresh_at: null };
@@ -111,13 +113,17 @@ export async function expire({ installation }: Cluster, { id }: Subject): Promis
 
 const POLL_MS = 25;
 
-/** Polls; it is other processes that have to get somewhere. */
-export async function until<T>(what: string, find: () => Promise<T | null> | T | null, limit_ms = 60_000): Promise<T> {
-  const end = performance.now() + limit_ms;
+/** Polls until `find` returns a value. Other processes make the progress. */
+export async function waitFor<T>(
+  what: string,
+  find: () => Promise<T | null> | T | null,
+  limit_ms = 60_000,
+): Promise<T> {
+  const deadline = performance.now() + limit_ms;
   for (;;) {
     const found = await find();
     if (found !== null) return found;
-    if (performance.now() > end) throw new Error(`Not within ${limit_ms} ms: ${what}.`);
+    if (performance.now() > deadline) throw new Error(`Not within ${limit_ms} ms: ${what}.`);
     await new Promise((resolve) => {
       setTimeout(resolve, POLL_MS);
     });
@@ -125,22 +131,23 @@ export async function until<T>(what: string, find: () => Promise<T | null> | T |
 }
 
 /**
- * When nothing of it is open any more: renewed, or given up with its reason. Where nothing was left behind it takes a reader,
- * and where its holder lives on without knowing of its lease it takes one there.
+ * Waits until no refresh is open: renewed, or given up with its reason. If nothing was left behind,
+ * a reader must start a refresh. If the holder lives on without knowing its lease, that reader must
+ * be on the holder.
  */
-export async function settled(
+export async function settledOutcome(
   cluster: Cluster,
-  one: Subject,
+  subject: Subject,
   { limit_ms, holder }: { readonly limit_ms: number; readonly holder?: Node },
 ): Promise<Outcome> {
-  const over = async (): Promise<Outcome | null> => {
-    const outcome = await outcomeOf(cluster, one);
+  const settled = async (): Promise<Outcome | null> => {
+    const outcome = await outcomeOf(cluster, subject);
     if (!outcome.is_open && (outcome.status !== "active" || outcome.exchanges > 0)) return outcome;
-    const asked = outcome.is_open ? holder : cluster.first;
-    if (asked !== undefined) await read(asked, one);
+    const node = outcome.is_open ? holder : cluster.first;
+    if (node !== undefined) await read(node, subject);
     return null;
   };
-  return until(`the refresh of ${one.service} is settled`, over, limit_ms).catch(async (error: unknown) => {
-    throw new Error(`${String(error)} ${JSON.stringify(await outcomeOf(cluster, one))}`, { cause: error });
+  return waitFor(`the refresh of ${subject.service} is settled`, settled, limit_ms).catch(async (error: unknown) => {
+    throw new Error(`${String(error)} ${JSON.stringify(await outcomeOf(cluster, subject))}`, { cause: error });
   });
 }

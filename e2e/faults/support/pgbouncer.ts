@@ -1,4 +1,4 @@
-/** PgBouncer before a PostgreSQL (Debian: pgbouncer). It takes who the client says it is. */
+/** PgBouncer in front of PostgreSQL (Debian: pgbouncer). It accepts any user name. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
@@ -7,19 +7,22 @@ import { join } from "node:path";
 import { onTestFinished, type TestContext } from "vitest";
 import { freePort } from "../../../packages/server/test/support/port.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
-import { eventually, through } from "./postgres-server-nodes.ts";
+import { eventually, withPort } from "./postgres-server-nodes.ts";
 
 const PROGRAM = "/usr/sbin/pgbouncer";
-/** Debian's, which the database runs as, too. PgBouncer does not run as root. */
+/** Debian's user, which also runs the database. PgBouncer does not run as root. */
 const USER = "postgres";
 
 export interface PgBouncerOptions {
   readonly pool_mode: "session" | "transaction";
-  /** What clients may ask for at their start, and PgBouncer does not do. */
+  /** Startup parameters that PgBouncer accepts from clients and ignores. */
   readonly ignore_startup_parameters: string;
 }
 
-/** The database's URL through it. Skips the test where it is not installed. Ended when the test ends. */
+/**
+ * Returns the database's URL through PgBouncer. Skips the test if it is not installed. Stops when
+ * the test ends.
+ */
 export async function startPgBouncer(
   database_url: string,
   { pool_mode, ignore_startup_parameters }: PgBouncerOptions,
@@ -49,7 +52,7 @@ export async function startPgBouncer(
     await ended;
   });
   await eventually("PgBouncer listens", 5_000, () => listens(port));
-  return through(database_url, port);
+  return withPort(database_url, port);
 }
 
 function user(): { uid?: number; gid?: number } {

@@ -1,36 +1,39 @@
-/** What is to happen at which point of a process under test; shared by the test, which writes it, and the process. */
+/**
+ * Which fault a process under test injects at which point. Shared by the test, which writes it, and
+ * the process.
+ */
 
 export const ACTIONS = ["kill", "stop", "throw", "throw_always"] as const;
 export type Action = (typeof ACTIONS)[number];
 
 export interface Plan {
-  /** Tells one plan's notes in the log from another's. */
+  /** Separates this plan's entries in the log from others. */
   readonly id: string;
-  /** The point's number, from 1; 0: not by number. */
+  /** The point's number, from 1. 0: not by number. */
   readonly at: number;
-  /** The point's name; empty: not by name. */
+  /** The point's name. Empty: not by name. */
   readonly point: string;
   readonly action: Action;
 }
 
-/** A point that was passed. */
-export interface Passed {
+/** A passed point. */
+export interface PassedPoint {
   readonly count: number;
   readonly point: string;
   readonly fired: boolean;
 }
 
-/** Null: no plan, which includes one that is being written. */
+/** Returns null if there is no plan, or if it is still being written. */
 export function parsePlan(text: string): Plan | null {
   const value = parseOr(text);
   if (typeof value !== "object" || value === null) return null;
   const { id, at, point, action } = { id: null, at: null, point: null, action: null, ...value };
-  const known = ACTIONS.find((one) => one === action);
+  const known = ACTIONS.find((candidate) => candidate === action);
   if (typeof id !== "string" || typeof at !== "number" || typeof point !== "string" || known === undefined) return null;
   return { id, at, point, action: known };
 }
 
-export function parsePassed(log: string, id: string): readonly Passed[] {
+export function parsePassed(log: string, id: string): readonly PassedPoint[] {
   return log.split("\n").flatMap((line) => {
     const [plan, count, point = "", fired] = line.split(" ");
     return plan === id ? [{ count: Number(count), point, fired: fired === "fired" }] : [];

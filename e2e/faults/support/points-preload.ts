@@ -1,7 +1,8 @@
 /**
- * Loaded before the server by `node --import`: puts named points between the refresh engine and everything it asks for, so
- * that a test can kill, stop or fail the process there. Production code has no switch for it: only the module which
- * assembles the server is given another `service/refresh/refresh.ts`, and only in a process that was started this way.
+ * Loaded before the server by `node --import`. Adds named points between the refresh engine and its
+ * dependencies, where a test can kill, stop or fail the process. Production code has no switch for
+ * this. Only `service/services.ts` gets another `service/refresh/refresh.ts`, and only in a process
+ * started this way.
  */
 import { flushCompileCache, registerHooks } from "node:module";
 
@@ -14,6 +15,6 @@ registerHooks({
       : next(specifier, context),
 });
 
-/** A process that is killed never writes what it compiled, and hundreds of them start here. */
-const COMPILED_AFTER_MS = 1_500;
-setTimeout(flushCompileCache, COMPILED_AFTER_MS).unref();
+/** A killed process never writes its compile cache, and hundreds of processes start here. */
+const FLUSH_AFTER_MS = 1_500;
+setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();

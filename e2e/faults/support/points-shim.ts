@@ -1,10 +1,12 @@
 /**
- * Stands in for `service/refresh/refresh.ts` in a server under test: the same engine, with a point before and after each call that
- * it makes (`store.claimRefresh:before`, `oauth.refresh:send`, `spill.append:after`, ...).
+ * Replaces `service/refresh/refresh.ts` in a server under test: the same engine, with a point
+ * before and after each call that it makes (`store.claimRefresh:before`, `oauth.refresh:send`,
+ * `spill.append:after`, ...).
  *
- * Points count from 1 inside of a refresh, and from the start of the plan; what the sweeper reads meanwhile does not count.
- * The plan is read from $FAULT_FILE (so that it can be set while the process runs), or from $FAULT_AT or $FAULT_POINT,
- * which hold from the start, for recovery too. Each point that is passed is noted in `$FAULT_FILE.log`.
+ * Points count from 1 within a refresh, from the start of the plan. Reads of the sweeper do not
+ * count. The plan comes from $FAULT_FILE, which can change while the process runs. $FAULT_AT or
+ * $FAULT_POINT set a plan from the start, also for recovery. `$FAULT_FILE.log` records each passed
+ * point.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync, readFileSync } from "node:fs";
@@ -20,6 +22,8 @@ export type * from "../../../packages/server/src/service/refresh/refresh.ts";
 const FILE = process.env["FAULT_FILE"] ?? "";
 const FROM_START = planOfEnvironment();
 const inRefresh = new AsyncLocalStorage<true>();
+// Proves to the test that the process runs with points.
+if (FILE !== "") appendFileSync(`${FILE}.log`, "loaded\n");
 let armed = "";
 let count = 0;
 let fired = false;
@@ -27,11 +31,11 @@ let fired = false;
 export function createRefresher(deps: Parameters<typeof createEngine>[0]): Refresher {
   const engine = createEngine({
     ...deps,
-    store: watched("store", deps.store, (name) => !["onChange", "close"].includes(name)),
-    vault: watched("vault", deps.vault, (name) => ["prepare", "open", "seal"].includes(name)),
-    clients: watched("clients", deps.clients, (name) => name === "open"),
-    spill: watched("spill", deps.spill, (name) => ["append", "committed", "pending", "repairable"].includes(name)),
-    oauth: watched(
+    store: withPoints("store", deps.store, (name) => !["onChange", "close"].includes(name)),
+    vault: withPoints("vault", deps.vault, (name) => ["prepare", "open", "seal"].includes(name)),
+    clients: withPoints("clients", deps.clients, (name) => name === "open"),
+    spill: withPoints("spill", deps.spill, (name) => ["append", "committed", "pending", "repairable"].includes(name)),
+    oauth: withPoints(
       "oauth",
       {
         ...deps.oauth,
@@ -51,7 +55,7 @@ export function createRefresher(deps: Parameters<typeof createEngine>[0]): Refre
   };
 }
 
-function watched<T extends object>(part: string, target: T, isPoint: (name: string) => boolean): T {
+function withPoints<T extends object>(part: string, target: T, isPoint: (name: string) => boolean): T {
   return new Proxy(target, {
     get(object, key) {
       const value: unknown = Reflect.get(object, key, object);
@@ -72,20 +76,20 @@ function throwIf(error: Error | null): void {
   if (error !== null) throw error;
 }
 
-/** What is to happen here, happens. The error that the call fails with, if it is to fail. */
+/** Passes a point and injects its fault. Returns the error with which the call fails, or null. */
 function reach(name: string): Error | null {
   const plan = FROM_START ?? currentPlan();
   if (plan === null || inRefresh.getStore() !== true) return null;
   count += 1;
   const hit = plan.point === name || plan.at === count;
-  const strikes = hit && (!fired || plan.action === "throw_always");
-  if (FILE !== "") appendFileSync(`${FILE}.log`, `${plan.id} ${count} ${name}${strikes ? " fired" : ""}\n`);
-  if (!strikes) return null;
+  const fires = hit && (!fired || plan.action === "throw_always");
+  if (FILE !== "") appendFileSync(`${FILE}.log`, `${plan.id} ${count} ${name}${fires ? " fired" : ""}\n`);
+  if (!fires) return null;
   fired = true;
   if (plan.action === "kill") process.kill(process.pid, "SIGKILL");
   if (plan.action === "stop") process.kill(process.pid, "SIGSTOP");
   if (!plan.action.startsWith("throw")) return null;
-  return name.startsWith("store.") ? new ApiError("database_unavailable") : new Error(`A fault at ${name}.`);
+  return name.startsWith("store.") ? new ApiError("database_unavailable") : new Error(`Injected fault at ${name}.`);
 }
 
 function currentPlan(): Plan | null {
@@ -94,11 +98,11 @@ function currentPlan(): Plan | null {
   return parsePlan(text);
 }
 
-function readOr(path: string, otherwise: string): string {
+function readOr(path: string, fallback: string): string {
   try {
-    return path === "" ? otherwise : readFileSync(path, "utf8");
+    return path === "" ? fallback : readFileSync(path, "utf8");
   } catch {
-    return otherwise;
+    return fallback;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Nodes over one PostgreSQL, each reachable by itself, with an app and simulated services; and what a backend sees of them:
- * status, code, staleness and time of each answer.
+ * Nodes over one PostgreSQL, each with its own address, an app and simulated services. A backend's
+ * view of them: status, code, staleness and time of each reply.
  */
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
@@ -15,7 +15,7 @@ import { holdfast, startHoldfast, type Running } from "../../support/holdfast.ts
 import { parseJson } from "../../support/json.ts";
 import { initiate, prepareSite, setClient, signIn, type App, type Site } from "../../support/server.ts";
 
-/** Whether the full counts were asked for; otherwise the short forms run. */
+/** Whether to run the full counts. Otherwise the short forms run. */
 export const FULL = process.env["TESTS"] === "all";
 
 export type Environment = Readonly<Record<string, string>>;
@@ -23,14 +23,18 @@ export type Environment = Readonly<Record<string, string>>;
 export interface Node extends Site {
   readonly env: Environment;
   server: Running;
-  /** kill -9, and the same command again. */
+  /** kill -9. */
   kill(): Promise<void>;
-  again(env?: Environment): Promise<void>;
+  /** Starts the same command again. */
+  restart(env?: Environment): Promise<void>;
 }
 
 const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
 
-/** Leases of seconds instead of minutes; and only readers refresh, unless the test says otherwise. */
+/**
+ * Leases of seconds instead of minutes. Only readers refresh, unless a test sets another sweep
+ * interval.
+ */
 const LIMITS: Environment = {
   HOLDFAST_LOG_LEVEL: "warn",
   HOLDFAST_SWEEP_INTERVAL_MS: "600000",
@@ -42,8 +46,8 @@ const LIMITS: Environment = {
 };
 
 /**
- * A node on the PostgreSQL behind `database_url`, which may be a proxy's. Killed when the test ends. `node`: what runs the
- * launcher, in the place of this Node.
+ * Starts a node on the PostgreSQL behind `database_url`, which can be a proxy. Killed when the test
+ * ends. `node` is the program that runs the launcher, by default this Node.
  */
 export async function startNode(
   gateway: string,
@@ -66,15 +70,15 @@ export async function startNode(
       started.server.signal("SIGKILL");
       await started.server.ended();
     },
-    async again(more = {}) {
+    async restart(more = {}) {
       started.server = await start(more);
     },
   };
   return started;
 }
 
-/** `url` with the proxy's port in place of the server's. */
-export function through(url: string, port: number): string {
+/** Returns `url` with the proxy's port in place of the server's. */
+export function withPort(url: string, port: number): string {
   const proxied = new URL(url);
   proxied.port = String(port);
   return proxied.href;
@@ -82,10 +86,13 @@ export function through(url: string, port: number): string {
 
 export const portOf = (url: string): number => Number(new URL(url).port);
 
-/** An app with these services connected; the values are the simulated clients' ids, which say how a service misbehaves. */
+/**
+ * Creates an app with these services connected. The values are simulated client ids, which select
+ * misbehavior.
+ */
 export async function connectedApp(node: Node, clients: Readonly<Record<string, string>>): Promise<App> {
   const { stdout, stderr, exit_code } = await holdfast(["apps", "create", "shop", "--json"], node);
-  if (exit_code !== 0) throw new Error(`No app: ${stderr}`);
+  if (exit_code !== 0) throw new Error(`The app was not created: ${stderr}`);
   const created = parseJson(stdout);
   const [app_id, service_token, api_key] = [
     created.text("app_id"),
@@ -93,17 +100,17 @@ export async function connectedApp(node: Node, clients: Readonly<Record<string, 
     created.text("api_key"),
   ];
   const app = { app_id, service_token, api_key };
-  const person = await signIn(node, node.server.ready.text("setup_url"));
+  const builder = await signIn(node, node.server.ready.text("setup_url"));
   for (const [service, client_id] of Object.entries(clients)) {
     await setClient(node, app, service, client_id);
-    await person.connect(await initiate(node, app, service));
+    await builder.connect(await initiate(node, app, service));
   }
   return app;
 }
 
-export interface Answer {
+export interface TimedReply {
   readonly status: number;
-  /** Null for a token. */
+  /** The error code. null with a token. */
   readonly code: string | null;
   readonly access_token: string | null;
   readonly stale: boolean;
@@ -111,11 +118,11 @@ export interface Answer {
   readonly took_ms: number;
 }
 
-export async function ask(
+export async function readToken(
   { server_url }: Pick<Site, "server_url">,
   { app_id, service_token }: Pick<App, "app_id" | "service_token">,
   service: string,
-): Promise<Answer> {
+): Promise<TimedReply> {
   const started_at = performance.now();
   const reply = await fetch(`${server_url}/api/apps/${app_id}/external-auth/tokens/${service}`, {
     headers: { authorization: `Bearer ${service_token}` },
@@ -131,39 +138,39 @@ export async function ask(
   };
 }
 
-/** Readers that never pause, until they are stopped; everything that they were answered. */
+/** Starts readers that never pause until they are stopped. `stop` returns all of their replies. */
 export function startReaders(
   node: Pick<Site, "server_url">,
   app: App,
   service: string,
   count: number,
-): { stop: () => Promise<readonly Answer[]> } {
+): { stop: () => Promise<readonly TimedReply[]> } {
   const stopping = new AbortController();
-  const answers: Answer[] = [];
-  const readForEver = async (): Promise<void> => {
+  const replies: TimedReply[] = [];
+  const readUntilStopped = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      answers.push(await ask(node, app, service));
-      // Leaves a processor to the node.
+      replies.push(await readToken(node, app, service));
+      // Leaves a processor for the node.
       await delay(2);
     }
   };
-  const readers = Array.from({ length: count }, readForEver);
+  const readers = Array.from({ length: count }, readUntilStopped);
   return {
     async stop() {
       stopping.abort();
       await Promise.all(readers);
-      return answers;
+      return replies;
     },
   };
 }
 
-/** Polls until `probe` gives something else than null. */
+/** Polls until `probe` returns a value other than null. */
 export async function eventually<T>(what: string, limit_ms: number, probe: () => Promise<T | null>): Promise<T> {
-  const until = performance.now() + limit_ms;
+  const deadline = performance.now() + limit_ms;
   for (;;) {
     const found = await probe();
     if (found !== null) return found;
-    if (performance.now() > until) throw new Error(`${what}: not within ${limit_ms} ms.`);
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${limit_ms} ms.`);
     await delay(25);
   }
 }
@@ -171,8 +178,8 @@ export async function eventually<T>(what: string, limit_ms: number, probe: () =>
 export const refreshes = (simulator: Simulator): readonly LedgerRequest[] =>
   simulator.ledger().requests.filter(({ kind }) => kind === "refresh");
 
-/** Resolves when the provider has got `count` refreshes, answered or not. */
-export async function sent(simulator: Simulator, count: number): Promise<void> {
+/** Resolves when the provider has received `count` refreshes, whether it has responded or not. */
+export async function waitForRefreshes(simulator: Simulator, count: number): Promise<void> {
   await eventually("The refresh was sent", 15_000, () =>
     Promise.resolve(refreshes(simulator).length >= count ? true : null),
   );
@@ -182,15 +189,15 @@ interface Queried {
   query(sql: string, parameters?: readonly unknown[]): Promise<readonly unknown[]>;
 }
 
-/** Makes the stored access token of a service one that is over, and has all nodes forget what they remember of it. */
+/** Expires the stored access token of a service, and makes all nodes drop it from their caches. */
 export async function expire({ query }: Queried, service: string): Promise<void> {
   await query(
     "update connections set expires_at = issued_at - $2::int8, refresh_at = issued_at - $2::int8, last_lifetime_s = 3600 where integration_type = $1",
-    // Over also by a clock that goes back by an hour.
+    // Expired even by a clock that goes back by an hour.
     [service, 7_200_000],
   );
   await query("select pg_notify('holdfast_changed', 'test')");
-  // The notice is on its way; a reader who is faster is served what the node remembers.
+  // The notification is in transit. A reader that is faster gets the cached token.
   await delay(150);
 }
 
@@ -203,7 +210,7 @@ export interface StoredRow {
   readonly expires_in_s: number;
 }
 
-export async function stored({ query }: Queried, service: string): Promise<StoredRow> {
+export async function storedConnection({ query }: Queried, service: string): Promise<StoredRow> {
   const [row] = await query(
     `select generation::int, attempt::int, status, reason, intent_at is not null or lease_owner is not null as is_open,
        ((expires_at - extract(epoch from clock_timestamp()) * 1000) / 1000)::int as expires_in_s
@@ -227,8 +234,8 @@ function numberIn(value: unknown): number {
   return value;
 }
 
-/** What the provider says of the refresh token that is stored: the oracle of every fault. */
-export async function honoured(node: Node, app: App, service: string, simulator: Simulator): Promise<string> {
+/** Returns the provider's status of the stored refresh token. It decides every fault test. */
+export async function storedTokenStatus(node: Node, app: App, service: string, simulator: Simulator): Promise<string> {
   const config = loadConfig({ dataDir: node.data_dir }, { ...node.env });
   const { store, vault, close } = await openInstallation({ config, clock: systemClock, log: silentLog }, "command");
   try {

