@@ -182,13 +182,13 @@ const PROVIDER: readonly Fault[] = [
   {
     id: "F29",
     title: "connection refused, unknown host name, invalid certificate",
-    tests: named(HTTP_CLIENT, "is reported so when nothing listens", "is reported so when the name does not resolve"),
+    tests: named(HTTP_CLIENT, "is reported as not sent if nothing listens", "is reported as not sent if the name does not resolve"),
   },
-  { id: "F30", title: "no response", tests: named(HTTP_CLIENT, "ends at the deadline without an answer") },
+  { id: "F30", title: "no response", tests: named(HTTP_CLIENT, "ends at the deadline without a response") },
   {
     id: "F31",
     title: "the connection ends before the headers, in the body, or right after it",
-    tests: named(HTTP_CLIENT, "is reported so when it %s, and is not repeated"),
+    tests: named(HTTP_CLIENT, "is reported as maybe sent if it %s, and is not retried"),
   },
   {
     id: "F32",
@@ -213,7 +213,7 @@ const PROVIDER: readonly Fault[] = [
   {
     id: "F48",
     title: "one byte per second",
-    tests: named(HTTP_CLIENT, "ends at the deadline while the body drips, however steadily"),
+    tests: named(HTTP_CLIENT, "ends at the deadline while the body arrives slowly but steadily"),
   },
   { id: "F49", title: "a decompression bomb" },
 ];

@@ -61,7 +61,7 @@ describe("identity", () => {
       account("005000000000001AAA", "ada@acme", "a@b.example"),
       { organization_id: "00D000000000001", user_id: "005000000000001AAA" },
     ],
-  ])("asks %s with the token and reads who it is", async (id, body, sent, expected, config) => {
+  ])("requests %s with the token and reads the account", async (id, body, sent, expected, config) => {
     const { result, seen } = await identityOf(catalog(id), body);
     expect(result).toEqual({ kind: "ok", account: expected, config });
     expect(seen.map(({ method, url }) => `${method} ${url}`)).toEqual([sent]);
@@ -71,7 +71,7 @@ describe("identity", () => {
     });
   });
 
-  it("is in the token answer for notion, so nothing is sent", async () => {
+  it("is in the token response for notion, so nothing is sent", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
     const token = { workspace_name: "Acme", owner: { user: { id: "u1", person: { email: "a@b.example" } } } };
     const result = await rig(fake.gateway).client.identity({ ...query(catalog("notion")), token });
@@ -82,14 +82,14 @@ describe("identity", () => {
   it.each<[string, Provider, unknown, number, string]>([
     ["401", plainProvider(), { error: CANARY.access }, 401, "unrecognised_error"],
     ["500 with a page", plainProvider(), "<html>", 500, "http_500"],
-    ["no object", plainProvider(), [1], 200, "provider_bad_response"],
-    ["slack's no", catalog("slack"), { ok: false, error: "invalid_auth" }, 200, "invalid_auth"],
-    ["slack without its flag", catalog("slack"), { user_id: "U1" }, 200, "http_200"],
-  ])("fails on %s without repeating what came", async (_claim, provider, body, status, detail) => {
+    ["a body that is not an object", plainProvider(), [1], 200, "provider_bad_response"],
+    ["slack's ok: false", catalog("slack"), { ok: false, error: "invalid_auth" }, 200, "invalid_auth"],
+    ["slack without its ok flag", catalog("slack"), { user_id: "U1" }, 200, "http_200"],
+  ])("fails on %s without repeating the response", async (_claim, provider, body, status, detail) => {
     expect((await identityOf(provider, body, status)).result).toEqual({ kind: "failed", detail });
   });
 
-  it("fails when the provider cannot be reached, or the config gives no URL", async () => {
+  it("fails if the provider is unreachable or the config gives no URL", async () => {
     const fake = await fakeProvider((response) => response.destroy());
     const { client } = rig(fake.gateway);
     expect(await client.identity(query(plainProvider()))).toEqual({ kind: "failed", detail: "connection_lost" });
@@ -99,7 +99,7 @@ describe("identity", () => {
     });
   });
 
-  it("cleans texts that will be shown", async () => {
+  it("cleans text for display", async () => {
     const { result } = await identityOf(plainProvider(), {
       id: "1",
       name: ` A\u0000d\u202Ea\n${"x".repeat(500)}`,
@@ -123,21 +123,21 @@ describe("health", () => {
     ["500", "github", {}, 500, "unknown"],
     ["a redirect", "github", {}, 302, "unknown"],
     ["ok", "slack", { ok: true }, 200, "alive"],
-    ["a dead token in HTTP 200", "slack", { ok: false, error: "token_revoked" }, 200, "dead"],
-    ["a passing fault in HTTP 200", "slack", { ok: false, error: "internal_error" }, 200, "unknown"],
-    ["an unknown fault in HTTP 200", "slack", { ok: false, error: "quantum_flux" }, 200, "unknown"],
-    ["a fault of the server that names a dead token", "slack", { ok: false, error: "token_revoked" }, 500, "unknown"],
+    ["an invalid token in HTTP 200", "slack", { ok: false, error: "token_revoked" }, 200, "dead"],
+    ["a temporary error in HTTP 200", "slack", { ok: false, error: "internal_error" }, 200, "unknown"],
+    ["an unknown error in HTTP 200", "slack", { ok: false, error: "quantum_flux" }, 200, "unknown"],
+    ["a server error that names an invalid token", "slack", { ok: false, error: "token_revoked" }, 500, "unknown"],
   ])("%s from %s", async (_claim, id, body, status, expected) => {
     const fake = await fakeProvider((response) => json(response, body, status));
     expect(await rig(fake.gateway).client.health(query(catalog(id)))).toBe(expected);
   });
 
-  it("knows the bare text with which salesforce refuses a token", async () => {
+  it("recognizes the plain text with which salesforce rejects a token", async () => {
     expect(await healthOn("Bad_OAuth_Token")).toBe("dead");
     expect(await healthOn("Missing_OAuth_Scope")).toBe("unknown");
   });
 
-  it("is unknown when nobody answers or the config gives no URL", async () => {
+  it("is unknown if the provider is unreachable or the config gives no URL", async () => {
     const fake = await fakeProvider((response) => response.destroy());
     const { client } = rig(fake.gateway);
     expect(await client.health(query(plainProvider()))).toBe("unknown");

@@ -22,8 +22,8 @@ const install = (signed_instance: string, instance_id = INSTANCE): CallbackGrant
   config: {},
 });
 
-async function exchanged(callback: CallbackGrant, answer: object = { access_token: "minted", token_type: "Bearer" }) {
-  const fake = await fakeProvider((response) => json(response, answer));
+async function exchanged(callback: CallbackGrant, tokens: object = { access_token: "issued", token_type: "Bearer" }) {
+  const fake = await fakeProvider((response) => json(response, tokens));
   const outcome = await rig(fake.gateway).client.exchange({
     provider: wix,
     config: {},
@@ -40,7 +40,7 @@ describe("the redirect after an installation", () => {
   const { client } = rig("http://127.0.0.1:1");
   const read = (query: string) => client.readCallback(wix, new URLSearchParams(query));
 
-  it("is a grant with an instance and its signed form", () => {
+  it("is a grant if it has an instance and its signature", () => {
     const reading = read(`state=s&instanceId=${INSTANCE}&signedInstance=a.b&tenantId=t&appId=x`);
     expect(reading).toMatchObject({ kind: "granted", grant: { kind: "app_install", instance_id: INSTANCE } });
   });
@@ -48,8 +48,8 @@ describe("the redirect after an installation", () => {
   it.each<[string, string, string]>([
     ["no signature", `instanceId=${INSTANCE}`, "invalid"],
     ["no instance", "signedInstance=a.b", "invalid"],
-    ["an instance of another form", "instanceId=../x&signedInstance=a.b", "invalid"],
-    ["a code, which means nothing here", "code=abc", "invalid"],
+    ["a malformed instance", "instanceId=../x&signedInstance=a.b", "invalid"],
+    ["a code, which is ignored", "code=abc", "invalid"],
     ["an error", "error=access_denied", "denied"],
     ["an error and a grant", `error=x&instanceId=${INSTANCE}&signedInstance=a.b`, "invalid"],
     ["two instances", `instanceId=${INSTANCE}&instanceId=${OTHER}&signedInstance=a.b`, "repeated"],
@@ -60,14 +60,14 @@ describe("the redirect after an installation", () => {
 });
 
 describe("an installation", () => {
-  it("is exchanged for a token by its id, as JSON, and stands in for the refresh token", async () => {
+  it("is exchanged for a token by its id, as JSON, and is the refresh token", async () => {
     const { outcome, seen } = await exchanged(install(signed(DATA)), {
-      access_token: "minted",
+      access_token: "issued",
       token_type: "Bearer",
       expires_in: 14_400,
     });
     expect(opened(outcome)).toMatchObject({
-      access_token: "minted",
+      access_token: "issued",
       refresh_token: INSTANCE,
       announced_s: 14_400,
       config: { instance_id: INSTANCE },
@@ -82,7 +82,7 @@ describe("an installation", () => {
     });
   });
 
-  it("is minted for again, as often as anybody likes, with the id alone", async () => {
+  it("gets any number of new tokens with the id alone", async () => {
     const fake = await fakeProvider((response) => json(response, { access_token: "again" }));
     const { client } = rig(fake.gateway);
     for (let round = 0; round < 3; round += 1) {
@@ -97,22 +97,22 @@ describe("an installation", () => {
   const tampered = `${signed(DATA).split(".")[0]}.${signed({ ...DATA, instanceId: OTHER }).split(".")[1]}`;
   it.each<[string, CallbackGrant]>([
     ["signed with another secret", install(signed(DATA, "another"))],
-    ["of another site than the redirect says", install(signed({ ...DATA, instanceId: OTHER }))],
-    ["whose data was changed after signing", install(tampered, OTHER)],
-    ["of another app", install(signed({ ...DATA, appDefId: "another" }))],
+    ["for a different site from the redirect", install(signed({ ...DATA, instanceId: OTHER }))],
+    ["changed after signing", install(tampered, OTHER)],
+    ["for another app", install(signed({ ...DATA, appDefId: "another" }))],
     ["signed over an hour ago", install(signed({ ...DATA, signDate: old }))],
-    ["signed at no readable time", install(signed({ ...DATA, signDate: "yesterday" }))],
+    ["signed at an unreadable time", install(signed({ ...DATA, signDate: "yesterday" }))],
     ["without a signature", install(`.${signed(DATA).split(".")[1]}`)],
-    ["that is no JSON", install(`${createHmac("sha256", CANARY.secret).update("eA").digest("base64url")}.eA`)],
-    ["in no known form", install("x")],
+    ["that is not JSON", install(`${createHmac("sha256", CANARY.secret).update("eA").digest("base64url")}.eA`)],
+    ["that is malformed", install("x")],
     ["that is a code", { kind: "code", code: new Secret("c"), config: {} }],
-  ])("%s is refused, and nothing is sent", async (_claim, callback) => {
+  ])("%s is rejected, and nothing is sent", async (_claim, callback) => {
     const { outcome, seen } = await exchanged(callback);
     expect(outcome).toEqual({ kind: "refused", error: "signed_instance_invalid" });
     expect(seen).toHaveLength(0);
   });
 
-  it("is refused where the service takes codes", async () => {
+  it("is rejected if the service uses codes", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
     const call = { config: {}, client: credentials, redirect_uri: "https://c.example", code_verifier: null };
     const outcome = await rig(fake.gateway).client.exchange({
@@ -124,7 +124,7 @@ describe("an installation", () => {
     expect([outcome.kind, fake.seen.length]).toEqual(["refused", 0]);
   });
 
-  it("is asked about with the token alone, without the word Bearer", async () => {
+  it("is identified with the token alone, without the word Bearer", async () => {
     const fake = await fakeProvider((response) =>
       json(response, { instance: { instanceId: INSTANCE }, site: { siteDisplayName: "Shop", siteId: OTHER } }),
     );

@@ -27,12 +27,12 @@ function request(id: string, changes: Partial<AuthorizationRequest> = {}): Autho
 }
 
 describe("authorizationUrl", () => {
-  it("is the known one for every service", async () => {
+  it("matches the recorded URL of every service", async () => {
     const urls = [...providers.values()].map((provider) => [provider.id, authorizationUrl(request(provider.id))]);
     await expect(`${JSON.stringify(Object.fromEntries(urls), null, 2)}\n`).toMatchFileSnapshot(GOLDEN);
   });
 
-  it("carries the state of an installation in the address to return to, and the client's id under its own name", () => {
+  it("has the state of an installation in the return URL, and the client's id under the vendor's name", () => {
     const url = new URL(authorizationUrl(request("wix")));
     expect([...url.searchParams.keys()]).toEqual(["appId", "postInstallationUrl"]);
     const back = new URL(url.searchParams.get("postInstallationUrl") ?? "");
@@ -41,21 +41,21 @@ describe("authorizationUrl", () => {
     expect(new URL(authorizationUrl(request("tiktok"))).searchParams.get("client_key")).toBe("client-1.2_3");
   });
 
-  it("leads to the org that was named, and to the workspace that was named", () => {
+  it("leads to the configured org, and to the configured workspace", () => {
     const org = authorizationUrl(request("salesforce", { config: { hostname: "acme.my.salesforce.com" } }));
     expect(new URL(org).host).toBe("acme.my.salesforce.com");
     const workspace = authorizationUrl(request("slack", { config: { team: "T0123456789" } }));
     expect(new URL(workspace).searchParams.get("team")).toBe("T0123456789");
   });
 
-  it("refuses a config that would lead elsewhere", () => {
+  it("rejects a config that would lead to another host", () => {
     expect(() => authorizationUrl(request("salesforce", { config: { hostname: "evil.com" } }))).toThrow(
       "invalid value",
     );
     expect(() => authorizationUrl(request("slack", { config: { team: "T0&x=y" } }))).toThrow("invalid value");
   });
 
-  it("never leaves PKCE out where the provider takes it, and never sends it where it does not", () => {
+  it("never omits PKCE if the provider uses it, and never sends it otherwise", () => {
     expect(() => authorizationUrl(request("github", { code_challenge: null }))).toThrow(TypeError);
     expect(() => authorizationUrl(request("slack", { code_challenge: CHALLENGE }))).toThrow(TypeError);
   });
@@ -64,14 +64,14 @@ describe("authorizationUrl", () => {
     expect(new URL(authorizationUrl(request("slackbot", { scopes: [] }))).searchParams.has("scope")).toBe(false);
   });
 
-  it("lets no parameter of a provider replace one of the protocol", () => {
+  it("never lets a provider's parameter replace one of the protocol's", () => {
     const provider = plainProvider({ authorization_params: { state: "fixed", redirect_uri: "https://evil.example" } });
     const url = new URL(authorizationUrl(request("github", { provider })));
     expect(url.searchParams.getAll("state")).toEqual([STATE]);
     expect(url.searchParams.get("redirect_uri")).toMatch(/^https:\/\/connect\.example\//);
   });
 
-  it("law: the scopes of every provider come out as they went in, with the required ones", () => {
+  it("law: every provider's URL has the requested scopes and the required ones", () => {
     const scope = fc.stringMatching(/^[a-zA-Z0-9:/._-]{1,40}$/);
     const scoped = [...providers.values()].filter(
       ({ scope_param, flow }) => scope_param !== null && flow.kind === "authorization_code",

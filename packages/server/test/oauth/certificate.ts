@@ -1,4 +1,7 @@
-/** A self-signed certificate for one DNS name, made on the spot: Node can sign, but has no function for this. DER by hand. */
+/**
+ * Creates a self-signed certificate for one DNS name. Node has no function for this, so it builds
+ * the DER.
+ */
 import { generateKeyPairSync, sign } from "node:crypto";
 
 const der = (tag: number, ...parts: readonly Buffer[]): Buffer => {

@@ -1,4 +1,4 @@
-/** Which answer of a token endpoint means what: the table that decides between waiting, asking a person and losing. */
+/** The outcome of every response of a token endpoint: retry, ask the user, or an unknown grant. */
 import type { ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
@@ -41,23 +41,23 @@ const unknown = (error: string) => ({ kind: "unknown", error });
 const bad = unknown("provider_bad_response");
 const good = { access_token: "new", token_type: "Bearer" };
 
-type Answer = (response: ServerResponse) => void;
+type Respond = (response: ServerResponse) => void;
 const body =
-  (value: unknown, status = 200, headers: Record<string, string> = {}): Answer =>
+  (value: unknown, status = 200, headers: Record<string, string> = {}): Respond =>
   (response) =>
     json(response, value, status, headers);
 const raw =
-  (content: string | Buffer, status = 200, headers: Record<string, string> = {}): Answer =>
+  (content: string | Buffer, status = 200, headers: Record<string, string> = {}): Respond =>
   (response) =>
     response.writeHead(status, headers).end(content);
 
 const deep = `{"access_token":"a","token_type":"bearer","x":${"[".repeat(5000)}${"]".repeat(5000)}}`;
 
-const MATRIX: readonly [string, Provider, Answer, object][] = [
-  // The grant is dead.
+const MATRIX: readonly [string, Provider, Respond, object][] = [
+  // The grant is no longer valid.
   ["invalid_grant", plain, body({ error: "invalid_grant" }, 400), refused("invalid_grant")],
   ["invalid_grant with 401", plain, body({ error: "invalid_grant" }, 401), refused("invalid_grant")],
-  ["the vendor's name for it", plain, body({ error: "grant_gone" }, 400), refused("grant_gone")],
+  ["the vendor's name", plain, body({ error: "grant_gone" }, 400), refused("grant_gone")],
   ["GitHub, HTTP 200", github, body({ error: "bad_refresh_token" }), refused("bad_refresh_token")],
   [
     "GitHub, HTTP 200 as a form",
@@ -66,7 +66,7 @@ const MATRIX: readonly [string, Provider, Answer, object][] = [
     refused("bad_refresh_token"),
   ],
   ["Slack, HTTP 200", slack, body({ ok: false, error: "invalid_refresh_token" }), refused("invalid_refresh_token")],
-  ["Salesforce, a person who left", salesforce, body({ error: "inactive_user" }, 400), refused("inactive_user")],
+  ["Salesforce, a user who left", salesforce, body({ error: "inactive_user" }, 400), refused("inactive_user")],
   [
     "Google, session control",
     google,
@@ -81,7 +81,7 @@ const MATRIX: readonly [string, Provider, Answer, object][] = [
     misconfigured("invalid_client"),
   ],
   ["unauthorized_client", plain, body({ error: "unauthorized_client" }, 400), misconfigured("unauthorized_client")],
-  ["the vendor's name for it", plain, body({ error: "app_disabled" }, 403), misconfigured("app_disabled")],
+  ["the vendor's name", plain, body({ error: "app_disabled" }, 403), misconfigured("app_disabled")],
   ["GitHub", github, body({ error: "incorrect_client_credentials" }), misconfigured("incorrect_client_credentials")],
   ["Slack", slack, body({ ok: false, error: "bad_client_secret" }), misconfigured("bad_client_secret")],
   [
@@ -90,17 +90,17 @@ const MATRIX: readonly [string, Provider, Answer, object][] = [
     body({ error: "OAUTH_APP_BLOCKED" }, 400),
     misconfigured("oauth_app_blocked"),
   ],
-  // Nothing was used up.
+  // Nothing was consumed.
   ["429", plain, body({}, 429), later("http_429")],
-  ["429 with a wait", plain, body({}, 429, { "retry-after": "7" }), later("http_429", 7000)],
+  ["429 with Retry-After", plain, body({}, 429, { "retry-after": "7" }), later("http_429", 7000)],
   [
     "429 with a date",
     plain,
     body({}, 429, { "retry-after": new Date(START + 60_000).toUTCString() }),
     later("http_429", 60_000),
   ],
-  ["429 with nonsense", plain, body({}, 429, { "retry-after": "soon" }), later("http_429", 30_000)],
-  ["429, even when it says invalid_grant", plain, body({ error: "invalid_grant" }, 429), later("invalid_grant")],
+  ["429 with a malformed Retry-After", plain, body({}, 429, { "retry-after": "soon" }), later("http_429", 30_000)],
+  ["429, even if it says invalid_grant", plain, body({ error: "invalid_grant" }, 429), later("invalid_grant")],
   ["429 with an endless page", plain, raw("x".repeat(600_000), 429, { "retry-after": "7" }), later("http_429", 7000)],
   [
     "Slack, rate limit in HTTP 200",
@@ -108,28 +108,28 @@ const MATRIX: readonly [string, Provider, Answer, object][] = [
     body({ ok: false, error: "ratelimited" }, 200, { "retry-after": "3" }),
     later("ratelimited", 3000),
   ],
-  ["Slack, not executed", slack, body({ ok: false, error: "service_unavailable" }), later("service_unavailable")],
+  ["Slack, not processed", slack, body({ ok: false, error: "service_unavailable" }), later("service_unavailable")],
   ["temporarily_unavailable", plain, body({ error: "temporarily_unavailable" }, 400), later("temporarily_unavailable")],
   ["slow_down", plain, body({ error: "slow_down" }, 400), later("slow_down")],
   ["invalid_request", plain, body({ error: "invalid_request" }, 400), later("invalid_request")],
   ["invalid_scope", plain, body({ error: "invalid_scope" }, 400), later("invalid_scope")],
   ["unsupported_grant_type", plain, body({ error: "unsupported_grant_type" }, 400), later("unsupported_grant_type")],
-  ["the vendor's name for a passing fault", plain, body({ error: "busy" }, 400), later("busy")],
-  ["a name that nobody knows", plain, body({ error: "quantum_flux" }, 400), later("unrecognised_error")],
+  ["the vendor's name for a temporary error", plain, body({ error: "busy" }, 400), later("busy")],
+  ["an unknown name", plain, body({ error: "quantum_flux" }, 400), later("unrecognised_error")],
   ["a page with 403", plain, raw("<html>blocked</html>", 403, { "content-type": "text/html" }), later("http_403")],
   ["404 without a body", plain, raw("", 404), later("http_404")],
-  ["307, which is not followed", plain, raw("", 307, { location: "https://evil.example/token" }), later("redirected")],
-  ["308, which is not followed", plain, raw("", 308, { location: "https://evil.example/token" }), later("redirected")],
-  // Perhaps used up.
+  ["307, not followed", plain, raw("", 307, { location: "https://evil.example/token" }), later("redirected")],
+  ["308, not followed", plain, raw("", 308, { location: "https://evil.example/token" }), later("redirected")],
+  // May be consumed.
   ["500", plain, raw("oops", 500), unknown("http_500")],
   ["502 with a page", plain, raw("<html>bad gateway</html>", 502), unknown("http_502")],
-  ["503 with a wait", plain, raw("", 503, { "retry-after": "5" }), unknown("http_503")],
+  ["503 with Retry-After", plain, raw("", 503, { "retry-after": "5" }), unknown("http_503")],
   ["504", plain, raw("", 504), unknown("http_504")],
   ["500 that says invalid_grant", plain, body({ error: "invalid_grant" }, 500), unknown("invalid_grant")],
-  ["Slack, fault with possible effects", slack, body({ ok: false, error: "fatal_error" }), unknown("fatal_error")],
+  ["Slack, an error with possible effects", slack, body({ ok: false, error: "fatal_error" }), unknown("fatal_error")],
   ["303", plain, raw("", 303, { location: "https://evil.example/token" }), unknown("http_303")],
   ["302", plain, raw("", 302, { location: "https://evil.example/token" }), unknown("http_302")],
-  ["a portal's page with 200", plain, raw("<html>sign in</html>", 200, { "content-type": "text/html" }), bad],
+  ["a captive portal's page with 200", plain, raw("<html>sign in</html>", 200, { "content-type": "text/html" }), bad],
   ["an empty 200", plain, raw(""), bad],
   ["204", plain, raw("", 204), bad],
   ["broken JSON", plain, raw('{"access_token":"a","token_type":'), bad],
@@ -141,13 +141,13 @@ const MATRIX: readonly [string, Provider, Answer, object][] = [
     raw(Buffer.concat([Buffer.from('{"access_token":"a'), Buffer.from([0xff]), Buffer.from('"}')])),
     bad,
   ],
-  ["a name that comes twice", plain, raw('{"access_token":"a","access_token":"b","token_type":"bearer"}'), bad],
+  ["a duplicate name", plain, raw('{"access_token":"a","access_token":"b","token_type":"bearer"}'), bad],
   ["the same, escaped", plain, raw('{"access_token":"a","\\u0061ccess_token":"b","token_type":"bearer"}'), bad],
   ["NaN", plain, raw('{"access_token":"a","token_type":"bearer","expires_in":NaN}'), bad],
   ["deep nesting", plain, raw(deep), bad],
-  ["gzip that nobody asked for", plain, raw(gzipSync(JSON.stringify(good)), 200, { "content-encoding": "gzip" }), bad],
+  ["gzip that was not requested", plain, raw(gzipSync(JSON.stringify(good)), 200, { "content-encoding": "gzip" }), bad],
   ["40 MB", plain, raw(`{"x":"${"x".repeat(40_000_000)}"}`), bad],
-  ["tokens in front of endless blanks", plain, raw(JSON.stringify(good) + " ".repeat(600_000)), bad],
+  ["tokens followed by endless spaces", plain, raw(JSON.stringify(good) + " ".repeat(600_000)), bad],
   ["a list", plain, body([good]), bad],
   [
     "a form where JSON is due",
@@ -155,7 +155,7 @@ const MATRIX: readonly [string, Provider, Answer, object][] = [
     raw("access_token=a&token_type=bearer", 200, { "content-type": "application/x-www-form-urlencoded" }),
     bad,
   ],
-  ["an error in 200 where the catalog knows none", plain, body({ error: "invalid_grant" }), bad],
+  ["an error in 200 that is not in the catalog", plain, body({ error: "invalid_grant" }), bad],
   ["no access token", plain, body({ token_type: "bearer" }), bad],
   ["an empty access token", plain, body({ ...good, access_token: "" }), bad],
   ["an access token that is a number", plain, body({ ...good, access_token: 5 }), bad],
@@ -175,17 +175,17 @@ const MATRIX: readonly [string, Provider, Answer, object][] = [
   ],
 ];
 
-const tokensOf = async (provider: Provider, answer: Answer): Promise<TokenOutcome> => {
-  const { gateway } = await fakeProvider(answer);
+const tokensOf = async (provider: Provider, respond: Respond): Promise<TokenOutcome> => {
+  const { gateway } = await fakeProvider(respond);
   return rig(gateway).client.refresh(refreshCall(provider));
 };
 
-describe("a refresh that is answered", () => {
-  it.each(MATRIX)("%s ($id) -> %o", async (_claim, provider, answer, expected) => {
-    expect(await tokensOf(provider, answer)).toEqual(expected);
+describe("the response to a refresh", () => {
+  it.each(MATRIX)("%s ($id) -> %o", async (_claim, provider, respond, expected) => {
+    expect(await tokensOf(provider, respond)).toEqual(expected);
   });
 
-  it("asks no second time, wherever a redirect points", async () => {
+  it("is not followed by a second request if it redirects", async () => {
     const fake = await fakeProvider((response) => {
       response.writeHead(307, { location: "/elsewhere.example/token" }).end();
     });
@@ -193,7 +193,7 @@ describe("a refresh that is answered", () => {
     expect(fake.seen).toHaveLength(1);
   });
 
-  it("judges a code exchange in the same way", async () => {
+  it("is classified the same way for a code exchange", async () => {
     const fake = await fakeProvider((response) => json(response, { error: "bad_verification_code" }));
     const outcome = await rig(fake.gateway).client.exchange({
       provider: github,
@@ -208,16 +208,16 @@ describe("a refresh that is answered", () => {
   });
 });
 
-const read = async (answer: object, provider = plain) => opened(await tokensOf(provider, body(answer)));
+const read = async (tokens: object, provider = plain) => opened(await tokensOf(provider, body(tokens)));
 
 describe("a success", () => {
   it.each<[string, unknown, number | null]>([
     ["a number", 3600, 3600],
-    ["a text", "3600", 3600],
+    ["a string", "3600", 3600],
     ["a fraction", 3600.7, 3600],
     ["zero, so that it is refreshed once a minute", 0, 80],
     ["negative, so that it is refreshed once a minute", -5, 80],
-    ["absurd, cut to ten years", 1e300, 315_360_000],
+    ["absurd, capped to ten years", 1e300, 315_360_000],
     ["null", null, null],
     ["nothing", undefined, null],
     ["words", "1h", null],
@@ -250,22 +250,22 @@ describe("a success", () => {
     expect(await read({ ...good, refresh_token })).toMatchObject({ refresh_token: expected });
   });
 
-  it("may have another 2xx status, since the tokens are there", async () => {
+  it("can have another 2xx status if the tokens are there", async () => {
     expect(opened(await tokensOf(plain, body(good, 201)))).toMatchObject({ access_token: "new" });
   });
 
-  it("does not depend on an id_token, which a wrong clock here would reject", async () => {
+  it("does not depend on the ID token, which a wrong clock would reject", async () => {
     expect(await read({ ...good, id_token: "not.a.jwt" })).toMatchObject({ access_token: "new", extra: {} });
   });
 
-  it("names the end of the refresh token where the vendor does", async () => {
+  it("has the lifetime of the refresh token if the vendor states it", async () => {
     expect(await read({ ...good, refresh_token_expires_in: 604_799 }, google)).toMatchObject({
       refresh_announced_s: 604_799,
     });
   });
 
-  it("lets no token and no undeclared field into what is passed on beside the tokens", async () => {
-    const answer = {
+  it("passes on no other token and no undeclared field", async () => {
+    const sent = {
       access_token: "secret-a",
       token_type: "bearer",
       refresh_token: "secret-r",
@@ -276,7 +276,7 @@ describe("a success", () => {
       id_token: "secret-id",
       incoming_webhook: { url: "https://secret.example" },
     };
-    const outcome = await read(answer, catalog("notion"));
+    const outcome = await read(sent, catalog("notion"));
     expect(outcome).toEqual({
       access_token: "secret-a",
       refresh_token: "secret-r",
@@ -299,8 +299,8 @@ describe("a success", () => {
     expect(outcome.kind === "ok" && outcome.tokens.config).toEqual(config);
   });
 
-  it("is the person's token for slack on exchange, and the top level on refresh", async () => {
-    const answer = {
+  it("has the user's token for slack on exchange, and the top-level one on refresh", async () => {
+    const sent = {
       ok: true,
       team: { id: "T0123456789" },
       authed_user: {
@@ -312,7 +312,7 @@ describe("a success", () => {
         token_type: "user",
       },
     };
-    const fake = await fakeProvider((response) => json(response, answer));
+    const fake = await fakeProvider((response) => json(response, sent));
     const call = {
       ...refreshCall(slack),
       redirect_uri: "https://c.example",
@@ -340,7 +340,7 @@ describe("a success", () => {
 describe("the error of an outcome", () => {
   const all = [plain, ...providers.values()];
 
-  it("law: it is short, plain, and never a text that came from outside", () => {
+  it("law: it is short, plain, and never the provider's text", () => {
     const texts = fc.oneof(fc.string(), fc.constantFrom(CANARY.refresh, `invalid ${CANARY.refresh}`, "invalid_grant "));
     const bodies = fc.oneof(
       fc.json(),
@@ -355,7 +355,7 @@ describe("the error of an outcome", () => {
     );
   });
 
-  it("does not repeat the token that a provider echoes", async () => {
+  it("never contains a token that a provider echoes", async () => {
     for (const error of [CANARY.refresh, `${CANARY.refresh}_invalid`, `invalid_grant: ${CANARY.refresh}`]) {
       const outcome = await tokensOf(plain, body({ error, error_description: CANARY.refresh }, 400));
       expect(outcome).toEqual(later("unrecognised_error"));

@@ -17,7 +17,7 @@ const request = (changes: Partial<OutboundRequest> = {}): OutboundRequest => ({
   ...changes,
 });
 
-/** A server below HTTP: `onRequest` gets the socket once the head of a request has arrived. */
+/** A raw TCP server. `onRequest` gets the socket when the first bytes of a request have arrived. */
 async function rawServer(onRequest: (socket: Socket) => void): Promise<{ origin: string; connections: () => number }> {
   let connections = 0;
   const open = new Set<Socket>();
@@ -41,7 +41,7 @@ function listen(server: TcpServer): Promise<void> {
   });
 }
 
-/** A loopback port on which nothing listens. */
+/** Returns a loopback port on which nothing listens. */
 async function closedPort(): Promise<number> {
   const server = createTcpServer();
   await listen(server);
@@ -61,15 +61,15 @@ describe("throughGateway", () => {
 });
 
 describe("the HTTP client", () => {
-  it("sends what it was given to the gateway, once, and gives back status, headers and body", async () => {
+  it("sends a request to the gateway once, and returns status, headers and body", async () => {
     const fake = await fakeProvider((response) => json(response, { ok: true }, 201, { "retry-after": "3" }));
-    const answer = await rig(fake.gateway).httpClient.send(request());
-    expect(answer).toMatchObject({ kind: "response", status: 201, complete: true, headers: { "retry-after": "3" } });
-    expect(answer.kind === "response" && Buffer.from(answer.body).toString()).toBe('{"ok":true}');
+    const result = await rig(fake.gateway).httpClient.send(request());
+    expect(result).toMatchObject({ kind: "response", status: 201, complete: true, headers: { "retry-after": "3" } });
+    expect(result.kind === "response" && Buffer.from(result.body).toString()).toBe('{"ok":true}');
     expect(fake.seen).toMatchObject([{ method: "POST", url: "/plain.example/token?x=1", body: "a=1" }]);
   });
 
-  it("asks for no compression, no cookies and no kept connection", async () => {
+  it("uses no compression, no cookies and no kept connection", async () => {
     const fake = await fakeProvider((response) => json(response, {}, 200, { "set-cookie": "a=b" }));
     const { httpClient } = rig(fake.gateway);
     await httpClient.send(request());
@@ -81,7 +81,7 @@ describe("the HTTP client", () => {
     expect(first?.port).not.toBe(second?.port);
   });
 
-  it("refuses plain http and what is no URL, without sending", async () => {
+  it("refuses plain http and malformed URLs, without sending", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
     const { httpClient } = rig(fake.gateway);
     for (const url of ["http://plain.example/token", "https://", "plain.example", ""]) {
@@ -90,11 +90,11 @@ describe("the HTTP client", () => {
     expect(fake.seen).toHaveLength(0);
   });
 
-  it("refuses headers that would forge others, without sending", async () => {
+  it("refuses headers that would inject others, without sending", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
     const headers = { authorization: "Bearer a\r\nx-evil: 1" };
-    const answer = await rig(fake.gateway).httpClient.send(request({ headers }));
-    expect(answer).toEqual({ kind: "not_sent", reason: "not_representable" });
+    const result = await rig(fake.gateway).httpClient.send(request({ headers }));
+    expect(result).toEqual({ kind: "not_sent", reason: "not_representable" });
     expect(fake.seen).toHaveLength(0);
   });
 
@@ -107,25 +107,25 @@ describe("the HTTP client", () => {
       response.on("drain", more);
       more();
     });
-    const answer = await rig(fake.gateway, { provider_response_bytes: 100_000 }).httpClient.send(request());
-    expect(answer).toMatchObject({ kind: "response", complete: false });
-    expect(answer.kind === "response" && answer.body.length).toBeLessThanOrEqual(100_000);
+    const result = await rig(fake.gateway, { provider_response_bytes: 100_000 }).httpClient.send(request());
+    expect(result).toMatchObject({ kind: "response", complete: false });
+    expect(result.kind === "response" && result.body.length).toBeLessThanOrEqual(100_000);
   });
 });
 
 describe("a request that cannot have been sent", () => {
-  it("is reported so when nothing listens", async () => {
+  it("is reported as not sent if nothing listens", async () => {
     const { httpClient } = rig(`http://127.0.0.1:${await closedPort()}`);
     expect(await httpClient.send(request())).toEqual({ kind: "not_sent", reason: "connect_failed" });
   });
 
-  it("is reported so when the name does not resolve", async () => {
+  it("is reported as not sent if the name does not resolve", async () => {
     const httpClient = createHttpClient({ gateway: null, limits: LIMITS, clock: manualClock() });
-    const answer = await httpClient.send(request({ url: `https://${"x".repeat(64)}.invalid/token` }));
-    expect(answer).toEqual({ kind: "not_sent", reason: "dns_failed" });
+    const result = await httpClient.send(request({ url: `https://${"x".repeat(64)}.invalid/token` }));
+    expect(result).toEqual({ kind: "not_sent", reason: "dns_failed" });
   });
 
-  it("is not sent when the fence says no at the last moment, and the connection is closed", async () => {
+  it("is not sent if onSend declines at the last moment, and the connection is closed", async () => {
     let bytes = 0;
     const gone = Promise.withResolvers<null>();
     const server = createTcpServer((socket) => {
@@ -139,36 +139,36 @@ describe("a request that cannot have been sent", () => {
     onTestFinished(() => {
       server.close();
     });
-    let asked = 0;
+    let calls = 0;
     const onSend = (): boolean => {
-      asked += 1;
+      calls += 1;
       return false;
     };
     const { httpClient } = rig(`http://127.0.0.1:${portOf(server.address())}`);
     expect(await httpClient.send(request({ onSend }))).toEqual({ kind: "not_sent", reason: "gave_up" });
     await gone.promise;
-    expect([asked, bytes]).toEqual([1, 0]);
+    expect([calls, bytes]).toEqual([1, 0]);
   });
 
-  it("is sent when the fence says yes, which is asked once", async () => {
+  it("is sent if onSend agrees, which is called once", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
-    const seenWhenAsked: number[] = [];
-    const onSend = (): boolean => seenWhenAsked.push(fake.seen.length) > 0;
+    const seenOnSend: number[] = [];
+    const onSend = (): boolean => seenOnSend.push(fake.seen.length) > 0;
     expect(await rig(fake.gateway).httpClient.send(request({ onSend }))).toMatchObject({ kind: "response" });
-    expect(seenWhenAsked).toEqual([0]);
+    expect(seenOnSend).toEqual([0]);
   });
 
-  it("is not sent when it was aborted before", async () => {
+  it("is not sent if it was aborted before", async () => {
     const fake = await fakeProvider((response) => json(response, {}));
-    const answer = await rig(fake.gateway).httpClient.send(request({ signal: AbortSignal.abort() }));
-    expect(answer).toEqual({ kind: "not_sent", reason: "aborted" });
+    const result = await rig(fake.gateway).httpClient.send(request({ signal: AbortSignal.abort() }));
+    expect(result).toEqual({ kind: "not_sent", reason: "aborted" });
     expect(fake.seen).toHaveLength(0);
   });
 
-  it("is not sent when connecting takes too long, and leaves no connection half made", async () => {
+  it("is not sent if connecting takes too long, and leaves no half-open connection", async () => {
     const clock = manualClock();
     const closed = Promise.withResolvers<string>();
-    // Takes the connection, and never answers the TLS greeting.
+    // Accepts the connection, and never responds to the TLS ClientHello.
     const { origin } = await rawServer((socket) => {
       socket.on("close", () => closed.resolve("closed"));
       clock.advance(LIMITS.provider_connect_timeout_ms);
@@ -180,7 +180,7 @@ describe("a request that cannot have been sent", () => {
   });
 });
 
-const answeredLate = async (headers_timeout_ms?: number) => {
+const respondsLate = async (headers_timeout_ms?: number) => {
   const clock = manualClock();
   const fake = await fakeProvider((response) => {
     clock.advance(10_000);
@@ -212,34 +212,34 @@ describe("a request that may have been sent", () => {
       "is reset before the last chunk",
       (socket) => socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`, () => socket.resetAndDestroy()),
     ],
-  ])("is reported so when it %s, and is not repeated", async (_claim, act) => {
+  ])("is reported as maybe sent if it %s, and is not retried", async (_claim, act) => {
     const server = await rawServer(act);
     expect(await rig(server.origin).httpClient.send(request())).toEqual(lost);
     expect(server.connections()).toBe(1);
   });
 
-  it("is not taken for answered when a body without a length ends in a reset", async () => {
+  it("is not complete if a body without a length ends in a reset", async () => {
     const server = await rawServer((socket) => {
       socket.write(`${head}\r\nabc`, () => {
-        // Let the body be read first; a reset that overtakes it is the case before the headers.
+        // Let the body be read first. A reset that overtakes it is the case before the headers.
         setImmediate(() => setImmediate(() => socket.resetAndDestroy()));
       });
     });
     expect(await rig(server.origin).httpClient.send(request())).toEqual(lost);
   });
 
-  it("is answered when a body without a length ends well", async () => {
+  it("is complete if a body without a length ends normally", async () => {
     const server = await rawServer((socket) => socket.end(`${head}\r\nabc`));
     expect(await rig(server.origin).httpClient.send(request())).toMatchObject({ kind: "response", complete: true });
   });
 
-  it("ends at the deadline without an answer", async () => {
+  it("ends at the deadline without a response", async () => {
     const clock = manualClock();
     const fake = await fakeProvider(() => clock.advance(14_000));
     expect(await rig(fake.gateway, {}, clock).httpClient.send(request())).toEqual(timeout);
   });
 
-  it("ends at the deadline while the body drips, however steadily", async () => {
+  it("ends at the deadline while the body arrives slowly but steadily", async () => {
     const clock = manualClock();
     const fake = await fakeProvider((response) => {
       response.writeHead(200);
@@ -253,19 +253,19 @@ describe("a request that may have been sent", () => {
     expect(await rig(fake.gateway, {}, clock).httpClient.send(request())).toEqual(timeout);
   });
 
-  it("ends at the headers' own time-out where one is set, and otherwise waits on", async () => {
-    expect(await answeredLate(10_000)).toEqual(timeout);
-    expect(await answeredLate()).toMatchObject({ kind: "response" });
+  it("ends at the headers timeout if one is set, and otherwise keeps waiting", async () => {
+    expect(await respondsLate(10_000)).toEqual(timeout);
+    expect(await respondsLate()).toMatchObject({ kind: "response" });
   });
 
-  it("ends when it is aborted", async () => {
+  it("ends if it is aborted", async () => {
     const abort = new AbortController();
     const fake = await fakeProvider(() => abort.abort());
-    const answer = await rig(fake.gateway).httpClient.send(request({ signal: abort.signal }));
-    expect(answer).toEqual({ kind: "maybe_sent", reason: "aborted" });
+    const result = await rig(fake.gateway).httpClient.send(request({ signal: abort.signal }));
+    expect(result).toEqual({ kind: "maybe_sent", reason: "aborted" });
   });
 
-  it("gives a refresh the time it was promised, not the time-out of an API call", async () => {
+  it("has its own deadline for a refresh, not the timeout of an API call", async () => {
     const clock = manualClock();
     const fake = await fakeProvider((response) => {
       clock.advance(59_000);
@@ -304,7 +304,7 @@ describe("TLS", () => {
     expect(await sendTo(server.port, localhost.cert)).toMatchObject({ kind: "response", status: 200 });
   });
 
-  it("sends nothing to a server whose certificate nobody vouches for", async () => {
+  it("sends nothing to a server whose certificate is not trusted", async () => {
     const server = await tlsServer(localhost);
     expect(await sendTo(server.port)).toEqual({ kind: "not_sent", reason: "tls_failed" });
     expect(server.requests()).toBe(0);
@@ -317,7 +317,7 @@ describe("TLS", () => {
     expect(server.requests()).toBe(0);
   });
 
-  it("sends nothing to a server that does not speak it", async () => {
+  it("sends nothing to a server that does not speak TLS", async () => {
     const { origin } = await rawServer((socket) => socket.end("HTTP/1.1 200 OK\r\n\r\n"));
     expect(await sendTo(Number(new URL(origin).port))).toMatchObject({ kind: "not_sent" });
   });

@@ -17,7 +17,7 @@ const CLAIMS: JsonObject = {
 const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 const signed = (claims: unknown): string => `${encoded({ alg: "RS256" })}.${encoded(claims)}.c2lnbmF0dXJl`;
 
-/** Connects an account whose token answer carries `id_token`; the API calls it somebody else. */
+/** Connects an account whose token response has `id_token`. The API names a different account. */
 async function connected(id_token: unknown) {
   const fake = await fakeProvider((response, { url }) =>
     url.includes("/token")
@@ -38,46 +38,49 @@ async function connected(id_token: unknown) {
   if (outcome.kind !== "ok") throw new Error(outcome.error);
   const { access_token, extra, config } = outcome.tokens;
   const identity = await client.identity({ provider, config, access_token, client: credentials, token: extra });
-  return { config, extra, identity, asked: fake.seen.length - 1 };
+  return { config, extra, identity, api_requests: fake.seen.length - 1 };
 }
 
-describe("an id_token", () => {
+describe("an ID token", () => {
   it("names the account and the tenant without another request", async () => {
-    const { identity, config, asked } = await connected(signed(CLAIMS));
+    const { identity, config, api_requests } = await connected(signed(CLAIMS));
     expect(identity).toMatchObject({
       kind: "ok",
       account: { id: CLAIMS["oid"], label: "Ada Lovelace", email: "ada@contoso.example" },
     });
     expect(config).toEqual({ tenant_id: TENANT });
-    expect(asked).toBe(0);
+    expect(api_requests).toBe(0);
   });
 
-  it("takes a list of audiences only with this client as the authorized party", async () => {
+  it("accepts a list of audiences only with this client as the authorized party", async () => {
     const aud = ["client-1.2_3", "another"];
-    expect((await connected(signed({ ...CLAIMS, aud, azp: "client-1.2_3" }))).asked).toBe(0);
-    expect((await connected(signed({ ...CLAIMS, aud, azp: "another" }))).asked).toBe(1);
-    expect((await connected(signed({ ...CLAIMS, aud: ["client-1.2_3"] }))).asked).toBe(0);
+    expect((await connected(signed({ ...CLAIMS, aud, azp: "client-1.2_3" }))).api_requests).toBe(0);
+    expect((await connected(signed({ ...CLAIMS, aud, azp: "another" }))).api_requests).toBe(1);
+    expect((await connected(signed({ ...CLAIMS, aud: ["client-1.2_3"] }))).api_requests).toBe(0);
   });
 
   it.each<[string, unknown]>([
-    ["of another client", signed({ ...CLAIMS, aud: "another" })],
+    ["for another client", signed({ ...CLAIMS, aud: "another" })],
     ["without an audience", signed({ ...CLAIMS, aud: undefined })],
     ["of another issuer", signed({ ...CLAIMS, iss: "https://login.microsoftonline.com.evil.example/x/v2.0" })],
-    ["of an issuer with something after it", signed({ ...CLAIMS, iss: `${ISSUER}/x` })],
-    ["that is over", signed({ ...CLAIMS, exp: START / 1000 - 61 })],
-    ["that never ends", signed({ ...CLAIMS, exp: "tomorrow" })],
-    ["with a claim twice", `${encoded({})}.${Buffer.from('{"aud":"x","aud":"client-1.2_3"}').toString("base64url")}.x`],
+    ["of an issuer with a suffix", signed({ ...CLAIMS, iss: `${ISSUER}/x` })],
+    ["that has expired", signed({ ...CLAIMS, exp: START / 1000 - 61 })],
+    ["that has no valid expiry", signed({ ...CLAIMS, exp: "tomorrow" })],
+    [
+      "with a duplicate claim",
+      `${encoded({})}.${Buffer.from('{"aud":"x","aud":"client-1.2_3"}').toString("base64url")}.x`,
+    ],
     ["in two parts", `${encoded({})}.${encoded(CLAIMS)}`],
-    ["that is no JSON", "a.b.c"],
-    ["that is no text", { sub: "1" }],
+    ["that is not JSON", "a.b.c"],
+    ["that is not a string", { sub: "1" }],
     ["that is missing", undefined],
-  ])("%s is not believed: the API is asked instead", async (_claim, id_token) => {
-    const { identity, config, extra, asked } = await connected(id_token);
+  ])("%s is not accepted, so the API is called instead", async (_claim, id_token) => {
+    const { identity, config, extra, api_requests } = await connected(id_token);
     expect(identity).toMatchObject({ kind: "ok", account: { id: "from-the-api" } });
-    expect([config, extra, asked]).toEqual([{}, {}, 1]);
+    expect([config, extra, api_requests]).toEqual([{}, {}, 1]);
   });
 
-  it("that ended within the last minute still counts, since clocks differ", async () => {
-    expect((await connected(signed({ ...CLAIMS, exp: START / 1000 - 59 }))).asked).toBe(0);
+  it("that expired within the last minute is accepted, to allow for clock skew", async () => {
+    expect((await connected(signed({ ...CLAIMS, exp: START / 1000 - 59 }))).api_requests).toBe(0);
   });
 });

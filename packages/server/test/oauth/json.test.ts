@@ -10,7 +10,7 @@ describe("parseJson", () => {
     "[[],{},null,true,-1.5e3]",
     '"text"',
     "[".repeat(32) + "]".repeat(32),
-  ])("takes %s as JSON.parse does", (text) => {
+  ])("parses %s as JSON.parse does", (text) => {
     expect(parseJson(text)).toEqual(JSON.parse(text));
   });
 
@@ -28,11 +28,11 @@ describe("parseJson", () => {
     '{"a":1}}',
     '\uFEFF{"a":1}',
     '"\\',
-  ])("refuses %j", (text) => {
+  ])("rejects %j", (text) => {
     expect(parseJson(text)).toBeUndefined();
   });
 
-  it("law: whatever JSON.stringify writes is read back, unless it is too deep", () => {
+  it("law: reads back everything that JSON.stringify writes, unless it is too deep", () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5, noUnicodeString: false }), (value) => {
         expect(parseJson(JSON.stringify(value))).toEqual(JSON.parse(JSON.stringify(value)));
@@ -40,20 +40,20 @@ describe("parseJson", () => {
     );
   });
 
-  it("law: an object with one name twice is refused, wherever it stands", () => {
+  it("law: rejects an object with a duplicate name, at any depth", () => {
     fc.assert(
       fc.property(fc.string(), fc.jsonValue({ maxDepth: 2 }), fc.jsonValue({ maxDepth: 2 }), (name, first, second) => {
         const key = JSON.stringify(name);
-        const twice = `{${key}:${JSON.stringify(first)},${key}:${JSON.stringify(second)}}`;
-        expect(parseJson(twice)).toBeUndefined();
-        expect(parseJson(`[1,{"outer":${twice}}]`)).toBeUndefined();
+        const duplicate = `{${key}:${JSON.stringify(first)},${key}:${JSON.stringify(second)}}`;
+        expect(parseJson(duplicate)).toBeUndefined();
+        expect(parseJson(`[1,{"outer":${duplicate}}]`)).toBeUndefined();
       }),
     );
   });
 });
 
 describe("decodeUtf8", () => {
-  it("keeps a byte order mark for the parser to refuse, and refuses what is not UTF-8", () => {
+  it("keeps a byte order mark for the parser to reject, and rejects bytes that are not UTF-8", () => {
     expect(decodeUtf8(Buffer.from("\uFEFFé"))).toBe("\uFEFFé");
     expect(decodeUtf8(Buffer.from([0xc3]))).toBeNull();
     expect(decodeUtf8(Buffer.alloc(0))).toBe("");

@@ -1,4 +1,4 @@
-/** What providers get to see: the exact requests of exchange, refresh and revocation. */
+/** The exact requests that providers receive for exchange, refresh and revocation. */
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { basicCredentials } from "../../src/oauth/client-auth.ts";
@@ -47,7 +47,7 @@ function exchangeCall(provider: Provider, changes: Partial<ExchangeCall> = {}): 
 const form = (body: string) => Object.fromEntries(new URLSearchParams(body));
 
 describe("a refresh", () => {
-  it("is the form of RFC 6749 §6 with the client's secret in it", async () => {
+  it("is the form of RFC 6749 §6 with the client's secret", async () => {
     const seen = await refresh(plainProvider());
     expect(seen).toMatchObject({
       method: "POST",
@@ -91,7 +91,7 @@ describe("a refresh", () => {
     );
   });
 
-  it("repeats the scopes only where a deviation asks for it", async () => {
+  it("repeats the scopes only if a deviation requires it", async () => {
     const seen = await refresh(plainProvider({ deviations: [{ name: "scope_on_refresh", separator: " " }] }), {
       scopes: ["a", "b"],
     });
@@ -99,12 +99,12 @@ describe("a refresh", () => {
     expect(form((await refresh(plainProvider())).body)).not.toHaveProperty("scope");
   });
 
-  it("lets a provider name another user agent", async () => {
+  it("lets a provider set another user agent", async () => {
     const seen = await refresh(plainProvider({ token_headers: { "User-Agent": "Other/1" } }));
     expect(seen.headers["user-agent"]).toBe("Other/1");
   });
 
-  it("is not sent when the config gives no URL, and says who must act", async () => {
+  it("is not sent if the config gives no URL, and is misconfigured", async () => {
     const fake = await fakeProvider((response) => json(response, success));
     const config = { hostname: "evil.example" };
     const outcome = await rig(fake.gateway).client.refresh(refreshCall(catalog("salesforce"), { config }));
@@ -123,14 +123,14 @@ describe("a refresh", () => {
     },
   );
 
-  it("gives up unsent when the fence says so", async () => {
+  it("gives up unsent if onSend declines", async () => {
     const fake = await fakeProvider((response) => json(response, success));
     const outcome = await rig(fake.gateway).client.refresh(refreshCall(plainProvider(), { onSend: () => false }));
     expect(outcome).toEqual({ kind: "retry_later", sent: false, retry_after_ms: null, error: "gave_up" });
     expect(fake.seen).toHaveLength(0);
   });
 
-  it("is unknown when it was sent and the deadline passed", async () => {
+  it("is unknown if it was sent and the deadline passed", async () => {
     const never = await fakeProvider(() => late.clock.advance(14_000));
     const late = rig(never.gateway);
     const outcome = await late.client.refresh(refreshCall(plainProvider()));
@@ -139,7 +139,7 @@ describe("a refresh", () => {
 });
 
 describe("a code exchange", () => {
-  it("repeats the redirect URI and carries code and verifier", async () => {
+  it("has the redirect URI, the code and the verifier", async () => {
     const seen = await seenOn((client) => client.exchange(exchangeCall(plainProvider())));
     expect(form(seen.body)).toEqual({
       grant_type: "authorization_code",
@@ -151,12 +151,12 @@ describe("a code exchange", () => {
     });
   });
 
-  it("has no verifier where there was no challenge", async () => {
+  it("has no verifier if there was no challenge", async () => {
     const seen = await seenOn((client) => client.exchange(exchangeCall(catalog("slackbot"), { code_verifier: null })));
     expect(form(seen.body)).not.toHaveProperty("code_verifier");
   });
 
-  it("takes a code that has characters of a URL", async () => {
+  it("encodes a code that contains URL characters", async () => {
     const code = "4/0Ab&state=x+%20#";
     const seen = await seenOn((client) =>
       client.exchange(exchangeCall(plainProvider(), { callback: codeGrant(code) })),

@@ -1,4 +1,4 @@
-/** A provider on loopback, a clock moved by hand, and the client under test wired to both. */
+/** A provider on loopback, a clock moved by hand, and the client under test, wired together. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
@@ -54,8 +54,8 @@ export interface FakeProvider {
   readonly seen: readonly Seen[];
 }
 
-/** Answers every request by `answer`, after the whole request has arrived. Closed when the test ends. */
-export async function fakeProvider(answer: (response: ServerResponse, seen: Seen) => void): Promise<FakeProvider> {
+/** Calls `respond` for each request, after all of it has arrived. Closed when the test ends. */
+export async function fakeProvider(respond: (response: ServerResponse, seen: Seen) => void): Promise<FakeProvider> {
   const seen: Seen[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -64,7 +64,7 @@ export async function fakeProvider(answer: (response: ServerResponse, seen: Seen
       const { method = "", url = "", headers, socket } = request;
       const arrived = { method, url, headers, body: Buffer.concat(chunks).toString(), port: socket.remotePort ?? 0 };
       seen.push(arrived);
-      answer(response, arrived);
+      respond(response, arrived);
     });
   });
   await new Promise<void>((resolve) => {
@@ -106,7 +106,7 @@ export function rig(gateway: string, limits: Partial<Limits> = {}, clock = manua
   return { client: createOAuthProtocol({ httpClient, clock, limits: all }), httpClient, clock, limits: all };
 }
 
-/** A provider that follows the RFCs to the letter. */
+/** A provider that follows the RFCs exactly. */
 export function plainProvider(changes: Partial<ProviderDefinition> = {}): Provider {
   return defineProvider({
     id: "plain",
@@ -148,7 +148,7 @@ export function catalog(id: string): Provider {
   return provider;
 }
 
-/** Texts that must turn up nowhere but in requests and in opened secrets. */
+/** Texts that must appear only in requests and in exposed secrets. */
 export const CANARY = {
   access: "canary-access",
   refresh: "canary-refresh",
@@ -159,7 +159,7 @@ export const CANARY = {
 
 export const credentials = { client_id: "client-1.2_3", client_secret: new Secret(CANARY.secret) };
 
-/** What the redirect brought, read as an authorization code. */
+/** A redirect's grant with an authorization code. */
 export const codeGrant = (code = CANARY.code): CallbackGrant => ({ kind: "code", code: new Secret(code), config: {} });
 
 export function refreshCall(provider: Provider, changes: Partial<RefreshCall> = {}): RefreshCall {
@@ -174,7 +174,7 @@ export function refreshCall(provider: Provider, changes: Partial<RefreshCall> = 
   };
 }
 
-/** The tokens of a success with their secrets opened, so that they can be compared. */
+/** Returns the tokens of a success with their secrets exposed, so that they can be compared. */
 export function opened(outcome: TokenOutcome) {
   if (outcome.kind !== "ok") return outcome;
   const { access_token, refresh_token, ...rest } = outcome.tokens;

@@ -1,4 +1,4 @@
-/** What single vendors send and want, each by the real client against a server on loopback. */
+/** The requests and responses of each vendor, with the real client against a server on loopback. */
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { providers } from "../../src/providers/index.ts";
@@ -8,8 +8,8 @@ import { CANARY, catalog, credentials, fakeProvider, json, manualClock, opened, 
 
 const form = (text: string) => Object.fromEntries(new URLSearchParams(text));
 
-async function exchangedWith(provider: Provider, answers: readonly object[], query = "code=c") {
-  const queue = [...answers];
+async function exchangedWith(provider: Provider, responses: readonly object[], query = "code=c") {
+  const queue = [...responses];
   const fake = await fakeProvider((response) => json(response, queue.shift() ?? {}));
   const { client } = rig(fake.gateway);
   const reading = client.readCallback(provider, new URLSearchParams(query));
@@ -41,7 +41,7 @@ async function identified(id: string, body: unknown, status = 200) {
 
 const good = { access_token: "a", refresh_token: "r", token_type: "bearer", expires_in: 60 };
 
-describe("token answers", () => {
+describe("token responses", () => {
   it.each<[string, object, object]>([
     ["airtable", { ...good, refresh_expires_in: 5_184_000 }, { refresh_announced_s: 5_184_000 }],
     [
@@ -69,24 +69,24 @@ describe("token answers", () => {
     ["dropbox", { ...good, account_id: "dbid:AAH", uid: "1" }, { config: { account_id: "dbid:AAH" } }],
     ["snowflake", { ...good, username: "ADA" }, { config: { username: "ADA" }, extra: { username: "ADA" } }],
     ["square", { ...good, merchant_id: "MLABC123" }, { config: { merchant_id: "MLABC123" } }],
-  ])("%s: %j", async (id, answer, expected) => {
-    expect((await exchangedWith(catalog(id), [answer])).tokens).toMatchObject(expected);
+  ])("%s: %j", async (id, tokens, expected) => {
+    expect((await exchangedWith(catalog(id), [tokens])).tokens).toMatchObject(expected);
   });
 
-  it("are asked for with the vendor's name for the client id", async () => {
+  it("are requested with the vendor's name for the client id", async () => {
     const { seen } = await exchangedWith(catalog("tiktok"), [good]);
     expect(form(seen[0]?.body ?? "")).toMatchObject({ client_key: "client-1.2_3", client_secret: CANARY.secret });
     expect(form(seen[0]?.body ?? "")).not.toHaveProperty("client_id");
   });
 
-  it("do not carry what the redirect names, which is taken from there", async () => {
+  it("leave out values of the redirect, which are read from there", async () => {
     const { tokens } = await exchangedWith(catalog("quickbooks"), [good], "code=c&realmId=9130347596842384");
     expect(tokens).toMatchObject({ config: { realm_id: "9130347596842384" } });
     const other = await exchangedWith(catalog("quickbooks"), [good], "code=c&realmId=../x");
     expect(other.tokens).toMatchObject({ config: {} });
   });
 
-  it("of an hour become those of weeks, which renew themselves", async () => {
+  it("for an hour are exchanged for ones valid for weeks, which renew themselves", async () => {
     const instagram = catalog("instagram");
     const short = { access_token: "short", user_id: 17_841_400_000, permissions: "instagram_business_basic" };
     const long = { access_token: "long", token_type: "bearer", expires_in: 5_183_944 };
@@ -107,16 +107,16 @@ describe("token answers", () => {
     );
   });
 
-  it("of weeks that are refused end the connection, and others do not", async () => {
-    const judged = async (status: number, code: number) => {
+  it("for weeks end the connection if they are rejected, and not on other errors", async () => {
+    const outcomeOf = async (status: number, code: number) => {
       const fake = await fakeProvider((response) =>
         json(response, { error: { type: "OAuthException", code } }, status),
       );
       return rig(fake.gateway).client.refresh(refreshCall(catalog("instagram")));
     };
-    expect(await judged(400, 190)).toEqual({ kind: "refused", error: "190" });
-    expect(await judged(400, 4)).toMatchObject({ kind: "retry_later", error: "4" });
-    expect(await judged(500, 190)).toMatchObject({ kind: "unknown" });
+    expect(await outcomeOf(400, 190)).toEqual({ kind: "refused", error: "190" });
+    expect(await outcomeOf(400, 4)).toMatchObject({ kind: "retry_later", error: "4" });
+    expect(await outcomeOf(500, 190)).toMatchObject({ kind: "unknown" });
   });
 
   it.each([
@@ -134,18 +134,18 @@ describe("token answers", () => {
       { kind: "unknown", error: "unsupported_token_type" },
     ],
     [
-      "a type that is no text",
+      "a type that is not a string",
       200,
       { access_token: "a", token_type: 1 },
       { kind: "unknown", error: "provider_bad_response" },
     ],
     ["no token", 200, { token_type: "bearer" }, { kind: "unknown", error: "provider_bad_response" }],
-  ])("of weeks are renewed by the rules of a token endpoint: %s", async (_claim, status, answer, expected) => {
-    const fake = await fakeProvider((response) => json(response, answer, status, { "retry-after": "7" }));
+  ])("for weeks are renewed by the rules of a token endpoint: %s", async (_claim, status, body, expected) => {
+    const fake = await fakeProvider((response) => json(response, body, status, { "retry-after": "7" }));
     expect(await rig(fake.gateway).client.refresh(refreshCall(catalog("instagram")))).toEqual(expected);
   });
 
-  it("of weeks are waited for as long as was promised, not as long as for an API call", async () => {
+  it("for weeks are renewed within the refresh deadline, not the timeout of an API call", async () => {
     const clock = manualClock();
     const fake = await fakeProvider((response) => {
       clock.advance(13_000);
@@ -155,7 +155,7 @@ describe("token answers", () => {
     expect(opened(outcome)).toMatchObject({ access_token: "longer" });
   });
 
-  it("are not asked for when the caller gives up before the first byte", async () => {
+  it("are not requested if the caller gives up before the first byte", async () => {
     const fake = await fakeProvider((response) => json(response, good));
     for (const id of ["instagram", "wix", "box"]) {
       const outcome = await rig(fake.gateway).client.refresh(refreshCall(catalog(id), { onSend: () => false }));
@@ -185,12 +185,12 @@ describe("errors by the vendors' names", () => {
     ["linkedin", 400, { error: "invalid_request" }, "retry_later", "invalid_request"],
     ["x", 400, { error: "invalid_request" }, "refused", "invalid_request"],
     ["wix", 404, { error: "app_not_installed" }, "refused", "app_not_installed"],
-  ])("%s answers %i %j", async (id, status, body, kind, error) => {
+  ])("%s responds with %i %j", async (id, status, body, kind, error) => {
     const fake = await fakeProvider((response) => json(response, body, status));
     expect(await rig(fake.gateway).client.refresh(refreshCall(catalog(id)))).toMatchObject({ kind, error });
   });
 
-  it.each([...providers.values()])("$id: every listed name leads to its own outcome", async (provider) => {
+  it.each([...providers.values()])("$id: every listed name has its outcome", async (provider) => {
     const outcomes = { refused: "refused", misconfigured: "misconfigured", transient: "retry_later" } as const;
     let error = "";
     const fake = await fakeProvider((response) => json(response, { error }, 400));
@@ -207,7 +207,7 @@ describe("errors by the vendors' names", () => {
     }
     expect(await refreshWith("invalid_grant")).toBe("refused");
     expect(await refreshWith("invalid_client")).toBe("misconfigured");
-    expect(await refreshWith("a_name_that_nobody_knows")).toBe("retry_later");
+    expect(await refreshWith("an_unknown_name")).toBe("retry_later");
   });
 });
 
@@ -250,11 +250,11 @@ describe("accounts", () => {
   it.each<[string, unknown]>([
     ["tiktok", { data: { user: { open_id: "o" } }, error: { code: "access_token_invalid" } }],
     ["jira", []],
-  ])("%s is not known from %j", async (id, body) => {
+  ])("%s is not read from %j", async (id, body) => {
     expect((await identified(id, body)).result).toMatchObject({ kind: "failed" });
   });
 
-  it("are asked for as each vendor wants it", async () => {
+  it("are requested in each vendor's form", async () => {
     expect((await identified("dropbox", {})).seen).toMatchObject({ method: "POST", body: "null" });
     const linear = (await identified("linear", {})).seen;
     expect(JSON.parse(linear?.body ?? "")).toEqual({
@@ -270,7 +270,7 @@ describe("accounts", () => {
     });
   });
 
-  it("of a token that is alive", async () => {
+  it("of a live token", async () => {
     const health = async (id: string, body: unknown) => {
       const fake = await fakeProvider((response) => json(response, body));
       return rig(fake.gateway).client.health({ provider: catalog(id), config: {}, access_token: new Secret("a") });
@@ -291,7 +291,7 @@ describe("revocations", () => {
     return { result: await rig(fake.gateway).client.revoke(call), seen: fake.seen[0] };
   };
 
-  it("have the form that each vendor wants", async () => {
+  it("have each vendor's form", async () => {
     expect(form((await revoked("tiktok")).seen?.body ?? "")).toEqual({
       client_key: "client-1.2_3",
       client_secret: CANARY.secret,
@@ -305,7 +305,7 @@ describe("revocations", () => {
     expect(JSON.parse((await revoked("supabase")).seen?.body ?? "")).toMatchObject({ refresh_token: CANARY.refresh });
   });
 
-  it("send nothing without the token that they are made of", async () => {
+  it("send nothing without the token they need", async () => {
     const { result, seen } = await revoked("supabase", { refresh_token: null });
     expect([result, seen]).toEqual([{ kind: "failed", retry: false, detail: "no_token" }, undefined]);
   });
@@ -329,7 +329,7 @@ describe("a code", () => {
     expect(read("outlook", query).kind).toBe(kind);
   });
 
-  it("comes with one value for what else is taken from the redirect, or not at all", () => {
+  it("is rejected if another value of the redirect is repeated", () => {
     expect(read("quickbooks", "code=c&realmId=1&realmId=2").kind).toBe("repeated");
   });
 });

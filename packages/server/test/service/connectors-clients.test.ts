@@ -135,7 +135,7 @@ describe("the installation's OAuth clients", () => {
     // Taken back, it counts for what is begun from then on, the button of a link that is open included.
     const open = String((await there.ask("PUT", external(there), { scopes: ["chat:write"] })).json["redirect_url"]);
     await share(false);
-    await expect(browser.start(open)).rejects.toThrow("Pressing Connect answered 409");
+    await expect(browser.start(open)).rejects.toThrow("Pressing Connect returned 409");
     expect((await begin(holdfast, there)).code).toBeNull();
     expect((await there.ask("PUT", external(there), { scopes: ["users:read"] })).code).toBe("oauth_client_missing");
     expect((await holdfast.token("slack", { app: there.app })).status).toBe(200);

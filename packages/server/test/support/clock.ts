@@ -1,8 +1,8 @@
 /**
- * Time moved by hand, for everything that takes a Clock and for the simulator.
+ * A clock moved by hand, for code that takes a Clock and for the simulator.
  *
- * Only time is simulated: sockets, files and the database are real and need turns of the event loop. So after moving
- * the clock, await what should come of it (a reply, or `until(...)`), never a fixed number of milliseconds.
+ * Only time is simulated. Sockets, files and the database are real and need turns of the event
+ * loop. So after moving the clock, await the result (a reply, or `until(...)`), never a fixed time.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { delay, type Clock } from "../../src/core/clock.ts";
@@ -15,13 +15,17 @@ export const DAY = 86_400_000;
 
 export interface ManualClock extends Clock {
   /**
-   * Time passes as on a machine that is awake: timers fire in order, each at its own instant, those included that are set
-   * meanwhile; the event loop gets a turn after each. For steps of up to a minute or so: periodic work runs at every step.
+   * Advances time as on a machine that is awake. Timers fire in order, each at its own instant,
+   * including new ones. The event loop gets a turn after each. For up to about a minute, because
+   * periodic work runs at every step.
    */
   advance(ms: number): Promise<void>;
-  /** Time passes as on a machine that slept: it is later at once, and every timer that is due by then fires once, in order. */
+  /**
+   * Advances time as on a machine that slept: it jumps, and every timer due by then fires once, in
+   * order.
+   */
   jump(ms: number): Promise<void>;
-  /** Only the wall clock moves, as when somebody sets it. No timer fires. */
+  /** Sets only the wall clock, as an operator does. No timer fires. */
   setWall(at: Instant): void;
 }
 
@@ -30,7 +34,7 @@ interface Timer {
   readonly action: () => void;
 }
 
-/** @param start the wall clock at first; default 2026-11-23T12:00:00Z */
+/** @param start initial wall clock, 2026-11-23T12:00:00Z by default */
 export function manualClock(start: Instant = instant(Date.UTC(2026, 10, 23, 12))): ManualClock {
   let monotonic = 0;
   let wall_offset = start - 0;
@@ -65,7 +69,7 @@ export function manualClock(start: Instant = instant(Date.UTC(2026, 10, 23, 12))
     async jump(ms) {
       monotonic += ms;
       const due = [...timers].filter((timer) => timer.at <= monotonic).toSorted((a, b) => a.at - b.at);
-      // A timer that fires may cancel a later one.
+      // A timer can cancel a later one.
       for (const timer of due) if (timers.has(timer)) await fire(timer);
       await turn();
     },
@@ -75,7 +79,10 @@ export function manualClock(start: Instant = instant(Date.UTC(2026, 10, 23, 12))
   };
 }
 
-/** The simulator's `clock` and `wait` over a Clock: its `slow` and `stall` last until that clock is moved. */
+/**
+ * Returns the simulator's `clock` and `wait` over a Clock, so that `slow` and `stall` follow that
+ * clock.
+ */
 export function simulatorTime(clock: Clock) {
   return {
     clock: { now: () => clock.now() },
@@ -93,8 +100,8 @@ export function simulatorTime(clock: Clock) {
 const LIMIT_MS = 10_000;
 
 /**
- * Resolves with the first answer of `probe` that is neither false, null nor undefined, asking again every turn of the event
- * loop. @throws Error naming `what` after ten real seconds
+ * Calls `probe` every turn of the event loop, and returns its first result that is not false, null
+ * or undefined. @throws Error that names `what`, after ten real seconds
  */
 export async function until<T>(
   what: string,
@@ -103,9 +110,9 @@ export async function until<T>(
   const end = performance.now() + LIMIT_MS;
   while (performance.now() < end) {
     const found = await probe();
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the three excluded values are ruled out in front of it.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the condition excludes the three values.
     if (found !== false && found !== null && found !== undefined) return found as never;
     await turn();
   }
-  throw new Error(`Waited in vain until ${what}.`);
+  throw new Error(`Timed out waiting until ${what}.`);
 }

@@ -1,4 +1,4 @@
-/** HTTP replies as tests read them. */
+/** HTTP replies in a form that is easy to check. */
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -6,9 +6,9 @@ export interface Reply {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** The body when it is a JSON object, else `{}`. */
+  /** The body if it is a JSON object, else `{}`. */
   readonly json: Json;
-  /** `code` of an error body; null without one. */
+  /** `code` of an error body. Null without one. */
   readonly code: string | null;
   /** `extra_data` of an error body, else `{}`. */
   readonly extra: Json;
@@ -28,7 +28,7 @@ export async function readReply(response: Response): Promise<Reply> {
   };
 }
 
-/** A plain object of what is one, else `{}`. */
+/** Returns the value if it is a plain object, else `{}`. */
 export function asObject(value: unknown): Json {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? Object.fromEntries(Object.entries(value))

@@ -1,7 +1,7 @@
-/** A port for a server whose address has to be known before it starts. */
+/** A port for a server whose address must be known before it starts. */
 import { createServer } from "node:net";
 
-/** A port of 127.0.0.1 that was free a moment ago. Somebody else may take it before it is used. */
+/** Returns a free port of 127.0.0.1. Another process can take it before it is used. */
 export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => {
