@@ -182,7 +182,11 @@ const PROVIDER: readonly Fault[] = [
   {
     id: "F29",
     title: "connection refused, unknown host name, invalid certificate",
-    tests: named(HTTP_CLIENT, "is reported as not sent if nothing listens", "is reported as not sent if the name does not resolve"),
+    tests: named(
+      HTTP_CLIENT,
+      "is reported as not sent if nothing listens",
+      "is reported as not sent if the name does not resolve",
+    ),
   },
   { id: "F30", title: "no response", tests: named(HTTP_CLIENT, "ends at the deadline without a response") },
   {
