@@ -2,7 +2,7 @@
 import type { Secret } from "../core/secret.ts";
 import type { Account, ConnectionConfig, JsonObject, JsonValue } from "../core/types.ts";
 import { isJsonObject } from "../core/types.ts";
-import { readText } from "../providers/json-path.ts";
+import { readString } from "../providers/json-path.ts";
 import type { JsonPath } from "../providers/json-path.ts";
 import type { AccountPaths, ApiRequest, Provider } from "../providers/provider.ts";
 import { callApi, isSuccess } from "./api-call.ts";
@@ -61,7 +61,7 @@ async function identifyByRequest(
     return { kind: "failed", detail: errorName(provider, body)?.name ?? `http_${status}` };
   }
   // A list is valid only if the catalog looks for the account in one.
-  if (!isJsonObject(body) && readText(body, paths.id) === null) return { kind: "failed", detail: BAD_RESPONSE };
+  if (!isJsonObject(body) && readString(body, paths.id) === null) return { kind: "failed", detail: BAD_RESPONSE };
   return { kind: "ok", account: accountOf(body, paths), config: derive(provider, "identity", body) };
 }
 
@@ -89,7 +89,7 @@ function accountOf(body: JsonValue, paths: AccountPaths): Account {
 const MAX_TEXT_LENGTH = 200;
 
 function displayText(body: JsonValue, path: JsonPath | null): string | null {
-  const text = path === null ? null : readText(body, path);
+  const text = path === null ? null : readString(body, path);
   const clean =
     text
       ?.replaceAll(/[\p{Cc}\p{Cf}]/gu, "")

@@ -9,7 +9,7 @@
 import { isJsonObject } from "../core/types.ts";
 import type { RequestFailure } from "../net/outbound.ts";
 import { parseRetryAfter } from "../net/retry-after.ts";
-import type { DeviationContext, TokenAnswer, TokenRequest } from "../providers/deviation.ts";
+import type { DeviationContext, TokenResponse, TokenRequest } from "../providers/deviation.ts";
 import { clientIdParameter, jsonTokenRequest } from "../providers/deviations.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { OAuthDeps } from "./deps.ts";
@@ -17,7 +17,7 @@ import { coreMembers, readTokenResponse } from "./token-response.ts";
 
 type FetchResult =
   | RequestFailure
-  | { readonly kind: "response"; readonly response: TokenAnswer; readonly retry_after_ms: number | null };
+  | { readonly kind: "response"; readonly response: TokenResponse; readonly retry_after_ms: number | null };
 
 export interface FetchOptions {
   readonly provider: Provider;

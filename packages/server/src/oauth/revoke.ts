@@ -7,7 +7,7 @@ import { customFetch, revocationRequest } from "oauth4webapi";
 import type { Secret } from "../core/secret.ts";
 import type { ConnectionConfig } from "../core/types.ts";
 import type { RequestFailure } from "../net/outbound.ts";
-import type { TokenAnswer } from "../providers/deviation.ts";
+import type { TokenResponse } from "../providers/deviation.ts";
 import type { Provider, Revocation } from "../providers/provider.ts";
 import { fillTemplate } from "../providers/template.ts";
 import { callApi, isSuccess } from "./api-call.ts";
@@ -75,7 +75,7 @@ async function revokeByRequest(deps: OAuthDeps, call: RevokeCall, method: Method
  */
 const ALREADY_DEAD = new Set(["invalid_token", "token_revoked"]);
 
-function classify(provider: Provider, { status, body }: TokenAnswer, confirmed: boolean): RevokeResult {
+function classify(provider: Provider, { status, body }: TokenResponse, confirmed: boolean): RevokeResult {
   if (status >= 200 && status < 300 && confirmed) return { kind: "revoked" };
   const name = errorName(provider, body)?.name ?? null;
   if (status < 500 && name !== null && ALREADY_DEAD.has(name)) return { kind: "revoked" };

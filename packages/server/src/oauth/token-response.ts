@@ -13,8 +13,8 @@ import { Secret } from "../core/secret.ts";
 import type { ConnectionConfig, Instant, JsonObject, JsonValue } from "../core/types.ts";
 import { decodeUtf8, parseJson } from "../net/json.ts";
 import type { OutboundResponse } from "../net/outbound.ts";
-import { pickPaths, readText } from "../providers/json-path.ts";
-import type { DeviationContext, TokenAnswer } from "../providers/deviation.ts";
+import { pickPaths, readString } from "../providers/json-path.ts";
+import type { DeviationContext, TokenResponse } from "../providers/deviation.ts";
 import type { DerivedValue, Provider } from "../providers/provider.ts";
 import { accepts } from "../providers/template.ts";
 import { idTokenClaims } from "./id-token.ts";
@@ -25,12 +25,12 @@ export function readTokenResponse(
   provider: Provider,
   context: DeviationContext,
   response: OutboundResponse,
-): TokenAnswer {
+): TokenResponse {
   return applyResponse(provider, context, { status: response.status, body: readBody(provider, response) });
 }
 
 /** Returns the response after the provider's deviations. */
-export function applyResponse(provider: Provider, context: DeviationContext, response: TokenAnswer): TokenAnswer {
+export function applyResponse(provider: Provider, context: DeviationContext, response: TokenResponse): TokenResponse {
   return provider.deviations.reduce(
     (current, deviation) => deviation.response?.(current, context) ?? current,
     response,
@@ -107,7 +107,7 @@ export function readTokens(
 export function derive(provider: Provider, from: DerivedValue["from"], body: JsonValue): ConnectionConfig {
   return Object.fromEntries(
     provider.derived_config.flatMap((value) => {
-      const text = value.from === from ? readText(body, value.path) : null;
+      const text = value.from === from ? readString(body, value.path) : null;
       return text !== null && accepts(value, text) ? [[value.name, text] as const] : [];
     }),
   );

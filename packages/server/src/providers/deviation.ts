@@ -16,7 +16,7 @@ export interface TokenRequest {
 }
 
 /** The response of such an endpoint. The deviations give it the form that RFC 6749 §5 defines. */
-export interface TokenAnswer {
+export interface TokenResponse {
   readonly status: number;
   readonly body: JsonValue;
 }
@@ -41,7 +41,7 @@ export interface Deviation {
   readonly request?: (request: TokenRequest, context: DeviationContext) => TokenRequest;
   /** Parses a body that is not JSON. Returns null if the format is not the one it handles. */
   readonly parse?: (text: string, content_type: string) => JsonObject | null;
-  readonly response?: (answer: TokenAnswer, context: DeviationContext) => TokenAnswer;
+  readonly response?: (received: TokenResponse, context: DeviationContext) => TokenResponse;
 }
 
 /** A deviation by name, with its vendor-specific parameters. */

@@ -9,10 +9,10 @@
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/types.ts";
 import { formatScopes, parseScopes, unique } from "../core/scopes.ts";
-import type { Deviation, DeviationRef, TokenAnswer, TokenRequest } from "./deviation.ts";
-import { readText } from "./json-path.ts";
+import type { Deviation, DeviationRef, TokenResponse, TokenRequest } from "./deviation.ts";
+import { readString } from "./json-path.ts";
 
-const isOk = (answer: TokenAnswer): boolean => answer.status >= 200 && answer.status < 300;
+const isOk = (received: TokenResponse): boolean => received.status >= 200 && received.status < 300;
 
 /**
  * The vendor reports errors as HTTP 200 with `error` in the body. Sets the status to 400, or to the
@@ -23,11 +23,11 @@ export function errorInOkResponse(statuses: Readonly<Record<string, number>> = {
   return {
     name: "error_in_ok_response",
     rfc: "RFC 6749 §5.2",
-    response: (answer) => {
-      if (!isOk(answer) || !isJsonObject(answer.body)) return answer;
-      const { error } = answer.body;
-      if (typeof error !== "string" || error === "") return answer;
-      return { ...answer, status: Object.hasOwn(statuses, error) ? (statuses[error] ?? 400) : 400 };
+    response: (received) => {
+      if (!isOk(received) || !isJsonObject(received.body)) return received;
+      const { error } = received.body;
+      if (typeof error !== "string" || error === "") return received;
+      return { ...received, status: Object.hasOwn(statuses, error) ? (statuses[error] ?? 400) : 400 };
     },
   };
 }
@@ -40,10 +40,10 @@ export function errorNameAt(path: string): Deviation {
   return {
     name: "error_name",
     rfc: "RFC 6749 §5.2",
-    response: (answer) => {
-      if (isOk(answer) || !isJsonObject(answer.body) || typeof answer.body["error"] === "string") return answer;
-      const error = readText(answer.body, path);
-      return error === null ? answer : { ...answer, body: { ...answer.body, error } };
+    response: (received) => {
+      if (isOk(received) || !isJsonObject(received.body) || typeof received.body["error"] === "string") return received;
+      const error = readString(received.body, path);
+      return error === null ? received : { ...received, body: { ...received.body, error } };
     },
   };
 }
@@ -60,13 +60,13 @@ export function nestedToken(key: string): Deviation {
   return {
     name: "nested_token",
     rfc: "RFC 6749 §5.1",
-    response: (answer, { grant }) => {
-      if (!isJsonObject(answer.body)) return answer;
-      const nested = answer.body[key];
-      if (!isJsonObject(nested) || typeof nested["access_token"] !== "string") return answer;
-      if (grant === "refresh_token" && typeof answer.body["access_token"] === "string") return answer;
-      const body = { ...without(answer.body, TOKEN_FIELDS), ...only(nested, TOKEN_FIELDS) };
-      return { ...answer, body: { ...body, [key]: without(nested, TOKEN_FIELDS) } };
+    response: (received, { grant }) => {
+      if (!isJsonObject(received.body)) return received;
+      const nested = received.body[key];
+      if (!isJsonObject(nested) || typeof nested["access_token"] !== "string") return received;
+      if (grant === "refresh_token" && typeof received.body["access_token"] === "string") return received;
+      const body = { ...without(received.body, TOKEN_FIELDS), ...only(nested, TOKEN_FIELDS) };
+      return { ...received, body: { ...body, [key]: without(nested, TOKEN_FIELDS) } };
     },
   };
 }
@@ -79,14 +79,14 @@ export function renamedMembers(members: Readonly<Record<string, string>>): Devia
   return {
     name: "renamed_members",
     rfc: "RFC 6749 §5.1",
-    response: (answer) => {
-      const { body } = answer;
-      if (!isJsonObject(body)) return answer;
+    response: (received) => {
+      const { body } = received;
+      if (!isJsonObject(body)) return received;
       const renamed = Object.entries(members).flatMap(([from, to]) => {
         const value = Object.hasOwn(body, from) && !Object.hasOwn(body, to) ? body[from] : undefined;
         return value === undefined ? [] : [[to, value] as const];
       });
-      return renamed.length === 0 ? answer : { ...answer, body: { ...body, ...Object.fromEntries(renamed) } };
+      return renamed.length === 0 ? received : { ...received, body: { ...body, ...Object.fromEntries(renamed) } };
     },
   };
 }
@@ -108,9 +108,9 @@ export function grantedScopes({ aliases = {}, prefix = "", silent = [] }: Grante
   return {
     name: "granted_scopes",
     rfc: "RFC 6749 §3.3",
-    response: (answer, { scopes: requested }) => {
-      const { body } = answer;
-      if (!isJsonObject(body) || typeof body["scope"] !== "string" || body["scope"] === "") return answer;
+    response: (received, { scopes: requested }) => {
+      const { body } = received;
+      if (!isJsonObject(body) || typeof body["scope"] !== "string" || body["scope"] === "") return received;
       const spelling = new Map(requested.map((scope) => [scope.toLowerCase(), scope]));
       const listed = parseScopes(body["scope"]).map((scope) => {
         const alias = Object.hasOwn(aliases, scope) ? aliases[scope] : undefined;
@@ -118,7 +118,7 @@ export function grantedScopes({ aliases = {}, prefix = "", silent = [] }: Grante
         return spelling.get(plain.toLowerCase()) ?? spelling.get(scope.toLowerCase()) ?? plain;
       });
       const unlisted = requested.filter((scope) => silent.includes(scope));
-      return { ...answer, body: { ...body, scope: unique([...listed, ...unlisted]).join(" ") } };
+      return { ...received, body: { ...body, scope: unique([...listed, ...unlisted]).join(" ") } };
     },
   };
 }
@@ -130,11 +130,11 @@ export function grantedScopes({ aliases = {}, prefix = "", silent = [] }: Grante
 export const assumeBearer: Deviation = {
   name: "assume_bearer",
   rfc: "RFC 6749 §5.1",
-  response: (answer) => {
-    const { body } = answer;
+  response: (received) => {
+    const { body } = received;
     if (!isJsonObject(body) || typeof body["access_token"] !== "string" || Object.hasOwn(body, "token_type"))
-      return answer;
-    return { ...answer, body: { ...body, token_type: "bearer" } };
+      return received;
+    return { ...received, body: { ...body, token_type: "bearer" } };
   },
 };
 
@@ -146,11 +146,11 @@ export function bearerAlias(...names: readonly string[]): Deviation {
   return {
     name: "bearer_alias",
     rfc: "RFC 6749 §7.1",
-    response: (answer) => {
-      if (!isJsonObject(answer.body)) return answer;
-      const { token_type } = answer.body;
-      if (typeof token_type !== "string" || !names.includes(token_type.toLowerCase())) return answer;
-      return { ...answer, body: { ...answer.body, token_type: "bearer" } };
+    response: (received) => {
+      if (!isJsonObject(received.body)) return received;
+      const { token_type } = received.body;
+      if (typeof token_type !== "string" || !names.includes(token_type.toLowerCase())) return received;
+      return { ...received, body: { ...received.body, token_type: "bearer" } };
     },
   };
 }
@@ -159,7 +159,7 @@ export function bearerAlias(...names: readonly string[]): Deviation {
  * The response is form-encoded (`access_token=…&scope=…`). Some vendors fall back to this when the
  * Accept header is missing.
  */
-export const formTokenAnswer: Deviation = {
+export const formTokenResponse: Deviation = {
   name: "form_token_answer",
   rfc: "RFC 6749 §5.1",
   parse: (text, content_type) => {
@@ -243,7 +243,7 @@ export function deviationOf(ref: DeviationRef): Deviation {
     case "assume_bearer":
       return assumeBearer;
     case "form_token_answer":
-      return formTokenAnswer;
+      return formTokenResponse;
     case "scope_on_refresh":
       return scopeOnRefresh(ref.separator);
   }

@@ -29,7 +29,7 @@ export function readPath(value: JsonValue, path: JsonPath): JsonValue | undefine
  * Returns the string at `path`, or an integer as a string, since some vendors use numeric ids.
  * Returns null for anything else and for an empty string.
  */
-export function readText(value: JsonValue, path: JsonPath): string | null {
+export function readString(value: JsonValue, path: JsonPath): string | null {
   const found = readPath(value, path);
   if (typeof found === "string") return found === "" ? null : found;
   return typeof found === "number" && Number.isSafeInteger(found) ? String(found) : null;

@@ -8,7 +8,7 @@
 import { plus, type Instant } from "../core/types.ts";
 import type { Provider } from "./provider.ts";
 
-export interface RefreshAnswer {
+export interface RefreshResponse {
   readonly received_at: Instant;
   /** Lifetime of the refresh token according to the response. Null if the response does not say. */
   readonly announced_s: number | null;
@@ -19,9 +19,9 @@ export interface RefreshAnswer {
  *
  * @param previous the expiry known before this response. Null at the consent.
  */
-export function refreshTokenEnd(
+export function refreshTokenExpiry(
   { lifetime }: Provider,
-  { received_at, announced_s }: RefreshAnswer,
+  { received_at, announced_s }: RefreshResponse,
   previous: Instant | null,
 ): Instant | null {
   if (announced_s !== null) return plus(received_at, announced_s * 1000);

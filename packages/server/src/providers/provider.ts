@@ -283,6 +283,6 @@ export function withDefaults(provider: Provider, config: ConnectionConfig): Conn
 }
 
 /** Reports whether the vendor accepts redirect URIs of this scheme. */
-export function takesRedirect({ https_redirect_only }: Provider, redirect_uri: string): boolean {
+export function acceptsRedirect({ https_redirect_only }: Provider, redirect_uri: string): boolean {
   return !https_redirect_only || redirect_uri.startsWith("https://");
 }

@@ -6,7 +6,7 @@ import {
   clientIdParameter,
   errorInOkResponse,
   errorNameAt,
-  formTokenAnswer,
+  formTokenResponse,
   grantedScopes,
   jsonTokenRequest,
   nestedToken,
@@ -23,7 +23,7 @@ const all: readonly Deviation[] = [
   errorInOkResponse({ ratelimited: 429 }),
   nestedToken("authed_user"),
   bearerAlias("bot", "user"),
-  formTokenAnswer,
+  formTokenResponse,
   jsonTokenRequest,
   scopeOnRefresh(" "),
   errorNameAt("status"),
@@ -114,7 +114,7 @@ describe("bearerAlias", () => {
   });
 });
 
-describe("formTokenAnswer", () => {
+describe("formTokenResponse", () => {
   const form = "application/x-www-form-urlencoded; charset=utf-8";
   it.each<[string, string, JsonValue]>([
     [
@@ -127,7 +127,7 @@ describe("formTokenAnswer", () => {
     ["access_token=a", "text/html", null],
     ["access_token=a", "", null],
   ])("%s as %s", (text, type, expected) => {
-    expect(formTokenAnswer.parse?.(text, type)).toEqual(expected);
+    expect(formTokenResponse.parse?.(text, type)).toEqual(expected);
   });
 });
 

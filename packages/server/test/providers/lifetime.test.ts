@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { instant, plus } from "../../src/core/types.ts";
-import { keepAliveInterval_ms, refreshTokenEnd } from "../../src/providers/lifetime.ts";
-import { takesRedirect, type Lifetime } from "../../src/providers/provider.ts";
+import { keepAliveInterval_ms, refreshTokenExpiry } from "../../src/providers/lifetime.ts";
+import { acceptsRedirect, type Lifetime } from "../../src/providers/provider.ts";
 import { plainProvider } from "../oauth/support.ts";
 
 const AT = instant(1_800_000_000_000);
@@ -25,7 +25,7 @@ describe("the expiry of a refresh token", () => {
     ["does not move after the consent if it is absolute", { refresh_absolute_s: 10 }, null, BEFORE, BEFORE],
     ["is unknown if neither the response nor the definition states it", {}, null, BEFORE, null],
   ])("%s", (_claim, lifetime, announced_s, before, expected) => {
-    expect(refreshTokenEnd(provider(lifetime), { received_at: AT, announced_s }, before)).toBe(expected);
+    expect(refreshTokenExpiry(provider(lifetime), { received_at: AT, announced_s }, before)).toBe(expected);
   });
 });
 
@@ -44,8 +44,8 @@ describe("keeping a refresh token alive", () => {
 describe("a redirect URI", () => {
   it("must be https only if the vendor requires it", () => {
     const strict = plainProvider({ https_redirect_only: true });
-    expect(takesRedirect(plainProvider(), "http://localhost:4180/cb")).toBe(true);
-    expect(takesRedirect(strict, "http://localhost:4180/cb")).toBe(false);
-    expect(takesRedirect(strict, "https://connect.example/cb")).toBe(true);
+    expect(acceptsRedirect(plainProvider(), "http://localhost:4180/cb")).toBe(true);
+    expect(acceptsRedirect(strict, "http://localhost:4180/cb")).toBe(false);
+    expect(acceptsRedirect(strict, "https://connect.example/cb")).toBe(true);
   });
 });

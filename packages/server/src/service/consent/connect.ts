@@ -12,7 +12,7 @@ import { asFlowId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { isJsonObject, type AppId, type ConnectionConfig, type FlowId } from "../../core/types.ts";
 import { throughGateway } from "../../net/gateway.ts";
-import { takesRedirect, withDefaults, type Provider } from "../../providers/provider.ts";
+import { acceptsRedirect, withDefaults, type Provider } from "../../providers/provider.ts";
 import { checkConfig } from "../../providers/template.ts";
 import type { AppRow, FlowRow } from "../../store/tables.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../../vault/seal.ts";
@@ -163,7 +163,7 @@ export function createConnectFlow(deps: ConnectDeps): ConnectFlow {
 
   /** Said here, where the public URL can be named; the vendor would only say that the address is wrong. */
   function requireRedirect(provider: Provider, redirect_uri: string): void {
-    if (gateway !== null || takesRedirect(provider, redirect_uri)) return;
+    if (gateway !== null || acceptsRedirect(provider, redirect_uri)) return;
     const message = `${provider.display_name} redirects to https addresses only, and this server is reached at ${urls.public_url}. Serve it under https and set HOLDFAST_PUBLIC_URL to that address.`;
     throw new ApiError("https_redirect_required", { message });
   }

@@ -16,7 +16,7 @@ import {
   type Instant,
 } from "../../core/types.ts";
 import type { TokenOutcome } from "../../oauth/outcome.ts";
-import { keepAliveInterval_ms, refreshTokenEnd } from "../../providers/lifetime.ts";
+import { keepAliveInterval_ms, refreshTokenExpiry } from "../../providers/lifetime.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import type { SealContext, Vault } from "../../vault/seal.ts";
@@ -132,7 +132,7 @@ export async function grantColumns(
     refresh_token_expires_at:
       refresh_token === null
         ? null
-        : refreshTokenEnd(
+        : refreshTokenExpiry(
             provider,
             { received_at: grant.received_at, announced_s: grant.refresh_announced_s },
             before.refresh_token_expires_at,
