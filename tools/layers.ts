@@ -130,7 +130,7 @@ export const HOMES: Readonly<Record<string, string>> = {
   fastify: "http",
   "@fastify": "http",
   undici: "net/http-client.ts",
-  "better-sqlite3": "store/sqlite.ts",
+  "better-sqlite3": "store/sqlite*.ts",
   pg: "store/postgres*.ts",
   oauth4webapi: "oauth",
   kysely: "store",

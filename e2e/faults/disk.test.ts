@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, it, onTestFinished, type TestContext } from "vitest";
 import type { Simulator } from "@holdfast/simulator";
-import { DATABASE_FILE } from "../../packages/server/src/store/sqlite.ts";
+import { DATABASE_FILE } from "../../packages/server/src/store/sqlite-driver.ts";
 import { startHoldfast, type Running } from "../support/holdfast.ts";
 import {
   createApp,

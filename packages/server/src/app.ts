@@ -12,7 +12,7 @@ import { hostPatterns } from "./providers/hosts.ts";
 import { createFunctionRunner, type FunctionRunner } from "./runner/functions.ts";
 import type { Sweeper } from "./service/sweeper.ts";
 import { createWebhooks, type Webhooks } from "./service/events/webhooks.ts";
-import { lockDataDirectory } from "./store/sqlite.ts";
+import { lockDataDirectory } from "./store/sqlite-lock.ts";
 
 export interface Server {
   readonly installation: Installation;
@@ -162,10 +162,10 @@ function isAddress(address: unknown): address is AddressInfo {
 
 /** What this process remembers is read again when another one wrote: a command on this machine, or another node. */
 function watchOtherProcesses({ store, cache, credentials, refresher, log }: Installation): () => void {
-  return store.onChange((news) => {
+  return store.onChange((notice) => {
     cache.markStale();
     credentials.markStale();
-    if (news === "reconnected") refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
+    if (notice === "reconnected") refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });
 }
 

@@ -1,10 +1,10 @@
-/** The vault's view of the data_keys table. */
+/** The data_keys table in the shape that the vault expects. */
 import type { Store } from "./store.ts";
 import type { DataKeyRow } from "./tables.ts";
 
 type Row = Omit<DataKeyRow, "is_current">;
 
-/** Has the shape of vault/'s DataKeyStore without importing it: the two layers stay apart. */
+/** Returns vault/'s DataKeyStore. It does not import that type: the two layers do not know each other. */
 export function dataKeyStore(store: Store) {
   return {
     load: (dek_id: string): Promise<Row | null> => store.getDataKey(dek_id),

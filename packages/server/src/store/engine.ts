@@ -1,41 +1,50 @@
-/** What a database engine must offer so that the store's operations run on it. */
+/**
+ * What a database engine offers, so that the store's operations run on it. SQLite (sqlite.ts) serves
+ * one node, PostgreSQL (postgres.ts) serves several.
+ *
+ * An engine knows transactions, time and liveness. It knows no table.
+ */
 import type { Clock } from "../core/clock.ts";
 import type { Instant } from "../core/types.ts";
 import type { Operation } from "./operation.ts";
 
-export type News =
-  /** Another process wrote something that caches may hold. */
+/** Why caches of this process can be stale. */
+export type ChangeNotice =
+  /** Another process wrote rows that caches hold. */
   | "written"
-  /** That cannot be known now. Comes over and over. */
+  /** The engine cannot know what others write. It repeats this notice until it knows again. */
   | "unknown"
-  /** The database was away, and may be another one than before: the copy that took over, without the latest commits. */
+  /**
+   * The connection is back. The database can be another one than before: a standby that took over
+   * without the latest commits.
+   */
   | "reconnected";
 
-/** Who took a lease, and when by the database's clock. */
+/** The owner of a lease, and when it acquired the lease by the database's clock. */
 export interface Lease {
   readonly owner: string;
   readonly taken_at: Instant;
 }
 
 export interface Engine {
-  /** Time as the database has it, between its statements by this process's monotonic clock. */
+  /** The database's time. Between statements, this process's monotonic clock advances it. */
   readonly clock: Clock;
-  /** Runs a reading operation. Sees every write that was acknowledged before. */
+  /** Runs a reading operation. It sees every write that was acknowledged before. */
   read<T>(operation: Operation<T>): Promise<T>;
-  /** Runs a writing operation atomically; resolves after the commit is durable. */
+  /** Runs a writing operation atomically. Resolves after the commit is durable. */
   write<T>(operation: Operation<T>): Promise<T>;
   /**
-   * Runs an operation whose statements each write by themselves. For bookkeeping that no decision rests on, and that would
-   * only get into the way of the transactions that do: it takes no part in their serialization.
+   * Runs an operation whose statements commit one by one. For bookkeeping that no decision depends
+   * on: inside a transaction it would only conflict with the writes that matter.
    */
   writeEach<T>(operation: Operation<T>): Promise<T>;
-  /** Calls `listener` with each piece of news. Returns how to stop. */
-  onChange(listener: (news: News) => void): () => void;
-  /** Whether the process that took a lease is known to be gone, so that nobody else will answer for it. */
+  /** Calls `listener` with each notice. The returned function stops it. */
+  onChange(listener: (notice: ChangeNotice) => void): () => void;
+  /** Reports whether the owner of a lease is certainly dead, so that it sends no late answer. */
   ownerIsDead(lease: Lease, own: string): Promise<boolean>;
   /**
-   * Takes what was deleted or replaced out of the database's files, at the latest with the next commit that nobody reads
-   * behind. Unset: the files are another program's.
+   * Removes deleted and replaced data from the files now, or at the next commit with no concurrent
+   * reader. Unset if the files belong to another program.
    */
   purge?(): Promise<void>;
   close(): Promise<void>;

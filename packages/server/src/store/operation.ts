@@ -1,9 +1,9 @@
 /**
- * A store operation: an async function over a transaction that queries and computes. Written once, it runs inside a group
- * commit on SQLite and inside a transaction on PostgreSQL.
+ * A store operation: an async function over a transaction that queries and computes. The same code
+ * runs inside a group commit on SQLite and inside a transaction on PostgreSQL.
  *
- * An operation must not wait for anything but the database. It can run again from the start after a serialization failure,
- * so it must have no other effects.
+ * An operation waits for nothing but the database. It can run again from the start after a
+ * serialization failure, so it has no other effects.
  */
 import {
   DummyDriver,
@@ -20,20 +20,7 @@ import {
 import type { Instant } from "../core/types.ts";
 import type { Tables } from "./tables.ts";
 
-/** What an operation can use. `now` is the database's clock on PostgreSQL and the injected clock on SQLite. */
-export interface Transaction {
-  readonly db: Kysely<Tables>;
-  readonly now: Instant;
-  /** The database locks rows, and can skip the rows that others have locked. */
-  readonly skip_locked: boolean;
-  /**
-   * Declares rows that this operation changes, so that other nodes drop them from their caches after the commit. Throws in a
-   * read and in `writeEach`, whose changes no cache holds.
-   */
-  readonly invalidates: Invalidates;
-}
-
-/** Tables whose rows caches hold, or hold something made from. */
+/** Tables whose rows caches hold, as they are or as part of something else. */
 export const CACHED_TABLES = [
   "apps",
   "connections",
@@ -48,17 +35,31 @@ export type CachedTable = (typeof CACHED_TABLES)[number];
 /** A connector's id is `app_id/integration_type`. */
 export type Invalidates = (table: CachedTable, ids: string | readonly string[]) => void;
 
-/** For operations that change nothing that a cache holds. */
+/** What an operation can use. */
+export interface Transaction {
+  readonly db: Kysely<Tables>;
+  /** The database's clock on PostgreSQL, the injected clock on SQLite. */
+  readonly now: Instant;
+  /** The database locks rows, and can skip rows that another transaction locked. */
+  readonly skip_locked: boolean;
+  /**
+   * Declares rows that this operation changes, so that other nodes drop them from their caches
+   * after the commit. Throws in a read and in `writeEach`, which announce nothing.
+   */
+  readonly invalidates: Invalidates;
+}
+
+export type Operation<T> = (tx: Transaction) => Promise<T>;
+
+/** The `invalidates` of a read and of `writeEach`. */
 export const invalidatesNothing: Invalidates = (table) => {
   throw new Error(`A store operation that is not a write declared a change of ${table}.`);
 };
 
-export type Operation<T> = (tx: Transaction) => Promise<T>;
-
 /** Runs one compiled query on the connection of one transaction. */
 export type RunQuery = (query: CompiledQuery) => Promise<QueryResult<unknown>>;
 
-/** Returns a function that builds a query builder whose queries all go to one connection. */
+/** Returns a function that creates a query builder whose queries all go to one connection. */
 export function createBinder(adapter: DialectAdapter, compiler: QueryCompiler): (runQuery: RunQuery) => Kysely<Tables> {
   const dialect = {
     createAdapter: () => adapter,

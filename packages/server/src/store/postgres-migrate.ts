@@ -1,6 +1,8 @@
 /**
- * A PostgreSQL database before it is used: its version and settings, its migrations, and whose keys its data is under. Each
- * over a connection of its own. Nodes that start together do it one after the other.
+ * A PostgreSQL database before the store uses it: its version and settings, its migrations, and the
+ * master keys that encrypt its data.
+ *
+ * Each uses a connection of its own. Nodes that start at the same time do it one after the other.
  *
  * Errors: ApiError `configuration`, `schema_too_new`, `database_unavailable`.
  */
@@ -8,19 +10,20 @@ import { Kysely, PostgresDialect } from "kysely";
 import { Migrator } from "kysely/migration";
 import pg from "pg";
 import { ApiError } from "../core/errors.ts";
-import { COMPATIBILITY_SETTING, migrations, mustMigrate, noteCompatibility } from "./migrations/index.ts";
+import { COMPATIBILITY_SETTING, migrations, mustMigrate, recordCompatibility } from "./migrations/index.ts";
 import { POSTGRES_TYPES } from "./migrations/types.ts";
-import { alone, patiently, connectionOptions, type PostgresOptions } from "./postgres-driver.ts";
+import { connectionOptions, withClient, withRetry, type PostgresOptions } from "./postgres-driver.ts";
 
 const OLDEST_VERSION = 140_000;
-/** Any fixed number does. */
+/** An arbitrary number, the same in every version. */
 const MIGRATION_LOCK = 4_180_001;
 
 export async function migrate(options: PostgresOptions): Promise<void> {
-  await alone(options, async (client) => {
+  await withClient(options, async (client) => {
     await checkServer(client);
-    // Of a transaction: behind a proxy that pools them a session's lock would stay with a connection that is nobody's. It
-    // holds nothing else, since a table that it had looked at could not be migrated until it ends.
+    // The transaction's lock, not the session's: behind a proxy that pools transactions, a
+    // session's lock would stay with a connection of the proxy. The transaction reads no table,
+    // since its lock on that table would block the migration.
     await client.query("begin");
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     await migrateLocked(options);
@@ -29,7 +32,7 @@ export async function migrate(options: PostgresOptions): Promise<void> {
 
 async function migrateLocked(options: PostgresOptions): Promise<void> {
   const known = migrations(POSTGRES_TYPES);
-  const is_behind = await alone(options, async (client) =>
+  const is_behind = await withClient(options, async (client) =>
     mustMigrate(known, await appliedMigrations(client), await compatibleWith(client)),
   );
   if (!is_behind) return;
@@ -41,14 +44,14 @@ async function migrateLocked(options: PostgresOptions): Promise<void> {
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
   const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(known) } });
   const { error } = await migrator.migrateToLatest();
-  if (error === undefined) await noteCompatibility(db);
+  if (error === undefined) await recordCompatibility(db);
   await db.destroy();
   if (error !== undefined) {
     throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
   }
 }
 
-/** @throws ApiError `configuration` when what this server promises could not be kept there */
+/** @throws ApiError `configuration` when the database cannot keep what this server promises */
 async function checkServer(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ version: number; synchronous: string }>(
     "select current_setting('server_version_num')::int as version, current_setting('synchronous_commit') as synchronous",
@@ -57,7 +60,7 @@ async function checkServer(client: pg.Client): Promise<void> {
   if (version < OLDEST_VERSION) {
     throw new ApiError("configuration", { message: "Holdfast needs PostgreSQL 14 or newer. Update the database." });
   }
-  // A rotated refresh token whose commit was acknowledged and then lost is a lost connection.
+  // Losing an acknowledged commit of a rotated refresh token loses the connection.
   if (synchronous === "off") {
     throw new ApiError("configuration", {
       message:
@@ -84,7 +87,7 @@ async function compatibleWith(client: pg.Client): Promise<string | null> {
   return rows[0]?.value ?? null;
 }
 
-/** The master keys that the data was encrypted under, read without changing anything; null where there is no data. */
+/** Returns the ids of the master keys in use, without changing anything. Null if there is no data. */
 export async function postgresKeyIds(
   options: Pick<PostgresOptions, "clock" | "database_url" | "limits">,
 ): Promise<readonly string[] | null> {
@@ -93,5 +96,5 @@ export async function postgresKeyIds(
     const keys = await client.query<{ kek_id: string }>("select distinct kek_id from data_keys");
     return keys.rows.map((row) => row.kek_id);
   };
-  return patiently(options, () => alone(options, read));
+  return withRetry(options, () => withClient(options, read));
 }

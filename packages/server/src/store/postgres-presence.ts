@@ -1,17 +1,20 @@
 /**
- * A node's presence in PostgreSQL: one connection of its own that says that the node lives, and hears what the others write.
+ * A node's presence in PostgreSQL: one connection of its own that shows the node is alive and
+ * receives notifications of other nodes' writes.
  *
- * The session's advisory lock on the owner's id is free as soon as the process is gone, however it ended, and stays held
- * while the process is merely stopped: that tells a dead owner of a lease from a slow one. Notifications are a hint that
- * saves time and are not relied upon: while the connection does not answer, listeners are called at every beat instead, so
- * that what they cache lives no longer than that.
+ * The session holds an advisory lock on the owner's id. The lock is released when the process
+ * exits, however it exits, and stays held while the process is only paused. That distinguishes a
+ * dead owner of a lease from a slow one.
  *
- * Knows no tables and no driver. Errors: what its sessions reject with, and only while opening.
+ * Notifications save time, and nothing depends on them. While the connection does not respond,
+ * listeners are called at every beat instead, so that a cached row lives no longer than that.
+ *
+ * Knows no tables and no driver. Throws what its sessions reject with, and only while opening.
  */
 import type { Limits } from "../config.ts";
 import { every, type Clock } from "../core/clock.ts";
 import { plus, type Instant } from "../core/types.ts";
-import type { News } from "./engine.ts";
+import type { ChangeNotice } from "./engine.ts";
 import type { QueryOutcome } from "./postgres-driver.ts";
 
 /** A connection outside the pool. */
@@ -36,20 +39,23 @@ export interface PresenceOptions {
 }
 
 export interface Presence {
-  onChange(listener: (news: News) => void): () => void;
-  /** This node may have written something without knowing it: its own caches are as doubtful as the others'. */
-  doubt(): void;
-  /** Whether a lock that nobody holds now tells that the owner of a lease from then is gone: not if all may have lost theirs. */
-  knowsSince(taken_at: Instant): boolean;
+  onChange(listener: (notice: ChangeNotice) => void): () => void;
+  /** Tells this node's own caches that it cannot know whether its write was committed. */
+  markStale(): void;
+  /**
+   * Reports whether a free lock proves that the owner of a lease from then is dead. It does not
+   * when all nodes can have lost their locks since.
+   */
+  isConclusiveSince(taken_at: Instant): boolean;
   close(): Promise<void>;
 }
 
 const CHANNEL = "holdfast_changed";
 
-/** Tells the other nodes, once and only if the transaction commits. The parameter names who wrote. */
+/** Notifies the other nodes once, if the transaction commits. The parameter is the writer's owner id. */
 export const ANNOUNCE = `select pg_notify('${CHANNEL}', $1)`;
 
-/** A row when any session holds this owner's lock. Takes nothing, so that two nodes may ask at once. */
+/** Returns a row if any session holds this owner's lock. Acquires nothing, so two nodes can run it at once. */
 export const FIND_LOCK = `
   select 1 from pg_locks
   where locktype = 'advisory' and objsubid = 1 and granted
@@ -57,92 +63,113 @@ export const FIND_LOCK = `
     and (classid::int8 << 32) | objid::int8 = hashtextextended($1, 0)
   limit 1`;
 
+const LOCK = "select 1 where pg_try_advisory_lock_shared(hashtextextended($1, 0))";
+
+interface State extends PresenceOptions {
+  readonly listeners: Set<(notice: ChangeNotice) => void>;
+  session: Session | null;
+  /**
+   * A session that stopped responding. It is kept until another one holds the lock, so that the
+   * node never seems dead in between.
+   */
+  unresponsive: Session | null;
+  /** The database answered since the last beat. */
+  has_answered: boolean;
+  /** The running beat. */
+  beating: Promise<void> | null;
+  /** Null while the process has lost no session. */
+  settled_at: Instant | null;
+}
+
 export async function openPresence(options: PresenceOptions): Promise<Presence> {
-  const { owner, clock, limits, warn } = options;
-  const listeners = new Set<(news: News) => void>();
-  let session: Session | null = null;
-  /** Fell silent. Kept until another one holds the lock, so that the node is never taken for dead in between. */
-  let silent: Session | null = null;
-  let answered = true;
-  let asking: Promise<void> | null = null;
-  /** Null: the process has lost no session yet. */
-  let settled_at: Instant | null = null;
-  session = await enter();
-
-  function tell(news: News): void {
-    for (const listener of listeners) listener(news);
-  }
-
-  async function enter(): Promise<Session> {
-    let entered: Session | null = null;
-    entered = await options.connect({
-      // Who wrote has forgotten exactly what it changed already.
-      notified: (payload) => payload !== owner && tell("written"),
-      // Late news of an earlier session says nothing about this one.
-      lost: () => {
-        if (session !== entered) return;
-        session = null;
-        answered = false;
-      },
-    });
-    try {
-      // Refused while the server has not noticed that an earlier connection is gone; then that one still speaks for us.
-      const { rows } = await entered.query("select 1 where pg_try_advisory_lock_shared(hashtextextended($1, 0))", [
-        owner,
-      ]);
-      if (rows.length === 0) throw new Error("The node's lock is held by an earlier connection.");
-      await entered.query(`listen ${CHANNEL}`);
-      return entered;
-    } catch (error) {
-      leave(entered);
-      throw error;
-    }
-  }
-
-  async function ask(): Promise<void> {
-    try {
-      if (session === null) {
-        session = await enter();
-        if (silent !== null) leave(silent);
-        silent = null;
-        settled_at = plus(clock.now(), limits.presence_settle_ms);
-        // What was written since the last beat came before anyone listened.
-        tell("reconnected");
-      }
-      await session.beat();
-      answered = true;
-    } catch (error) {
-      warn(error);
-      if (session === null) return;
-      if (silent !== null) leave(silent);
-      silent = session;
-      session = null;
-    }
-  }
-
-  /** Not awaited: behind a dead line the goodbye may take long, and until then nobody would connect anew. */
-  function leave(left: Session): void {
-    void left.end().catch(warn);
-  }
-
-  const stop = every(clock, limits.cache_ttl_without_listener_ms / 3, () => {
-    if (!answered) tell("unknown");
-    answered = false;
-    asking ??= ask().finally(() => (asking = null));
-  });
-
+  const state: State = {
+    ...options,
+    listeners: new Set(),
+    session: null,
+    unresponsive: null,
+    has_answered: true,
+    beating: null,
+    settled_at: null,
+  };
+  state.session = await openSession(state);
+  const stop = every(options.clock, options.limits.cache_ttl_without_listener_ms / 3, () => onBeat(state));
   return {
     onChange(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
+      state.listeners.add(listener);
+      return () => void state.listeners.delete(listener);
     },
-    doubt: () => tell("unknown"),
-    knowsSince: (taken_at) => session !== null && (settled_at === null || taken_at > settled_at),
+    markStale: () => notify(state, "unknown"),
+    isConclusiveSince: (taken_at) =>
+      state.session !== null && (state.settled_at === null || taken_at > state.settled_at),
     async close() {
       stop();
-      await asking;
-      if (silent !== null) leave(silent);
-      await session?.end();
+      await state.beating;
+      if (state.unresponsive !== null) endSession(state, state.unresponsive);
+      await state.session?.end();
     },
   };
+}
+
+function notify({ listeners }: State, notice: ChangeNotice): void {
+  for (const listener of listeners) listener(notice);
+}
+
+/** Opens a session that holds the node's lock and listens. */
+async function openSession(state: State): Promise<Session> {
+  let opened: Session | null = null;
+  opened = await state.connect({
+    // The writer itself has dropped exactly what it changed.
+    notified: (payload) => payload !== state.owner && notify(state, "written"),
+    // A late event of an earlier session says nothing about the current one.
+    lost: () => {
+      if (state.session !== opened) return;
+      state.session = null;
+      state.has_answered = false;
+    },
+  });
+  try {
+    // Refused while the server has not noticed the end of an earlier connection, which still holds
+    // the lock for this node.
+    const { rows } = await opened.query(LOCK, [state.owner]);
+    if (rows.length === 0) throw new Error("The node's lock is held by an earlier connection.");
+    await opened.query(`listen ${CHANNEL}`);
+    return opened;
+  } catch (error) {
+    endSession(state, opened);
+    throw error;
+  }
+}
+
+function onBeat(state: State): void {
+  if (!state.has_answered) notify(state, "unknown");
+  state.has_answered = false;
+  state.beating ??= beat(state).finally(() => (state.beating = null));
+}
+
+async function beat(state: State): Promise<void> {
+  try {
+    if (state.session === null) await reconnect(state);
+    await state.session?.beat();
+    state.has_answered = true;
+  } catch (error) {
+    state.warn(error);
+    if (state.session === null) return;
+    if (state.unresponsive !== null) endSession(state, state.unresponsive);
+    state.unresponsive = state.session;
+    state.session = null;
+  }
+}
+
+async function reconnect(state: State): Promise<void> {
+  state.session = await openSession(state);
+  if (state.unresponsive !== null) endSession(state, state.unresponsive);
+  state.unresponsive = null;
+  state.settled_at = plus(state.clock.now(), state.limits.presence_settle_ms);
+  // Writes since the last beat were announced before this session listened.
+  notify(state, "reconnected");
+}
+
+/** Not awaited: on a dead connection it can take long, and no new session would open until then. */
+function endSession({ warn }: State, session: Session): void {
+  void session.end().catch(warn);
 }

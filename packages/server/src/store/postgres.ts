@@ -1,244 +1,196 @@
 /**
  * PostgreSQL by pg: the engine for several nodes.
  *
- * Writes run SERIALIZABLE. Operations read a row, decide, then update it: under READ COMMITTED two nodes would both find no
- * lease, both claim the refresh and both send the same single-use refresh token, which kills the grant. Here the database
- * lets one of them commit and refuses the other (40001), which is run again from the start and finds the lease. A retry
- * also follows a unique violation, which is how two serializable inserts of one key meet.
+ * Writes run SERIALIZABLE. Operations read a row, decide, then update it. Under READ COMMITTED two
+ * nodes would both find no lease, both claim the refresh, and both send the same single-use refresh
+ * token, which ends the grant. Under SERIALIZABLE the database commits one and refuses the other
+ * (40001). The refused one runs again from the start and finds the lease. A unique violation is
+ * retried too: two serializable inserts of one key meet that way.
  *
- * Reading operations run outside of a transaction: each of their statements sees what was committed when it began. Whoever
- * acts on what it read does so in a write that looks again.
+ * Reads run outside a transaction. Each statement sees what was committed when it began. A caller
+ * that acts on what it read writes with an operation that checks again.
  *
- * Time is the database's, since the nodes' clocks differ and a lease must end at one instant for all of them.
+ * Time is the database's, since the nodes' clocks differ and a lease must expire at one instant for
+ * all of them.
  *
- * Errors: ApiError `database_unavailable` (also when it is unknown whether a commit happened: read again), `database_busy`,
- * `storage_full`; when opening `configuration` and `schema_too_new`, too. Messages never hold the address.
+ * Errors: ApiError `database_unavailable` (also when it is unknown whether a commit happened: read
+ * again), `database_busy`, `storage_full`. While opening also `configuration` and `schema_too_new`.
+ * Messages never contain the address.
  */
-import { PostgresAdapter, PostgresQueryCompiler } from "kysely";
+import { PostgresAdapter, PostgresQueryCompiler, type Kysely } from "kysely";
 import pg from "pg";
 import { ApiError } from "../core/errors.ts";
-import type { Engine } from "./engine.ts";
-import { createBinder, invalidatesNothing, type Invalidates, type Operation } from "./operation.ts";
+import type { Engine, Lease } from "./engine.ts";
+import { createBinder, invalidatesNothing, type Invalidates, type Operation, type RunQuery } from "./operation.ts";
 import {
   connectionOptions,
   databaseTime,
   execute,
   isUnavailable,
-  patiently,
   rethrow,
-  translate,
+  withRetry,
   type DatabaseTime,
   type PostgresOptions,
 } from "./postgres-driver.ts";
 import { migrate } from "./postgres-migrate.ts";
-import {
-  ANNOUNCE,
-  FIND_LOCK,
-  openPresence,
-  type Presence,
-  type Session,
-  type SessionEvents,
-} from "./postgres-presence.ts";
+import { ANNOUNCE, FIND_LOCK, type Presence } from "./postgres-presence.ts";
+import { openNodePresence } from "./postgres-session.ts";
+import type { Tables } from "./tables.ts";
 
 const BEGIN = "begin isolation level serializable";
 /**
- * Retried writes go one after the other, on all nodes together: of many on one row they would go on losing to each other. A
- * table's lock, since it is taken before the transaction's snapshot (an advisory lock's own query takes one), and ends with
- * the transaction when its node is stopped. Of all tables this one is written only by migrations.
+ * Serializes retried writes across all nodes. Many writes to one row would otherwise keep refusing
+ * each other.
+ *
+ * It is a table's lock, because it is acquired before the transaction's snapshot (an advisory
+ * lock's own query takes one) and ends with the transaction when its node is paused. Only
+ * migrations write to this table.
  */
-const IN_TURN = "lock table kysely_migration_lock in exclusive mode";
-/** Serialization failure, deadlock, unique violation: the same operation may succeed when it runs again. */
+const LOCK_RETRIES = "lock table kysely_migration_lock in exclusive mode";
 const UNIQUE_VIOLATION = "23505";
+/** Serialization failure, deadlock, unique violation: the operation can succeed when it runs again. */
 const CONFLICTS = new Set(["40001", "40P01", UNIQUE_VIOLATION]);
+
+interface State extends PostgresOptions {
+  readonly pool: pg.Pool;
+  readonly time: DatabaseTime;
+  /** Null for a command. */
+  readonly presence: Presence | null;
+  readonly bind: (runQuery: RunQuery) => Kysely<Tables>;
+  is_closed: boolean;
+  /** The latest retried write of this node. It never rejects. */
+  last_retry: Promise<unknown>;
+}
+
 export function openPostgres(options: PostgresOptions): Promise<Engine> {
-  return patiently(options, () => open(options));
+  return withRetry(options, () => open(options));
 }
 
 async function open(options: PostgresOptions): Promise<Engine> {
-  const { limits, owner, warn } = options;
+  const { owner } = options;
   await migrate(options);
   const pool = createPool(options);
-  pool.on("error", warn);
-  // A connection that breaks while it is in use tells its query and says so here, where silence would end the process.
-  pool.on("connect", (client) => void client.on("error", () => {}));
   const time = databaseTime(options.clock);
-  const presence = owner === null ? null : await openPresenceOver(pool, owner, options, time);
+  const presence = owner === null ? null : await openNodePresence({ ...options, pool, time }, owner);
   const bind = createBinder(new PostgresAdapter(), new PostgresQueryCompiler());
-  let closed = false;
-  let last_retry: Promise<unknown> = Promise.resolve();
-
-  async function connect(): Promise<pg.PoolClient> {
-    if (closed) throw new ApiError("database_unavailable", { message: "The server is shutting down." });
-    return pool.connect().catch(rethrow);
-  }
-
-  async function read<T>(operation: Operation<T>): Promise<T> {
-    const client = await connect();
-    return releasing(client, async () => complete(client, operation, invalidatesNothing));
-  }
-
-  async function write<T>(operation: Operation<T>): Promise<T> {
-    for (let retries = 0; ; retries += 1) {
-      try {
-        return await (retries === 0 ? transact(operation) : inTurn(operation));
-      } catch (error) {
-        if (!isConflict(error)) throw error;
-        if (retries < limits.database_retries) continue;
-        // Still there: no race, but an operation that inserts what is there, which is a defect.
-        throw error.code === UNIQUE_VIOLATION ? error : new ApiError("database_busy", { cause: error });
-      }
-    }
-  }
-
-  /** Waits without a connection: those who wait for a lock would leave none to the others. */
-  function inTurn<T>(operation: Operation<T>): Promise<T> {
-    const retried = last_retry.then(() => transact(operation, IN_TURN));
-    last_retry = retried.catch(() => {});
-    return retried;
-  }
-
-  async function transact<T>(operation: Operation<T>, first?: string): Promise<T> {
-    const client = await connect();
-    return releasing(client, async () => {
-      await execute(client, BEGIN);
-      try {
-        if (first !== undefined) await execute(client, first);
-        let cached = false;
-        const value = await complete(client, operation, (_table, ids) => (cached ||= ids.length > 0));
-        if (cached) await execute(client, ANNOUNCE, [owner ?? "command"]);
-        await execute(client, "commit").catch((error: unknown) => {
-          if (cached) presence?.doubt();
-          return commitFailed(error);
-        });
-        return value;
-      } catch (error) {
-        // Then the connection is thrown away, which rolls back, too.
-        if (!isUnavailable(error)) await execute(client, "rollback");
-        throw error;
-      }
-    });
-  }
-
-  async function complete<T>(client: pg.PoolClient, operation: Operation<T>, invalidates: Invalidates): Promise<T> {
-    const now = await time.ask(client);
-    let is_open = true;
-    const db = bind(async ({ sql, parameters }) => {
-      // The connection may serve another caller by now.
-      if (!is_open) throw new Error("A store operation queried after its transaction ended.");
-      const { rows, changes } = await execute(client, sql, parameters);
-      return { rows: [...rows], numAffectedRows: BigInt(changes) };
-    });
-    try {
-      return await operation({ db, now, skip_locked: true, invalidates });
-    } finally {
-      is_open = false;
-    }
-  }
-
+  const state: State = { ...options, pool, time, presence, bind, is_closed: false, last_retry: Promise.resolve() };
   return {
     clock: time.clock,
-    read,
-    write,
-    // Outside of a transaction each statement is one of its own, and READ COMMITTED.
-    writeEach: read,
+    read: (operation) => runOutsideTransaction(state, operation),
+    write: (operation) => write(state, operation),
+    // Outside a transaction each statement commits by itself, and is READ COMMITTED.
+    writeEach: (operation) => runOutsideTransaction(state, operation),
     onChange: (listener) => presence?.onChange(listener) ?? (() => {}),
-    ownerIsDead: async ({ owner: other, taken_at }, own) => {
-      if (other === own || presence?.knowsSince(taken_at) === false) return false;
-      const client = await connect();
-      return releasing(client, async () => (await execute(client, FIND_LOCK, [other])).rows.length === 0);
-    },
+    ownerIsDead: (lease, own) => ownerIsDead(state, lease, own),
     async close() {
-      closed = true;
+      state.is_closed = true;
       await presence?.close();
       await pool.end();
     },
   };
 }
 
-function createPool({ database_url, limits }: Pick<PostgresOptions, "database_url" | "limits">): pg.Pool {
-  return new pg.Pool({ ...connectionOptions(database_url, limits), max: limits.database_connections });
+function createPool({ database_url, limits, warn }: PostgresOptions): pg.Pool {
+  const pool = new pg.Pool({ ...connectionOptions(database_url, limits), max: limits.database_connections });
+  pool.on("error", warn);
+  // A connection that breaks while in use rejects its query. Without this listener, the event that
+  // it emits as well would end the process.
+  pool.on("connect", (client) => void client.on("error", () => {}));
+  return pool;
 }
 
-/** A connection whose state is not known, since the driver or the network failed, is not used again. */
-async function releasing<T>(client: pg.PoolClient, action: () => Promise<T>): Promise<T> {
-  let broken = false;
+/** Lends a connection of the pool to `action`. */
+async function withPooled<T>(state: State, action: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  if (state.is_closed) throw new ApiError("database_unavailable", { message: "The server is shutting down." });
+  const client = await state.pool.connect().catch(rethrow);
+  let is_broken = false;
   try {
-    return await action();
+    return await action(client);
   } catch (error) {
-    broken = isUnavailable(error);
+    // The driver or the network failed, so the connection's state is unknown. It is not used again.
+    is_broken = isUnavailable(error);
     throw error;
   } finally {
-    client.release(broken);
+    client.release(is_broken);
   }
 }
 
-function openPresenceOver(
-  pool: pg.Pool,
-  owner: string,
-  options: PostgresOptions,
-  time: DatabaseTime,
-): Promise<Presence> {
-  const { limits, warn, database_url } = options;
-  const connect = async ({ notified, lost }: SessionEvents): Promise<Session> => {
-    const client = new pg.Client(connectionOptions(database_url, limits));
-    client.on("error", warn);
-    client.on("end", lost);
-    client.on("notification", ({ payload }) => notified(payload ?? ""));
+function runOutsideTransaction<T>(state: State, operation: Operation<T>): Promise<T> {
+  return withPooled(state, (client) => runOperation(state, client, operation, invalidatesNothing));
+}
+
+async function write<T>(state: State, operation: Operation<T>): Promise<T> {
+  for (let retries = 0; ; retries += 1) {
     try {
-      await client.connect();
-      await refuseProxy(pool, client);
-      await time.ask(client);
+      return await (retries === 0 ? transact(state, operation) : transactAlone(state, operation));
     } catch (error) {
-      // Nobody else knows of it: it would keep the process, or one connection more at each beat.
-      void client.end().catch(warn);
+      if (!isConflict(error)) throw error;
+      if (retries < state.limits.database_retries) continue;
+      // Still a unique violation: no race, but a defect. The operation inserts an existing key.
+      throw error.code === UNIQUE_VIOLATION ? error : new ApiError("database_busy", { cause: error });
+    }
+  }
+}
+
+/** Waits without a connection. Writes that wait for a lock would leave no connections to others. */
+function transactAlone<T>(state: State, operation: Operation<T>): Promise<T> {
+  const retried = state.last_retry.then(() => transact(state, operation, LOCK_RETRIES));
+  state.last_retry = retried.catch(() => {});
+  return retried;
+}
+
+function transact<T>(state: State, operation: Operation<T>, first?: string): Promise<T> {
+  return withPooled(state, async (client) => {
+    await execute(client, BEGIN);
+    try {
+      if (first !== undefined) await execute(client, first);
+      let is_announced = false;
+      const value = await runOperation(state, client, operation, (_table, ids) => (is_announced ||= ids.length > 0));
+      if (is_announced) await execute(client, ANNOUNCE, [state.owner ?? "command"]);
+      await execute(client, "commit").catch((error: unknown) => {
+        if (is_announced) state.presence?.markStale();
+        return commitFailed(error);
+      });
+      return value;
+    } catch (error) {
+      // If unavailable, the pool closes the connection, which rolls back too.
+      if (!isUnavailable(error)) await execute(client, "rollback");
       throw error;
     }
-    return {
-      query: (text, parameters) => execute(client, text, parameters),
-      beat: () => time.ask(client),
-      end: () => client.end(),
-    };
-  };
-  return openPresence({ owner, clock: time.clock, limits, warn, connect }).catch(async (error: unknown) => {
-    await pool.end();
-    throw translate(error);
   });
 }
 
-/**
- * A proxy that pools transactions gives each statement any connection: the lock that says that this node lives would stay
- * behind in somebody else's, and notifications would never come. While a transaction holds one connection, such a proxy
- * shows itself by giving the same one twice, or another one than before.
- *
- * @throws ApiError `configuration`
- */
-async function refuseProxy(pool: pg.Pool, client: pg.Client): Promise<void> {
-  const other = await pool.connect();
+async function runOperation<T>(
+  { time, bind }: State,
+  client: pg.PoolClient,
+  operation: Operation<T>,
+  invalidates: Invalidates,
+): Promise<T> {
+  const now = await time.sync(client);
+  let is_open = true;
+  const db = bind(async ({ sql, parameters }) => {
+    // The connection can serve another caller by now.
+    if (!is_open) throw new Error("A store operation queried after its transaction ended.");
+    const { rows, changes } = await execute(client, sql, parameters);
+    return { rows: [...rows], numAffectedRows: BigInt(changes) };
+  });
   try {
-    const before = await backend(client);
-    await other.query("begin");
-    const [own, others] = [await backend(client), await backend(other)];
-    await other.query("rollback");
-    if (own === before && others !== own) return;
+    return await operation({ db, now, skip_locked: true, invalidates });
   } finally {
-    other.release();
+    is_open = false;
   }
-  throw new ApiError("configuration", {
-    message:
-      "HOLDFAST_DATABASE_URL leads to a proxy that pools transactions. Holdfast needs connections of its own, for locks and notifications. Name the database itself, or set the proxy to pool sessions.",
-  });
 }
 
-async function backend(client: pg.ClientBase): Promise<number> {
-  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
-  return rows[0]?.pid ?? 0;
+async function ownerIsDead(state: State, { owner, taken_at }: Lease, own: string): Promise<boolean> {
+  if (owner === own || state.presence?.isConclusiveSince(taken_at) === false) return false;
+  return withPooled(state, async (client) => (await execute(client, FIND_LOCK, [owner])).rows.length === 0);
 }
 
 function isConflict(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && CONFLICTS.has(error.code ?? "");
 }
 
-/** A conflict means that nothing happened; after any other failure of a commit nobody knows. */
+/** A conflict means that nothing was committed. After any other failure it is unknown. */
 function commitFailed(error: unknown): never {
   if (isConflict(error)) throw error;
   throw new ApiError("database_unavailable", { cause: error });

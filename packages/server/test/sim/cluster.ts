@@ -9,7 +9,7 @@ import { LIMITS } from "../../src/config.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { plus, type Instant } from "../../src/core/types.ts";
 import { databaseTime, type DatabaseTime } from "../../src/store/postgres-driver.ts";
-import type { Engine, News } from "../../src/store/engine.ts";
+import type { ChangeNotice, Engine } from "../../src/store/engine.ts";
 import type { Operation } from "../../src/store/operation.ts";
 import type { SharedDatabase, Snapshot } from "./database.ts";
 import type { Profile } from "./faults.ts";
@@ -71,7 +71,7 @@ function askTime(time: DatabaseTime): (now: Instant) => void {
   let answer: (outcome: { rows: { now: number }[] }) => void = () => {};
   const query = (): Promise<unknown> => new Promise((resolve) => (answer = resolve));
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a client nothing is used but this.
-  void time.ask({ query } as unknown as Parameters<DatabaseTime["ask"]>[0]);
+  void time.sync({ query } as unknown as Parameters<DatabaseTime["sync"]>[0]);
   return (now) => answer({ rows: [{ now }] });
 }
 
@@ -86,7 +86,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
   const unlocked = new Set<string>();
   const relocked = new Map<string, number>();
   const settled_at = new Map<string, number>();
-  const lives = new Map<number, { life: Life; listeners: Set<(news: News) => void>; announced: boolean }>();
+  const lives = new Map<number, { life: Life; listeners: Set<(notice: ChangeNotice) => void>; announced: boolean }>();
   let offset = 0;
   let jumped_ms = 0;
   let jumped_ahead = false;
@@ -128,8 +128,8 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
     }
   }
 
-  function tell(node: number, news: News): void {
-    for (const listener of lives.get(node)?.listeners ?? []) listener(news);
+  function tell(node: number, notice: ChangeNotice): void {
+    for (const listener of lives.get(node)?.listeners ?? []) listener(notice);
   }
 
   function latency(): number {
@@ -271,7 +271,7 @@ export function createCluster({ world, profile, database, clockOf, wall, step, o
       Math.min(world.now(), Math.max(down_until, slow_until, cut_off_until.get(node) ?? -1, troubled.get(node) ?? -1)),
     lockLostSince: (owner, at) => unlocked.has(owner) || (relocked.get(owner) ?? -1) >= at,
     engineOf(life) {
-      const listeners = new Set<(news: News) => void>();
+      const listeners = new Set<(notice: ChangeNotice) => void>();
       lives.set(life.node, { life, listeners, announced: false });
       const time = databaseTime(clockOf(life));
       live(life, time);

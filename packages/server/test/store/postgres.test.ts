@@ -6,7 +6,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { asFlowId } from "../../src/core/ids.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, plus, type Instant } from "../../src/core/types.ts";
-import type { Lease, News } from "../../src/store/engine.ts";
+import type { Lease, ChangeNotice } from "../../src/store/engine.ts";
 import { migrations } from "../../src/store/migrations/index.ts";
 import { POSTGRES_TYPES } from "../../src/store/migrations/types.ts";
 import { postgresKeyIds } from "../../src/store/postgres-migrate.ts";
@@ -231,14 +231,14 @@ describe("PostgreSQL", () => {
     const options = { clock, limits: LIMITS, owner: "node_back", warn: () => {} };
     const engine = await openPostgres({ ...options, database_url: new Secret(database.url) });
     onTestFinished(() => engine.close());
-    const reconnected = vi.fn<(news: News) => void>();
+    const reconnected = vi.fn<(news: ChangeNotice) => void>();
     onTestFinished(engine.onChange(reconnected));
     const before = leaseOf("node_stopped", engine.clock.now());
     expect(await engine.ownerIsDead(before, "node_back")).toBe(true);
     await endSessionOf("node_back");
     await until("the session is back", async () => {
       await clock.advance(LIMITS.cache_ttl_without_listener_ms);
-      return reconnected.mock.calls.some(([news]) => news === "reconnected");
+      return reconnected.mock.calls.some(([notice]) => notice === "reconnected");
     });
     expect(await engine.ownerIsDead(before, "node_back")).toBe(false);
     // Far later, since the clock that was moved by hand may have been ahead of the database's.

@@ -1,5 +1,4 @@
-/** The first schema. Every table that grows carries app_id first, so that it can be partitioned by app. */
-
+/** The first schema. Every table that grows has app_id first, so that it can be partitioned by app. */
 import { sql, type CreateTableBuilder, type Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { ColumnTypes } from "./types.ts";
@@ -173,7 +172,7 @@ const TABLES: Readonly<Record<string, { primary: readonly string[]; columns: Col
   settings: { primary: ["name"], columns: { name: "text", value: "text" } },
 };
 
-/** Name, table, columns, and the condition of a partial index. */
+/** `where` is the condition of a partial index. */
 const INDEXES: readonly { name: string; table: string; columns: readonly string[]; unique?: true; where?: string }[] = [
   {
     name: "connections_platform",

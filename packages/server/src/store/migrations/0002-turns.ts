@@ -1,7 +1,7 @@
 /**
- * Whose turn it is: a sweeper's reservation of a connection, so that the sweepers of several nodes do not go for the same
- * ones, and an outbox item's place among those of its connection, so that events are delivered in order. Only adds what a
- * server of the version before need not know of.
+ * Adds a sweeper's reservation of a connection, so that the sweepers of several nodes take
+ * different ones, and an outbox item's position, so that a connection's events are delivered in
+ * order. A server of the previous version can ignore both.
  */
 import { sql } from "kysely";
 import type { Migration } from "kysely/migration";

@@ -1,8 +1,10 @@
 /**
- * Builders: accounts with their sessions, memberships and invitations, plans of workspaces, keys of persons. The `auth_*`
- * tables hold what the account library keeps (service/accounts/library.ts), in the columns that it uses here; a workspace is
- * what it calls an organization. Only adds, so that a server of the version before goes on beside this one: what it asks of
- * `sessions` it still finds there.
+ * Adds builders: accounts with sessions, memberships and invitations, plans of workspaces, and
+ * users' API keys.
+ *
+ * The `auth_*` tables belong to the account library (service/accounts/library.ts). It calls a
+ * workspace an organization. A server of the previous version runs beside this one: it still finds
+ * `sessions`.
  */
 import { sql, type CreateTableBuilder } from "kysely";
 import type { Migration } from "kysely/migration";
@@ -64,7 +66,7 @@ const INDEXES: readonly string[] = [
   "create index api_keys_workspace on api_keys (workspace_id)",
 ];
 
-/** With defaults, for the rows that are there and those that a server of the version before adds. */
+/** The defaults are for existing rows, and for rows that a server of the previous version adds. */
 const ADDED: readonly (readonly [table: string, column: string, type: string])[] = [
   ["workspaces", "plan", "text not null default 'builder'"],
   ["workspaces", "slug", "text"],
@@ -90,7 +92,7 @@ export function builders(types: ColumnTypes): Migration {
       }
       for (const [table, column, type] of ADDED)
         await sql.raw(`alter table ${table} add column ${column} ${typeOf(type)}`).execute(db);
-      // Until now there was one at the most.
+      // Until this migration there was at most one.
       await sql`insert into settings (name, value) select 'default_workspace', id from workspaces order by created_at limit 1`.execute(
         db,
       );

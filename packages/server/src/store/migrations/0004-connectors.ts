@@ -1,6 +1,6 @@
 /**
- * What a workspace lets its apps connect, when a connection was last looked at, and what the public command line says of an
- * app. Only adds what a server of the version before need not know of.
+ * Adds governance (the services that a workspace allows its apps), the last check of a connection,
+ * and the app profile of the public CLI. A server of the previous version can ignore them.
  */
 import { sql } from "kysely";
 import type { Migration } from "kysely/migration";

@@ -1,7 +1,7 @@
 /**
- * Signing in from a command line: device codes (RFC 8628), the sessions that come of them and their tokens; the counters of
- * wrong tries, which all nodes share; and where an audited request came from. Only adds what a server of the version before
- * need not know of.
+ * Adds CLI logins: device codes (RFC 8628), CLI sessions and their tokens. Also the rate-limit
+ * windows that all nodes share, and the address of an audited request. A server of the previous
+ * version can ignore them.
  */
 import { sql } from "kysely";
 import type { Migration } from "kysely/migration";

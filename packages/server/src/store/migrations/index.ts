@@ -1,8 +1,9 @@
 /**
- * All migrations in order. A released one never changes. A change is a new file that older servers can work with.
+ * All migrations in order. A released one never changes. A change is a new file that older servers
+ * can work with.
  *
- * `connections.sealed_previous_access` and `connections.previous_expires_at` are always null and no longer read. Dropping
- * them waits for a version whose predecessor does not select them either.
+ * `connections.sealed_previous_access` and `connections.previous_expires_at` are always null and no
+ * longer read. Dropping them waits for a version whose predecessor does not select them either.
  */
 import { sql, type Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
@@ -23,34 +24,35 @@ export const migrations = (types: ColumnTypes): Record<string, Migration> => ({
 });
 
 /**
- * The oldest migration whose servers can work on the newest schema, as they do while a cluster is renewed node by node. A
- * migration that takes something away moves it up to the last one that did not need what goes.
+ * The oldest migration whose servers can work on the newest schema, as they do while a cluster is
+ * updated node by node. A migration that removes something raises it to the last migration that did
+ * not need the removed part.
  */
 const COMPATIBLE_WITH = "0001-initial";
 export const COMPATIBILITY_SETTING = "schema_compatible_with";
 
-/** Noted in the database, since older servers cannot know what a newer one's migrations do to them. */
-export async function noteCompatibility(db: Kysely<unknown>): Promise<void> {
+/** Stores COMPATIBLE_WITH in the database, where servers of an older version read it. */
+export async function recordCompatibility(db: Kysely<unknown>): Promise<void> {
   await sql`insert into settings (name, value) values (${COMPATIBILITY_SETTING}, ${COMPATIBLE_WITH})
     on conflict (name) do update set value = excluded.value`.execute(db);
 }
 
 /**
- * Whether there is something to do: `applied` lacks some of `known`.
+ * Reports whether `applied` lacks some of `known`.
  *
- * @param compatible_with what a newer server noted, if one was here
- * @throws ApiError `schema_too_new` when the database has left this version behind
+ * @param compatible_with the value that a newer server stored, or null
+ * @throws ApiError `schema_too_new` when this version cannot work on the schema
  */
 export function mustMigrate(
   known: Readonly<Record<string, Migration>>,
   applied: readonly string[],
   compatible_with: string | null,
 ): boolean {
-  const foreign = applied.find((name) => !Object.hasOwn(known, name));
-  const missing = Object.keys(known).some((name) => !applied.includes(name));
-  const is_borne = compatible_with !== null && Object.hasOwn(known, compatible_with) && !missing;
-  if (foreign === undefined || is_borne) return missing;
+  const unknown = applied.find((name) => !Object.hasOwn(known, name));
+  const is_missing = Object.keys(known).some((name) => !applied.includes(name));
+  const is_compatible = compatible_with !== null && Object.hasOwn(known, compatible_with) && !is_missing;
+  if (unknown === undefined || is_compatible) return is_missing;
   throw new ApiError("schema_too_new", {
-    message: `The database has the migration ${foreign}, which this version does not know. Run the newer Holdfast that wrote it.`,
+    message: `The database has the migration ${unknown}, which this version does not know. Run the newer Holdfast that wrote it.`,
   });
 }

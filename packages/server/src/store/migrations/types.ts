@@ -1,9 +1,9 @@
-/** The few places where the column types of the two databases differ. */
+/** The places where the column types of the two databases differ. */
 export interface ColumnTypes {
   /** 64-bit integer: instants and counters. */
   readonly int8: "integer" | "int8";
   readonly bytes: "blob" | "bytea";
-  /** Adds a column that numbers rows as they are inserted, whoever inserts them. */
+  /** Returns statements that add a column which numbers rows in the order of their insertion. */
   readonly numbered: (table: string, column: string) => readonly string[];
 }
 
