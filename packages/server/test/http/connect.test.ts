@@ -158,7 +158,7 @@ describe("a whole consent", () => {
     const { holdfast, person } = await ready(type);
     const link = await linkOf(holdfast, type);
     const confirm = textOf((await person.get(link)).text);
-    expect(confirm).toContain("The app test asks for an account");
+    expect(confirm).toContain("The app test needs an account");
     expect(confirm).toContain(`${holdfast.config.public_url}/api/external-auth/callback/`);
     const result = await person.consent(link, { account: "bob" });
     expect(textOf(result.text)).toContain("is connected");

@@ -240,7 +240,7 @@ describe("another account at the provider", () => {
     const holdfast = await ready("googlecalendar");
     const { person, shown, status } = await consentedAsBob(holdfast);
     expect(shown.status).toBe(409);
-    expect(textOf(shown.text)).toMatch(/uses ada.* agreed as bob/i);
+    expect(textOf(shown.text)).toMatch(/uses ada.* consented as bob/i);
     expect(await holdfast.row("googlecalendar")).toMatchObject({ generation: 1, status: "active" });
     expect(await status()).toBe("PENDING");
     const action = /action="([^"]+)\/account"/.exec(shown.text)?.[1] ?? "";

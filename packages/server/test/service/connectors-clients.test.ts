@@ -115,7 +115,7 @@ describe("the installation's OAuth clients", () => {
     const refused = await begin(holdfast, there);
     expect([refused.status, refused.code]).toEqual([409, "oauth_client_missing"]);
     expect(refused.extra).toMatchObject({ reason: "installation_client_not_shared" });
-    expect(refused.json["detail"]).toContain("ask an administrator of the installation");
+    expect(refused.json["detail"]).toContain("ask an admin of the installation to share its clients");
     // Whom it would serve cannot decide that.
     expect((await share(true, there.app.api_key)).code).toBe("insufficient_role");
     expect((await begin(holdfast, there)).code).toBe("oauth_client_missing");

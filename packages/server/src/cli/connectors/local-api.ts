@@ -79,7 +79,8 @@ async function status(
 ): Promise<ConsentStatus> {
   const app_id = asAppId(app);
   const initiator = await initiatorOf(services, app_id, as);
-  return (await services.connect.status(app_id, integration_type, connection_id, initiator)).status;
+  const query = { app_id, integration_type, connection_id, principal: initiator };
+  return (await services.connect.status(query)).status;
 }
 
 async function disconnect(services: Services, app: string, integration_type: string): Promise<void> {

@@ -147,7 +147,8 @@ export function connectorRoutes(app: HttpServer, context: HttpContext): void {
     async (request) => {
       const { app_id, user_id } = await requireAppBuilder(context, request, request.params.app, "connector.read");
       const { integration_type, connection_id } = request.query;
-      const { status, missing_scopes } = await connect.status(app_id, integration_type, connection_id, user_id ?? "");
+      const query = { app_id, integration_type, connection_id, principal: user_id ?? "" };
+      const { status, missing_scopes } = await connect.status(query);
       return { status, missing_scopes: [...missing_scopes] };
     },
   );

@@ -1,10 +1,11 @@
-/** The pages of the connect flow: confirm, go, result, and the one that errors point to. Reading changes nothing. */
+/** The pages of the connect flow: confirm, go, result, and the page that errors link to. GET changes nothing. */
 import { ApiError, ERRORS, type ErrorCode } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import type { AppId, FlowId } from "../../core/types.ts";
-import type { FlowView } from "../../service/consent/connect.ts";
+import type { ConnectFlow, FlowSubject } from "../../service/consent/connect.ts";
 import type { AccountChange } from "../../service/consent/consent.ts";
+import type { ConfirmView } from "../../service/consent/start.ts";
 import type { HttpServer } from "../fastify.ts";
 import { checkForm, formToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
@@ -13,8 +14,10 @@ import { html, type Html } from "./html.ts";
 import { sendPage, type Page } from "./page.ts";
 import { mayConnect, signedIn } from "./signed-in.ts";
 
-/** Form fields of connection settings, apart from our own. */
+/** Prefix of the form fields that hold connection settings. */
 const CONFIG_PREFIX = "config.";
+
+type Flow = Awaited<ReturnType<ConnectFlow["flow"]>>;
 
 export function connectPages(app: HttpServer, context: HttpContext): void {
   const { connect, config, urls, limits } = { ...context, limits: context.config.limits };
@@ -23,50 +26,52 @@ export function connectPages(app: HttpServer, context: HttpContext): void {
 
   app.get<FlowParams>("/connect/:flow", async (request, reply) => {
     const { principal, session } = await signedIn(context, request);
-    const view = await connect.view(request.params.flow, principal);
-    await mayConnect(context, principal, view.app.id);
-    if (view.flow.outcome !== null || view.flow.taken_at !== null)
-      return reply.redirect(urls.result(view.flow.id), 303);
-    return sendPage(reply, config, confirmPage(view, formToken(session)));
+    const flow = await connect.flow(request.params.flow, principal);
+    const shown = await mayConnect(context, principal, flow.app_id);
+    if (flow.outcome !== null || flow.taken_at !== null) return reply.redirect(urls.result(flow.id), 303);
+    return sendPage(reply, config, confirmPage(shown.name, await connect.confirm(flow, shown), formToken(session)));
   });
 
   app.post<FlowParams & Form>("/connect/:flow", async (request, reply) => {
     const { principal, session } = await signedIn(context, request);
     const form = request.body ?? {};
     checkForm(context, request, session, form["form_token"]);
-    // One flow cookie per browser, kept across flows: two consents in two tabs must not push each other out.
+    // One flow cookie per browser, kept across flows. Otherwise a consent in a second tab would break the first.
     const browser = readCookie(request, config, "flow") ?? new Secret(randomToken());
-    await mayConnect(context, principal, (await connect.view(request.params.flow, principal)).app.id);
-    await connect.start(request.params.flow, principal, browser, configOf(form));
+    const flow = await connect.flow(request.params.flow, principal);
+    const shown = await mayConnect(context, principal, flow.app_id);
+    await connect.start(flow, shown, browser, configOf(form));
     setCookie(reply, config, "flow", browser, limits.session_absolute_ms / 1000);
     return reply.redirect(urls.go(request.params.flow), 303);
   });
 
   app.get<FlowParams>("/connect/:flow/go", async (request, reply) => {
     const { principal } = await signedIn(context, request);
-    const { provider, app: shown } = await connect.view(request.params.flow, principal);
-    await mayConnect(context, principal, shown.id);
-    const next = await connect.authorizationUrl(request.params.flow, principal, readCookie(request, config, "flow"));
+    const flow = await connect.flow(request.params.flow, principal);
+    await mayConnect(context, principal, flow.app_id);
+    const next = await connect.authorizationUrl(flow, readCookie(request, config, "flow"));
+    const provider = context.catalog.require(flow.integration_type);
     const body = html`<p>If nothing happens, <a href="${next}">go on to ${provider.display_name}</a>.</p>`;
     return sendPage(reply, config, { title: `Taking you to ${provider.display_name}`, body, next });
   });
 
   app.get<FlowParams>("/connect/:flow/result", async (request, reply) => {
     const { principal, session } = await signedIn(context, request);
-    const view = await connect.outcome(request.params.flow, principal);
-    const change = await context.consents.waiting(view.flow);
-    if (change === null) return sendPage(reply, config, resultPage(view, urls.reconnect));
-    if (view.flow.expires_at <= context.clock.now()) throw new ApiError("flow_expired");
+    const flow = await connect.flow(request.params.flow, principal);
+    const subject = await connect.subject(flow);
+    const change = await context.consents.waiting(flow);
+    if (change === null) return sendPage(reply, config, resultPage(flow, subject, urls.reconnect));
+    if (flow.expires_at <= context.clock.now()) throw new ApiError("flow_expired");
     if (request.headers.accept?.includes("text/html") !== true) throw new ApiError("account_changed");
-    return sendPage(reply, config, otherAccountPage(view, change, formToken(session)));
+    return sendPage(reply, config, otherAccountPage(flow.id, subject, change, formToken(session)));
   });
 
   app.post<FlowParams & Form>("/connect/:flow/account", async (request, reply) => {
     const { principal, session } = await signedIn(context, request);
     const form = request.body ?? {};
     checkForm(context, request, session, form["form_token"]);
-    const { flow, app: shown } = await connect.view(request.params.flow, principal);
-    await mayConnect(context, principal, shown.id);
+    const flow = await connect.flow(request.params.flow, principal);
+    await mayConnect(context, principal, flow.app_id);
     await context.consents.decide(flow.id, principal, form["decision"] === "replace" ? "replace" : "keep");
     return reply.redirect(urls.result(flow.id), 303);
   });
@@ -78,7 +83,7 @@ export function connectPages(app: HttpServer, context: HttpContext): void {
       const { name } = await mayConnect(context, principal, request.params.app);
       const provider = context.catalog.require(request.params.integration_type);
       const body = html`<p>
-          This connects an account of ${provider.display_name} to the app <b>${name}</b>. You will see what the app may
+          This connects an account of ${provider.display_name} to the app <b>${name}</b>. You will see what the app can
           do before you agree.
         </p>
         <form method="post">
@@ -109,7 +114,11 @@ function configOf(form: Readonly<Record<string, unknown>>): Record<string, strin
   return Object.fromEntries(values.map(([name, value]) => [name.slice(CONFIG_PREFIX.length), value.trim()]));
 }
 
-function confirmPage({ app, provider, scopes, config, redirect_uri, connected }: FlowView, token: string): Page {
+function confirmPage(
+  app_name: string,
+  { provider, scopes, config, redirect_uri, connected }: ConfirmView,
+  token: string,
+): Page {
   const fields = provider.config_fields.map(
     (field) =>
       html`<label
@@ -125,26 +134,26 @@ function confirmPage({ app, provider, scopes, config, redirect_uri, connected }:
       /></label>`,
   );
   const body = html`<p>
-      The app <b>${app.name}</b> asks for an account of ${provider.display_name}. Every user of the app will share it.
+      The app <b>${app_name}</b> needs an account of ${provider.display_name}. Every user of the app will share it.
     </p>
     ${
       connected === null
         ? null
         : html`<p>
-            Connected now: <b>${connected.label ?? "an account without a name"}</b>. This consent takes its place.
+            Connected now: <b>${connected.label ?? "an account without a name"}</b>. This consent replaces it.
           </p>`
     }
     ${
       scopes.length === 0
-        ? html`<p>What it may do is chosen on the next page: this service has no scopes.</p>`
-        : html`<p>It may then:</p>
+        ? html`<p>This service has no scopes. You choose the permissions on the next page.</p>`
+        : html`<p>The app will be able to:</p>
             <ul class="rows">
               ${scopes.map((scope) => html`<li>${permission(provider, scope)}</li>`)}
             </ul>`
     }
     <details>
-      <summary>The provider reports a wrong redirect URI?</summary>
-      <p>Register exactly this one for the OAuth client there: <code>${redirect_uri}</code></p>
+      <summary>Does the provider report a wrong redirect URI?</summary>
+      <p>Register exactly this one for the OAuth client: <code>${redirect_uri}</code></p>
     </details>
     <form method="post">
       <input type="hidden" name="form_token" value="${token}" />
@@ -154,8 +163,8 @@ function confirmPage({ app, provider, scopes, config, redirect_uri, connected }:
   return { title: `Connect ${provider.display_name}`, body };
 }
 
-/** In words where the catalog has them; the scope itself is what the provider will show. */
-function permission(provider: FlowView["provider"], scope: string): Html {
+/** Describes a scope in words where the catalog has them, beside the scope itself, which the provider shows. */
+function permission(provider: ConfirmView["provider"], scope: string): Html {
   const known = provider.common_scopes.find((common) => common.scope === scope);
   if (known === undefined) return html`<code>${scope}</code>`;
   return html`<span
@@ -163,15 +172,15 @@ function permission(provider: FlowView["provider"], scope: string): Html {
   >`;
 }
 
-/** Nothing has changed yet: whoever consented may have been signed in as somebody else at the provider, without noticing. */
-function otherAccountPage({ flow, app, provider }: FlowView, change: AccountChange, token: string): Page {
+/** Asks which account to use: the builder may be signed in to another account at the provider without noticing. */
+function otherAccountPage(flow_id: FlowId, { app, provider }: FlowSubject, change: AccountChange, token: string): Page {
   const connected = change.connected ?? "another account";
   const consented = change.consented ?? "this account";
   const body = html`<p>
-      The app <b>${app.name}</b> uses <b>${connected}</b> at ${provider.display_name}. You have just agreed as
-      <b>${consented}</b>. Nothing has changed so far.
+      The app <b>${app.name}</b> uses <b>${connected}</b> at ${provider.display_name}. You have just consented as
+      <b>${consented}</b>. Nothing has changed yet.
     </p>
-    <form method="post" action="/connect/${flow.id}/account">
+    <form method="post" action="/connect/${flow_id}/account">
       <input type="hidden" name="form_token" value="${token}" />
       <button name="decision" value="replace">Use ${consented} from now on</button>
       <button name="decision" value="keep" class="quiet">Keep ${connected}</button>
@@ -181,7 +190,8 @@ function otherAccountPage({ flow, app, provider }: FlowView, change: AccountChan
 }
 
 function resultPage(
-  { flow, app, provider }: FlowView,
+  flow: Flow,
+  { app, provider }: FlowSubject,
   reconnect: (app_id: string, integration_type: string) => string,
 ): Page {
   if (flow.outcome === "connected") {
@@ -192,11 +202,11 @@ function resultPage(
     return {
       title: `${provider.display_name} is connected`,
       mark: "good",
-      body: html`<p>The app <b>${app.name}</b> can use the account now.</p>
+      body: html`<p>The app <b>${app.name}</b> can now use the account.</p>
         ${back}`,
     };
   }
-  if (flow.outcome === null) throw new ApiError("flow_not_found", { message: "This consent is not finished yet." });
+  if (flow.outcome === null) throw new ApiError("flow_not_found", { message: "This consent is not complete yet." });
   const text = isErrorCode(flow.outcome) ? ERRORS[flow.outcome].message : ERRORS.internal.message;
   const again = html`<p><a class="button" href="${reconnect(app.id, provider.id)}">Start again</a></p>`;
   return {

@@ -10,6 +10,7 @@ import { allowsConnectors, capped, roleReaches, type Plan, type Role, type Scope
 import type { AppId, UserId, WorkspaceId } from "../../core/types.ts";
 import type { Membership } from "../../store/queries/workspaces.ts";
 import type { AppRow } from "../../store/tables.ts";
+import type { Store } from "../../store/store.ts";
 import type { Ground } from "../ground.ts";
 
 export type { Membership };
@@ -155,3 +156,10 @@ export function requireConnectors(plan: Plan): void {
 
 export const noSuchApp = (): ApiError =>
   new ApiError("not_found", { message: "There is no such app. holdfast apps list shows all." });
+
+/** Returns the app, for a caller whose rights are checked already. @throws ApiError `not_found` */
+export async function existingApp({ getApp }: Pick<Store, "getApp">, app_id: AppId): Promise<AppRow> {
+  const app = await getApp(app_id);
+  if (app === null) throw noSuchApp();
+  return app;
+}

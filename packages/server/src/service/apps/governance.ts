@@ -3,7 +3,7 @@
  * blocks what is connected already, on every node within a second, and takes nothing away: on again, it works as before.
  */
 import type { AppId, WorkspaceId } from "../../core/types.ts";
-import { requireApp } from "../consent/declare.ts";
+import { existingApp } from "../access/authorization.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
 import type { Ground } from "../ground.ts";
 
@@ -44,7 +44,7 @@ export function createGovernance({
 
   return {
     list,
-    listOfApp: async (app_id) => list((await requireApp(store, app_id)).workspace_id),
+    listOfApp: async (app_id) => list((await existingApp(store, app_id)).workspace_id),
     get,
     async set(workspace_id, integration_type, change) {
       const wanted = { ...(await get(workspace_id, integration_type)), ...change };

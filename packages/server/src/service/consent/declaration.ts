@@ -1,4 +1,4 @@
-/** What an app declares of a connector, checked and compared: its scopes and its settings. Pure. */
+/** A connector as an app declares it, checked and compared: its scopes and its settings. Pure. */
 import { isDeepStrictEqual } from "node:util";
 import { ApiError } from "../../core/errors.ts";
 import { SCOPE_TOKEN, sameScopes, unique } from "../../core/scopes.ts";
@@ -8,17 +8,17 @@ import { checkConfig, type ConfigError } from "../../providers/template.ts";
 
 const MAX_SCOPES = 200;
 
-/** Declared scopes, or the defaults, and always those without which nothing works. */
+/** Returns the declared scopes, or the defaults, and always the required ones. */
 export function effectiveScopes(provider: Provider, declared: readonly string[]): readonly string[] {
   return unique([...(declared.length === 0 ? provider.default_scopes : declared), ...provider.required_scopes]);
 }
 
-/** Whether two declarations ask for the same. */
+/** Reports whether two declarations request the same scopes. */
 export function declareTheSame(provider: Provider, a: readonly string[], b: readonly string[]): boolean {
   return sameScopes(effectiveScopes(provider, a), effectiveScopes(provider, b));
 }
 
-/** The declaration with more scopes. None declared means the defaults, to which the new ones then come. */
+/** Returns the declaration with added scopes. An empty declaration means the defaults, which are then kept. */
 export function withScopes(
   provider: Provider,
   declared: readonly string[] | null,
@@ -40,7 +40,7 @@ export function checkScopes(scopes: readonly string[]): readonly string[] {
   return list;
 }
 
-/** Values that were sent must be right; ones that were not are asked for on the confirm page. */
+/** Checks the given values. The confirm page asks for missing ones. @throws ApiError `invalid_connection_config` */
 export function checkGiven(provider: Provider, given: ConnectionConfig): ConnectionConfig {
   const checked = checkConfig(provider, given);
   const wrong = "config" in checked ? [] : checked.errors.filter((error) => error.kind !== "missing");
@@ -57,7 +57,7 @@ export function configError(errors: readonly ConfigError[]): ApiError {
   });
 }
 
-/** The part of a connection's config that was asked for, without what was derived from answers. */
+/** Returns the part of a connection's config that the builder entered, without values from responses. */
 export function inputConfig(provider: Provider, config: ConnectionConfig): ConnectionConfig {
   const names = new Set(provider.config_fields.map((field) => field.name));
   return Object.fromEntries(Object.entries(config).filter(([name]) => names.has(name)));
@@ -67,7 +67,7 @@ export function sameConfig(provider: Provider, a: ConnectionConfig, b: Connectio
   return isDeepStrictEqual(withDefaults(provider, a), withDefaults(provider, b));
 }
 
-/** An empty form field means "not given". */
+/** Drops empty values: an empty form field means "not given". */
 export function withoutBlanks(config: ConnectionConfig): ConnectionConfig {
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value.trim() !== ""));
 }

@@ -111,8 +111,9 @@ export async function startFlow({ db, now }: Transaction, id: FlowId, start: Flo
 }
 
 /**
- * Takes the flow of a state, once: whoever comes second gets null. The sealed verifier goes with it; the row stays, so that
- * a second use can be told from a state that never was.
+ * Consumes the flow of a state, once: a second call returns null. Returns the flow with its sealed
+ * secrets, which are erased from the row. The row stays, so that a second use can be distinguished
+ * from an unknown state.
  */
 export async function takeFlow(tx: Transaction, state_hash: string): Promise<FlowRow | null> {
   const { db, now } = tx;

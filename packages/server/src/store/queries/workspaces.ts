@@ -5,7 +5,7 @@ import type { Instant, UserId, WorkspaceId } from "../../core/types.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import type { InvitationsTable, WorkspacesTable } from "../tables.ts";
 import { requireWorkspace } from "./apps.ts";
-import { deleteSetting, getSetting, putSetting } from "./system.ts";
+import { deleteSetting, putSetting } from "./system.ts";
 
 const COLUMNS = ["id", "name", "created_at", "plan", "slug"] as const;
 const INVITATION_COLUMNS = [
@@ -66,20 +66,35 @@ export interface InstallationSharing {
   readonly same_owners: boolean;
 }
 
-export async function installationSharing(tx: Transaction, id: WorkspaceId): Promise<InstallationSharing> {
-  const allowed = (await getSetting(tx, sharingSetting(id))) !== null;
-  const home = await findDefaultWorkspace(tx);
-  const owners = home === null ? [] : await ownersOf(tx, home);
-  const strangers = (await ownersOf(tx, id)).filter((owner) => !owners.includes(owner));
-  const same_owners = strangers.length === 0;
-  return { serves: allowed || same_owners, allowed, same_owners };
-}
-
-async function ownersOf({ db }: Transaction, id: WorkspaceId): Promise<UserId[]> {
-  const rows = await all(
-    db.selectFrom("auth_member").select("user_id").where("workspace_id", "=", id).where("role", "=", "owner"),
+export async function installationSharing({ db }: Transaction, id: WorkspaceId): Promise<InstallationSharing> {
+  const home = db.selectFrom("settings").select("value").where("name", "=", DEFAULT_SETTING);
+  const row = await first(
+    db.selectNoFrom(({ exists, selectFrom }) => [
+      exists(selectFrom("settings").select("name").where("name", "=", sharingSetting(id))).as("allowed"),
+      exists(
+        selectFrom("auth_member")
+          .select("user_id")
+          .where("workspace_id", "=", id)
+          .where("role", "=", "owner")
+          .where((member) =>
+            member.not(
+              member.exists(
+                member
+                  .selectFrom("auth_member as at_home")
+                  .select("at_home.user_id")
+                  .whereRef("at_home.user_id", "=", "auth_member.user_id")
+                  .where("at_home.role", "=", "owner")
+                  .where(sql<string>`at_home.workspace_id`, "in", home),
+              ),
+            ),
+          ),
+      ).as("has_other_owners"),
+    ]),
   );
-  return rows.map(({ user_id }) => user_id);
+  // SQLite returns 0 or 1.
+  const allowed = Boolean(row?.allowed);
+  const same_owners = !row?.has_other_owners;
+  return { serves: allowed || same_owners, allowed, same_owners };
 }
 
 export async function getWorkspace({ db }: Transaction, id: WorkspaceId): Promise<WorkspacesTable | null> {

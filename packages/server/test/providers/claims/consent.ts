@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { throughGateway } from "../../../src/net/gateway.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { fillTemplate } from "../../../src/providers/template.ts";
-import { effectiveScopes } from "../../../src/service/consent/connect.ts";
+import { effectiveScopes } from "../../../src/service/consent/declaration.ts";
 import type { TestApp } from "../../support/server.ts";
 import { recordCapability } from "../capability-table.ts";
 import { configFor, grantedScopes, type Subject } from "../subject.ts";
