@@ -44,9 +44,13 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     imports: ["core", "providers", "net", "config"],
     why: "oauth/ speaks to providers and returns values: service/, above it, decides what is stored, sealed, logged or sent.",
   },
-  vault: {
+  files: {
     imports: ["core"],
-    why: "vault/ seals and opens: it knows core/ only, and no table, query or provider.",
+    why: "files/ shares files between processes: it knows core/ only, and not what the files contain.",
+  },
+  vault: {
+    imports: ["core", "files"],
+    why: "vault/ seals and opens: it knows core/ and files/ only, and no table, query or provider.",
   },
   store: {
     imports: ["core", "config"],
@@ -88,7 +92,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     },
   },
   cli: {
-    imports: "core wire providers vault store service telemetry config installation app".split(" "),
+    imports: "core wire providers files vault store service telemetry config installation app".split(" "),
     why: "Commands use app.ts, installation.ts and service/. They never serve HTTP and never call a provider: the running server does.",
     rooms: {
       terminal: [],

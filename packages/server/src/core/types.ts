@@ -46,7 +46,9 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Returns the entries of a JSON object whose values are strings. Anything but an object has none. */
+/**
+ * Returns the entries of a JSON object whose values are strings. Anything but an object has none.
+ */
 export function stringEntries(value: unknown): ConnectionConfig {
   if (!isJsonObject(value)) return {};
   return Object.fromEntries(

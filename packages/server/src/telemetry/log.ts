@@ -1,7 +1,10 @@
 /**
- * The log: one JSON line per event on stderr. An allow-list: each field is named in LogFields, so that nothing gets into
- * the log by being part of an object. Errors are reduced to class, code and message; messages of our own errors carry no
- * secrets by the rules of the error table, and foreign messages are left out.
+ * The log: one JSON line per event on stderr. telemetry/ owns the allow-list of fields. It must not
+ * know what any event means, or anything above core/.
+ *
+ * Only fields in LogFields are logged, so that nothing gets into the log as part of an object. An
+ * error is reduced to its class, its code and stack frames. Messages are left out, because those of
+ * libraries can quote the input.
  */
 import { pino } from "pino";
 import type { LogLevel } from "../config.ts";
@@ -15,7 +18,7 @@ export interface LogFields {
   readonly request_id?: string;
   readonly event_id?: string;
   readonly method?: string;
-  /** The route's pattern, never the address itself. */
+  /** The route's pattern, never the URL. */
   readonly route?: string;
   readonly status?: number;
   readonly duration_ms?: number;
@@ -58,7 +61,9 @@ export function createLog(level: LogLevel, write: (line: string) => void): Log {
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
-/** What may be told of an error: never a foreign message, which may quote what it choked on. */
+/**
+ * Returns the fields of an error that can be logged. Never a message, which can quote the input.
+ */
 function describe(error: unknown): Readonly<Record<string, unknown>> {
   if (error instanceof ApiError) {
     const { cause } = error.options;
@@ -66,7 +71,8 @@ function describe(error: unknown): Readonly<Record<string, unknown>> {
   }
   if (!(error instanceof Error)) return { name: typeof error };
   const code = "code" in error && typeof error.code === "string" ? { code: error.code } : {};
-  // Frames name files and lines of ours; the first line of a stack is the message, so it goes.
+  // Frames contain only files and lines. The first line of a stack is the message, so it is
+  // dropped.
   const frames = (error.stack ?? "")
     .split("\n")
     .filter((line) => line.startsWith("    at "))

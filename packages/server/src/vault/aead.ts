@@ -1,9 +1,9 @@
 /**
- * AES-256-GCM and the encoding of associated data, as docs/token-format.md fixes them. Knows bytes only: no keys are
- * stored here, and what a failure means to a caller is decided above.
+ * AES-256-GCM and the encoding of associated data, as defined in docs/token-format.md. Knows bytes
+ * only: it stores no keys, and the caller decides what a failure means.
  *
- * A box is `nonce (12) | ciphertext | tag (16)`. Nonces are random: with at most 2^32 boxes under one key the chance of
- * a repeat stays below 2^-32 (NIST SP 800-38D section 8.3).
+ * A box is `nonce (12) | ciphertext | tag (16)`. Nonces are random. With at most 2^32 boxes under
+ * one key, the chance of a repeated nonce stays below 2^-32 (NIST SP 800-38D section 8.3).
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, type KeyObject } from "node:crypto";
 
@@ -13,6 +13,7 @@ const TAG_BYTES = 16;
 const CIPHER = "aes-256-gcm";
 const EMPTY = new Uint8Array(0);
 
+/** Returns the box. `aad` must be the same when it is decrypted. */
 export function encrypt(key: KeyObject, plaintext: Uint8Array, aad: Uint8Array): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
@@ -21,7 +22,7 @@ export function encrypt(key: KeyObject, plaintext: Uint8Array, aad: Uint8Array):
   return Buffer.concat([nonce, body, cipher.final(), cipher.getAuthTag()]);
 }
 
-/** The plaintext, or null when key, box and associated data do not belong together. */
+/** Returns the plaintext, or null if key, box and associated data do not match. */
 export function decrypt(key: KeyObject, box: Uint8Array, aad: Uint8Array): Buffer | null {
   if (box.length < NONCE_BYTES + TAG_BYTES) return null;
   const body_end = box.length - TAG_BYTES;
@@ -33,16 +34,17 @@ export function decrypt(key: KeyObject, box: Uint8Array, aad: Uint8Array): Buffe
     decipher.final();
     return plaintext;
   } catch {
-    // Not authentic. Nobody may see the bytes, and node's text says nothing that helps.
+    // Not authentic, so the bytes must not be used. Node's message adds nothing.
     plaintext.fill(0);
     return null;
   }
 }
 
 /**
- * Each part as `length (4 bytes, big-endian) | bytes`, so that no two lists of parts give the same bytes.
+ * Encodes each part as `length (4 bytes, big-endian) | bytes`, so that different lists of parts
+ * never have the same bytes.
  *
- * @throws TypeError for a text with a lone surrogate: UTF-8 would make two different texts equal.
+ * @throws TypeError for a string with a lone surrogate: UTF-8 would make different strings equal
  */
 export function lengthPrefixed(...parts: readonly (string | Uint8Array)[]): Buffer {
   const pieces: Uint8Array[] = [];
@@ -55,13 +57,15 @@ export function lengthPrefixed(...parts: readonly (string | Uint8Array)[]): Buff
   return Buffer.concat(pieces);
 }
 
-/** @throws TypeError for a text with a lone surrogate, which would not come back as it went in. */
+/**
+ * Encodes as UTF-8. @throws TypeError for a string with a lone surrogate, which would be changed
+ */
 export function utf8(text: string): Buffer {
-  if (!text.isWellFormed()) throw new TypeError("A text with a lone surrogate cannot be written as UTF-8.");
+  if (!text.isWellFormed()) throw new TypeError("A string with a lone surrogate cannot be encoded as UTF-8.");
   return Buffer.from(text, "utf8");
 }
 
-/** HKDF-SHA256 (RFC 5869) without salt, 32 bytes. */
+/** Derives 32 bytes with HKDF-SHA256 (RFC 5869), without salt. */
 export function hkdf(key: Uint8Array, info: string): Buffer {
   return Buffer.from(hkdfSync("sha256", key, EMPTY, info, KEY_BYTES));
 }

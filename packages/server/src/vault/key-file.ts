@@ -1,10 +1,12 @@
 /**
- * `<data_dir>/master.key` and HOLDFAST_MASTER_KEY: reading, checking, creating and replacing master keys on disk.
+ * `<data_dir>/master.key` and HOLDFAST_MASTER_KEY: reads, checks, creates and replaces master keys.
  *
- * The file is text, mode 0600, one line per key: `holdfast-key-v1 <base64 of 32 bytes>`. The first line is the current
- * key; the others are retired, and still open what they wrapped. No message here ever holds a part of a key.
+ * The file is text with mode 0600 and one line per key: `holdfast-key-v1 <base64 of 32 bytes>`. The
+ * first line is the current key. The others are retired, and still unwrap what they wrapped. No
+ * message contains a part of a key.
  *
- * Errors: `missing_master_key` (there is data and no key) and `configuration` (unusable key), both exit 78.
+ * Errors: `missing_master_key` (data without a key) and `configuration` (unusable key), both exit
+ * 78.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -24,21 +26,22 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { errnoOf } from "../core/errno.ts";
 import { ApiError } from "../core/errors.ts";
 import { KEY_BYTES } from "./aead.ts";
 
 const KEY_FILE = "master.key";
 const LINE_FORMAT = "holdfast-key-v1";
-const HOW_TO_MAKE = "Make one with: openssl rand -base64 32";
-/** What a data directory holds once it has been used. */
+const HOW_TO_CREATE = "Create one with: openssl rand -base64 32";
+/** Files that a used data directory contains. */
 const DATA_FILE = /\.(db|sqlite|sqlite3)(-wal|-journal)?$|^spill\.bin$/;
 
 export const keyFilePath = (data_dir: string): string => join(data_dir, KEY_FILE);
 
 /**
- * The keys of the file, current first; null when there is no file.
+ * Returns the keys in the file, the current one first. Null if there is no file.
  *
- * @throws ApiError `configuration` when others may read the file, or a line is not a key.
+ * @throws ApiError `configuration` if other users can read the file, or a line is not a key
  */
 export function readKeyFile(path: string): Buffer[] | null {
   const text = readPrivate(path);
@@ -47,40 +50,42 @@ export function readKeyFile(path: string): Buffer[] | null {
   const keys = lines.flatMap((line, at) => (line === "" ? [] : [parseLine(line, `${path}, line ${at + 1},`)]));
   if (keys.length === 0) {
     throw unusable(
-      `${path} is empty. Restore the key from your backup; if there is no data yet, delete the file and start again.`,
+      `${path} is empty. Restore the key from your backup. If there is no data yet, delete the file and start again.`,
     );
   }
   return keys;
 }
 
-/** Keys as HOLDFAST_MASTER_KEY holds them: base64, several separated by commas, current first. */
+/** Parses HOLDFAST_MASTER_KEY: keys in base64, separated by commas, the current one first. */
 export function parseKeyList(text: string): Buffer[] {
   const entries = text.split(",");
   return entries.map((entry, at) => parseKey(entry, `HOLDFAST_MASTER_KEY, key ${at + 1} of ${entries.length},`));
 }
 
 /**
- * The first key of a new installation, in a data directory that holds no data yet. Durable when it returns.
+ * Creates the first key of a new installation, in a data directory without data. Durable when it
+ * returns.
  *
- * @throws ApiError `missing_master_key` when the directory holds a database: its key exists somewhere, and a new one
- * beside it would hide that; `configuration` when there is a key file already.
+ * @throws ApiError `missing_master_key` if the directory contains a database. Its key exists
+ *   elsewhere, and a new key would hide that
+ * @throws ApiError `configuration` if there is a key file
  */
 export function createKeyFile(data_dir: string): void {
   mkdirSync(data_dir, { recursive: true, mode: 0o700 });
   const data = readdirSync(data_dir).find((name) => DATA_FILE.test(name) && statSync(join(data_dir, name)).size > 0);
   const path = keyFilePath(data_dir);
   if (data !== undefined) throw missingKey(path, ` (${data} is there)`);
-  // O_EXCL alone would say EEXIST, without what to do about it.
-  if (existsSync(path)) throw unusable(`${path} exists already. It is never overwritten.`);
+  // O_EXCL alone would fail with EEXIST, which does not say what to do.
+  if (existsSync(path)) throw unusable(`${path} already exists. It is never overwritten.`);
   writeDurably(path, formatKeys([randomBytes(KEY_BYTES)]));
 }
 
-/** Replaces the file's keys in one step: whoever reads sees the old keys or the new ones. */
+/** Replaces the file's keys atomically: a reader sees the old keys or the new ones. */
 export function replaceKeyFile(path: string, keys: readonly Buffer[], step: (name: string) => void): void {
-  // Behind a symbolic link stays a symbolic link.
+  // A symbolic link remains one.
   const target = realpathSync(path);
   const draft = `${target}.new`;
-  // Left by a rotation that was killed. Its key was never used: keys are used only after the rename.
+  // Left by a killed rotation. Its key was never used, because keys are used only after the rename.
   rmSync(draft, { force: true });
   writeDurably(draft, formatKeys(keys), statSync(target));
   step("written");
@@ -91,11 +96,14 @@ export function replaceKeyFile(path: string, keys: readonly Buffer[], step: (nam
 
 export function missingKey(path: string, evidence = ""): ApiError {
   return new ApiError("missing_master_key", {
-    message: `There is data${evidence}, but no master key at ${path}. Restore that file from your backup, or set HOLDFAST_MASTER_KEY. No new key was made: it could not open what is stored.`,
+    message: `There is data${evidence}, but no master key at ${path}. Restore that file from your backup, or set HOLDFAST_MASTER_KEY. No new key was created, because it could not decrypt the data.`,
   });
 }
 
-/** Root creates keys for a service that runs as somebody else; a file that the service cannot read is an outage. */
+/**
+ * Creates the file and syncs it to disk. Root can rotate the keys of a service that runs as another
+ * user, so the file gets that owner: a file that the service cannot read is an outage.
+ */
 function writeDurably(path: string, text: string, owner?: { uid: number; gid: number }): void {
   const file = openSync(path, "wx", 0o600);
   try {
@@ -110,7 +118,7 @@ function writeDurably(path: string, text: string, owner?: { uid: number; gid: nu
   syncDirectory(dirname(path));
 }
 
-/** Without it a power cut can take back the new name although the file's bytes are safe. */
+/** Without this, a power failure can undo the rename although the file's content is safe. */
 function syncDirectory(path: string): void {
   const directory = openSync(path, "r");
   try {
@@ -125,14 +133,14 @@ function readPrivate(path: string): string | null {
   try {
     file = openSync(path, "r");
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
+    if (errnoOf(cause) === "ENOENT") return null;
     throw unusable(`${path} cannot be opened. Its owner must be the user that Holdfast runs as.`, cause);
   }
   try {
-    // Asked of the open file: a check by name could look at another file than the one that is read.
+    // Of the open file: a check by name could check a different file from the one that is read.
     const stat = fstatSync(file);
     if (!stat.isFile()) throw unusable(`${path} is not a file.`);
-    if ((stat.mode & 0o077) !== 0) throw unusable(`Other users may read or change ${path}. Run: chmod 600 ${path}`);
+    if ((stat.mode & 0o077) !== 0) throw unusable(`Other users can read or change ${path}. Run: chmod 600 ${path}`);
     return readFileSync(file, "utf8");
   } finally {
     closeSync(file);
@@ -143,7 +151,7 @@ function parseLine(line: string, where: string): Buffer {
   const [format, ...rest] = line.split(/\s+/);
   if (format !== LINE_FORMAT) {
     throw unusable(
-      `${where} does not start with "${LINE_FORMAT}". A line is: ${LINE_FORMAT} <base64 of 32 bytes>. ${HOW_TO_MAKE}`,
+      `${where} does not start with "${LINE_FORMAT}". A line is: ${LINE_FORMAT} <base64 of 32 bytes>. ${HOW_TO_CREATE}`,
     );
   }
   return parseKey(rest.join(""), where);
@@ -152,10 +160,12 @@ function parseLine(line: string, where: string): Buffer {
 function parseKey(entry: string, where: string): Buffer {
   const text = entry.replaceAll(/\s/g, "");
   const key = Buffer.from(text, "base64");
-  // Node skips what is not base64, so only the way back tells that all of the text was a key.
-  if (key.toString("base64") !== text) throw unusable(`${where} is not base64 (with its = at the end). ${HOW_TO_MAKE}`);
+  // Node skips characters that are not base64, so only encoding it again shows that all of it was
+  // valid.
+  if (key.toString("base64") !== text)
+    throw unusable(`${where} is not base64 (with its = at the end). ${HOW_TO_CREATE}`);
   if (key.length !== KEY_BYTES)
-    throw unusable(`${where} has ${key.length} bytes; a key has ${KEY_BYTES}. ${HOW_TO_MAKE}`);
+    throw unusable(`${where} has ${key.length} bytes, but a key has ${KEY_BYTES}. ${HOW_TO_CREATE}`);
   return key;
 }
 

@@ -1,9 +1,10 @@
 /**
- * The master keys (KEKs): the current one wraps data keys, retired ones still unwrap. A key never leaves this file; what
- * goes out are wrapped data keys and keys derived for one purpose.
+ * The master keys (KEKs). The current one wraps data keys, and retired ones still unwrap. A key
+ * never leaves this file: callers get wrapped data keys, and keys derived for one purpose.
  *
- * A `kek_id` is the first 16 hex digits of HMAC-SHA256(key, "holdfast kek id v1"): it names a key without revealing it,
- * and so doubles as the check that this is the right key. Formats: docs/token-format.md.
+ * A `kek_id` is the first 16 hex digits of HMAC-SHA256(key, "holdfast kek id v1"). It identifies a
+ * key without revealing it, so it also checks that a key is the right one. Formats:
+ * docs/token-format.md.
  */
 import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { ApiError } from "../core/errors.ts";
@@ -20,35 +21,38 @@ export interface Wrapped {
 }
 
 export interface Keyring {
-  /** The key that wraps. Another one after `refresh`, when the key file was rotated. */
+  /** The key that wraps. `refresh` changes it after a rotation. */
   readonly current: { readonly kek_id: string };
-  /** Every key that can unwrap, current first. */
+  /** Returns the ids of all keys that can unwrap, the current one first. */
   ids(): readonly string[];
   has(kek_id: string): boolean;
-  /** Wraps under the current key; `aad` is bound to the result. */
+  /** Wraps with the current key and binds `aad` to the result. */
   wrap(plaintext: Uint8Array, aad: Uint8Array): Wrapped;
-  /** @throws ApiError `credential_unreadable`: the key is not here, or these bytes are not what it wrapped. */
+  /** @throws ApiError `credential_unreadable` if the key is missing, or did not wrap these bytes */
   unwrap(kek_id: string, wrapped: Uint8Array, aad: Uint8Array): Buffer;
-  /** 32 bytes for one purpose, from the current key. They change when the master key is rotated. */
+  /** Returns 32 bytes for one purpose, from the current key. A rotation changes them. */
   deriveKey(purpose: string): Buffer;
-  /** The same from every key, current first: for checking what was signed before a rotation. */
+  /**
+   * Returns the same from every key, the current one first. Verifies what an earlier key signed.
+   */
   deriveKeys(purpose: string): readonly Buffer[];
-  /** Reads the key file again, since another process may have rotated it. Keys known so far go on opening. */
+  /** Reads the key file again, in case another process rotated it. Known keys still unwrap. */
   refresh(): void;
 }
 
 export interface KeyringOptions {
   readonly data_dir: string;
-  /** What HOLDFAST_MASTER_KEY held; it goes before the file. */
+  /** HOLDFAST_MASTER_KEY. Takes precedence over the file. */
   readonly master_key: Secret | null;
-  /** Whether the database has anything in it. With data, no key is ever made. */
+  /** True if the database contains data. Then no key is ever created. */
   readonly has_data: boolean;
 }
 
 /**
- * The keys of HOLDFAST_MASTER_KEY, else of `<data_dir>/master.key`. With neither and no data, makes the file.
+ * Returns the keys in HOLDFAST_MASTER_KEY, else in `<data_dir>/master.key`. Creates the file if
+ * there is neither, and no data.
  *
- * @throws ApiError `missing_master_key` or `configuration`, both exit 78.
+ * @throws ApiError `missing_master_key` or `configuration`, both exit 78
  */
 export function loadKeyring(options: KeyringOptions): Keyring {
   if (options.master_key !== null) return createKeyring(parseKeyList(options.master_key.expose()), () => null);
@@ -57,22 +61,22 @@ export function loadKeyring(options: KeyringOptions): Keyring {
   if (found !== null) return createKeyring(found, () => readKeyFile(path));
   if (options.has_data) throw missingKey(path);
   createKeyFile(options.data_dir);
-  // Read back, not remembered: of two processes that start at once both must use the key that is on disk.
-  const made = readKeyFile(path);
-  if (made === null) throw missingKey(path);
-  return createKeyring(made, () => readKeyFile(path));
+  // Read from disk again: two processes that start at once must both use the key in the file.
+  const created = readKeyFile(path);
+  if (created === null) throw missingKey(path);
+  return createKeyring(created, () => readKeyFile(path));
 }
 
 /**
- * Before anything is read or written, each key id that the database names must be here.
+ * Checks that the keyring has every key that the database uses. Call it before any read or write.
  *
- * @throws ApiError `wrong_master_key`, exit 78.
+ * @throws ApiError `wrong_master_key`, exit 78
  */
 export function checkKeyring(keyring: Keyring, stored_kek_ids: readonly string[]): void {
   const absent = [...new Set(stored_kek_ids)].filter((kek_id) => !keyring.has(kek_id));
   if (absent.length === 0) return;
   throw new ApiError("wrong_master_key", {
-    message: `The data is encrypted under master key ${absent.join(", ")}, but the key given here is ${keyring.ids().join(", ")}. Restore the master.key (or HOLDFAST_MASTER_KEY) that belongs to this data. Nothing was changed.`,
+    message: `The data is encrypted under master key ${absent.join(", ")}, but the configured key is ${keyring.ids().join(", ")}. Restore the master.key (or HOLDFAST_MASTER_KEY) that belongs to this data. Nothing was changed.`,
   });
 }
 
@@ -82,52 +86,62 @@ export function kekIdOf(key: Uint8Array): string {
 
 interface MasterKey {
   readonly bytes: Buffer;
-  /** Wrapping has a key of its own, so that no key serves two algorithms. */
+  /** Wrapping uses a derived key, so that no key serves two algorithms. */
   readonly wrapping: KeyObject;
 }
 
-function createKeyring(keys: readonly Buffer[], reread: () => readonly Buffer[] | null): Keyring {
-  let ring = new Map<string, MasterKey>();
-  let current_id = "";
-  /** Fresh keys first, in their order; keys known before stay behind them and go on opening. */
-  const take = (fresh: readonly Buffer[]): void => {
-    const known = ring;
-    ring = new Map(fresh.map((bytes) => [kekIdOf(bytes), masterKey(bytes)]));
-    current_id = ring.keys().next().value ?? current_id;
-    for (const [kek_id, key] of known) if (!ring.has(kek_id)) ring.set(kek_id, key);
-  };
-  const get = (kek_id: string): MasterKey => {
-    const key = ring.get(kek_id);
-    if (key === undefined) throw new ApiError("credential_unreadable");
-    return key;
-  };
-  take(keys);
+interface Ring {
+  keys: ReadonlyMap<string, MasterKey>;
+  current_id: string;
+}
 
+function createKeyring(keys: readonly Buffer[], reread: () => readonly Buffer[] | null): Keyring {
+  const ring: Ring = { keys: new Map(), current_id: "" };
+  addKeys(ring, keys);
   return {
     get current() {
-      return { kek_id: current_id };
+      return { kek_id: ring.current_id };
     },
-    ids: () => [...ring.keys()],
-    has: (kek_id) => ring.has(kek_id),
-    wrap: (plaintext, aad) => ({
-      kek_id: current_id,
-      wrapped: encrypt(get(current_id).wrapping, plaintext, wrapAad(current_id, aad)),
-    }),
-    unwrap: (kek_id, wrapped, aad) => {
-      const plaintext = decrypt(get(kek_id).wrapping, wrapped, wrapAad(kek_id, aad));
-      if (plaintext === null) throw new ApiError("credential_unreadable");
-      return plaintext;
-    },
-    deriveKey: (purpose) => derive(get(current_id), purpose),
-    deriveKeys: (purpose) => [...ring.values()].map((key) => derive(key, purpose)),
+    ids: () => [...ring.keys.keys()],
+    has: (kek_id) => ring.keys.has(kek_id),
+    wrap: (plaintext, aad) => wrap(ring, plaintext, aad),
+    unwrap: (kek_id, wrapped, aad) => unwrap(ring, kek_id, wrapped, aad),
+    deriveKey: (purpose) => derive(keyOf(ring, ring.current_id), purpose),
+    deriveKeys: (purpose) => [...ring.keys.values()].map((key) => derive(key, purpose)),
     refresh: () => {
       try {
-        take(reread() ?? []);
+        addKeys(ring, reread() ?? []);
       } catch {
-        // A file that became unusable stops the next start, with its reason. Running on the known keys loses nothing.
+        // An unusable file stops the next start, with the reason. Continuing with the known keys is
+        // safe.
       }
     },
   };
+}
+
+/** Puts new keys first, in their order. Known keys stay behind them and still unwrap. */
+function addKeys(ring: Ring, added: readonly Buffer[]): void {
+  const keys = new Map(added.map((bytes) => [kekIdOf(bytes), masterKey(bytes)]));
+  ring.current_id = keys.keys().next().value ?? ring.current_id;
+  for (const [kek_id, key] of ring.keys) if (!keys.has(kek_id)) keys.set(kek_id, key);
+  ring.keys = keys;
+}
+
+function keyOf(ring: Ring, kek_id: string): MasterKey {
+  const key = ring.keys.get(kek_id);
+  if (key === undefined) throw new ApiError("credential_unreadable");
+  return key;
+}
+
+function wrap(ring: Ring, plaintext: Uint8Array, aad: Uint8Array): Wrapped {
+  const kek_id = ring.current_id;
+  return { kek_id, wrapped: encrypt(keyOf(ring, kek_id).wrapping, plaintext, wrapAad(kek_id, aad)) };
+}
+
+function unwrap(ring: Ring, kek_id: string, wrapped: Uint8Array, aad: Uint8Array): Buffer {
+  const plaintext = decrypt(keyOf(ring, kek_id).wrapping, wrapped, wrapAad(kek_id, aad));
+  if (plaintext === null) throw new ApiError("credential_unreadable");
+  return plaintext;
 }
 
 function masterKey(bytes: Buffer): MasterKey {

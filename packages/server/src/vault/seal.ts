@@ -1,12 +1,15 @@
 /**
- * Seals credentials: text in, `Sealed` out, and back. The only place where a credential is in the clear next to its key.
+ * Seals and opens credentials: plaintext to `Sealed` and back. vault/ owns master keys, data keys
+ * and this format. It must not know tables, queries or providers. The store never sees a plaintext,
+ * because only this file creates `Sealed`.
  *
- * A record is bound to where it belongs (table, column, scope, row, generation): moved anywhere else, or to an older
- * generation of the same row, it does not open. Every failure to open is `credential_unreadable`, without a hint of
- * which check failed. Nothing is written here, so a record that cannot be opened stays as it is.
+ * A record is bound to its place (table, column, scope, row, generation). Moved anywhere else, or
+ * replaced by an older generation of the same row, it does not open. Every failure is
+ * `credential_unreadable`, without a hint which check failed.
  *
- * Record: `version (1) | length of dek_id (1) | dek_id | nonce (12) | ciphertext | tag (16)`. docs/token-format.md has
- * every byte, and packages/server/test/vault/vectors.json has examples. Knows no table and no query.
+ * Record: `version (1) | length of dek_id (1) | dek_id | nonce (12) | ciphertext | tag (16)`.
+ * docs/token-format.md defines every byte, and packages/server/test/vault/vectors.json has
+ * examples.
  */
 import { createHmac } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
@@ -20,45 +23,60 @@ import { checkKeyring, type Keyring } from "./keyring.ts";
 export type { DataKeyStore } from "./data-keys.ts";
 
 declare const sealed_brand: unique symbol;
-/** Bytes that only this file can make, so that the store's columns cannot be handed a plaintext by mistake. */
+/** Bytes that only this file creates, so that a plaintext cannot be stored by mistake. */
 export type Sealed = Uint8Array & { readonly [sealed_brand]: true };
 
-/** Where a record belongs. All of it must be the same at opening. */
+/** The place of a record. Opening requires the same values. */
 export interface SealContext {
   readonly table: string;
   readonly column: string;
-  /** App id or workspace id: whose data key is used. */
+  /** The app id or workspace id whose data key is used. */
   readonly scope: string;
   readonly row_id: string;
-  /** Grows with each write of the row; 0 where rows have none. */
+  /** Grows with each write of the row. 0 for tables without generations. */
   readonly generation: number;
 }
 
 export interface Vault {
-  /** Rejects with the store's error when a data key must be made or counted and the database is away. */
+  /**
+   * Rejects with the store's error if it needs the database for a data key, and that is
+   * unreachable.
+   */
   seal(context: SealContext, plaintext: Secret): Promise<Sealed>;
-  /** @throws ApiError `credential_unreadable`. */
+  /** @throws ApiError `credential_unreadable` */
   open(context: SealContext, sealed: Sealed): Promise<Secret>;
-  /** `open` without waiting: null when the data key is not in memory. @throws ApiError `credential_unreadable`. */
+  /**
+   * Opens without I/O. Returns null if the data key is not cached. @throws ApiError
+   * `credential_unreadable`
+   */
   openCached(context: SealContext, sealed: Sealed): Secret | null;
-  /** HMAC-SHA256 as hex: the same for the same text in this installation for good, meaningless elsewhere. */
+  /**
+   * Returns an HMAC-SHA256 as hex. Always the same for a text in this installation, different in
+   * others.
+   */
   fingerprint(secret: Secret): string;
-  /** Has encryptions in hand for the scope: call it before doing what cannot be undone without sealing. */
+  /**
+   * Reserves encryptions for the scope. Call it before an irreversible step whose result must be
+   * sealed.
+   */
   prepare(scope: string): Promise<void>;
-  /** Drops the scope's data keys from memory: when an app is deleted. */
+  /** Drops the scope's data keys from memory, when an app is deleted. */
   forget(scope: string): void;
 }
 
 const VERSION = 1;
-/** Version and length. */
+/** The version and the length. */
 const FIXED_BYTES = 2;
-/** Its key computes fingerprints and never encrypts, so it is never replaced: stored fingerprints stay comparable. */
+/**
+ * Its key computes fingerprints and never encrypts, so it is never replaced and fingerprints stay
+ * comparable.
+ */
 export const FINGERPRINT_SCOPE = "installation/fingerprint";
 
 /**
- * Reads the installation's fingerprint key, or makes it in an empty database.
+ * Creates the vault. Reads the installation's fingerprint key, or creates it in an empty database.
  *
- * @throws ApiError `wrong_master_key` when the data belongs to a master key that is not in the keyring.
+ * @throws ApiError `wrong_master_key` if the keyring does not have the data's master key
  */
 export async function createVault(options: {
   readonly keyring: Keyring;
@@ -73,16 +91,16 @@ export async function createVault(options: {
 
   return {
     seal: async (context, plaintext) => {
-      if (context.scope === FINGERPRINT_SCOPE) throw new TypeError(`Nothing is sealed under ${FINGERPRINT_SCOPE}.`);
-      return write(await keys.take(context.scope), context, plaintext);
+      if (context.scope === FINGERPRINT_SCOPE) throw new TypeError(`The key of ${FINGERPRINT_SCOPE} never encrypts.`);
+      return encode(await keys.take(context.scope), context, plaintext);
     },
     open: async (context, sealed) => {
       const dek_id = dekIdOf(sealed);
-      return read(keys.cached(dek_id) ?? (await keys.load(dek_id)), context, sealed);
+      return decode(keys.cached(dek_id) ?? (await keys.load(dek_id)), context, sealed);
     },
     openCached: (context, sealed) => {
       const key = keys.cached(dekIdOf(sealed));
-      return key === null ? null : read(key, context, sealed);
+      return key === null ? null : decode(key, context, sealed);
     },
     fingerprint: (secret) => createHmac("sha256", fingerprint_key).update(secret.expose(), "utf8").digest("hex"),
     prepare: (scope) => keys.prepare(scope),
@@ -90,13 +108,13 @@ export async function createVault(options: {
   };
 }
 
-/** For the reader of stored columns: these bytes were sealed once, and opening them checks that. */
+/** Marks stored bytes as sealed. Opening them checks that they are. */
 export function sealedFromStorage(bytes: Uint8Array): Sealed {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where bytes become Sealed.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the only place where bytes become Sealed.
   return bytes as Sealed;
 }
 
-function write({ dek_id, key }: DataKey, context: SealContext, plaintext: Secret): Sealed {
+function encode({ dek_id, key }: DataKey, context: SealContext, plaintext: Secret): Sealed {
   const id = Buffer.from(dek_id, "ascii");
   const text = utf8(plaintext.expose());
   const box = encrypt(key, text, associatedData(context, dek_id));
@@ -104,8 +122,8 @@ function write({ dek_id, key }: DataKey, context: SealContext, plaintext: Secret
   return sealedFromStorage(Buffer.concat([Uint8Array.of(VERSION, id.length), id, box]));
 }
 
-function read(key: DataKey, context: SealContext, sealed: Sealed): Secret {
-  // Another app's key never opens anything here, whatever a damaged or forged record names.
+function decode(key: DataKey, context: SealContext, sealed: Sealed): Secret {
+  // Another scope's key never opens this record, even if a forged record names it.
   if (key.scope !== context.scope) throw unreadable();
   const box = sealed.subarray(FIXED_BYTES + (sealed[1] ?? 0));
   const text = decrypt(key.key, box, associatedData(context, key.dek_id));
@@ -122,11 +140,13 @@ function dekIdOf(sealed: Sealed): string {
   return id;
 }
 
-/** `version | table | column | scope | row_id | generation | dek_id`, each with its length before it. */
+/**
+ * Returns `version | table | column | scope | row_id | generation | dek_id`, each with its length.
+ */
 function associatedData(context: SealContext, dek_id: string): Buffer {
   const { table, column, scope, row_id, generation } = context;
   if (!Number.isSafeInteger(generation) || generation < 0)
-    throw new TypeError("A generation is a whole number from 0.");
+    throw new TypeError("A generation must be a whole number from 0.");
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(generation));
   return lengthPrefixed(Uint8Array.of(VERSION), table, column, scope, row_id, counter, dek_id);

@@ -16,7 +16,7 @@ async function sealMany(vault: Vault, count: number): Promise<string[]> {
 const down = (): Promise<never> => Promise.reject(new ApiError("database_unavailable"));
 
 describe("counting encryptions", () => {
-  it("is durable before the first of a batch is used, one write for many", async () => {
+  it("is durable before the first of a batch is used, with one write per batch", async () => {
     const keys = memoryKeys();
     const vault = await vaultOver(keys);
     const [dek_id] = await sealMany(vault, 700);
@@ -24,7 +24,7 @@ describe("counting encryptions", () => {
     expect(keys.calls.reserve).toBe(1);
   });
 
-  it("never counts less than was sealed, with many callers and restarts", async () => {
+  it("never undercounts, with many callers and restarts", async () => {
     const keys = memoryKeys();
     let sealed = 0;
     for (let start = 0; start < 5; start += 1) {
@@ -35,7 +35,7 @@ describe("counting encryptions", () => {
     }
   });
 
-  it("goes on through a database outage with what is in hand", async () => {
+  it("uses the reserved batch during a database outage", async () => {
     const keys = memoryKeys();
     const state = { down: false };
     const vault = await vaultOver(
@@ -51,7 +51,7 @@ describe("counting encryptions", () => {
     expect(await sealMany(vault, 1)).toHaveLength(1);
   });
 
-  it("reserves the next batch before the last is used up", async () => {
+  it("reserves the next batch before the current one is used up", async () => {
     const keys = memoryKeys();
     const vault = await vaultOver(keys, undefined, { reserve_batch: 100 });
     await sealMany(vault, 76);
@@ -60,7 +60,7 @@ describe("counting encryptions", () => {
 });
 
 describe("replacing a data key", () => {
-  it("happens at the limit; records under the old one still open", async () => {
+  it("happens at the limit, and records under the old one still open", async () => {
     const keys = memoryKeys();
     const vault = await vaultOver(keys, undefined, { reserve_batch: 10, rotate_at: 20 });
     const first = await vault.seal(context, secret);
@@ -71,7 +71,7 @@ describe("replacing a data key", () => {
     expect((await later.open(context, first)).expose()).toBe("text");
   });
 
-  it("gives two nodes the same new key when both find the old one used up", async () => {
+  it("gives two nodes the same new key if both find the old one exhausted", async () => {
     const keys = memoryKeys();
     const limits = { reserve_batch: 10, rotate_at: 10 };
     await sealMany(await vaultOver(keys, undefined, limits), 1);
@@ -81,7 +81,7 @@ describe("replacing a data key", () => {
     for (const [dek_id] of ids) expect(keys.rows.has(dek_id ?? "")).toBe(true);
   });
 
-  it("is a hard stop when no new key can be made", async () => {
+  it("stops sealing if no new key can be created", async () => {
     const keys = memoryKeys();
     const stuck = {
       ...keys,
@@ -102,7 +102,7 @@ describe("replacing a data key", () => {
     expect((await vault.open(context, sealed)).expose()).toBe("text");
   });
 
-  it("stops for a scope whose data key was deleted", async () => {
+  it("stops sealing for a scope whose data key was deleted", async () => {
     const keys = memoryKeys();
     const vault = await vaultOver({ ...keys, reserve: async () => Number.POSITIVE_INFINITY });
     expect((await errorOf(() => vault.seal(context, secret)))?.code).toBe("credential_unreadable");
@@ -110,7 +110,7 @@ describe("replacing a data key", () => {
 });
 
 describe("the cache of data keys", () => {
-  it("asks the store once for a thousand readers", async () => {
+  it("queries the store once for a thousand readers", async () => {
     const keys = memoryKeys();
     const sealed = await (await vaultOver(keys)).seal(context, secret);
     const vault = await vaultOver(keys);
@@ -118,7 +118,7 @@ describe("the cache of data keys", () => {
     expect(keys.calls.load).toBe(1);
   });
 
-  it("forgets a scope, and only that", async () => {
+  it("drops a scope, and only that one", async () => {
     const vault = await vaultOver(memoryKeys());
     const other = { ...context, scope: "app_two" };
     const [mine, theirs] = [await vault.seal(context, secret), await vault.seal(other, secret)];
@@ -128,7 +128,7 @@ describe("the cache of data keys", () => {
     expect(dekOf(await vault.seal(context, secret))).toBe(dekOf(mine));
   });
 
-  it("is not filled again by a look-up that began before the scope was forgotten", async () => {
+  it("is not refilled by a lookup that started before the scope was dropped", async () => {
     const keys = memoryKeys();
     const sealed = await (await vaultOver(keys)).seal(context, secret);
     const gate = Promise.withResolvers<undefined>();
@@ -147,7 +147,7 @@ describe("the cache of data keys", () => {
     expect(vault.openCached(context, sealed)).toBeNull();
   });
 
-  it("keeps to its size, and works at any size", async () => {
+  it("stays within its size, and works at any size", async () => {
     const keys = memoryKeys();
     const vault = await vaultOver(keys, undefined, { cached_keys: 2 });
     const scopes = Array.from({ length: 50 }, (_, at) => `app_${at}`);

@@ -26,7 +26,7 @@ function directoryWith(text: string, mode = 0o600): string {
 }
 
 describe("the key file", () => {
-  it("is made for a new directory, readable by its owner only, and stays the same afterwards", () => {
+  it("is created for a new directory, readable only by its owner, and then stays the same", () => {
     const directory = join(temporaryDirectory(), "new");
     const first = load(directory, false);
     expect(statSync(join(directory, "master.key")).mode & 0o777).toBe(0o600);
@@ -35,7 +35,7 @@ describe("the key file", () => {
     expect(readdirSync(directory)).toEqual(["master.key"]);
   });
 
-  it("is never made beside existing data", async () => {
+  it("is never created beside existing data", async () => {
     const directory = temporaryDirectory();
     const error = await errorOf(() => load(directory));
     expect(error?.code).toBe("missing_master_key");
@@ -45,7 +45,7 @@ describe("the key file", () => {
   });
 
   it.each(["holdfast.db", "holdfast.db-wal", "spill.bin"])(
-    "is refused beside %s, whatever the caller believes",
+    "is refused beside %s, even if the caller claims there is no data",
     async (name) => {
       const directory = temporaryDirectory();
       writeFileSync(join(directory, name), "data");
@@ -61,13 +61,13 @@ describe("the key file", () => {
     expect(readFileSync(join(directory, "master.key"), "utf8")).toBe(line(masterKey(1)));
   });
 
-  it.each([0o640, 0o604, 0o660, 0o620, 0o601])("with mode %o is refused, naming chmod 600", async (mode) => {
+  it.each([0o640, 0o604, 0o660, 0o620, 0o601])("with mode %o is rejected with a hint to chmod 600", async (mode) => {
     const error = await errorOf(() => load(directoryWith(line(masterKey(1)), mode)));
     expect(error?.code).toBe("configuration");
     expect(error?.message).toContain("chmod 600");
   });
 
-  it("is judged by the file that a symbolic link leads to", async () => {
+  it("is checked by the file that a symbolic link leads to", async () => {
     const target = directoryWith(line(masterKey(1)), 0o644);
     const directory = temporaryDirectory();
     symlinkSync(join(target, "master.key"), join(directory, "master.key"));
@@ -76,7 +76,7 @@ describe("the key file", () => {
     expect(load(directory).ids()).toHaveLength(1);
   });
 
-  it("may hold spaces, blank lines and carriage returns", () => {
+  it("can contain spaces, blank lines and carriage returns", () => {
     const text = `\n  holdfast-key-v1   ${masterKey(1)}  \r\n\r\nholdfast-key-v1\t${masterKey(2)}`;
     expect(load(directoryWith(text)).ids()).toEqual(ringOf(masterKey(1), masterKey(2)).ids());
   });
@@ -87,16 +87,16 @@ describe("the key file", () => {
     ["31 bytes", line(masterKey(1)) + line(Buffer.alloc(31, 9).toString("base64")), "line 2, has 31 bytes"],
     ["33 bytes", line(Buffer.alloc(33, 9).toString("base64")), "33 bytes"],
     ["not base64", line("?".repeat(44)), "not base64"],
-    ["base64 with a stray end", line(`${masterKey(1)}A`), "not base64"],
+    ["base64 with a stray last character", line(`${masterKey(1)}A`), "not base64"],
     ["no key at all", "holdfast-key-v1\n", "0 bytes"],
-  ])("with %s is refused, saying where and how to make one", async (_name, text, expected) => {
+  ])("with %s is rejected with the place and how to create a key", async (_name, text, expected) => {
     const error = await errorOf(() => load(directoryWith(text)));
     expect(error?.code).toBe("configuration");
     expect(error?.message).toContain(expected);
     expect(error?.message).not.toContain(masterKey(9).slice(0, 12));
   });
 
-  it("that is a directory is refused", async () => {
+  it("that is a directory is rejected", async () => {
     const directory = temporaryDirectory();
     mkdirSync(join(directory, "master.key"));
     expect((await errorOf(() => load(directory)))?.message).toContain("not a file");
@@ -104,20 +104,20 @@ describe("the key file", () => {
 });
 
 describe("HOLDFAST_MASTER_KEY", () => {
-  it("goes before the file and needs none", () => {
+  it("takes precedence over the file and needs none", () => {
     const directory = directoryWith(line(masterKey(1)));
     const ring = loadKeyring({ data_dir: directory, master_key: new Secret(masterKey(2)), has_data: true });
     expect(ring.ids()).toEqual([kekIdOf(Buffer.alloc(32, 2))]);
   });
 
-  it("may hold several keys, the first current, with white space anywhere", () => {
+  it("can contain several keys, the current one first, with whitespace anywhere", () => {
     const wrapped = `${masterKey(1).slice(0, 20)}\n ${masterKey(1).slice(20)}`;
     const ring = ringOf(` ${wrapped} `, ` ${masterKey(2)}\n`);
     expect(ring.current.kek_id).toBe(kekIdOf(Buffer.alloc(32, 1)));
     expect(ring.ids()).toHaveLength(2);
   });
 
-  it("with a wrong key is refused, saying which, without showing it", async () => {
+  it("with an invalid key is rejected with its position, without showing it", async () => {
     const error = await errorOf(() => ringOf(masterKey(1), "c2VjcmV0"));
     expect(error).toMatchObject({ code: "configuration" });
     expect(error?.message).toContain("key 2 of 2, has 6 bytes");
@@ -129,14 +129,14 @@ describe("HOLDFAST_MASTER_KEY", () => {
 describe("a keyring", () => {
   const aad = Buffer.from("aad");
 
-  it("opens what it wrapped, also under a retired key", () => {
-    const made = ringOf(masterKey(1)).wrap(Buffer.from("data key"), aad);
+  it("unwraps what it wrapped, also under a retired key", () => {
+    const data_key = ringOf(masterKey(1)).wrap(Buffer.from("data key"), aad);
     const ring = ringOf(masterKey(2), masterKey(1));
-    expect(ring.unwrap(made.kek_id, made.wrapped, aad).toString()).toBe("data key");
+    expect(ring.unwrap(data_key.kek_id, data_key.wrapped, aad).toString()).toBe("data key");
     expect(ring.wrap(Buffer.from("x"), aad).kek_id).toBe(ring.current.kek_id);
   });
 
-  it("refuses other keys, other associated data and altered bytes", async () => {
+  it("rejects other keys, other associated data and altered bytes", async () => {
     const ring = ringOf(masterKey(1));
     const { kek_id, wrapped } = ring.wrap(Buffer.from("data key"), aad);
     const altered = Uint8Array.from(wrapped, (byte, at) => (at === 15 ? byte ^ 1 : byte));
@@ -150,7 +150,7 @@ describe("a keyring", () => {
     }
   });
 
-  it("derives another key for each purpose, and finds those of retired keys", () => {
+  it("derives a different key for each purpose, and those of retired keys", () => {
     const ring = ringOf(masterKey(2), masterKey(1));
     expect(ring.deriveKey("a")).toHaveLength(32);
     expect(ring.deriveKey("a")).toEqual(ringOf(masterKey(2)).deriveKey("a"));
@@ -158,7 +158,7 @@ describe("a keyring", () => {
     expect(ring.deriveKeys("a")).toEqual([ring.deriveKey("a"), ringOf(masterKey(1)).deriveKey("a")]);
   });
 
-  it("shows no key when printed", () => {
+  it("never prints a key", () => {
     const ring = ringOf(masterKey(65));
     const printed = inspect(ring, { depth: 9, showHidden: true }) + JSON.stringify(ring);
     expect(printed).not.toContain("AAAA");
@@ -166,7 +166,7 @@ describe("a keyring", () => {
     expect(printed).not.toContain("41 41 41");
   });
 
-  it("takes up a rotated file on refresh, and keeps its keys when the file goes away or bad", () => {
+  it("loads a rotated file on refresh, and keeps its keys if the file becomes empty or invalid", () => {
     const directory = directoryWith(line(masterKey(1)));
     const path = join(directory, "master.key");
     const ring = load(directory);
@@ -187,13 +187,13 @@ describe("a keyring", () => {
 });
 
 describe("checking a keyring against the data", () => {
-  it("accepts data under any of its keys, and no data", () => {
+  it("accepts data under any of its keys, or no data", () => {
     const ring = ringOf(masterKey(1), masterKey(2));
     expect(() => checkKeyring(ring, [])).not.toThrow();
     expect(() => checkKeyring(ring, [kekIdOf(Buffer.alloc(32, 2)), ring.current.kek_id])).not.toThrow();
   });
 
-  it("refuses a wrong key, naming both ids", async () => {
+  it("rejects a wrong key with both ids", async () => {
     const ring = ringOf(masterKey(1));
     const expected = kekIdOf(Buffer.alloc(32, 2));
     const error = await errorOf(() => checkKeyring(ring, [ring.current.kek_id, expected, expected]));

@@ -1,6 +1,7 @@
 /**
- * The test vectors of docs/token-format.md, made by the reference implementation. `node make-vectors.ts` writes
- * vectors.json; a test checks that the committed file is what this makes. Keys and texts are invented for this purpose.
+ * The test vectors of docs/token-format.md, created by the reference implementation. `node
+ * make-vectors.ts` writes vectors.json, and a test checks that the committed file matches. Keys and
+ * texts are invented.
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +11,7 @@ export interface Vector {
   readonly name: string;
   /** The master key, base64. */
   readonly kek: string;
-  /** The row of `data_keys`; `wrapped` is base64. */
+  /** The row of `data_keys`. `wrapped` is base64. */
   readonly data_key: {
     readonly dek_id: string;
     readonly scope: string;
@@ -21,7 +22,7 @@ export interface Vector {
   /** base64 */
   readonly record: string;
   readonly expect: "ok" | "unreadable";
-  /** With `ok` only. */
+  /** Only with `ok`. */
   readonly plaintext?: string;
 }
 

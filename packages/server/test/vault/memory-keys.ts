@@ -1,4 +1,7 @@
-/** A store of data keys in memory that keeps the contract and counts calls. Apart from support.ts: no test runner here. */
+/**
+ * An in-memory store of data keys that counts calls. Separate from support.ts, which needs the test
+ * runner.
+ */
 import type { DataKeyRow, DataKeyStore } from "../../src/vault/data-keys.ts";
 
 export interface MemoryKeys extends DataKeyStore {

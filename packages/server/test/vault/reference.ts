@@ -1,6 +1,7 @@
 /**
- * A second implementation of docs/token-format.md, written from that page alone: Web Crypto instead of node:crypto, and
- * nothing of src/. It makes the vectors (with given nonces) and opens what the product seals.
+ * A second implementation of docs/token-format.md, written from that page alone. It uses Web Crypto
+ * instead of node:crypto, and nothing from src/. It creates the vectors (with fixed nonces) and
+ * opens what the product seals.
  */
 const { subtle } = globalThis.crypto;
 
@@ -86,7 +87,7 @@ export async function sealRecord(dek: Bytes, dek_id: string, place: Place, text:
   return concat(Uint8Array.of(1, dek_id.length), utf8(dek_id), nonce, body);
 }
 
-/** The text. Rejects when anything does not fit. */
+/** Returns the text. Rejects if anything does not match. */
 export async function openRecord(
   kek: Bytes,
   row: { readonly dek_id: string; readonly scope: string; readonly kek_id: string; readonly wrapped: Bytes },

@@ -1,4 +1,6 @@
-/** A process of its own for rotate.test.ts: `rotate|retire <data_dir> [step to die at]`. Prints the ids it answers. */
+/**
+ * A child process for rotate.test.ts: `rotate|retire <data_dir> [step to die at]`. Prints the ids.
+ */
 import { retireUnused, rotateMasterKey } from "../../src/vault/rotate.ts";
 import { memoryKeys } from "./memory-keys.ts";
 

@@ -33,7 +33,7 @@ function child(...parameters: string[]): Promise<Ended> {
 }
 
 describe("rotating the master key", () => {
-  it("puts a new key first, keeps the old one, and stays readable by its owner only", () => {
+  it("adds a new first key, keeps the old one, and keeps the file readable only by its owner", () => {
     const directory = newDirectory();
     const before = load(directory);
     const { kek_id } = rotateMasterKey(directory);
@@ -42,7 +42,7 @@ describe("rotating the master key", () => {
     expect(readdirSync(directory)).toEqual(["master.key"]);
   });
 
-  it("goes through a symbolic link, and leaves it one", () => {
+  it("follows a symbolic link, and keeps it", () => {
     const [target, directory] = [newDirectory(), temporaryDirectory()];
     symlinkSync(join(target, "master.key"), join(directory, "master.key"));
     const { kek_id } = rotateMasterKey(directory);
@@ -53,21 +53,21 @@ describe("rotating the master key", () => {
   it("keeps the file's owner, so that the service can still read it", () => {
     const directory = newDirectory();
     const path = join(directory, "master.key");
-    // Only root can give a file away; anybody else keeps it and proves less.
+    // Only root can change a file's owner. For other users this test proves less.
     if (process.getuid?.() === 0) chownSync(path, 12_345, 12_346);
     const { uid, gid } = statSync(path);
     rotateMasterKey(directory);
     expect(statSync(join(directory, "master.key"))).toMatchObject({ uid, gid });
   });
 
-  it("needs a key file that is in order", async () => {
+  it("requires a valid key file", async () => {
     expect((await errorOf(() => rotateMasterKey(temporaryDirectory())))?.code).toBe("missing_master_key");
     const directory = newDirectory();
     chmodSync(join(directory, "master.key"), 0o644);
     expect((await errorOf(() => rotateMasterKey(directory)))?.code).toBe("configuration");
   });
 
-  it("reads on and writes on in a vault that runs through all three steps", async () => {
+  it("keeps a running vault reading and writing through all three steps", async () => {
     const [directory, keys] = [newDirectory(), memoryKeys()];
     const running = await vaultOver(keys, load(directory));
     const early = await running.seal(context, secret);
@@ -79,7 +79,8 @@ describe("rotating the master key", () => {
 
     running.forget(context.scope);
     expect((await running.open(context, early)).expose()).toBe("text");
-    // A new data key made by the old process is under the new master key: the old one is gone from the file.
+    // A new data key of the old process is under the new master key. The old one is not in the
+    // file.
     const other = { ...context, scope: "app_two" };
     const late = await running.seal(other, secret);
     const restarted = await vaultOver(keys, load(directory));
@@ -88,7 +89,7 @@ describe("rotating the master key", () => {
     expect(restarted.fingerprint(secret)).toBe(fingerprint);
   });
 
-  it("wraps a data key again whose master key was retired while it was being stored", async () => {
+  it("rewraps a data key whose master key is retired while it is being stored", async () => {
     const [directory, keys] = [newDirectory(), memoryKeys()];
     const ring = load(directory);
     await vaultOver(keys, ring);
@@ -112,7 +113,7 @@ describe("rotating the master key", () => {
 
 describe("a rotation that is killed", () => {
   it.each(["locked", "written", "renamed"])(
-    "at the step %s leaves a file that opens everything, and can be repeated",
+    "at the step %s leaves a file that decrypts everything, and can be repeated",
     async (step) => {
       const [directory, keys] = [newDirectory(), memoryKeys()];
       const sealed = await (await vaultOver(keys, load(directory))).seal(context, secret);
@@ -129,7 +130,7 @@ describe("a rotation that is killed", () => {
     },
   );
 
-  it.each(["locked", "written", "renamed"])("while dropping old keys at %s keeps the current one", async (step) => {
+  it.each(["locked", "written", "renamed"])("while removing old keys at %s keeps the current one", async (step) => {
     const directory = newDirectory();
     const { kek_id } = rotateMasterKey(directory);
     expect((await child("retire", directory, step)).signal).toBe("SIGKILL");
@@ -138,18 +139,18 @@ describe("a rotation that is killed", () => {
     expect(load(directory).ids()).toEqual([kek_id]);
   });
 
-  it("loses no key when several run at once: each is in the file, or was refused", async () => {
+  it("loses no key if several run at once: each is in the file or was refused", async () => {
     const directory = newDirectory();
     const ended = await Promise.all(Array.from({ length: 4 }, () => child("rotate", directory)));
-    const made = ended.filter((one) => !one.failed).map((one) => one.output);
-    expect(made.length).toBeGreaterThan(0);
-    expect(load(directory).ids()).toEqual(expect.arrayContaining(made));
-    expect(load(directory).ids()).toHaveLength(made.length + 1);
+    const kek_ids = ended.filter((one) => !one.failed).map((one) => one.output);
+    expect(kek_ids.length).toBeGreaterThan(0);
+    expect(load(directory).ids()).toEqual(expect.arrayContaining(kek_ids));
+    expect(load(directory).ids()).toHaveLength(kek_ids.length + 1);
   });
 
-  it("waits for no dead process, and does not disturb a living one", async () => {
+  it("ignores the lock of a dead process, and respects that of a live one", async () => {
     const directory = newDirectory();
-    const lock = join(directory, "master.key.lock");
+    const lock = join(directory, "master.key.lock.1");
     writeFileSync(lock, String(process.ppid));
     const before = readFileSync(join(directory, "master.key"));
     const error = await errorOf(() => rotateMasterKey(directory));
@@ -159,8 +160,8 @@ describe("a rotation that is killed", () => {
   });
 });
 
-describe("wrapping data keys again", () => {
-  it("can stop anywhere and go on", async () => {
+describe("rewrapping data keys", () => {
+  it("can stop at any point and continue", async () => {
     const keys = memoryKeys();
     const vault = await vaultOver(keys);
     for (let app = 0; app < 9; app += 1) await vault.seal({ ...context, scope: `app_${app}` }, secret);
@@ -175,7 +176,7 @@ describe("wrapping data keys again", () => {
     expect(await rewrapAll(ring, keys)).toEqual({ rewrapped: 0, unchanged: 10, unreadable: [] });
   });
 
-  it("leaves a row alone that another node wrapped meanwhile", async () => {
+  it("skips a row that another node rewrapped meanwhile", async () => {
     const keys = memoryKeys();
     await vaultOver(keys);
     const stale = [...keys.rows.values()];
@@ -187,7 +188,7 @@ describe("wrapping data keys again", () => {
     expect(keys.rows).toEqual(before);
   });
 
-  it("names the data keys that no key opens, and does the others", async () => {
+  it("lists the data keys that no key unwraps, and rewraps the others", async () => {
     const keys = memoryKeys();
     const vault = await vaultOver(keys);
     await vault.seal(context, secret);
@@ -201,7 +202,7 @@ describe("wrapping data keys again", () => {
     });
   });
 
-  it("reads a store that hands rows out one by one", async () => {
+  it("reads from a store that returns rows one at a time", async () => {
     const keys = memoryKeys();
     await vaultOver(keys);
     const streaming = {
@@ -214,8 +215,8 @@ describe("wrapping data keys again", () => {
   });
 });
 
-describe("dropping retired keys", () => {
-  it("keeps those that a data key still needs", async () => {
+describe("removing retired keys", () => {
+  it("keeps those that a data key needs", async () => {
     const [directory, keys] = [newDirectory(), memoryKeys()];
     await vaultOver(keys, load(directory));
     const old = load(directory).current.kek_id;
@@ -224,7 +225,7 @@ describe("dropping retired keys", () => {
     expect(load(directory).has(old)).toBe(true);
   });
 
-  it("keeps a key that is retired while the rows are being read", async () => {
+  it("keeps a key that is retired during the scan of the rows", async () => {
     const [directory, keys] = [newDirectory(), memoryKeys()];
     const first = load(directory).current.kek_id;
     const { kek_id: second } = rotateMasterKey(directory);

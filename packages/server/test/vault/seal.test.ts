@@ -17,7 +17,7 @@ const texts = fc.string({ unit: "binary", maxLength: 300 });
 const secret = new Secret("xoxe-canary-refresh-token");
 
 describe("a sealed value", () => {
-  it("opens to what was sealed, for any context and text", async () => {
+  it("opens to the sealed text, for any context and text", async () => {
     const vault = await vaultOver(memoryKeys());
     await fc.assert(
       fc.asyncProperty(contexts, texts, async (where, text) => {
@@ -28,7 +28,7 @@ describe("a sealed value", () => {
     );
   });
 
-  it("is refused in any other place", async () => {
+  it("does not open in any other place", async () => {
     const vault = await vaultOver(memoryKeys());
     await fc.assert(
       fc.asyncProperty(
@@ -39,7 +39,7 @@ describe("a sealed value", () => {
           const moved = { ...home, ...Object.fromEntries(fields.map((field) => [field, other[field]])) };
           fc.pre(JSON.stringify(moved) !== JSON.stringify(home));
           const sealed = await vault.seal(home, secret);
-          // The other scope has a data key of its own, as it would have in life.
+          // The other scope has its own data key, as in practice.
           await vault.seal(moved, secret);
           expect((await errorOf(() => vault.open(moved, sealed)))?.code).toBe("credential_unreadable");
           expect((await errorOf(() => vault.openCached(moved, sealed)))?.code).toBe("credential_unreadable");
@@ -56,7 +56,7 @@ describe("a sealed value", () => {
     );
   });
 
-  it("is refused with any one bit flipped", async () => {
+  it("does not open with any one bit flipped", async () => {
     const vault = await vaultOver(memoryKeys());
     const sealed = await vault.seal(context, secret);
     for (let bit = 0; bit < sealed.length * 8; bit += 1) {
@@ -68,7 +68,7 @@ describe("a sealed value", () => {
     expect((await vault.open(context, sealed)).expose()).toBe(secret.expose());
   });
 
-  it("is refused when cut short, extended or empty", async () => {
+  it("does not open if truncated, extended or empty", async () => {
     const vault = await vaultOver(memoryKeys());
     const sealed = await vault.seal(context, secret);
     for (let length = 0; length < sealed.length; length += 1) {
@@ -80,7 +80,7 @@ describe("a sealed value", () => {
     expect((await errorOf(() => vault.open(context, longer)))?.code).toBe("credential_unreadable");
   });
 
-  it("is refused whatever the bytes are, and never crashes", async () => {
+  it("does not open for arbitrary bytes, and never crashes", async () => {
     const vault = await vaultOver(memoryKeys());
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 120 }), async (bytes) => {
@@ -91,7 +91,7 @@ describe("a sealed value", () => {
     );
   });
 
-  it("has another nonce each time: 100,000 of the same text", async () => {
+  it("has a different nonce each time: 100,000 of the same text", async () => {
     const vault = await vaultOver(memoryKeys());
     const nonces = new Set<string>();
     for (let count = 0; count < 100_000; count += 1) {
@@ -101,7 +101,7 @@ describe("a sealed value", () => {
     expect(nonces.size).toBe(100_000);
   });
 
-  it("holds no plaintext, and its error neither", async () => {
+  it("contains no plaintext, and neither does its error", async () => {
     const vault = await vaultOver(memoryKeys());
     const sealed = await vault.seal(context, secret);
     expect(Buffer.from(sealed).includes(secret.expose())).toBe(false);
@@ -113,7 +113,7 @@ describe("a sealed value", () => {
     expect(new Set(errors.map((error) => error?.message)).size).toBe(1);
   });
 
-  it("cannot be made of a text that would come back changed, or for a generation that is none", async () => {
+  it("cannot be created for a text that would change, or for an invalid generation", async () => {
     const vault = await vaultOver(memoryKeys());
     await expect(vault.seal(context, new Secret("\ud800"))).rejects.toThrow(TypeError);
     await expect(vault.seal({ ...context, row_id: "\udfff" }, secret)).rejects.toThrow(TypeError);
@@ -133,7 +133,7 @@ describe("keys that are missing or wrong", () => {
     expect(vault.openCached(context, sealed)?.expose()).toBe(secret.expose());
   });
 
-  it("refuses to start with a master key that the data does not belong to", async () => {
+  it("refuses to start with a master key that is not the data's", async () => {
     const keys = memoryKeys();
     await vaultOver(keys);
     const before = new Map(keys.rows);
@@ -141,7 +141,7 @@ describe("keys that are missing or wrong", () => {
     expect(keys.rows).toEqual(before);
   });
 
-  it("fails for the one app whose data key is gone or damaged, and serves the others", async () => {
+  it("fails only for the app whose data key is deleted or damaged", async () => {
     const keys = memoryKeys();
     const writer = await vaultOver(keys);
     const scopes = ["app_one", "app_two", "app_three"];
@@ -160,7 +160,7 @@ describe("keys that are missing or wrong", () => {
     ]);
   });
 
-  it("does not open a data key that was moved to another scope's row", async () => {
+  it("does not open with a data key moved to another scope's row", async () => {
     const keys = memoryKeys();
     const writer = await vaultOver(keys);
     const sealed = await writer.seal(context, secret);
@@ -172,7 +172,7 @@ describe("keys that are missing or wrong", () => {
     );
   });
 
-  it("passes the store's own error on: an outage is not a damaged credential", async () => {
+  it("passes on the store's error: an outage is not an unreadable credential", async () => {
     const keys = memoryKeys();
     const sealed = await (await vaultOver(keys)).seal(context, secret);
     const vault = await vaultOver({ ...keys, load: () => Promise.reject(new ApiError("database_unavailable")) });
@@ -181,7 +181,7 @@ describe("keys that are missing or wrong", () => {
 });
 
 describe("fingerprints", () => {
-  it("are equal for equal texts, in every process of an installation, and differ elsewhere", async () => {
+  it("are equal for equal texts in every process of an installation, and differ in another one", async () => {
     const keys = memoryKeys();
     const [one, two, elsewhere] = [await vaultOver(keys), await vaultOver(keys), await vaultOver(memoryKeys())];
     expect(one.fingerprint(secret)).toMatch(/^[0-9a-f]{64}$/);
@@ -190,14 +190,14 @@ describe("fingerprints", () => {
     expect(one.fingerprint(secret)).not.toBe(elsewhere.fingerprint(secret));
   });
 
-  it("agree when ten processes make the key at the same moment", async () => {
+  it("are equal if ten processes create the key at once", async () => {
     const keys = memoryKeys();
     const vaults = await Promise.all(Array.from({ length: 10 }, () => vaultOver(keys)));
     expect(new Set(vaults.map((vault) => vault.fingerprint(secret))).size).toBe(1);
     expect(keys.rows.size).toBe(1);
   });
 
-  it("have a key that seals nothing", async () => {
+  it("have a key that never seals", async () => {
     const vault = await vaultOver(memoryKeys());
     await expect(vault.seal({ ...context, scope: FINGERPRINT_SCOPE }, secret)).rejects.toThrow(TypeError);
   });

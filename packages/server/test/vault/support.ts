@@ -1,4 +1,4 @@
-/** What the vault's tests share: a store in memory, a clock that stands still, directories. */
+/** Shared by the vault's tests: an in-memory store, a stopped clock, and temporary directories. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -47,7 +47,7 @@ export function vaultOver(
   return createVault({ keyring, data_keys, clock, limits });
 }
 
-/** The code and message of the ApiError that `action` ends with; fails the test by rethrowing anything else. */
+/** Returns code and message of the ApiError that `action` throws. Rethrows any other error. */
 export async function errorOf(action: () => unknown): Promise<{ code: ErrorCode; message: string } | null> {
   try {
     await action();

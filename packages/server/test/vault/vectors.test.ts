@@ -13,20 +13,20 @@ const bytes = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffe
 const vectors = await makeVectors();
 
 describe("the committed vectors", () => {
-  it("are what the reference implementation makes", () => {
+  it("match the reference implementation", () => {
     expect(committed).toEqual(vectors);
   });
 
   it.each(vectors)("$name: $expect", async (vector) => {
     const keys = memoryKeys();
     const row = { ...vector.data_key, wrapped: bytes(vector.data_key.wrapped) };
-    // Its own fingerprint key, so that only the vector's data key is under test.
+    // The vault gets its own fingerprint key, so that only the vector's data key is under test.
     const vault = await vaultOver(keys, ringOf(vector.kek));
     keys.rows.set(row.dek_id, { ...row, encryptions: 1, created_at: instant(0) });
     const record = bytes(vector.record);
     const product = await vault.open(vector.context, sealedFromStorage(record)).then(
       (text) => ({ plaintext: text.expose() }),
-      (error: unknown) => ({ code: error instanceof ApiError ? error.code : "a defect" }),
+      (error: unknown) => ({ code: error instanceof ApiError ? error.code : "a bug" }),
     );
     const reference = await openRecord(bytes(vector.kek), row, vector.context, record).catch(() => null);
     const { plaintext = null } = vector;
