@@ -1,9 +1,9 @@
-/** Opens the catalog: the built-in services, and those of the operator's directory if the configuration names one. */
+/** Opens the catalog: the built-in providers, plus the custom ones if a directory is configured. */
 import { createCatalog, type Catalog } from "./index.ts";
 
 /**
- * Loads the checks of custom providers on demand: they are most of what a command would load.
- *
+ * Creates the catalog. Loads the code for custom providers on demand, since it makes up most of the
+ * startup time of a command.
  * @throws ApiError `configuration`
  */
 export async function openCatalog({ providers_dir }: { readonly providers_dir: string | null }): Promise<Catalog> {

@@ -127,7 +127,7 @@ describe("the catalog", () => {
     expect(violations).toEqual([]);
   });
 
-  it("treats a refresh token as single use wherever it might be", () => {
+  it("treats a refresh token as single use if it might be", () => {
     const classes = Object.fromEntries(all.map((provider) => [provider.id, rotationClass(provider)]));
     expect(classes).toEqual({
       airtable: "strict",
@@ -232,7 +232,7 @@ describe("the catalog", () => {
     expect(catalog.byVendor("unknown")).toEqual([]);
   });
 
-  it("requires a provider by id, or says what is wrong with the id", () => {
+  it("returns a required provider, or reports what is wrong with the id", () => {
     expect(catalog.require("notion").id).toBe("notion");
     expect(() => catalog.require("Not an id")).toThrow(expect.objectContaining({ code: "invalid_service" }));
     expect(() => catalog.require("nothing_like_it")).toThrow(expect.objectContaining({ code: "unknown_service" }));

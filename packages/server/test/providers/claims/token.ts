@@ -1,6 +1,6 @@
 /**
- * The access token of a connection: the API accepts it, and it is served whatever lifetime the
- * response states.
+ * The access token of a connection: the API accepts it, and it is served regardless of the lifetime
+ * the response states.
  */
 import { describe, expect, it } from "vitest";
 import { sha256Hex } from "../../../src/core/secret.ts";
