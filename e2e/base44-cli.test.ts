@@ -1,7 +1,7 @@
 /**
- * The unmodified public command line against a running server, with an API key and with a login:
- * its output, the documents that programs read, and exit codes. The services behind the server are
- * simulated.
+ * The unmodified public command line against a running server, with an API key and with a login.
+ * Covers its output, the documents that programs read, and exit codes. The services behind the
+ * server are simulated.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,12 @@
 /**
- * The database fails a node that holds a provider's response: it dies after the request was sent
- * (F18), the outcome of the commit is unknown (F19), a replica without the last commit takes over
- * (F20), one node is cut off (F27). The provider gets one request, its response is served, and it
+ * The database fails a node that holds a provider's response:
+ *
+ * - F18: it dies after the request was sent.
+ * - F19: the outcome of the commit is unknown.
+ * - F20: a replica without the last commit takes over.
+ * - F27: one node is cut off.
+ *
+ * The provider gets one request, its response is served, and it
  * ends up stored.
  */
 import type { Simulator } from "@holdfast/simulator";

@@ -1,7 +1,7 @@
 /**
- * A gateway in front of the simulator that records every secret in either direction: issued by the
- * provider, sent by the server, or passed through the user's browser. The simulator itself stores
- * only hashes.
+ * A gateway in front of the simulator that records every secret in either direction. Secrets are
+ * issued by the provider, sent by the server, or passed through the user's browser. The simulator
+ * itself stores only hashes.
  */
 import { createServer, type IncomingMessage } from "node:http";
 import { once } from "node:events";

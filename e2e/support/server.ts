@@ -1,6 +1,6 @@
 /**
- * A running server with simulated services, set up over its own HTTP interface: an app, an OAuth
- * client per service, and a builder who connects accounts.
+ * A running server with simulated services, set up over its own HTTP interface. It has an app, an
+ * OAuth client per service, and a builder who connects accounts.
  */
 import { clientSecretOf, startSimulator, type Simulator } from "@holdfast/simulator";
 import { join } from "node:path";

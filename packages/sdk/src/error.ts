@@ -32,9 +32,9 @@ export class HoldfastError extends Error {
   /** Identifies the call in the server's log. */
   readonly requestId: string | undefined;
   /**
-   * Whether the same call can succeed later. The server decides. If it does not, this is true for a
-   * failure in transit (no reply, 429, 502, 503, 504) of a call that is safe to repeat. All calls
-   * are, except `callApi` and `connectAppUser`.
+   * Whether the same call can succeed later. The server decides. By default this is true for a
+   * failure in transit (no reply, 429, 502, 503, 504) of a call that is safe to repeat. Only
+   * `callApi` and `connectAppUser` are not.
    */
   readonly retryable: boolean;
 

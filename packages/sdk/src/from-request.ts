@@ -10,9 +10,9 @@ import type { HoldfastClient, IncomingRequest, RequestClientOptions } from "./ty
  * the app, the service token and the user. They are trusted: the function runner sets them and
  * drops those that an outsider sent.
  *
- * @throws Error if `Base44-App-Id` or `Base44-Api-Url` is missing, or if `Authorization` or
- * `Base44-Service-Authorization` is present but is not exactly `Bearer <token>` (RFC 6750 §2.1,
- * here with one space and a capital B).
+ * @throws Error if `Base44-App-Id` or `Base44-Api-Url` is missing. Also if `Authorization` or
+ * `Base44-Service-Authorization` is present but is not exactly `Bearer <token>`: RFC 6750 §2.1,
+ * with one space and a capital B.
  */
 export function createClientFromRequest(request: IncomingRequest, options: RequestClientOptions = {}): HoldfastClient {
   const read = (name: string) => request.headers.get(name);

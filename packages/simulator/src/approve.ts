@@ -7,7 +7,7 @@
 export interface Consent {
   /** Default `approve`. */
   readonly decision?: "approve" | "deny";
-  /** `name` or `name@org`; default `ada`. */
+  /** `name` or `name@org`. Default `ada`. */
   readonly account?: string;
   /** The scopes left checked, in any list. Default: all that were requested. */
   readonly scopes?: readonly string[];

@@ -1,7 +1,7 @@
 /**
  * GitHub, both kinds of app. An OAuth App gets tokens that never expire, and no refresh token. Mode
- * `rotate` simulates a GitHub App with expiring user tokens: 8 h, single-use refresh tokens of six
- * months, and a refresh ends the old access token.
+ * `rotate` simulates a GitHub App with expiring user tokens: 8 h, and single-use refresh tokens of
+ * six months. A refresh ends the old access token.
  * https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
  *
  * Quirks: errors have HTTP 200. The reply is form-encoded unless Accept names JSON. Granted scopes
