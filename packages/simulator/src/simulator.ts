@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Ledger } from "./engine/ledger.ts";
-import { createRouter } from "./engine/router.ts";
-import { createSimulatorServer } from "./engine/server.ts";
+import { createRouter } from "./engine/http/router.ts";
+import { createSimulatorServer } from "./engine/http/server.ts";
 import type { GrantFilter } from "./engine/state.ts";
 import {
   World,

@@ -6,7 +6,7 @@
  * with it. Knows no vendor and no HTTP. Instants are ms since epoch.
  */
 import type { LedgerGrant, LedgerRefreshToken, LedgerToken, RevokedBy, TokenStatus } from "./ledger.ts";
-import type { Challenge } from "./pkce.ts";
+import type { Challenge } from "./oauth/pkce.ts";
 import type { Account, JsonObject, TokenProblem } from "./types.ts";
 import { BoundedMap, sha256 } from "./values.ts";
 

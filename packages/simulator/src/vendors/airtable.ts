@@ -6,7 +6,7 @@
  * previous tokens, and reusing a refresh token ends the grant. Unverified: error texts, code
  * lifetime.
  */
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { randomId, randomLetters, stableId } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 

@@ -7,7 +7,7 @@
  * one is HTTP 403. Unverified: the grace period, the status, lifetimes.
  */
 import { json } from "../engine/reply.ts";
-import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, TokenRoute } from "../engine/types.ts";
 import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
 import {

@@ -6,7 +6,7 @@
  * id_token. A refresh token requires `offline_access`. Unverified: lifetimes, rotation and error
  * shapes, which the vendor's page does not mention. No revocation found.
  */
-import { signIdToken } from "../engine/id-token.ts";
+import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { IssueContext, JsonObject } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
 import {

@@ -7,7 +7,7 @@
  * reuse on the grant.
  */
 import { empty } from "../engine/reply.ts";
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Reply, TokenProblem } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, expiring, person, revocation, tokenBody } from "./kit.ts";

@@ -4,7 +4,7 @@
  * Quirks: the consent page is the bare `/api`. No scopes. The only token never expires and cannot
  * be refreshed. Errors are `{ err, ECODE }`. Unverified: the numbers of the error codes.
  */
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, tokenBody, unsupported } from "./kit.ts";
 

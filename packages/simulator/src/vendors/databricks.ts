@@ -6,7 +6,7 @@
  * A refresh token requires `offline_access`. Rotation is a setting of the app (mode `rotate`).
  * Unverified: nearly everything. Only the addresses were read.
  */
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
 import {
   capabilitiesOf,

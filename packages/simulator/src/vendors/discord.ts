@@ -7,7 +7,7 @@
  * single-use), and the reply without a User-Agent.
  */
 import { json, text } from "../engine/reply.ts";
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, Incoming, IssueContext, JsonObject, Reply } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";

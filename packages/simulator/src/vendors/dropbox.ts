@@ -6,9 +6,9 @@
  * authorized by the token that it ends. Unverified: error texts.
  */
 import { json, text } from "../engine/reply.ts";
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, Incoming, IssueContext, JsonObject, Reply, TokenProblem, TokenRoute } from "../engine/types.ts";
-import { bearer } from "../engine/incoming.ts";
+import { bearer } from "../engine/http/incoming.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, expiring, person, tokenBody } from "./kit.ts";
 

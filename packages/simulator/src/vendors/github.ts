@@ -9,8 +9,8 @@
  * Revocation is a DELETE.
  */
 import { empty, form, json, text } from "../engine/reply.ts";
-import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
-import { bearer } from "../engine/incoming.ts";
+import { errorTable, rfcErrorBody, spec } from "../engine/oauth/errors.ts";
+import { bearer } from "../engine/http/incoming.ts";
 import type {
   Account,
   Incoming,

@@ -7,7 +7,7 @@
  * errors.
  */
 import { json } from "../engine/reply.ts";
-import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, JsonObject } from "../engine/types.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";

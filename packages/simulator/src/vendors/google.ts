@@ -8,8 +8,8 @@
  * grant to the client.
  */
 import { json } from "../engine/reply.ts";
-import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
-import { jwks, signIdToken } from "../engine/id-token.ts";
+import { errorTable, rfcErrorBody, spec } from "../engine/oauth/errors.ts";
+import { jwks, signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, IssueContext, Json, JsonObject, Reply, RouteContext, Vendor } from "../engine/types.ts";
 import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
 import { apiError, denied, googleScopes } from "./google-common.ts";

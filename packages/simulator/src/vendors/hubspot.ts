@@ -14,7 +14,7 @@
  * Unverified: `scopes` and `user_id` in the reply.
  */
 import { json } from "../engine/reply.ts";
-import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, OpenRoute, Reply, RouteContext, TokenProblem } from "../engine/types.ts";
 import { randomLetters, stableNumber, stableUuid } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";

@@ -5,7 +5,7 @@
  * PKCE is accepted, not required. Unverified: rotation (assumed single-use), the lifetime of
  * refresh tokens, error shapes. No revocation found.
  */
-import { signIdToken } from "../engine/id-token.ts";
+import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, IssueContext, JsonObject } from "../engine/types.ts";
 import { randomId, stableId } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, tokenBody, unsupported } from "./kit.ts";

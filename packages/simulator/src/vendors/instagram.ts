@@ -9,8 +9,8 @@
  * guide shows it inside `data`), that renewed tokens stay valid, error texts. No revocation found.
  */
 import { json } from "../engine/reply.ts";
-import { errorTable, spec } from "../engine/errors.ts";
-import { bearer } from "../engine/incoming.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
+import { bearer } from "../engine/http/incoming.ts";
 import type { Account, Caller, Incoming, Reply, RouteContext, TokenProblem, TokenRoute } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, FOREVER, person, scopeList, unsupported } from "./kit.ts";

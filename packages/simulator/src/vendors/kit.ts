@@ -3,7 +3,7 @@
  * that return JSON. A profile states only how its vendor differs. Knows no vendor.
  */
 import { empty, json } from "../engine/reply.ts";
-import { errorTable, rfcErrorBody } from "../engine/errors.ts";
+import { errorTable, rfcErrorBody } from "../engine/oauth/errors.ts";
 import type {
   Account,
   AuthorizeSpec,

@@ -7,7 +7,7 @@
  * granted scopes.
  */
 import { empty, json } from "../engine/reply.ts";
-import { bearer } from "../engine/incoming.ts";
+import { bearer } from "../engine/http/incoming.ts";
 import type { Account, JsonObject, OpenRoute, Reply, RouteContext, TokenRoute } from "../engine/types.ts";
 import { randomLetters, stableUuid } from "../engine/values.ts";
 import { capabilitiesOf, defineVendor, denyWith, expiring, orgName, person, scopeList, tokenBody } from "./kit.ts";

@@ -8,8 +8,8 @@
  * Unverified: revocation (public code only), the texts of API errors.
  */
 import { json } from "../engine/reply.ts";
-import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
-import { signIdToken } from "../engine/id-token.ts";
+import { codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
+import { signIdToken } from "../engine/oauth/id-token.ts";
 import type {
   Account,
   IssueContext,

@@ -8,8 +8,8 @@
  * errors, the shapes of Graph replies.
  */
 import { createHash } from "node:crypto";
-import { errorTable, spec } from "../engine/errors.ts";
-import { signIdToken } from "../engine/id-token.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
+import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, ErrorSpec, IssueContext, JsonObject, TokenProblem } from "../engine/types.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
 import {

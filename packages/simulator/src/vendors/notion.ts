@@ -6,7 +6,7 @@
  * Notion-Version header. The token endpoint does not: widely used clients omit it there.
  */
 import { json } from "../engine/reply.ts";
-import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
+import { errorTable, rfcErrorBody, spec } from "../engine/oauth/errors.ts";
 import type {
   Account,
   Caller,

@@ -7,9 +7,9 @@
  * replaces it about once a day (with mode `rotate`: each time). Unverified: lifetimes, error texts,
  * `name` in userinfo.
  */
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { json } from "../engine/reply.ts";
-import { signIdToken } from "../engine/id-token.ts";
+import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, IssueContext, JsonObject, TokenRoute } from "../engine/types.ts";
 import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
 import {

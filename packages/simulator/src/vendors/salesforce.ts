@@ -8,7 +8,7 @@
  */
 import { createHmac } from "node:crypto";
 import { empty, json, text } from "../engine/reply.ts";
-import { errorTable, rfcErrorBody, spec } from "../engine/errors.ts";
+import { errorTable, rfcErrorBody, spec } from "../engine/oauth/errors.ts";
 import type {
   Account,
   Caller,

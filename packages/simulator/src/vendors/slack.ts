@@ -8,8 +8,8 @@
  * (mode `rotate`) there is neither an expiry nor a refresh token.
  */
 import { json } from "../engine/reply.ts";
-import { errorTable, spec } from "../engine/errors.ts";
-import { bearer } from "../engine/incoming.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
+import { bearer } from "../engine/http/incoming.ts";
 import type {
   Account,
   Caller,

@@ -7,7 +7,7 @@
  * The health check lists databases. Unverified: nearly everything. Only the addresses have two
  * sources.
  */
-import { errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
 import {
   capabilitiesOf,

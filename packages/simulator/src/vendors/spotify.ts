@@ -4,7 +4,7 @@
  * Quirks: a refresh reply has no refresh token when the old one stays valid. Unverified: when it
  * returns a new one (mode `rotate`), error texts.
  */
-import { errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import { randomId, stableId } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, tokenBody, unsupported } from "./kit.ts";
 

@@ -7,7 +7,7 @@
  * the seller. Errors are an array. Unverified: the codes of token errors.
  */
 import { json } from "../engine/reply.ts";
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type {
   Account,
   IssueContext,

@@ -7,7 +7,7 @@
  * a refresh returns a new refresh token (here: always), error texts.
  */
 import { json } from "../engine/reply.ts";
-import { codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, ErrorSpec, JsonObject } from "../engine/types.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
 import {

@@ -14,7 +14,7 @@
  * Unverified: which errors have HTTP 200 (here: all), the effect of revocation on the other tokens.
  */
 import { json } from "../engine/reply.ts";
-import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, Caller, ErrorSpec, Json, JsonObject, Reply, TokenProblem } from "../engine/types.ts";
 import { randomId, randomLetters, stableUuid } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, expiring, person, revocation, scopeList, tokenBody } from "./kit.ts";

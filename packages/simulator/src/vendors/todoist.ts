@@ -4,7 +4,7 @@
  * Quirks: scopes are separated by commas. Errors have their own names. Tokens never expire and
  * cannot be refreshed. RFC 7009 revocation accepts JSON. Unverified: the shapes of API errors.
  */
-import { codeErrors, errorTable, spec } from "../engine/errors.ts";
+import { codeErrors, errorTable, spec } from "../engine/oauth/errors.ts";
 import { randomLetters, stableNumber } from "../engine/values.ts";
 import {
   capabilitiesOf,

@@ -6,7 +6,7 @@
  * scope `offline`. A refresh must repeat the scopes, or the new token has none. A refresh token
  * works once. Unverified: rotation and the repeated scope (second-hand), the shapes of API errors.
  */
-import { errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import { randomLetters, stableId } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, unsupported, withScope } from "./kit.ts";
 

@@ -16,7 +16,7 @@
  */
 import { createHmac } from "node:crypto";
 import { json } from "../engine/reply.ts";
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, ConsentContext, Incoming, OpenRoute, Reply, RouteContext } from "../engine/types.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, tokenBody, unsupported } from "./kit.ts";

@@ -6,7 +6,7 @@
  * token lock the user out. Unverified: the error at a wrong host, the effect of reuse.
  */
 import { json } from "../engine/reply.ts";
-import { errorTable, spec } from "../engine/errors.ts";
+import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, TokenRoute } from "../engine/types.ts";
 import { randomId, stableId, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineVendor, denyWith, expiring, person, scopeList, tokenBody, unsupported } from "./kit.ts";

@@ -7,7 +7,7 @@
  * errors.
  */
 import { json } from "../engine/reply.ts";
-import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import { randomId, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, withScope } from "./kit.ts";
 

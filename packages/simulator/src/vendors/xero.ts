@@ -6,7 +6,7 @@
  * Unverified: lifetimes, the effect of revocation on the other tokens, error texts.
  */
 import { json } from "../engine/reply.ts";
-import { errorTable, refreshErrors, spec } from "../engine/errors.ts";
+import { errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, Incoming } from "../engine/types.ts";
 import { randomId, stableUuid } from "../engine/values.ts";
 import {

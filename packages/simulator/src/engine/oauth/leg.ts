@@ -3,11 +3,11 @@
  * processing, `after` faults change its reply. The token endpoint runs in it, and so do vendors'
  * own token renewal calls.
  */
-import type { Call } from "./call.ts";
+import type { Call } from "../call.ts";
 import { AFTER, BEFORE, isKey, type FaultContext } from "./faults.ts";
-import type { Leg, Modes } from "./modes.ts";
-import type { Reply } from "./types.ts";
-import { sha256 } from "./values.ts";
+import type { Leg, Modes } from "../modes.ts";
+import type { Reply } from "../types.ts";
+import { sha256 } from "../values.ts";
 
 export interface LegCall extends Call {
   readonly client: { readonly client_id: string; readonly client_secret: string };

@@ -4,12 +4,12 @@
  * Host and Origin must be loopback names and the body must be JSON. Otherwise any web page in a
  * browser on this machine could change the simulator. Errors are 400 with `{ "message" }`.
  */
-import { html, json } from "./reply.ts";
+import { html, json } from "../reply.ts";
 import { startPage } from "./page.ts";
-import { sameRealm } from "./call.ts";
-import type { Grant, GrantFilter } from "./state.ts";
-import type { Incoming, Reply, Vendor } from "./types.ts";
-import type { ClientRegistration, Lifetimes, ModeSwitch, World } from "./world.ts";
+import { sameRealm } from "../call.ts";
+import type { Grant, GrantFilter } from "../state.ts";
+import type { Incoming, Reply, Vendor } from "../types.ts";
+import type { ClientRegistration, Lifetimes, ModeSwitch, World } from "../world.ts";
 
 const badRequest = (message: string): Reply => json(400, { message });
 const ok = json(200, { ok: true });

@@ -2,9 +2,9 @@
  * Client authentication at the token endpoint and at routes that require it (RFC 6749 section
  * 2.3.1).
  */
-import { basic } from "./incoming.ts";
-import type { Call } from "./call.ts";
-import type { Refusal } from "./types.ts";
+import { basic } from "../http/incoming.ts";
+import type { Call } from "../call.ts";
+import type { Refusal } from "../types.ts";
 
 export interface Authenticated {
   /** null when the request names no client. */

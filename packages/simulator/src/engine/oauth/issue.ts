@@ -4,8 +4,8 @@
  */
 import type { LegCall } from "./leg.ts";
 import { shaped } from "./faults.ts";
-import type { Grant, RefreshToken } from "./state.ts";
-import type { Issued, TokenPolicy } from "./types.ts";
+import type { Grant, RefreshToken } from "../state.ts";
+import type { Issued, TokenPolicy } from "../types.ts";
 
 /**
  * The refresh token that was presented, and the scopes of the new tokens if they differ from the

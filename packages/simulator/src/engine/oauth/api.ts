@@ -2,15 +2,15 @@
  * Runs the routes outside the OAuth core: revocation, identity and API calls. Owns the access token
  * check.
  */
-import type { Call } from "./call.ts";
-import { sameRealm } from "./call.ts";
+import type { Call } from "../call.ts";
+import { sameRealm } from "../call.ts";
 import { authenticate } from "./client-auth.ts";
-import { bearer } from "./incoming.ts";
+import { bearer } from "../http/incoming.ts";
 import { renewAccess } from "./issue.ts";
 import { withFaults, type LegCall } from "./leg.ts";
-import type { Access, Grant } from "./state.ts";
-import type { Caller, Reply, RevokedToken, Route, RouteContext, TokenProblem, TokenRoute } from "./types.ts";
-import { sha256 } from "./values.ts";
+import type { Access, Grant } from "../state.ts";
+import type { Caller, Reply, RevokedToken, Route, RouteContext, TokenProblem, TokenRoute } from "../types.ts";
+import { sha256 } from "../values.ts";
 
 type Reach = "token" | "grant" | "account";
 

@@ -4,8 +4,8 @@
  */
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import type { Reply } from "./types.ts";
-import type { Wait } from "./world.ts";
+import type { Reply } from "../types.ts";
+import type { Wait } from "../world.ts";
 
 const HUGE_BYTES = 40 * 1024 * 1024;
 const CHUNK = Buffer.alloc(64 * 1024, "x");

@@ -3,11 +3,11 @@
  * table lists the faults. The types here require one function for each.
  */
 import { gzipSync } from "node:zlib";
-import { reply, html, json, redirect, text } from "./reply.ts";
-import { refuse, render, type Call } from "./call.ts";
-import type { Mode, Modes, NamesOf } from "./modes.ts";
-import type { Issued, Reply } from "./types.ts";
-import { isRecord, parseJson } from "./values.ts";
+import { reply, html, json, redirect, text } from "../reply.ts";
+import { refuse, render, type Call } from "../call.ts";
+import type { Mode, Modes, NamesOf } from "../modes.ts";
+import type { Issued, Reply } from "../types.ts";
+import { isRecord, parseJson } from "../values.ts";
 
 export interface FaultContext {
   readonly call: Call;

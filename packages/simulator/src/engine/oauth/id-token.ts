@@ -3,7 +3,7 @@
  * created at first use.
  */
 import { createSign, generateKeyPairSync, type KeyObject } from "node:crypto";
-import type { JsonObject } from "./types.ts";
+import type { JsonObject } from "../types.ts";
 
 const KEY_ID = "simulator";
 let key_pair: { readonly privateKey: KeyObject; readonly publicKey: KeyObject } | null = null;

@@ -3,8 +3,8 @@
  * input.
  */
 import type { IncomingMessage } from "node:http";
-import type { Incoming } from "./types.ts";
-import { isRecord, parseJson } from "./values.ts";
+import type { Incoming } from "../types.ts";
+import { isRecord, parseJson } from "../values.ts";
 
 const BODY_MAX_BYTES = 1024 * 1024;
 

@@ -2,8 +2,8 @@
  * The HTML pages: consent, errors, start page. Plain HTML without scripts. All text is escaped
  * here.
  */
-import { MODES } from "./modes.ts";
-import type { HostMatch, ScopeList, Vendor } from "./types.ts";
+import { MODES } from "../modes.ts";
+import type { HostMatch, ScopeList, Vendor } from "../types.ts";
 
 const ENTITIES: Readonly<Record<string, string>> = {
   "&": "&amp;",

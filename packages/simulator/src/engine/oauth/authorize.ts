@@ -6,14 +6,14 @@
  * `decision=approve|deny` there. Errors in the client, redirect URI or mode are shown, never
  * redirected (section 4.1.2.1).
  */
-import { html, redirect } from "./reply.ts";
-import type { Call } from "./call.ts";
-import { knownModes, modesOfClientId, type Modes } from "./modes.ts";
-import { consentPage, errorPage } from "./page.ts";
+import { html, redirect } from "../reply.ts";
+import type { Call } from "../call.ts";
+import { knownModes, modesOfClientId, type Modes } from "../modes.ts";
+import { consentPage, errorPage } from "../http/page.ts";
 import type { Challenge } from "./pkce.ts";
-import type { Account, ConsentContext, ParameterNames, Reply, ScopeList } from "./types.ts";
-import type { Code } from "./state.ts";
-import { parseAccount, sha256 } from "./values.ts";
+import type { Account, ConsentContext, ParameterNames, Reply, ScopeList } from "../types.ts";
+import type { Code } from "../state.ts";
+import { parseAccount, sha256 } from "../values.ts";
 
 const DEFAULT_ACCOUNT = "ada";
 const WRONG_ISSUER = "https://issuer.invalid";

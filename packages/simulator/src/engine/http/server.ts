@@ -1,21 +1,23 @@
 /**
  * The HTTP server: `/HOST/PATH` is the endpoint `https://HOST/PATH`, `/_...` is the control API.
  *
+ * This folder owns sockets, routing, delivery faults and the pages. It knows no protocol step.
+ *
  * Listens on 127.0.0.1 only. Every vendor request enters the ledger before it is handled, so a
  * request that hangs or is cut is visible, too. A bug in the simulator is HTTP 500 with
  * `simulator_error`. It never ends the process.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { admin } from "./admin.ts";
-import { empty, json } from "./reply.ts";
-import type { Call } from "./call.ts";
+import { empty, json } from "../reply.ts";
+import type { Call } from "../call.ts";
 import { deliver } from "./deliver.ts";
-import { hostOutage, REDIRECT_HOST } from "./faults.ts";
+import { hostOutage, REDIRECT_HOST } from "../oauth/faults.ts";
 import { readIncoming } from "./incoming.ts";
-import type { LedgerRequest } from "./ledger.ts";
+import type { LedgerRequest } from "../ledger.ts";
 import type { Found, Router } from "./router.ts";
-import type { Incoming, Reply, Vendor } from "./types.ts";
-import type { World } from "./world.ts";
+import type { Incoming, Reply, Vendor } from "../types.ts";
+import type { World } from "../world.ts";
 
 interface Parts {
   readonly world: World;

@@ -7,15 +7,15 @@
  * profile words the replies. This file decides what is checked, consumed and issued.
  */
 import { authenticate } from "./client-auth.ts";
-import { refuse, render, sameRealm, type Call } from "./call.ts";
+import { refuse, render, sameRealm, type Call } from "../call.ts";
 import { issueTokens, type Basis } from "./issue.ts";
 import { withFaults, type LegCall } from "./leg.ts";
-import type { Leg } from "./modes.ts";
+import type { Leg } from "../modes.ts";
 import { pkceProblem } from "./pkce.ts";
-import type { Code, Grant, RefreshToken } from "./state.ts";
-import type { Incoming, Kind, Reply, Vendor } from "./types.ts";
-import { randomId, sha256 } from "./values.ts";
-import type { World } from "./world.ts";
+import type { Code, Grant, RefreshToken } from "../state.ts";
+import type { Incoming, Kind, Reply, Vendor } from "../types.ts";
+import { randomId, sha256 } from "../values.ts";
+import type { World } from "../world.ts";
 
 const installationGrant = ({ token }: Vendor, incoming: Incoming, world: World): Grant | undefined =>
   world.state.grants.get(incoming.fields.get(token.installation?.field ?? "") ?? "");

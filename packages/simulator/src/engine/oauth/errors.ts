@@ -1,7 +1,7 @@
 /**
  * Error tables: RFC 6749 section 5.2 as the default. Each profile states where its vendor differs.
  */
-import type { ErrorSpec, JsonObject, Refusal } from "./types.ts";
+import type { ErrorSpec, JsonObject, Refusal } from "../types.ts";
 
 type Errors = Readonly<Record<Refusal, ErrorSpec>>;
 

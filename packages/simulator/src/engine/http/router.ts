@@ -1,10 +1,10 @@
 /** Finds the endpoint of a request among all vendors. Built once, indexed by host. */
-import { api } from "./api.ts";
-import { authorizePage, consent } from "./authorize.ts";
-import type { Call } from "./call.ts";
-import { tokenEndpoint, tokenKind } from "./token.ts";
-import type { HostMatch, Incoming, Kind, Reply, Vendor } from "./types.ts";
-import type { World } from "./world.ts";
+import { api } from "../oauth/api.ts";
+import { authorizePage, consent } from "../oauth/authorize.ts";
+import type { Call } from "../call.ts";
+import { tokenEndpoint, tokenKind } from "../oauth/token.ts";
+import type { HostMatch, Incoming, Kind, Reply, Vendor } from "../types.ts";
+import type { World } from "../world.ts";
 
 interface Endpoint {
   readonly vendor: Vendor;
