@@ -4,17 +4,14 @@
  * pattern without a word. So a rule counts only if it finds a planted import, and lets an allowed
  * one pass.
  */
-import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HOMES, importRules, LAYERS, ROOT_FILES, SRC } from "./layers.ts";
+import { outputOf } from "./run.ts";
 import { ROOT } from "./source.ts";
-
-const OXLINT = join(ROOT, "node_modules/oxlint/bin/oxlint");
 
 interface Plant {
   readonly file: string;
@@ -234,18 +231,7 @@ const isHit = (regex: string): boolean =>
 
 /** Returns `file specifier` of each finding. */
 async function lint(cwd: string): Promise<readonly string[]> {
-  // oxlint exits with 1 when it finds something, which is expected here.
-  const { stdout } = await promisify(execFile)(process.execPath, [OXLINT, "-f", "unix", "."], {
-    cwd,
-    maxBuffer: 67_108_864,
-  }).catch((error: unknown) => {
-    if (isOutput(error)) return error;
-    throw error;
-  });
-  const findings = [...stdout.matchAll(/^([^:\n]+):\d+:\d+: '([^']+)' import is restricted/gm)];
-  return findings.map(([, file = "", specifier = ""]) => keyOf({ file, specifier }));
-}
-
-function isOutput(error: unknown): error is { stdout: string } {
-  return typeof error === "object" && error !== null && "stdout" in error && typeof error.stdout === "string";
+  const output = await outputOf("oxlint/bin/oxlint", ["-f", "unix", "."], cwd);
+  const lines = [...output.matchAll(/^([^:\n]+):\d+:\d+: '([^']+)' import is restricted/gm)];
+  return lines.map(([, file = "", specifier = ""]) => keyOf({ file, specifier }));
 }

@@ -40,6 +40,8 @@ export interface Syntax {
   /** Comments and strings in the order of the text. Module specifiers are left out. */
   readonly spans: readonly Span[];
   readonly functions: readonly FunctionInfo[];
+  /** The lines where a statement is a promise with a handler, such as `send().catch(log);`. */
+  readonly chains: readonly number[];
 }
 
 export const ROOT = join(import.meta.dirname, "..");
@@ -80,6 +82,7 @@ export function parse({ path, text }: SourceFile): ParseResult {
 function readSyntax({ text }: SourceFile, { program, comments }: ParseResult): Syntax {
   const spans: Span[] = comments.map(({ start, end }) => ({ kind: "comment", start, end }));
   const functions: FunctionInfo[] = [];
+  const chains: number[] = [];
   const lineAt = lineFinder(text);
   const names = new Map<number, string>();
   let depth = 0;
@@ -105,6 +108,10 @@ function readSyntax({ text }: SourceFile, { program, comments }: ParseResult): S
     TemplateElement: ({ start, end }) => {
       spans.push({ kind: "template", start, end });
     },
+    ExpressionStatement: ({ expression, start }) => {
+      if (expression.type === "CallExpression" && expression.callee.type === "MemberExpression")
+        if (/^(?:then|catch|finally)$/.test(textOf(expression.callee.property))) chains.push(lineAt(start));
+    },
     VariableDeclarator: ({ id, init }) => named(init, textOf(id)),
     Property: ({ key, value }) => named(value, textOf(key)),
     FunctionDeclaration: enter,
@@ -119,6 +126,7 @@ function readSyntax({ text }: SourceFile, { program, comments }: ParseResult): S
   return {
     spans: spans.filter(({ start }) => !specifiers.has(start)).toSorted((a, b) => a.start - b.start),
     functions,
+    chains,
   };
 }
 

@@ -51,7 +51,7 @@ beforeAll(async () => {
   slow_database = await createDatabase();
   slow_replies = readSlowly();
   // Its own test reports a failure.
-  slow_replies.catch(() => {});
+  void slow_replies.catch(() => {});
 });
 
 afterAll(async () => {

@@ -165,7 +165,8 @@ function watchOtherProcesses({ store, cache, credentials, refresher, log }: Inst
   return store.onChange((notice) => {
     cache.markStale();
     credentials.markStale();
-    if (notice === "reconnected") refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
+    if (notice === "reconnected")
+      void refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });
 }
 

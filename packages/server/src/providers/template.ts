@@ -96,14 +96,14 @@ function valuesOf(provider: Provider, config: ConnectionConfig, client_id?: stri
 }
 
 function fill(text: string, bindings: ReadonlyMap<string, Binding>, encode: (value: string) => string): string | null {
-  let allowed = true;
+  const refused: string[] = [];
   const filled = text.replaceAll(VARIABLE, (_whole, name: string) => {
     const binding = bindings.get(name);
     if (binding !== undefined && accepts(binding, binding.value)) return encode(binding.value);
-    allowed = false;
+    refused.push(name);
     return "";
   });
-  return allowed ? filled : null;
+  return refused.length === 0 ? filled : null;
 }
 
 /** A problem with one setting. A missing field has its own error code, so `kind` keeps it apart. */

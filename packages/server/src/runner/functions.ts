@@ -101,6 +101,9 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
   /** By invocation: what must not show in a log. */
   const live_tokens = new Map<string, readonly string[]>();
   let closed = false;
+  const refuseWhenClosed = (): void => {
+    if (closed) throw new ApiError("overloaded", { message: "The server is shutting down." });
+  };
 
   const start = ({ app_id, function_name }: FunctionRequest, version: Version): FunctionProcess =>
     startProcess({
@@ -202,10 +205,10 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
 
   return {
     async invoke(request) {
-      if (closed) throw new ApiError("overloaded", { message: "The server is shutting down." });
+      refuseWhenClosed();
       const source = await findFunction(functions_dir, request.function_name);
       const version = await versions.current(source);
-      if (closed) throw new ApiError("overloaded", { message: "The server is shutting down." });
+      refuseWhenClosed();
       const slot = pool.take(`${request.app_id}\n${request.function_name}`, version, () => start(request, version));
       const invocation: Invocation = {
         id: newId("inv"),

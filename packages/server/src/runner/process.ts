@@ -116,7 +116,7 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
   request.once("response", answer.resolve);
   request.on("error", answer.reject);
   if (body === null || body instanceof Uint8Array) request.end(body ?? undefined);
-  else pipeline(body, limited(body_bytes), request).catch(answer.reject);
+  else void pipeline(body, limited(body_bytes), request).catch(answer.reject);
   return await answer.promise;
 }
 

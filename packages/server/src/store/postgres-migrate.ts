@@ -96,5 +96,5 @@ export async function postgresKeyIds(
     const keys = await client.query<{ kek_id: string }>("select distinct kek_id from data_keys");
     return keys.rows.map((row) => row.kek_id);
   };
-  return withRetry(options, () => withClient(options, read));
+  return await withRetry(options, () => withClient(options, read));
 }

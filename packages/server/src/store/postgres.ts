@@ -144,8 +144,10 @@ function transact<T>(state: State, operation: Operation<T>, first?: string): Pro
     await execute(client, BEGIN);
     try {
       if (first !== undefined) await execute(client, first);
-      let is_announced = false;
-      const value = await runOperation(state, client, operation, (_table, ids) => (is_announced ||= ids.length > 0));
+      const invalidated: string[] = [];
+      const invalidates: Invalidates = (_table, ids) => void invalidated.push(...[ids].flat());
+      const value: T = await runOperation(state, client, operation, invalidates);
+      const is_announced = invalidated.length > 0;
       if (is_announced) await execute(client, ANNOUNCE, [state.owner ?? "command"]);
       await execute(client, "commit").catch((error: unknown) => {
         if (is_announced) state.presence?.markStale();
@@ -183,7 +185,7 @@ async function runOperation<T>(
 
 async function ownerIsDead(state: State, { owner, taken_at }: Lease, own: string): Promise<boolean> {
   if (owner === own || state.presence?.isConclusiveSince(taken_at) === false) return false;
-  return withPooled(state, async (client) => (await execute(client, FIND_LOCK, [owner])).rows.length === 0);
+  return await withPooled(state, async (client) => (await execute(client, FIND_LOCK, [owner])).rows.length === 0);
 }
 
 function isConflict(error: unknown): error is pg.DatabaseError {

@@ -101,7 +101,7 @@ async function runInSavepoint<T>(
   const { raw, control } = connection;
   control.savepoint.run();
   try {
-    const value = await runOperation(connection, operation, invalidates);
+    const value: T = await runOperation(connection, operation, invalidates);
     control.release.run();
     return { kind: "done", value };
   } catch (error) {

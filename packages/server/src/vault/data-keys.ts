@@ -160,7 +160,7 @@ async function take(state: State, scope: string): Promise<DataKey> {
   writer.left -= 1;
   // Reserve ahead, so that the batch does not run out during an outage. The caller that finds it
   // empty gets the error.
-  if (writer.left < limits.reserve_batch / 4) refill(state, scope).catch(() => undefined);
+  if (writer.left < limits.reserve_batch / 4) void refill(state, scope).catch(() => undefined);
   return writer.key;
 }
 

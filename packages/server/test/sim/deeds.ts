@@ -28,7 +28,7 @@ export function createDeeds(stage: Stage, processes: Processes): Deeds {
     const node = processes.any();
     const subject = random.pick(subjects);
     if (node === null || gone_apps.has(subject.app_id)) return;
-    action(node, subject)
+    void action(node, subject)
       .then(() => world.happened(name, subject.id))
       .catch((error: unknown) => world.note(() => `${name} of ${subject.id} failed: ${describe(error)}`));
   }

@@ -134,7 +134,7 @@ export function startNode({
     spill,
     events_wanted: new Set(),
   });
-  refresher
+  void refresher
     .recover()
     .then(() => {
       sweeper.start();
@@ -143,7 +143,7 @@ export function startNode({
     .catch(failedToStart);
   store.onChange((news) => {
     cache.markStale();
-    if (news === "reconnected") refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
+    if (news === "reconnected") void refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });
   return { life, connections, cache, clock, store, refresher, isDatabaseThere: gate.isOpen };
 }

@@ -34,7 +34,7 @@ export function createReaders(stage: () => Stage): Readers {
     const reader = [node.life];
     open.add(reader);
     const isOwed = promise(node, id, node.cache.fresh(app_id, TYPE)?.row ?? null);
-    node.connections
+    void node.connections
       .get(app_id, TYPE, { rejected_hash: null, min_valid_ms: null })
       .then(({ access_token, expires_at }) => judge.served(id, access_token.expose(), expires_at))
       .catch((error: unknown) => {

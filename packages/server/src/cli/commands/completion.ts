@@ -51,9 +51,9 @@ export function completionCommand(program: Command): void {
 
 function placesOf(command: Command, path: string, services: readonly Word[]): readonly Place[] {
   const children = command.commands.map((child) => ({ text: child.name(), description: child.description() }));
-  const options = command.options
-    .filter(({ long }) => long !== undefined && long !== null)
-    .map(({ long, description }) => ({ text: String(long), description }));
+  const options = command.options.flatMap(({ long, description }) =>
+    long === undefined ? [] : [{ text: long, description }],
+  );
   const takes_service = command.registeredArguments.some((argument) => /^types?$/.test(argument.name()));
   const place = { path, words: [...children, ...(takes_service ? services : []), ...options, HELP] };
   const below = command.commands.flatMap((child) =>

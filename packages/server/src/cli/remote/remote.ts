@@ -73,7 +73,8 @@ export function createRemote(options: RemoteOptions): Remote {
     headers.set("x-request-id", request_id);
     if (authorization !== null) headers.set(authorization[0], authorization[1].expose());
     if (call.json !== undefined) headers.set("content-type", "application/json");
-    const body = call.form === undefined ? JSON.stringify(call.json) : new URLSearchParams(call.form);
+    const json = call.json === undefined ? undefined : JSON.stringify(call.json);
+    const body = call.form === undefined ? json : new URLSearchParams(call.form);
     try {
       const signal = AbortSignal.timeout(timeout_ms);
       const reply = await transport(`${server_url}${call.path}`, {

@@ -247,7 +247,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   function refreshBehind(row: ConnectionRow): void {
     if (behind.has(row.id) || (row.next_attempt_at !== null && row.next_attempt_at > clock.now())) return;
     behind.add(row.id);
-    refresher
+    void refresher
       .refresh(row, "background")
       .catch((error: unknown) => log.error("background_refresh_failed", { connection_id: row.id, error }))
       .finally(() => behind.delete(row.id));

@@ -94,7 +94,7 @@ async function handle(parts: Parts, request: IncomingMessage, response: ServerRe
 
 export function createSimulatorServer(parts: Parts): Server {
   return createServer((request, response) => {
-    handle(parts, request, response).catch((error: unknown) => {
+    void handle(parts, request, response).catch((error: unknown) => {
       // A caller that disconnects while sending its body ends here, too. Then there is no one to
       // reply to.
       if (response.destroyed || response.headersSent) {
