@@ -143,7 +143,8 @@ export function startNode({
     .catch(failedToStart);
   store.onChange((news) => {
     cache.markStale();
-    if (news === "reconnected") void refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
+    if (news === "reconnected")
+      void refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });
   return { life, connections, cache, clock, store, refresher, isDatabaseThere: gate.isOpen };
 }
