@@ -41,7 +41,7 @@ describe("min_valid_seconds", () => {
     await holdfast.connect("googlecalendar");
     const reply = await asking(holdfast, "googlecalendar", "7200");
     expect([reply.status, reply.code]).toEqual([409, "min_valid_unavailable"]);
-    expect(reply.json["message"]).toMatch(/At most 3\d\d\d can be had/);
+    expect(reply.json["message"]).toMatch(/The maximum is 3\d\d\d\./);
     expect(holdfast.refreshes()).toHaveLength(0);
   });
 

@@ -9,7 +9,7 @@ import type { OAuthClientId } from "../../src/core/types.ts";
 import { createCatalog, type Catalog } from "../../src/providers/index.ts";
 import { defineProvider, type Provider } from "../../src/providers/provider.ts";
 import type { OAuthClients } from "../../src/service/grants/clients.ts";
-import type { Connections } from "../../src/service/connections/connections.ts";
+import type { Connections } from "../../src/service/connections/types.ts";
 import type { Refresher } from "../../src/service/refresh/refresh.ts";
 import type { Revocations } from "../../src/service/grants/revocation.ts";
 import type { Spill } from "../../src/service/refresh/spill.ts";

@@ -2,7 +2,7 @@
 import { ApiError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import type { Membership } from "../../service/access/authorization.ts";
-import type { ConnectionSummary } from "../../service/connections/connections.ts";
+import type { ConnectionSummary } from "../../service/connections/types.ts";
 import type { HttpServer } from "../fastify.ts";
 import { browserPrincipal, checkForm, formToken, visitorOf } from "../auth.ts";
 import type { HttpContext } from "../context.ts";

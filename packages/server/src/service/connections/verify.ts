@@ -1,92 +1,77 @@
 /**
- * Whether what is listed as active still is: each connection that nobody has heard of for an hour is asked about at the
- * provider's API, with a request that changes nothing. One list costs a bounded time and a bounded number of requests at
- * once, and never fails for it: what could not be found out stays as it was.
+ * Checks that active connections still work. If a connection had no sign of life for an hour, it
+ * sends a request that changes nothing to the provider's API. One list takes a bounded time and a
+ * bounded number of requests at once, and never fails because of it. A connection whose check has
+ * no result keeps its status.
  */
 import { within } from "../../core/clock.ts";
 import { decide } from "../../core/expiry.ts";
-import type { ReasonCode } from "../../core/status.ts";
-import { plus, type AppId, type ConnectionId, type Instant } from "../../core/types.ts";
-import { changeStatus } from "../../store/queries/connections.ts";
+import { plus, type AppId } from "../../core/types.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import { sealedFromStorage } from "../../vault/seal.ts";
-import { emit } from "../events/events.ts";
 import { lifeOfRow, sealContext } from "../grants/grant.ts";
-import type { Refresher } from "../refresh/refresh.ts";
-import type { TokenCache } from "../cache/token-cache.ts";
-import type { Ground } from "../ground.ts";
+import { expire } from "./expire.ts";
+import type { VerifyDeps } from "./types.ts";
 
-export interface VerifierDeps extends Pick<
-  Ground,
-  "store" | "vault" | "catalog" | "oauth" | "clock" | "limits" | "log"
-> {
-  readonly refresher: Refresher;
-  readonly cache: TokenCache;
+export async function verify(deps: VerifyDeps, app_id: AppId): Promise<void> {
+  return verifyAll(deps, app_id).catch((error: unknown) => deps.log.warn("verification_failed", { app_id, error }));
 }
 
-/** @returns verify: looks at an app's active connections. Never rejects. */
-export function createVerifier(deps: VerifierDeps): (app_id: AppId) => Promise<void> {
-  const { store, vault, catalog, oauth, refresher, cache, clock, limits, log } = deps;
-  /** Asked about and not found out, or being asked about: not again before this. */
-  const resting = new Map<ConnectionId, Instant>();
+async function verifyAll(deps: VerifyDeps, app_id: AppId): Promise<void> {
+  const { store, clock, limits, recheck_at } = deps;
+  const now = clock.now();
+  for (const [id, at] of recheck_at) if (at <= now) recheck_at.delete(id);
+  const due = (await store.listConnections(app_id)).filter((row) => isDue(deps, row));
+  for (const { id } of due) recheck_at.set(id, plus(now, limits.verify_rest_ms));
+  const queue = due.values();
+  const workers = Array.from({ length: limits.verify_concurrency }, () => verifySome(deps, queue));
+  await within(clock, Promise.all(workers), limits.verify_wait_ms, null);
+}
 
-  async function verify(app_id: AppId): Promise<void> {
-    const now = clock.now();
-    for (const [id, until] of resting) if (until <= now) resting.delete(id);
-    const due = (await store.listConnections(app_id)).filter(isDue);
-    for (const row of due) resting.set(row.id, plus(now, limits.verify_rest_ms));
-    const line = due.values();
-    const worker = async (): Promise<void> => {
-      for (const row of line) await look(row);
-    };
-    const workers = Array.from({ length: limits.verify_concurrency }, worker);
-    await within(clock, Promise.all(workers), limits.verify_wait_ms, null);
+/** Verifies rows of a queue that several workers share. */
+async function verifySome(deps: VerifyDeps, queue: IterableIterator<ConnectionRow>): Promise<void> {
+  for (const row of queue) await verifyOne(deps, row);
+}
+
+function isDue({ clock, limits, recheck_at }: VerifyDeps, row: ConnectionRow): boolean {
+  const last_sign_at = Math.max(row.issued_at, row.checked_at ?? 0);
+  return (
+    row.status === "active" &&
+    row.blocked_at === null &&
+    row.sealed_access !== null &&
+    clock.now() - last_sign_at >= limits.verify_after_ms &&
+    !recheck_at.has(row.id)
+  );
+}
+
+async function verifyOne(deps: VerifyDeps, row: ConnectionRow): Promise<void> {
+  try {
+    await settle(deps, row);
+  } catch (error) {
+    deps.log.warn("verification_failed", { connection_id: row.id, integration_type: row.integration_type, error });
   }
+}
 
-  function isDue(row: ConnectionRow): boolean {
-    const heard_at = Math.max(row.issued_at, row.checked_at ?? 0);
-    return (
-      row.status === "active" &&
-      row.blocked_at === null &&
-      row.sealed_access !== null &&
-      clock.now() - heard_at >= limits.verify_after_ms &&
-      !resting.has(row.id)
-    );
-  }
+/** Records the health of a connection. */
+async function settle(deps: VerifyDeps, row: ConnectionRow): Promise<void> {
+  const { store, refresher, clock } = deps;
+  const is_expired = decide(lifeOfRow(row), clock.now()) === "expired";
+  const health = is_expired ? "dead" : await healthOf(deps, row);
+  if (health === "unknown") return;
+  if (health === "alive") return store.noteChecked(row.id, row.generation);
+  // The grant can be alive although its access token is dead. Only the token endpoint knows.
+  if (row.sealed_refresh !== null) return void (await refresher.refresh(row, "reader"));
+  await expire(deps, row, is_expired ? "no_refresh_token" : "rejected_by_api");
+}
 
-  async function look(row: ConnectionRow): Promise<void> {
-    try {
-      await judge(row);
-    } catch (error) {
-      log.warn("verification_failed", { connection_id: row.id, integration_type: row.integration_type, error });
-    }
-  }
-
-  async function judge(row: ConnectionRow): Promise<void> {
-    const over = decide(lifeOfRow(row), clock.now()) === "expired";
-    const health = over ? "dead" : await ask(row);
-    if (health === "unknown") return;
-    if (health === "alive") return store.noteChecked(row.id, row.generation);
-    // An access token may be dead and its grant alive: only the token endpoint knows.
-    if (row.sealed_refresh !== null) return void (await refresher.refresh(row, "reader"));
-    await expire(row, over ? "no_refresh_token" : "rejected_by_api");
-  }
-
-  async function ask(row: ConnectionRow): Promise<"alive" | "dead" | "unknown"> {
-    const provider = catalog.get(row.integration_type);
-    const { config } = row;
-    if (provider === null || config === null || row.sealed_access === null) return "unknown";
-    const access_token = await vault.open(sealContext(row, "access"), sealedFromStorage(row.sealed_access));
-    return oauth.health({ provider, config, access_token });
-  }
-
-  async function expire({ id, generation, ...row }: ConnectionRow, reason: ReasonCode): Promise<void> {
-    await store.transaction(async (tx) => {
-      const after = await changeStatus(tx, { id, generation, status: "expired", reason, confirm_in_ms: null });
-      if (after !== null) await emit(tx, "connection.needs_reconnect", after);
-    });
-    cache.drop(row);
-  }
-
-  return async (app_id) => verify(app_id).catch((error: unknown) => log.warn("verification_failed", { app_id, error }));
+/** Asks the provider's API whether the access token works. */
+async function healthOf(
+  { catalog, vault, oauth }: VerifyDeps,
+  row: ConnectionRow,
+): Promise<"alive" | "dead" | "unknown"> {
+  const provider = catalog.get(row.integration_type);
+  const { config } = row;
+  if (provider === null || config === null || row.sealed_access === null) return "unknown";
+  const access_token = await vault.open(sealContext(row, "access"), sealedFromStorage(row.sealed_access));
+  return oauth.health({ provider, config, access_token });
 }

@@ -1,9 +1,10 @@
 /**
- * The right to send one refresh: taking it, waiting for whoever has it, and taking it over from a process that is gone.
+ * The right to send one refresh: acquiring it, waiting for its holder, and taking it over from a
+ * dead process. Sends nothing. Instants are those of the database's clock.
  *
- * A lease that ran out does not say that its holder is dead. A stopped one may wake with the only valid answer in hand, and a
- * dead one's request may still be on the wire. Where a second sending of the same refresh token revokes the grant (RFC 9700
- * §4.14.2) both are waited for; where the provider bears it, nobody is. Instants are the database's. Sends nothing.
+ * An expired lease does not prove that its holder is dead. A paused holder can resume with the only
+ * valid response, and the request of a dead one may still be on the wire. If reusing a refresh
+ * token revokes the grant (RFC 9700 §4.14.2), wait for either. Otherwise retry immediately.
  */
 import { delay } from "../../core/clock.ts";
 import { rotationClass, type Provider, type RotationClass } from "../../providers/provider.ts";
@@ -11,92 +12,108 @@ import type { Claim, Urgency } from "../../store/queries/refresh.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import type { RefreshDeps } from "./types.ts";
 
-export interface Claims {
-  /** One try. `claimed_ms` is the monotonic instant before it, from which the lease counts. */
-  take(seen: ConnectionRow, provider: Provider, urgency: Urgency): Promise<{ claim: Claim; claimed_ms: number }>;
-  /** Whether waiting makes sense: not for a lease of a dead process that outlasts `until_ms` of the monotonic clock. */
-  endsBefore(row: ConnectionRow, until_ms: number): Promise<boolean>;
-  /** Resolves when the holder is done, its lease is over, or it is `until_ms` of the monotonic clock. */
-  holderDone(row: ConnectionRow, until_ms: number): Promise<void>;
-  /** Ends leases of processes that are gone, where somebody else may go on at once. */
-  releaseDead(): Promise<void>;
-  lease_ms(rotation: RotationClass): number;
-}
+type ClaimDeps = Pick<RefreshDeps, "store" | "catalog" | "clock" | "limits" | "owner">;
 
-export function createClaims({
-  store,
-  catalog,
-  clock,
-  limits,
-  owner,
-}: Pick<RefreshDeps, "store" | "catalog" | "clock" | "limits" | "owner">): Claims {
-  const lease_ms = (rotation: RotationClass): number =>
-    rotation === "strict" ? limits.refresh_lease_strict_ms : limits.refresh_lease_ms;
-
-  const take: Claims["take"] = async (seen, provider, urgency) => {
-    const request = {
-      id: seen.id,
-      generation: seen.generation,
-      owner,
-      lease_ms: lease_ms(rotationClass(provider)),
-      urgency,
-      resend_ms: resend_ms(provider),
-      holder_wait_ms: limits.paused_holder_wait_ms,
-    };
-    let gone: string | null = null;
-    for (;;) {
-      const claimed_ms = clock.monotonic_ms();
-      const claim = await store.claimRefresh({ ...request, gone });
-      if (claim.kind === "overdue") gone = await deadHolder(claim.row);
-      const again =
-        claim.kind === "leased" ? await release(claim.row, provider) : claim.kind === "overdue" && gone !== null;
-      if (!again) return { claim, claimed_ms };
-    }
+/**
+ * Tries once to acquire the lease, and again after releasing that of a dead process. `claimed_ms`
+ * is the monotonic time before the last try, from which the lease counts.
+ */
+export async function acquireClaim(
+  deps: ClaimDeps,
+  seen: ConnectionRow,
+  provider: Provider,
+  urgency: Urgency,
+): Promise<{ claim: Claim; claimed_ms: number }> {
+  const { store, clock, limits, owner } = deps;
+  const request = {
+    id: seen.id,
+    generation: seen.generation,
+    owner,
+    lease_ms: leaseFor_ms(limits, rotationClass(provider)),
+    urgency,
+    resend_ms: resendWindow_ms(provider),
+    holder_wait_ms: limits.paused_holder_wait_ms,
   };
-
-  async function deadHolder({ lease_owner, attempted_at }: ConnectionRow): Promise<string | null> {
-    if (lease_owner === null || attempted_at === null) return null;
-    return (await store.ownerIsDead({ owner: lease_owner, taken_at: attempted_at }, owner)) ? lease_owner : null;
+  let gone: string | null = null;
+  for (;;) {
+    const claimed_ms = clock.monotonic_ms();
+    const claim = await store.claimRefresh({ ...request, gone });
+    if (claim.kind === "overdue") gone = await deadHolder(deps, claim.row);
+    const is_released =
+      claim.kind === "leased"
+        ? await releaseIfDead(deps, claim.row, provider)
+        : claim.kind === "overdue" && gone !== null;
+    if (!is_released) return { claim, claimed_ms };
   }
-
-  /** False where the lease has to be respected. */
-  async function release(row: ConnectionRow, provider: Provider): Promise<boolean> {
-    const { id, lease_owner } = row;
-    if (lease_owner === null) return false;
-    // Nothing of ours is out: only a database that was away when the outcome should have been noted leaves such a lease.
-    if (lease_owner === owner) return store.releaseLease(id, lease_owner, null);
-    if (rotationClass(provider) === "strict" || (await deadHolder(row)) === null) return false;
-    return store.releaseLease(id, lease_owner, resend_ms(provider));
-  }
-
-  async function endsBefore(row: ConnectionRow, until_ms: number): Promise<boolean> {
-    const left_ms = until_ms - clock.monotonic_ms();
-    if (left_ms <= 0) return false;
-    const is_over = row.lease_until === null || row.lease_until < clock.now() + left_ms;
-    return is_over || (await deadHolder(row)) === null;
-  }
-
-  async function holderDone(leased: ConnectionRow, until_ms: number): Promise<void> {
-    while (clock.monotonic_ms() < until_ms) {
-      await delay(clock, limits.lease_poll_ms);
-      const row = await store.getConnection(leased.id);
-      if (row === null || row.generation !== leased.generation || row.lease_owner !== leased.lease_owner) return;
-      if (row.lease_until === null || row.lease_until <= clock.now()) return;
-    }
-  }
-
-  async function releaseDead(): Promise<void> {
-    for (const row of await store.foreignLeases(owner, limits.sweep_batch)) {
-      const provider = catalog.get(row.integration_type);
-      if (provider !== null) await release(row, provider);
-    }
-  }
-
-  return { take, endsBefore, holderDone, releaseDead, lease_ms };
 }
 
-/** How long after a request of unknown outcome the same token may be sent again, whatever became of it; null: always. */
-function resend_ms({ lifetime: { refresh } }: Provider): number | null {
+export function leaseFor_ms(limits: ClaimDeps["limits"], rotation: RotationClass): number {
+  return rotation === "strict" ? limits.refresh_lease_strict_ms : limits.refresh_lease_ms;
+}
+
+/** Returns the holder of the lease if its process is dead, else null. */
+async function deadHolder(
+  { store, owner }: ClaimDeps,
+  { lease_owner, attempted_at }: ConnectionRow,
+): Promise<string | null> {
+  if (lease_owner === null || attempted_at === null) return null;
+  return (await store.ownerIsDead({ owner: lease_owner, taken_at: attempted_at }, owner)) ? lease_owner : null;
+}
+
+/** Ends the lease of a dead process. Returns false if the lease must be respected. */
+async function releaseIfDead(deps: ClaimDeps, row: ConnectionRow, provider: Provider): Promise<boolean> {
+  const { store, owner } = deps;
+  const { id, lease_owner } = row;
+  if (lease_owner === null) return false;
+  // This process has no request out. The database was down when it should have stored the outcome.
+  if (lease_owner === owner) return store.releaseLease(id, lease_owner, null);
+  if (rotationClass(provider) === "strict" || (await deadHolder(deps, row)) === null) return false;
+  return store.releaseLease(id, lease_owner, resendWindow_ms(provider));
+}
+
+/**
+ * Reports whether a reader should wait for the holder until `until_ms` of the monotonic clock. Not
+ * if the holder is dead and its lease expires later than that.
+ */
+export async function isWorthWaiting(deps: ClaimDeps, row: ConnectionRow, until_ms: number): Promise<boolean> {
+  const { clock } = deps;
+  const left_ms = until_ms - clock.monotonic_ms();
+  if (left_ms <= 0) return false;
+  const expires_in_time = row.lease_until === null || row.lease_until < clock.now() + left_ms;
+  return expires_in_time || (await deadHolder(deps, row)) === null;
+}
+
+/**
+ * Resolves when the holder is done, when its lease has expired, or at `until_ms` of the monotonic
+ * clock.
+ */
+export async function waitForHolder(
+  { store, clock, limits }: ClaimDeps,
+  leased: ConnectionRow,
+  until_ms: number,
+): Promise<void> {
+  while (clock.monotonic_ms() < until_ms) {
+    await delay(clock, limits.lease_poll_ms);
+    const row = await store.getConnection(leased.id);
+    if (row === null || row.generation !== leased.generation || row.lease_owner !== leased.lease_owner) return;
+    if (row.lease_until === null || row.lease_until <= clock.now()) return;
+  }
+}
+
+/** Ends the leases of other processes that are dead, if another node can go on at once. */
+export async function releaseDeadLeases(deps: ClaimDeps): Promise<void> {
+  const { store, catalog, limits, owner } = deps;
+  for (const row of await store.foreignLeases(owner, limits.sweep_batch)) {
+    const provider = catalog.get(row.integration_type);
+    if (provider !== null) await releaseIfDead(deps, row, provider);
+  }
+}
+
+/**
+ * Returns how long after a request of unknown outcome the same token can be sent again without
+ * harm. Null means always.
+ */
+function resendWindow_ms({ lifetime: { refresh } }: Provider): number | null {
   if (refresh.kind !== "rotates") return null;
   return refresh.reuse === "grace" ? refresh.grace_s * 1_000 : 0;
 }

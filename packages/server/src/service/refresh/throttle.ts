@@ -130,7 +130,9 @@ function putOff({ line }: Lane, found: Obstacle | null, limits: Limits): Entry {
   return { kind: "put_off", cause, retry_after_ms: Math.max(found?.wait_ms ?? 0, line_ms) };
 }
 
-/** Answers the readers at the head of the line, until one has to wait. Sets a timer for that one. */
+/**
+ * Answers the readers at the head of the line, until one has to wait. Sets a timer for that one.
+ */
 function serveLine(throttle: ThrottleState, lane: Lane): void {
   const { clock, limits } = throttle;
   lane.cancelTimer();

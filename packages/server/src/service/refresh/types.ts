@@ -1,13 +1,13 @@
-/** What the parts of the refresh engine need, and what becomes of a refresh. */
+/** The collaborators that the parts of the refresh engine share, and the results of a refresh. */
 import type { Claim } from "../../store/queries/refresh.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
+import type { DatabaseGate } from "../cache/database-gate.ts";
+import type { TokenCache } from "../cache/token-cache.ts";
 import type { OAuthClients } from "../grants/clients.ts";
 import type { Grant } from "../grants/grant.ts";
 import type { Revocations } from "../grants/revocation.ts";
-import type { Spill } from "./spill.ts";
 import type { Ground } from "../ground.ts";
-import type { DatabaseGate } from "../cache/database-gate.ts";
-import type { TokenCache } from "../cache/token-cache.ts";
+import type { Spill } from "./spill.ts";
 
 export interface RefreshDeps extends Pick<
   Ground,
@@ -21,21 +21,27 @@ export interface RefreshDeps extends Pick<
 }
 
 export type RefreshResult =
-  /** `row` holds the newest tokens, by this attempt or a faster one. */
+  /**
+   * `row` has the newest tokens, or the end of the connection. This or another attempt wrote it.
+   */
   | { readonly kind: "current"; readonly row: ConnectionRow }
-  /** The provider's answer is in hand but not yet in the database; `grant` is good meanwhile. */
+  /** The provider's response is not in the database yet. Meanwhile `grant` is valid. */
   | { readonly kind: "unsaved"; readonly row: ConnectionRow; readonly grant: Grant }
   | { readonly kind: "failed"; readonly code: RefreshFailureCode; readonly retry_after_ms: number }
-  | { readonly kind: "gone" };
+  /** The connection no longer exists. */
+  | { readonly kind: "deleted" };
 
 export type RefreshFailureCode = "provider_unavailable" | "oauth_client_rejected" | "refresh_pending";
 
 export type Claimed = Extract<Claim, { kind: "claimed" }>;
 
-/** `reader`: somebody waits for the token. */
+/** `reader`: a reader waits for the token. */
 export type RefreshMode = "background" | "reader";
 
-/** Evicts a row that was written just now. Readers who lose a cached token find the way to the database open. */
+/**
+ * Evicts a row that was just written. The write proves that the database is reachable, so readers
+ * who lose a cached token can read it.
+ */
 export function rowChanged({ cache, gate }: Pick<RefreshDeps, "cache" | "gate">, row: ConnectionRow): void {
   gate.markReachable();
   cache.drop(row);

@@ -1,0 +1,63 @@
+/** Reads a connection's row and opens its access token. */
+import { ApiError } from "../../core/errors.ts";
+import { decide } from "../../core/expiry.ts";
+import { ID_PATTERN } from "../../core/ids.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { AppId, ConnectionConfig, Instant } from "../../core/types.ts";
+import type { ConnectionRow } from "../../store/tables.ts";
+import { sealedFromStorage } from "../../vault/seal.ts";
+import type { OpenConnection } from "../cache/token-cache.ts";
+import { lifeOfRow, sealContext } from "../grants/grant.ts";
+import { ended, notConnected, unreadable } from "./refuse.ts";
+import type { ConnectionsDeps } from "./types.ts";
+
+export async function openConnection(
+  deps: ConnectionsDeps,
+  app_id: AppId,
+  integration_type: string,
+): Promise<OpenConnection> {
+  const { cache, store, catalog } = deps;
+  // Checked before the query, because not every database accepts every string.
+  if (!ID_PATTERN.test(integration_type)) throw new ApiError("invalid_service");
+  const epoch = cache.epoch();
+  const row = await store.findConnection(app_id, integration_type);
+  if (row === null) {
+    catalog.require(integration_type);
+    throw notConnected(deps, app_id, integration_type);
+  }
+  return openRow(deps, row, epoch);
+}
+
+/** Opens the access token of a row, and caches it. @throws ApiError if the connection has ended */
+export async function openRow(
+  deps: ConnectionsDeps,
+  row: ConnectionRow,
+  epoch = deps.cache.epoch(),
+): Promise<OpenConnection> {
+  if (row.status !== "active" || row.sealed_access === null) throw ended(deps, row);
+  if (row.blocked_at !== null) throw new ApiError("connector_blocked", { reason: "connector_blocked" });
+  const access_token = await openAccessToken(deps, row, row.sealed_access).catch((error: unknown) =>
+    unreadable(deps, row, error),
+  );
+  const { config } = row;
+  // An app that builds addresses from the config would send the token to another address.
+  if (config === null) return unreadable(deps, row, new ApiError("credential_unreadable"));
+  const open = { row, access_token, config: configOrNull(config) };
+  deps.cache.put(open, epoch);
+  return open;
+}
+
+/** Rejects if the sealed token was tampered with, even where the vault throws at once. */
+async function openAccessToken({ vault }: ConnectionsDeps, row: ConnectionRow, bytes: Uint8Array): Promise<Secret> {
+  const sealed = sealedFromStorage(bytes);
+  const context = sealContext(row, "access");
+  return vault.openCached(context, sealed) ?? vault.open(context, sealed);
+}
+
+export function configOrNull(config: ConnectionConfig): ConnectionConfig | null {
+  return Object.keys(config).length === 0 ? null : config;
+}
+
+export function isExpired({ row }: OpenConnection, now: Instant): boolean {
+  return decide(lifeOfRow(row), now) === "expired";
+}

@@ -1,0 +1,21 @@
+/** Deletes rows that have expired. Part of the sweeper's tick, every minute. */
+import { plus } from "../core/types.ts";
+import { sessionLife } from "./access/cli-sessions.ts";
+import type { Ground } from "./ground.ts";
+
+/** Finished outbox items are kept for a day, so that an operator can inspect them. */
+const OUTBOX_KEEP_MS = 86_400_000;
+
+export async function deleteExpired({
+  store,
+  clock,
+  limits,
+}: Pick<Ground, "store" | "clock" | "limits">): Promise<void> {
+  const now = clock.now();
+  await store.deleteOldFlows(plus(now, -limits.finished_flow_ttl_ms));
+  await store.deleteOldCredentials(plus(now, -limits.session_absolute_ms), now);
+  // Expired device codes are kept for a while, to distinguish "expired" from "unknown".
+  await store.deleteOldLogins(sessionLife(limits), plus(now, -limits.device_code_ttl_ms));
+  await store.deleteOldWindows();
+  await store.deleteOldOutbox(plus(now, -OUTBOX_KEEP_MS));
+}
