@@ -1,10 +1,11 @@
-/** What a builder did, for the audit trail, in one line of a route. */
+/** Records what a builder did in the audit trail. Every route that changes something calls this. */
 import type { FastifyRequest } from "fastify";
 import type { WorkspaceId } from "../core/types.ts";
 import type { HttpContext } from "./context.ts";
 
-export interface Deed {
+export interface AuditedAction {
   readonly actor: string;
+  /** `<noun>.<verb>`. */
   readonly action: string;
   readonly target?: string | null;
   readonly app_id?: string;
@@ -14,7 +15,7 @@ export interface Deed {
 export function record(
   { audit }: HttpContext,
   request: FastifyRequest,
-  { target = null, app_id = "", ...deed }: Deed,
+  { target = null, app_id = "", ...rest }: AuditedAction,
 ): void {
-  audit.record({ ...deed, target, app_id, request_id: request.id });
+  audit.record({ ...rest, target, app_id, request_id: request.id });
 }

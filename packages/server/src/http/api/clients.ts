@@ -1,6 +1,6 @@
 /**
- * OAuth clients: a workspace's, for its administrators; the installation's, for those of its first workspace, who also say
- * which other owners' workspaces may use them. Secrets come in and never go out.
+ * OAuth clients. A workspace's admins manage its clients. The admins of the first workspace manage the installation's, and
+ * decide which workspaces of other owners can use them. Secrets come in and are never returned.
  */
 import { asWorkspaceId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
@@ -28,8 +28,8 @@ const INSTALLATION = "/api/management/clients";
 const WORKSPACE = "/api/management/workspaces/:workspace";
 const DONE = { status: "done" as const };
 
-/** A client as it is answered: with what to register at the provider. */
-type Shown = ClientSummary & { readonly redirect_uri: string };
+/** A client with the redirect URI to register at the provider. */
+type ClientWithUri = ClientSummary & { readonly redirect_uri: string };
 
 interface Registration {
   readonly client_id: string;
@@ -38,25 +38,36 @@ interface Registration {
 }
 
 export function clientRoutes(app: HttpServer, context: HttpContext): void {
-  const { authorization, clients, workspaces } = context;
+  installationRoutes(app, context);
+  workspaceRoutes(app, context);
+  sharingRoute(app, context);
+}
 
-  const show = (client: ClientSummary): Shown => ({ ...client, redirect_uri: redirectUriOf(context, client) });
+function withUri(context: HttpContext, client: ClientSummary): ClientWithUri {
+  return { ...client, redirect_uri: redirectUriOf(context, client) };
+}
 
-  async function list(workspace_id: WorkspaceId | null): Promise<Shown[]> {
-    return (await clients.list(workspace_id)).map(show);
-  }
+async function list(context: HttpContext, workspace_id: WorkspaceId | null): Promise<ClientWithUri[]> {
+  return (await context.clients.list(workspace_id)).map((client) => withUri(context, client));
+}
 
-  async function set(workspace_id: WorkspaceId | null, integration_type: string, body: Registration): Promise<Shown> {
-    const { client_id, client_secret, shared_callback = false } = body;
-    const secret = new Secret(client_secret);
-    return show(
-      await clients.set({ workspace_id, integration_type, client_id, client_secret: secret, shared_callback }),
-    );
-  }
+async function set(
+  context: HttpContext,
+  workspace_id: WorkspaceId | null,
+  integration_type: string,
+  { client_id, client_secret, shared_callback = false }: Registration,
+): Promise<ClientWithUri> {
+  const secret = new Secret(client_secret);
+  const registered = { workspace_id, integration_type, client_id, client_secret: secret, shared_callback };
+  return withUri(context, await context.clients.set(registered));
+}
+
+function installationRoutes(app: HttpServer, context: HttpContext): void {
+  const { authorization, clients } = context;
 
   app.get(INSTALLATION, { schema: { response: { 200: ClientsReply } } }, async (request) => {
     await authorization.installation(await requireBuilder(context, request), "oauth_client.read");
-    return { clients: await list(null) };
+    return { clients: await list(context, null) };
   });
 
   app.put(
@@ -66,7 +77,7 @@ export function clientRoutes(app: HttpServer, context: HttpContext): void {
       const builder = await requireBuilder(context, request);
       await authorization.installation(builder, "oauth_client.manage");
       const { integration_type: target } = request.params;
-      const client = await set(null, target, request.body);
+      const client = await set(context, null, target, request.body);
       record(context, request, { actor: builder.actor, action: "oauth_client.set", target });
       return client;
     },
@@ -84,13 +95,17 @@ export function clientRoutes(app: HttpServer, context: HttpContext): void {
       return DONE;
     },
   );
+}
+
+function workspaceRoutes(app: HttpServer, context: HttpContext): void {
+  const { clients, workspaces } = context;
 
   app.get(
     `${WORKSPACE}/clients`,
     { schema: { params: WorkspaceParams, response: { 200: WorkspaceClientsReply } } },
     async (request) => {
       const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "oauth_client.read");
-      return { clients: await list(id), installation_clients: await workspaces.clientSharing(id) };
+      return { clients: await list(context, id), installation_clients: await workspaces.clientSharing(id) };
     },
   );
 
@@ -100,7 +115,7 @@ export function clientRoutes(app: HttpServer, context: HttpContext): void {
     async (request) => {
       const { workspace, integration_type: target } = request.params;
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "oauth_client.manage");
-      const client = await set(id, target, request.body);
+      const client = await set(context, id, target, request.body);
       record(context, request, { actor: principal.actor, action: "oauth_client.set", target, workspace_id: id });
       return client;
     },
@@ -117,6 +132,10 @@ export function clientRoutes(app: HttpServer, context: HttpContext): void {
       return DONE;
     },
   );
+}
+
+function sharingRoute(app: HttpServer, context: HttpContext): void {
+  const { authorization, workspaces } = context;
 
   app.put(
     `${WORKSPACE}/installation-clients`,

@@ -1,7 +1,9 @@
-/** Connectors of an app, for its builder: what there is, what is connected, connect, disconnect, remove. */
+/** Connectors of an app, for its builders: list, connect, disconnect, remove. */
 import type { Provider } from "../../providers/provider.ts";
+import type { Catalog } from "../../providers/index.ts";
 import type { Initiated } from "../../service/consent/declare.ts";
 import type { HttpServer } from "../fastify.ts";
+import { record } from "../audit.ts";
 import { personBehind, requireAppBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import {
@@ -22,20 +24,18 @@ import { AppParams, ServiceParams } from "../../wire/fields.ts";
 const BASE = "/api/apps/:app/external-auth";
 
 export function connectorRoutes(app: HttpServer, context: HttpContext): void {
-  const { connect, connections, governance, catalog, audit } = context;
+  catalogRoutes(app, context);
+  listRoutes(app, context);
+  consentRoutes(app, context);
+  endRoutes(app, context);
+}
 
-  const available = () => ({
-    integrations: catalog.all().map((provider) => ({
-      integration_type: provider.id,
-      display_name: provider.display_name,
-      description: provider.description,
-      connection_config_fields: configFields(provider),
-    })),
-  });
+function catalogRoutes(app: HttpServer, context: HttpContext): void {
+  const { catalog, connect, governance } = context;
 
-  /** What can be connected is no secret: it is the documentation's list. */
+  // Public: the documentation has the same list.
   app.get("/api/external-auth/available-integrations", { schema: { response: { 200: AvailableReply } } }, () =>
-    available(),
+    available(catalog),
   );
 
   app.get(
@@ -43,77 +43,7 @@ export function connectorRoutes(app: HttpServer, context: HttpContext): void {
     { schema: { params: AppParams, response: { 200: AvailableReply } } },
     async (request) => {
       await requireAppBuilder(context, request, request.params.app, "connector.read");
-      return available();
-    },
-  );
-
-  app.get(`${BASE}/list`, { schema: { params: AppParams, response: { 200: ListReply } } }, async (request) => {
-    const { app_id } = await requireAppBuilder(context, request, request.params.app, "connector.read");
-    await connections.verify(app_id);
-    const list = await connections.list(app_id);
-    return {
-      integrations: list.map(({ integration_type, status, scopes, missing_scopes, reason, account }) => ({
-        integration_type,
-        status,
-        scopes: [...scopes],
-        missing_scopes: [...missing_scopes],
-        reason,
-        account_label: account.label,
-        ...(account.email === null ? {} : { user_email: account.email }),
-      })),
-    };
-  });
-
-  app.put(
-    `${BASE}/integrations/:integration_type`,
-    { schema: { params: ServiceParams, body: InitiateBody, response: { 200: InitiateReply } } },
-    async (request): Promise<Initiated> => {
-      const { app: app_param, integration_type } = request.params;
-      const builder = await requireAppBuilder(context, request, app_param, "connector.connect");
-      const { scopes = [], connection_config, return_to } = request.body;
-      const initiated = await connect.initiate({
-        app_id: builder.app_id,
-        integration_type,
-        scopes,
-        config: connection_config ?? null,
-        initiator: personBehind(builder),
-        return_to: return_to ?? null,
-      });
-      audit.record({
-        app_id: builder.app_id,
-        actor: builder.actor,
-        action: "connector.initiate",
-        target: integration_type,
-        request_id: request.id,
-      });
-      return initiated;
-    },
-  );
-
-  app.post(
-    `${BASE}/initiate`,
-    { schema: { params: AppParams, body: AddScopesBody, response: { 200: InitiateReply } } },
-    async (request): Promise<Initiated> => {
-      const builder = await requireAppBuilder(context, request, request.params.app, "connector.connect");
-      const { integration_type, scopes, force_reconnect, connection_config, return_to } = request.body;
-      const initiated = await connect.initiate({
-        app_id: builder.app_id,
-        integration_type,
-        scopes: scopes ?? [],
-        config: connection_config ?? null,
-        initiator: personBehind(builder),
-        return_to: return_to ?? null,
-        scope_change: "add",
-        force_reconnect: force_reconnect ?? false,
-      });
-      audit.record({
-        app_id: builder.app_id,
-        actor: builder.actor,
-        action: "connector.initiate",
-        target: integration_type,
-        request_id: request.id,
-      });
-      return initiated;
+      return available(catalog);
     },
   );
 
@@ -140,6 +70,27 @@ export function connectorRoutes(app: HttpServer, context: HttpContext): void {
       return { integrations: [...(await governance.listOfApp(app_id))] };
     },
   );
+}
+
+function listRoutes(app: HttpServer, context: HttpContext): void {
+  const { connect, connections } = context;
+
+  app.get(`${BASE}/list`, { schema: { params: AppParams, response: { 200: ListReply } } }, async (request) => {
+    const { app_id } = await requireAppBuilder(context, request, request.params.app, "connector.read");
+    await connections.verify(app_id);
+    const list = await connections.list(app_id);
+    return {
+      integrations: list.map(({ integration_type, status, scopes, missing_scopes, reason, account }) => ({
+        integration_type,
+        status,
+        scopes: [...scopes],
+        missing_scopes: [...missing_scopes],
+        reason,
+        account_label: account.label,
+        ...(account.email === null ? {} : { user_email: account.email }),
+      })),
+    };
+  });
 
   app.get(
     `${BASE}/status`,
@@ -152,21 +103,60 @@ export function connectorRoutes(app: HttpServer, context: HttpContext): void {
       return { status, missing_scopes: [...missing_scopes] };
     },
   );
+}
+
+function consentRoutes(app: HttpServer, context: HttpContext): void {
+  const { connect } = context;
+
+  app.put(
+    `${BASE}/integrations/:integration_type`,
+    { schema: { params: ServiceParams, body: InitiateBody, response: { 200: InitiateReply } } },
+    async (request): Promise<Initiated> => {
+      const { app: app_param, integration_type } = request.params;
+      const builder = await requireAppBuilder(context, request, app_param, "connector.connect");
+      const { app_id, actor } = builder;
+      const { scopes = [], connection_config: config = null, return_to = null } = request.body;
+      const initiator = personBehind(builder);
+      const initiated = await connect.initiate({ app_id, integration_type, scopes, config, initiator, return_to });
+      record(context, request, { app_id, actor, action: "connector.initiate", target: integration_type });
+      return initiated;
+    },
+  );
+
+  app.post(
+    `${BASE}/initiate`,
+    { schema: { params: AppParams, body: AddScopesBody, response: { 200: InitiateReply } } },
+    async (request): Promise<Initiated> => {
+      const builder = await requireAppBuilder(context, request, request.params.app, "connector.connect");
+      const { app_id, actor } = builder;
+      const { integration_type, scopes, force_reconnect, connection_config, return_to } = request.body;
+      const initiated = await connect.initiate({
+        app_id,
+        integration_type,
+        scopes: scopes ?? [],
+        config: connection_config ?? null,
+        initiator: personBehind(builder),
+        return_to: return_to ?? null,
+        scope_change: "add",
+        force_reconnect: force_reconnect ?? false,
+      });
+      record(context, request, { app_id, actor, action: "connector.initiate", target: integration_type });
+      return initiated;
+    },
+  );
+}
+
+function endRoutes(app: HttpServer, context: HttpContext): void {
+  const { connections } = context;
 
   app.delete(
     `${BASE}/integrations/:integration_type`,
     { schema: { params: ServiceParams, response: { 200: DisconnectedReply } } },
     async (request) => {
       const { app: app_param, integration_type } = request.params;
-      const builder = await requireAppBuilder(context, request, app_param, "connector.disconnect");
-      await connections.disconnect(builder.app_id, integration_type);
-      audit.record({
-        app_id: builder.app_id,
-        actor: builder.actor,
-        action: "connector.disconnect",
-        target: integration_type,
-        request_id: request.id,
-      });
+      const { app_id, actor } = await requireAppBuilder(context, request, app_param, "connector.disconnect");
+      await connections.disconnect(app_id, integration_type);
+      record(context, request, { app_id, actor, action: "connector.disconnect", target: integration_type });
       return { status: "disconnected" as const, integration_type };
     },
   );
@@ -176,18 +166,23 @@ export function connectorRoutes(app: HttpServer, context: HttpContext): void {
     { schema: { params: ServiceParams, response: { 200: RemovedReply } } },
     async (request) => {
       const { app: app_param, integration_type } = request.params;
-      const builder = await requireAppBuilder(context, request, app_param, "connector.disconnect");
-      await connections.remove(builder.app_id, integration_type);
-      audit.record({
-        app_id: builder.app_id,
-        actor: builder.actor,
-        action: "connector.remove",
-        target: integration_type,
-        request_id: request.id,
-      });
+      const { app_id, actor } = await requireAppBuilder(context, request, app_param, "connector.disconnect");
+      await connections.remove(app_id, integration_type);
+      record(context, request, { app_id, actor, action: "connector.remove", target: integration_type });
       return { status: "removed" as const, integration_type };
     },
   );
+}
+
+function available(catalog: Catalog) {
+  return {
+    integrations: catalog.all().map((provider) => ({
+      integration_type: provider.id,
+      display_name: provider.display_name,
+      description: provider.description,
+      connection_config_fields: configFields(provider),
+    })),
+  };
 }
 
 function configFields({ config_fields }: Provider) {

@@ -1,5 +1,6 @@
-/** Which services a workspace lets its apps use. Our own bodies: unknown fields are refused. */
+/** The services that a workspace lets its apps use. Unknown fields are refused. */
 import type { HttpServer } from "../fastify.ts";
+import { record } from "../audit.ts";
 import { requireWorkspaceBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { GovernanceReply, SwitchesBody, SwitchesReply } from "../../wire/connectors.ts";
@@ -8,7 +9,7 @@ import { WorkspaceParams, WorkspaceServiceParams } from "../../wire/fields.ts";
 const BASE = "/api/workspace/:workspace/connector-governance";
 
 export function governanceRoutes(app: HttpServer, context: HttpContext): void {
-  const { governance, audit } = context;
+  const { governance } = context;
 
   app.get(BASE, { schema: { params: WorkspaceParams, response: { 200: GovernanceReply } } }, async (request) => {
     const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "governance.read");
@@ -32,14 +33,9 @@ export function governanceRoutes(app: HttpServer, context: HttpContext): void {
       const { id, principal } = await requireWorkspaceBuilder(context, request, workspace, "governance.manage");
       const { integration_type } = request.params;
       const switches = await governance.set(id, integration_type, request.body);
-      audit.record({
-        app_id: "",
-        workspace_id: id,
-        actor: principal.actor,
-        action: `governance.${switches.builder_connection_enabled ? "allow" : "block"}`,
-        target: integration_type,
-        request_id: request.id,
-      });
+      const action = `governance.${switches.builder_connection_enabled ? "allow" : "block"}`;
+      const { actor } = principal;
+      record(context, request, { actor, action, target: integration_type, workspace_id: id });
       return switches;
     },
   );

@@ -1,9 +1,6 @@
-/** Our own management routes: apps, service tokens, OAuth clients. Unknown fields are refused; secrets are shown once. */
-import { asWorkspaceId } from "../../core/ids.ts";
-import { roleReaches } from "../../core/roles.ts";
-import { plus, type WorkspaceId } from "../../core/types.ts";
+/** Our own management routes: apps and service tokens. Unknown fields are refused. A reply shows a secret once. */
+import { plus } from "../../core/types.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
-import { ACTIONS, type BuilderPrincipal } from "../../service/access/authorization.ts";
 import type { HttpServer } from "../fastify.ts";
 import { record } from "../audit.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
@@ -22,17 +19,24 @@ import {
   TokensReply,
 } from "../../wire/management.ts";
 import { clientRoutes } from "./clients.ts";
+import { appsOf, workspaceForApps } from "./visible-apps.ts";
 
 const BASE = "/api/management";
 const DONE = { status: "done" as const };
 
 export function managementRoutes(app: HttpServer, context: HttpContext): void {
-  const { apps, authorization, clock } = context;
+  appListRoutes(app, context);
+  appRoutes(app, context);
+  tokenRoutes(app, context);
+  clientRoutes(app, context);
+}
+
+function appListRoutes(app: HttpServer, context: HttpContext): void {
+  const { apps, authorization } = context;
 
   app.get(`${BASE}/apps`, { schema: { response: { 200: AppsReply } } }, async (request) => {
-    const visible = await authorization.workspaces(await requireBuilder(context, request));
-    const lists = await Promise.all(visible.map(({ id }) => apps.list(id)));
-    return { apps: lists.flat().map(appReply) };
+    const visible = await appsOf(context, await requireBuilder(context, request));
+    return { apps: visible.map(appReply) };
   });
 
   app.post(
@@ -40,7 +44,7 @@ export function managementRoutes(app: HttpServer, context: HttpContext): void {
     { schema: { body: CreateAppBody, response: { 200: CreatedAppReply } } },
     async (request, reply) => {
       const builder = await requireBuilder(context, request);
-      const workspace_id = await workspaceFor(builder, request.body.workspace_id);
+      const workspace_id = await workspaceForApps(context, builder, request.body.workspace_id);
       await authorization.require(builder, workspace_id, "app.create");
       const { user_id, actor, scope } = builder;
       const created = await apps.create(request.body.name, { workspace_id, user_id, scope: scope ?? "admin" });
@@ -50,6 +54,10 @@ export function managementRoutes(app: HttpServer, context: HttpContext): void {
       return { app_id, service_token: service_token.expose(), api_key: api_key?.expose() ?? null };
     },
   );
+}
+
+function appRoutes(app: HttpServer, context: HttpContext): void {
+  const { apps } = context;
 
   app.patch(
     `${BASE}/apps/:app`,
@@ -71,6 +79,10 @@ export function managementRoutes(app: HttpServer, context: HttpContext): void {
     record(context, request, { app_id, actor, action: "app.delete", workspace_id: removed.workspace_id });
     return DONE;
   });
+}
+
+function tokenRoutes(app: HttpServer, context: HttpContext): void {
+  const { apps, clock } = context;
 
   app.get(
     `${BASE}/apps/:app/tokens`,
@@ -106,16 +118,6 @@ export function managementRoutes(app: HttpServer, context: HttpContext): void {
       return DONE;
     },
   );
-
-  clientRoutes(app, context);
-
-  /** The one that is named, the credential's own, or the first where the builder may create apps. */
-  async function workspaceFor(builder: BuilderPrincipal, given: string | undefined): Promise<WorkspaceId> {
-    if (given !== undefined) return asWorkspaceId(given);
-    const all = await authorization.workspaces(builder);
-    const first = all.find(({ role }) => roleReaches(role, ACTIONS["app.create"])) ?? all[0];
-    return builder.workspace_id ?? first?.id ?? asWorkspaceId("");
-  }
 }
 
 function appReply({ id, workspace_id, name, functions_enabled, created_at }: AppRow) {

@@ -1,16 +1,14 @@
 /**
- * The platform as the public command line expects it around connectors: apps, workspaces, stripe. Shapes are the contract's;
- * our own management of the same things is management.ts.
+ * What the public command line needs besides connectors: apps, workspaces, stripe. The shapes are the contract's. Our own
+ * routes for the same things are in management.ts.
  */
 import { ApiError } from "../../core/errors.ts";
-import { asWorkspaceId } from "../../core/ids.ts";
-import { roleReaches } from "../../core/roles.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
-import { ACTIONS, type BuilderPrincipal } from "../../service/access/authorization.ts";
 import type { HttpServer } from "../fastify.ts";
+import { record } from "../audit.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import { appsOf } from "./visible-apps.ts";
+import { appsOf, workspaceForApps } from "./visible-apps.ts";
 import { AppParams } from "../../wire/fields.ts";
 import {
   AppQuery,
@@ -26,7 +24,7 @@ import {
 } from "../../wire/platform.ts";
 
 const MAX_APPS = 1000;
-/** Apps change in nothing that a list could be sorted by but their name. */
+/** A list sorts by name or by age: nothing else of an app is sortable, and `updated_date` follows its creation. */
 const SORTS: Readonly<Record<string, (a: AppRow, b: AppRow) => number>> = {
   name: (a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)),
   created_date: (a, b) => a.created_at - b.created_at,
@@ -34,15 +32,14 @@ const SORTS: Readonly<Record<string, (a: AppRow, b: AppRow) => number>> = {
 };
 
 export function platformRoutes(app: HttpServer, context: HttpContext): void {
-  const { apps, appProfiles, authorization, audit } = context;
+  appListRoutes(app, context);
+  appRoutes(app, context);
+  workspaceRoute(app, context);
+  stripeRoutes(app, context);
+}
 
-  /** The first one where the builder may create apps. Who is in none creates nothing. */
-  async function ownWorkspace(builder: BuilderPrincipal): Promise<string> {
-    const all = await authorization.workspaces(builder);
-    const own = all.find(({ role }) => roleReaches(role, ACTIONS["app.create"])) ?? all[0];
-    if (own === undefined) throw new ApiError("not_found", { message: "You are in no workspace." });
-    return own.id;
-  }
+function appListRoutes(app: HttpServer, context: HttpContext): void {
+  const { apps, appProfiles, authorization } = context;
 
   app.get(
     "/api/apps",
@@ -52,7 +49,7 @@ export function platformRoutes(app: HttpServer, context: HttpContext): void {
       const { sort = "-updated_date", fields, limit } = request.query;
       const list = sorted(await appsOf(context, builder), sort).slice(0, limitOf(limit));
       const profiles = await appProfiles.of(list.map(({ id }) => id));
-      return list.map((one) => onlyFields({ ...shapeOf(one), ...given(profiles.get(one.id)) }, fields));
+      return list.map((one) => onlyFields({ ...shapeOf(one), ...profileFields(profiles.get(one.id)) }, fields));
     },
   );
 
@@ -62,14 +59,18 @@ export function platformRoutes(app: HttpServer, context: HttpContext): void {
     async (request) => {
       const builder = await requireBuilder(context, request);
       const { name, organization_id, user_description = null, public_settings = null } = request.body;
-      const workspace_id = asWorkspaceId(organization_id ?? (await ownWorkspace(builder)));
+      const workspace_id = await workspaceForApps(context, builder, organization_id ?? undefined);
       await authorization.require(builder, workspace_id, "app.create");
       const app_id = await apps.add(name, workspace_id);
       await appProfiles.put(app_id, { user_description, public_settings });
-      audit.record({ app_id, actor: builder.actor, action: "app.create", target: null, request_id: request.id });
+      record(context, request, { app_id, actor: builder.actor, action: "app.create" });
       return { id: app_id };
     },
   );
+}
+
+function appRoutes(app: HttpServer, context: HttpContext): void {
+  const { apps, appProfiles } = context;
 
   app.get(
     "/api/apps/:app",
@@ -77,7 +78,10 @@ export function platformRoutes(app: HttpServer, context: HttpContext): void {
     async (request) => {
       const { app_id } = await requireAppBuilder(context, request, request.params.app, "app.read");
       const profiles = await appProfiles.of([app_id]);
-      return onlyFields({ ...shapeOf(await apps.get(app_id)), ...given(profiles.get(app_id)) }, request.query.fields);
+      return onlyFields(
+        { ...shapeOf(await apps.get(app_id)), ...profileFields(profiles.get(app_id)) },
+        request.query.fields,
+      );
     },
   );
 
@@ -88,15 +92,17 @@ export function platformRoutes(app: HttpServer, context: HttpContext): void {
       const { app_id, actor } = await requireAppBuilder(context, request, request.params.app, "app.rename");
       const { user_description = null, public_settings = null } = request.body;
       await appProfiles.put(app_id, { user_description, public_settings });
-      audit.record({ app_id, actor, action: "app.change", target: null, request_id: request.id });
+      record(context, request, { app_id, actor, action: "app.change" });
       const profiles = await appProfiles.of([app_id]);
-      return { ...shapeOf(await apps.get(app_id)), ...given(profiles.get(app_id)) };
+      return { ...shapeOf(await apps.get(app_id)), ...profileFields(profiles.get(app_id)) };
     },
   );
+}
 
+function workspaceRoute(app: HttpServer, context: HttpContext): void {
   app.get("/api/workspace/workspaces", { schema: { response: { 200: WorkspacesReply } } }, async (request) => {
     const builder = await requireBuilder(context, request);
-    const workspaces = await authorization.workspaces(builder);
+    const workspaces = await context.authorization.workspaces(builder);
     return {
       workspaces: workspaces.map(({ id, name, role, plan }) => ({
         id,
@@ -107,10 +113,12 @@ export function platformRoutes(app: HttpServer, context: HttpContext): void {
       })),
     };
   });
+}
 
-  const STRIPE = "/api/apps/:app/payments/stripe";
+const STRIPE = "/api/apps/:app/payments/stripe";
 
-  /** A pull of connectors fails as a whole without this answer. */
+function stripeRoutes(app: HttpServer, context: HttpContext): void {
+  // Without this reply the public command line fails a whole pull of connectors.
   app.get(
     `${STRIPE}/status`,
     { schema: { params: AppParams, response: { 200: StripeStatusReply } } },
@@ -146,7 +154,7 @@ function shapeOf({ id, name, workspace_id, created_at }: AppRow): PlatformApp {
   return { id, name, is_managed_source_code: false, organization_id: workspace_id, created_date };
 }
 
-function given(
+function profileFields(
   profile: { readonly user_description: string | null; readonly public_settings: string | null } | undefined,
 ): Pick<PlatformApp, "user_description" | "public_settings"> {
   const { user_description = null, public_settings = null } = profile ?? {};
@@ -156,14 +164,14 @@ function given(
   };
 }
 
-/** `fields=id,name`: those that there are; the id always. */
+/** Returns the fields that `fields=id,name` lists, and always the id. */
 function onlyFields({ id, ...rest }: PlatformApp, fields: string | undefined): Partial<PlatformApp> & { id: string } {
   if (fields === undefined) return { id, ...rest };
   const wanted = new Set(fields.split(",").map((field) => field.trim()));
   return { id, ...Object.fromEntries(Object.entries(rest).filter(([name]) => wanted.has(name))) };
 }
 
-/** `-name`: backwards. What cannot be sorted by is sorted by age. */
+/** Sorts by a field, in reverse with a leading `-`. An unknown field sorts by age. */
 function sorted(list: readonly AppRow[], sort: string): readonly AppRow[] {
   const compare = SORTS[sort.replace(/^-/, "")] ?? SORTS["created_date"];
   const upwards = list.toSorted(compare);

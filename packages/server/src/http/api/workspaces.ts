@@ -1,4 +1,4 @@
-/** Workspaces for their members: names, plans, members, invitations, API keys. Secrets are shown once. */
+/** Workspaces, for their members: names, plans, members, invitations, API keys. A reply shows a secret once. */
 import { asUserId, asWorkspaceId } from "../../core/ids.ts";
 import { plus } from "../../core/types.ts";
 import type { HttpServer } from "../fastify.ts";
@@ -31,7 +31,16 @@ const BASE = "/api/management/workspaces";
 const DONE = { status: "done" as const };
 
 export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
-  const { workspaces, apiKeys, apps, authorization, clock } = context;
+  listRoutes(app, context);
+  changeRoutes(app, context);
+  ownershipRoutes(app, context);
+  memberRoutes(app, context);
+  invitationRoutes(app, context);
+  keyRoutes(app, context);
+}
+
+function listRoutes(app: HttpServer, context: HttpContext): void {
+  const { workspaces, authorization } = context;
 
   app.get(BASE, { schema: { response: { 200: WorkspacesReply } } }, async (request) => {
     const principal = await requireBuilder(context, request);
@@ -42,10 +51,14 @@ export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
     const principal = await requireBuilder(context, request);
     const user_id = personBehind(principal);
     authorization.free(principal);
-    const made = await workspaces.create(request.body.name, user_id);
-    record(context, request, { actor: principal.actor, action: "workspace.create", workspace_id: made.id });
-    return { ...made, role: "owner" as const };
+    const created = await workspaces.create(request.body.name, user_id);
+    record(context, request, { actor: principal.actor, action: "workspace.create", workspace_id: created.id });
+    return { ...created, role: "owner" as const };
   });
+}
+
+function changeRoutes(app: HttpServer, context: HttpContext): void {
+  const { workspaces, apps } = context;
 
   app.patch(
     `${BASE}/:workspace`,
@@ -78,6 +91,10 @@ export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
       return DONE;
     },
   );
+}
+
+function ownershipRoutes(app: HttpServer, context: HttpContext): void {
+  const { workspaces, authorization } = context;
 
   app.post(
     `${BASE}/:workspace/transfer`,
@@ -106,6 +123,10 @@ export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
       return DONE;
     },
   );
+}
+
+function memberRoutes(app: HttpServer, context: HttpContext): void {
+  const { workspaces } = context;
 
   app.get(
     `${BASE}/:workspace/members`,
@@ -140,6 +161,10 @@ export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
       return DONE;
     },
   );
+}
+
+function invitationRoutes(app: HttpServer, context: HttpContext): void {
+  const { workspaces } = context;
 
   app.get(
     `${BASE}/:workspace/invitations`,
@@ -176,6 +201,10 @@ export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
       return DONE;
     },
   );
+}
+
+function keyRoutes(app: HttpServer, context: HttpContext): void {
+  const { apiKeys, clock } = context;
 
   app.get(
     `${BASE}/:workspace/keys`,
@@ -195,10 +224,10 @@ export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
       const { name, scope = "write", expires_in_s } = request.body;
       const expires_at = expires_in_s === undefined ? null : plus(clock.now(), expires_in_s * 1000);
       const { user_id, actor } = principal;
-      const made = await apiKeys.create({ workspace_id: id, user_id, name, scope, expires_at });
-      record(context, request, { actor, action: "api_key.create", target: made.id, workspace_id: id });
+      const created = await apiKeys.create({ workspace_id: id, user_id, name, scope, expires_at });
+      record(context, request, { actor, action: "api_key.create", target: created.id, workspace_id: id });
       void reply.header("cache-control", "no-store");
-      return { id: made.id, api_key: made.api_key.expose() };
+      return { id: created.id, api_key: created.api_key.expose() };
     },
   );
 

@@ -12,7 +12,7 @@ import { ROLES, roleReaches, SCOPES, type Role } from "../../core/roles.ts";
 import { plus, type UserId, type WorkspaceId } from "../../core/types.ts";
 import type { Action } from "../../service/access/authorization.ts";
 import type { HttpServer } from "../fastify.ts";
-import { record, type Deed } from "../audit.ts";
+import { record, type AuditedAction } from "../audit.ts";
 import { browserPrincipal, checkForm, formToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { sendPage, type Page } from "./page.ts";
@@ -40,7 +40,7 @@ interface Sent {
   /** '' for what is not there. */
   readonly word: (name: string) => string;
   readonly text: (name: string) => string;
-  readonly done: (deed: Pick<Deed, "action" | "target">) => void;
+  readonly done: (audited: Pick<AuditedAction, "action" | "target">) => void;
 }
 
 export function workspacePages(app: HttpServer, context: HttpContext): void {
@@ -100,7 +100,7 @@ export function workspacePages(app: HttpServer, context: HttpContext): void {
       role,
       word: (name) => text(name, WORD_LENGTH),
       text,
-      done: (deed) => record(context, request, { ...deed, actor, workspace_id: id }),
+      done: (audited) => record(context, request, { ...audited, actor, workspace_id: id }),
     };
   }
 
