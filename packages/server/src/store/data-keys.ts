@@ -4,7 +4,10 @@ import type { DataKeyRow } from "./tables.ts";
 
 type Row = Omit<DataKeyRow, "is_current">;
 
-/** Returns vault/'s DataKeyStore. It does not import that type: the two layers do not know each other. */
+/**
+ * Returns vault/'s DataKeyStore. It does not import that type: the two layers do not know each
+ * other.
+ */
 export function dataKeyStore(store: Store) {
   return {
     load: (dek_id: string): Promise<Row | null> => store.getDataKey(dek_id),

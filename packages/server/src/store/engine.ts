@@ -1,6 +1,6 @@
 /**
- * What a database engine offers, so that the store's operations run on it. SQLite (sqlite.ts) serves
- * one node, PostgreSQL (postgres.ts) serves several.
+ * What a database engine offers, so that the store's operations run on it. SQLite (sqlite.ts)
+ * serves one node, PostgreSQL (postgres.ts) serves several.
  *
  * An engine knows transactions, time and liveness. It knows no table.
  */

@@ -16,7 +16,10 @@ export interface PostgresOptions {
   readonly database_url: Secret;
   readonly clock: Clock;
   readonly limits: Limits;
-  /** Names this node in leases and in its lock. Null for a command, which has no leases and no caches. */
+  /**
+   * Names this node in leases and in its lock. Null for a command, which has no leases and no
+   * caches.
+   */
   readonly owner: string | null;
   /** Receives lost connections. They are opened again without the caller. */
   readonly warn: (error: unknown) => void;
@@ -111,8 +114,8 @@ export interface DatabaseTime {
 }
 
 /**
- * Returns the database's clock. The nodes' own clocks differ and can jump: all other nodes would see
- * a token that one of them dated expire too late or too early.
+ * Returns the database's clock. The nodes' own clocks differ and can jump: all other nodes would
+ * see a token that one of them dated expire too late or too early.
  *
  * Each operation reads the database's time. Between two readings, this process's monotonic clock
  * advances it.
@@ -123,7 +126,9 @@ export interface DatabaseTime {
  * ahead. A reading that contradicts it shows that the database's clock jumped, and replaces it.
  */
 export function databaseTime(clock: Clock): DatabaseTime {
-  /** An upper bound of the milliseconds between this process's monotonic clock and the database's. */
+  /**
+   * An upper bound of the milliseconds between this process's monotonic clock and the database's.
+   */
   let ahead_ms = clock.now() - clock.monotonic_ms();
   let is_synced = false;
   return {

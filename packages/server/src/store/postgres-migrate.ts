@@ -87,7 +87,9 @@ async function compatibleWith(client: pg.Client): Promise<string | null> {
   return rows[0]?.value ?? null;
 }
 
-/** Returns the ids of the master keys in use, without changing anything. Null if there is no data. */
+/**
+ * Returns the ids of the master keys in use, without changing anything. Null if there is no data.
+ */
 export async function postgresKeyIds(
   options: Pick<PostgresOptions, "clock" | "database_url" | "limits">,
 ): Promise<readonly string[] | null> {

@@ -52,10 +52,16 @@ export interface Presence {
 
 const CHANNEL = "holdfast_changed";
 
-/** Notifies the other nodes once, if the transaction commits. The parameter is the writer's owner id. */
+/**
+ * Notifies the other nodes once, if the transaction commits. The parameter is the writer's owner
+ * id.
+ */
 export const ANNOUNCE = `select pg_notify('${CHANNEL}', $1)`;
 
-/** Returns a row if any session holds this owner's lock. Acquires nothing, so two nodes can run it at once. */
+/**
+ * Returns a row if any session holds this owner's lock. Acquires nothing, so two nodes can run it
+ * at once.
+ */
 export const FIND_LOCK = `
   select 1 from pg_locks
   where locktype = 'advisory' and objsubid = 1 and granted

@@ -48,7 +48,9 @@ const BEGIN = "begin isolation level serializable";
  */
 const LOCK_RETRIES = "lock table kysely_migration_lock in exclusive mode";
 const UNIQUE_VIOLATION = "23505";
-/** Serialization failure, deadlock, unique violation: the operation can succeed when it runs again. */
+/**
+ * Serialization failure, deadlock, unique violation: the operation can succeed when it runs again.
+ */
 const CONFLICTS = new Set(["40001", "40P01", UNIQUE_VIOLATION]);
 
 interface State extends PostgresOptions {

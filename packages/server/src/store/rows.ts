@@ -1,8 +1,9 @@
 /**
- * Converts between columns and values: JSON text, lists joined by blanks, and 0 or 1 for false or true.
+ * Converts columns to values and back: JSON text, lists separated by spaces, and 0 or 1 for false
+ * or true. Only store/ converts.
  *
- * Only store/ converts. A column that cannot be read never throws, since one damaged row must not fail a query that returns
- * others: a list is then empty, and `config` and `payload` are null for the reader to refuse.
+ * A damaged column never throws, since one damaged row must not fail a query that returns others. A
+ * list is then empty. `config` and `payload` are null, and the reader refuses them.
  */
 import { isJsonObject, stringEntries, type ConnectionConfig, type JsonObject } from "../core/types.ts";
 
@@ -22,9 +23,9 @@ type Encoded<Values, C extends Columns> = {
 };
 
 interface Codec<C extends Columns> {
-  /** Returns a row with its columns as values. Columns that the row does not have are left out. */
+  /** Returns a row as values. A row can have some of the columns. */
   readonly decode: <Row extends object>(row: Row) => Decoded<Row, C>;
-  /** Returns values as they are stored. */
+  /** Returns values as columns. */
   readonly encode: <Values extends object>(values: Values) => Encoded<Values, C>;
   readonly first: <Row extends object>(query: Query<Row>) => Promise<Decoded<Row, C> | null>;
   readonly all: <Row extends object>(query: Query<Row>) => Promise<Decoded<Row, C>[]>;
@@ -35,26 +36,28 @@ interface Query<Row> {
 }
 
 function codec<C extends Columns>(columns: C): Codec<C> {
-  const convert = (row: object, way: "read" | "write"): object => {
-    const converted: Record<string, unknown> = { ...row };
-    for (const [name, column] of Object.entries(columns)) {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Decoded and Encoded pair each name with its column.
-      if (name in converted) converted[name] = column[way](converted[name] as never);
-    }
-    return converted;
-  };
+  // Decoded and Encoded pair each name with its column.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above.
-  const decode = <Row extends object>(row: Row) => convert(row, "read") as Decoded<Row, C>;
+  const decode = <Row extends object>(row: Row) => convert(columns, row, "read") as Decoded<Row, C>;
   return {
     decode,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above.
-    encode: <Values extends object>(values: Values) => convert(values, "write") as Encoded<Values, C>,
-    async first(query) {
+    encode: <Values extends object>(values: Values) => convert(columns, values, "write") as Encoded<Values, C>,
+    first: async (query) => {
       const [row] = await query.execute();
       return row === undefined ? null : decode(row);
     },
     all: async (query) => (await query.execute()).map((row) => decode(row)),
   };
+}
+
+function convert(columns: Columns, row: object, direction: "read" | "write"): object {
+  const converted: Record<string, unknown> = { ...row };
+  for (const [name, column] of Object.entries(columns)) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see codec.
+    if (name in converted) converted[name] = column[direction](converted[name] as never);
+  }
+  return converted;
 }
 
 const flag: Column<number, boolean> = { read: (stored) => stored !== 0, write: (value) => (value ? 1 : 0) };
@@ -89,13 +92,13 @@ const connectionConfig: Column<string, ConnectionConfig | null> = {
   write: (value) => JSON.stringify(value ?? {}),
 };
 
-/** Sorted, since flows are compared by what is stored, whatever the order in which the config was given. */
+/** Sorted by name: flows are compared by this text, and clients send fields in any order. */
 const flowConfig: Column<string, ConnectionConfig> = {
   read: (stored) => stringEntries(parseJson(stored)),
   write: (value) => JSON.stringify(Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))),
 };
 
-/** Undefined: the text is not JSON. */
+/** Returns undefined if the text is not JSON. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -117,5 +120,5 @@ export const GOVERNANCE = codec({ builder_connection_enabled: flag, per_user_con
 export const APP = codec({ functions_enabled: flag });
 export const DATA_KEY = codec({ is_current: flag });
 export const USER = codec({ email_verified: flag });
-/** Device codes and the sessions that come of them. */
+/** Device codes and CLI sessions. */
 export const LOGIN = codec({ scope: spacedList });

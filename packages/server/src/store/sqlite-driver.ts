@@ -128,7 +128,9 @@ export function emptyLog({ raw }: Connection, busy_timeout_ms: number): boolean 
 /** Returns a number that changes when another connection writes, and only then. */
 export const dataVersion = ({ raw }: Connection): number => Number(raw.pragma("data_version", { simple: true }));
 
-/** Returns the ApiError for a driver error. Any other error is a defect and is returned as it is. */
+/**
+ * Returns the ApiError for a driver error. Any other error is a defect and is returned as it is.
+ */
 export function translate(error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
   const { code } = error;

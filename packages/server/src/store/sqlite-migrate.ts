@@ -27,7 +27,9 @@ export async function migrate(raw: Database.Database): Promise<void> {
   await recordCompatibility(kysely);
 }
 
-/** Returns the ids of the master keys in use, without changing a byte. Empty if there is no data. */
+/**
+ * Returns the ids of the master keys in use, without changing a byte. Empty if there is no data.
+ */
 export function storedKeyIds(data_dir: string): readonly string[] {
   const path = join(data_dir, DATABASE_FILE);
   if (!existsSync(path) || statSync(path).size === 0) return [];

@@ -1,9 +1,13 @@
 /**
- * The store's contract: every operation as a promise, over any engine.
+ * The store: every operation as a method, over any engine. queries/ has one file per noun, and
+ * rows.ts converts columns to values.
  *
- * What holds on each engine (one suite proves it): a write is atomic and durable when its promise resolves; a compare-and-set
- * that loses changes nothing and says so by its value, never by an exception; reads see all acknowledged writes. The
- * store never sees a plaintext token, knows no provider, and decides nothing that the caller could decide.
+ * On each engine (one suite proves it) a write is atomic, and durable when its promise resolves. A
+ * compare-and-set that loses changes nothing and returns that, without an exception. Reads see all
+ * acknowledged writes.
+ *
+ * The store sees no plaintext token, knows no provider, and decides nothing that a caller can
+ * decide.
  *
  * Errors: ApiError `database_unavailable`, `database_busy`, `storage_full`.
  */
@@ -26,7 +30,7 @@ import * as refresh from "./queries/refresh.ts";
 import * as system from "./queries/system.ts";
 import * as workspaces from "./queries/workspaces.ts";
 
-/* oxlint-disable typescript/no-explicit-any -- parameter lists of any shape are carried over by the mapped type below. */
+/* oxlint-disable typescript/no-explicit-any -- the mapped type below keeps each operation's own parameters. */
 type AnyOperation = (tx: Transaction, ...rest: any[]) => Promise<any>;
 type Method<F> = F extends (tx: Transaction, ...rest: infer Rest) => Promise<infer T>
   ? (...rest: Rest) => Promise<T>
@@ -39,7 +43,7 @@ const READS = {
   listConnections: connections.listConnections,
   connectionsOfClient: connections.connectionsOfClient,
   endingConnections: connections.endingConnections,
-  foreignLeases: refresh.foreignLeases,
+  leasesOfOthers: refresh.leasesOfOthers,
   getFlow: flows.getFlow,
   findFlowByState: flows.findFlowByState,
   getApp: apps.getApp,
@@ -140,11 +144,11 @@ const WRITES = {
   deleteOldOutbox: outbox.deleteOldOutbox,
 } as const satisfies Record<string, AnyOperation>;
 
-/** Bookkeeping of the sweepers, of the events' delivery, and counters. */
+/** Bookkeeping of the sweepers and of event delivery, and counters. */
 const EACH = {
   reserveDue: refresh.reserveDue,
   unreserve: refresh.unreserve,
-  noteChecked: connections.noteChecked,
+  recordCheck: connections.recordCheck,
   reserveEvents: outbox.reserveEvents,
   finishEvent: outbox.finishEvent,
   postponeEvent: outbox.postponeEvent,
@@ -154,11 +158,13 @@ const EACH = {
 } as const satisfies Record<string, AnyOperation>;
 
 export interface Store extends Methods<typeof READS>, Methods<typeof WRITES>, Methods<typeof EACH> {
-  /** Several operations as one: all of them, or none. */
+  /** Runs several operations as one: all of them, or none. */
   transaction<T>(operation: Operation<T>): Promise<T>;
   onChange: Engine["onChange"];
   ownerIsDead: Engine["ownerIsDead"];
-  /** What was deleted or replaced is to be gone from the database's files, too, as far as they are ours. */
+  /**
+   * Removes deleted and replaced data from the database's files too, if they are ours. See Engine.
+   */
   purge(): Promise<void>;
   close(): Promise<void>;
 }
@@ -181,7 +187,7 @@ export function createStore(engine: Engine): Store {
     purge: () => engine.purge?.() ?? Promise.resolve(),
     close: engine.close,
   };
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the mapped types above are the table's own.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the mapped types above describe these tables.
   return methods as unknown as Store;
 }
 /* oxlint-enable typescript/no-explicit-any */

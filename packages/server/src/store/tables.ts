@@ -1,13 +1,26 @@
 /**
- * The tables as Kysely types. Column lists are explicit everywhere (never `select *` into a reply), so that an older and
- * a newer server can share a database while columns come and go.
+ * The tables as Kysely types, and the rows that the store returns.
  *
- * Instants are ms since the epoch. JSON columns hold text. Booleans are 0 or 1. `sealed_*` is ciphertext made by the vault;
- * the store never sees a plaintext token.
+ * Queries list their columns (never `select *`), so that an older and a newer server can share a
+ * database while columns are added and removed.
+ *
+ * Instants are milliseconds since the epoch. JSON columns hold text. Booleans are 0 or 1.
+ * `sealed_*` is ciphertext of the vault: the store never sees a plaintext token.
  */
 import type { Generated, Selectable } from "kysely";
 import type { ConnectionStatus, ReasonCode } from "../core/status.ts";
-import type { Plan, Role, Scope } from "../core/roles.ts";
+import type { Plan, Scope } from "../core/roles.ts";
+import type {
+  AuthAccountTable,
+  AuthMemberTable,
+  AuthSessionTable,
+  AuthUserTable,
+  CliSessionsTable,
+  CliTokensTable,
+  DeviceCodesTable,
+  InvitationsTable,
+  SetupLinksTable,
+} from "./account-tables.ts";
 import type {
   AppId,
   ConnectionConfig,
@@ -20,7 +33,7 @@ import type {
   WorkspaceId,
 } from "../core/types.ts";
 
-/** Why the latest refresh attempt failed, as far as it decides when the next one may be made. */
+/** Why the latest refresh attempt failed. It decides when the next attempt is allowed. */
 export type FailClass = "not_sent" | "not_consumed" | "throttled" | "misconfigured" | "unknown";
 
 export interface WorkspacesTable {
@@ -28,7 +41,7 @@ export interface WorkspacesTable {
   name: string;
   created_at: Instant;
   plan: Plan;
-  /** Kept for the account library, which wants one: the id. Null in rows that were there before it. */
+  /** The id. The account library requires a slug. Null in rows that are older than the library. */
   slug: string | null;
 }
 
@@ -37,9 +50,9 @@ export interface AppsTable {
   workspace_id: WorkspaceId;
   name: string;
   created_at: Instant;
-  /** 0: service tokens are refused. */
+  /** 0: the app's service tokens are refused. */
   functions_enabled: number;
-  /** When it, or the plan of its workspace, last changed. */
+  /** When the app, or the plan of its workspace, last changed. */
   updated_at: Instant | null;
 }
 
@@ -57,7 +70,10 @@ export interface ServiceTokensTable {
 export interface ApiKeysTable {
   id: string;
   workspace_id: WorkspaceId;
-  /** Whose it is. Null: made on the server's machine before there was an account; goes to the first administrator. */
+  /**
+   * The creator. Null: created on the server's machine before any account existed. The first
+   * administrator adopts it.
+   */
   user_id: UserId | null;
   scope: Scope;
   name: string;
@@ -68,79 +84,14 @@ export interface ApiKeysTable {
   last_used_at: Instant | null;
 }
 
-/** Tables of the account library; times, passwords and memberships are in its keeping. */
-export interface AuthUserTable {
-  id: UserId;
-  name: string;
-  /** In lower case. */
-  email: string;
-  email_verified: number;
-  created_at: Instant;
-  updated_at: Instant;
-}
-
-export interface AuthSessionTable {
-  id: string;
-  user_id: UserId;
-  /** SHA-256: a copy of the database lets nobody in. */
-  token_hash: string;
-  ip_address: string | null;
-  user_agent: string | null;
-  created_at: Instant;
-  /** When it was last used, to the minute. */
-  updated_at: Instant;
-  expires_at: Instant;
-}
-
-export interface AuthAccountTable {
-  id: string;
-  user_id: UserId;
-  account_id: string;
-  provider_id: string;
-  /** `salt:scrypt`, as the library makes it. */
-  password: string | null;
-  created_at: Instant;
-  updated_at: Instant;
-}
-
-export interface AuthMemberTable {
-  id: string;
-  workspace_id: WorkspaceId;
-  user_id: UserId;
-  role: Role;
-  created_at: Instant;
-}
-
-export interface InvitationsTable {
-  id: string;
-  workspace_id: WorkspaceId;
-  token_hash: string;
-  email: string;
-  role: Role;
-  invited_by: string;
-  created_at: Instant;
-  expires_at: Instant;
-  used_at: Instant | null;
-}
-
-/** One-time links that sign in, found by SHA-256 of the secret. */
-export interface SetupLinksTable {
-  token_hash: string;
-  /** Signs in as this one. Null: asks who one is, and makes the account where there is none. */
-  user_id: UserId | null;
-  created_at: Instant;
-  expires_at: Instant;
-  used_at: Instant | null;
-}
-
 export interface OAuthClientsTable {
   id: OAuthClientId;
-  /** Null: serves the whole installation. */
+  /** Null: the client of the whole installation. */
   workspace_id: WorkspaceId | null;
   integration_type: string;
   client_id: string;
   sealed_secret: Uint8Array;
-  /** 1: registered with the plain callback address, not the vendor's own. */
+  /** 1: registered with the shared callback address instead of the vendor's own. */
   shared_callback: number;
   created_at: Instant;
   updated_at: Instant;
@@ -173,28 +124,28 @@ export interface ConnectionsTable {
   config: string;
   sealed_access: Uint8Array | null;
   sealed_refresh: Uint8Array | null;
-  /** Grows by one with each new pair of tokens; part of the seals' associated data. */
+  /** Grows by one with each new pair of tokens. Part of the seals' associated data. */
   generation: number;
-  /** HMAC of the refresh token: tells whether two are the same without opening either. */
+  /** HMAC of the refresh token, to compare two without decrypting them. */
   rt_fp: string | null;
   issued_at: Instant;
   expires_at: Instant | null;
   last_lifetime_s: number | null;
   refresh_at: Instant | null;
   refresh_token_expires_at: Instant | null;
-  /** The nearest warning of that end that was given: 7 or 1 days before. */
+  /** The latest warning about `refresh_token_expires_at`: 7 or 1 days before. */
   warned_days: number | null;
-  /** A sweeper is about to look at this connection; the others leave it alone until then. Binds nobody else. */
+  /** A sweeper reserved this connection until then. Only other sweepers respect it. */
   reserved_until: Instant | null;
   lease_owner: string | null;
   lease_until: Instant | null;
-  /** Counts the requests that were about to be sent; never reset. */
+  /** Counts the claims, each before its request is sent. Never reset. */
   attempt: number;
   attempted_at: Instant | null;
-  /** Set before a refresh is sent, cleared when its outcome is known. */
+  /** Set before a refresh request is sent, cleared when its outcome is known. */
   intent_at: Instant | null;
   intent_rt_fp: string | null;
-  /** The refresh token that the stored pair was exchanged for, and by which attempt. */
+  /** The refresh token that was exchanged for the stored pair, and the attempt that did it. */
   parent_rt_fp: string | null;
   win_attempt: number | null;
   next_attempt_at: Instant | null;
@@ -207,13 +158,13 @@ export interface ConnectionsTable {
   connected_by: string;
   created_at: Instant;
   updated_at: Instant;
-  /** Since when the workspace does not let its apps use the service. */
+  /** Since when the workspace blocks the service for its apps. */
   blocked_at: Instant | null;
-  /** When the provider's API was last seen to take the access token. */
+  /** When the provider's API last accepted the access token. */
   checked_at: Instant | null;
 }
 
-/** 1: allowed. */
+/** The services that a workspace allows its apps. 1: allowed. */
 export interface GovernanceTable {
   workspace_id: WorkspaceId;
   integration_type: string;
@@ -247,7 +198,7 @@ export interface FlowsTable {
   sealed_request: Uint8Array | null;
   taken_at: Instant | null;
   finished_at: Instant | null;
-  /** Null while pending; `connected`, or an error code. */
+  /** Null while pending. Then `connected`, or an error code. */
   outcome: string | null;
   connection_id: ConnectionId | null;
 }
@@ -270,54 +221,10 @@ export interface AuditEventsTable {
   action: string;
   target: string | null;
   request_id: string | null;
-  /** Where the app cannot tell, or is gone. */
+  /** Set where the app does not identify the workspace, or is deleted. */
   workspace_id: WorkspaceId | null;
-  /** Of the client, where a request was behind it. */
+  /** The client's address, if a request caused the event. */
   address: string | null;
-}
-
-/** A login that a command line asked for (RFC 8628). `device_hash` is SHA-256, `user_code_hash` HMAC: codes are short. */
-export interface DeviceCodesTable {
-  device_hash: string;
-  user_code_hash: string;
-  client_id: string;
-  /** As in a token answer: separated by blanks. */
-  scope: string;
-  address: string;
-  /** What counts as one address. */
-  network: string;
-  created_at: Instant;
-  expires_at: Instant;
-  /** Grows by 5 with each poll that came too soon. */
-  interval_s: number;
-  polled_at: Instant | null;
-  state: "pending" | "approved" | "denied" | "used";
-  user_id: string | null;
-  session_id: string | null;
-  used_at: Instant | null;
-}
-
-/** A command line that somebody signed in. Gone when it ended. */
-export interface CliSessionsTable {
-  id: string;
-  user_id: string;
-  client_id: string;
-  scope: string;
-  address: string;
-  created_at: Instant;
-  first_used_at: Instant | null;
-  last_used_at: Instant;
-}
-
-/** Found by SHA-256 of the token. */
-export interface CliTokensTable {
-  hash: string;
-  session_id: string;
-  kind: "access" | "refresh";
-  created_at: Instant;
-  expires_at: Instant;
-  /** When a refresh token was exchanged. It is kept, so that its second use is noticed. */
-  rotated_at: Instant | null;
 }
 
 export interface RateWindowsTable {
@@ -326,7 +233,7 @@ export interface RateWindowsTable {
   ends_at: Instant;
 }
 
-/** Work that must happen after a commit, at least once: events to deliver, tokens to revoke at the provider. */
+/** Work after a commit, done at least once: events to deliver, tokens to revoke at the provider. */
 export interface OutboxTable {
   app_id: AppId;
   id: string;
@@ -334,7 +241,7 @@ export interface OutboxTable {
   connection_id: ConnectionId;
   payload: string;
   sealed: Uint8Array | null;
-  /** Set by the database: later items have higher ones. */
+  /** Set by the database. Later items have higher positions. */
   position: Generated<number>;
   attempts: number;
   next_attempt_at: Instant;
@@ -374,7 +281,7 @@ export interface Tables {
   settings: SettingsTable;
 }
 
-/** A row as the store returns it: columns of text or 0 and 1 hold values. rows.ts converts them. */
+/** A row as the store returns it: values instead of text, 0 and 1. rows.ts converts them. */
 type Decoded<Table, Columns> = Omit<Table, keyof Columns> & Columns;
 
 export type ConnectionRow = Decoded<
@@ -382,7 +289,9 @@ export type ConnectionRow = Decoded<
   {
     scopes_requested: readonly string[];
     scopes_granted: readonly string[];
-    /** Null: the column holds no JSON. Reading such a row succeeds, so that it can still be ended or replaced. */
+    /**
+     * Null: the column holds no JSON. Such a row can still be disconnected, deleted or replaced.
+     */
     config: ConnectionConfig | null;
   }
 >;
@@ -401,5 +310,7 @@ export type DeviceCodeRow = Decoded<DeviceCodesTable, { scope: readonly string[]
 export type CliSessionRow = Decoded<CliSessionsTable, { scope: readonly string[] }>;
 /** An app with its workspace's plan, which decides what the app can use. */
 export type AppRow = Decoded<AppsTable, { functions_enabled: boolean }> & Pick<WorkspacesTable, "plan">;
-/** A service token with all that decides on each of its uses, so that a cache holds it as one entry. */
+/**
+ * A service token with all that decides on each of its uses, so that a cache holds it as one entry.
+ */
 export type ServiceTokenRow = ServiceTokensTable & Pick<AppRow, "plan" | "functions_enabled">;

@@ -653,7 +653,7 @@ describe("after a crash between claim and answer", () => {
       urgency: { kind: "background" },
       resend_ms: null,
       holder_wait_ms: 0,
-      gone: null,
+      dead_owner: null,
     });
     expect(claim.kind).toBe("claimed");
     return holdfast.restart();
@@ -692,7 +692,7 @@ describe("while another node holds the lease", () => {
     await holdfast.clock.jump(9 * HOUR);
     const { id, generation } = await holdfast.row(integration_type);
     const urgency = { kind: "background" } as const;
-    const rest = { resend_ms: null, holder_wait_ms: 0, gone: null };
+    const rest = { resend_ms: null, holder_wait_ms: 0, dead_owner: null };
     await store.claimRefresh({ id, generation, owner: "node_other", lease_ms: 90 * SECOND, urgency, ...rest });
     return { holdfast, store, id };
   }

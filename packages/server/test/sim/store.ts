@@ -4,7 +4,7 @@
  */
 import type { Transaction } from "../../src/store/operation.ts";
 import { findConnection, getConnection, endingConnections } from "../../src/store/queries/connections.ts";
-import { foreignLeases, reserveDue } from "../../src/store/queries/refresh.ts";
+import { leasesOfOthers, reserveDue } from "../../src/store/queries/refresh.ts";
 import type { Engine } from "../../src/store/engine.ts";
 import { createStore, type Store } from "../../src/store/store.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
@@ -66,9 +66,9 @@ export function createSimulatedStore(engine: Engine, known: Known): Store {
       engine.read((tx) => known.remember(`${app_id}/${type}`, () => findConnection(tx, app_id, type))),
     reserveDue: (count, except, reserve_ms) =>
       engine.writeEach((tx) => (mayBeDue(tx) ? reserveDue(tx, count, except, reserve_ms) : nothing())),
-    foreignLeases: (...rest) =>
+    leasesOfOthers: (...rest) =>
       engine.read((tx) =>
-        known.rows().some(({ lease_until }) => lease_until !== null) ? foreignLeases(tx, ...rest) : nothing(),
+        known.rows().some(({ lease_until }) => lease_until !== null) ? leasesOfOthers(tx, ...rest) : nothing(),
       ),
     endingConnections: (count) =>
       engine.read((tx) =>

@@ -182,9 +182,9 @@ export function describeConnections(open: OpenStores): void {
     it("notes a check for the generation that was checked", async () => {
       const { store, now } = await open();
       const row = await stored(store);
-      await store.noteChecked(row.id, row.generation + 1);
+      await store.recordCheck(row.id, row.generation + 1);
       expect(await present(store, row.id)).toMatchObject({ checked_at: null });
-      await store.noteChecked(row.id, row.generation);
+      await store.recordCheck(row.id, row.generation);
       expect(await present(store, row.id)).toMatchObject({ checked_at: now() });
     });
 

@@ -72,7 +72,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
     });
 
     const losers: readonly [string, Claim["kind"], (store: Store, row: ConnectionRow) => Promise<unknown>][] = [
-      ["that was deleted", "gone", (store, row) => remove(store, row)],
+      ["that was deleted", "deleted", (store, row) => remove(store, row)],
       ["that was refreshed", "moved", (store, row) => refreshed(store, row)],
       ["that was disconnected", "moved", (store, row) => end(store, row, "disconnected")],
       ["that is expired", "moved", (store, row) => end(store, row, "expired")],
@@ -141,8 +141,8 @@ export function describeRefreshProtocol(open: OpenStores): void {
       ["the provider bears a second use for now", { resend_ms: LEASE_MS + 1_000 }, "claimed"],
       ["the provider bears it no longer", { resend_ms: LEASE_MS }, "overdue"],
       ["a second use ends the grant", { resend_ms: 0 }, "overdue"],
-      ["a second use ends the grant, but the holder is gone", { resend_ms: 0, gone: "node_one" }, "claimed"],
-      ["another one than the holder is gone", { resend_ms: 0, gone: "node_three" }, "overdue"],
+      ["a second use ends the grant, but the holder is gone", { resend_ms: 0, dead_owner: "node_one" }, "claimed"],
+      ["another one than the holder is gone", { resend_ms: 0, dead_owner: "node_three" }, "overdue"],
       ["the holder itself asks", { resend_ms: 0, owner: "node_one" }, "claimed"],
       ["the holder was waited for long enough", { resend_ms: 0, holder_wait_ms: 0 }, "claimed"],
     ] as const)("when the lease ran out without a word, and %s: %s", async ([, request, expected]) => {
@@ -382,7 +382,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await present(store, row.id)).toMatchObject({ lease_owner: "node_one", lease_until });
       const third = claimOf(row, { owner: "node_two", resend_ms: LEASE_MS });
       expect((await store.claimRefresh(third)).kind).toBe("overdue");
-      expect((await store.claimRefresh({ ...third, gone: "node_one" })).kind).toBe("claimed");
+      expect((await store.claimRefresh({ ...third, dead_owner: "node_one" })).kind).toBe("claimed");
     });
 
     it("remembers since when it fails", async () => {
@@ -500,10 +500,10 @@ export function describeRefreshProtocol(open: OpenStores): void {
     it("lists leases, and ends one only in the name of its owner", async () => {
       const { store } = await open();
       const row = await claimed(store);
-      expect((await store.foreignLeases("node_asking", 10)).map(({ id }) => id)).toEqual([row.id]);
+      expect((await store.leasesOfOthers("node_asking", 10)).map(({ id }) => id)).toEqual([row.id]);
       expect(await store.releaseLease(row.id, "node_two", null)).toBe(false);
       expect(await store.releaseLease(row.id, "node_one", null)).toBe(true);
-      expect(await store.foreignLeases("node_asking", 10)).toEqual([]);
+      expect(await store.leasesOfOthers("node_asking", 10)).toEqual([]);
       expect((await present(store, row.id)).intent_at).not.toBeNull();
     });
   });

@@ -13,7 +13,7 @@ import { ApiError } from "../../core/errors.ts";
 import { asUserId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
-import { isSessionOver, type FoundCliToken, type NewPair, type SessionLife } from "../../store/queries/cli-sessions.ts";
+import { isSessionExpired, type FoundCliToken, type NewPair, type SessionLife } from "../../store/queries/cli-sessions.ts";
 import type { CliSessionRow } from "../../store/tables.ts";
 import type { Audit } from "../audit.ts";
 import type { DatabaseGate } from "../cache/database-gate.ts";
@@ -101,7 +101,7 @@ export function createCliSessions({ store, clock, limits, gate, audit }: CliSess
     const token = await find(sha256Hex(bearer));
     if (token === null || token.kind !== "access") return null;
     const now = clock.now();
-    if (token.expires_at <= now || isSessionOver(token, now, life)) return null;
+    if (token.expires_at <= now || isSessionExpired(token, now, life)) return null;
     return { user_id: token.user_id, session_id: token.id, scopes: token.scope };
   }
 

@@ -58,7 +58,7 @@ async function settle(deps: VerifyDeps, row: ConnectionRow): Promise<void> {
   const is_expired = decide(lifeOfRow(row), clock.now()) === "expired";
   const health = is_expired ? "dead" : await healthOf(deps, row);
   if (health === "unknown") return;
-  if (health === "alive") return store.noteChecked(row.id, row.generation);
+  if (health === "alive") return store.recordCheck(row.id, row.generation);
   // The grant can be alive although its access token is dead. Only the token endpoint knows.
   if (row.sealed_refresh !== null) return void (await refresher.refresh(row, "reader"));
   await expire(deps, row, is_expired ? "no_refresh_token" : "rejected_by_api");

@@ -34,15 +34,15 @@ export async function acquireClaim(
     resend_ms: resendWindow_ms(provider),
     holder_wait_ms: limits.paused_holder_wait_ms,
   };
-  let gone: string | null = null;
+  let dead_owner: string | null = null;
   for (;;) {
     const claimed_ms = clock.monotonic_ms();
-    const claim = await store.claimRefresh({ ...request, gone });
-    if (claim.kind === "overdue") gone = await deadHolder(deps, claim.row);
+    const claim = await store.claimRefresh({ ...request, dead_owner });
+    if (claim.kind === "overdue") dead_owner = await deadHolder(deps, claim.row);
     const is_released =
       claim.kind === "leased"
         ? await releaseIfDead(deps, claim.row, provider)
-        : claim.kind === "overdue" && gone !== null;
+        : claim.kind === "overdue" && dead_owner !== null;
     if (!is_released) return { claim, claimed_ms };
   }
 }
@@ -103,7 +103,7 @@ export async function waitForHolder(
 /** Ends the leases of other processes that are dead, if another node can go on at once. */
 export async function releaseDeadLeases(deps: ClaimDeps): Promise<void> {
   const { store, catalog, limits, owner } = deps;
-  for (const row of await store.foreignLeases(owner, limits.sweep_batch)) {
+  for (const row of await store.leasesOfOthers(owner, limits.sweep_batch)) {
     const provider = catalog.get(row.integration_type);
     if (provider !== null) await releaseIfDead(deps, row, provider);
   }

@@ -164,7 +164,7 @@ async function claimAndSend(
       : { kind: mode, after_ms: readerRetry_ms(rotation, seen.fail_class, engine.limits) };
   const { claim, claimed_ms } = await acquireClaim(engine, seen, provider, urgency);
   switch (claim.kind) {
-    case "gone":
+    case "deleted":
       return { kind: "deleted" };
     case "moved":
       return { kind: "current", row: claim.row };

@@ -1,4 +1,6 @@
-/** The first schema. Every table that grows has app_id first, so that it can be partitioned by app. */
+/**
+ * The first schema. Every table that grows has app_id first, so that it can be partitioned by app.
+ */
 import { sql, type CreateTableBuilder, type Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { ColumnTypes } from "./types.ts";

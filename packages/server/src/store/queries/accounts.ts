@@ -1,12 +1,15 @@
 /**
- * The account library's rows: it says which table and columns, so these operations take them as values. Only tables and
- * columns that are listed here can be named. And what we ask of its tables ourselves.
+ * The account library's rows, and our own queries of its tables.
+ *
+ * The library names table and columns at run time, so these operations take them as values. They
+ * accept only the tables and columns in LIBRARY_COLUMNS.
  */
 import { sql, type RawBuilder } from "kysely";
 import type { UserId } from "../../core/types.ts";
 import { all, first, run, type Transaction } from "../operation.ts";
 import { USER } from "../rows.ts";
-import type { AuthSessionTable, UserRow } from "../tables.ts";
+import type { AuthSessionTable } from "../account-tables.ts";
+import type { UserRow } from "../tables.ts";
 
 export const LIBRARY_COLUMNS = {
   auth_user: ["id", "name", "email", "email_verified", "created_at", "updated_at"],
@@ -32,7 +35,7 @@ export interface Order {
 }
 
 export async function insertLibraryRow({ db }: Transaction, table: LibraryTable, row: LibraryRow): Promise<void> {
-  const columns = Object.keys(row).map((column) => named(table, column));
+  const columns = Object.keys(row).map((column) => columnRef(table, column));
   const values = Object.values(row).map((value) => sql`${value}`);
   const insert = sql`insert into ${sql.table(table)} (${sql.join(columns)}) values (${sql.join(values)})`;
   await insert.execute(db);
@@ -45,7 +48,8 @@ export async function findLibraryRows(
   { order, limit, offset = 0 }: { order?: Order | undefined; limit: number; offset?: number | undefined },
 ): Promise<LibraryRow[]> {
   const columns = LIBRARY_COLUMNS[table].map((column) => sql.ref(column));
-  const sorted = order === undefined ? sql`` : sql` order by ${named(table, order.column)} ${sql.raw(order.direction)}`;
+  const sorted =
+    order === undefined ? sql`` : sql` order by ${columnRef(table, order.column)} ${sql.raw(order.direction)}`;
   const rows = sql<LibraryRow>`select ${sql.join(columns)} from ${sql.table(table)}${where(table, conditions)}${sorted}`;
   const found = await sql<LibraryRow>`${rows} limit ${limit} offset ${offset}`.execute(db);
   return found.rows;
@@ -57,7 +61,7 @@ export async function updateLibraryRows(
   conditions: readonly Condition[],
   change: LibraryRow,
 ): Promise<number> {
-  const assignments = Object.entries(change).map(([column, value]) => sql`${named(table, column)} = ${value}`);
+  const assignments = Object.entries(change).map(([column, value]) => sql`${columnRef(table, column)} = ${value}`);
   if (assignments.length === 0) return 0;
   const update = sql`update ${sql.table(table)} set ${sql.join(assignments)}${where(table, conditions)}`;
   return await changes(db, update);
@@ -86,7 +90,7 @@ async function changes(db: Transaction["db"], statement: RawBuilder<unknown>): P
   return Number(numAffectedRows ?? 0);
 }
 
-function named(table: LibraryTable, column: string): RawBuilder<unknown> {
+function columnRef(table: LibraryTable, column: string): RawBuilder<unknown> {
   const columns: readonly string[] = LIBRARY_COLUMNS[table];
   if (!columns.includes(column)) throw new Error(`The table ${table} has no column ${column}.`);
   return sql.ref(column);
@@ -95,13 +99,13 @@ function named(table: LibraryTable, column: string): RawBuilder<unknown> {
 function where(table: LibraryTable, conditions: readonly Condition[]): RawBuilder<unknown> {
   if (conditions.length === 0) return sql``;
   return sql` where ${sql.join(
-    conditions.map((condition) => holds(table, condition)),
+    conditions.map((condition) => comparison(table, condition)),
     sql` and `,
   )}`;
 }
 
-function holds(table: LibraryTable, { column, operator, value }: Condition): RawBuilder<unknown> {
-  const ref = named(table, column);
+function comparison(table: LibraryTable, { column, operator, value }: Condition): RawBuilder<unknown> {
+  const ref = columnRef(table, column);
   if (isList(value)) return value.length === 0 ? sql`1 = 0` : sql`${ref} in (${sql.join(value)})`;
   if (value === null) return operator === "=" ? sql`${ref} is null` : sql`${ref} is not null`;
   return sql`${ref} ${sql.raw(operator)} ${value}`;
@@ -126,7 +130,7 @@ export async function hasUsers({ db }: Transaction): Promise<boolean> {
   return (await first(db.selectFrom("auth_user").select("id").limit(1))) !== null;
 }
 
-/** Without what signs in. */
+/** A session without the hash of its token. */
 export type SessionRow = Omit<AuthSessionTable, "token_hash">;
 
 export async function listSessions({ db, now }: Transaction, user_id: UserId): Promise<SessionRow[]> {

@@ -1,4 +1,4 @@
-/** What the public command line says of an app: kept for it, and without effect here. */
+/** App profiles: fields that the public CLI stores with an app. Nothing here reads them. */
 import type { AppId } from "../../core/types.ts";
 import { all, run, type Transaction } from "../operation.ts";
 import type { AppProfilesTable } from "../tables.ts";
@@ -10,15 +10,15 @@ export async function listAppProfiles({ db }: Transaction, ids: readonly AppId[]
   return await all(db.selectFrom("app_profiles").select(COLUMNS).where("app_id", "in", ids));
 }
 
-/** Null: stays as it is. */
+/** Stores a profile. A field that is null keeps its value. */
 export async function putAppProfile({ db }: Transaction, profile: AppProfilesTable): Promise<void> {
-  const given = Object.fromEntries(
+  const changed = Object.fromEntries(
     Object.entries(profile).filter(([name, value]) => name !== "app_id" && value !== null),
   );
   const insert = db.insertInto("app_profiles").values(profile);
   await run(
-    Object.keys(given).length === 0
+    Object.keys(changed).length === 0
       ? insert.onConflict((conflict) => conflict.column("app_id").doNothing())
-      : insert.onConflict((conflict) => conflict.column("app_id").doUpdateSet(given)),
+      : insert.onConflict((conflict) => conflict.column("app_id").doUpdateSet(changed)),
   );
 }

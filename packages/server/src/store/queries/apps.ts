@@ -1,10 +1,11 @@
-/** Apps, and what an app declares: its connectors. */
+/** Apps, and the connectors that an app declares. */
 import { ApiError } from "../../core/errors.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { APP, CONNECTOR } from "../rows.ts";
 import type { AppRow, AppsTable, ConnectorRow } from "../tables.ts";
 
+/** Creates an app. Returns false when another app of the workspace has the name. */
 export async function createApp(
   { db, now, invalidates }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id" | "name">,
@@ -37,25 +38,30 @@ export async function getApp({ db }: Transaction, id: AppId): Promise<AppRow | n
   return await APP.first(selectApps(db).where("apps.id", "=", id));
 }
 
-/** For what is stored for an app: once it is deleted, nobody would own that. @throws ApiError `not_found` */
+/**
+ * Requires an app before something is stored for it: without an app, nothing would ever delete
+ * that.
+ *
+ * @throws ApiError `not_found`
+ */
 export async function requireApp({ db }: Transaction, id: AppId): Promise<void> {
   const found = await first(db.selectFrom("apps").select("id").where("id", "=", id));
   if (found === null) throw new ApiError("not_found", { message: "There is no such app." });
 }
 
-/** As `requireApp`, for what is stored for a workspace. @throws ApiError `not_found` */
+/** Requires a workspace, as `requireApp` does an app. @throws ApiError `not_found` */
 export async function requireWorkspace({ db }: Transaction, id: WorkspaceId): Promise<void> {
   const found = await first(db.selectFrom("workspaces").select("id").where("id", "=", id));
   if (found === null) throw new ApiError("not_found", { message: "There is no such workspace." });
 }
 
-/** Of one workspace, or of all. */
+/** Returns the apps of one workspace, or (null) of all. */
 export async function listApps({ db }: Transaction, workspace_id: WorkspaceId | null = null): Promise<AppRow[]> {
   const apps = selectApps(db).orderBy("apps.created_at").orderBy("apps.id");
   return await APP.all(workspace_id === null ? apps : apps.where("apps.workspace_id", "=", workspace_id));
 }
 
-/** False when another app of the workspace has the name. */
+/** Changes an app. Returns false when another app of the workspace has the name. */
 export async function changeApp(
   { db, now, invalidates }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id">,
@@ -82,7 +88,10 @@ export async function changeApp(
   return true;
 }
 
-/** Forgets an app with everything it owns, its data key first: without it, copies of its ciphertexts stay closed. */
+/**
+ * Deletes an app with everything it owns, and its data key: without the key, no copy of its
+ * ciphertexts can be decrypted.
+ */
 export async function deleteApp({ db, invalidates }: Transaction, id: AppId): Promise<boolean> {
   await run(db.deleteFrom("data_keys").where("scope", "=", id));
   const connections = await all(db.deleteFrom("connections").where("app_id", "=", id).returning("id"));

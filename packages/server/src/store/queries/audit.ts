@@ -1,4 +1,4 @@
-/** The audit trail. Events are added and read; there is no operation that changes or removes one. */
+/** The audit trail. Events are added and read. No operation changes or deletes one. */
 import { sql } from "kysely";
 import { asAppId } from "../../core/ids.ts";
 import type { Instant, WorkspaceId } from "../../core/types.ts";
@@ -6,10 +6,12 @@ import { all, run, type Transaction } from "../operation.ts";
 import type { AuditEventsTable } from "../tables.ts";
 
 const COLUMNS = ["app_id", "id", "at", "actor", "action", "target", "request_id", "workspace_id", "address"] as const;
-/** Rows in one statement. Few sizes, so that few statements are prepared. */
+/** Numbers of rows in one statement. Few sizes mean few prepared statements. */
 const SIZES = [64, 8, 1];
 
-/** Adds the workspace where only the app is known, since the app may be deleted before anybody reads the trail. */
+/**
+ * Adds events. Completes a missing workspace from the app, which can be deleted before an export.
+ */
 export async function appendAudit({ db }: Transaction, events: readonly AuditEventsTable[]): Promise<void> {
   const app_ids = new Set(events.filter((event) => event.workspace_id === null).map((event) => event.app_id));
   app_ids.delete("");
@@ -33,7 +35,7 @@ export async function appendAudit({ db }: Transaction, events: readonly AuditEve
   }
 }
 
-/** The app's latest, newest first. */
+/** Returns the latest events of an app, newest first. */
 export async function listAudit({ db }: Transaction, app_id: string, count: number): Promise<AuditEventsTable[]> {
   return await all(
     db
@@ -47,22 +49,22 @@ export async function listAudit({ db }: Transaction, app_id: string, count: numb
 }
 
 export interface AuditQuery {
-  /** Null: of all of them, and of what belongs to none. */
+  /** Null: events of all apps, and events without an app. */
   readonly app_id: string | null;
-  /** Of these workspaces and their apps; null: of all, also of those that are deleted. */
+  /** Events of these workspaces and their apps. Null: all, including deleted workspaces. */
   readonly workspace_ids: readonly WorkspaceId[] | null;
-  /** And what belongs to no workspace, such as sign-ins. */
+  /** Includes events without a workspace, such as sign-ins. */
   readonly installation: boolean;
   /** Inclusive. */
   readonly since: Instant;
   /** Exclusive. */
   readonly until: Instant;
-  /** The last one of the page before. */
+  /** The last event of the previous page. */
   readonly after: { readonly at: Instant; readonly id: string } | null;
   readonly count: number;
 }
 
-/** A page, oldest first. */
+/** Returns one page of events, oldest first. */
 export async function exportAudit({ db }: Transaction, wanted: AuditQuery): Promise<AuditEventsTable[]> {
   const { app_id, workspace_ids, installation, since, until, after, count } = wanted;
   let query = db.selectFrom("audit_events").select(COLUMNS).where("at", ">=", since).where("at", "<", until);
@@ -73,7 +75,7 @@ export async function exportAudit({ db }: Transaction, wanted: AuditQuery): Prom
           ? []
           : [
               where("workspace_id", "in", workspace_ids),
-              // A server of the version before does not say which workspace it was.
+              // A server of the previous version does not store the workspace.
               where.and([
                 where("workspace_id", "is", null),
                 where("app_id", "in", (apps) =>

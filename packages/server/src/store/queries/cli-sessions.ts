@@ -1,11 +1,12 @@
 /**
- * Sessions of command lines and their tokens. A session ends by being deleted together with its tokens, so that neither a
- * copy of the database nor a later mistake lets anybody in again.
+ * CLI sessions and their tokens. Ending a session deletes it with its tokens, so that neither a
+ * copy of the database nor a later mistake restores access.
  */
 import { plus, type Instant } from "../../core/types.ts";
 import { all, run, type Transaction } from "../operation.ts";
 import { LOGIN } from "../rows.ts";
-import type { CliSessionRow, CliSessionsTable, CliTokensTable } from "../tables.ts";
+import type { CliSessionsTable, CliTokensTable } from "../account-tables.ts";
+import type { CliSessionRow } from "../tables.ts";
 
 const SESSION_COLUMNS = [
   "id",
@@ -76,21 +77,25 @@ export async function findCliToken({ db }: Transaction, hash: string): Promise<F
   );
 }
 
-export function isSessionOver(session: CliSessionRow, now: Instant, life: SessionLife): boolean {
+export function isSessionExpired(session: CliSessionRow, now: Instant, life: SessionLife): boolean {
   return now >= plus(session.last_used_at, life.idle_ms) || now >= plus(session.created_at, life.absolute_ms);
 }
 
 export type Rotation =
   | { readonly kind: "rotated"; readonly session: CliSessionRow }
-  /** Nothing was known of it, or its session is over. */
+  /** The token is unknown, or its session has expired. */
   | { readonly kind: "unknown" }
-  /** Somebody has a copy: the session was ended (RFC 9700 §4.14.2). */
+  /** The token was copied. The session was ended (RFC 9700 §4.14.2). */
   | { readonly kind: "reused"; readonly session: CliSessionRow };
 
 /**
- * A new pair for a refresh token. One that was exchanged already gives another pair for `grace_ms`, since the answer may
- * have been lost, or two commands run at once; after that it ends the session. All siblings count as exchanged with it, so
- * that a lost answer's token does not stay good beside the line that goes on.
+ * Exchanges a refresh token for a new pair.
+ *
+ * A token that was already exchanged returns another pair for `grace_ms`, since a reply can be lost
+ * and two commands can run at once. After that it ends the session.
+ *
+ * All refresh tokens of the session count as exchanged with it, so that a token of a lost reply
+ * does not stay valid beside the new one.
  */
 export async function rotateCliToken(
   tx: Transaction,
@@ -102,7 +107,7 @@ export async function rotateCliToken(
   const token = await findCliToken(tx, used.refresh_hash);
   if (token === null || token.kind !== "refresh" || token.client_id !== used.client_id) return { kind: "unknown" };
   const { kind: _kind, expires_at: _end, rotated_at, ...session } = token;
-  if (isSessionOver(session, now, life)) {
+  if (isSessionExpired(session, now, life)) {
     await endCliSession(tx, session.id);
     return { kind: "unknown" };
   }
@@ -131,7 +136,11 @@ export async function useCliSession({ db, now }: Transaction, id: string): Promi
   );
 }
 
-/** False when there is none. @param user_id whose it must be, if that matters */
+/**
+ * Ends a session. Returns false when there is none.
+ *
+ * @param user_id the owner, if the caller requires one
+ */
 export async function endCliSession({ db }: Transaction, id: string, user_id?: string): Promise<boolean> {
   let deletion = db.deleteFrom("cli_sessions").where("id", "=", id);
   if (user_id !== undefined) deletion = deletion.where("user_id", "=", user_id);
@@ -140,7 +149,7 @@ export async function endCliSession({ db }: Transaction, id: string, user_id?: s
   return true;
 }
 
-/** All of a person's; how many there were. */
+/** Ends all sessions of a user. Returns their number. */
 export async function endCliSessionsOf(tx: Transaction, user_id: string): Promise<number> {
   const sessions = await listCliSessions(tx, user_id);
   for (const { id } of sessions) await endCliSession(tx, id);
@@ -153,7 +162,7 @@ export async function listCliSessions({ db }: Transaction, user_id: string): Pro
   );
 }
 
-/** Codes, sessions and tokens that can let nobody in any more. */
+/** Deletes codes, sessions and tokens that have expired. */
 export async function deleteOldLogins(
   { db, now }: Transaction,
   life: SessionLife,
@@ -161,7 +170,7 @@ export async function deleteOldLogins(
 ): Promise<void> {
   await run(db.deleteFrom("device_codes").where("expires_at", "<", codes_before));
   await run(db.deleteFrom("cli_tokens").where("expires_at", "<=", now));
-  const over = await all(
+  const expired = await all(
     db
       .selectFrom("cli_sessions")
       .select("id")
@@ -172,7 +181,7 @@ export async function deleteOldLogins(
         ]),
       ),
   );
-  for (const { id } of over) {
+  for (const { id } of expired) {
     await run(db.deleteFrom("cli_tokens").where("session_id", "=", id));
     await run(db.deleteFrom("cli_sessions").where("id", "=", id));
   }

@@ -1,4 +1,4 @@
-/** OAuth clients: the id and sealed secret that were registered at a provider. */
+/** OAuth clients: the id and sealed secret of a registration at a provider. */
 import type { OAuthClientId, WorkspaceId } from "../../core/types.ts";
 import { run, type Transaction } from "../operation.ts";
 import { OAUTH_CLIENT } from "../rows.ts";
@@ -15,7 +15,7 @@ const COLUMNS = [
   "updated_at",
 ] as const;
 
-/** The workspace's own client of a type, else the installation's. */
+/** Returns the workspace's own client for a service, or else the installation's. */
 export async function findClient(
   { db }: Transaction,
   workspace_id: WorkspaceId,
@@ -27,7 +27,7 @@ export async function findClient(
       .select(COLUMNS)
       .where("integration_type", "=", integration_type)
       .where((where) => where.or([where("workspace_id", "=", workspace_id), where("workspace_id", "is", null)]))
-      // Nulls sort differently on the two databases, so the preference is spelled out.
+      // The two databases sort nulls differently.
       .orderBy((order) => order.case().when("workspace_id", "is", null).then(1).else(0).end())
       .limit(1),
   );
@@ -50,7 +50,7 @@ export async function installationClient(
   );
 }
 
-/** The very registration of a workspace, or (null) of the installation. */
+/** Returns the client of a workspace, or (null) of the installation. There is no fallback. */
 export async function registeredClient(
   { db }: Transaction,
   workspace_id: WorkspaceId | null,
@@ -79,7 +79,7 @@ export async function insertClient(
   );
 }
 
-/** A new secret for the same registration: connections made with it stay good. */
+/** Replaces the secret of a registration. Its connections stay valid. */
 export async function replaceSecret(
   { db, now, invalidates }: Transaction,
   id: OAuthClientId,

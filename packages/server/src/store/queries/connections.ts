@@ -1,4 +1,7 @@
-/** Connections: reading them, putting a consented pair of tokens, ending them. What a refresh does is in refresh.ts. */
+/**
+ * Connections: reading, storing the tokens of a consent, ending, deleting. Refreshes are in
+ * refresh.ts.
+ */
 import { mayMove, type ReasonCode } from "../../core/status.ts";
 import { plus, type AppId, type ConnectionId, type OAuthClientId } from "../../core/types.ts";
 import { all, idsOf, run, type Transaction } from "../operation.ts";
@@ -53,7 +56,7 @@ export const COLUMNS = [
   "checked_at",
 ] as const satisfies readonly (keyof ConnectionsTable)[];
 
-/** Lease, intent and failure bookkeeping as it is after an outcome is known. */
+/** Lease, intent and failure columns once the outcome of a request is known. */
 export const SETTLED = {
   reserved_until: null,
   lease_owner: null,
@@ -71,7 +74,7 @@ export async function getConnection({ db }: Transaction, id: ConnectionId): Prom
   return await CONNECTION.first(db.selectFrom("connections").select(COLUMNS).where("id", "=", id));
 }
 
-/** The app's own connection of a type (neither a workspace connector's nor an app user's). */
+/** Returns the app's own connection to a service, not a workspace connector's or an app user's. */
 export async function findConnection(
   { db }: Transaction,
   app_id: AppId,
@@ -107,7 +110,7 @@ export async function connectionsOfClient(
   );
 }
 
-/** Everything a consent decides. The rest of the row is bookkeeping that starts afresh. */
+/** The columns that a consent decides. All others are bookkeeping, which it resets. */
 export type ConsentedConnection = Pick<
   ConnectionRow,
   | "app_id"
@@ -133,8 +136,10 @@ export type ConsentedConnection = Pick<
 >;
 
 /**
- * Stores the tokens of a fresh consent, over whatever was there. Refused (false) when the row moved since `seen`, for the
- * seals name a generation: seal again for the next one and repeat.
+ * Stores the tokens of a consent, and replaces the previous ones.
+ *
+ * Returns false when the row's generation changed since `seen`. The seals contain the generation,
+ * so the caller seals again for the next one and repeats.
  */
 export async function putConnection(
   tx: Transaction,
@@ -156,7 +161,7 @@ export async function putConnection(
     checked_at: null,
   } as const;
   if (seen === null) {
-    // Deleted while the person consented: what is put now would stay for ever.
+    // The app was deleted during the consent: nothing would ever delete this connection.
     await requireApp(tx, consented.app_id);
     const row = { ...fresh, connector_id: null, app_user_id: null, attempt: 0, attempted_at: null, created_at: now };
     return (
@@ -178,22 +183,23 @@ export async function putConnection(
 
 export interface StatusChange {
   readonly id: ConnectionId;
-  /** Refused (null) when the row has moved on. */
+  /** The change is refused when the row has another generation. */
   readonly generation: number;
-  /** Of the refresh that was refused: null, too, when a later one is out, whose answer may be good. */
+  /** The refused refresh attempt. The change is also refused when a later attempt is running. */
   readonly attempt?: number;
   readonly status: "expired" | "disconnected";
   readonly reason: ReasonCode;
-  /** When to ask once more whether it is true; null: never. */
+  /** When one more request confirms the refusal. Null: never. */
   readonly confirm_in_ms: number | null;
 }
 
+/** Ends a connection. Returns the new row, or null when the change was refused. */
 export async function changeStatus(tx: Transaction, change: StatusChange): Promise<ConnectionRow | null> {
   const { db, now } = tx;
   const row = await getConnection(tx, change.id);
   if (row === null || row.generation !== change.generation || !mayMove(row.status, change.status)) return null;
   if (change.attempt !== undefined && change.attempt !== row.attempt) return null;
-  // A disconnected connection keeps its scopes and forgets its tokens.
+  // A disconnected connection keeps its scopes and loses its tokens.
   const tokens = {
     sealed_access: null,
     sealed_refresh: null,
@@ -222,7 +228,10 @@ export async function deleteConnection({ db, invalidates }: Transaction, id: Con
 
 const DAY_MS = 86_400_000;
 
-/** Active connections whose refresh token ends in less than 7 days, or 1, and which were not warned of that yet. */
+/**
+ * Returns active connections whose refresh token expires within 7 days or 1 day, without a warning
+ * yet.
+ */
 export async function endingConnections({ db, now }: Transaction, count: number): Promise<ConnectionRow[]> {
   return await CONNECTION.all(
     db
@@ -241,7 +250,10 @@ export async function endingConnections({ db, now }: Transaction, count: number)
   );
 }
 
-/** Notes the warning, once: the days that it speaks of, or null when another node gave it or the end has moved. */
+/**
+ * Records the warning, once. Returns its number of days, or null when another node recorded it or
+ * the tokens changed.
+ */
 export async function warnOfEnd({ db, now, invalidates }: Transaction, row: ConnectionRow): Promise<7 | 1 | null> {
   if (row.refresh_token_expires_at === null) return null;
   invalidates("connections", row.id);
@@ -255,14 +267,17 @@ export async function warnOfEnd({ db, now, invalidates }: Transaction, row: Conn
   return (await run(update)) === 1 ? days : null;
 }
 
-/** The provider's API takes the access token of this generation. */
-export async function noteChecked({ db, now }: Transaction, id: ConnectionId, generation: number): Promise<void> {
+/** Records that the provider's API accepted the access token of this generation. */
+export async function recordCheck({ db, now }: Transaction, id: ConnectionId, generation: number): Promise<void> {
   await run(
     db.updateTable("connections").set({ checked_at: now }).where("id", "=", id).where("generation", "=", generation),
   );
 }
 
-/** A new client secret: what failed for the old one may be tried again at once. */
+/**
+ * Allows immediate refreshes of a client's misconfigured connections, after its secret changed.
+ * Returns their number.
+ */
 export async function clearMisconfigured(
   { db, invalidates }: Transaction,
   oauth_client_id: OAuthClientId,

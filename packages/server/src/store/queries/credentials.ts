@@ -1,8 +1,9 @@
-/** Service tokens, API keys and setup links: what a caller shows to be let in. Only digests are stored. */
+/** Service tokens, API keys and setup links. Only their digests are stored. */
 import type { AppId, Instant, UserId, WorkspaceId } from "../../core/types.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { APP } from "../rows.ts";
-import type { ApiKeysTable, ServiceTokenRow, ServiceTokensTable, SetupLinksTable } from "../tables.ts";
+import type { SetupLinksTable } from "../account-tables.ts";
+import type { ApiKeysTable, ServiceTokenRow, ServiceTokensTable } from "../tables.ts";
 
 const TOKEN_COLUMNS = [
   "app_id",
@@ -29,7 +30,7 @@ const KEY_COLUMNS = [
 
 type NewServiceToken = Pick<ServiceTokensTable, "app_id" | "id" | "name" | "digest" | "expires_at">;
 
-/** False when the app has `limit` live tokens already. */
+/** Creates a service token. Returns false when the app has `limit` live tokens already. */
 export async function createServiceToken(tx: Transaction, token: NewServiceToken, limit: number): Promise<boolean> {
   const { db, now, invalidates } = tx;
   const tokens = await listServiceTokens(tx, token.app_id);
@@ -112,7 +113,7 @@ export async function revokeApiKey(
   return (await run(update)) === 1;
 }
 
-/** Keys that were made before anybody had an account. */
+/** Gives the keys that were created before any account existed to their first owner. */
 export async function adoptApiKeys(
   { db, invalidates }: Transaction,
   workspace_id: WorkspaceId,
@@ -138,7 +139,7 @@ export async function createSetupLink(
   await run(db.insertInto("setup_links").values({ token_hash, user_id, created_at: now, expires_at, used_at: null }));
 }
 
-/** The link when it would sign in now; reading does not use it up. */
+/** Returns the link if it is usable now. Does not use it. */
 export async function openSetupLink(
   { db, now }: Transaction,
   token_hash: string,
@@ -152,7 +153,7 @@ export async function openSetupLink(
   return await first(query);
 }
 
-/** Uses the link up; false when the link is used, unknown or over. */
+/** Uses the link. Returns false when it is used, unknown or expired. */
 export async function useSetupLink({ db, now }: Transaction, token_hash: string): Promise<boolean> {
   const update = db
     .updateTable("setup_links")
@@ -163,7 +164,7 @@ export async function useSetupLink({ db, now }: Transaction, token_hash: string)
   return (await run(update)) === 1;
 }
 
-/** Sessions and links that can let nobody in any more. */
+/** Deletes sessions, links and invitations that have expired. */
 export async function deleteOldCredentials({ db }: Transaction, sessions_before: Instant, now: Instant): Promise<void> {
   await run(db.deleteFrom("auth_session").where("created_at", "<", sessions_before));
   await run(db.deleteFrom("auth_session").where("expires_at", "<", now));
@@ -171,7 +172,7 @@ export async function deleteOldCredentials({ db }: Transaction, sessions_before:
   await run(db.deleteFrom("invitations").where("expires_at", "<", now));
 }
 
-/** When tokens and keys were last used; written in batches, off the path of the request. */
+/** Records the last use of tokens and keys. The caller collects them, so that no request waits. */
 export async function recordUse(
   { db }: Transaction,
   tokens: ReadonlyMap<string, Instant>,

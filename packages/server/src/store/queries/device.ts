@@ -1,11 +1,12 @@
 /**
- * Device codes (RFC 8628): asked for by a command line, decided by a person, redeemed once. Each step is one operation, so
- * that of two that race one wins and the other is told.
+ * Device codes (RFC 8628): requested by a CLI, approved or denied by a user, redeemed once. Each
+ * step is one operation, so that of two concurrent calls one wins and the other gets the outcome.
  */
 import { plus, type Instant } from "../../core/types.ts";
 import { all, run, type Transaction } from "../operation.ts";
 import { LOGIN } from "../rows.ts";
-import type { CliSessionRow, DeviceCodeRow, DeviceCodesTable } from "../tables.ts";
+import type { DeviceCodesTable } from "../account-tables.ts";
+import type { CliSessionRow, DeviceCodeRow } from "../tables.ts";
 import { createCliSession, endCliSession, getCliSession, type NewPair, type SessionLife } from "./cli-sessions.ts";
 
 const COLUMNS = [
@@ -32,12 +33,12 @@ export type NewDeviceCode = Pick<
 
 export type CodeCreation =
   | { readonly kind: "created" }
-  /** A live code has the same letters. */
+  /** A live code has the same user code. */
   | { readonly kind: "taken" }
   | { readonly kind: "too_many"; readonly until: Instant };
 
-/** @param most live codes of one network */
-export async function createDeviceCode(tx: Transaction, code: NewDeviceCode, most: number): Promise<CodeCreation> {
+/** @param limit live codes per network */
+export async function createDeviceCode(tx: Transaction, code: NewDeviceCode, limit: number): Promise<CodeCreation> {
   const { db, now } = tx;
   if ((await findDeviceCode(tx, [code.user_code_hash])) !== null) return { kind: "taken" };
   const live = await all(
@@ -50,7 +51,7 @@ export async function createDeviceCode(tx: Transaction, code: NewDeviceCode, mos
       .orderBy("expires_at"),
   );
   const [oldest] = live;
-  if (live.length >= most && oldest !== undefined) return { kind: "too_many", until: oldest.expires_at };
+  if (live.length >= limit && oldest !== undefined) return { kind: "too_many", until: oldest.expires_at };
   await run(
     db.insertInto("device_codes").values({
       ...LOGIN.encode(code),
@@ -65,7 +66,11 @@ export async function createDeviceCode(tx: Transaction, code: NewDeviceCode, mos
   return { kind: "created" };
 }
 
-/** The code that waits for somebody's decision. @param user_code_hashes of the same letters, by each key */
+/**
+ * Returns the code that waits for a decision.
+ *
+ * @param user_code_hashes the HMACs of one user code, under each key
+ */
 export async function findDeviceCode(
   { db, now }: Transaction,
   user_code_hashes: readonly string[],
@@ -80,7 +85,7 @@ export async function findDeviceCode(
   );
 }
 
-/** Null when there is none that waits. */
+/** Stores the decision. Returns null when no code waits for one. */
 export async function decideDeviceCode(
   tx: Transaction,
   user_code_hashes: readonly string[],
@@ -99,30 +104,33 @@ export async function decideDeviceCode(
 export type Redemption =
   | { readonly kind: "issued"; readonly session: CliSessionRow }
   | { readonly kind: "authorization_pending" | "slow_down" | "access_denied" | "expired_token" }
-  /** `ended`: the session that the code had been redeemed for, if that was ended. */
+  /** `ended`: the session that the code was redeemed for, if this call ended it. */
   | { readonly kind: "invalid_grant"; readonly ended: CliSessionRow | null };
 
 export interface Poll {
   readonly device_hash: string;
   readonly client_id: string;
-  /** When the request came in: one that raced with the successful one is no second use. */
+  /** When the request arrived. A request concurrent with the successful one is no second use. */
   readonly arrived_at: Instant;
-  /** What the code becomes when it is approved. */
+  /** The id of the session that an approved code becomes. */
   readonly session_id: string;
   readonly pair: NewPair;
 }
 
 export interface PollRules extends SessionLife {
-  /** What one poll too soon adds to the interval. */
+  /** Added to the interval by each poll that comes too early. */
   readonly slow_down_s: number;
-  /** How much sooner than the interval a poll may come: clients sleep for just the interval, networks do not. */
+  /** How much earlier than the interval a poll is allowed: network delays vary. */
   readonly jitter_ms: number;
 }
 
 /**
- * RFC 8628 §3.5. An approved code is never held back by the interval, since the public CLI does not lengthen its own when it
- * is told to. A code that is shown again after it was redeemed is in two hands, and nobody knows which are the right ones:
- * unless its session was used by then, it is ended.
+ * Redeems a device code (RFC 8628 §3.5).
+ *
+ * The interval never delays an approved code, since the public CLI ignores `slow_down`.
+ *
+ * A code that is presented again after it was redeemed was copied. Its session is ended, unless it
+ * was used before.
  */
 export async function redeemDeviceCode(tx: Transaction, poll: Poll, rules: PollRules): Promise<Redemption> {
   const { db, now } = tx;

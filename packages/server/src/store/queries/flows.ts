@@ -1,4 +1,6 @@
-/** Pending consents. A flow is started once, taken once, finished once; each step is a compare-and-set. */
+/**
+ * Pending consents. A flow is started, consumed and finished once. Each step is a compare-and-set.
+ */
 import { plus, type ConnectionId, type FlowId, type Instant } from "../../core/types.ts";
 import { all, run, type Transaction } from "../operation.ts";
 import { FLOW } from "../rows.ts";
@@ -34,8 +36,10 @@ export type NewFlow = Pick<
 export type FlowCreation = { readonly kind: "created"; readonly flow: FlowRow } | { readonly kind: "too_many" };
 
 /**
- * A flow for this request. The same request again, while its flow waits for the first click, gets the same flow with a new
- * ten minutes: clients repeat a PUT whose answer was lost.
+ * Creates a flow for a request.
+ *
+ * The same request again, while its flow waits for the first click, returns the same flow with its
+ * full time: clients repeat a PUT whose reply was lost.
  */
 export async function createFlow(
   { db, now }: Transaction,
@@ -98,7 +102,10 @@ export type FlowStart = Pick<
   "oauth_client_id" | "redirect_uri" | "vendor" | "state_hash" | "browser_hash" | "sealed_request" | "config"
 >;
 
-/** The initiator pressed Connect. Pressing again, before the provider answered, replaces the state. */
+/**
+ * Stores the state after the initiator clicked Connect. Another click before the provider's
+ * response replaces it.
+ */
 export async function startFlow({ db, now }: Transaction, id: FlowId, start: FlowStart): Promise<boolean> {
   const update = db
     .updateTable("flows")
@@ -127,7 +134,7 @@ export async function takeFlow(tx: Transaction, state_hash: string): Promise<Flo
   return (await run(update)) === 1 ? { ...flow, taken_at: now } : null;
 }
 
-/** A consent that waits for its initiator's decision: what it brought is kept, sealed, for `ttl_ms`. */
+/** Keeps the sealed tokens of a consent that waits for the initiator's decision, for `ttl_ms`. */
 export async function holdFlow(
   { db, now }: Transaction,
   id: FlowId,
@@ -157,7 +164,7 @@ export async function finishFlow(
   await run(update);
 }
 
-/** Forgets flows that ended, or would have ended, before `before`. */
+/** Deletes flows that expired before `before`. */
 export async function deleteOldFlows({ db }: Transaction, before: Instant): Promise<number> {
   return await run(db.deleteFrom("flows").where("expires_at", "<", before));
 }

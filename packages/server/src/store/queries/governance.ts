@@ -1,6 +1,8 @@
 /**
- * Which services a workspace lets its apps use. No row: everything. A switch that is off is written into the connections as
- * well, so that handing out a token costs no further look-up.
+ * The services that a workspace allows its apps. No row: the service is allowed.
+ *
+ * A switch that is off is also written to the connections, so that serving a token needs no further
+ * query.
  */
 import type { AppId, Instant, WorkspaceId } from "../../core/types.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
@@ -59,7 +61,7 @@ export async function putGovernance(
   invalidates("connections", idsOf(await all(changed.returning("id"))));
 }
 
-/** What a connection that is made now is to carry: null where its service is allowed. */
+/** Returns the `blocked_at` of a new connection: null if its service is allowed. */
 export async function blockedSince(
   { db, now }: Transaction,
   app_id: AppId,

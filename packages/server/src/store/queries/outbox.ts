@@ -1,7 +1,9 @@
 /**
- * The outbox: work that follows a commit and must be done at least once. Revocations are independent of each other. Events
- * are delivered in the order of their connection: only the first open one may be sent. When it fails, the ones behind it are
- * postponed as well, so that a long line behind a receiver that is down costs no search for what is due.
+ * The outbox: work after a commit, done at least once.
+ *
+ * Revocations are independent of each other. Events are delivered in the order of their connection:
+ * only the first open one is sent. When it fails, the ones behind it are postponed too, so that a
+ * long queue for an unreachable receiver is not searched again and again.
  */
 import { plus, type Instant, type JsonObject } from "../../core/types.ts";
 import { run, type Transaction } from "../operation.ts";
@@ -58,12 +60,12 @@ export async function listOutbox(
   );
 }
 
-/** Done, one way or the other: the sealed tokens go at once. */
+/** Marks an item as done and erases its sealed tokens. */
 export async function finishOutbox({ db, now }: Transaction, id: string): Promise<void> {
   await run(db.updateTable("outbox").set({ done_at: now, sealed: null }).where("id", "=", id));
 }
 
-/** The same, for whoever comes first. */
+/** Does the same as `finishOutbox`, once. Returns false to the second caller. */
 export async function endOutbox({ db, now }: Transaction, id: string): Promise<boolean> {
   const update = db
     .updateTable("outbox")
@@ -82,14 +84,16 @@ export async function postponeOutbox(
   await run(db.updateTable("outbox").set({ attempts, next_attempt_at }).where("id", "=", id));
 }
 
-/** Done items that were created before `before`. */
+/** Deletes done items that were created before `before`. */
 export async function deleteOldOutbox({ db }: Transaction, before: Instant): Promise<number> {
   return await run(db.deleteFrom("outbox").where("created_at", "<", before).where("done_at", "is not", null));
 }
 
 /**
- * Up to `count` events that may be sent now, at most one of each connection. They are the caller's for `reserve_ms`: if it
- * has not finished or postponed them by then, they are handed out again.
+ * Reserves up to `count` events that are due, at most one per connection, for `reserve_ms`.
+ *
+ * An event that the caller neither finishes nor postpones by then is reserved again by a later
+ * call.
  */
 export async function reserveEvents(
   { db, now, skip_locked }: Transaction,
@@ -117,7 +121,8 @@ export async function reserveEvents(
     .orderBy("outbox.next_attempt_at")
     .limit(count)
     .$if(skip_locked, (query) => query.forUpdate("outbox").skipLocked());
-  // A subquery of the update might be run several times by PostgreSQL, and lock another `count` rows each time.
+  // PostgreSQL can run a subquery of the update several times, and lock `count` more rows each
+  // time.
   const reserve = db
     .with("due", () => due)
     .updateTable("outbox")
@@ -127,12 +132,12 @@ export async function reserveEvents(
   return await OUTBOX.all(reserve);
 }
 
-/** The event is delivered, or given up: it is the next one's turn. Somebody else may have been faster. */
+/** Marks an event as delivered or given up, so that the next one is due. Idempotent. */
 export async function finishEvent({ db, now }: Transaction, id: string): Promise<void> {
   await run(db.updateTable("outbox").set({ done_at: now }).where("id", "=", id).where("done_at", "is", null));
 }
 
-/** The event is tried again in `wait_ms`, and the ones behind it not earlier. */
+/** Retries the event in `wait_ms`, and the ones behind it no earlier. */
 export async function postponeEvent(
   { db, now }: Transaction,
   { id, connection_id }: Pick<OutboxRow, "id" | "connection_id">,

@@ -1,6 +1,8 @@
 /**
- * Counters in fixed windows, shared by all nodes. One statement counts, so that tries which come together are all counted;
- * run outside of the serializable writes, where a row that everybody changes would only cause retries.
+ * Counters in fixed windows, shared by all nodes.
+ *
+ * One statement counts, so that simultaneous attempts are all counted. It runs outside the
+ * serializable transactions, where a row that every request changes would only cause retries.
  */
 import { sql } from "kysely";
 import { plus, type Instant } from "../../core/types.ts";
@@ -11,7 +13,7 @@ export interface Window {
   readonly ends_at: Instant;
 }
 
-/** Counts one more, in a new window when the last one is over. */
+/** Counts one more. Starts a new window when the last one has ended. */
 export async function countInWindow({ db, now }: Transaction, key: string, window_ms: number): Promise<Window> {
   const ends_at = plus(now, window_ms);
   const counted = db
@@ -27,7 +29,7 @@ export async function countInWindow({ db, now }: Transaction, key: string, windo
   return (await first(counted)) ?? { count: 1, ends_at };
 }
 
-/** Takes back what was counted in the window that ends then. */
+/** Undoes one count in the window that ends at `ends_at`. */
 export async function uncountInWindow({ db }: Transaction, key: string, ends_at: Instant): Promise<void> {
   await run(
     db

@@ -1,9 +1,12 @@
 /**
- * Every step of the refresh protocol as it is stored.
+ * The steps of the refresh protocol, as the database stores them.
  *
- * A refresh is: claim (lease and intent, durable before any byte is sent), then exactly one of commit, fail, expire.
- * The lease keeps two holders from sending at once; lineage decides what is stored: an answer counts if it descends from
- * the stored refresh token, even when the lease ran out, since a paused holder's answer may be the only valid one.
+ * A refresh is a claim (lease and intent, durable before any byte is sent), then exactly one of
+ * commit, fail and expire.
+ *
+ * The lease keeps two holders from sending at once. Lineage decides which response is stored: one
+ * counts if it descends from the stored refresh token, even after the lease expired, since the
+ * response of a paused holder can be the only valid one.
  */
 import type { ExpressionBuilder } from "kysely";
 import { plus, type ConnectionId, type Instant, type OAuthClientId } from "../../core/types.ts";
@@ -13,61 +16,68 @@ import type { ConnectionRow, ConnectionsTable, FailClass, Tables } from "../tabl
 import { COLUMNS, getConnection, SETTLED } from "./connections.ts";
 
 export type Urgency =
-  /** The sweeper: obeys the schedule to the letter. */
+  /** The sweeper. It follows the schedule. */
   | { readonly kind: "background" }
-  /** A reader is waiting: may run ahead of the schedule, `after_ms` after the last attempt, unless the provider set a time. */
+  /**
+   * A reader waits. It can attempt earlier than scheduled, `after_ms` after the last attempt,
+   * unless the provider set the time.
+   */
   | { readonly kind: "reader"; readonly after_ms: number };
 
 export interface ClaimRequest {
   readonly id: ConnectionId;
-  /** The generation that was found too old. */
+  /** The generation that the caller found too old. */
   readonly generation: number;
   readonly owner: string;
   readonly lease_ms: number;
   readonly urgency: Urgency;
   /**
-   * How long after a request whose outcome is unknown the same refresh token may be sent again without harm, even if the
-   * first request is still on its way. Null: always.
+   * How long after a request of unknown outcome it is safe to send the same refresh token again,
+   * even if the first request is still on its way. Null: always.
    */
   readonly resend_ms: number | null;
-  /** A holder whose lease ran out is waited for so long, if it is alive: it may have the only valid answer. */
+  /**
+   * How long to wait for a live holder after its lease expired: it can have the only valid
+   * response.
+   */
   readonly holder_wait_ms: number;
-  /** A holder that is known to be gone, and not waited for. */
-  readonly gone: string | null;
+  /** A holder that is known to be dead. The claim does not wait for it. */
+  readonly dead_owner: string | null;
 }
 
 export type Claim =
-  /** `row` as it was before: `row.intent_at` tells whether an earlier request's outcome is still unknown. */
+  /** `row` is the row before the claim. Its `intent_at` is set if an earlier outcome is unknown. */
   | { readonly kind: "claimed"; readonly row: ConnectionRow; readonly attempt: number; readonly lease_until: Instant }
-  /** Someone was faster: use what is there now. */
+  /** Another refresh already committed, or the connection ended. */
   | { readonly kind: "moved"; readonly row: ConnectionRow }
   | { readonly kind: "leased"; readonly row: ConnectionRow }
-  /** The lease is over, its holder did not say how the request ended, and asking again would do harm if it lives. */
+  /** The lease expired without an outcome. Sending again would do harm if its holder is alive. */
   | { readonly kind: "overdue"; readonly row: ConnectionRow }
   | { readonly kind: "not_yet"; readonly row: ConnectionRow }
-  | { readonly kind: "gone" };
+  | { readonly kind: "deleted" };
 
 export async function claimRefresh(tx: Transaction, request: ClaimRequest): Promise<Claim> {
   const { db, now } = tx;
   const row = await getConnection(tx, request.id);
-  if (row === null) return { kind: "gone" };
+  if (row === null) return { kind: "deleted" };
   const confirming = row.status === "expired" && row.confirm_at !== null && row.confirm_at <= now;
   if (
     row.generation !== request.generation ||
     row.sealed_refresh === null ||
     (row.status !== "active" && !confirming)
   ) {
-    return { kind: "moved", row: await forgetEnded(tx, row) };
+    return { kind: "moved", row: await closeConfirmation(tx, row) };
   }
   if (row.lease_until !== null && row.lease_until > now) {
-    // The database's clock went back (a copy took over): a lease lasts no longer than it would have from now on.
+    // The database's clock went back (a standby took over). The lease lasts no longer than a new
+    // one.
     if (row.attempted_at === null || row.attempted_at <= now) return { kind: "leased", row };
     const again = { attempted_at: now, next_attempt_at: null, lease_until: plus(now, request.lease_ms) };
     tx.invalidates("connections", request.id);
     await run(db.updateTable("connections").set(again).where("id", "=", request.id));
     return { kind: "leased", row: { ...row, ...again } };
   }
-  if (isWaitedFor(row, request, now)) return { kind: "overdue", row };
+  if (mustWaitForHolder(row, request, now)) return { kind: "overdue", row };
   if (!isDue(row, request.urgency, now)) return { kind: "not_yet", row };
   const lease_until = plus(now, request.lease_ms);
   const attempt = row.attempt + 1;
@@ -76,10 +86,10 @@ export async function claimRefresh(tx: Transaction, request: ClaimRequest): Prom
     lease_until,
     attempt,
     attempted_at: now,
-    // The earliest request of unknown outcome: from then on a provider may count the time that it bears a second one.
+    // The earliest request of unknown outcome: a provider counts its reuse window from then.
     intent_at: row.intent_rt_fp === row.rt_fp ? (row.intent_at ?? now) : now,
     intent_rt_fp: row.rt_fp,
-    // This is that attempt: what becomes of it decides about the next one.
+    // This attempt's outcome decides when the next one is due.
     next_attempt_at: null,
     confirm_at: null,
   };
@@ -88,8 +98,11 @@ export async function claimRefresh(tx: Transaction, request: ClaimRequest): Prom
   return { kind: "claimed", row, attempt, lease_until };
 }
 
-/** The confirming request of an ended connection, of which nobody could note how it went: no other one follows it. */
-async function forgetEnded({ db, now, invalidates }: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
+/**
+ * Clears the intent of a confirming request whose outcome was never stored. An expired connection
+ * gets no second one.
+ */
+async function closeConfirmation({ db, now, invalidates }: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
   const is_held = row.lease_until !== null && row.lease_until > now;
   if (row.status !== "expired" || row.confirm_at !== null || row.intent_at === null || is_held) return row;
   const none = { lease_owner: null, lease_until: null, intent_at: null, intent_rt_fp: null };
@@ -98,23 +111,26 @@ async function forgetEnded({ db, now, invalidates }: Transaction, row: Connectio
   return { ...row, ...none };
 }
 
-/** Whether the same refresh token may be sent though an earlier request of it may still be on its way. */
-function mayResend(row: ConnectionRow, resend_ms: number | null, now: Instant): boolean {
+/**
+ * Reports whether it is safe to send a refresh token of which an earlier request can be on its way.
+ */
+function canResend(row: ConnectionRow, resend_ms: number | null, now: Instant): boolean {
   if (resend_ms === null || row.intent_at === null) return true;
-  // The intent lies ahead when the clock went back: a single-use token is not to be sent again for that.
+  // The intent lies in the future when the clock went back. That allows no second send of a
+  // single-use token.
   return resend_ms > 0 && now - row.intent_at < resend_ms;
 }
 
-function isWaitedFor(row: ConnectionRow, request: ClaimRequest, now: Instant): boolean {
+function mustWaitForHolder(row: ConnectionRow, request: ClaimRequest, now: Instant): boolean {
   const { lease_owner, lease_until } = row;
   if (lease_owner === null || lease_until === null) return false;
-  if (lease_owner === request.owner || lease_owner === request.gone) return false;
-  return now < lease_until + request.holder_wait_ms && !mayResend(row, request.resend_ms, now);
+  if (lease_owner === request.owner || lease_owner === request.dead_owner) return false;
+  return now < lease_until + request.holder_wait_ms && !canResend(row, request.resend_ms, now);
 }
 
 function isDue(row: ConnectionRow, urgency: Urgency, now: Instant): boolean {
   if (row.next_attempt_at === null || row.next_attempt_at <= now) return true;
-  // The clock went back, as that of a database that took over may: all that was scheduled by the other one is void.
+  // The clock went back, as when a standby takes over. Times of the other clock are void.
   if (row.attempted_at !== null && row.attempted_at > now) return true;
   if (urgency.kind === "background" || row.fail_class === "throttled" || row.fail_class === "misconfigured")
     return false;
@@ -126,7 +142,7 @@ export interface RefreshCommit {
   readonly attempt: number;
   /** Fingerprint of the refresh token that was exchanged. */
   readonly parent_fp: string;
-  /** The generation that the seals were made to follow. */
+  /** The seals are for the generation after this one. */
   readonly base_generation: number;
   readonly set: Pick<
     ConnectionsTable,
@@ -139,15 +155,21 @@ export interface RefreshCommit {
     | "refresh_at"
     | "refresh_token_expires_at"
   >;
-  /** What the answer changes in values that others may change, too, while the request is out. */
+  /** Returns the changes to values that others can change while the request is on its way. */
   readonly merge: (row: ConnectionRow) => Pick<ConnectionRow, "scopes_granted" | "config">;
 }
 
 export type CommitOutcome =
   | { readonly kind: "committed"; readonly row: ConnectionRow; readonly before: ConnectionRow }
-  /** The generation moved but the answer still counts: seal for `row.generation + 1` and commit again. */
+  /**
+   * The generation changed, and the response still counts: seal for `row.generation + 1`, commit
+   * again.
+   */
   | { readonly kind: "reseal"; readonly row: ConnectionRow }
-  /** A newer answer, another consent or a disconnect won. `row` is null when the connection is gone. */
+  /**
+   * A newer response, another consent or a disconnect won. `row` is null if the connection is
+   * deleted.
+   */
   | { readonly kind: "superseded"; readonly row: ConnectionRow | null };
 
 export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Promise<CommitOutcome> {
@@ -158,7 +180,7 @@ export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Pro
     ...SETTLED,
     ...commit.set,
     ...commit.merge(row),
-    // A later attempt that is still out keeps its lease and intent: its answer may replace this one.
+    // A later attempt keeps its lease and intent: its response can replace this one.
     ...(row.attempt > commit.attempt
       ? {
           lease_owner: row.lease_owner,
@@ -167,10 +189,11 @@ export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Pro
           intent_rt_fp: row.intent_rt_fp,
         }
       : {}),
-    // The token was sent a second time and refused: at some providers that ended what this answer brings, too. The intent
-    // stays open, so that it is tried at once, and a refusal has its right name.
+    // The token was sent a second time and refused. At some providers that also revoked the tokens
+    // of this response. The open intent causes an immediate attempt, which then gets the right
+    // reason.
     ...(row.reason === "refresh_outcome_unknown" ? { intent_at: tx.now, intent_rt_fp: commit.set.rt_fp } : {}),
-    // A refresh token with another end is another one to warn of.
+    // A refresh token with another end needs warnings of its own.
     warned_days: commit.set.refresh_token_expires_at === row.refresh_token_expires_at ? row.warned_days : null,
     status: "active",
     reason: null,
@@ -184,12 +207,15 @@ export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Pro
   return { kind: "committed", row: { ...row, ...updated }, before: row };
 }
 
-/** Lineage: the stored token is the one that was exchanged, or the stored pair came from it by an earlier attempt. */
+/**
+ * Lineage: the stored token was exchanged, or an earlier attempt exchanged it for the stored pair.
+ */
 function isDescendant(row: ConnectionRow, commit: RefreshCommit): boolean {
-  // The client was taken away meanwhile: what it was issued cannot be refreshed again, and the builder was told so.
+  // The client was removed meanwhile: its tokens cannot be refreshed again, and the builder was
+  // notified.
   if (row.reason === "client_changed") return false;
   if (row.parent_rt_fp === commit.parent_fp) {
-    // Somebody is exchanging the earlier answer's refresh token just now: what comes of that is newer than this.
+    // Another refresh is exchanging the earlier response's token now. Its response will be newer.
     const in_use = row.intent_at !== null && row.intent_rt_fp !== commit.parent_fp;
     return row.win_attempt !== null && row.win_attempt < commit.attempt && !in_use;
   }
@@ -201,13 +227,21 @@ export interface RefreshFailure {
   readonly attempt: number;
   readonly fail_class: FailClass;
   readonly retry_in_ms: number;
-  /** The request may have been carried out: keep the intent open, so that a later refusal is told from a revocation. */
+  /**
+   * The provider may have processed the request. The intent stays open, so that a later refusal is
+   * not taken for a revocation.
+   */
   readonly keep_intent: boolean;
-  /** Who had the lease before, if the outcome of its request is unknown still: it may come back with the only valid answer. */
+  /**
+   * The previous lease, if its outcome is still unknown: its holder can have the only valid
+   * response.
+   */
   readonly earlier: Pick<ConnectionRow, "lease_owner" | "lease_until"> | null;
 }
 
-/** Only the latest attempt may write: an older one's failure says nothing about the newer one. */
+/**
+ * Stores a failure. Only of the latest attempt: an older failure says nothing about the newer one.
+ */
 export async function failRefresh(tx: Transaction, failure: RefreshFailure): Promise<ConnectionRow | null> {
   const { db, now } = tx;
   const row = await getConnection(tx, failure.id);
@@ -228,8 +262,10 @@ export async function failRefresh(tx: Transaction, failure: RefreshFailure): Pro
 }
 
 /**
- * What the sweeper has to look at: tokens to renew, open intents whose lease is over, refusals to confirm; but nothing of the
- * OAuth clients in `except`. What is returned is the caller's for `reserve_ms`: other nodes' sweepers get other rows.
+ * Reserves connections for a sweeper, for `reserve_ms`: tokens to renew, open intents whose lease
+ * expired, and refusals to confirm. Other nodes' sweepers get other rows.
+ *
+ * @param except OAuth clients whose connections are left out
  */
 export async function reserveDue(
   tx: Transaction,
@@ -244,7 +280,7 @@ export async function reserveDue(
   return found;
 }
 
-/** One statement, so that it needs no transaction; who is at a row this moment is passed over instead of waited for. */
+/** One statement, so that it needs no transaction. Skips locked rows instead of waiting. */
 async function reserve(
   { db, now, skip_locked }: Transaction,
   kind: "open" | "due" | "confirm",
@@ -257,7 +293,7 @@ async function reserve(
     .select("id")
     .$if(except.length > 0, (query) => query.where("oauth_client_id", "not in", except))
     .where((where) =>
-      where.or([isOver("reserved_until", now)(where), where("reserved_until", ">", plus(now, reserve_ms))]),
+      where.or([isPast("reserved_until", now)(where), where("reserved_until", ">", plus(now, reserve_ms))]),
     )
     .$if(kind === "confirm", (query) => query.where("confirm_at", "is not", null).where("confirm_at", "<=", now))
     .$if(kind !== "confirm", (query) => query.where(isUnheld(now)))
@@ -272,41 +308,45 @@ async function reserve(
     )
     .limit(count)
     .$if(skip_locked, (query) => query.forUpdate().skipLocked());
-  // Not as a condition of the update: a planner may run it there more than once, and lock more rows than it was to find.
+  // PostgreSQL can run a subquery of the update several times, and lock `count` more rows each
+  // time.
   const update = db
     .with("found", () => ids)
     .updateTable("connections")
     .set({ reserved_until: plus(now, reserve_ms) })
     .where("id", "in", (where) => where.selectFrom("found").select("id"))
     .returning(COLUMNS);
-  // What is returned comes in any order; the longest due goes first.
+  // RETURNING has no order. The longest due comes first.
   return (await CONNECTION.all(update)).toSorted((a, b) => (a.refresh_at ?? 0) - (b.refresh_at ?? 0));
 }
 
-/** As claimRefresh has it: what was leased or scheduled by an attempt that is still to come was so by another clock. */
+/**
+ * As in claimRefresh: an attempt in the future was made by another clock, so its lease and schedule
+ * are void.
+ */
 const isUnheld = (now: Instant) => (where: ExpressionBuilder<Tables, "connections">) =>
   where.or([
-    where.and([isOver("next_attempt_at", now)(where), isOver("lease_until", now)(where)]),
+    where.and([isPast("next_attempt_at", now)(where), isPast("lease_until", now)(where)]),
     where("attempted_at", ">", now),
   ]);
 
-const isOver =
+const isPast =
   (column: "reserved_until" | "next_attempt_at" | "lease_until", now: Instant) =>
   (where: ExpressionBuilder<Tables, "connections">) =>
     where.or([where(column, "is", null), where(column, "<=", now)]);
 
-/** Gives back what was reserved and not looked at. */
+/** Releases reservations of connections that the sweeper did not process. */
 export async function unreserve({ db }: Transaction, ids: readonly ConnectionId[]): Promise<void> {
   if (ids.length > 0) await run(db.updateTable("connections").set({ reserved_until: null }).where("id", "in", ids));
 }
 
-/** Leases that others than `owner` hold now. */
-export async function foreignLeases({ db, now }: Transaction, owner: string, count: number): Promise<ConnectionRow[]> {
+/** Returns connections whose leases are held by other owners. */
+export async function leasesOfOthers({ db, now }: Transaction, owner: string, count: number): Promise<ConnectionRow[]> {
   return await CONNECTION.all(
     db
       .selectFrom("connections")
       .select(COLUMNS)
-      // Who has a lease has an intent, and those are found by index.
+      // Each lease has an intent, and the index is on the intent.
       .where("intent_at", "is not", null)
       .where("lease_until", ">", now)
       .where("lease_owner", "!=", owner)
@@ -315,8 +355,11 @@ export async function foreignLeases({ db, now }: Transaction, owner: string, cou
 }
 
 /**
- * Ends the lease of an owner that is gone, so that the intent can be taken up at once. False when it has ended already, or
- * the time is over in which the token may be sent again (`resend_ms`; null: never over).
+ * Ends the lease of a dead owner, so that another process can continue its intent at once.
+ *
+ * Returns false when the lease has ended, or when it is no longer safe to send the token again.
+ *
+ * @param resend_ms see ClaimRequest
  */
 export async function releaseLease(
   tx: Transaction,
@@ -325,7 +368,7 @@ export async function releaseLease(
   resend_ms: number | null,
 ): Promise<boolean> {
   const row = await getConnection(tx, id);
-  if (row === null || row.lease_owner !== owner || !mayResend(row, resend_ms, tx.now)) return false;
+  if (row === null || row.lease_owner !== owner || !canResend(row, resend_ms, tx.now)) return false;
   tx.invalidates("connections", id);
   const update = tx.db
     .updateTable("connections")

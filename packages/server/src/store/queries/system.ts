@@ -18,8 +18,8 @@ export async function currentDataKey({ db }: Transaction, scope: string): Promis
 }
 
 /**
- * Makes `key` the current one of its scope, in place of `replaces`. When somebody else was faster, theirs is returned and
- * nothing changes.
+ * Makes `key` the current key of its scope, in place of `replaces`. If another process won, changes
+ * nothing and returns that process's key.
  */
 export async function insertDataKey(
   tx: Transaction,
@@ -42,7 +42,7 @@ export async function insertDataKey(
   return row;
 }
 
-/** Reserves `count` encryptions; how many had been reserved before. */
+/** Reserves `count` encryptions. Returns how many were reserved before. */
 export async function reserveEncryptions({ db }: Transaction, dek_id: string, count: number): Promise<number> {
   const update = db
     .updateTable("data_keys")

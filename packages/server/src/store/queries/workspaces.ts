@@ -1,9 +1,12 @@
-/** Workspaces, who is in them with which role, and who is invited. At least one owner stays in each. */
+/**
+ * Workspaces, their members with roles, and invitations. Each workspace keeps at least one owner.
+ */
 import { roleReaches, type Plan, type Role } from "../../core/roles.ts";
 import { sql } from "kysely";
 import type { Instant, UserId, WorkspaceId } from "../../core/types.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
-import type { InvitationsTable, WorkspacesTable } from "../tables.ts";
+import type { InvitationsTable } from "../account-tables.ts";
+import type { WorkspacesTable } from "../tables.ts";
 import { requireWorkspace } from "./apps.ts";
 import { deleteSetting, putSetting } from "./system.ts";
 
@@ -21,12 +24,12 @@ const INVITATION_COLUMNS = [
 ] as const;
 
 /**
- * The installation's own workspace, which decides on what concerns all of them. Noted by its id: were it simply the oldest
- * one, deleting it would hand the installation to the next team.
+ * The installation's own workspace, which decides about the whole installation. Stored by its id:
+ * if it were the oldest workspace, deleting it would give the installation to the next team.
  */
 const DEFAULT_SETTING = "default_workspace";
 
-/** Makes it where there is none, or none any more. */
+/** Returns the installation's own workspace. Creates it if there is none. */
 export async function defaultWorkspace(tx: Transaction, id: WorkspaceId, plan: Plan): Promise<WorkspaceId> {
   const { db, now } = tx;
   const known = await findDefaultWorkspace(tx);
@@ -48,7 +51,9 @@ export async function findDefaultWorkspace({ db }: Transaction): Promise<Workspa
   return found?.id ?? null;
 }
 
-/** Noted of a workspace that has other owners than the installation's own one, and may use the installation's clients. */
+/**
+ * Set for a workspace with other owners that is allowed to use the installation's OAuth clients.
+ */
 const sharingSetting = (id: WorkspaceId): string => `installation_clients/${id}`;
 
 export async function shareInstallationClients(tx: Transaction, id: WorkspaceId, allowed: boolean): Promise<void> {
@@ -57,12 +62,12 @@ export async function shareInstallationClients(tx: Transaction, id: WorkspaceId,
   else await deleteSetting(tx, sharingSetting(id));
 }
 
-/** Whether the installation's OAuth clients serve a workspace, and why. */
+/** Whether a workspace can use the installation's OAuth clients, and why. */
 export interface InstallationSharing {
   readonly serves: boolean;
-  /** An operator said so. */
+  /** An operator allowed it. */
   readonly allowed: boolean;
-  /** Nobody owns the workspace who does not own the installation's own one, too. */
+  /** Every owner of the workspace also owns the installation's own workspace. */
   readonly same_owners: boolean;
 }
 
@@ -139,7 +144,7 @@ export async function renameWorkspace({ db }: Transaction, id: WorkspaceId, name
   return (await run(db.updateTable("workspaces").set({ name }).where("id", "=", id))) === 1;
 }
 
-/** Dates the apps anew, too: caches hold the plan with each app and its tokens. */
+/** Changes the plan, and with it `updated_at` of the apps: caches hold the plan with each app. */
 export async function setPlan({ db, now, invalidates }: Transaction, id: WorkspaceId, plan: Plan): Promise<boolean> {
   if ((await run(db.updateTable("workspaces").set({ plan }).where("id", "=", id))) !== 1) return false;
   const apps = await all(
@@ -149,7 +154,10 @@ export async function setPlan({ db, now, invalidates }: Transaction, id: Workspa
   return true;
 }
 
-/** What belongs to no app of it, its data key first. The apps go before. The trail of what was done in it stays. */
+/**
+ * Deletes a workspace with its data key and everything that belongs to none of its apps. The caller
+ * has deleted the apps. The audit trail stays.
+ */
 export async function deleteWorkspace(tx: Transaction, id: WorkspaceId): Promise<boolean> {
   const { db, invalidates } = tx;
   await run(db.deleteFrom("data_keys").where("scope", "=", id));
@@ -192,11 +200,12 @@ export async function listMembers({ db }: Transaction, workspace_id: WorkspaceId
 }
 
 /**
- * `last_owner`: nobody would be left who may delete or hand over the workspace. `above_own`: the member has, or would get, a
- * role above that of who asks.
+ * `last_owner`: the workspace would have no owner left. `above_own`: the member has, or would get,
+ * a role above the caller's.
  */
 export type MemberChange = "changed" | "last_owner" | "above_own" | "missing";
 
+/** Changes a member's role. `role: null` removes the member. `by` is the caller's role. */
 export async function setRole(
   tx: Transaction,
   workspace_id: WorkspaceId,
@@ -232,7 +241,7 @@ export async function createInvitation(
   await run(db.insertInto("invitations").values({ ...invitation, created_at: now, used_at: null }));
 }
 
-/** The open invitation of a link, with the workspace's name. */
+/** Returns the open invitation of a link, with the workspace's name. */
 export async function findInvitation(
   { db, now }: Transaction,
   token_hash: string,
@@ -269,7 +278,10 @@ export async function deleteInvitation({ db }: Transaction, workspace_id: Worksp
   return (await run(db.deleteFrom("invitations").where("workspace_id", "=", workspace_id).where("id", "=", id))) === 1;
 }
 
-/** Uses the invitation up and lets the user in, as one; null when it is used, over or unknown. Who is in keeps the role. */
+/**
+ * Uses an invitation and adds the user. A member keeps the present role. Returns null when the
+ * invitation is used, expired or unknown.
+ */
 export async function acceptInvitation(
   tx: Transaction,
   token_hash: string,
