@@ -13,7 +13,12 @@ import { ApiError } from "../../core/errors.ts";
 import { asUserId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
-import { isSessionExpired, type FoundCliToken, type NewPair, type SessionLife } from "../../store/queries/cli-sessions.ts";
+import {
+  isSessionExpired,
+  type FoundCliToken,
+  type NewPair,
+  type SessionLife,
+} from "../../store/queries/cli-sessions.ts";
 import type { CliSessionRow } from "../../store/tables.ts";
 import type { Audit } from "../audit.ts";
 import type { DatabaseGate } from "../cache/database-gate.ts";
