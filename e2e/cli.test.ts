@@ -117,7 +117,9 @@ it("manages apps, OAuth clients and connectors, beside the running server", asyn
   const missing = await text(site, ["connectors", "initiate", ...slack]);
   expect([missing.exit_code, missing.stderr]).toEqual([
     5,
-    expect.stringMatching(/Register one at https:\/\/api.slack.com\/apps, then: holdfast clients set slack/) as unknown,
+    expect.stringMatching(
+      /Register one at https:\/\/api.slack.com\/apps, then run: holdfast clients set slack/,
+    ) as unknown,
   ]);
   await setSlackClient(site);
 
