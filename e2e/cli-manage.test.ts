@@ -183,7 +183,7 @@ it("invites, admits, promotes and removes a member, and manages workspaces with 
   expect(await role()).toBe(undefined);
   const [, second] = await json(stage, ["members", "invite", "alan@example.com", "--role", "admin"]);
   expect((await run(stage, ["members", "uninvite", second.text("id")])).exit_code).toBe(0);
-  expect((await run(stage, ["members", "invitations"])).stdout).toBe("There is no open invitation.\n");
+  expect((await run(stage, ["members", "invitations"])).stdout).toBe("There are no pending invitations.\n");
 
   const [, lab] = await json(stage, ["workspaces", "create", "Lab"]);
   const several = await run(stage, ["api-keys", "list"]);
@@ -200,8 +200,8 @@ it("invites, admits, promotes and removes a member, and manages workspaces with 
   expect([last.exit_code, last.stderr]).toEqual([5, expect.stringContaining("(last_owner") as unknown]);
   const heir = await run(stage, ["members", "invite", "joan@example.com", "--role", "owner"]);
   await createBuilder(site.server_url, "Joan").setUp(heir.stdout.trim());
-  expect((await run(stage, leave)).stdout).toBe(`You are not in ${first} any more.\n`);
-  expect((await run(stage, ["workspaces", "list"])).stdout).toContain("You are in no workspace.");
+  expect((await run(stage, leave)).stdout).toBe(`You have left ${first}.\n`);
+  expect((await run(stage, ["workspaces", "list"])).stdout).toContain("You are not in any workspace.");
   expect((await run(stage, leave)).exit_code).toBe(4);
 });
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { deviceLogin, readAccount, type Prompt } from "../../src/cli/remote/device-login.ts";
+import { deviceLogin, type Prompt } from "../../src/cli/remote/device-login.ts";
 import { createSession } from "../../src/cli/remote/login-session.ts";
 import { createLoginStore, type Login, type LoginStore } from "../../src/cli/remote/login-store.ts";
 import { createRemote } from "../../src/cli/remote/remote.ts";
@@ -110,7 +110,7 @@ async function signedIn(server: DeviceServer, clock: ManualClock, store: LoginSt
   const anonymous = createRemote({ server_url: server.url, credential: null });
   const wait = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
   const remoteOf = () => anonymous.withCredential(createSession({ store, remote: anonymous, clock, wait }));
-  return () => remoteOf().call({ method: "GET", path: "/oauth/userinfo" }, readAccount);
+  return () => remoteOf().call({ method: "GET", path: "/oauth/userinfo" }, "account");
 }
 
 it("renews the access token a minute before it ends, and once when it is refused", async () => {

@@ -4,11 +4,10 @@ import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { RemoteError } from "../../src/cli/remote/error.ts";
 import { createRemote, type Credential, type Remote } from "../../src/cli/remote/remote.ts";
-import type { Fields } from "../../src/cli/remote/reply.ts";
 import { closedUrl, startWebServer, type Scripted, type WebServer } from "./web-server.ts";
 
 const GET = { method: "GET", path: "/thing" } as const;
-const readName = (fields: Fields): string => fields.text("name");
+const ACCOUNT = { email: "ada@example.com", name: "Ada" };
 
 async function withServer(
   answers: readonly (Scripted | null)[],
@@ -45,19 +44,19 @@ const credentialOf = (values: readonly string[]): Credential & { refusals: () =>
 
 it.each([429, 502, 503, 504])("repeats a GET twice after %i, and waits as long as the server says", async (status) => {
   const away = { status, headers: { "retry-after": "7" } };
-  const { server, remote, waited } = await withServer([away, { status }, { body: { name: "here" } }]);
-  expect(await remote.call(GET, readName)).toBe("here");
+  const { server, remote, waited } = await withServer([away, { status }, { body: ACCOUNT }]);
+  expect(await remote.call(GET, "account")).toEqual(ACCOUNT);
   expect(waited).toEqual([7_000, 600]);
   expect(new Set(server.asked.map(({ headers }) => headers["x-request-id"])).size).toBe(1);
 });
 
 it("gives up after three attempts, and at once when it would have to wait for minutes", async () => {
   const patient = await withServer([{ status: 503, body: { code: "overloaded", message: "Too much." } }]);
-  const error = await refused(patient.remote.call(GET, readName));
+  const error = await refused(patient.remote.call(GET, "account"));
   expect([error.message, patient.server.asked.length]).toEqual(["Too much.", 3]);
   expect(error instanceof RemoteError && error.exit_code).toBe(6);
   const long = await withServer([{ status: 429, headers: { "retry-after": "600" } }]);
-  await refused(long.remote.call(GET, readName));
+  await refused(long.remote.call(GET, "account"));
   expect([long.server.asked.length, long.waited]).toEqual([1, []]);
 });
 
@@ -74,13 +73,13 @@ it("repeats PUT and DELETE, and never a POST or another status", async () => {
 
 it("renews a refused login once, and says what to do when that does not help", async () => {
   const good = credentialOf(["old", "new"]);
-  const renewed = await withServer([{ status: 401 }, { body: { name: "here" } }], good);
-  expect(await renewed.remote.call(GET, readName)).toBe("here");
+  const renewed = await withServer([{ status: 401 }, { body: ACCOUNT }], good);
+  expect(await renewed.remote.call(GET, "account")).toEqual(ACCOUNT);
   expect(renewed.server.asked.map(({ headers }) => headers.authorization)).toEqual(["Bearer old", "Bearer new"]);
 
   const bad = credentialOf(["old", "new", "newer"]);
   const stuck = await withServer([{ status: 401, body: { code: "invalid_token", message: "Unauthorized" } }], bad);
-  const error = await refused(stuck.remote.call(GET, readName));
+  const error = await refused(stuck.remote.call(GET, "account"));
   expect(error.message).toBe("Unauthorized To sign in again: holdfast login.");
   expect([stuck.server.asked.length, error instanceof RemoteError && error.exit_code]).toEqual([2, 3]);
 });
@@ -93,7 +92,7 @@ it("keeps the server's code, wrong fields, reconnect address and request id", as
   };
   const body = { code: "code_of_tomorrow", message: "No.", retryable: true, extra_data };
   const { remote } = await withServer([{ status: 409, headers: { "x-request-id": "req_1" }, body }]);
-  const error = await refused(remote.call(GET, readName));
+  const error = await refused(remote.call(GET, "account"));
   expect(error instanceof RemoteError && [error.refusal, error.exit_code]).toEqual([
     {
       status: 409,
@@ -111,12 +110,12 @@ it("keeps the server's code, wrong fields, reconnect address and request id", as
 
 it.each([
   ["a page", { status: 200, headers: { "content-type": "text/html" }, body: "<html>" }, /Is it a Holdfast server/],
-  ["an empty body", { status: 200, body: "" }, /the answer is not an object/],
-  ["another type", { status: 200, body: { name: 7 } }, /the answer\.name is not a text/],
+  ["an empty body", { status: 200, body: "" }, /the reply is not an object/],
+  ["another type", { status: 200, body: { ...ACCOUNT, name: 7 } }, /the reply\.name is not a string/],
   ["a redirect", { status: 302, headers: { location: "https://elsewhere.example/x" } }, /--server https:\/\/elsewhere/],
 ])("refuses %s, and follows no redirect", async (_name, answer, sentence) => {
   const { server, remote } = await withServer([answer], credentialOf(["secret-value"]));
-  const error = await refused(remote.call(GET, readName));
+  const error = await refused(remote.call(GET, "account"));
   expect(error instanceof ApiError && error.code).toBe("invalid_answer");
   expect(error.message).toMatch(sentence);
   expect(error.message).not.toContain("secret-value");
@@ -125,11 +124,11 @@ it.each([
 
 it("names the server that cannot be reached or does not answer", async () => {
   const nobody = createRemote({ server_url: await closedUrl(), credential: null });
-  const gone = await refused(nobody.call(GET, readName));
+  const gone = await refused(nobody.call(GET, "account"));
   expect(gone.message).toMatch(
-    /^http:\/\/127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)\. Check that the server runs/,
+    /^http:\/\/127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)\. Check that the server is running/,
   );
   const { server } = await withServer([null]);
   const slow = createRemote({ server_url: server.url, credential: null, timeout_ms: 30 });
-  expect((await refused(slow.call(GET, readName))).message).toMatch(/does not answer in time/);
+  expect((await refused(slow.call(GET, "account"))).message).toMatch(/did not answer in time/);
 });

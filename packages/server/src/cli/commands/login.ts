@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { loadClientSettings } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
-import { CLIENT_ID, deviceLogin, readAccount } from "../remote/device-login.ts";
+import { CLIENT_ID, deviceLogin } from "../remote/device-login.ts";
 import { createSession, withLock } from "../remote/login-session.ts";
 import { createLoginStore, type LoginStore } from "../remote/login-store.ts";
 import { createOutput } from "../terminal/output.ts";
@@ -91,7 +91,7 @@ export function loginCommands(program: Command): void {
       const anonymous = createRemote({ server_url, credential: null });
       const session = createSession({ store, remote: anonymous, clock: systemClock, wait });
       const remote = anonymous.withCredential(session);
-      const { email, name } = await remote.call({ method: "GET", path: "/oauth/userinfo" }, readAccount);
+      const { email, name } = await remote.call({ method: "GET", path: "/oauth/userinfo" }, "account");
       output.result({ server_url, email, name }, `${name} (${email}) at ${server_url}`);
     });
 }

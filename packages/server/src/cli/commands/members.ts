@@ -1,106 +1,91 @@
-/** `holdfast members list|set-role|remove|invite|invitations|uninvite`: who is in a workspace, and who is asked in. */
+/** `holdfast members list|set-role|remove|invite|invitations|uninvite`: a workspace's members and pending invitations. */
 import { Option, type Command } from "commander";
 import { ROLES } from "../../core/roles.ts";
+import { addRemoteCommands, inWorkspace, memberId, remoteCommand, withWorkspace } from "../remote/commands.ts";
 import { day, table } from "../terminal/output.ts";
-import { addRemoteCommands, inWorkspace, memberId, withWorkspace, type RemoteCommand } from "../remote/commands.ts";
 
-const COMMANDS: readonly RemoteCommand[] = [
-  {
-    usage: "list",
-    description: "list the members of a workspace with their roles",
-    call: async (given) => ({ method: "GET", path: await inWorkspace(given, "members") }),
-    print: (fields) => {
-      const members = fields.list("members", (one) => ({
-        user_id: one.text("user_id"),
-        name: one.text("name"),
-        email: one.text("email"),
-        role: one.text("role"),
-        created_at: one.count("created_at"),
-      }));
-      const rows = members.map(({ user_id, name, email, role, created_at }) => [
-        user_id,
-        name,
-        email,
-        role,
-        day(created_at),
-      ]);
-      return { value: { members }, text: table(["member", "name", "e-mail", "role", "since"], rows) };
-    },
+const list = remoteCommand({
+  usage: "list",
+  description: "list the members of a workspace with their roles",
+  options: withWorkspace,
+  call: async (invocation) => ({ method: "GET", path: await inWorkspace(invocation, "members") }),
+  reply: "members",
+  print: (value) => {
+    const rows = value.members.map((one) => [one.user_id, one.name, one.email, one.role, day(one.created_at)]);
+    return { value, text: table(["member", "name", "email", "role", "since"], rows) };
   },
-  {
-    usage: "set-role <member> <role>",
-    description: `give a member (id or e-mail address) another role: ${ROLES.join(", ")}`,
-    call: async (given) => {
-      const { args } = given;
-      const path = await inWorkspace(given, "members", await memberId(given, args[0] ?? ""));
-      return { method: "PATCH", path, json: { role: args[1] } };
-    },
-    print: (_fields, { args: [member = "", role = ""] }) => ({
-      value: { status: "done", member, role },
-      text: `${member} has the role ${role} now.`,
-    }),
+});
+
+const setRole = remoteCommand({
+  usage: "set-role <member> <role>",
+  description: `change the role of a member (id or email address): ${ROLES.join(", ")}`,
+  options: withWorkspace,
+  call: async (invocation) => {
+    const [member = "", role] = invocation.args;
+    const path = await inWorkspace(invocation, "members", await memberId(invocation, member));
+    return { method: "PATCH", path, json: { role } };
   },
-  {
-    usage: "remove <member>",
-    description: "put a member (id or e-mail address) out of a workspace",
-    call: async (given) => {
-      const path = await inWorkspace(given, "members", await memberId(given, given.args[0] ?? ""));
-      return { method: "DELETE", path };
-    },
-    print: (_fields, { args: [member = ""] }) => ({
-      value: { status: "removed", member },
-      text: `Removed ${member}.`,
-    }),
+  reply: "done",
+  print: (_reply, { args: [member = "", role = ""] }) => ({
+    value: { status: "done", member, role },
+    text: `${member} now has the role ${role}.`,
+  }),
+});
+
+const remove = remoteCommand({
+  usage: "remove <member>",
+  description: "remove a member (id or email address) from a workspace",
+  options: withWorkspace,
+  call: async (invocation) => {
+    const [member = ""] = invocation.args;
+    return { method: "DELETE", path: await inWorkspace(invocation, "members", await memberId(invocation, member)) };
   },
-  {
-    usage: "invite <email>",
-    description: "print a one-time link that lets whoever has this address in; hand it over yourself",
-    options: (command) =>
-      command.addOption(new Option("--role <role>", "the role to have").choices(ROLES).makeOptionMandatory()),
-    call: async (given) => ({
-      method: "POST",
-      path: await inWorkspace(given, "invitations"),
-      json: { email: given.args[0], role: given.flags.role },
-    }),
-    print: (fields) => {
-      const value = { id: fields.text("id"), invitation_url: fields.text("invitation_url") };
-      return { value, text: value.invitation_url };
-    },
+  reply: "done",
+  print: (_reply, { args: [member = ""] }) => ({ value: { status: "removed", member }, text: `Removed ${member}.` }),
+});
+
+const invite = remoteCommand({
+  usage: "invite <email>",
+  description: "print a one-time link that admits the owner of this address; send it to them yourself",
+  options: (command) =>
+    withWorkspace(command).addOption(
+      new Option("--role <role>", "the role of the new member").choices(ROLES).makeOptionMandatory(),
+    ),
+  call: async (invocation) => ({
+    method: "POST",
+    path: await inWorkspace(invocation, "invitations"),
+    json: { email: invocation.args[0], role: invocation.flags.role },
+  }),
+  reply: "invited",
+  print: (value) => ({ value, text: value.invitation_url }),
+});
+
+const listInvitations = remoteCommand({
+  usage: "invitations",
+  description: "list the pending invitations",
+  options: withWorkspace,
+  call: async (invocation) => ({ method: "GET", path: await inWorkspace(invocation, "invitations") }),
+  reply: "invitations",
+  print: (value) => {
+    const rows = value.invitations.map(({ id, email, role, expires_at }) => [id, email, role, day(expires_at)]);
+    const text = table(["invitation", "email", "role", "expires"], rows, "There are no pending invitations.");
+    return { value, text };
   },
-  {
-    usage: "invitations",
-    description: "list the invitations that nobody has taken up yet",
-    call: async (given) => ({ method: "GET", path: await inWorkspace(given, "invitations") }),
-    print: (fields) => {
-      const invitations = fields.list("invitations", (one) => ({
-        id: one.text("id"),
-        email: one.text("email"),
-        role: one.text("role"),
-        expires_at: one.count("expires_at"),
-      }));
-      const rows = invitations.map(({ id, email, role, expires_at }) => [id, email, role, day(expires_at)]);
-      return {
-        value: { invitations },
-        text: table(["invitation", "e-mail", "role", "expires"], rows, "There is no open invitation."),
-      };
-    },
-  },
-  {
-    usage: "uninvite <invitation>",
-    description: "take an invitation back: its link lets nobody in any more",
-    call: async (given) => ({
-      method: "DELETE",
-      path: await inWorkspace(given, "invitations", given.args[0] ?? ""),
-    }),
-    print: (_fields, { args: [id = ""] }) => ({ value: { status: "revoked", id }, text: `Took ${id} back.` }),
-  },
-];
+});
+
+const uninvite = remoteCommand({
+  usage: "uninvite <invitation>",
+  description: "revoke an invitation, so that its link no longer works",
+  options: withWorkspace,
+  call: async (invocation) => ({
+    method: "DELETE",
+    path: await inWorkspace(invocation, "invitations", invocation.args[0] ?? ""),
+  }),
+  reply: "done",
+  print: (_reply, { args: [id = ""] }) => ({ value: { status: "revoked", id }, text: "Invitation revoked." }),
+});
 
 export function memberCommands(program: Command): void {
   const group = program.command("members").description("list, invite, promote and remove members of a workspace");
-  const rows = COMMANDS.map((row) => ({
-    ...row,
-    options: (command: Command) => withWorkspace(row.options?.(command) ?? command),
-  }));
-  addRemoteCommands(group, rows);
+  addRemoteCommands(group, [list, setRole, remove, invite, listInvitations, uninvite]);
 }

@@ -5,23 +5,14 @@
 import { ApiError } from "../../core/errors.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
 import { RemoteError } from "../remote/error.ts";
+import type { Reply } from "../remote/reply.ts";
 
-export interface ListedConnector {
-  readonly integration_type: string;
-  readonly status: string;
-  /** As declared. An empty list stands for the catalog's defaults. */
-  readonly scopes: readonly string[];
-  readonly missing_scopes: readonly string[];
-  readonly account_label: string | null;
+/** `scopes` are as declared. An empty list stands for the catalog's defaults. */
+export type ListedConnector = Omit<Reply<"connectors">["integrations"][number], "user_email"> & {
   readonly user_email: string | null;
-  readonly reason: string | null;
-}
+};
 
-export interface AvailableService {
-  readonly integration_type: string;
-  readonly display_name: string;
-  readonly description: string;
-}
+export type AvailableService = Reply<"available">["integrations"][number];
 
 export interface Declaration {
   readonly scopes: readonly string[];
@@ -32,11 +23,7 @@ export interface Declaration {
 }
 
 /** `redirect_url` and `connection_id` are null unless a consent is needed. `connection_id` names that consent. */
-export interface Declared {
-  readonly redirect_url: string | null;
-  readonly connection_id: string | null;
-  readonly already_authorized: boolean;
-}
+export type Declared = Pick<Reply<"initiated">, "redirect_url" | "connection_id" | "already_authorized">;
 
 export type ConsentStatus = "ACTIVE" | "PENDING" | "FAILED";
 

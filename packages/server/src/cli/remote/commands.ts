@@ -1,15 +1,15 @@
 /**
- * Commands that only a running server does, as rows of a table: from what was typed to one call, and from the answer to what
- * is printed. The server decides who may; nothing is decided here.
+ * Commands that only a running server does, as rows of a table. A row makes one call from what the user typed, and prints its
+ * reply. The server decides who is allowed to do it.
  */
 import type { Command } from "commander";
 import { ApiError } from "../../core/errors.ts";
 import { createOutput } from "../terminal/output.ts";
 import type { Call, Remote } from "./remote.ts";
-import type { Fields } from "./reply.ts";
+import type { Reply, ReplyName } from "./reply.ts";
 import { resolveRemote, withServer } from "./target.ts";
 
-/** Every option that a row may declare. */
+/** Every option that a row can declare. */
 export interface RemoteFlags {
   readonly server?: string;
   readonly json?: boolean;
@@ -21,33 +21,50 @@ export interface RemoteFlags {
   readonly withApps?: boolean;
 }
 
-export interface Given {
+/** The command line of a row, and the server that it is for. */
+export interface Invocation {
   readonly args: readonly string[];
   readonly flags: RemoteFlags;
   readonly remote: Remote;
 }
 
+/** `value` for --json, `text` otherwise. */
 export interface Printed {
   readonly value: unknown;
   readonly text: string;
 }
 
-export interface RemoteCommand {
+interface Row {
   /** As commander takes it: `rename <workspace> <name>`. */
   readonly usage: string;
   readonly description: string;
   readonly options?: (command: Command) => Command;
-  readonly call: (given: Given) => Call | Promise<Call>;
-  readonly print: (fields: Fields, given: Given) => Printed;
+}
+
+interface CallingRow<N extends ReplyName> extends Row {
+  readonly call: (invocation: Invocation) => Call | Promise<Call>;
+  readonly reply: N;
+  readonly print: (reply: Reply<N>, invocation: Invocation) => Printed;
+}
+
+export interface RemoteCommand extends Row {
+  readonly run: (invocation: Invocation) => Promise<Printed>;
+}
+
+/** Returns a row of the table. */
+export function remoteCommand<N extends ReplyName>({ call, reply, print, ...row }: CallingRow<N>): RemoteCommand {
+  return {
+    ...row,
+    run: async (invocation) => print(await invocation.remote.call(await call(invocation), reply), invocation),
+  };
 }
 
 export function addRemoteCommands(group: Command, rows: readonly RemoteCommand[]): void {
-  for (const { usage, description, options, call, print } of rows) {
+  for (const { usage, description, options, run } of rows) {
     const command = withServer(group.command(usage)).description(description);
     (options?.(command) ?? command).action(async () => {
       const flags: RemoteFlags = command.opts();
-      const given: Given = { args: command.args, flags, remote: resolveRemote(flags) };
-      const { value, text } = await given.remote.call(await call(given), (fields) => print(fields, given));
+      const { value, text } = await run({ args: command.args, flags, remote: resolveRemote(flags) });
       createOutput(flags.json === true).result(value, text);
     });
   }
@@ -56,37 +73,33 @@ export function addRemoteCommands(group: Command, rows: readonly RemoteCommand[]
 export const WORKSPACES = "/api/management/workspaces";
 
 export const withWorkspace = (command: Command): Command =>
-  command.option("--workspace <id>", "which workspace (default: the only one that you are in)");
+  command.option("--workspace <id>", "the workspace (default: your only one)");
 
-/** The path of the workspace that is meant, and what follows in it. */
-export async function inWorkspace({ flags, remote }: Given, ...rest: readonly string[]): Promise<string> {
+/** Returns the path of the workspace that the command is for, followed by `rest`. */
+export async function inWorkspace({ flags, remote }: Invocation, ...rest: readonly string[]): Promise<string> {
   const id = flags.workspace ?? (await onlyWorkspace(remote));
   return [WORKSPACES, ...[id, ...rest].map(encodeURIComponent)].join("/");
 }
 
 async function onlyWorkspace(remote: Remote): Promise<string> {
-  const found = await remote.call({ method: "GET", path: WORKSPACES }, (fields) =>
-    fields.list("workspaces", (one) => ({ id: one.text("id"), name: one.text("name") })),
-  );
-  const [only] = found;
-  if (only !== undefined && found.length === 1) return only.id;
-  const names = found.map(({ id, name }) => `${id} (${name})`).join(", ");
+  const { workspaces } = await remote.call({ method: "GET", path: WORKSPACES }, "workspaces");
+  const [only] = workspaces;
+  if (only !== undefined && workspaces.length === 1) return only.id;
+  const names = workspaces.map(({ id, name }) => `${id} (${name})`).join(", ");
   const message =
     only === undefined
-      ? "You are in no workspace. Make one: holdfast workspaces create NAME"
-      : `You are in several workspaces. Say which with --workspace: ${names}`;
+      ? "You are not in any workspace. Create one: holdfast workspaces create NAME"
+      : `You are in several workspaces. Choose one with --workspace: ${names}`;
   throw new ApiError("usage", { message });
 }
 
-/** By id, or by the address of somebody who is in the workspace. */
-export async function memberId(given: Given, named: string): Promise<string> {
+/** Returns the id of a member who is named by id or by email address. */
+export async function memberId(invocation: Invocation, named: string): Promise<string> {
   if (!named.includes("@")) return named;
   const email = named.trim().toLowerCase();
-  const path = await inWorkspace(given, "members");
-  const members = await given.remote.call({ method: "GET", path }, (fields) =>
-    fields.list("members", (one) => ({ user_id: one.text("user_id"), email: one.text("email") })),
-  );
+  const path = await inWorkspace(invocation, "members");
+  const { members } = await invocation.remote.call({ method: "GET", path }, "members");
   const found = members.find((member) => member.email === email);
   if (found !== undefined) return found.user_id;
-  throw new ApiError("not_found", { message: `Nobody with the address ${email.slice(0, 100)} is in the workspace.` });
+  throw new ApiError("not_found", { message: `No member of the workspace has the address ${email.slice(0, 100)}.` });
 }

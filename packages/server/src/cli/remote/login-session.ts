@@ -9,7 +9,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
-import { CLIENT_ID, readTokens } from "./device-login.ts";
+import { CLIENT_ID } from "./device-login.ts";
 import { isMissing, type Login, type LoginStore } from "./login-store.ts";
 import { RemoteError } from "./error.ts";
 import type { Credential, Remote } from "./remote.ts";
@@ -65,11 +65,11 @@ async function renew({ store, remote, clock, wait }: SessionDeps, seen: Login): 
     if (now.refresh_token.expose() !== seen.refresh_token.expose()) return now;
     const form = { grant_type: "refresh_token", refresh_token: seen.refresh_token.expose(), client_id: CLIENT_ID };
     try {
-      const tokens = await remote.call({ method: "POST", path: "/oauth/token", form }, readTokens);
+      const tokens = await remote.call({ method: "POST", path: "/oauth/token", form }, "oauth_tokens");
       const login = {
-        access_token: tokens.access_token,
-        refresh_token: tokens.refresh_token,
-        expires_at: plus(clock.now(), tokens.expires_in_s * 1000),
+        access_token: new Secret(tokens.access_token),
+        refresh_token: new Secret(tokens.refresh_token),
+        expires_at: plus(clock.now(), tokens.expires_in * 1000),
         email: seen.email,
         name: seen.name,
       };

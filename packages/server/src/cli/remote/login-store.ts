@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { ApiError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { instant, isJsonObject, type Instant } from "../../core/types.ts";
-import { fieldsOf } from "./reply.ts";
 
 export interface Login {
   readonly access_token: Secret;
@@ -89,22 +88,22 @@ export function createLoginStore(directory: string): LoginStore {
   };
 }
 
-/** An entry that cannot be used counts as none: the person signs in again. */
+/** Returns null for an entry without all of its fields: the user signs in again. */
 function loginOf(entry: unknown): Login | null {
-  if (entry === undefined) return null;
-  try {
-    const fields = fieldsOf(entry);
-    return {
-      access_token: new Secret(fields.text("access_token")),
-      refresh_token: new Secret(fields.text("refresh_token")),
-      expires_at: instant(fields.count("expires_at")),
-      email: fields.text("email"),
-      name: fields.text("name"),
-    };
-  } catch {
-    return null;
-  }
+  if (!isJsonObject(entry)) return null;
+  const { access_token, refresh_token, expires_at, email, name } = entry;
+  if (!isString(access_token) || !isString(refresh_token) || !isString(email) || !isString(name)) return null;
+  if (typeof expires_at !== "number") return null;
+  return {
+    access_token: new Secret(access_token),
+    refresh_token: new Secret(refresh_token),
+    expires_at: instant(expires_at),
+    email,
+    name,
+  };
 }
+
+const isString = (value: unknown): value is string => typeof value === "string";
 
 function parse(text: string): unknown {
   try {

@@ -3,12 +3,12 @@
  * data of this machine (local-management.ts).
  */
 import type { Secret } from "../../core/secret.ts";
+import type { Reply } from "./reply.ts";
 
-export interface ListedApp {
-  readonly id: string;
-  readonly name: string;
-  readonly created_at: number;
-}
+export type ListedApp = Reply<"apps">["apps"][number];
+export type ListedToken = Reply<"tokens">["tokens"][number];
+/** `workspace_id` is null for a client of the installation. */
+export type ListedClient = Reply<"client">;
 
 export interface CreatedApp {
   readonly app_id: string;
@@ -20,28 +20,6 @@ export interface CreatedApp {
 export interface CreatedToken {
   readonly id: string;
   readonly service_token: Secret;
-}
-
-export interface ListedToken {
-  readonly id: string;
-  readonly name: string;
-  readonly created_at: number;
-  readonly expires_at: number | null;
-  readonly revoked_at: number | null;
-  readonly last_used_at: number | null;
-}
-
-export interface ListedClient {
-  readonly id: string;
-  /** Null for a client of the installation. */
-  readonly workspace_id: string | null;
-  readonly integration_type: string;
-  readonly client_id: string;
-  readonly shared_callback: boolean;
-  /** The address to register with the provider. Null if the server does not return it. */
-  readonly redirect_uri: string | null;
-  readonly created_at: number;
-  readonly updated_at: number;
 }
 
 export interface NewClient {

@@ -1,24 +1,24 @@
 /**
- * A Holdfast server over HTTP: one exchange with time-out, credential, retries and a reader for the answer. Owns the headers.
- * GET, PUT and DELETE are repeated after 429, 502, 503 and 504, as long as `Retry-After` says (RFC 9110 section 10.2.3); POST
- * and PATCH never are. No redirect is followed: the credential would go along.
+ * A Holdfast server over HTTP. Owns the headers, the timeout, the credential and the retries, and reads each reply by its
+ * schema. Repeats GET, PUT and DELETE after 429, 502, 503 and 504, and waits for `Retry-After` first (RFC 9110 section
+ * 10.2.3). Never repeats POST or PATCH. Follows no redirect, because the credential would go along.
  */
 import { randomUUID } from "node:crypto";
 import { ApiError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
-import { RemoteError, refusalOf } from "./error.ts";
-import { fieldsOf, Unfit, type Fields } from "./reply.ts";
 import { VERSION } from "../terminal/version.ts";
 import { wait as waitFor, type Wait } from "../terminal/wait.ts";
+import { RemoteError, refusalOf } from "./error.ts";
+import type { Reply, ReplyName } from "./reply.ts";
 
 const TIMEOUT_MS = 15_000;
 const ATTEMPTS = 3;
 const FIRST_PAUSE_MS = 300;
-/** Longer, and a person would think that the command hangs. */
+/** After a longer pause, a command would seem to hang. */
 const MAX_PAUSE_MS = 30_000;
-/** RFC 9110 section 9.2.2: twice is the same as once. */
+/** RFC 9110 section 9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "PUT", "DELETE"]);
-const PASSING: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+const TEMPORARY: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 export interface Call {
   readonly method: "GET" | "PUT" | "POST" | "PATCH" | "DELETE";
@@ -29,26 +29,33 @@ export interface Call {
   readonly form?: Readonly<Record<string, string>>;
 }
 
-/** Who is calling. A login can renew itself after a 401; a key cannot. */
+/** The identity of the caller. A login can renew itself after a 401. An API key cannot. */
 export interface Credential {
-  /** The header to send. */
-  header(): Promise<readonly [name: string, value: Secret]>;
-  /** The server refused `value`. Whether trying again makes sense. */
+  /** Returns the header to send. */
+  header(): Promise<Header>;
+  /** Handles a 401 for the header's value. Returns whether a second attempt makes sense. */
   refused(value: Secret): Promise<boolean>;
-  /** What to do about a 401. */
+  /** Tells the user what to do about a 401. */
   readonly advice: string;
 }
 
+type Header = readonly [name: string, value: Secret];
+
 export interface Remote {
   readonly server_url: string;
-  /** @throws RemoteError what the server refused; ApiError `server_unreachable`, `invalid_answer` */
-  call<T>(call: Call, read: (fields: Fields) => T): Promise<T>;
-  /** The same without looking at the answer, which may be empty. */
+  /** @throws RemoteError if the server refuses; ApiError `server_unreachable`, `invalid_answer` */
+  call<N extends ReplyName>(call: Call, reply: N): Promise<Reply<N>>;
+  /** The same, ignoring the reply's body, which can be empty. */
   send(call: Call): Promise<void>;
-  /** One page of lines, and where the next one begins; null: there is none. */
-  page(call: Call): Promise<{ readonly lines: string; readonly next: string | null }>;
-  /** The same server, as somebody else. */
+  /** Returns a page of JSON lines. `next` is the cursor of the next page, or null on the last one. */
+  page(call: Call): Promise<Page>;
+  /** Returns a client of the same server with another credential. */
   withCredential(credential: Credential): Remote;
+}
+
+export interface Page {
+  readonly lines: string;
+  readonly next: string | null;
 }
 
 export interface RemoteOptions {
@@ -59,94 +66,107 @@ export interface RemoteOptions {
   readonly timeout_ms?: number;
 }
 
-interface Answer {
+interface HttpReply {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
 }
 
 export function createRemote(options: RemoteOptions): Remote {
-  const { server_url, credential, transport = fetch, wait = waitFor, timeout_ms = TIMEOUT_MS } = options;
-
-  async function exchange(call: Call, request_id: string, authorization: readonly [string, Secret] | null) {
-    const headers = new Headers({ accept: "application/json", "user-agent": `holdfast/${VERSION}` });
-    headers.set("x-request-id", request_id);
-    if (authorization !== null) headers.set(authorization[0], authorization[1].expose());
-    if (call.json !== undefined) headers.set("content-type", "application/json");
-    const json = call.json === undefined ? undefined : JSON.stringify(call.json);
-    const body = call.form === undefined ? json : new URLSearchParams(call.form);
-    try {
-      const signal = AbortSignal.timeout(timeout_ms);
-      const reply = await transport(`${server_url}${call.path}`, {
-        method: call.method,
-        headers,
-        redirect: "manual",
-        signal,
-        ...(body === undefined ? {} : { body }),
-      });
-      return { status: reply.status, headers: reply.headers, text: await reply.text() };
-    } catch (cause) {
-      throw unreachable(server_url, cause);
-    }
-  }
-
-  async function repeated(call: Call, request_id: string, authorization: readonly [string, Secret] | null) {
-    for (let attempt = 1; ; attempt++) {
-      const answer: Answer = await exchange(call, request_id, authorization);
-      if (!IDEMPOTENT.has(call.method) || attempt === ATTEMPTS || !PASSING.has(answer.status)) return answer;
-      const pause_ms = pauseOf(answer.headers.get("retry-after")) ?? FIRST_PAUSE_MS * 2 ** (attempt - 1);
-      if (pause_ms > MAX_PAUSE_MS) return answer;
-      await wait(pause_ms);
-    }
-  }
-
-  async function answered(call: Call): Promise<Answer> {
-    // The same id on a repetition: in the server's log they belong together.
-    const request_id = randomUUID();
-    const first = (await credential?.header()) ?? null;
-    const answer = await repeated(call, request_id, first);
-    if (answer.status !== 401 || credential === null || first === null) return answer;
-    if (!(await credential.refused(first[1]))) return answer;
-    return repeated(call, request_id, await credential.header());
-  }
-
-  async function accepted(call: Call): Promise<Answer> {
-    const answer = await answered(call);
-    const { status, headers, text } = answer;
-    if (status >= 300 && status < 400) throw moved(server_url, headers.get("location"));
-    if (status < 400) return answer;
-    const refusal = refusalOf(status, parse(text), headers.get("x-request-id"));
-    if (status !== 401 || credential === null) throw new RemoteError(refusal);
-    throw new RemoteError({ ...refusal, message: `${refusal.message} ${credential.advice}` });
-  }
-
   return {
-    server_url,
-    withCredential: (other) => createRemote({ ...options, credential: other }),
-    async send(call) {
-      await accepted(call);
-    },
-    async page(call) {
-      const { headers, text } = await accepted(call);
-      if (headers.get("content-type")?.startsWith("application/x-ndjson") === true)
-        return { lines: text, next: headers.get("x-next-cursor") };
-      const message = `${server_url} answered ${call.method} ${call.path} with something else than lines. Is it a Holdfast server, of a version that fits this command?`;
-      throw new ApiError("invalid_answer", { message });
-    },
-    async call(call, read) {
-      const body = parse((await accepted(call)).text);
-      try {
-        return read(fieldsOf(body));
-      } catch (error) {
-        if (!(error instanceof Unfit)) throw error;
-        const message = `${server_url} answered ${call.method} ${call.path} with something else than promised: ${error.message}. Is it a Holdfast server, of a version that fits this command?`;
-        throw new ApiError("invalid_answer", { message });
-      }
-    },
+    server_url: options.server_url,
+    call: (call, reply) => callAndRead(options, call, reply),
+    send: async (call) => void (await accepted(options, call)),
+    page: (call) => readPage(options, call),
+    withCredential: (credential) => createRemote({ ...options, credential }),
   };
 }
 
-/** `Retry-After` in ms; null without one. Our server sends seconds, never a date. */
+async function callAndRead<N extends ReplyName>(options: RemoteOptions, call: Call, name: N): Promise<Reply<N>> {
+  // The schemas load while the server works on the request.
+  const [{ text }, { readReply, UnexpectedReply }] = await Promise.all([accepted(options, call), import("./reply.ts")]);
+  try {
+    return readReply(name, parse(text));
+  } catch (error) {
+    if (!(error instanceof UnexpectedReply)) throw error;
+    throw unexpected(options, call, `an unexpected reply: ${error.message}`);
+  }
+}
+
+async function readPage(options: RemoteOptions, call: Call): Promise<Page> {
+  const { headers, text } = await accepted(options, call);
+  if (headers.get("content-type")?.startsWith("application/x-ndjson") === true)
+    return { lines: text, next: headers.get("x-next-cursor") };
+  throw unexpected(options, call, "a reply that is not JSON lines");
+}
+
+/** Returns the reply of a call that the server accepted. @throws RemoteError, ApiError */
+async function accepted(options: RemoteOptions, call: Call): Promise<HttpReply> {
+  const { server_url, credential } = options;
+  const reply = await authorized(options, call);
+  const { status, headers, text } = reply;
+  if (status >= 300 && status < 400) throw moved(server_url, headers.get("location"));
+  if (status < 400) return reply;
+  const refusal = refusalOf(status, parse(text), headers.get("x-request-id"));
+  if (status !== 401 || credential === null) throw new RemoteError(refusal);
+  throw new RemoteError({ ...refusal, message: `${refusal.message} ${credential.advice}` });
+}
+
+/** Sends the credential, and a second time if it renewed itself after a 401. */
+async function authorized(options: RemoteOptions, call: Call): Promise<HttpReply> {
+  const { credential } = options;
+  // All attempts have the same id, so that the server's log shows that they belong together.
+  const request_id = randomUUID();
+  if (credential === null) return repeated(options, call, request_id, null);
+  const header = await credential.header();
+  const reply = await repeated(options, call, request_id, header);
+  if (reply.status !== 401 || !(await credential.refused(header[1]))) return reply;
+  return repeated(options, call, request_id, await credential.header());
+}
+
+async function repeated(
+  options: RemoteOptions,
+  call: Call,
+  request_id: string,
+  authorization: Header | null,
+): Promise<HttpReply> {
+  const { wait = waitFor } = options;
+  for (let attempt = 1; ; attempt++) {
+    const reply = await exchange(options, call, request_id, authorization);
+    if (!IDEMPOTENT.has(call.method) || attempt === ATTEMPTS || !TEMPORARY.has(reply.status)) return reply;
+    const pause_ms = pauseOf(reply.headers.get("retry-after")) ?? FIRST_PAUSE_MS * 2 ** (attempt - 1);
+    if (pause_ms > MAX_PAUSE_MS) return reply;
+    await wait(pause_ms);
+  }
+}
+
+async function exchange(
+  { server_url, transport = fetch, timeout_ms = TIMEOUT_MS }: RemoteOptions,
+  call: Call,
+  request_id: string,
+  authorization: Header | null,
+): Promise<HttpReply> {
+  const headers = new Headers({ accept: "application/json", "user-agent": `holdfast/${VERSION}` });
+  headers.set("x-request-id", request_id);
+  if (authorization !== null) headers.set(authorization[0], authorization[1].expose());
+  if (call.json !== undefined) headers.set("content-type", "application/json");
+  const json = call.json === undefined ? undefined : JSON.stringify(call.json);
+  const body = call.form === undefined ? json : new URLSearchParams(call.form);
+  try {
+    const reply = await transport(`${server_url}${call.path}`, {
+      method: call.method,
+      headers,
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeout_ms),
+      ...(body === undefined ? {} : { body }),
+    });
+    return { status: reply.status, headers: reply.headers, text: await reply.text() };
+  } catch (cause) {
+    throw unreachable(server_url, cause);
+  }
+}
+
+/** Returns `Retry-After` in ms, or null without one. Our server sends seconds, never a date. */
 function pauseOf(header: string | null): number | null {
   return header !== null && /^\d{1,6}$/.test(header.trim()) ? Number(header) * 1000 : null;
 }
@@ -159,14 +179,19 @@ function parse(text: string): unknown {
   }
 }
 
+function unexpected({ server_url }: RemoteOptions, { method, path }: Call, what: string): ApiError {
+  const message = `${server_url} answered ${method} ${path} with ${what}. Is it a Holdfast server, of a version that fits this command?`;
+  return new ApiError("invalid_answer", { message });
+}
+
 function unreachable(server_url: string, cause: unknown): ApiError {
   const timed_out = cause instanceof DOMException && cause.name === "TimeoutError";
-  const what = timed_out ? "does not answer in time" : `cannot be reached${reasonOf(cause)}`;
-  const message = `${server_url} ${what}. Check that the server runs and that the address is right: --server or HOLDFAST_SERVER_URL.`;
+  const what = timed_out ? "did not answer in time" : `cannot be reached${reasonOf(cause)}`;
+  const message = `${server_url} ${what}. Check that the server is running and that the address is right: --server or HOLDFAST_SERVER_URL.`;
   return new ApiError("server_unreachable", { message, cause });
 }
 
-/** Node hides what went wrong one level down. */
+/** Returns the error code, which fetch puts one level down, in parentheses. */
 function reasonOf(cause: unknown): string {
   const inner = cause instanceof Error ? cause.cause : undefined;
   const code = inner instanceof Error && "code" in inner && typeof inner.code === "string" ? inner.code : null;
@@ -177,6 +202,6 @@ function moved(server_url: string, location: string | null): ApiError {
   const where = location !== null && URL.canParse(location, server_url) ? new URL(location, server_url).origin : null;
   const advice =
     where === null || where === server_url ? "Check the address" : `Is it ${where}? Then use --server ${where}`;
-  const message = `${server_url} redirects elsewhere. Redirects are not followed, since the credential would go along. ${advice}.`;
+  const message = `${server_url} redirects to another address. Commands do not follow redirects, because they would send the credential along. ${advice}.`;
   return new ApiError("invalid_answer", { message });
 }

@@ -1,57 +1,97 @@
 /**
- * Reading parsed JSON of unknown shape: each reader returns the value, or throws `Unfit` with the place at which the document
- * is not what was promised. Unknown fields are ignored, so that a newer server can be talked to.
+ * Reads a reply by its schema in wire/. Tolerates servers of other versions: drops fields that the schema does not have, reads
+ * a missing nullable field as null, and accepts strings that are not among the schema's literals.
  */
+import {
+  IsArray,
+  IsBoolean,
+  IsEnum,
+  IsInteger,
+  IsLiteral,
+  IsNull,
+  IsNumber,
+  IsObject,
+  IsOptional,
+  IsString,
+  IsUnion,
+  type Static,
+  type TArray,
+  type TObject,
+  type TSchema,
+  type TUnion,
+} from "typebox";
 import { isJsonObject } from "../../core/types.ts";
+import { REPLIES } from "./replies.ts";
 
-export class Unfit extends Error {
-  constructor(place: string, wanted: string) {
-    super(`${place} is not ${wanted}`);
-    this.name = "Unfit";
+export type ReplyName = keyof typeof REPLIES;
+export type Reply<N extends ReplyName> = Tolerant<Static<(typeof REPLIES)[N]>>;
+
+/** Literals become strings: a newer server can send others. */
+type Tolerant<T> = T extends string
+  ? string
+  : T extends readonly (infer Item)[]
+    ? readonly Tolerant<Item>[]
+    : T extends object
+      ? { readonly [Name in keyof T]: Tolerant<T[Name]> }
+      : T;
+
+/** A reply of another shape. The message names the place. */
+export class UnexpectedReply extends Error {
+  constructor(place: string, expected: string) {
+    super(`${place} is not ${expected}`);
+    this.name = "UnexpectedReply";
   }
 }
 
-export interface Fields {
-  text(name: string): string;
-  /** Null also where it is missing. */
-  textOrNull(name: string): string | null;
-  flag(name: string): boolean;
-  /** A whole number above 0. */
-  count(name: string): number;
-  /** Null also where it is missing. */
-  countOrNull(name: string): number | null;
-  texts(name: string): readonly string[];
-  list<T>(name: string, read: (fields: Fields) => T): readonly T[];
+/** @throws UnexpectedReply */
+export function readReply<N extends ReplyName>(name: N, value: unknown): Reply<N>;
+export function readReply(name: ReplyName, value: unknown): unknown {
+  return read(REPLIES[name], value, "the reply");
 }
 
-export function fieldsOf(value: unknown, place = "the answer"): Fields {
-  if (!isJsonObject(value)) throw new Unfit(place, "an object");
-  const at = (name: string): string => `${place}.${name}`;
-  const array = (name: string): readonly unknown[] => {
-    const found: unknown = value[name];
-    if (!Array.isArray(found)) throw new Unfit(at(name), "an array");
-    return found;
-  };
-  const text = (found: unknown, where: string): string => {
-    if (typeof found !== "string") throw new Unfit(where, "a text");
-    return found;
-  };
-  const count = (found: unknown, where: string): number => {
-    if (typeof found !== "number" || !Number.isSafeInteger(found) || found <= 0)
-      throw new Unfit(where, "a whole number above 0");
-    return found;
-  };
-  return {
-    text: (name) => text(value[name], at(name)),
-    textOrNull: (name) => (value[name] === undefined || value[name] === null ? null : text(value[name], at(name))),
-    flag: (name) => {
-      const found = value[name];
-      if (typeof found !== "boolean") throw new Unfit(at(name), "true or false");
-      return found;
-    },
-    count: (name) => count(value[name], at(name)),
-    countOrNull: (name) => (value[name] === undefined || value[name] === null ? null : count(value[name], at(name))),
-    texts: (name) => array(name).map((one, index) => text(one, `${at(name)}[${index}]`)),
-    list: (name, read) => array(name).map((one, index) => read(fieldsOf(one, `${at(name)}[${index}]`))),
-  };
+function read(schema: TSchema, value: unknown, place: string): unknown {
+  if (IsObject(schema)) return readObject(schema, value, place);
+  if (IsArray(schema)) return readArray(schema, value, place);
+  if (IsUnion(schema)) return readUnion(schema, value, place);
+  if (IsString(schema) || IsLiteral(schema) || IsEnum(schema)) {
+    if (typeof value === "string") return value;
+    throw new UnexpectedReply(place, "a string");
+  }
+  if (IsBoolean(schema)) {
+    if (typeof value === "boolean") return value;
+    throw new UnexpectedReply(place, "true or false");
+  }
+  if (IsInteger(schema)) return readNumber(schema, value, place, "a whole number");
+  if (IsNumber(schema)) return readNumber(schema, value, place, "a number");
+  throw new TypeError(`${place} has a schema that no reply had before: ${JSON.stringify(schema)}`);
+}
+
+function readNumber(schema: TSchema, value: unknown, place: string, kind: "a number" | "a whole number"): number {
+  const [minimum, maximum] = [boundOf(schema, "minimum") ?? -Infinity, boundOf(schema, "maximum") ?? Infinity];
+  const is_right_kind = typeof value === "number" && (kind === "a number" || Number.isSafeInteger(value));
+  if (is_right_kind && value >= minimum && value <= maximum) return value;
+  throw new UnexpectedReply(place, `${kind} from ${minimum} to ${maximum}`);
+}
+
+function boundOf(schema: TSchema, name: "minimum" | "maximum"): number | null {
+  const bound: unknown = Reflect.get(schema, name);
+  return typeof bound === "number" ? bound : null;
+}
+
+function readObject({ properties }: TObject, value: unknown, place: string): unknown {
+  if (!isJsonObject(value)) throw new UnexpectedReply(place, "an object");
+  const present = Object.entries(properties).filter(([name, schema]) => !IsOptional(schema) || value[name] != null);
+  return Object.fromEntries(present.map(([name, schema]) => [name, read(schema, value[name], `${place}.${name}`)]));
+}
+
+function readArray({ items }: TArray, value: unknown, place: string): unknown {
+  if (!Array.isArray(value)) throw new UnexpectedReply(place, "an array");
+  return value.map((item, index) => read(items, item, `${place}[${index}]`));
+}
+
+/** Reads a nullable value, or one of several literals. */
+function readUnion({ anyOf }: TUnion, value: unknown, place: string): unknown {
+  if ((value === undefined || value === null) && anyOf.some(IsNull)) return null;
+  const [variant] = anyOf.filter((schema) => !IsNull(schema));
+  return read(variant ?? REPLIES.done, value, place);
 }

@@ -1,0 +1,63 @@
+/**
+ * The replies that commands read: of each shape in wire/, the fields that a command uses. A server of another version can
+ * then lack the others. Loaded with the first request, because TypeBox is slower to load than the rest of the command.
+ */
+import { Type } from "typebox";
+import { AvailableReply, InitiateReply, ListReply, StatusReply } from "../../wire/connectors.ts";
+import {
+  AppReply,
+  ClientReply,
+  CreatedAppReply,
+  CreatedTokenReply,
+  ShareClientsReply,
+  TokensReply,
+} from "../../wire/management.ts";
+import { nullable } from "../../wire/fields.ts";
+import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/oauth.ts";
+import {
+  CreatedKeyReply,
+  InvitationsReply,
+  InvitedReply,
+  KeysReply,
+  MembersReply,
+  WorkspaceReply,
+  WorkspacesReply,
+} from "../../wire/workspaces.ts";
+
+const { integrations: available } = AvailableReply.properties;
+const { invitations } = InvitationsReply.properties;
+/** An older server does not return the redirect URI. */
+const client = Type.Object({ ...ClientReply.properties, redirect_uri: nullable(ClientReply.properties.redirect_uri) });
+
+export const REPLIES = {
+  /** Any object. Nothing of it is used. */
+  done: Type.Object({}),
+  // Signing in.
+  device_code: Type.Pick(DeviceCodeReply, ["device_code", "user_code", "verification_uri", "expires_in", "interval"]),
+  oauth_tokens: Type.Pick(OAuthTokenReply, ["access_token", "refresh_token", "expires_in"]),
+  account: Type.Pick(UserInfoReply, ["email", "name"]),
+  // Connectors.
+  available: Type.Object({
+    integrations: Type.Array(Type.Pick(available.items, ["integration_type", "display_name", "description"])),
+  }),
+  connectors: ListReply,
+  initiated: InitiateReply,
+  consent: Type.Pick(StatusReply, ["status"]),
+  // Management.
+  created_app: CreatedAppReply,
+  apps: Type.Object({ apps: Type.Array(Type.Pick(AppReply, ["id", "name", "created_at"])) }),
+  created_token: CreatedTokenReply,
+  tokens: TokensReply,
+  client,
+  clients: Type.Object({ clients: Type.Array(client) }),
+  sharing: Type.Pick(ShareClientsReply, ["risk"]),
+  workspace: WorkspaceReply,
+  workspaces: WorkspacesReply,
+  members: MembersReply,
+  invited: InvitedReply,
+  invitations: Type.Object({
+    invitations: Type.Array(Type.Pick(invitations.items, ["id", "email", "role", "expires_at"])),
+  }),
+  created_key: CreatedKeyReply,
+  keys: KeysReply,
+};
