@@ -129,7 +129,7 @@ function functionRunner(
     clock,
     log: ({ app_id, function_name, level, message }) =>
       log[level]("function_output", { app_id, function_name, line: message }),
-    mintToken: ({ app_id, ...claims }) => functionTokens.mint({ ...claims, app_id }),
+    issueToken: ({ app_id, ...claims }) => functionTokens.mint({ ...claims, app_id }),
     endInvocation: (invocation_id) => functionTokens.end(invocation_id),
   });
 }

@@ -1,19 +1,23 @@
 /**
- * Runs inside Deno, before the function: listens on a loopback port of its own choice, then loads `./function.mjs` and
- * hands it the requests of the server that started this process. It must not know any vendor, token or path.
+ * Runs inside Deno, before the function. Listens on a free loopback port, loads `./function.mjs`,
+ * and passes it the requests of the server that started this process. It must not know any vendor,
+ * token or path.
  *
- * In: one line of JSON on stdin ({@link Settings}). Out on stdout, besides what the function prints: `@@ready PORT`
- * before any code of the function runs, so that no function can name another program's port, and `@@done ID` when an
- * invocation has no work left. The end of stdin means that the server is gone: then this process ends too.
+ * Input: one line of JSON on stdin ({@link Settings}). Output on stdout, besides the function's
+ * own: `@@ready PORT` before any code of the function runs, so that no function can name another
+ * program's port, and `@@done ID` when an invocation has no work left. The end of stdin means that
+ * the server has exited. Then this process exits too.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
 interface Settings {
-  /** Random, per process. A request without it does not come from the server, and is refused. */
+  /** Random, per process. A request without it is not from the server, and is rejected. */
   readonly key: string;
   /** `http://127.0.0.1:PORT`, or null. */
   readonly gateway: string | null;
-  /** Hosts that go to the gateway: `slack.com`, or `*.salesforce.com` for every host below. */
+  /**
+   * Hosts whose requests go to the gateway: `slack.com`, or `*.salesforce.com` for all subdomains.
+   */
   readonly hosts: readonly string[];
   readonly secrets: Readonly<Record<string, string>>;
 }
@@ -25,13 +29,13 @@ type Served = {
   readonly onError?: OnError;
   readonly onListen?: (address: Deno.NetAddr) => void;
 };
-/** What the answer says in `x-holdfast-failed` when the function gave none: see headers.ts. */
+/** The value of `x-holdfast-failed` in a response that is not from the function. See headers.ts. */
 type Failure = "load" | "no_handler" | "handler";
 
 const KEY = "x-holdfast-key";
 const INVOCATION = "x-holdfast-invocation";
 const FAILED = "x-holdfast-failed";
-/** Longer settings than this are a defect of the server, not a reason to eat memory. */
+/** Longer settings would be a bug of the server, and must not fill the memory. */
 const SETTINGS_BYTES = 1_048_576;
 
 const serve = Deno.serve;
@@ -48,21 +52,21 @@ keepRunningAfterStrayErrors();
 
 const loaded = Promise.withResolvers<Served | Failure>();
 const server = serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => print(`@@ready ${port}`) }, dispatch);
-void endWithServer();
+void exitWithServer();
 loaded.resolve(await load(server.addr));
 
-/** Answers a request of the server; the function sees neither the key nor the invocation's id. */
+/** Handles a request of the server. The function sees neither the key nor the invocation's id. */
 async function dispatch(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
   if (request.headers.get(KEY) !== settings.key)
-    return new Response("Only the server may call this.\n", { status: 403 });
+    return new Response("Only the server can call this.\n", { status: 403 });
   const id = request.headers.get(INVOCATION) ?? "";
   const headers = new Headers(request.headers);
   headers.delete(KEY);
   headers.delete(INVOCATION);
   const pending = new Set<Promise<unknown>>();
-  const answer = await invocations.run(pending, () => handle(new Request(request, { headers }), info));
+  const response = await invocations.run(pending, () => handle(new Request(request, { headers }), info));
   void reportDone(id, info.completed, pending);
-  return answer;
+  return response;
 }
 
 async function handle(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
@@ -80,8 +84,8 @@ async function handle(request: Request, info: Deno.ServeHandlerInfo): Promise<Re
   }
 }
 
-function checked(answer: unknown): Response {
-  if (answer instanceof Response) return answer;
+function checked(response: unknown): Response {
+  if (response instanceof Response) return response;
   throw new TypeError("The handler must return a Response.");
 }
 
@@ -96,7 +100,8 @@ function failed(failure: Failure): Response {
 
 async function load(address: Deno.NetAddr): Promise<Served | Failure> {
   try {
-    // A literal, so that Deno reads it with the main module: a computed path would need --allow-read.
+    // A literal, so that Deno loads it with the main module. A computed path would need
+    // --allow-read.
     const module: { default?: unknown } = await import("./function.mjs");
     loading = false;
     const target = served ?? fromDefaultExport(module.default);
@@ -116,19 +121,21 @@ function fromDefaultExport(value: unknown): Served | null {
   return typeof fetch === "function" ? { handler: (request, info) => fetch.call(value, request, info) } : null;
 }
 
-/** Deno.serve(handler), (options, handler), (options with handler). Port and host name are the server's business. */
+/** Accepts (handler), (options, handler) and (options with handler). Ignores port and hostname. */
 function replacedServe(...args: unknown[]): Deno.HttpServer<Deno.NetAddr> {
   if (served !== null) throw new Error("Deno.serve was called twice. A function has one handler.");
-  if (!loading) throw new Error("Deno.serve must be called while the function is loaded, not later.");
+  if (!loading) throw new Error("Deno.serve must be called while the function loads, not later.");
   const [first, second] = args;
   const options = (typeof first === "object" && first !== null ? first : {}) as Partial<Served>;
   const handler = [first, second, options.handler].find((candidate) => typeof candidate === "function");
-  if (handler === undefined) throw new TypeError("Deno.serve needs a handler function.");
+  if (handler === undefined) throw new TypeError("Deno.serve requires a handler function.");
   served = { ...options, handler: handler as Handler };
   return server;
 }
 
-/** Keeps `promise` going after the answer; the invocation's token works until it settles or the server's limit. */
+/**
+ * Keeps the invocation open, and its token valid, until `promise` settles or the server's limit.
+ */
 function waitUntil<T>(promise: T): T {
   invocations.getStore()?.add(Promise.resolve(promise));
   return promise;
@@ -146,7 +153,7 @@ async function reportDone(id: string, completed: Promise<void>, pending: Set<Pro
   print(`@@done ${id}`);
 }
 
-/** With a gateway, `https://HOST/PATH` of a known vendor goes to `GATEWAY/HOST/PATH`, so functions run unchanged. */
+/** With a gateway, sends `https://HOST/PATH` of a known vendor to `GATEWAY/HOST/PATH`. */
 function replaceFetch(gateway: string, hosts: readonly string[]): void {
   const fetch = globalThis.fetch;
   const rewritten = (address: string): string | null => {
@@ -169,7 +176,10 @@ function secret(name: string): string | undefined {
   return Object.hasOwn(settings.secrets, name) ? settings.secrets[name] : undefined;
 }
 
-/** Deno.env shows the function's secrets and nothing else. Without this a look-up throws, since env access is denied. */
+/**
+ * Makes Deno.env return only the function's secrets. Real access is denied, so a lookup would
+ * throw.
+ */
 function replaceEnvironment(secrets: Readonly<Record<string, string>>): void {
   const refuse = (): never => {
     throw new Deno.errors.NotCapable("A function cannot change its environment.");
@@ -182,7 +192,7 @@ function replaceEnvironment(secrets: Readonly<Record<string, string>>): void {
   );
 }
 
-/** One invocation's forgotten promise must not end the process under all the others. */
+/** An unhandled rejection of one invocation must not end the process for all others. */
 function keepRunningAfterStrayErrors(): void {
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
@@ -194,7 +204,7 @@ function keepRunningAfterStrayErrors(): void {
   });
 }
 
-async function endWithServer(): Promise<void> {
+async function exitWithServer(): Promise<void> {
   const rest = new Uint8Array(256);
   while ((await Deno.stdin.read(rest)) !== null);
   Deno.exit(0);
@@ -207,7 +217,7 @@ function readSettings(): Settings {
   return JSON.parse(new TextDecoder().decode(new Uint8Array(bytes)));
 }
 
-/** A line of its own, also when the function has just printed half a line. */
+/** Prints a separate line, even if the function has just printed a partial line. */
 function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`\n${line}\n`));
 }

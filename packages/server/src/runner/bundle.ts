@@ -1,9 +1,10 @@
 /**
- * Bundles one function into one module with every import checked. Owns what a function may reach by import: files of its
- * own folder, the two SDKs, node: modules. Must not know processes.
+ * Bundles one function into one module and checks every import. A function can import files of its
+ * own folder, the two SDKs, and node: modules. Must not know processes.
  *
- * The bundler reads files with the server's rights, so the function's files go through `read` below, and never through
- * esbuild's own resolver, which would follow links, tsconfig.json and package.json wherever they lead.
+ * The bundler reads files with the server's rights. So the function's files are read by
+ * `ownReader`, and never by esbuild's own resolver, which would follow links, tsconfig.json and
+ * package.json anywhere.
  */
 import { readFile, realpath, stat } from "node:fs/promises";
 import type { BigIntStats } from "node:fs";
@@ -24,22 +25,22 @@ import {
 import { ApiError } from "../core/errors.ts";
 import { sha256Hex } from "../core/secret.ts";
 import { isJsonObject } from "../core/types.ts";
-import { acceptsVersion, judgeImport, type SdkName } from "./imports.ts";
+import { acceptsVersion, classifyImport, type SdkName } from "./imports.ts";
 import type { FunctionSource } from "./names.ts";
 import { withSourceMap } from "./source-map.ts";
 
 export interface Bundle {
   readonly code: string;
-  /** SHA-256 of the code: equal code, equal process. */
+  /** SHA-256 of the code. The same code uses the same process. */
   readonly version: string;
-  /** The function's own files, with what `stampOf` said just before each was read. */
+  /** The function's own files, each with its `stampOf` just before it was read. */
   readonly stamps: ReadonlyMap<string, string>;
 }
 
-/** Namespace of the function's own files inside esbuild; everything in "file" is code of the installation. */
+/** esbuild's namespace for the function's own files. "file" is code of the installation. */
 const OWN = "function";
 const RUNTIME = "runtime";
-/** Never written; esbuild wants a name to tell the code from its map. */
+/** Never written. esbuild requires a name to distinguish the code from its map. */
 const OUTPUT = "function.mjs";
 const RUNTIME_MODULE = `const { secrets, waitUntil } = globalThis.Base44;\nexport { secrets, waitUntil };\n`;
 const LOADERS: Readonly<Record<string, Loader>> = {
@@ -55,14 +56,14 @@ const CODE_LOADERS: ReadonlySet<Loader> = new Set<Loader>(["ts", "tsx", "js", "j
 const ATTRIBUTE_LOADERS: Readonly<Record<string, Loader>> = { json: "json", text: "text", bytes: "binary" };
 const HERE = fileURLToPath(import.meta.url);
 
-/** Changes whenever the file's content may have. */
+/** Returns a text that changes whenever the file's content may have changed. */
 export async function stampOf(path: string): Promise<string> {
   return stampText(await stat(path, { bigint: true }));
 }
 
 const stampText = ({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string => `${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 
-/** @throws ApiError `function_invalid` naming file and line. */
+/** Returns the bundle. @throws ApiError `function_invalid` that names file and line */
 export async function bundleFunction(source: FunctionSource, source_bytes: number): Promise<Bundle> {
   const stamps = new Map<string, string>();
   const plugin = functionPlugin(source, ownReader(source_bytes, stamps));
@@ -78,13 +79,13 @@ export async function bundleFunction(source: FunctionSource, source_bytes: numbe
       format: "esm",
       platform: "browser",
       target: "es2024",
-      // The workspace's sources while we run from sources ourselves; a published package has only its dist.
+      // The workspace's sources if this runs from sources. A published package has only its dist.
       conditions: HERE.endsWith(".ts") ? ["holdfast-source", "module"] : ["module"],
       define: { "process.env.NODE_ENV": '"production"' },
       absWorkingDir: dirname(source.entry),
       tsconfigRaw: {},
       charset: "utf8",
-      // A kept comment could be a directive to Deno.
+      // A comment could be a directive to Deno.
       legalComments: "none",
       logLevel: "silent",
     });
@@ -99,7 +100,7 @@ export async function bundleFunction(source: FunctionSource, source_bytes: numbe
   }
 }
 
-/** Wraps the function's code, and nothing else, in `function_invalid`; the two first mistakes say enough. */
+/** Returns `function_invalid` with the first two errors, which are enough. */
 function invalid(
   { function_name, entry, folder }: FunctionSource,
   messages: readonly Message[],
@@ -124,17 +125,17 @@ type Read = (path: string) => Promise<Uint8Array | null>;
 function functionPlugin(source: FunctionSource, read: Read): Plugin {
   const resolveImport = async (esbuild: PluginBuild, args: OnResolveArgs): Promise<OnResolveResult | null> => {
     if (args.kind === "entry-point") return { path: source.entry, namespace: OWN };
-    // Code of the installation, such as what an SDK imports: esbuild's own rules.
+    // Code of the installation, such as an SDK's imports, follows esbuild's own rules.
     if (args.namespace !== OWN) return null;
-    const verdict = judgeImport(args.path);
-    if (verdict.kind === "relative") return await resolveOwn(source, args);
-    if (verdict.kind === "builtin") return { path: args.path, external: true };
-    if (verdict.kind === "runtime") return { path: args.path, namespace: RUNTIME };
+    const found = classifyImport(args.path);
+    if (found.kind === "relative") return await resolveOwn(source, args);
+    if (found.kind === "builtin") return { path: args.path, external: true };
+    if (found.kind === "runtime") return { path: args.path, namespace: RUNTIME };
     const named = `The function ${source.function_name} imports ${args.path}, which`;
-    if (verdict.kind === "refused") return mistake(`${named} ${verdict.why}`);
-    const { name, range } = verdict;
+    if (found.kind === "refused") return mistake(`${named} ${found.why}`);
+    const { name, range } = found;
     const installed = await installedVersion(name);
-    if (installed === null) return mistake(`${named} is not installed beside this server.`);
+    if (installed === null) return mistake(`${named} is not installed with this server.`);
     if (!acceptsVersion(range, installed)) {
       return mistake(
         `${named} this server does not have. It has version ${installed}: write npm:${name}@${installed}, or npm:${name}.`,
@@ -146,9 +147,9 @@ function functionPlugin(source: FunctionSource, read: Read): Plugin {
     const type = attributes["type"];
     const loader = type === undefined ? LOADERS[extname(path)] : ATTRIBUTE_LOADERS[type];
     if (loader === undefined)
-      return mistake(`${basename(path)} is no code. To import it as text, add: with { type: "text" }.`);
+      return mistake(`${basename(path)} is not a code file. To import it as text, add: with { type: "text" }.`);
     const contents = await read(path);
-    if (contents === null) return mistake("The files of the function are too large in all.");
+    if (contents === null) return mistake("The files of the function are too large in total.");
     return { contents: CODE_LOADERS.has(loader) ? withoutMapComments(contents) : contents, loader };
   };
   return {
@@ -161,22 +162,25 @@ function functionPlugin(source: FunctionSource, read: Read): Plugin {
   };
 }
 
-/** esbuild would open what `//# sourceMappingURL=file:///etc/passwd` names, and quote its first word in the error. */
+/**
+ * esbuild would open the file in `//# sourceMappingURL=file:///etc/passwd`, and quote it in the
+ * error.
+ */
 function withoutMapComments(contents: Uint8Array): string {
   return Buffer.from(contents).toString("utf8").replaceAll("sourceMappingURL=", "sourceMappingURL:");
 }
 
-/** By real path, because a link inside the folder may lead anywhere. */
+/** Resolves by real path, because a link inside the folder can lead anywhere. */
 async function resolveOwn({ function_name, folder }: FunctionSource, args: OnResolveArgs): Promise<OnResolveResult> {
   const named = `The function ${function_name} imports ${args.path}, which`;
   if (folder === null) {
     return mistake(
-      `${named} a function of a single file cannot do. Give it a folder: ${function_name}/entry.ts with its files beside it.`,
+      `${named} a single-file function cannot do. Give it a folder: ${function_name}/entry.ts with its files beside it.`,
     );
   }
   const wanted = resolve(dirname(args.importer), args.path);
   if (!isBelow(folder, wanted))
-    return mistake(`${named} lies outside the function's own folder. Move it into that folder.`);
+    return mistake(`${named} is outside the function's own folder. Move it into that folder.`);
   const real = await realpath(wanted).catch(() => null);
   if (real === null) return mistake(`${named} does not exist${await suggestion(wanted, args.path)}.`);
   if (!isBelow(folder, real))
@@ -187,17 +191,19 @@ async function resolveOwn({ function_name, folder }: FunctionSource, args: OnRes
 async function suggestion(wanted: string, specifier: string): Promise<string> {
   for (const extension of [".ts", ".js"]) {
     const found = await stat(wanted + extension).catch(() => null);
-    if (found !== null) return `. Write the whole name: ${specifier}${extension}`;
+    if (found !== null) return `. Write the full name: ${specifier}${extension}`;
   }
   return "";
 }
 
 function isBelow(folder: string, path: string): boolean {
-  const way = relative(folder, path);
-  return way !== "" && !way.startsWith("..") && !isAbsolute(way);
+  const rest = relative(folder, path);
+  return rest !== "" && !rest.startsWith("..") && !isAbsolute(rest);
 }
 
-/** Reads the function's files, and counts their bytes: one function must not fill the server's memory. */
+/**
+ * Reads the function's files and limits their size: a function must not fill the server's memory.
+ */
 function ownReader(source_bytes: number, stamps: Map<string, string>): Read {
   let left = source_bytes;
   return async (path) => {
@@ -211,7 +217,7 @@ function ownReader(source_bytes: number, stamps: Map<string, string>): Read {
 
 async function installedVersion(name: SdkName): Promise<string | null> {
   try {
-    // Walks up from the package's folder, since its exports need not show package.json.
+    // Searches the folders upwards, because a package's exports need not include package.json.
     const paths = createRequire(HERE).resolve.paths(name) ?? [];
     for (const path of paths) {
       const text = await readFile(resolve(path, name, "package.json"), "utf8").catch(() => null);

@@ -1,34 +1,34 @@
 /**
- * Runs backend functions: finds one, makes sure that a process of its present version is there, and takes one request
- * through it. Owns the life of an invocation and of its token; the parts it calls own everything else.
+ * Runs backend functions: finds a function, gets a process with its current version, and sends one
+ * request through it. runner/ owns processes, bundles, and the life of an invocation and its token.
+ * It must not know how tokens are created or stored, or who is allowed to call a function.
  *
- * An invocation is over when its answer is complete *and* the child says that the promises given to `waitUntil` have
- * settled, at the latest `function_token_grace_ms` after the answer; at once when it fails or takes too long. Then
- * `endInvocation` is called, once, and the invocation's token must work no more.
- *
- * Must not know how tokens are made or stored, nor who may call a function.
+ * An invocation ends when its response is complete *and* the child reports that all promises given
+ * to `waitUntil` have settled, at the latest `function_token_grace_ms` after the response. It ends
+ * at once if it fails or times out. Then `endInvocation` is called, once, and the invocation's
+ * token must stop working.
  */
 import type { Readable } from "node:stream";
 import { within, type Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
+import type { Limits } from "../core/limits.ts";
 import { plus, type Instant } from "../core/types.ts";
-import type { Limits } from "../config.ts";
 import { findDeno } from "./deno.ts";
-import { FAILED_HEADER, answerHeaders, requestHeaders, type HeaderRecord } from "./headers.ts";
+import { FAILED_HEADER, requestHeaders, responseHeaders, type HeaderRecord } from "./headers.ts";
 import { findFunction, listFunctions, matchFunction, type FunctionMatch } from "./names.ts";
-import { createPool, type Slot } from "./pool.ts";
+import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, sendRequest, startProcess, type FunctionProcess } from "./process.ts";
-import { createVersions, type Version } from "./versions.ts";
+import { createVersions, type Version, type Versions } from "./versions.ts";
 
-/** How long a broken connection to the child waits for the exit that explains it. */
+/** After the connection to a child breaks, how long to wait for the exit that explains it. */
 const EXIT_WAIT_MS = 2_000;
 
 export interface FunctionRequest {
   readonly app_id: string;
   readonly function_name: string;
   readonly method: string;
-  /** What follows the function's name, query included; begins with `/`. */
+  /** The path after the function's name, with the query. Starts with `/`. */
   readonly path: string;
   readonly headers: HeaderRecord;
   readonly body: Uint8Array | Readable | null;
@@ -36,10 +36,10 @@ export interface FunctionRequest {
   readonly user_authorization: string | null;
 }
 
-export interface FunctionAnswer {
+export interface FunctionResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
-  /** Arrives as the function sends it. Ends with an error when the function dies or takes too long. */
+  /** Arrives as the function sends it. Fails if the function's process ends or times out. */
   readonly body: Readable;
 }
 
@@ -47,7 +47,7 @@ export interface FunctionLogLine {
   readonly app_id: string;
   readonly function_name: string;
   readonly level: "info" | "error";
-  /** One line, tokens of running invocations replaced. */
+  /** One line, with the tokens of running invocations redacted. */
   readonly message: string;
 }
 
@@ -60,7 +60,7 @@ export interface TokenRequest {
 
 export interface FunctionRunnerOptions {
   readonly functions_dir: string;
-  /** The loopback address that functions call back. A function, since the port is known only after listen. */
+  /** Returns the server's loopback URL, which functions call. It is known only after listening. */
   readonly server_url: () => string;
   readonly gateway: string | null;
   /** Hosts whose https requests go to the gateway: `slack.com`, or `*.salesforce.com`. */
@@ -68,183 +68,219 @@ export interface FunctionRunnerOptions {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: (line: FunctionLogLine) => void;
-  readonly mintToken: (request: TokenRequest) => string | Promise<string>;
+  readonly issueToken: (request: TokenRequest) => string | Promise<string>;
   readonly endInvocation: (invocation_id: string) => void | Promise<void>;
 }
 
 export interface FunctionRunner {
-  /** @throws ApiError `function_not_found`, `function_invalid`, `function_error`, `function_timeout`, `function_out_of_memory`, `overloaded`, `body_too_large`. */
-  invoke(request: FunctionRequest): Promise<FunctionAnswer>;
-  /** Which function a path below `/api/functions/` means. */
+  /**
+   * Calls a function.
+   *
+   * @throws ApiError `function_not_found`, `function_invalid`, `function_error`,
+   *   `function_timeout`, `function_out_of_memory`, `overloaded`, `body_too_large`
+   */
+  invoke(request: FunctionRequest): Promise<FunctionResponse>;
+  /**
+   * Returns the function that a path below `/api/functions/` belongs to, and the rest of the path.
+   */
   match(path: string): Promise<FunctionMatch | null>;
   list(): Promise<readonly string[]>;
-  /** Ends every process; invocations under way fail. */
+  /** Ends every process. Running invocations fail. */
   close(): Promise<void>;
 }
 
-/** What is known of an invocation until it is over. */
+/** A running invocation. */
 interface Invocation {
   readonly id: string;
   readonly request: FunctionRequest;
   readonly slot: Slot;
-  answered: boolean;
+  responded: boolean;
+  /** True if the child has no work left for it. */
   done: boolean;
   cancel: () => void;
 }
 
+interface Runner {
+  readonly options: FunctionRunnerOptions;
+  readonly binary: string;
+  readonly versions: Versions;
+  readonly pool: Pool;
+  readonly invocations: Map<string, Invocation>;
+  /** Tokens to redact in logs, by invocation. */
+  readonly live_tokens: Map<string, readonly string[]>;
+  is_closed: boolean;
+}
+
 export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRunner {
   const { functions_dir, limits, clock } = options;
-  const binary = findDeno();
-  const versions = createVersions(limits.function_source_bytes);
-  const pool = createPool({ clock, idle_ms: limits.function_idle_ms, limit: limits.function_processes });
-  const invocations = new Map<string, Invocation>();
-  /** By invocation: what must not show in a log. */
-  const live_tokens = new Map<string, readonly string[]>();
-  let closed = false;
-  const refuseWhenClosed = (): void => {
-    if (closed) throw new ApiError("overloaded", { message: "The server is shutting down." });
+  const runner: Runner = {
+    options,
+    binary: findDeno(),
+    versions: createVersions(limits.function_source_bytes),
+    pool: createPool({ clock, idle_ms: limits.function_idle_ms, limit: limits.function_processes }),
+    invocations: new Map(),
+    live_tokens: new Map(),
+    is_closed: false,
   };
-
-  const start = ({ app_id, function_name }: FunctionRequest, version: Version): FunctionProcess =>
-    startProcess({
-      binary,
-      directory: version.directory,
-      function_name,
-      server_url: options.server_url(),
-      gateway: options.gateway,
-      gateway_hosts: options.gateway_hosts,
-      start_timeout_ms: limits.function_start_timeout_ms,
-      heap_mb: limits.function_heap_mb,
-      clock,
-      onLine: (stream, line) => {
-        const level = stream === "stderr" ? "error" : "info";
-        options.log({ app_id, function_name, level, message: redacted(line, [...live_tokens.values()].flat()) });
-      },
-      onDone: (id) => settle(invocations.get(id), { done: true }),
-    });
-
-  const noteEnd = async (id: string): Promise<void> => await options.endInvocation(id);
-
-  /** Notes what happened to an invocation, and ends it when both things have. */
-  const settle = (invocation: Invocation | undefined, what: { answered?: true; done?: true }): void => {
-    if (invocation === undefined) return;
-    Object.assign(invocation, what);
-    if (invocation.answered && invocation.done) return finish(invocation);
-    if (what.answered === undefined) return;
-    invocation.cancel();
-    invocation.cancel = clock.after(limits.function_token_grace_ms, () => finish(invocation));
-  };
-
-  const finish = (invocation: Invocation): void => {
-    if (!invocations.delete(invocation.id)) return;
-    invocation.cancel();
-    live_tokens.delete(invocation.id);
-    pool.release(invocation.slot);
-    // A failure to note the end is not the caller's business: the token ends by its expiry then.
-    void noteEnd(invocation.id).catch(() => {});
-  };
-
-  /** Why no answer came. The process takes no new work: it hangs, or it is gone. */
-  const explain = async ({ slot, request }: Invocation, timed_out: boolean): Promise<ApiError> => {
-    pool.retire(slot);
-    if (timed_out) {
-      const message = `The function ${request.function_name} did not answer within ${limits.function_timeout_ms} ms.`;
-      return new ApiError("function_timeout", { message });
-    }
-    const exit = await within(clock, slot.process.exited, EXIT_WAIT_MS, { code: null, signal: null });
-    return exitError(request.function_name, exit);
-  };
-
-  const run = async (invocation: Invocation): Promise<FunctionAnswer> => {
-    const { id, request, slot } = invocation;
-    const deadline = new AbortController();
-    try {
-      const port = await slot.process.port;
-      invocation.cancel = clock.after(limits.function_timeout_ms, () => deadline.abort());
-      const expires_at = plus(clock.now(), limits.function_timeout_ms + limits.function_token_grace_ms);
-      const { app_id, function_name } = request;
-      const function_token = await options.mintToken({ app_id, function_name, expires_at, invocation_id: id });
-      live_tokens.set(id, [function_token, request.user_authorization ?? ""].filter(Boolean));
-      const platform = {
-        app_id,
-        server_url: options.server_url(),
-        function_token,
-        user_token: request.user_authorization,
-        key: slot.process.key,
-        invocation_id: id,
-      };
-      const headers = requestHeaders(request.headers, platform);
-      const { method, path, body } = request;
-      const sending = {
-        port,
-        method,
-        path,
-        headers,
-        body,
-        body_bytes: limits.function_body_bytes,
-        signal: deadline.signal,
-      };
-      const answer = await sendRequest(sending).catch(async (error: unknown) => {
-        throw error instanceof ApiError ? error : await explain(invocation, deadline.signal.aborted);
-      });
-      // Whoever reads the answer sees its error; without a listener here, one that nobody reads would end the server.
-      answer.on("error", () => deadline.signal.aborted && pool.retire(slot));
-      const failure = answer.headers[FAILED_HEADER];
-      if (typeof failure === "string") {
-        answer.destroy();
-        if (failure !== "handler") pool.retire(slot);
-        throw failureError(function_name, failure);
-      }
-      answer.once("close", () => (answer.complete ? settle(invocation, { answered: true }) : finish(invocation)));
-      return { status: answer.statusCode ?? 502, headers: answerHeaders(answer.headers), body: answer };
-    } catch (error) {
-      finish(invocation);
-      throw error;
-    }
-  };
-
   return {
-    async invoke(request) {
-      refuseWhenClosed();
-      const source = await findFunction(functions_dir, request.function_name);
-      const version = await versions.current(source);
-      refuseWhenClosed();
-      const slot = pool.take(`${request.app_id}\n${request.function_name}`, version, () => start(request, version));
-      const invocation: Invocation = {
-        id: newId("inv"),
-        request,
-        slot,
-        answered: false,
-        done: false,
-        cancel: () => {},
-      };
-      invocations.set(invocation.id, invocation);
-      return await run(invocation);
-    },
+    invoke: (request) => invoke(runner, request),
     match: (path) => matchFunction(functions_dir, path),
     list: () => listFunctions(functions_dir),
-    async close() {
-      closed = true;
-      await pool.close();
-      for (const invocation of invocations.values()) finish(invocation);
-      await versions.close();
-    },
+    close: () => close(runner),
   };
 }
 
-function failureError(function_name: string, failure: string): ApiError {
+async function invoke(runner: Runner, request: FunctionRequest): Promise<FunctionResponse> {
+  refuseIfClosed(runner);
+  const source = await findFunction(runner.options.functions_dir, request.function_name);
+  const version = await runner.versions.current(source);
+  refuseIfClosed(runner);
+  const key = `${request.app_id}\n${request.function_name}`;
+  const slot = runner.pool.take(key, version, () => start(runner, request, version));
+  const id = newId("inv");
+  const invocation: Invocation = { id, request, slot, responded: false, done: false, cancel: () => {} };
+  runner.invocations.set(id, invocation);
+  try {
+    return await run(runner, invocation);
+  } catch (error) {
+    finish(runner, invocation);
+    throw error;
+  }
+}
+
+function refuseIfClosed(runner: Runner): void {
+  if (runner.is_closed) throw new ApiError("overloaded", { message: "The server is shutting down." });
+}
+
+async function close(runner: Runner): Promise<void> {
+  runner.is_closed = true;
+  await runner.pool.close();
+  for (const invocation of runner.invocations.values()) finish(runner, invocation);
+  await runner.versions.close();
+}
+
+function start(runner: Runner, { app_id, function_name }: FunctionRequest, version: Version): FunctionProcess {
+  const { options, live_tokens } = runner;
+  return startProcess({
+    binary: runner.binary,
+    directory: version.directory,
+    function_name,
+    server_url: options.server_url(),
+    gateway: options.gateway,
+    gateway_hosts: options.gateway_hosts,
+    start_timeout_ms: options.limits.function_start_timeout_ms,
+    heap_mb: options.limits.function_heap_mb,
+    clock: options.clock,
+    onLine: (stream, line) => {
+      const level = stream === "stderr" ? "error" : "info";
+      options.log({ app_id, function_name, level, message: redacted(line, [...live_tokens.values()].flat()) });
+    },
+    onDone: (id) => {
+      const invocation = runner.invocations.get(id);
+      if (invocation === undefined) return;
+      invocation.done = true;
+      if (invocation.responded) finish(runner, invocation);
+    },
+  });
+}
+
+async function run(runner: Runner, invocation: Invocation): Promise<FunctionResponse> {
+  const { limits, clock } = runner.options;
+  const { request, slot } = invocation;
+  const deadline = new AbortController();
+  const port = await slot.process.port;
+  invocation.cancel = clock.after(limits.function_timeout_ms, () => deadline.abort());
+  const headers = await headersFor(runner, invocation);
+  const { method, path, body } = request;
+  const body_bytes = limits.function_body_bytes;
+  const sending = { port, method, path, headers, body, body_bytes, signal: deadline.signal };
+  const response = await sendRequest(sending).catch(async (error: unknown) => {
+    throw error instanceof ApiError ? error : await failureOf(runner, invocation, deadline.signal.aborted);
+  });
+  // The reader of the body gets its error. Without a listener here, an unread body's error would
+  // end the server.
+  response.on("error", () => deadline.signal.aborted && runner.pool.retire(slot));
+  const failure = response.headers[FAILED_HEADER];
+  if (typeof failure === "string") {
+    response.destroy();
+    if (failure !== "handler") runner.pool.retire(slot);
+    throw reportedFailure(request.function_name, failure);
+  }
+  response.once("close", () => (response.complete ? waitForDone(runner, invocation) : finish(runner, invocation)));
+  return { status: response.statusCode ?? 502, headers: responseHeaders(response.headers), body: response };
+}
+
+/** Issues the invocation's token, and returns the headers that the function receives. */
+async function headersFor(
+  { options, live_tokens }: Runner,
+  { id, request, slot }: Invocation,
+): Promise<Record<string, string | readonly string[]>> {
+  const { limits, clock } = options;
+  const { app_id, function_name, user_authorization: user_token } = request;
+  const expires_at = plus(clock.now(), limits.function_timeout_ms + limits.function_token_grace_ms);
+  const function_token = await options.issueToken({ app_id, function_name, expires_at, invocation_id: id });
+  live_tokens.set(id, [function_token, user_token ?? ""].filter(Boolean));
+  return requestHeaders(request.headers, {
+    app_id,
+    server_url: options.server_url(),
+    function_token,
+    user_token,
+    key: slot.process.key,
+    invocation_id: id,
+  });
+}
+
+/**
+ * Returns why there is no response. The process gets no more work, because it hangs or has exited.
+ */
+async function failureOf(runner: Runner, { slot, request }: Invocation, timed_out: boolean): Promise<ApiError> {
+  const { limits, clock } = runner.options;
+  runner.pool.retire(slot);
+  if (timed_out) {
+    const message = `The function ${request.function_name} did not respond within ${limits.function_timeout_ms} ms.`;
+    return new ApiError("function_timeout", { message });
+  }
+  const exit = await within(clock, slot.process.exited, EXIT_WAIT_MS, { code: null, signal: null });
+  return exitError(request.function_name, exit);
+}
+
+/** Ends an invocation with a complete response as soon as the child has no work left for it. */
+function waitForDone(runner: Runner, invocation: Invocation): void {
+  const { limits, clock } = runner.options;
+  invocation.responded = true;
+  if (invocation.done) return finish(runner, invocation);
+  invocation.cancel();
+  invocation.cancel = clock.after(limits.function_token_grace_ms, () => finish(runner, invocation));
+}
+
+function finish(runner: Runner, invocation: Invocation): void {
+  const { id, slot } = invocation;
+  if (!runner.invocations.delete(id)) return;
+  invocation.cancel();
+  runner.live_tokens.delete(id);
+  runner.pool.release(slot);
+  void endInvocation(runner, id);
+}
+
+async function endInvocation({ options }: Runner, id: string): Promise<void> {
+  try {
+    await options.endInvocation(id);
+  } catch {
+    // The caller is not affected. The token works until it expires.
+  }
+}
+
+function reportedFailure(function_name: string, failure: string): ApiError {
   if (failure === "no_handler") {
-    const message = `The function ${function_name} handles no requests: call Deno.serve(handler), or export default a function or an object with fetch.`;
+    const message = `The function ${function_name} does not handle requests: call Deno.serve(handler), or export default a function or an object with fetch.`;
     return new ApiError("function_invalid", { message });
   }
   if (failure === "load") {
-    return new ApiError("function_invalid", {
-      message: `The function ${function_name} threw an error while it was loaded. Its log has the error.`,
-    });
+    const message = `The function ${function_name} threw an error while loading. Its log has the error.`;
+    return new ApiError("function_invalid", { message });
   }
-  return new ApiError("function_error", {
-    message: `The function ${function_name} threw an error before it answered. Its log has the error.`,
-  });
+  const message = `The function ${function_name} threw an error before it responded. Its log has the error.`;
+  return new ApiError("function_error", { message });
 }
 
 function redacted(line: string, tokens: readonly string[]): string {

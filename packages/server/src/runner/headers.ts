@@ -1,18 +1,21 @@
 /**
- * Headers on the way into a function and out of it. Into it go the platform's own headers and whatever the caller sent
- * except credentials, which are the server's, not the function's. Out of it comes nothing that could act on the
- * server's own origin, where the dashboard lives.
+ * Headers into and out of a function. It receives the platform's headers and the caller's, except
+ * credentials, which are for the server. Response headers that could act on the server's own
+ * origin, where the dashboard is, are removed.
  */
 import type { IncomingHttpHeaders } from "node:http";
 
 export type HeaderRecord = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Between the server and bootstrap.deno.ts only; the function sees none of them. */
+/** Only between the server and bootstrap.deno.ts. The function does not see them. */
 const KEY_HEADER = "x-holdfast-key";
 const INVOCATION_HEADER = "x-holdfast-invocation";
 export const FAILED_HEADER = "x-holdfast-failed";
 
-/** RFC 9110 section 7.6.1, and what older proxies add. `expect` would make Deno wait for a continue that never comes. */
+/**
+ * RFC 9110 §7.6.1, and those of older proxies. `expect` would delay the body for a 100 Continue
+ * that never comes.
+ */
 const HOP_BY_HOP = [
   "connection",
   "keep-alive",
@@ -25,7 +28,7 @@ const HOP_BY_HOP = [
   "upgrade",
   "expect",
 ];
-/** A caller's credentials, and the headers by which a caller could pretend to be the platform. */
+/** A caller's credentials, and headers with which a caller could impersonate the platform. */
 const NOT_FOR_FUNCTIONS = [
   "authorization",
   "cookie",
@@ -39,7 +42,7 @@ const NOT_FOR_FUNCTIONS = [
   KEY_HEADER,
   INVOCATION_HEADER,
 ];
-/** A function's answer is served from the dashboard's origin: it must not set the dashboard's cookies or policies. */
+/** A response is served from the dashboard's origin, so it must not set its cookies or policies. */
 const NOT_FROM_FUNCTIONS = [
   "set-cookie",
   "clear-site-data",
@@ -58,7 +61,10 @@ export interface PlatformHeaders {
   readonly invocation_id: string;
 }
 
-/** What a function receives. `Base44-State`, `X-Data-Env` and `Base44-Functions-Version` pass as they came. */
+/**
+ * Returns a function's request headers. `Base44-State`, `X-Data-Env` and others pass through
+ * unchanged.
+ */
 export function requestHeaders(
   from: HeaderRecord,
   platform: PlatformHeaders,
@@ -74,8 +80,11 @@ export function requestHeaders(
   };
 }
 
-/** What the caller receives. The sandbox gives a function's HTML an origin of its own, away from the dashboard's session. */
-export function answerHeaders(from: IncomingHttpHeaders): Record<string, string | readonly string[]> {
+/**
+ * Returns the caller's response headers. The sandbox separates a function's HTML from the
+ * dashboard's origin.
+ */
+export function responseHeaders(from: IncomingHttpHeaders): Record<string, string | readonly string[]> {
   const headers = without(from, NOT_FROM_FUNCTIONS);
   const policy = headers["content-security-policy"];
   return {

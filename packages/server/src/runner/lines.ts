@@ -1,18 +1,24 @@
-/** Cuts what a process prints into lines, with limits: a function that prints for ever must not fill memory or disk. */
+/**
+ * Splits a process's output into lines, with limits: endless output must not fill memory or disk.
+ */
 import { StringDecoder } from "node:string_decoder";
 import type { Readable } from "node:stream";
 
 export interface LineLimits {
-  /** Longest line, in characters; the rest of it is dropped. */
+  /** Longest line in characters. The rest of a line is dropped. */
   readonly line_length: number;
-  /** Characters per window; then one line says so, and the rest of the window is dropped. */
+  /**
+   * Characters per window. After that, one line reports it and the rest of the window is dropped.
+   */
   readonly window_length: number;
   readonly window_ms: number;
 }
 
 const LOG_LIMITS: LineLimits = { line_length: 8_192, window_length: 1_048_576, window_ms: 60_000 };
 
-/** Lines that start with `@@` steer this process and go to `onControl`, whatever the limits say. Empty ones are dropped. */
+/**
+ * Lines that start with `@@` go to `onControl`, regardless of the limits. Empty lines are dropped.
+ */
 export function readLines(
   stream: Readable,
   {
@@ -42,13 +48,12 @@ export function readLines(
     const before = used;
     used += line.length;
     if (used <= limits.window_length) onLine(line);
-    else if (before <= limits.window_length)
-      onLine("The function prints too much; what follows is dropped for a while.");
+    else if (before <= limits.window_length) onLine("The function prints too much. Its output is dropped for a while.");
   };
 
   stream.on("data", (chunk: Buffer) => {
     const parts = decoder.write(chunk).split("\n");
-    // Cut while it grows: an endless line would otherwise grow in here.
+    // Truncate as it grows, because an endless line would fill the memory.
     rest = (rest + (parts.shift() ?? "")).slice(0, limits.line_length);
     for (const part of parts) {
       take(rest.replace(/\r$/, ""));

@@ -1,7 +1,8 @@
 /**
- * Finds functions on disk. `<dir>/<name>/entry.ts` (or .js) is a function with a folder of its own;
- * `<dir>/<name>.ts` (or .js) is one of a single file. Names may be nested (`crm/sync`). What lies inside a function's
- * folder belongs to that function and is none itself, or a request could run a helper file as if it were a function.
+ * Finds functions on disk. `<dir>/<name>/entry.ts` (or .js) is a function with its own folder.
+ * `<dir>/<name>.ts` (or .js) is a single-file function. Names can be nested (`crm/sync`). Files
+ * inside a function's folder are not functions. Otherwise a request could run a helper file as a
+ * function.
  *
  * Must not know how a function is bundled or run.
  */
@@ -9,28 +10,30 @@ import { lstat, readdir, realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { ApiError } from "../core/errors.ts";
 
-/** One segment. Upper case is allowed because names that come from elsewhere are often camelCase. */
+/** One segment. Uppercase is allowed because existing functions often have camelCase names. */
 const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/;
 const MAX_SEGMENTS = 8;
 const EXTENSIONS = [".ts", ".js"] as const;
 
 export interface FunctionSource {
   readonly function_name: string;
-  /** Real path of the file that is loaded. */
+  /** Real path of the entry file. */
   readonly entry: string;
-  /** Real path of the folder whose files it may import; null for a function of a single file. */
+  /** Real path of the folder whose files it can import. Null for a single-file function. */
   readonly folder: string | null;
 }
 
 export interface FunctionMatch {
   readonly function_name: string;
-  /** What follows the name, with its leading `/`; `/` if nothing does. */
+  /** The path after the name, with a leading `/`. */
   readonly path: string;
 }
 
 /**
- * @throws ApiError `function_not_found`, also for a name that could not be one; `function_invalid` when a symbolic link
- * leads out of the functions directory.
+ * Returns the source of a function.
+ *
+ * @throws ApiError `function_not_found`, also for an invalid name
+ * @throws ApiError `function_invalid` if it is reached through a symbolic link
  */
 export async function findFunction(functions_dir: string, function_name: string): Promise<FunctionSource> {
   const match = await matchFunction(functions_dir, function_name);
@@ -41,13 +44,16 @@ export async function findFunction(functions_dir: string, function_name: string)
   const entry = await realpath(file.path);
   if (entry !== file.path) {
     throw new ApiError("function_invalid", {
-      message: `The function ${function_name} is reached through a symbolic link. Put its files themselves into the functions directory.`,
+      message: `The function ${function_name} is reached through a symbolic link. Put its files into the functions directory instead.`,
     });
   }
   return { function_name, entry, folder: file.folder };
 }
 
-/** The function that a request path such as `crm/sync/42` means, and the rest. Null when there is none. */
+/**
+ * Returns the function that a path such as `crm/sync/42` belongs to, and the rest. Null if there is
+ * none.
+ */
 export async function matchFunction(functions_dir: string, path: string): Promise<FunctionMatch | null> {
   const segments = path.replace(/^\//, "").split("/");
   const base = await realpath(functions_dir).catch(() => null);
@@ -55,14 +61,14 @@ export async function matchFunction(functions_dir: string, path: string): Promis
   for (let count = 1; count <= Math.min(segments.length, MAX_SEGMENTS); count += 1) {
     const name = segments.slice(0, count);
     if (!name.every((segment) => SEGMENT.test(segment))) return null;
-    // The shortest match is the only one: inside a function's folder there are no others.
+    // The shortest match is the only one, because a function's folder contains no other functions.
     if ((await entryOf(join(base, ...name))) === null) continue;
     return { function_name: name.join("/"), path: `/${segments.slice(count).join("/")}` };
   }
   return null;
 }
 
-/** All names, sorted. An unreadable or missing directory has none. */
+/** Returns all names, sorted. An unreadable or missing directory has none. */
 export async function listFunctions(functions_dir: string): Promise<readonly string[]> {
   const found = await listBelow(functions_dir, []);
   return [...new Set(found)].toSorted();
@@ -104,6 +110,6 @@ async function firstFile(paths: readonly string[]): Promise<string | null> {
 }
 
 function notFound(function_name: string): ApiError {
-  const shown = function_name.length <= 200 && !/[^\w/-]/.test(function_name) ? ` ${function_name}` : " of that name";
-  return new ApiError("function_not_found", { message: `There is no function${shown}.` });
+  const is_printable = function_name.length <= 200 && !/[^\w/-]/.test(function_name);
+  return new ApiError("function_not_found", is_printable ? { message: `No function is named ${function_name}.` } : {});
 }

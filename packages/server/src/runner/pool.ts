@@ -1,9 +1,11 @@
 /**
- * Which processes live: at most one that takes new work per app and function, at most so many in all, none longer idle
- * than allowed. Counts open invocations, and must not know what is in them.
+ * Decides which processes are alive: at most one that accepts work per app and function, a limited
+ * number in total, and none idle for too long. Counts open invocations, and does not know their
+ * content.
  *
- * A *retired* process takes no new work and ends with its last invocation: its version is out of date, or one of its
- * invocations took too long. It is not killed at once, because its other invocations did nothing wrong.
+ * A *retired* process accepts no new work and ends with its last invocation, because its version is
+ * outdated or an invocation timed out. It is not killed at once, since its other invocations may
+ * succeed.
  */
 import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
@@ -16,9 +18,12 @@ export interface Slot {
 }
 
 export interface Pool {
-  /** A process for this key and version, with one more invocation open. @throws ApiError `overloaded`. */
+  /**
+   * Returns a process for this key and version, and opens an invocation. @throws ApiError
+   * `overloaded`
+   */
   take(key: string, version: Version, start: () => FunctionProcess): Slot;
-  /** One invocation is over. */
+  /** Closes an invocation. */
   release(slot: Slot): void;
   retire(slot: Slot): void;
   close(): Promise<void>;
@@ -27,79 +32,94 @@ export interface Pool {
 interface Entry extends Slot {
   readonly key: string;
   open: number;
-  retired: boolean;
+  is_retired: boolean;
   cancelIdle: () => void;
 }
 
-export function createPool({ clock, idle_ms, limit }: { clock: Clock; idle_ms: number; limit: number }): Pool {
-  /** In order of last use: the first idle one is the least recently used. */
-  const alive = new Set<Entry>();
-  /** Killed ones too, until they are gone. */
-  const running = new Set<FunctionProcess>();
-  const entryOf = (slot: Slot): Entry | undefined => [...alive].find((entry) => entry.process === slot.process);
+interface PoolState {
+  readonly clock: Clock;
+  readonly idle_ms: number;
+  readonly limit: number;
+  /** In order of last use, so the first idle one is the least recently used. */
+  readonly alive: Set<Entry>;
+  /** Including killed ones that have not exited yet. */
+  readonly running: Set<FunctionProcess>;
+}
 
-  const end = (entry: Entry): void => {
-    entry.retired = true;
-    entry.cancelIdle();
-    alive.delete(entry);
-    entry.process.kill();
-  };
-
-  const forgetAtExit = async (entry: Entry): Promise<void> => {
-    await entry.process.exited;
-    end(entry);
-    running.delete(entry.process);
-    entry.version.letGo();
-  };
-
-  const retireEntry = (entry: Entry): void => {
-    entry.retired = true;
-    if (entry.open === 0) end(entry);
-  };
-
-  const add = (key: string, version: Version, start: () => FunctionProcess): Entry => {
-    if (alive.size >= limit) {
-      const idle = [...alive].find(({ open }) => open === 0);
-      if (idle === undefined) {
-        const message = "All function processes of this server are busy. Try again shortly.";
-        throw new ApiError("overloaded", { message, retry_after_s: 1 });
-      }
-      end(idle);
-    }
-    version.hold();
-    const entry: Entry = { key, version, process: start(), open: 0, retired: false, cancelIdle: () => {} };
-    running.add(entry.process);
-    void forgetAtExit(entry);
-    return entry;
-  };
-
+export function createPool(options: { clock: Clock; idle_ms: number; limit: number }): Pool {
+  const state: PoolState = { ...options, alive: new Set(), running: new Set() };
   return {
-    take(key, version, start) {
-      const current = [...alive].find((entry) => entry.key === key && !entry.retired);
-      const stale = current !== undefined && current.version !== version;
-      if (stale) retireEntry(current);
-      const entry = current === undefined || stale ? add(key, version, start) : current;
-      entry.cancelIdle();
-      entry.open += 1;
-      alive.delete(entry);
-      alive.add(entry);
-      return entry;
+    take: (key, version, start) => take(state, key, version, start),
+    release: (slot) => release(state, slot),
+    retire: (slot) => {
+      const entry = entryOf(state, slot);
+      if (entry !== undefined) retire(state, entry);
     },
-    release(slot) {
-      const entry = entryOf(slot);
-      if (entry === undefined) return;
-      entry.open -= 1;
-      if (entry.open > 0) return;
-      if (entry.retired) end(entry);
-      else entry.cancelIdle = clock.after(idle_ms, () => end(entry));
-    },
-    retire(slot) {
-      const entry = entryOf(slot);
-      if (entry !== undefined) retireEntry(entry);
-    },
-    async close() {
-      for (const entry of alive) end(entry);
-      await Promise.all([...running].map(({ exited }) => exited));
+    close: async () => {
+      for (const entry of state.alive) end(state, entry);
+      await Promise.all([...state.running].map(({ exited }) => exited));
     },
   };
+}
+
+function take(state: PoolState, key: string, version: Version, start: () => FunctionProcess): Slot {
+  const { alive } = state;
+  const current = [...alive].find((entry) => entry.key === key && !entry.is_retired);
+  const is_stale = current !== undefined && current.version !== version;
+  if (is_stale) retire(state, current);
+  const entry = current === undefined || is_stale ? add(state, key, version, start) : current;
+  entry.cancelIdle();
+  entry.open += 1;
+  alive.delete(entry);
+  alive.add(entry);
+  return entry;
+}
+
+function add(state: PoolState, key: string, version: Version, start: () => FunctionProcess): Entry {
+  const { alive, running, limit } = state;
+  if (alive.size >= limit) {
+    const idle = [...alive].find(({ open }) => open === 0);
+    if (idle === undefined) {
+      const message = "All function processes of this server are busy. Try again shortly.";
+      throw new ApiError("overloaded", { message, retry_after_s: 1 });
+    }
+    end(state, idle);
+  }
+  version.hold();
+  const entry: Entry = { key, version, process: start(), open: 0, is_retired: false, cancelIdle: () => {} };
+  running.add(entry.process);
+  void removeOnExit(state, entry);
+  return entry;
+}
+
+async function removeOnExit(state: PoolState, entry: Entry): Promise<void> {
+  await entry.process.exited;
+  end(state, entry);
+  state.running.delete(entry.process);
+  entry.version.release();
+}
+
+function release(state: PoolState, slot: Slot): void {
+  const entry = entryOf(state, slot);
+  if (entry === undefined) return;
+  entry.open -= 1;
+  if (entry.open > 0) return;
+  if (entry.is_retired) end(state, entry);
+  else entry.cancelIdle = state.clock.after(state.idle_ms, () => end(state, entry));
+}
+
+function retire(state: PoolState, entry: Entry): void {
+  entry.is_retired = true;
+  if (entry.open === 0) end(state, entry);
+}
+
+function end(state: PoolState, entry: Entry): void {
+  entry.is_retired = true;
+  entry.cancelIdle();
+  state.alive.delete(entry);
+  entry.process.kill();
+}
+
+function entryOf({ alive }: PoolState, slot: Slot): Entry | undefined {
+  return [...alive].find((entry) => entry.process === slot.process);
 }

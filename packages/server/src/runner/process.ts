@@ -1,6 +1,6 @@
 /**
- * One Deno process of one app and function: starts it, hands over its settings, reads what it prints, sends it requests,
- * ends it. Must not know when a process is due to end; pool.ts does.
+ * One Deno process of one app and function: starts it, passes its settings, reads its output, sends
+ * it requests, and ends it. Must not know when a process should end. pool.ts does.
  */
 import { randomBytes } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
@@ -22,17 +22,17 @@ export interface ProcessOptions {
   readonly heap_mb: number;
   readonly clock: Clock;
   readonly onLine: (stream: "stdout" | "stderr", line: string) => void;
-  /** The child has no work left for this invocation. */
+  /** Called when the child has no work left for this invocation. */
   readonly onDone: (invocation_id: string) => void;
 }
 
 export interface FunctionProcess {
-  /** Random, per process: whoever sends it is the server. */
+  /** Random, per process. Proves that a request is from the server. */
   readonly key: string;
-  /** The loopback port, as soon as the child listens. Rejects with an ApiError. */
+  /** The loopback port, once the child listens. Rejects with an ApiError. */
   readonly port: Promise<number>;
   readonly exited: Promise<Exit>;
-  /** At once: a function holds nothing that has to be put away. */
+  /** Kills the child immediately, because a function has nothing to clean up. */
   kill(): void;
 }
 
@@ -41,14 +41,14 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
   const key = randomBytes(32).toString("base64url");
   const reachable = options.gateway === null ? null : [new URL(options.server_url).host, new URL(options.gateway).host];
   const child = spawnDeno(options.binary, { directory: options.directory, reachable, heap_mb: options.heap_mb });
-  /** Our own SIGKILL must not look like the kernel's, which means that memory ran out. */
-  let ended_here = false;
+  /** True after a SIGKILL sent here. One sent by the kernel means that memory ran out. */
+  let killed_here = false;
   const exited = new Promise<Exit>((resolve) => {
     child.once("error", () => resolve({ code: null, signal: null }));
-    child.once("close", (code, signal) => resolve({ code, signal: ended_here ? null : signal }));
+    child.once("close", (code, signal) => resolve({ code, signal: killed_here ? null : signal }));
   });
   const kill = (): void => {
-    ended_here = true;
+    killed_here = true;
     child.kill("SIGKILL");
   };
   const listening = Promise.withResolvers<number>();
@@ -61,7 +61,8 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
 
   const onControl = (line: string): void => {
     const [word, value = ""] = line.split(" ");
-    // Only the first one counts: it comes before any code of the function, which could name another program's port.
+    // Only the first one counts. It comes before any code of the function, which could print
+    // another port.
     if (word === "@@ready") listening.resolve(Number(value));
     if (word === "@@done") options.onDone(value);
   };
@@ -70,20 +71,20 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
   readLines(child.stderr, { now_ms, onLine: (line) => options.onLine("stderr", line) });
   void exited.then((exit) => listening.reject(exitError(function_name, exit)));
   void listening.promise.catch(() => {}).finally(cancelStart);
-  // A child that dies at once closes its stdin under us; its exit says why.
+  // A child that exits immediately closes its stdin. Its exit explains why.
   child.stdin.on("error", () => {});
   const settings = { key, gateway: options.gateway, hosts: options.gateway_hosts, secrets: {} };
-  // Left open: when this server dies, the child reads the end of it and ends too.
+  // Left open. When this server dies, the child reads the end of stdin and exits.
   child.stdin.write(`${JSON.stringify(settings)}\n`);
   return { key, port: listening.promise, exited, kill };
 }
 
-/** What a process that ended by itself means for the invocations it had. */
+/** Returns the error for the invocations of a process that exited on its own. */
 export function exitError(function_name: string, exit: Exit): ApiError {
   if (isOutOfMemory(exit))
     return new ApiError("function_out_of_memory", { message: `The function ${function_name} ran out of memory.` });
   return new ApiError("function_error", {
-    message: `The process of the function ${function_name} ended before it answered. Its log may say why.`,
+    message: `The process of the function ${function_name} exited before it responded. Its log may say why.`,
   });
 }
 
@@ -94,11 +95,14 @@ export interface Sending {
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: Uint8Array | Readable | null;
   readonly body_bytes: number;
-  /** Aborts the request, and the answer's body if that has begun. */
+  /** Aborts the request, and the response body if it has started. */
   readonly signal: AbortSignal;
 }
 
-/** Resolves when the answer's head is there. Never repeats a request: the function may have acted on it. */
+/**
+ * Resolves with the response's headers. Never retries, because the function may have acted on the
+ * request.
+ */
 export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
   const { port, method, path, signal, body, body_bytes } = sending;
   const headers = Object.fromEntries(
@@ -111,13 +115,13 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
     if (body.length > body_bytes) throw tooLarge(body_bytes);
     headers["content-length"] = String(body.length);
   }
-  const answer = Promise.withResolvers<IncomingMessage>();
+  const response = Promise.withResolvers<IncomingMessage>();
   const request = httpRequest({ host: "127.0.0.1", port, method, path, headers, signal, agent: false });
-  request.once("response", answer.resolve);
-  request.on("error", answer.reject);
+  request.once("response", response.resolve);
+  request.on("error", response.reject);
   if (body === null || body instanceof Uint8Array) request.end(body ?? undefined);
-  else void pipeline(body, limited(body_bytes), request).catch(answer.reject);
-  return await answer.promise;
+  else void pipeline(body, limited(body_bytes), request).catch(response.reject);
+  return await response.promise;
 }
 
 function limited(body_bytes: number): Transform {
@@ -132,4 +136,4 @@ function limited(body_bytes: number): Transform {
 }
 
 const tooLarge = (body_bytes: number): ApiError =>
-  new ApiError("body_too_large", { message: `A function takes a body of at most ${body_bytes} bytes.` });
+  new ApiError("body_too_large", { message: `The body of a function call can have at most ${body_bytes} bytes.` });

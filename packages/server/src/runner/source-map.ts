@@ -1,15 +1,19 @@
 /**
- * Appends a source map to a bundle, so that an error in a function's log names the function's own file and line.
+ * Appends a source map to a bundle, so that an error in a function's log names the function's own
+ * file and line.
  *
- * The map names files by where they lie in the function's folder only. Deno looks at the files that a map names when it
- * prints an error, and a function could bring a map of its own that names one of the server's.
+ * The map contains only paths inside the function's folder. Deno reads the files in a map when it
+ * prints an error, and a function could have its own map that names one of the server's files.
  */
 import { posix, relative, sep } from "node:path";
 import { isJsonObject, type JsonValue } from "../core/types.ts";
 
 const OTHER = "installed.js";
 
-/** `map` is esbuild's JSON; `own` are the real paths of the function's files, `root` the folder that they are shown from. */
+/**
+ * Returns the code with its map. `own` has the real paths of the function's files, `root` their
+ * folder.
+ */
 export function withSourceMap(
   code: string,
   map: string,

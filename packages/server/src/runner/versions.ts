@@ -1,8 +1,10 @@
 /**
- * The current version of each function, as a folder that Deno can run: main.mjs (the bootstrap), function.mjs (the
- * bundle) and a cache that only this version's processes use, so that no function can poison another's.
+ * The current version of each function, as a folder that Deno can run: main.mjs (the bootstrap),
+ * function.mjs (the bundle) and a cache that only this version's processes use, so that no function
+ * can poison another one's.
  *
- * Looks at the files' stamps at each call, which costs a few stat calls, and bundles again only when one changed.
+ * Each call checks the files' stamps, which costs a few stat calls, and bundles only after a
+ * change.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,13 +16,15 @@ import type { FunctionSource } from "./names.ts";
 export interface Version {
   readonly id: string;
   readonly directory: string;
-  /** Each process holds the version while it lives; a replaced one is deleted when the last lets go. */
+  /**
+   * A process holds its version while it lives. A replaced one is deleted after the last release.
+   */
   hold(): void;
-  letGo(): void;
+  release(): void;
 }
 
 export interface Versions {
-  /** @throws ApiError `function_invalid`. */
+  /** Returns the version of the function's current files. @throws ApiError `function_invalid` */
   current(source: FunctionSource): Promise<Version>;
   close(): Promise<void>;
 }
@@ -31,72 +35,92 @@ interface Known {
   readonly replace: () => void;
 }
 
+/** The temporary directory of all versions, and the text of main.mjs. */
+interface Workshop {
+  readonly root: string;
+  readonly main: string;
+}
+
+interface State {
+  readonly source_bytes: number;
+  readonly known: Map<string, Known>;
+  readonly pending: Map<string, Promise<Version>>;
+  workshop: Promise<Workshop> | null;
+  count: number;
+}
+
 export function createVersions(source_bytes: number): Versions {
-  const known = new Map<string, Known>();
-  const pending = new Map<string, Promise<Version>>();
-  let workshop: Promise<{ root: string; main: string }> | null = null;
-  let count = 0;
-
-  const bring = async (source: FunctionSource): Promise<Version> => {
-    const name = source.entry;
-    const before = known.get(name);
-    if (before !== undefined && (await isUnchanged(before.bundle))) return before.version;
-    const bundle = await bundleFunction(source, source_bytes);
-    if (before?.bundle.version === bundle.version) {
-      known.set(name, { ...before, bundle });
-      return before.version;
-    }
-    workshop ??= openWorkshop();
-    const { root, main } = await workshop;
-    count += 1;
-    const directory = join(root, String(count));
-    await mkdir(directory, { mode: 0o700 });
-    await Promise.all([
-      writeFile(join(directory, "main.mjs"), main),
-      writeFile(join(directory, "function.mjs"), bundle.code),
-    ]);
-    before?.replace();
-    const made = makeVersion(bundle.version, directory);
-    known.set(name, { bundle, ...made });
-    return made.version;
-  };
-
+  const state: State = { source_bytes, known: new Map(), pending: new Map(), workshop: null, count: 0 };
   return {
-    current(source) {
-      // Twenty parallel calls bundle once.
-      const running = pending.get(source.entry);
-      if (running !== undefined) return running;
-      const started = bring(source).finally(() => pending.delete(source.entry));
-      pending.set(source.entry, started);
-      return started;
-    },
-    async close() {
-      await Promise.allSettled(pending.values());
-      const opened = await workshop?.catch(() => null);
-      if (opened) await remove(opened.root);
-    },
+    current: (source) => current(state, source),
+    close: () => close(state),
   };
+}
+
+/** Parallel calls share one check, so that twenty of them bundle once. */
+function current(state: State, source: FunctionSource): Promise<Version> {
+  const running = state.pending.get(source.entry);
+  if (running !== undefined) return running;
+  const started = update(state, source).finally(() => state.pending.delete(source.entry));
+  state.pending.set(source.entry, started);
+  return started;
+}
+
+async function update(state: State, source: FunctionSource): Promise<Version> {
+  const { known, source_bytes } = state;
+  const name = source.entry;
+  const previous = known.get(name);
+  if (previous !== undefined && (await isUnchanged(previous.bundle))) return previous.version;
+  const bundle = await bundleFunction(source, source_bytes);
+  if (previous?.bundle.version === bundle.version) {
+    known.set(name, { ...previous, bundle });
+    return previous.version;
+  }
+  const directory = await writeVersion(state, bundle);
+  previous?.replace();
+  const created = makeVersion(bundle.version, directory);
+  known.set(name, { bundle, ...created });
+  return created.version;
+}
+
+async function writeVersion(state: State, bundle: Bundle): Promise<string> {
+  state.workshop ??= openWorkshop();
+  const { root, main } = await state.workshop;
+  state.count += 1;
+  const directory = join(root, String(state.count));
+  await mkdir(directory, { mode: 0o700 });
+  await Promise.all([
+    writeFile(join(directory, "main.mjs"), main),
+    writeFile(join(directory, "function.mjs"), bundle.code),
+  ]);
+  return directory;
+}
+
+async function close(state: State): Promise<void> {
+  await Promise.allSettled(state.pending.values());
+  const opened = await state.workshop?.catch(() => null);
+  if (opened) await remove(opened.root);
 }
 
 function makeVersion(id: string, directory: string): { version: Version; replace: () => void } {
   let holders = 0;
-  let replaced = false;
-  const clean = (): void => {
-    if (replaced && holders === 0) void remove(directory);
+  let is_replaced = false;
+  const removeIfUnused = (): void => {
+    if (is_replaced && holders === 0) void remove(directory);
   };
   return {
     version: {
       id,
       directory,
       hold: () => void (holders += 1),
-      letGo: () => {
+      release: () => {
         holders -= 1;
-        clean();
+        removeIfUnused();
       },
     },
     replace: () => {
-      replaced = true;
-      clean();
+      is_replaced = true;
+      removeIfUnused();
     },
   };
 }
@@ -108,13 +132,15 @@ async function isUnchanged({ stamps }: Bundle): Promise<boolean> {
   return same.every(Boolean);
 }
 
-async function openWorkshop(): Promise<{ root: string; main: string }> {
+async function openWorkshop(): Promise<Workshop> {
   const text = await readFile(new URL("./bootstrap.deno.ts", import.meta.url), "utf8");
   const { code } = await transform(text, { loader: "ts", format: "esm", target: "es2024" });
   return { root: await mkdtemp(join(tmpdir(), "holdfast-functions-")), main: code };
 }
 
-/** A process that is just ending may still write its cache; a left-over temporary folder is not worth an error. */
+/**
+ * A process that is exiting can still write its cache. A leftover temporary folder is not an error.
+ */
 async function remove(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bundleFunction } from "../../src/runner/bundle.ts";
-import { acceptsVersion, judgeImport } from "../../src/runner/imports.ts";
+import { acceptsVersion, classifyImport } from "../../src/runner/imports.ts";
 import { findFunction } from "../../src/runner/names.ts";
 import { temporaryFolder, writeFiles } from "./harness.ts";
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 let count = 0;
-/** A function in a folder of its own whose entry has this source. */
+/** Bundles a function in its own folder, with this source as its entry. */
 async function bundle(
   entry: string,
   files: Readonly<Record<string, string>> = {},
@@ -26,14 +26,14 @@ async function bundle(
   return (await bundleFunction(await findFunction(dir, name), source_bytes)).code;
 }
 
-/** The source map at the end of the code. */
+/** Returns the source map at the end of the code. */
 function mapOf(code: string): { sources: readonly string[] } {
   const [, base64 = ""] = /\n\/\/# sourceMappingURL=data:application\/json;base64,(\S+)\n$/.exec(code) ?? [];
   const map: { sources: readonly string[] } = JSON.parse(Buffer.from(base64, "base64").toString());
   return map;
 }
 
-describe("an import that a function may not have", () => {
+describe("an import that is refused", () => {
   it.each([
     [`import t from "/etc/passwd" with { type: "text" };`, /absolute path/],
     [`const t = await import("/etc/passwd", { with: { type: "text" } });`, /absolute path/],
@@ -46,14 +46,14 @@ describe("an import that a function may not have", () => {
     [`import t from "./a/../../outside.ts";`, /outside the function's own folder/],
     [`import t from "../../../../../../etc/passwd" with { type: "text" };`, /outside the function's own folder/],
     [`import t from "./missing.ts";`, /does not exist\.$/],
-    [`import t from "./helper";`, /Write the whole name: \.\/helper\.ts/],
-    [`import t from "./picture.png";`, /picture\.png is no code/],
-    [`import t from "https://deno.land/std/x.ts";`, /lies on the network/],
+    [`import t from "./helper";`, /Write the full name: \.\/helper\.ts/],
+    [`import t from "./picture.png";`, /picture\.png is not a code file/],
+    [`import t from "https://deno.land/std/x.ts";`, /is on the network/],
     [`import t from "npm:zod@4.0.0";`, /imports npm:zod@4\.0\.0, which this server does not have.*npm:@base44\/sdk/],
     [`import t from "jsr:@std/path";`, /imports jsr:@std\/path, which this server does not have/],
     [`import t from "zod";`, /cannot be found/],
     [`import t from "fs";`, /must be written node:fs/],
-    [`import t from "node:nothing";`, /no module of Node\.js/],
+    [`import t from "node:nothing";`, /not a Node\.js module/],
     [`import t from "@base44/sdk";`, /must be written npm:@base44\/sdk/],
     [`import t from "npm:@base44/sdk@0.8.4";`, /It has version 0\.8\.50: write npm:@base44\/sdk@0\.8\.50/],
     [`import t from "npm:@base44/sdk@0.8.50/dist/client.js";`, /which this server does not have/],
@@ -69,12 +69,12 @@ describe("an import that a function may not have", () => {
     await expect(bundle(`// first line\n${source}\nconsole.log(t);`, helper)).rejects.toThrow(/entry\.ts:2: /);
   });
 
-  it("is one that a helper file has", async () => {
+  it("can be in a helper file", async () => {
     const files = { "lib/deep.ts": `import "/etc/passwd";` };
     await expect(bundle(`import "./lib/deep.ts";`, files)).rejects.toThrow(/lib\/deep\.ts:1: .*absolute path/);
   });
 
-  it("is a symbolic link out of the folder", async () => {
+  it("can be a symbolic link out of the folder", async () => {
     await writeFiles(dir, {
       "linked/entry.ts": `import t from "./s.json" with { type: "json" }; console.log(t);`,
       "outside.json": "{}",
@@ -85,16 +85,16 @@ describe("an import that a function may not have", () => {
     );
   });
 
-  it("is any, for a function of a single file", async () => {
+  it("is any import of a single-file function", async () => {
     await writeFiles(dir, { "single.ts": `import "./other.ts";`, "other.ts": "" });
     await expect(findFunction(dir, "single").then((source) => bundleFunction(source, 1_000))).rejects.toThrow(
-      /single file cannot do\. Give it a folder: single\/entry\.ts/,
+      /single-file function cannot do\. Give it a folder: single\/entry\.ts/,
     );
   });
 });
 
 describe("a bundle", () => {
-  it("holds everything but node: modules", async () => {
+  it("contains everything except node: modules", async () => {
     const code = await bundle(
       `import { createClientFromRequest } from "npm:@base44/sdk@^0.8.0"; import { Buffer } from "node:buffer"; import * as own from "npm:@holdfast/sdk";
        import "base44:runtime"; const lazy = () => import("./lazy.ts"); console.log(createClientFromRequest, Buffer, own, lazy);`,
@@ -105,11 +105,11 @@ describe("a bundle", () => {
     expect(code).not.toMatch(/\bimport\(/);
   });
 
-  it("names file and line of a mistake in the code", async () => {
+  it("is refused with file and line of a syntax error", async () => {
     await expect(bundle(`import "./bad.ts";`, { "bad.ts": "const a = 1;\nconst = 2;" })).rejects.toThrow(/bad\.ts:2: /);
   });
 
-  it("takes no settings and no directives from the function's folder", async () => {
+  it("ignores settings and directives in the function's folder", async () => {
     const code = await bundle(
       `//! kept?\nimport { a } from "./lib/a.ts";\nconsole.log(a);\n//# sourceMappingURL=file:///etc/passwd`,
       {
@@ -122,15 +122,15 @@ describe("a bundle", () => {
     expect(mapOf(code)).toMatchObject({ sources: ["lib/a.ts", "entry.ts"] });
   });
 
-  it("has a source map that names no file outside the function's folder, not even if the function brings one", async () => {
-    const foreign = {
+  it("has a source map without files outside the function's folder, even if the function has its own map", async () => {
+    const hostile_map = {
       version: 3,
       sources: ["/etc/passwd", "../../../etc/passwd"],
       names: [],
       mappings: "AAAA;ACAA",
       sourcesContent: ["a", "b"],
     };
-    const comment = `//# sourceMappingURL=data:application/json;base64,${Buffer.from(JSON.stringify(foreign)).toString("base64")}`;
+    const comment = `//# sourceMappingURL=data:application/json;base64,${Buffer.from(JSON.stringify(hostile_map)).toString("base64")}`;
     const code = await bundle(`import { a } from "./a.js";\nimport "npm:@holdfast/sdk";\nconsole.log(a);\n${comment}`, {
       "a.js": `export const a = 1;\nconsole.log(a);\n${comment}`,
     });
@@ -139,9 +139,9 @@ describe("a bundle", () => {
     expect(rest).not.toHaveProperty("sourcesContent");
   });
 
-  it("is refused when the function's files are too large in all, not counting the SDKs", async () => {
+  it("is refused if the function's files are too large in total, not counting the SDKs", async () => {
     const big = { "big.ts": `export const text = "${"x".repeat(600)}";` };
-    await expect(bundle(`import "./big.ts";`, big, 600)).rejects.toThrow(/too large in all/);
+    await expect(bundle(`import "./big.ts";`, big, 600)).rejects.toThrow(/too large in total/);
     await expect(bundle(`import "./big.ts"; import "npm:@base44/sdk";`, big, 1_000)).resolves.toBeDefined();
   });
 });
@@ -170,11 +170,11 @@ describe("an SDK's version", () => {
     ["1", false],
     [">=0.8.0", false],
     ["0.8.50-beta", false],
-  ])("%s is met by 0.8.50: %s", (range, met) => {
+  ])("%s is satisfied by 0.8.50: %s", (range, met) => {
     expect(acceptsVersion(range, "0.8.50")).toBe(met);
   });
 
-  it("is met by itself, however it is written", () => {
+  it("satisfies itself in every notation", () => {
     const version = fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99)).map((parts) => parts.join("."));
     const law = fc.property(version, (text) =>
       ["", "^", "~", "="].every((operator) => acceptsVersion(operator + text, text)),
@@ -183,10 +183,10 @@ describe("an SDK's version", () => {
   });
 });
 
-it("no specifier is taken for a relative one unless it begins with a dot and a slash", () => {
+it("no specifier is relative unless it starts with a dot and a slash", () => {
   const specifier = fc
     .array(fc.constantFrom(".", "/", "npm:", "file:", "a", "@base44/sdk", "..", "node:fs", " "))
     .map((parts) => parts.join(""));
-  const law = fc.property(specifier, (text) => judgeImport(text).kind !== "relative" || /^\.\.?\//.test(text));
+  const law = fc.property(specifier, (text) => classifyImport(text).kind !== "relative" || /^\.\.?\//.test(text));
   expect(fc.check(law).failed).toBe(false);
 });

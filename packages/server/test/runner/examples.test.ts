@@ -1,7 +1,7 @@
-/** The functions in examples/ as they stand, against a stand-in for the vendors. */
+/** The functions in examples/, unchanged, against a fake of the vendors. */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openWorkbench, type Answering, type Workbench } from "./harness.ts";
+import { openWorkbench, type Respond, type Workbench } from "./harness.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../../../examples/functions", import.meta.url));
 
@@ -15,7 +15,7 @@ const CONNECTIONS: Readonly<Record<string, unknown>> = {
   },
 };
 
-const answer: Answering = ({ url, headers, body }) => {
+const respond: Respond = ({ url, headers, body }) => {
   const [, type] = /\/external-auth\/tokens\/(\w+)$/.exec(url) ?? [];
   if (type !== undefined && headers["base44-state"] === "unconnected") {
     return {
@@ -56,7 +56,7 @@ beforeAll(async () => {
   bench = await openWorkbench({
     functions_dir: EXAMPLES,
     gateway_hosts: ["slack.com", "www.googleapis.com", "*.salesforce.com"],
-    answer,
+    respond,
   });
 });
 afterAll(() => bench[Symbol.asyncDispose]());
@@ -71,7 +71,7 @@ const call = async (name: string, body?: unknown, headers: Record<string, string
 };
 
 describe("the examples", () => {
-  it("are all there", async () => {
+  it("are all listed", async () => {
     expect(await bench.runner.list()).toEqual(["list-calendar-events", "post-to-slack", "salesforce-whoami"]);
   });
 
@@ -84,7 +84,7 @@ describe("the examples", () => {
     expect(bench.seen.at(-1)?.headers["authorization"]).toBe("Bearer xoxp-1");
   });
 
-  it("say why Slack refused, and why there is no connection", async () => {
+  it("return why Slack refused, and why there is no connection", async () => {
     expect(await call("post-to-slack", { channel: "C404" })).toMatchObject({
       status: 502,
       json: { ok: false, error: "Slack refused chat.postMessage: channel_not_found" },
@@ -96,7 +96,7 @@ describe("the examples", () => {
     });
   });
 
-  it("refuse a body that is not JSON", async () => {
+  it("reject a body that is not JSON", async () => {
     const { status, body } = await bench.call("post-to-slack", { body: Buffer.from("{") });
     expect({ status, body: JSON.parse(body) }).toMatchObject({
       status: 400,
@@ -104,7 +104,7 @@ describe("the examples", () => {
     });
   });
 
-  it("list events, asking for another token when Google refuses the first", async () => {
+  it("list events, and request a new token if Google rejects the first", async () => {
     expect(await call("list-calendar-events", { limit: 5 })).toEqual({
       status: 200,
       json: { events: [{ id: "e1", title: "Lunch", start: "2026-01-01T12:00:00Z", end: "2026-01-02" }] },
@@ -112,7 +112,7 @@ describe("the examples", () => {
     expect(bench.seen.at(-1)?.url).toContain("maxResults=5");
   });
 
-  it("ask Salesforce at the organisation's own address", async () => {
+  it("call Salesforce at the organization's own URL", async () => {
     expect(await call("salesforce-whoami")).toEqual({
       status: 200,
       json: {

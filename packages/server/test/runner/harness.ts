@@ -1,4 +1,7 @@
-/** A functions directory, a stand-in for the server's API and the provider gateway, and a clock moved by hand. */
+/**
+ * A functions directory, a fake for the server's API and the provider gateway, and a clock moved by
+ * hand.
+ */
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -22,32 +25,32 @@ interface Seen {
   readonly body: string;
 }
 
-interface StandInAnswer {
+interface FakeResponse {
   readonly status?: number;
   readonly body: unknown;
 }
 
-export type Answering = (request: Seen) => StandInAnswer | Promise<StandInAnswer>;
+export type Respond = (request: Seen) => FakeResponse | Promise<FakeResponse>;
 
 export interface Workbench extends AsyncDisposable {
   readonly dir: string;
   readonly runner: FunctionRunner;
   readonly url: string;
-  /** Requests that reached the stand-in. */
+  /** Requests that reached the fake. */
   readonly seen: Seen[];
   readonly logs: FunctionLogLine[];
-  readonly minted: TokenRequest[];
+  readonly issued: TokenRequest[];
   readonly ended: string[];
-  /** Moves the clock; what is due runs at once. */
+  /** Moves the clock and runs the timers that are due. */
   advance(ms: number): void;
   write(files: Readonly<Record<string, string>>): Promise<void>;
-  /** POST to a function of app_a; the answer's body is read. */
+  /** POSTs to a function of app_a and reads the response's body. */
   call(function_name: string, request?: Partial<FunctionRequest>): Promise<Called>;
   /** Resolves with the first log line, past or future, that contains `part`. */
   logged(part: string): Promise<FunctionLogLine>;
-  /** Resolves when so many invocations have ended. */
+  /** Resolves when `count` invocations have ended. */
   endedCount(count: number): Promise<null>;
-  /** Resolves when so many requests have reached the stand-in. */
+  /** Resolves when `count` requests have reached the fake. */
   seenCount(count: number): Promise<null>;
 }
 
@@ -62,7 +65,7 @@ export interface WorkbenchOptions {
   readonly functions_dir?: string;
   readonly limits?: Partial<Limits>;
   readonly gateway_hosts?: readonly string[];
-  readonly answer?: Answering;
+  readonly respond?: Respond;
 }
 
 export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Workbench> {
@@ -71,17 +74,17 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   const notice = noticeboard();
   const seen: Seen[] = [];
   const logs: FunctionLogLine[] = [];
-  const minted: TokenRequest[] = [];
+  const issued: TokenRequest[] = [];
   const ended: string[] = [];
-  const standIn = await listen(async (request) => {
+  const fake = await listen(async (request) => {
     seen.push(request);
     notice.changed();
-    return (await options.answer?.(request)) ?? { body: { access_token: "xoxp-1", integration_type: "slack" } };
+    return (await options.respond?.(request)) ?? { body: { access_token: "xoxp-1", integration_type: "slack" } };
   });
   const runner = createFunctionRunner({
     functions_dir: options.functions_dir ?? dir,
-    server_url: () => standIn.url,
-    gateway: standIn.url,
+    server_url: () => fake.url,
+    gateway: fake.url,
     gateway_hosts: options.gateway_hosts ?? ["slack.com"],
     limits: { ...LIMITS, ...options.limits },
     clock,
@@ -89,8 +92,8 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
       logs.push(line);
       notice.changed();
     },
-    mintToken: (request) => {
-      minted.push(request);
+    issueToken: (request) => {
+      issued.push(request);
       return `hft_${request.invocation_id}`;
     },
     endInvocation: (id) => {
@@ -103,10 +106,10 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   return {
     dir,
     runner,
-    url: standIn.url,
+    url: fake.url,
     seen,
     logs,
-    minted,
+    issued,
     ended,
     advance,
     write,
@@ -119,7 +122,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     seenCount: (count) => notice.until(() => (seen.length >= count ? null : undefined)),
     async [Symbol.asyncDispose]() {
       await runner.close();
-      await standIn.close();
+      await fake.close();
       await rm(dir, { recursive: true, force: true });
     },
   };
@@ -135,7 +138,7 @@ const REQUEST: FunctionRequest = {
   user_authorization: null,
 };
 
-/** By its real path: the temporary directory itself may be a link. */
+/** Returns the real path of a new folder, because the temporary directory can be a link. */
 export async function temporaryFolder(): Promise<string> {
   return await realpath(await mkdtemp(join(tmpdir(), "holdfast-test-")));
 }
@@ -147,7 +150,9 @@ export async function writeFiles(dir: string, files: Readonly<Record<string, str
   }
 }
 
-/** What the promise is rejected with; listens at once, so that a rejection before anybody looks is not a stray one. */
+/**
+ * Returns the reason of a rejection. Listens at once, so that an early rejection is not unhandled.
+ */
 export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   try {
     return { resolved: await promise };
@@ -164,11 +169,11 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-async function listen(answer: (request: Seen) => Promise<StandInAnswer>) {
+async function listen(respond: (request: Seen) => Promise<FakeResponse>) {
   const server = createServer((request, response) => {
     const { method = "", url = "", headers } = request;
     void text(request)
-      .then((body) => answer({ method, url, headers, body }))
+      .then((body) => respond({ method, url, headers, body }))
       .then(({ status = 200, body }) =>
         response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body)),
       );

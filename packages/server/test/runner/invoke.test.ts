@@ -54,7 +54,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
-describe("the ways to write a function", () => {
+describe("each form of a function", () => {
   it.each([
     ["serve-handler", "one POST"],
     ["serve-options", "two"],
@@ -67,35 +67,35 @@ describe("the ways to write a function", () => {
     ["stream", "abc"],
     ["files", '[42,"# Note"]'],
     ["runtime", "[null,true]"],
-  ])("%s answers", async (name, body) => {
+  ])("%s responds", async (name, body) => {
     expect(await bench.call(name)).toMatchObject({ status: 200, body });
   });
 
-  it("calls onListen, and tells why a second Deno.serve is refused", async () => {
+  it("calls onListen, and explains why a second Deno.serve is refused", async () => {
     await Promise.all([bench.call("serve-object"), bench.call("serve-twice")]);
     expect((await bench.logged("listening")).level).toBe("info");
     expect((await bench.logged("Deno.serve was called twice")).function_name).toBe("serve-twice");
   });
 
-  it("lets onError answer for a handler that throws", async () => {
+  it("calls onError if the handler throws", async () => {
     expect(await bench.call("on-error")).toMatchObject({ status: 503, body: "handled" });
   });
 });
 
-describe("a function that cannot answer", () => {
+describe("a function that cannot respond", () => {
   it.each([
     ["nothing", "function_invalid", /call Deno\.serve\(handler\), or export default/],
-    ["broken-load", "function_invalid", /threw an error while it was loaded/],
-    ["throws", "function_error", /threw an error before it answered/],
+    ["broken-load", "function_invalid", /threw an error while loading/],
+    ["throws", "function_error", /threw an error before it responded/],
     ["no-response", "function_error", /Its log has the error/],
-    ["missing", "function_not_found", /no function missing/],
-    ["../etc/passwd", "function_not_found", /no function of that name/],
+    ["missing", "function_not_found", /No function is named missing/],
+    ["../etc/passwd", "function_not_found", /No function has this name/],
     ["files/two", "function_not_found", /files\/two/],
   ])("%s gives %s", async (name, code, message) => {
     await expect(bench.call(name)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it("has its error in the log, not in the answer", async () => {
+  it("has its error in the log, not in the response", async () => {
     await expect(bench.call("throws")).rejects.not.toMatchObject({ message: expect.stringContaining("boom") });
     expect(await bench.logged("Error: boom")).toMatchObject({
       app_id: "app_a",
@@ -105,7 +105,7 @@ describe("a function that cannot answer", () => {
     expect((await bench.logged("/entry.ts:4:9")).function_name).toBe("throws");
   });
 
-  it("does not end with one invocation's forgotten promise", async () => {
+  it("survives an unhandled rejection of one invocation", async () => {
     await bench.call("stray");
     await bench.logged("Error: forgotten");
     await bench.logged("Error: late");
@@ -118,8 +118,8 @@ const echo = async (request: Parameters<Workbench["call"]>[1]): Promise<Record<s
   return parsed;
 };
 
-describe("what a function receives", () => {
-  it("is the platform's headers, and never the caller's credentials", async () => {
+describe("a request to a function", () => {
+  it("has the platform's headers, and never the caller's credentials", async () => {
     const { headers } = await echo({
       headers: {
         Authorization: "Basic Zm9vOmJhcg==",
@@ -137,7 +137,7 @@ describe("what a function receives", () => {
         "X-Signature": "abc",
       },
     });
-    const { invocation_id } = bench.minted.at(-1) ?? { invocation_id: "" };
+    const { invocation_id } = bench.issued.at(-1) ?? { invocation_id: "" };
     expect(headers).toMatchObject({
       "base44-app-id": "app_a",
       "base44-api-url": bench.url,
@@ -161,12 +161,12 @@ describe("what a function receives", () => {
     }
   });
 
-  it("has the app user's token only when it was verified", async () => {
+  it("has the app user's token only if it was verified", async () => {
     const { headers } = await echo({ user_authorization: "user-token", headers: { authorization: "Bearer forged" } });
     expect(headers).toMatchObject({ authorization: "Bearer user-token" });
   });
 
-  it("is the method, the rest of the path and the body", async () => {
+  it("has the method, the rest of the path and the body", async () => {
     expect(await echo({ method: "PUT", path: "/a/b?c=1&d=%20", body: Buffer.from("hällo") })).toMatchObject({
       method: "PUT",
       url: "/a/b?c=1&d=%20",
@@ -178,18 +178,18 @@ describe("what a function receives", () => {
     expect(await echo({ method: "GET" })).toMatchObject({ method: "GET", body: "" });
   });
 
-  it("leaves a compressed body alone", async () => {
+  it("keeps a compressed body unchanged", async () => {
     const { headers } = await echo({ body: gzipSync("x"), headers: { "content-encoding": "gzip" } });
     expect(headers).toMatchObject({ "content-encoding": "gzip" });
   });
 
-  it("is an expiring token that outlives the time-out by the grace only", () => {
-    const { expires_at } = bench.minted.at(-1) ?? { expires_at: 0 };
+  it("has a token that outlives the timeout only by the grace period", () => {
+    const { expires_at } = bench.issued.at(-1) ?? { expires_at: 0 };
     expect(expires_at).toBe(1_700_000_000_000 + 30_000 + 60_000);
   });
 });
 
-describe("what comes out of a function", () => {
+describe("a response or request of a function", () => {
   it("cannot act on the server's own origin", async () => {
     const { status, headers, body } = await bench.call("answers");
     expect({ status, body }).toEqual({ status: 207, body: "<b>hi</b>" });
@@ -201,7 +201,7 @@ describe("what comes out of a function", () => {
     expect(headers).not.toHaveProperty("set-cookie");
   });
 
-  it("is no vendor's address while there is a gateway, for known hosts over https", async () => {
+  it("goes to the gateway for known hosts over https, and never to a vendor", async () => {
     const before = bench.seen.length;
     expect(JSON.parse((await bench.call("fetches")).body)).toEqual([
       [200, 200, 200, 200],
@@ -219,11 +219,11 @@ describe("what comes out of a function", () => {
 });
 
 describe("the SDKs", () => {
-  it.each(["base44-sdk", "holdfast-sdk"])("%s gets a connection from the server that called it", async (name) => {
+  it.each(["base44-sdk", "holdfast-sdk"])("%s gets a connection from the calling server", async (name) => {
     const { body } = await bench.call(name);
     expect(JSON.parse(body)).toEqual({ accessToken: "xoxp-1", connectionConfig: null });
     const { url, headers } = bench.seen.at(-1) ?? { url: "", headers: {} };
     expect(url).toBe("/api/apps/app_a/external-auth/tokens/slack");
-    expect(headers["authorization"]).toBe(`Bearer hft_${bench.minted.at(-1)?.invocation_id}`);
+    expect(headers["authorization"]).toBe(`Bearer hft_${bench.issued.at(-1)?.invocation_id}`);
   });
 });

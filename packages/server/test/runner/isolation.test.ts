@@ -1,9 +1,11 @@
-/** What a function tries at run time, past the bundler. What the bundler refuses is in bundle.test.ts. */
+/**
+ * Attacks at run time, past the bundler. Imports that the bundler refuses are in bundle.test.ts.
+ */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWorkbench, type Workbench } from "./harness.ts";
 
-/** Each is the body of an async function that gives away something, or throws. `path` is a file outside. */
+/** Bodies of async functions that leak something, or throw. `path` is a file outside the folder. */
 const ATTEMPTS = {
   "reads a file": `return await Deno.readTextFile(path);`,
   "reads a file with node:fs": `return (await import("node:fs")).readFileSync(path, "utf8");`,
@@ -21,15 +23,15 @@ const ATTEMPTS = {
   "runs a program": `return new Deno.Command("/bin/true").outputSync().code;`,
   "runs a program with node:child_process": `const { spawn } = await import("node:child_process"); return await new Promise((resolve, reject) => spawn("/bin/true").on("error", reject).on("exit", resolve));`,
   "loads a library": `return Deno.dlopen("libc.so.6", {});`,
-  "asks for the host name": `return Deno.hostname();`,
-  "asks for more rights": `const { state } = await Deno.permissions.request({ name: "read" }); if (state !== "granted") throw new Error(state); return state;`,
+  "reads the host name": `return Deno.hostname();`,
+  "requests more rights": `const { state } = await Deno.permissions.request({ name: "read" }); if (state !== "granted") throw new Error(state); return state;`,
   "imports from the network": `return (await import("https://example.com/" + part)).default;`,
   "imports a package": `return (await import("npm:" + part)).default;`,
-  "reaches the metadata address": `return (await fetch("http://169.254.169.254/")).status;`,
-  "reaches another port of this machine": `return (await fetch("http://127.0.0.1:9999/")).status;`,
-  "reaches the server under another name": `return (await fetch(api.replace("127.0.0.1", "0.0.0.0"))).status;`,
+  "calls the metadata address": `return (await fetch("http://169.254.169.254/")).status;`,
+  "calls another port of this machine": `return (await fetch("http://127.0.0.1:9999/")).status;`,
+  "calls the server under another name": `return (await fetch(api.replace("127.0.0.1", "0.0.0.0"))).status;`,
   "opens a socket": `return (await Deno.connect({ hostname: "127.0.0.1", port: 9999 })).rid;`,
-  "listens for others": `return Deno.listen({ hostname: "0.0.0.0", port: 0 }).addr.port;`,
+  "listens on all interfaces": `return Deno.listen({ hostname: "0.0.0.0", port: 0 }).addr.port;`,
 } as const;
 
 let bench: Workbench;
@@ -63,17 +65,17 @@ describe("a function", () => {
     expect(body).not.toMatch(/canary|root:/);
   });
 
-  it("sees no variable of the server, nor settings in its arguments", async () => {
+  it("sees no variables of the server and no settings in its arguments", async () => {
     expect(JSON.parse((await bench.call("env")).body)).toEqual([null, false, {}, [], null]);
   });
 
-  it("cannot be called past the server", async () => {
+  it("cannot be called without the server", async () => {
     const { body: host } = await bench.call("own-port");
     const direct = await fetch(`http://${host}/`, { headers: { "x-holdfast-key": "guess" } });
-    expect([direct.status, await direct.text()]).toEqual([403, "Only the server may call this.\n"]);
+    expect([direct.status, await direct.text()]).toEqual([403, "Only the server can call this.\n"]);
   });
 
-  it("cannot send the server to another port", async () => {
+  it("cannot redirect the server to another port", async () => {
     expect((await bench.call("fake-ready")).body).toBe("real");
   });
 });

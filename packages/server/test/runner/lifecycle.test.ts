@@ -7,7 +7,7 @@ import { describe, expect, it, vi } from "vitest";
 import { isAlive, openWorkbench, rejection, temporaryFolder, writeFiles } from "./harness.ts";
 
 const PID = `Deno.serve(() => new Response(String(Deno.pid)));`;
-/** Answers with its pid once /open was called; /pid answers at once. */
+/** Responds with its pid after /open was called. /pid responds at once. */
 const GATE = `
   const gate = Promise.withResolvers();
   let count = 0;
@@ -21,7 +21,7 @@ const GATE = `
     return new Response(String(Deno.pid));
   });`;
 
-/** Answers when the stand-in does; at /hang, never. */
+/** Responds when the fake does. /hang never responds. */
 const HELD = `
   Deno.serve(async (req) => {
     console.log("pid " + Deno.pid);
@@ -31,7 +31,7 @@ const HELD = `
   });`;
 
 describe("processes", () => {
-  it("serve twenty parallel invocations of a function by one, and each app by its own", async () => {
+  it("serve twenty parallel invocations of a function in one process, and each app in its own", async () => {
     await using bench = await openWorkbench({ files: { "gate/entry.js": GATE, "pid.js": PID } });
     const calls = Array.from({ length: 20 }, () => bench.call("gate"));
     await bench.logged("waiting 20");
@@ -41,7 +41,7 @@ describe("processes", () => {
     expect((await bench.call("pid", { app_id: "app_b" })).body).not.toBe((await bench.call("pid")).body);
   });
 
-  it("are reused, and replaced when a file of the function has changed", async () => {
+  it("are reused, and replaced after a file of the function changed", async () => {
     await using bench = await openWorkbench({
       files: {
         "f/entry.ts": `import { word } from "./word.ts"; Deno.serve(() => new Response(word + " " + Deno.pid));`,
@@ -62,9 +62,9 @@ describe("processes", () => {
     expect((await bench.call("f")).body).toMatch(/^fixed /);
   });
 
-  it("of a changed function finish what they are doing, and then end", async () => {
+  it("of a changed function finish their invocations, and then end", async () => {
     const hold = Promise.withResolvers<{ body: unknown }>();
-    await using bench = await openWorkbench({ files: { "f.js": HELD }, answer: () => hold.promise });
+    await using bench = await openWorkbench({ files: { "f.js": HELD }, respond: () => hold.promise });
     const old = bench.call("f");
     const { message } = await bench.logged("pid ");
     await bench.write({ "f.js": `Deno.serve(() => new Response("new"));` });
@@ -75,7 +75,7 @@ describe("processes", () => {
     expect(isAlive(Number(message.slice(4)))).toBe(false);
   });
 
-  it("end when idle, not before", async () => {
+  it("end when idle, and not before", async () => {
     await using bench = await openWorkbench({ files: { "pid.js": PID } });
     const pid = (await bench.call("pid")).body;
     await bench.endedCount(1);
@@ -84,11 +84,11 @@ describe("processes", () => {
     await bench.endedCount(2);
     bench.advance(60_000);
     expect((await bench.call("pid")).body).not.toBe(pid);
-    // Neither the bootstrap nor Deno says anything in the function's name.
+    // Neither the bootstrap nor Deno writes to the function's log.
     expect(bench.logs).toEqual([]);
   });
 
-  it("are limited: the one idle for longest gives way, and a call that finds none is refused", async () => {
+  it("are limited: the longest idle one is replaced, and a call that finds none is refused", async () => {
     await using bench = await openWorkbench({
       files: { "a.js": PID, "b.js": PID, "gate.js": GATE },
       limits: { function_processes: 2 },
@@ -110,7 +110,7 @@ describe("processes", () => {
     expect((await bench.call("b")).body).not.toBe(b);
   });
 
-  it("are gone after close, and their invocations fail", async () => {
+  it("end on close, and their invocations fail", async () => {
     await using bench = await openWorkbench({ files: { "gate.js": GATE, "pid.js": PID } });
     const idle = Number((await bench.call("pid")).body);
     const busy = Number((await bench.call("gate", { path: "/pid" })).body);
@@ -128,7 +128,7 @@ describe("processes", () => {
 
 const source = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
 
-it("a process ends when its server is killed", async () => {
+it("a process ends if its server is killed", async () => {
   const dir = await temporaryFolder();
   await writeFiles(dir, { "pid.js": PID });
   const code = `
@@ -136,13 +136,13 @@ it("a process ends when its server is killed", async () => {
     import { LIMITS } from ${source("config.ts")};
     import { systemClock } from ${source("core/clock.ts")};
     const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, server_url: () => "http://127.0.0.1:1", gateway: null, gateway_hosts: [],
-      limits: LIMITS, clock: systemClock, log() {}, mintToken: () => "t", endInvocation() {} });
+      limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {} });
     const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", path: "/", headers: {}, body: null, user_authorization: null });
     body.pipe(process.stdout);
     setInterval(() => {}, 60_000);`;
   const server = spawn(process.execPath, ["-C", "holdfast-source", "--input-type=module", "-e", code], {
     stdio: ["ignore", "pipe", "inherit"],
-    // What a killed server leaves behind is removed with our folder.
+    // Leftovers of a killed server are removed with this folder.
     env: { ...process.env, TMPDIR: dir },
   });
   const [chunk] = await once(server.stdout, "data");
@@ -153,25 +153,25 @@ it("a process ends when its server is killed", async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-describe("an invocation that goes wrong", () => {
-  it("takes too long: it fails, its process takes no new work, and a neighbour still gets its answer", async () => {
+describe("an invocation that fails", () => {
+  it("because it times out retires its process, and another one in that process still gets its response", async () => {
     const hold = Promise.withResolvers<{ body: unknown }>();
-    await using bench = await openWorkbench({ files: { "f.js": HELD }, answer: () => hold.promise });
+    await using bench = await openWorkbench({ files: { "f.js": HELD }, respond: () => hold.promise });
     const outcome = rejection(bench.call("f", { path: "/hang" }));
     const { message } = await bench.logged("pid ");
     bench.advance(20_000);
-    const neighbour = bench.call("f");
+    const other = bench.call("f");
     await bench.seenCount(1);
     bench.advance(10_000);
     expect(await outcome).toMatchObject({ code: "function_timeout", message: expect.stringContaining("30000 ms") });
     hold.resolve({ body: {} });
-    expect((await neighbour).body).toBe("held");
+    expect((await other).body).toBe("held");
     bench.logs.length = 0;
     await bench.call("f");
     expect((await bench.logged("pid ")).message).not.toBe(message);
   });
 
-  it("never lets go of the processor: its process is killed", async () => {
+  it("because it never yields the processor has its process killed", async () => {
     await using bench = await openWorkbench({
       files: { "spin.js": `Deno.serve(() => { console.log("pid " + Deno.pid); for (;;); });` },
     });
@@ -183,7 +183,7 @@ describe("an invocation that goes wrong", () => {
     expect(isAlive(Number(message.slice(4)))).toBe(false);
   });
 
-  it("stops in the middle of its answer: the reader sees an error", async () => {
+  it("in the middle of its response gives the reader an error", async () => {
     await using bench = await openWorkbench({
       files: {
         "half.js": `Deno.serve(() => new Response(new ReadableStream({ start(c) { c.enqueue(new TextEncoder().encode("half")); } })));`,
@@ -206,7 +206,7 @@ describe("an invocation that goes wrong", () => {
     await bench.endedCount(1);
   });
 
-  it("runs out of memory", async () => {
+  it("because it runs out of memory says so", async () => {
     await using bench = await openWorkbench({
       files: {
         "eat.js": `Deno.serve(() => { const all = []; for (;;) all.push({ n: all.length, text: [all.length] }); });`,
@@ -216,7 +216,7 @@ describe("an invocation that goes wrong", () => {
     await expect(bench.call("eat")).rejects.toMatchObject({ code: "function_out_of_memory" });
   });
 
-  it("ends its process: it fails, and the next call gets a new process", async () => {
+  it("because it ends its process leaves a new process to the next call", async () => {
     await using bench = await openWorkbench({
       files: {
         "exit.js": `Deno.serve((req) => new URL(req.url).pathname === "/exit" ? Deno.exit(3) : new Response("alive"));`,
@@ -226,7 +226,7 @@ describe("an invocation that goes wrong", () => {
     expect((await bench.call("exit")).body).toBe("alive");
   });
 
-  it("has a body that is too large, announced or not", async () => {
+  it("because its body is too large does so with and without a content length", async () => {
     await using bench = await openWorkbench({
       files: { "echo.js": `Deno.serve(async (req) => new Response(await req.text()));` },
       limits: { function_body_bytes: 10 },
@@ -246,13 +246,13 @@ describe("the end of an invocation", () => {
     Deno.serve((req) => {
       if (new URL(req.url).pathname === "/open") gate.resolve();
       else waitUntil(gate.promise);
-      return new Response("answered");
+      return new Response("responded");
     });`;
 
-  it("waits for waitUntil, and comes once", async () => {
+  it("waits for waitUntil, and happens once", async () => {
     await using bench = await openWorkbench({ files: { "w.js": WAITING } });
     await bench.call("w");
-    const [first] = bench.minted;
+    const [first] = bench.issued;
     await bench.call("w", { path: "/open" });
     await bench.endedCount(2);
     expect(bench.ended).toContain(first?.invocation_id);
@@ -260,19 +260,19 @@ describe("the end of an invocation", () => {
     expect(bench.ended).toHaveLength(2);
   });
 
-  it("does not wait for waitUntil for ever, and its process is not idle before", async () => {
+  it("does not wait for waitUntil forever, and its process is not idle before", async () => {
     await using bench = await openWorkbench({ files: { "w.js": WAITING } });
     await bench.call("w");
     bench.advance(59_999);
     expect(bench.ended).toEqual([]);
     bench.advance(1);
-    expect(bench.ended).toEqual([bench.minted[0]?.invocation_id]);
+    expect(bench.ended).toEqual([bench.issued[0]?.invocation_id]);
   });
 
-  it("comes at once for a failed one", async () => {
+  it("happens at once for a failed one", async () => {
     await using bench = await openWorkbench({ files: { "bad.js": `Deno.serve(() => { throw new Error(); });` } });
     await expect(bench.call("bad")).rejects.toMatchObject({ code: "function_error" });
-    expect(bench.ended).toEqual([bench.minted[0]?.invocation_id]);
+    expect(bench.ended).toEqual([bench.issued[0]?.invocation_id]);
   });
 
   it("keeps tokens out of the log", async () => {

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { denoArguments, findDeno, isOutOfMemory } from "../../src/runner/deno.ts";
-import { answerHeaders } from "../../src/runner/headers.ts";
+import { responseHeaders } from "../../src/runner/headers.ts";
 import { readLines, type LineLimits } from "../../src/runner/lines.ts";
 import { findFunction, listFunctions, matchFunction } from "../../src/runner/names.ts";
 import { temporaryFolder, writeFiles } from "./harness.ts";
@@ -34,12 +34,12 @@ describe("names of functions", () => {
   });
   afterAll(() => rm(dir, { recursive: true, force: true }));
 
-  it("are listed without what lies inside a function's folder", async () => {
+  it("are listed without the files inside a function's folder", async () => {
     expect(await listFunctions(dir)).toEqual(["crm/import", "crm/sync", "one", "postToSlack", "three", "two"]);
     expect(await listFunctions(join(dir, "none"))).toEqual([]);
   });
 
-  it("are told from the rest of a path", async () => {
+  it("are separated from the rest of a path", async () => {
     expect(await matchFunction(dir, "crm/sync/42/x")).toEqual({ function_name: "crm/sync", path: "/42/x" });
     expect(await matchFunction(dir, "/three/helper")).toEqual({ function_name: "three", path: "/helper" });
     expect(await matchFunction(dir, "one")).toEqual({ function_name: "one", path: "/" });
@@ -61,11 +61,11 @@ describe("names of functions", () => {
     "bad name",
     "a\0b",
     "etc/hosts",
-  ])("%j is none", async (name) => {
+  ])("%j is not one", async (name) => {
     await expect(findFunction(dir, name)).rejects.toMatchObject({ code: "function_not_found" });
   });
 
-  it("never lead through a symbolic link", async () => {
+  it("never follow a symbolic link", async () => {
     await expect(findFunction(dir, "link")).rejects.toMatchObject({ code: "function_invalid" });
   });
 
@@ -82,7 +82,7 @@ describe("names of functions", () => {
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 
-describe("what a process prints", () => {
+describe("the output of a process", () => {
   const limits: LineLimits = { line_length: 10, window_length: 25, window_ms: 1_000 };
   const read = async (chunks: readonly Uint8Array[], clock: { ms: number } = { ms: 0 }) => {
     const stream = new PassThrough();
@@ -96,7 +96,7 @@ describe("what a process prints", () => {
     });
     for (const chunk of chunks) {
       stream.write(chunk);
-      // One event per chunk: otherwise the stream would join them.
+      // One event per chunk. Otherwise the stream would join them.
       await new Promise(setImmediate);
     }
     stream.end();
@@ -104,14 +104,14 @@ describe("what a process prints", () => {
     return { lines, control };
   };
 
-  it("is cut into lines, wherever the chunks end, also inside a letter", async () => {
+  it("is split into lines at any chunk boundary, also inside a character", async () => {
     const all = bytes("öne\r\ntwo\n\nlast");
     for (let cut = 0; cut <= all.length; cut += 1) {
       expect((await read([all.subarray(0, cut), all.subarray(cut)])).lines).toEqual(["öne", "two", "last"]);
     }
   });
 
-  it("loses the end of long lines, and everything past the limit until time has passed", async () => {
+  it("loses the end of long lines, and everything over the limit until the window ends", async () => {
     expect((await read([bytes("0123456789abc\nx\n")])).lines).toEqual(["0123456789", "x"]);
     const clock = { ms: 0 };
     const stream = new PassThrough();
@@ -125,7 +125,7 @@ describe("what a process prints", () => {
     expect(lines).toEqual(["aaaaaaaaaa", "bbbbbbbbbb", expect.stringContaining("prints too much"), "later"]);
   });
 
-  it("steers the server only by whole lines that begin with @@, whatever was printed before", async () => {
+  it("controls the server only with whole lines that start with @@, after any output", async () => {
     const { lines, control } = await read([bytes("0123456789\n0123456789\n0123456789\nhalf\n@@done 1\nx @@done\n")]);
     expect(control).toEqual(["@@done 1"]);
     expect(lines).not.toContain("@@done 1");
@@ -133,7 +133,7 @@ describe("what a process prints", () => {
 });
 
 describe("Deno", () => {
-  it("may reach the listed addresses and nothing else", () => {
+  it("can reach only the listed addresses", () => {
     const args = denoArguments({ reachable: ["127.0.0.1:4180", "127.0.0.1:4190"], heap_mb: 128 });
     expect(args.filter((arg) => arg.startsWith("--allow"))).toEqual([
       "--allow-net=127.0.0.1:0,127.0.0.1:4180,127.0.0.1:4190",
@@ -152,14 +152,14 @@ describe("Deno", () => {
     ]);
   });
 
-  it("is named when it is not there", () => {
-    expect(() => findDeno("sunos", "sparc")).toThrow("there is none for sunos-sparc");
+  it("is named if it is missing", () => {
+    expect(() => findDeno("sunos", "sparc")).toThrow("not available for sunos-sparc");
     expect(() => findDeno(process.platform, process.arch === "x64" ? "arm64" : "x64")).toThrow(
       /@deno\/.* is not installed/,
     );
   });
 
-  it("accepts the bootstrap's types", async () => {
+  it("type-checks the bootstrap", async () => {
     const bootstrap = fileURLToPath(new URL("../../src/runner/bootstrap.deno.ts", import.meta.url));
     const args = ["check", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", bootstrap];
     await expect(promisify(execFile)(findDeno(), args)).resolves.toBeDefined();
@@ -176,8 +176,8 @@ describe("Deno", () => {
   });
 });
 
-it("a function's own content policy stays, and the sandbox joins it", () => {
-  expect(answerHeaders({ "content-security-policy": "default-src 'none'", "clear-site-data": "*" })).toEqual({
+it("a function's own content policy is kept, and the sandbox is added", () => {
+  expect(responseHeaders({ "content-security-policy": "default-src 'none'", "clear-site-data": "*" })).toEqual({
     "content-security-policy": "default-src 'none', sandbox allow-scripts allow-forms allow-popups",
     "x-content-type-options": "nosniff",
   });
