@@ -1,7 +1,7 @@
 import { defineConfig } from "oxlint";
 import { importRules } from "./tools/layers.ts";
 
-/** Layers in which each returned promise has an await. forgotten-await.test.ts plants omissions there. */
+/** Layers in which each returned promise is awaited. forgotten-await.test.ts plants omissions. */
 export const RETURNS_AWAITED: readonly string[] = ["store"];
 
 export default defineConfig({

@@ -9,7 +9,7 @@ const POSTGRES = ["packages/server/test/store/postgres.test.ts", "e2e/several-no
 
 /** Whole processes that are killed, stopped and cut off, one file after the other. */
 const FAULTS = "e2e/faults/**/*.test.ts";
-/** `npm test` runs one trip of each heavy suite, `npm run test:all` runs everything, in full numbers. */
+/** `npm test` runs one trip of each heavy suite. `npm run test:all` runs all of them in full. */
 const is_all = process.env["TESTS"] === "all";
 /** The fault suites that have a trip in `npm test`. */
 const SHORT_FAULTS = ["storm", "crash-table", "pause", "versions", "support/tcp-proxy"];
@@ -53,7 +53,7 @@ export default defineConfig({
     ...(is_all ? {} : { tagsFilter: ["!all"] }),
     reporters: reports === undefined ? ["default"] : ["default", "json"],
     ...(reports === undefined ? {} : { outputFile: { json: `${reports}/${process.pid}.json` } }),
-    // On two cores the default is one; many tests wait for a process or an interval more than they compute.
+    // On two cores the default is one. Many tests wait for a process more than they compute.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project("sdk", ["packages/sdk/test/**/*.test.ts"]),

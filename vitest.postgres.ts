@@ -1,4 +1,4 @@
-/** One PostgreSQL for the run. Tests take databases of their own on it (test/support/postgres.ts). */
+/** Starts one PostgreSQL for the run. Tests create databases on it (test/support/postgres.ts). */
 import type { TestProject } from "vitest/node";
 import { newPostgres } from "./packages/server/test/support/postgres-server.ts";
 

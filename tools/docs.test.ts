@@ -1,17 +1,13 @@
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import config from "../oxlint.config.ts";
+import { read, ROOT } from "./root.ts";
 
-const ROOT = join(import.meta.dirname, "..");
-const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"], { cwd: ROOT });
 const decisions = pages.filter((path) => path.startsWith("docs/adr/"));
 
-/**
- * As the host of the repository makes it: lower case, hyphens for blanks, other punctuation
- * dropped.
- */
+/** Returns a heading's anchor as GitHub does: lower case, hyphens for blanks, no punctuation. */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
@@ -21,7 +17,7 @@ const anchorOf = (heading: string): string =>
 const anchorsOf = (path: string): readonly string[] =>
   [...read(path).matchAll(/^#+ (.+)$/gm)].map((match) => anchorOf(match[1] ?? ""));
 
-/** Links to files and headings of the repository that are not there. */
+/** Returns the links of a page to files and headings that do not exist. */
 function brokenLinks(page: string): readonly string[] {
   const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1] ?? "");
   return links.filter((link) => {
@@ -38,7 +34,7 @@ describe("the documentation", () => {
     expect(decisions.length).toBeGreaterThan(5);
   });
 
-  it.each(pages)("%s links to nothing that is not there", (page) => {
+  it.each(pages)("%s has no broken link", (page) => {
     expect(brokenLinks(page)).toEqual([]);
   });
 

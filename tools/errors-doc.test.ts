@@ -1,13 +1,10 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DATA_DIR } from "../packages/server/src/cli/remote/local.ts";
 import { LIMITS } from "../packages/server/src/core/limits.ts";
 import { ERRORS, RETIRED } from "../packages/server/src/core/errors.ts";
 import { PAGES, SETTINGS } from "./generate.ts";
+import { read } from "./root.ts";
 
-const ROOT = join(import.meta.dirname, "..");
-const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const firstCells = (text: string): readonly string[] =>
   [...text.matchAll(/^\| `([^`]+)` +\|/gm)].map(([, cell = ""]) => cell);
 

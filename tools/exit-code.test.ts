@@ -1,18 +1,16 @@
 /**
- * A run with the shared PostgreSQL ends with the code that its tests deserve: the gate of every
- * change rests on it.
+ * A test run with the shared PostgreSQL exits with the code that its tests deserve. Every change is
+ * checked by that code.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { ROOT } from "./root.ts";
 
-const ROOT = join(import.meta.dirname, "..");
 const VITEST = join(ROOT, "node_modules/vitest/vitest.mjs");
 
-/**
- * Below the checkout, since the planted test imports vitest; in a folder that nothing looks into.
- */
+/** Writes a test below the checkout, because it imports vitest. No project includes the folder. */
 function plant(body: string): string {
   const parent = join(ROOT, "node_modules/.cache");
   mkdirSync(parent, { recursive: true });

@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FAULTS } from "./faults-list.ts";
 import { coveredFaults, faultsPage, lostTests, testsIn, uncovered, unknownIds } from "./faults.ts";
+import { read } from "./root.ts";
 
 const IDS = Array.from({ length: 61 }, (_, index) => `F${index + 1}`).flatMap((id) =>
   id === "F15" ? [id, "F15b"] : [id],
@@ -31,7 +30,7 @@ describe("the list of faults", () => {
   });
 
   it("is in docs/faults.md with the tests as they are now", () => {
-    const page = readFileSync(join(import.meta.dirname, "..", "docs/faults.md"), "utf8");
+    const page = read("docs/faults.md");
     expect(page).toBe(faultsPage());
     expect([...page.matchAll(/^- \*\*(F\d+b?)\*\* /gm)].map(([, id]) => id)).toEqual(IDS);
   });

@@ -1,7 +1,7 @@
 /**
  * Plants forgotten awaits in the server's sources, and runs the compiler, the linter and the house
- * rules over them, as `npm run check` does. Store operations are async functions. One that is
- * called without its await would be lost, or would fail outside its transaction.
+ * rules over them, as `npm run check` does. Store operations are async functions. Without its
+ * await, an operation would be lost, or would fail outside its transaction.
  *
  * Awaits that are statements are planted all at once, because each is reported on its own line.
  * Where the awaited value is used, the error can be lines away. Those are planted one per top-level
@@ -15,8 +15,9 @@ import { Visitor, type ParseResult } from "oxc-parser";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RETURNS_AWAITED } from "../oxlint.config.ts";
 import { SRC } from "./layers.ts";
+import { ROOT } from "./root.ts";
 import { outputOf } from "./run.ts";
-import { lineFinder, parse, readFiles, ROOT, type SourceFile } from "./source.ts";
+import { lineFinder, parse, readFiles, type SourceFile } from "./source.ts";
 import { rules } from "./tidy.ts";
 
 const TIMEOUT_MS = 300_000;

@@ -1,7 +1,8 @@
 /**
- * Tries random settings against every URL template of the catalog: `node tools/fuzz-config.ts
- * --runs 1000000 --seed 1`. Prints one line of JSON; exits 1 when any URL left the hosts that its
- * template has.
+ * Tries random settings against every URL template of the catalog:
+ * `node tools/fuzz-config.ts --runs 1000000 --seed 1`.
+ *
+ * Prints one line of JSON. Exits with 1 if a URL left the hosts of its template.
  */
 import { parseArgs } from "node:util";
 import { fuzzConfig } from "../packages/server/test/providers/config-fuzz.ts";

@@ -3,15 +3,15 @@
  * errors-doc.test.ts fails while one is stale. Sections and reasons are comments in the sources, so
  * they are read from the text. Values are imported.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LIMITS } from "../packages/server/src/core/limits.ts";
 import { ERRORS, exitCodeOf, RETIRED, type ErrorCode } from "../packages/server/src/core/errors.ts";
 import { faultsPage } from "./faults.ts";
 import { generateProviderDocs } from "./generate-providers.ts";
 import { generatedFrom, markdownPage, markdownTable } from "./markdown.ts";
+import { read, ROOT } from "./root.ts";
 
-const ROOT = join(import.meta.dirname, "..");
 const LIMIT_TABLE = "packages/server/src/core/limits.ts";
 const ERROR_TABLE = "packages/server/src/core/errors.ts";
 
@@ -261,7 +261,5 @@ function blockOf(source: string, opening: string): string {
 
 /** Escapes the characters of a plain message that Markdown would read as emphasis or a tag. */
 const plain = (text: string): string => text.replaceAll("__", String.raw`\_\_`).replaceAll("<", "&lt;");
-
-const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 
 if (import.meta.main) for (const [path, make] of Object.entries(PAGES)) writeFileSync(join(ROOT, path), make());

@@ -10,8 +10,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HOMES, importRules, LAYERS, ROOT_FILES, SRC } from "./layers.ts";
+import { ROOT } from "./root.ts";
 import { outputOf } from "./run.ts";
-import { ROOT } from "./source.ts";
 
 interface Plant {
   readonly file: string;

@@ -1,7 +1,8 @@
 /**
- * Measures `holdfast connectors push` of 20 connector files on the server's machine and over HTTP, against the same running
- * server, and prints both times in ms with their ratio. Run: `npm exec -- node -C holdfast-source tools/push-time.ts [ROUNDS]`.
- * The pushes alternate, so that a busy machine slows down both.
+ * Measures `holdfast connectors push` of 20 connector files on the server's machine and over HTTP,
+ * against the same running server, and prints both times in ms with their ratio. Run: `npm exec --
+ * node -C holdfast-source tools/push-time.ts [ROUNDS]`. The pushes alternate, so that a busy
+ * machine slows down both.
  */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +27,10 @@ const environment = {
   NODE_COMPILE_CACHE: join(import.meta.dirname, "../node_modules/.cache/holdfast-tests"),
 };
 
-/** Runs a command and returns its JSON document. Exit code 1 is expected: every connector still needs a consent. */
+/**
+ * Runs a command and returns its JSON document. Exit code 1 is expected: every connector still
+ * needs a consent.
+ */
 async function holdfast(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<unknown> {
   const options = { cwd: home, env: { ...environment, ...env } };
   const { stdout } = await run(process.execPath, [LAUNCHER, ...args, "--json"], options).catch((error: unknown) => {

@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { ROOT } from "./source.ts";
+import { ROOT } from "./root.ts";
 
 /**
  * Runs a program of node_modules in a folder and returns its standard output. The exit

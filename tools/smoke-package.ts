@@ -1,14 +1,14 @@
 /**
- * Packs what would be published, installs it into an empty folder, and runs the demo from there:
- * built files, no sources, no workspace. Part of `npm run package`; needs the built dist folders
- * and the package registry.
+ * Packs the packages as they would be published, installs them into an empty folder, and runs the
+ * demo from there. That tree has built files only: no sources, no workspace. Part of `npm run
+ * package`. Needs the built dist folders and the package registry.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ROOT } from "./root.ts";
 
-const ROOT = join(import.meta.dirname, "..");
 const PACKAGES = ["sdk", "simulator", "server"];
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-package-"));

@@ -3,8 +3,7 @@
  * rules (tidy.ts) and counts (house.ts) both read files through this module, so they mean the same
  * by each word.
  */
-import { globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { globSync } from "node:fs";
 import {
   parseSync,
   Visitor,
@@ -12,6 +11,7 @@ import {
   type Function as FunctionNode,
   type ParseResult,
 } from "oxc-parser";
+import { read, ROOT } from "./root.ts";
 
 export interface SourceFile {
   /** Relative to the repository's root, with `/`. */
@@ -44,15 +44,13 @@ export interface Syntax {
   readonly chains: readonly number[];
 }
 
-export const ROOT = join(import.meta.dirname, "..");
-
 /** Reads the files that match, without `node_modules` and `dist`. Sorted by path. */
 export function readFiles(patterns: readonly string[]): readonly SourceFile[] {
   const exclude = (path: string): boolean => /(?:^|\/)(?:node_modules|dist)$/.test(path);
   return globSync([...patterns], { cwd: ROOT, exclude })
     .map((path) => path.replaceAll("\\", "/"))
     .toSorted()
-    .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
+    .map((path) => ({ path, text: read(path) }));
 }
 
 export const isTest = (path: string): boolean => /(?:^|\/)test\/|\.test\.ts$/.test(path);

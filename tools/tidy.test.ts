@@ -2,8 +2,9 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { providers } from "../packages/server/src/providers/index.ts";
+import { ROOT } from "./root.ts";
 import { longFunctions, linesOf, MAX_FUNCTION_LINES, nestingOf } from "./sizes.ts";
-import { isTest, readFiles, ROOT, syntaxOf, type SourceFile } from "./source.ts";
+import { isTest, readFiles, syntaxOf, type SourceFile } from "./source.ts";
 import { catalogFindings, rules } from "./tidy.ts";
 import { commentLines, EXCEPTIONS, FORBIDDEN, punctuationOf, wordFindings } from "./words.ts";
 
@@ -20,21 +21,27 @@ const files = readFiles([
 ]);
 const ids = [...providers.keys()];
 
-/** Rules that the repository does not satisfy yet. Remove a line as soon as it does. */
-const NOT_YET = [
-  "uses none of the words",
-  "has at most 6 semicolons",
-  "has no comment wider",
-  "has no file over 400 lines",
-  "has no function over 60 lines",
-  "nests at most 15 %",
-  "has no folder with more than 20",
+/**
+ * Rules that the repository does not satisfy yet, and where it does not. Remove a line as soon as
+ * it does.
+ */
+const NOT_YET: readonly { readonly claim: string; readonly except: RegExp }[] = [
+  { claim: "uses none of the words", except: /^packages\/server\/|^[A-Z]+\.md$|^tools\/faults-list\.ts$/ },
+  { claim: "has no comment wider", except: /^packages\/server\// },
+  { claim: "has no file over 400 lines", except: /^packages\/server\// },
+  { claim: "has no function over 60 lines", except: /^packages\/server\// },
+  { claim: "nests at most 15 %", except: /^packages\/server\// },
 ];
-const is_enforced = ({ claim }: { claim: string }): boolean => !NOT_YET.some((start) => claim.startsWith(start));
+
+/** Returns the files that a rule holds for today. */
+function filesUnder(claim: string): readonly SourceFile[] {
+  const not_yet = NOT_YET.find((entry) => claim.startsWith(entry.claim));
+  return not_yet === undefined ? files : files.filter(({ path }) => !not_yet.except.test(path));
+}
 
 describe("the repository", () => {
-  it.each(rules(ids).filter(is_enforced))("$claim", ({ check }) => {
-    expect(check(files)).toEqual([]);
+  it.each(rules(ids))("$claim", ({ claim, check }) => {
+    expect(check(filesUnder(claim))).toEqual([]);
   });
 
   it("has no file over 500 lines, except tests", () => {

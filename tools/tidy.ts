@@ -208,7 +208,8 @@ const sizeRules: readonly Rule[] = [
 ];
 
 const isProse = ({ path }: SourceFile): boolean => path.endsWith(".ts") || path.endsWith(".md");
-const packageOf = ({ path }: SourceFile): string => /^(?:packages\/[a-z]+|[a-z0-9]+)/.exec(path)?.[0] ?? path;
+const packageOf = ({ path }: SourceFile): string =>
+  /^(?:packages\/[a-z]+|[a-z0-9]+)(?=\/)/.exec(path)?.[0] ?? "the root";
 
 const proseRules: readonly Rule[] = [
   {

@@ -1,4 +1,7 @@
-/** After tsc: what the published package needs beside compiled code. The bootstrap runs in Deno, as TypeScript. */
+/**
+ * Copies the files that the published package needs besides compiled code. Runs after tsc. The
+ * bootstrap stays TypeScript, because Deno runs it.
+ */
 import { cpSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
