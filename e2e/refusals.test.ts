@@ -129,7 +129,7 @@ it.skipIf(old_node === null)(
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
     await once(child, "close");
     expect(child.exitCode).toBe(78);
-    expect(stderr).toMatch(/^holdfast needs Node.js 24 or newer; this is \d+\.\d+\.\d+/);
+    expect(stderr).toMatch(/^holdfast requires Node.js 24 or later. This is \d+\.\d+\.\d+/);
     expect(stderr).not.toContain("    at ");
     expect(readdirSync(home)).toEqual([]);
   },

@@ -4,6 +4,7 @@
  */
 import type { AddressInfo } from "node:net";
 import { every } from "./core/clock.ts";
+import { errnoOf } from "./core/errno.ts";
 import { ApiError } from "./core/errors.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
@@ -138,7 +139,7 @@ async function listen(http: Awaited<ReturnType<typeof createHttpServer>>, host: 
   try {
     await http.listen({ host, port });
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
+    if (errnoOf(error) === "EADDRINUSE") {
       throw new ApiError("port_in_use", {
         message: `Another program listens on port ${port}. Stop it, or choose another port: --port PORT.`,
         cause: error,

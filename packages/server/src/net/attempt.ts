@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { Clock } from "../core/clock.ts";
+import { errnoOf } from "../core/errno.ts";
 import type { FailureReason, OutboundRequest, RequestFailure } from "./outbound.ts";
 
 export interface Attempt {
@@ -103,7 +104,7 @@ export function failureOf({ stopped, phase }: Attempt, error: unknown): RequestF
  * Returns why no connection was established. Drops the message, which can name internal addresses.
  */
 function connectFailure(error: unknown): FailureReason {
-  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+  const code = errnoOf(error) ?? "";
   if (code === "ENOTFOUND" || code.startsWith("EAI_")) return "dns_failed";
   // undici checks headers and path before it connects.
   if (code === "UND_ERR_INVALID_ARG") return "not_representable";

@@ -7,8 +7,9 @@
  * libraries can quote the input.
  */
 import { pino } from "pino";
-import type { LogLevel } from "../config.ts";
+import { errnoOf } from "../core/errno.ts";
 import { ApiError } from "../core/errors.ts";
+import type { LogLevel } from "../core/settings.ts";
 
 export interface LogFields {
   readonly app_id?: string;
@@ -70,14 +71,14 @@ function describe(error: unknown): Readonly<Record<string, unknown>> {
     return { name: error.name, code: error.code, ...(cause === undefined ? {} : { cause: describe(cause) }) };
   }
   if (!(error instanceof Error)) return { name: typeof error };
-  const code = "code" in error && typeof error.code === "string" ? { code: error.code } : {};
+  const code = errnoOf(error);
   // Frames contain only files and lines. The first line of a stack is the message, so it is
   // dropped.
   const frames = (error.stack ?? "")
     .split("\n")
     .filter((line) => line.startsWith("    at "))
     .slice(0, 8);
-  return { name: error.name, ...code, frames: frames.map((line) => line.trim()) };
+  return { name: error.name, ...(code === null ? {} : { code }), frames: frames.map((line) => line.trim()) };
 }
 
 export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

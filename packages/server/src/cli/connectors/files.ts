@@ -2,13 +2,14 @@
  * Connector files: `connectors/<type>.jsonc` with `{ type, scopes }`, the same that the public CLI writes. What we do not know
  * in a file (comments, other keys, its layout) stays as it is: only `scopes` is ever replaced in it.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { applyEdits, modify, parse, printParseErrorCode, type ParseError } from "jsonc-parser";
+import { errnoOf } from "../../core/errno.ts";
 import { ApiError } from "../../core/errors.ts";
 import { sameScopes } from "../../core/scopes.ts";
 import { isJsonObject } from "../../core/types.ts";
-import { isMissing } from "../remote/login-store.ts";
+import { replaceFile } from "../../files/replace-file.ts";
 
 /** The public CLI's pattern. */
 const TYPE_PATTERN = /^[a-z0-9_-]+$/i;
@@ -40,7 +41,7 @@ function namesIn(directory: string): readonly string[] {
   try {
     return readdirSync(directory).toSorted();
   } catch (error) {
-    if (isMissing(error)) return [];
+    if (errnoOf(error) === "ENOENT") return [];
     throw invalid(`${directory} cannot be read: it must be a directory of connector files.`);
   }
 }
@@ -91,12 +92,7 @@ export function planPull(directory: string, remote: readonly DeclaredConnector[]
 
 export function applyPull(directory: string, { written, deleted }: PullPlan): void {
   if (written.length > 0) mkdirSync(directory, { recursive: true });
-  for (const { path, text } of written) {
-    // Renamed into place: a command that is stopped half-way leaves no half file.
-    const draft = join(directory, `.${basename(path)}.new`);
-    writeFileSync(draft, text);
-    renameSync(draft, path);
-  }
+  for (const { path, text } of written) replaceFile(path, text);
   for (const { path } of deleted) rmSync(path, { force: true });
 }
 

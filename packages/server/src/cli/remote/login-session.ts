@@ -3,14 +3,15 @@
  * are for one use (RFC 9700 section 4.14.2), and several commands may run at once, so a refresh is made under a lock, and
  * whoever gets the lock second finds the new tokens in the file.
  */
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
+import { tryLock } from "../../files/lock-file.ts";
 import { CLIENT_ID } from "./device-login.ts";
-import { isMissing, type Login, type LoginStore } from "./login-store.ts";
+import type { Login, LoginStore } from "./login-store.ts";
 import { RemoteError } from "./error.ts";
 import type { Credential, Remote } from "./remote.ts";
 import type { Wait } from "../terminal/wait.ts";
@@ -85,11 +86,7 @@ async function renew({ store, remote, clock, wait }: SessionDeps, seen: Login): 
   });
 }
 
-/**
- * One process at a time for this refresh token. The lock is the file of the highest number: who finds one that is too old
- * makes the next, which only one process can. Nothing is ever taken away from a holder, so there is no moment at which two
- * that clear up after a dead one could both believe that they have it.
- */
+/** Runs `action` in one process at a time for this refresh token. Waits while another process runs it. */
 export async function withLock<T>(
   store: LoginStore,
   { refresh_token }: Login,
@@ -98,40 +95,16 @@ export async function withLock<T>(
   action: () => Promise<T>,
 ): Promise<T> {
   mkdirSync(store.directory, { recursive: true, mode: 0o700 });
-  const base = `refresh-${sha256Hex(refresh_token.expose()).slice(0, 16)}.`;
-  const pathOf = (number: number): string => join(store.directory, `${base}${number}`);
-  let turn = 1;
-  while (!created(pathOf(turn))) {
-    const age_ms = ageOf(pathOf(turn), clock);
-    if (age_ms === null) turn = 1;
-    else if (age_ms > LOCK_TTL_MS) turn += 1;
-    else await wait(POLL_MS);
+  const base = join(store.directory, `refresh-${sha256Hex(refresh_token.expose()).slice(0, 16)}`);
+  const isStale = (path: string): boolean => clock.now() - statSync(path).mtimeMs > LOCK_TTL_MS;
+  let lock = tryLock(base, isStale);
+  while (lock.kind === "busy") {
+    await wait(POLL_MS);
+    lock = tryLock(base, isStale);
   }
   try {
     return await action();
   } finally {
-    // With a later turn this one was taken for dead; then the files are the later one's.
-    if (ageOf(pathOf(turn + 1), clock) === null)
-      for (let number = 1; number <= turn; number++) rmSync(pathOf(number), { force: true });
-  }
-}
-
-function created(path: string): boolean {
-  try {
-    writeFileSync(path, `${process.pid}\n`, { mode: 0o600, flag: "wx" });
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
-    throw error;
-  }
-}
-
-/** Null: it is gone. */
-function ageOf(path: string, clock: Clock): number | null {
-  try {
-    return clock.now() - statSync(path).mtimeMs;
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
+    lock.release();
   }
 }

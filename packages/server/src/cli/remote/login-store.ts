@@ -2,12 +2,13 @@
  * Where logins are kept: `credentials.json` (0600, in a directory of 0700), one entry per server. Written to a file beside it
  * and renamed, so that a crash leaves the old file or the new one. Knows no server.
  */
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { errnoOf } from "../../core/errno.ts";
 import { ApiError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { instant, isJsonObject, type Instant } from "../../core/types.ts";
+import { replaceFile } from "../../files/replace-file.ts";
 
 export interface Login {
   readonly access_token: Secret;
@@ -44,7 +45,7 @@ export function createLoginStore(directory: string): LoginStore {
       // Somebody copied it or changed its mode: what others could read must not stay readable.
       if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
     } catch (error) {
-      if (isMissing(error)) return NOTHING;
+      if (errnoOf(error) === "ENOENT") return NOTHING;
       throw new ApiError("configuration", { message: `${path} cannot be read. Check whose file it is.`, cause: error });
     }
     const stored = parse(text);
@@ -61,9 +62,7 @@ export function createLoginStore(directory: string): LoginStore {
   function write(stored: Stored): void {
     if (Object.keys(stored.servers).length === 0) return rmSync(path, { force: true });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const draft = `${path}.${randomBytes(6).toString("hex")}`;
-    writeFileSync(draft, `${JSON.stringify(stored, null, 2)}\n`, { mode: 0o600, flag: "wx" });
-    renameSync(draft, path);
+    replaceFile(path, `${JSON.stringify(stored, null, 2)}\n`, { mode: 0o600 });
   }
 
   return {
@@ -112,6 +111,3 @@ function parse(text: string): unknown {
     return undefined;
   }
 }
-
-export const isMissing = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "ENOENT";

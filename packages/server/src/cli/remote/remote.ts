@@ -4,6 +4,7 @@
  * 10.2.3). Never repeats POST or PATCH. Follows no redirect, because the credential would go along.
  */
 import { randomUUID } from "node:crypto";
+import { errnoOf } from "../../core/errno.ts";
 import { ApiError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import { VERSION } from "../terminal/version.ts";
@@ -193,8 +194,7 @@ function unreachable(server_url: string, cause: unknown): ApiError {
 
 /** Returns the error code, which fetch puts one level down, in parentheses. */
 function reasonOf(cause: unknown): string {
-  const inner = cause instanceof Error ? cause.cause : undefined;
-  const code = inner instanceof Error && "code" in inner && typeof inner.code === "string" ? inner.code : null;
+  const code = cause instanceof Error ? errnoOf(cause.cause) : null;
   return code === null ? "" : ` (${code})`;
 }
 

@@ -6,6 +6,7 @@
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import { errnoOf } from "../../core/errno.ts";
 import { ApiError } from "../../core/errors.ts";
 import type { Instant } from "../../core/types.ts";
 import {
@@ -140,6 +141,6 @@ function rethrow(cause: unknown): never {
 }
 
 function diskError(cause: unknown): ApiError {
-  const code = cause instanceof Error && "code" in cause ? cause.code : null;
+  const code = errnoOf(cause);
   return new ApiError(code === "ENOSPC" || code === "EDQUOT" ? "storage_full" : "internal", { cause });
 }
