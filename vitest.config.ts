@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { tracing } from "./packages/server/test/walks/trace.ts";
 
 /** Workspaces name their TypeScript sources under this condition, so tests run without a build. */
 const conditions = ["holdfast-source"];
@@ -16,10 +17,19 @@ const SHORT_FAULTS = ["storm", "crash-table", "pause", "versions", "support/tcp-
 /** A directory for reports of test results as JSON, one file per run. Unset: none. */
 const reports = process.env["TEST_REPORTS"];
 
+/** The server's sources are instrumented for these (packages/server/test/walks/trace.ts). */
+const WALKS = "packages/server/test/walks/**/*.test.ts";
+
 const project = (name: string, include: string[], timeout_ms = 20_000) => ({
   extends: true as const,
-  test: { name, include, exclude: [...POSTGRES, FAULTS], testTimeout: timeout_ms, hookTimeout: timeout_ms },
+  test: { name, include, exclude: [...POSTGRES, FAULTS, WALKS], testTimeout: timeout_ms, hookTimeout: timeout_ms },
 });
+
+const walks = {
+  extends: true as const,
+  plugins: [tracing],
+  test: { name: "walks", include: [WALKS], testTimeout: 60_000, hookTimeout: 60_000 },
+};
 
 const postgres = {
   extends: true as const,
@@ -62,6 +72,7 @@ export default defineConfig({
       project("tools", ["tools/**/*.test.ts"]),
       // Whole processes, browsers and foreign clients: slow by nature, never timed.
       project("e2e", ["e2e/**/*.test.ts"], 120_000),
+      walks,
       postgres,
       faults,
     ],

@@ -1,11 +1,11 @@
 import { existsSync, globSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import config from "../oxlint.config.ts";
 import { read, ROOT } from "./root.ts";
 
 const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"], { cwd: ROOT });
-const decisions = pages.filter((path) => path.startsWith("docs/adr/"));
+const decisions = pages.filter((path) => path.startsWith("docs/adr/0"));
 
 /** Returns a heading's anchor as GitHub does: lower case, hyphens for blanks, no punctuation. */
 const anchorOf = (heading: string): string =>
@@ -38,14 +38,14 @@ describe("the documentation", () => {
     expect(brokenLinks(page)).toEqual([]);
   });
 
-  it("describes the architecture in at most 250 lines", () => {
-    expect(read("ARCHITECTURE.md").split("\n").length).toBeLessThanOrEqual(250);
+  it("describes the architecture in at most 220 lines", () => {
+    expect(read("ARCHITECTURE.md").split("\n").length).toBeLessThanOrEqual(220);
   });
 
   it.each(decisions)("%s is short, and says what would change our mind", (page) => {
     expect(read(page).split("\n").length).toBeLessThanOrEqual(60);
     expect(read(page)).toMatch(/^## We would change our mind if$/m);
-    expect(read("ARCHITECTURE.md")).toContain(page);
+    expect(read("docs/adr/README.md")).toContain(basename(page));
   });
 
   it("gives the reason for each lint rule that is off", () => {
