@@ -1,6 +1,7 @@
 /**
- * What every service stands on: the opened store, keys, catalog and protocol engine, the settings that services read, and
- * the process's clock, log and randomness. Each service takes the part that it needs as `Pick<Ground, …>`. Types only.
+ * The collaborators that services share: store, keys, catalog and OAuth protocol, the settings that
+ * services read, and the clock, log and randomness of the process. Each service declares its part
+ * as `Pick<Ground, …>`. Types only.
  */
 import type { Config, Limits } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
@@ -22,10 +23,13 @@ export interface Ground extends Pick<Config, "audit_release" | "default_plan" | 
   readonly clock: Clock;
   readonly limits: Limits;
   readonly log: Log;
-  /** Returns a number in 0..1, like Math.random. */
+  /** Returns a number in 0..1, as Math.random does. */
   readonly random: () => number;
-  /** Names this process in leases. New at every start, so that leases of a crashed process are not taken for ours. */
+  /**
+   * Names this process in leases. New at every start, so that a process does not mistake the leases
+   * of a crashed one for its own.
+   */
   readonly owner: string;
-  /** Origin of a simulator that stands in for every provider, or null. */
+  /** Origin of a simulator that replaces every provider, or null. */
   readonly gateway: string | null;
 }

@@ -1,6 +1,6 @@
 /**
- * Builds every service, once. The server, commands on the server's machine and the simulation of the refresh engine all
- * build by these functions. Starts nothing: timers and loops begin in app.ts.
+ * Builds every service, once. The server, the commands on the server's machine and the simulation
+ * of the refresh engine all use these functions. Starts nothing: app.ts starts timers and loops.
  */
 import { createApiKeys } from "./access/api-keys.ts";
 import { createAuthorization } from "./access/authorization.ts";
@@ -31,7 +31,7 @@ import { createSweeper } from "./sweeper.ts";
 export type Services = ReturnType<typeof createServices>;
 type Caches = ReturnType<typeof createCaches>;
 
-/** Builds what remembers rows, and knows whether the database answers. */
+/** Builds the cache of opened tokens, and the gate in front of the database. */
 export function createCaches(ground: Pick<Ground, "clock" | "limits" | "log">) {
   const gate = createDatabaseGate(ground);
   return { gate, cache: createTokenCache({ ...ground, gate }) };
@@ -39,11 +39,11 @@ export function createCaches(ground: Pick<Ground, "clock" | "limits" | "log">) {
 
 interface TokenPathDeps extends Omit<Ground, "keyring" | "audit_release" | "default_plan" | "gateway">, Caches {
   readonly clients: OAuthClients;
-  readonly revocations: Revocations;
+  readonly revocations: Omit<Revocations, "prepareTokens">;
   readonly spill: Spill;
 }
 
-/** Builds what serves and renews tokens. */
+/** Builds the services that serve and refresh tokens. */
 export function createTokenPath(deps: TokenPathDeps) {
   const refresher = createRefresher(deps);
   const connections = createConnections({ ...deps, refresher });
@@ -51,6 +51,7 @@ export function createTokenPath(deps: TokenPathDeps) {
   return { refresher, connections, sweeper };
 }
 
+/** Builds all services. */
 export function createServices(ground: Ground, spill: Spill) {
   const caches = createCaches(ground);
   const audit = createAudit(ground);

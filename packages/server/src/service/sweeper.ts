@@ -26,7 +26,7 @@ export interface Sweeper {
 
 export interface SweeperDeps extends Pick<Ground, "store" | "clock" | "limits" | "log" | "random"> {
   readonly refresher: Refresher;
-  readonly revocations: Revocations;
+  readonly revocations: Pick<Revocations, "run">;
 }
 
 interface SweeperState extends SweeperDeps {

@@ -166,7 +166,7 @@ function clientsOf(engine: Engine): OAuthClients {
 }
 
 /** Nothing is sent here, but nothing may be asked for that would hurt, either. */
-function revocationsOf(revoking: NodeOptions["revoking"]): Revocations {
+function revocationsOf(revoking: NodeOptions["revoking"]): Omit<Revocations, "prepareTokens"> {
   return {
     prepare: () => Promise.resolve(null),
     run: () => Promise.resolve(),

@@ -62,7 +62,7 @@ export interface ConnectionsDeps extends Pick<
   "store" | "vault" | "catalog" | "oauth" | "urls" | "clock" | "limits" | "log"
 > {
   readonly refresher: Refresher;
-  readonly revocations: Revocations;
+  readonly revocations: Pick<Revocations, "prepare">;
   readonly cache: TokenCache;
 }
 

@@ -17,7 +17,7 @@ import type { Audit } from "../audit.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
 import { emit } from "../events/events.ts";
 import { grantColumns, NOTHING_BEFORE, type Grant } from "../grants/grant.ts";
-import type { TokenRevocations } from "../grants/revocation.ts";
+import type { Revocations } from "../grants/revocation.ts";
 import type { Ground } from "../ground.ts";
 import { ownFlow, recordOutcome } from "./flow.ts";
 import { openHeld, sealHeld } from "./held.ts";
@@ -51,7 +51,7 @@ export interface Consents {
 }
 
 interface ConsentDeps extends Pick<Ground, "store" | "vault" | "catalog" | "clock" | "limits" | "log"> {
-  readonly revocations: TokenRevocations;
+  readonly revocations: Revocations;
   readonly cache: TokenCache;
   readonly audit: Audit;
 }

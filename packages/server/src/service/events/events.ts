@@ -1,6 +1,7 @@
 /**
- * Events: what happened to a connection, for people and programs outside. Written to the outbox in the transaction that
- * makes them true, so that none is lost and none is invented; service/events/webhooks.ts takes them from there.
+ * The events room owns the events of connections and their delivery to the operator's receiver. An
+ * event is written to the outbox in the transaction that makes it true, so none is lost and none is
+ * false. webhooks.ts delivers it from there. Must not know refresh, consent or tokens.
  */
 import type { EventType } from "../../core/events.ts";
 import { newId } from "../../core/ids.ts";
@@ -11,9 +12,10 @@ import type { ConnectionRow } from "../../store/tables.ts";
 export type { EventType } from "../../core/events.ts";
 
 /**
- * `connection.refreshed` is not for everyone: emit it only where `config.events_wanted` has it.
+ * Writes an event to the outbox. Call it for `connection.refreshed` only if `config.events_wanted`
+ * includes that.
  *
- * @param details further fields of the event's `data`; nothing secret
+ * @param details further fields of the event's `data`. No secrets
  */
 export async function emit(
   tx: Transaction,

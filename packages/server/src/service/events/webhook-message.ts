@@ -1,6 +1,6 @@
 /**
- * One event as a webhook message: what the receiver reads, and how it knows that it is from us. Pure.
- * Source: Standard Webhooks 1.0 (https://www.standardwebhooks.com), symmetric signatures.
+ * One event as a signed webhook message. Pure. Source: Standard Webhooks 1.0
+ * (https://www.standardwebhooks.com), symmetric signatures.
  */
 import { createHmac } from "node:crypto";
 import type { EventType } from "../../core/events.ts";
@@ -8,17 +8,20 @@ import type { Secret } from "../../core/secret.ts";
 import type { Instant, JsonObject } from "../../core/types.ts";
 import { providerHeaders } from "../../oauth/deps.ts";
 
-/** What `emit` wrote into the outbox. */
+/** An event in the outbox. */
 export interface StoredEvent {
-  /** A newer server may have written one that this one does not know. */
+  /** Can be unknown to this server, if a newer one wrote it. */
   readonly type: string;
   readonly at: number;
   readonly integration_type: string;
-  /** Everything but type and instant. */
+  /** All fields except `type` and `at`. */
   readonly data: JsonObject;
 }
 
-/** Null: not what `emit` writes. It must not keep those behind it from being sent. */
+/**
+ * Returns the event, or null if `emit` did not write it. The caller must skip it, so that later
+ * events are delivered.
+ */
 export function parseEvent(payload: JsonObject | null): StoredEvent | null {
   const { type, at, ...data } = payload ?? {};
   const { integration_type } = data;
@@ -26,7 +29,7 @@ export function parseEvent(payload: JsonObject | null): StoredEvent | null {
   return { type, at, integration_type, data };
 }
 
-/** Events after which somebody has to consent again, now or soon. */
+/** Events after which a user has to consent again, now or soon. */
 const ASKS_FOR_CONSENT: ReadonlySet<string> = new Set<EventType>([
   "connection.needs_reconnect",
   "connection.scopes_missing",
@@ -35,16 +38,18 @@ const ASKS_FOR_CONSENT: ReadonlySet<string> = new Set<EventType>([
 
 export const asksForConsent = (type: string): boolean => ASKS_FOR_CONSENT.has(type);
 
-/** @param reconnect_url where the account is connected again */
+/** Returns the request body. `reconnect_url`: where a user connects the account again. */
 export function webhookBody({ type, at, data }: StoredEvent, reconnect_url: string): string {
   const more = asksForConsent(type) ? { reconnect_url } : {};
   return JSON.stringify({ type, timestamp: new Date(at).toISOString(), data: { ...data, ...more } });
 }
 
 /**
- * @param id the event's, the same with each attempt: receivers know a repetition by it
- * @param now the attempt's instant: receivers refuse old ones, which somebody may have recorded
- * @param secrets each `whsec_<base64>`; one signature each, so that a receiver may know either
+ * Returns the request headers, with one signature per secret, so that a receiver can have either.
+ *
+ * @param id of the event, the same in each attempt: receivers recognize duplicates by it
+ * @param now time of the attempt: receivers reject old messages, which can be replays
+ * @param secrets each `whsec_<base64>`
  */
 export function webhookHeaders(
   { id, now, body }: { readonly id: string; readonly now: Instant; readonly body: string },

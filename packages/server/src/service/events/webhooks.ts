@@ -1,206 +1,133 @@
 /**
- * Delivery of events: each becomes a line of the log and, where a receiver is configured, a signed webhook.
+ * Delivers events from the outbox, on a timer of its own: no refresh waits for a receiver.
  *
- * At least once: an event is done when the receiver answered 2xx, and whoever dies in between leaves it to be sent again
- * under the same id. In the order of their connection; different connections side by side. An event that fails is tried
- * again for `webhook_give_up_after_ms`, and its successors wait. All of it on an own timer: nothing that refreshes tokens
- * waits for a receiver. Which node sends is settled by a reservation in the outbox.
+ * At least once. An event is done when the receiver replied 2xx. If the process dies before that,
+ * the event is sent again under the same id. Events of one connection keep their order, and those
+ * of different connections are sent in parallel. A failed event is retried for
+ * `webhook_give_up_after_ms`, and later events of its connection wait. A reservation in the outbox
+ * decides which node sends.
  */
-import type { Config, Limits } from "../../config.ts";
-import { every, within, type Clock } from "../../core/clock.ts";
-import { isEventType } from "../../core/events.ts";
-import { plus } from "../../core/types.ts";
-import { parseRetryAfter } from "../../net/retry-after.ts";
-import type { HttpClient } from "../../net/outbound.ts";
-import type { Store } from "../../store/store.ts";
+import { every, within } from "../../core/clock.ts";
 import type { OutboxRow } from "../../store/tables.ts";
-import type { Log, LogFields } from "../../telemetry/log.ts";
-import { backoff_ms } from "../../core/backoff.ts";
-import type { Urls } from "../urls.ts";
-import { asksForConsent, parseEvent, webhookBody, webhookHeaders, type StoredEvent } from "./webhook-message.ts";
+import { deliver, eventFields, type DeliveryDeps, type WebhookDeps } from "./webhook-delivery.ts";
 
-/** Of requests in flight when the server stops; what is cut off then is sent again after the start. */
+/**
+ * How long requests in flight can take when the server stops. Aborted ones are sent again after the
+ * next start.
+ */
 const CLOSE_PATIENCE_MS = 2_000;
 
 export interface Webhooks {
   start(): void;
-  /** Sends what is due; resolves when that is done and nothing is in flight. */
+  /** Sends the events that are due. Resolves when no request is in flight. */
   run(): Promise<void>;
-  /** Takes no more events, waits a little for those in flight. */
+  /** Accepts no more events, and waits a moment for requests in flight. */
   close(): Promise<void>;
-  /** Since the start of this process. */
-  counts(): Readonly<Record<"delivered" | "failed" | "given_up", number>>;
+  /** Returns the counts since the start of this process. */
+  counts(): Readonly<DeliveryDeps["counts"]>;
 }
 
-export interface WebhookDeps extends Pick<Config, "webhook" | "events_wanted"> {
-  readonly store: Store;
-  /** Without a gateway, with `plain_loopback`. */
-  readonly httpClient: HttpClient;
-  readonly urls: Urls;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly log: Log;
-  readonly random: () => number;
+interface WebhookLoop extends DeliveryDeps {
+  readonly in_flight: Set<Promise<void>>;
+  /** The search that runs now. */
+  search: Promise<void> | null;
+  /** Another search must follow the running one. */
+  search_again: boolean;
+  /** The last search failed, and was logged. */
+  is_failing: boolean;
+  stopped: boolean;
+  stopTimer: () => void;
 }
-
-type Sent =
-  | { readonly kind: "delivered" }
-  | { readonly kind: "aborted" }
-  | { readonly kind: "failed"; readonly fields: LogFields; readonly retry_after_ms: number | null };
 
 export function createWebhooks(deps: WebhookDeps): Webhooks {
-  const { store, webhook, events_wanted, clock, limits, log } = deps;
-  const abort = new AbortController();
-  const flying = new Set<Promise<void>>();
-  const counts = { delivered: 0, failed: 0, given_up: 0 };
-  let stopTimer = (): void => {};
-  let stopped = false;
-  let filling: Promise<void> | null = null;
-  let again = false;
-  let is_failing = false;
-
-  /** One search at a time. A request that ends makes room, and its successor may be due. */
-  function wake(): void {
-    if (filling === null) filling = search();
-    else again = true;
-  }
-
-  async function search(): Promise<void> {
-    try {
-      await fill();
-      is_failing = false;
-    } catch (error) {
-      // Once an outage, not once a second.
-      if (!is_failing) log.error("events_not_read", { error });
-      is_failing = true;
-      again = false;
-    }
-    filling = null;
-    if (again) {
-      again = false;
-      wake();
-    }
-  }
-
-  async function fill(): Promise<void> {
-    for (;;) {
-      if (stopped) return;
-      const free = limits.webhook_concurrency - flying.size;
-      // Read first: reserving is a write, and mostly there is nothing.
-      if (free <= 0 || (await store.dueOutbox("event", 1)).length === 0) return;
-      const items = await store.reserveEvents(free, limits.webhook_lease_ms);
-      for (const item of items) take(item);
-      if (items.length < free) return;
-    }
-  }
-
-  function take(item: OutboxRow): void {
-    const flight = deliver(item)
-      // It will be sent once more when the reservation ends.
-      .catch((error: unknown) => log.error("event_not_recorded", { ...named(item), error }))
-      .finally(() => {
-        flying.delete(flight);
-        if (!stopped) wake();
-      });
-    flying.add(flight);
-  }
-
-  async function deliver(item: OutboxRow): Promise<void> {
-    const event = parseEvent(item.payload);
-    if (event === null) {
-      log.error("event_unreadable", named(item));
-      await store.finishEvent(item.id);
-      return;
-    }
-    if (item.attempts === 0) tell(log, item, event);
-    if (webhook === null || (isEventType(event.type) && !events_wanted.has(event.type))) {
-      await store.finishEvent(item.id);
-      return;
-    }
-    const sent = await send(webhook, item, event);
-    if (sent.kind === "failed") return failed(item, sent);
-    if (sent.kind === "aborted") return store.postponeEvent(item, item.attempts, 0);
-    counts.delivered += 1;
-    await store.finishEvent(item.id);
-  }
-
-  async function send(
-    { url, secrets }: NonNullable<Config["webhook"]>,
-    item: OutboxRow,
-    event: StoredEvent,
-  ): Promise<Sent> {
-    const body = webhookBody(event, deps.urls.reconnect(item.app_id, event.integration_type));
-    const answer = await deps.httpClient.send({
-      method: "POST",
-      url: url.expose(),
-      headers: webhookHeaders({ id: item.id, now: clock.now(), body }, secrets),
-      body,
-      deadline_ms: limits.webhook_deadline_ms,
-      signal: abort.signal,
-    });
-    if (answer.kind !== "response") {
-      if (answer.reason === "aborted") return { kind: "aborted" };
-      return { kind: "failed", fields: { reason: answer.reason }, retry_after_ms: null };
-    }
-    const { status, headers } = answer;
-    if (status >= 200 && status < 300) return { kind: "delivered" };
-    const retry_after_ms = parseRetryAfter(headers["retry-after"], clock.now(), limits);
-    return { kind: "failed", fields: { status }, retry_after_ms };
-  }
-
-  async function failed(item: OutboxRow, { fields, retry_after_ms }: Extract<Sent, { kind: "failed" }>) {
-    const attempts = item.attempts + 1;
-    const told = { ...named(item), ...fields, count: attempts };
-    counts.failed += 1;
-    // The last attempt is at the end of the time, not somewhere before it.
-    const left_ms = plus(item.created_at, limits.webhook_give_up_after_ms) - clock.now();
-    if (left_ms <= 0) {
-      counts.given_up += 1;
-      log.error("webhook_given_up", told);
-      await store.finishEvent(item.id);
-      return;
-    }
-    log.warn("webhook_failed", told);
-    const wait_ms = Math.max(retryIn_ms(item.attempts, limits, deps.random()), retry_after_ms ?? 0);
-    await store.postponeEvent(item, attempts, Math.min(wait_ms, left_ms));
-  }
-
-  async function idle(): Promise<void> {
-    if (filling === null && flying.size === 0) return;
-    await (filling ?? Promise.race(flying));
-    await idle();
-  }
-
+  const loop: WebhookLoop = {
+    ...deps,
+    abort: new AbortController(),
+    counts: { delivered: 0, failed: 0, given_up: 0 },
+    in_flight: new Set(),
+    search: null,
+    search_again: false,
+    is_failing: false,
+    stopped: false,
+    stopTimer: () => {},
+  };
   return {
-    start() {
-      stopTimer = every(clock, limits.webhook_interval_ms, wake);
-    },
-    run() {
-      wake();
-      return idle();
-    },
-    async close() {
-      stopped = true;
-      stopTimer();
-      await within(clock, idle(), CLOSE_PATIENCE_MS, null);
-      abort.abort();
-      await idle();
-    },
-    counts: () => ({ ...counts }),
+    start: () => start(loop),
+    run: () => run(loop),
+    close: () => close(loop),
+    counts: () => ({ ...loop.counts }),
   };
 }
 
-function retryIn_ms(failures: number, limits: Limits, random: number): number {
-  const { webhook_retry_base_ms: backoff_base_ms, webhook_retry_cap_ms: backoff_cap_ms } = limits;
-  return backoff_ms(failures, { ...limits, backoff_base_ms, backoff_cap_ms }, random);
+function start(loop: WebhookLoop): void {
+  loop.stopTimer = every(loop.clock, loop.limits.webhook_interval_ms, () => wake(loop));
 }
 
-const named = ({ id, app_id, connection_id }: OutboxRow): LogFields => ({ event_id: id, app_id, connection_id });
+function run(loop: WebhookLoop): Promise<void> {
+  wake(loop);
+  return idle(loop);
+}
 
-function tell(log: Log, item: OutboxRow, { type, integration_type, data: { reason } }: StoredEvent): void {
-  log[asksForConsent(type) ? "warn" : "info"](type, {
-    ...named(item),
-    integration_type,
-    ...(typeof reason === "string" ? { reason } : {}),
-  });
+async function close(loop: WebhookLoop): Promise<void> {
+  loop.stopped = true;
+  loop.stopTimer();
+  await within(loop.clock, idle(loop), CLOSE_PATIENCE_MS, null);
+  loop.abort.abort();
+  await idle(loop);
+}
+
+/** Searches for due events. One search at a time. */
+function wake(loop: WebhookLoop): void {
+  if (loop.search === null) loop.search = search(loop);
+  else loop.search_again = true;
+}
+
+async function search(loop: WebhookLoop): Promise<void> {
+  try {
+    await fill(loop);
+    loop.is_failing = false;
+  } catch (error) {
+    // Logged once per outage, not once a second.
+    if (!loop.is_failing) loop.log.error("events_not_read", { error });
+    loop.is_failing = true;
+    loop.search_again = false;
+  }
+  loop.search = null;
+  if (loop.search_again) {
+    loop.search_again = false;
+    wake(loop);
+  }
+}
+
+/** Sends due events until no request slot or no event is left. */
+async function fill(loop: WebhookLoop): Promise<void> {
+  const { store, limits, in_flight } = loop;
+  for (;;) {
+    if (loop.stopped) return;
+    const slots = limits.webhook_concurrency - in_flight.size;
+    // Reads first, because a reservation is a write, and mostly no event is due.
+    if (slots <= 0 || (await store.dueOutbox("event", 1)).length === 0) return;
+    const items = await store.reserveEvents(slots, limits.webhook_lease_ms);
+    for (const item of items) launch(loop, item);
+    if (items.length < slots) return;
+  }
+}
+
+/** Starts a delivery. When it ends, a slot is free, and its connection's next event may be due. */
+function launch(loop: WebhookLoop, item: OutboxRow): void {
+  const delivery = deliver(loop, item)
+    // The event is sent again when its reservation expires.
+    .catch((error: unknown) => loop.log.error("event_not_recorded", { ...eventFields(item), error }))
+    .finally(() => {
+      loop.in_flight.delete(delivery);
+      if (!loop.stopped) wake(loop);
+    });
+  loop.in_flight.add(delivery);
+}
+
+/** Resolves when no search runs and no request is in flight. */
+async function idle(loop: WebhookLoop): Promise<void> {
+  if (loop.search === null && loop.in_flight.size === 0) return;
+  await (loop.search ?? Promise.race(loop.in_flight));
+  await idle(loop);
 }

@@ -1,6 +1,10 @@
 /**
- * A grant: the tokens of one answer, and how they become the columns of a connection. Used by the connect flow, by refresh,
- * and by the replay of spilled answers, so that tokens are sealed and their lives computed in one way only.
+ * The grants room owns what a provider issued: tokens, the OAuth client they belong to, and their
+ * revocation. It must not know when a token is refreshed, or who reads it.
+ *
+ * This file turns the tokens of one response into the columns of a connection. Consent, refresh and
+ * the replay of the spill all use it, so tokens are sealed, and lifetimes computed, in one way
+ * only.
  */
 import { lifeOf, spreadOf, type Life } from "../../core/expiry.ts";
 import { missingScopes } from "../../core/scopes.ts";
@@ -26,9 +30,9 @@ export interface Grant {
   readonly refresh_token: Secret | null;
   readonly announced_s: number | null;
   readonly refresh_announced_s: number | null;
-  /** Null: the answer did not name any, so they are as before (RFC 6749 §5.1, §6). */
+  /** Null if the response named none: then they have not changed (RFC 6749 §5.1, §6). */
   readonly scopes: readonly string[] | null;
-  /** Derived values that the answer carried. */
+  /** Settings that the response contained. */
   readonly config: ConnectionConfig;
   readonly received_at: Instant;
 }
@@ -40,7 +44,7 @@ export function grantOf(tokens: Tokens, received_at: Instant): Grant {
   return { access_token, refresh_token, announced_s, refresh_announced_s, scopes, config, received_at };
 }
 
-/** Plaintext for the spill, which seals it. */
+/** Returns a grant as plaintext JSON. The caller seals it. */
 export function serializeGrant(grant: Grant): Secret {
   return new Secret(
     JSON.stringify({
@@ -51,7 +55,7 @@ export function serializeGrant(grant: Grant): Secret {
   );
 }
 
-/** Null when the text is not a serialized grant, as after a change of format. */
+/** Returns the grant, or null if the text has another format, from another version for example. */
 export function parseGrant(text: Secret): Grant | null {
   const value: unknown = JSON.parse(text.expose());
   if (!isJsonObject(value) || typeof value["access_token"] !== "string" || typeof value["received_at"] !== "number")
@@ -70,7 +74,7 @@ export function parseGrant(text: Secret): Grant | null {
 
 const numberOrNull = (value: unknown): number | null => (typeof value === "number" ? value : null);
 
-/** What the provider, or the person at its consent page, left out. */
+/** Returns the requested scopes that the provider, or the user at its consent page, left out. */
 export function notGranted(row: Pick<ConnectionRow, "scopes_requested" | "scopes_granted"> | null): readonly string[] {
   return row === null ? [] : missingScopes(row.scopes_requested, row.scopes_granted);
 }
@@ -81,7 +85,10 @@ export interface SealTarget {
   readonly generation: number;
 }
 
-/** What a connection's ciphertexts are bound to: nobody can move one to another row, column, app or generation. */
+/**
+ * Returns the place that a connection's ciphertext is bound to. Moved to another row, column, app
+ * or generation, it cannot be opened.
+ */
 export function sealContext(target: SealTarget, column: "access" | "refresh"): SealContext {
   return { table: "connections", column, scope: target.app_id, row_id: target.id, generation: target.generation };
 }
@@ -98,7 +105,7 @@ export type GrantColumns = Pick<
   | "refresh_token_expires_at"
 >;
 
-/** What stays as it was when an answer does not say. */
+/** Values that stay if a response does not replace them. */
 export interface Before {
   readonly refresh_token: Secret | null;
   readonly last_lifetime_s: number | null;
@@ -107,7 +114,10 @@ export interface Before {
 
 export const NOTHING_BEFORE: Before = { refresh_token: null, last_lifetime_s: null, refresh_token_expires_at: null };
 
-/** Seals the grant for `target` and computes its life. An answer without a refresh token keeps the one that was used. */
+/**
+ * Seals the grant for `target` and computes its life. If the response has no refresh token, the
+ * previous one stays.
+ */
 export async function grantColumns(
   vault: Vault,
   provider: Provider,
@@ -140,7 +150,10 @@ export async function grantColumns(
   };
 }
 
-/** When the sweeper refreshes: in time for the access token, and often enough for a refresh token that dies of disuse. */
+/**
+ * Returns when the sweeper refreshes: before the access token expires, and before the refresh token
+ * expires from disuse.
+ */
 function refreshAt(provider: Provider, { refresh_at }: Life, received_at: Instant): Instant | null {
   const keep_alive_ms = keepAliveInterval_ms(provider);
   if (keep_alive_ms === null) return refresh_at;
