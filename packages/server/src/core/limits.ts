@@ -281,7 +281,7 @@ export const LIMITS = {
   /** How often a waiting reader checks whether another node's refresh is done. */
   lease_poll_ms: 200,
   /**
-   * How long spilled responses are kept after their commit, to repair a fail-over that lost
+   * How long spilled responses are kept after their commit, to repair a failover that lost
    * commits.
    */
   spill_keep_ms: 600_000,
@@ -342,8 +342,9 @@ export const LIMIT_VARIABLES: ReadonlyMap<string, string> = new Map(
 );
 
 /**
- * Reads the limits from their variables; unset ones keep their default. @throws ApiError
- * `configuration`
+ * Reads the limits from their variables. Unset ones keep their default.
+ *
+ * @throws ApiError `configuration`
  */
 export function parseLimits(environment: Readonly<Record<string, string | undefined>>): Limits {
   const limits: Record<keyof typeof LIMITS, number> = { ...LIMITS };

@@ -17,7 +17,9 @@ const EMAIL_LENGTH = 254;
 const EMAIL = /^[^\s@<>"'(),:;[\]\\]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/;
 
 /**
- * Returns the address in the form that is stored and looked up. @throws ApiError `invalid_email`
+ * Returns the address in the form that is stored and looked up.
+ *
+ * @throws ApiError `invalid_email`
  */
 export function checkEmail(text: string): string {
   const email = text.normalize("NFC").trim().toLowerCase();

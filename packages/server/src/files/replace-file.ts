@@ -2,10 +2,7 @@ import { randomBytes } from "node:crypto";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-/**
- * Writes a file atomically: a reader sees the old text or the new one, and a stopped process leaves
- * neither half.
- */
+/** Writes a file atomically: a reader sees the old text or the new one, never a part of either. */
 export function replaceFile(path: string, text: string, { mode = 0o666 }: { readonly mode?: number } = {}): void {
   const draft = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}`);
   try {

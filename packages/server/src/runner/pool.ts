@@ -19,8 +19,9 @@ export interface Slot {
 
 export interface Pool {
   /**
-   * Returns a process for this key and version, and opens an invocation. @throws ApiError
-   * `overloaded`
+   * Returns a process for this key and version, and opens an invocation.
+   *
+   * @throws ApiError `overloaded`
    */
   take(key: string, version: Version, start: () => FunctionProcess): Slot;
   /** Closes an invocation. */

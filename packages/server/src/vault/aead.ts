@@ -58,7 +58,9 @@ export function lengthPrefixed(...parts: readonly (string | Uint8Array)[]): Buff
 }
 
 /**
- * Encodes as UTF-8. @throws TypeError for a string with a lone surrogate, which would be changed
+ * Encodes as UTF-8.
+ *
+ * @throws TypeError for a string with a lone surrogate, which would be changed
  */
 export function utf8(text: string): Buffer {
   if (!text.isWellFormed()) throw new TypeError("A string with a lone surrogate cannot be encoded as UTF-8.");

@@ -46,8 +46,9 @@ export interface Vault {
   /** @throws ApiError `credential_unreadable` */
   open(context: SealContext, sealed: Sealed): Promise<Secret>;
   /**
-   * Opens without I/O. Returns null if the data key is not cached. @throws ApiError
-   * `credential_unreadable`
+   * Opens without I/O. Returns null if the data key is not cached.
+   *
+   * @throws ApiError `credential_unreadable`
    */
   openCached(context: SealContext, sealed: Sealed): Secret | null;
   /**

@@ -26,12 +26,15 @@ export interface Browser {
   /** Opens a setup link, fills in its form if it has one, and submits it. */
   signIn(setup_url: string, account?: Readonly<Record<string, string>>): Promise<void>;
   /**
-   * Opens a connect link and presses Connect. @returns the provider's authorization URL, from the
-   * go page
+   * Opens a connect link and presses Connect.
+   *
+   * @returns the provider's authorization URL, from the go page
    */
   start(connect_url: string, fields?: Readonly<Record<string, string>>): Promise<string>;
   /**
-   * Opens a callback URL and the page it redirects to. @returns the result page or the error page
+   * Opens a callback URL and the page it redirects to.
+   *
+   * @returns the result page or the error page
    */
   finish(callback_url: string): Promise<Reply>;
   /** Starts, approves at the simulator, and finishes. @returns the result page */

@@ -101,7 +101,9 @@ const LIMIT_MS = 10_000;
 
 /**
  * Calls `probe` every turn of the event loop, and returns its first result that is not false, null
- * or undefined. @throws Error that names `what`, after ten real seconds
+ * or undefined.
+ *
+ * @throws Error that names `what`, after ten real seconds
  */
 export async function until<T>(
   what: string,
