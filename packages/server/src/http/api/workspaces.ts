@@ -195,7 +195,7 @@ function invitationRoutes(app: HttpServer, context: HttpContext): void {
     async (request) => {
       const { workspace, invitation } = request.params;
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
-      await workspaces.takeBack(id, invitation);
+      await workspaces.revokeInvitation(id, invitation);
       const { actor } = principal;
       record(context, request, { actor, action: "invitation.revoke", target: invitation, workspace_id: id });
       return DONE;

@@ -139,7 +139,7 @@ export function workspacePages(app: HttpServer, context: HttpContext): void {
 
   onForm("invitations/revoke", "member.manage", async ({ id, word, done }) => {
     const invitation = word("invitation");
-    await workspaces.takeBack(id, invitation);
+    await workspaces.revokeInvitation(id, invitation);
     done({ action: "invitation.revoke", target: invitation });
     return null;
   });

@@ -1,6 +1,14 @@
-/** What service/accounts/accounts.ts and the library agree on, apart from both, so that the library is loaded only when needed. */
+/** Constants that the library and its callers share. A file apart, so that callers do not load the library. */
+import { ApiError } from "../../core/errors.ts";
+import type { Secret } from "../../core/secret.ts";
 
-/** Where the library looks for the client's address. Set by us on every call, never taken from a request. */
+/** The library reads the client's address here. We set it on every call, and never copy it from a request. */
 export const ADDRESS_HEADER = "x-holdfast-address";
-/** Characters. The most, since hashing takes longer for longer ones. */
+/** In characters. There is a maximum because hashing a longer password takes longer. */
 export const PASSWORD_LENGTH = { least: 10, most: 128 };
+
+/** @throws ApiError `invalid_password` */
+export function checkPassword(password: Secret): void {
+  const { length } = Array.from(password.expose());
+  if (length < PASSWORD_LENGTH.least || length > PASSWORD_LENGTH.most) throw new ApiError("invalid_password");
+}

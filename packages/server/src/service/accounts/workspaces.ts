@@ -1,47 +1,38 @@
 /**
- * Workspaces, their members and invitations. An invitation is a one-time link for one e-mail address and role; whoever opens
- * it makes an account with that address, or joins with the one that is signed in. Nobody gives a role above their own, nor
- * changes somebody who has one; the last owner stays. Membership rows are the account library's; those two rules need one
- * transaction each, which the library cannot give, so they are written here.
+ * Workspaces: name, plan, members and invitations. The account library creates their rows. Two rules
+ * need one transaction each, which it cannot give, so members.ts has them: no member gives or changes
+ * a role above their own, and the last owner stays. Does not check roles: access/authorization.ts does.
  *
- * Errors: ApiError `not_found`, `insufficient_role`, `last_owner`, `invitation_invalid`, `invalid_name`, `invalid_email`.
+ * Errors: ApiError `not_found`, `insufficient_role`, `last_owner`, `limit_reached`,
+ * `invitation_invalid`, `invalid_name`, `invalid_email`.
  */
 import { ApiError } from "../../core/errors.ts";
-import { newId, randomToken } from "../../core/ids.ts";
-import { roleReaches, type Plan, type Role } from "../../core/roles.ts";
-import { sha256Hex } from "../../core/secret.ts";
-import { plus, type UserId, type WorkspaceId } from "../../core/types.ts";
-import { setRole, type InstallationSharing, type Member, type MemberChange } from "../../store/queries/workspaces.ts";
-import type { InvitationsTable } from "../../store/account-tables.ts";
+import { checkName } from "../../core/names.ts";
+import type { Plan, Role } from "../../core/roles.ts";
+import type { UserId, WorkspaceId } from "../../core/types.ts";
+import type { InstallationSharing, Member } from "../../store/queries/workspaces.ts";
 import type { WorkspacesTable } from "../../store/tables.ts";
-import type { Accounts } from "./accounts.ts";
-import { checkEmail, checkName } from "../../core/names.ts";
-import type { Ground } from "../ground.ts";
 import type { Credentials } from "../access/credentials.ts";
+import type { Ground } from "../ground.ts";
+import type { Accounts } from "./accounts.ts";
+import {
+  acceptInvitation,
+  invite,
+  listInvitations,
+  revokeInvitation,
+  viewInvitation,
+  type CreatedInvitation,
+  type InvitationSummary,
+  type InvitationView,
+  type NewInvitation,
+} from "./invitations.ts";
+import { setMemberRole, transfer } from "./members.ts";
 
-const LINK_PATTERN = /^[A-Za-z0-9_-]{43}$/;
+export type { InvitationSummary, InvitationView };
 
-/** What an operator takes on who lets workspaces of other owners use the installation's OAuth clients. */
+/** What an operator accepts who lets workspaces of other owners use the installation's OAuth clients. */
 export const SHARING_RISK =
-  "Its members then ask people for consent in the name of your OAuth clients. What they do with the tokens counts against your registrations: a provider that blocks a client for one workspace blocks it for all of them, and whoever agreed once is often not asked again, in whichever workspace the client is used next. Prefer a client of the workspace's own.";
-
-/** Without what lets in. */
-export type InvitationSummary = Omit<InvitationsTable, "token_hash" | "used_at" | "workspace_id">;
-
-export interface InvitationView {
-  readonly workspace_id: WorkspaceId;
-  readonly workspace_name: string;
-  readonly email: string;
-  readonly role: Role;
-}
-
-export interface NewInvitation {
-  readonly email: string;
-  readonly role: Role;
-  /** The actor's own role, which is the most that can be given. */
-  readonly by: Role;
-  readonly actor: string;
-}
+  "Its members can then ask users for consent in the name of your OAuth clients. Misuse of the tokens counts against your registrations: a provider that blocks a client for one workspace blocks it for all of them. A user who agreed once is often not asked again, no matter which workspace uses the client next. Prefer an OAuth client of the workspace's own.";
 
 export interface Workspaces {
   create(name: string, owner: UserId): Promise<WorkspacesTable>;
@@ -49,18 +40,18 @@ export interface Workspaces {
   rename(id: WorkspaceId, name: string): Promise<void>;
   setPlan(id: WorkspaceId, plan: Plan): Promise<void>;
   members(id: WorkspaceId): Promise<readonly Member[]>;
-  /** Null: out. */
+  /** `role: null` removes the member. `by` is the caller's own role. */
   setRole(id: WorkspaceId, user_id: UserId, role: Role | null, by: Role): Promise<void>;
-  /** The other one is an owner then, and `from` an administrator. */
+  /** Makes `to` an owner and `from` an admin. */
   transfer(id: WorkspaceId, from: UserId | null, to: UserId): Promise<void>;
-  /** Whether the installation's OAuth clients serve the workspace. */
+  /** Returns whether the installation's OAuth clients serve the workspace. */
   clientSharing(id: WorkspaceId): Promise<InstallationSharing>;
-  /** An operator's word, for new consents: connections that were made keep their client. */
+  /** Allows or forbids it for new consents. Existing connections keep their OAuth client. */
   shareClients(id: WorkspaceId, allowed: boolean): Promise<InstallationSharing>;
-  /** The link is shown this once. */
-  invite(id: WorkspaceId, invitation: NewInvitation): Promise<{ readonly id: string; readonly invitation_url: string }>;
+  /** Returns the link, which is shown only once. */
+  invite(id: WorkspaceId, invitation: NewInvitation): Promise<CreatedInvitation>;
   invitations(id: WorkspaceId): Promise<readonly InvitationSummary[]>;
-  takeBack(id: WorkspaceId, invitation_id: string): Promise<void>;
+  revokeInvitation(id: WorkspaceId, invitation_id: string): Promise<void>;
   viewInvitation(token: string): Promise<InvitationView>;
   accept(token: string, user_id: UserId): Promise<InvitationView>;
 }
@@ -71,106 +62,60 @@ export interface WorkspacesDeps extends Pick<Ground, "store" | "urls" | "clock" 
 }
 
 export function createWorkspaces(deps: WorkspacesDeps): Workspaces {
-  const { store, urls, clock, limits, accounts, credentials } = deps;
-
-  async function get(id: WorkspaceId): Promise<WorkspacesTable> {
-    const workspace = await store.getWorkspace(id);
-    if (workspace === null) throw noSuchWorkspace();
-    return workspace;
-  }
-
-  async function viewInvitation(token: string): Promise<InvitationView> {
-    const found = LINK_PATTERN.test(token) ? await store.findInvitation(sha256Hex(token)) : null;
-    if (found === null) throw new ApiError("invitation_invalid");
-    const { workspace_id, workspace_name, email, role } = found;
-    return { workspace_id, workspace_name, email, role };
-  }
-
+  const { store } = deps;
   return {
-    async create(given, owner) {
-      const name = checkName(given);
-      if ((await store.membershipsOf(owner)).length >= limits.workspaces_per_user)
-        throw new ApiError("limit_reached", {
-          message: `One account has at most ${limits.workspaces_per_user} workspaces.`,
-        });
-      return get(await accounts.createWorkspace(name, owner));
-    },
-    get,
-    async rename(id, name) {
-      if (!(await store.renameWorkspace(id, checkName(name)))) throw noSuchWorkspace();
-    },
-    async setPlan(id, plan) {
-      const changed = await store.setPlan(id, plan);
-      credentials.clear();
-      if (!changed) throw noSuchWorkspace();
-    },
+    create: (name, owner) => create(deps, name, owner),
+    get: (id) => get(deps, id),
+    rename: (id, name) => rename(deps, id, name),
+    setPlan: (id, plan) => setPlan(deps, id, plan),
     members: (id) => store.listMembers(id),
-    async setRole(id, user_id, role, by) {
-      const change = await store.transaction(async (tx) => {
-        return await setRole(tx, id, user_id, role, by);
-      });
-      refuse(change);
-    },
-    async transfer(id, from, to) {
-      const change = await store.transaction(async (tx) => {
-        const raised = await setRole(tx, id, to, "owner", "owner");
-        return raised !== "changed" || from === null || from === to
-          ? raised
-          : await setRole(tx, id, from, "admin", "owner");
-      });
-      refuse(change);
-    },
+    setRole: (id, user_id, role, by) => setMemberRole(deps, id, user_id, role, by),
+    transfer: (id, from, to) => transfer(deps, id, from, to),
     clientSharing: (id) => store.installationSharing(id),
-    async shareClients(id, allowed) {
-      await store.shareInstallationClients(id, allowed);
-      return store.installationSharing(id);
-    },
-    async invite(workspace_id, { email, role, by, actor }) {
-      if (!roleReaches(by, role)) throw aboveOwn(by);
-      const token = randomToken();
-      const id = newId("ivt");
-      await store.createInvitation({
-        id,
-        workspace_id,
-        token_hash: sha256Hex(token),
-        email: checkEmail(email),
-        role,
-        invited_by: actor,
-        expires_at: plus(clock.now(), limits.invitation_ttl_ms),
-      });
-      return { id, invitation_url: urls.invitation(token) };
-    },
-    async invitations(id) {
-      return (await store.listInvitations(id)).map(summary);
-    },
-    async takeBack(id, invitation_id) {
-      if (!(await store.deleteInvitation(id, invitation_id)))
-        throw new ApiError("not_found", { message: "The workspace has no open invitation of that id." });
-    },
-    viewInvitation,
-    async accept(token, user_id) {
-      const view = await viewInvitation(token);
-      if ((await store.acceptInvitation(sha256Hex(token), user_id, newId("mem"))) === null)
-        throw new ApiError("invitation_invalid");
-      return view;
-    },
+    shareClients: (id, allowed) => shareClients(deps, id, allowed),
+    invite: (id, invitation) => invite(deps, id, invitation),
+    invitations: (id) => listInvitations(deps, id),
+    revokeInvitation: (id, invitation_id) => revokeInvitation(deps, id, invitation_id),
+    viewInvitation: (token) => viewInvitation(deps, token),
+    accept: (token, user_id) => acceptInvitation(deps, token, user_id),
   };
 }
 
-function refuse(change: MemberChange): void {
-  if (change === "changed") return;
-  if (change === "last_owner") throw new ApiError("last_owner");
-  if (change === "missing") throw new ApiError("not_found", { message: "The workspace has no such member." });
-  throw aboveOwn("admin");
+async function create(deps: WorkspacesDeps, typed_name: string, owner: UserId): Promise<WorkspacesTable> {
+  const { store, limits, accounts } = deps;
+  const name = checkName(typed_name);
+  if ((await store.membershipsOf(owner)).length >= limits.workspaces_per_user) {
+    const message = `An account can be in at most ${limits.workspaces_per_user} workspaces.`;
+    throw new ApiError("limit_reached", { message });
+  }
+  return get(deps, await accounts.createWorkspace(name, owner));
 }
 
-function aboveOwn(by: Role): ApiError {
-  const message = `Nobody gives or changes a role above their own, which is ${by} here.`;
-  return new ApiError("insufficient_role", { message });
+async function get({ store }: WorkspacesDeps, id: WorkspaceId): Promise<WorkspacesTable> {
+  const workspace = await store.getWorkspace(id);
+  if (workspace === null) throw noSuchWorkspace();
+  return workspace;
 }
 
-const noSuchWorkspace = (): ApiError => new ApiError("not_found", { message: "There is no such workspace." });
+async function rename({ store }: WorkspacesDeps, id: WorkspaceId, name: string): Promise<void> {
+  if (!(await store.renameWorkspace(id, checkName(name)))) throw noSuchWorkspace();
+}
 
-function summary({ id, email, role, invited_by, created_at, expires_at }: InvitationsTable): InvitationSummary {
-  return { id, email, role, invited_by, created_at, expires_at };
+async function setPlan({ store, credentials }: WorkspacesDeps, id: WorkspaceId, plan: Plan): Promise<void> {
+  const is_changed = await store.setPlan(id, plan);
+  credentials.clear();
+  if (!is_changed) throw noSuchWorkspace();
+}
+
+async function shareClients(
+  { store }: WorkspacesDeps,
+  id: WorkspaceId,
+  allowed: boolean,
+): Promise<InstallationSharing> {
+  await store.shareInstallationClients(id, allowed);
+  return store.installationSharing(id);
+}
+
+function noSuchWorkspace(): ApiError {
+  return new ApiError("not_found", { message: "There is no such workspace." });
 }
