@@ -20,7 +20,14 @@ export function createCallLibrary(deps: Omit<AccountsDeps, "rateLimits" | "cliSe
   };
 }
 
-async function loadLibrary({ store, keyring, urls, clock, limits, default_plan }: Parameters<typeof createCallLibrary>[0]) {
+async function loadLibrary({
+  store,
+  keyring,
+  urls,
+  clock,
+  limits,
+  default_plan,
+}: Parameters<typeof createCallLibrary>[0]) {
   const { createAccountLibrary } = await import("./library.ts");
   const secret = keyring.deriveKey("accounts").toString("base64url");
   return createAccountLibrary({ store, clock, limits, default_plan, public_url: urls.public_url, secret });

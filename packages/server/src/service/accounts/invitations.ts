@@ -90,11 +90,7 @@ export async function viewInvitation({ store }: InvitationDeps, token: string): 
 }
 
 /** @throws ApiError `invitation_invalid` */
-export async function acceptInvitation(
-  deps: InvitationDeps,
-  token: string,
-  user_id: UserId,
-): Promise<InvitationView> {
+export async function acceptInvitation(deps: InvitationDeps, token: string, user_id: UserId): Promise<InvitationView> {
   const view = await viewInvitation(deps, token);
   const accepted = await deps.store.acceptInvitation(sha256Hex(token), user_id, newId("mem"));
   if (accepted === null) throw new ApiError("invitation_invalid");

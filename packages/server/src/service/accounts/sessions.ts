@@ -19,10 +19,7 @@ export async function openSession(
   return new Secret(session.token);
 }
 
-export async function personOf(
-  { store, limits, callLibrary }: AccountDeps,
-  session: Secret,
-): Promise<Person | null> {
+export async function personOf({ store, limits, callLibrary }: AccountDeps, session: Secret): Promise<Person | null> {
   const found = await callLibrary(({ api }) => api.getSession({ headers: headersOf(null, session) }));
   if (found === null) return null;
   const { user, session: row } = found;
