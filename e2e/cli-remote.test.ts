@@ -91,7 +91,7 @@ it(
     expect(without_yes.stderr).toContain(
       "~ slack: other scopes\n    + users:read\n    - chat:write\n- github: removed",
     );
-    expect(without_yes.stderr).toMatch(/Nothing was done\. To do it without being asked: --yes\n\(usage\)/);
+    expect(without_yes.stderr).toMatch(/Nothing was done\. To do it without a question: --yes\n\(usage\)/);
     expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(2);
 
     const [exit_code, pushed] = await json(stage, ["push", "--yes"]);
@@ -145,7 +145,7 @@ it("asks on a terminal, opens the link, and reports the connection", { tags: "al
     cwd: home,
     env: { ...env, HOME: home, PATH: process.env["PATH"] ?? "" },
   });
-  await terminal.until(/- github: removed[\s\S]*Go on\? \[y\/N\]/);
+  await terminal.until(/- github: removed[\s\S]*Continue\? \[y\/N\]/);
   terminal.press("y\n");
   await terminal.until(/Open the browser now\? \[y\/N\]/);
   terminal.press("y\n");
@@ -161,11 +161,11 @@ it("does nothing when the builder answers no, and exits with 130 on Ctrl-C", { t
   const command = [process.execPath, LAUNCHER, "connectors", "push"];
   const options = { cwd: home, env: { ...env, HOME: home, PATH: process.env["PATH"] ?? "" } };
   const first = openTerminal(command, options);
-  await first.until(/Go on\?/);
+  await first.until(/Continue\?/);
   first.press("n\n");
   expect([await first.ended, first.shown()]).toEqual([1, expect.stringContaining("Nothing was done.") as unknown]);
   const second = openTerminal(command, options);
-  await second.until(/Go on\?/);
+  await second.until(/Continue\?/);
   second.press("\u0003");
   expect(await second.ended).toBe(130);
   expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(1);

@@ -141,6 +141,7 @@ export const HOMES: Readonly<Record<string, string>> = {
   kysely: "store",
   commander: "cli",
   "@holdfast/simulator": "cli",
+  open: "cli/terminal/browser.ts",
   esbuild: "runner",
   pino: "telemetry",
 };

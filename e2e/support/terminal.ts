@@ -36,13 +36,14 @@ export function openTerminal(command: readonly string[], { cwd, env }: TerminalO
   const bin = join(cwd, "bin");
   const log = join(cwd, "opened.txt");
   mkdirSync(bin, { recursive: true });
-  // First in PATH: instead of opening a window, this records the address.
-  writeFileSync(join(bin, "xdg-open"), `#!/bin/sh\nprintf '%s\\n' "$1" >> '${log}'\n`, { mode: 0o755 });
+  // Instead of opening a window, this records the address. Openers find it as BROWSER or first in PATH.
+  const browser = join(bin, "xdg-open");
+  writeFileSync(browser, `#!/bin/sh\nprintf '%s\\n' "$1" >> '${log}'\n`, { mode: 0o755 });
   const line = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   // A new terminal has no width, and prompts would break each line after one letter.
   const child = spawn("script", ["-qefc", `stty cols 120 rows 40; exec ${line}`, "/dev/null"], {
     cwd,
-    env: { ...env, PATH: `${bin}:${env["PATH"] ?? ""}`, TERM: "xterm", SHELL: "/bin/sh" },
+    env: { ...env, BROWSER: browser, PATH: `${bin}:${env["PATH"] ?? ""}`, TERM: "xterm", SHELL: "/bin/sh" },
   });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));

@@ -1,7 +1,7 @@
 /** `holdfast connectors pull`: writes the app's connectors to files. Asks before it deletes a file, or requires `--yes`. */
 import { resolve } from "node:path";
 import { createOutput, reportCancelled } from "../terminal/output.ts";
-import { confirmOrYes } from "../terminal/terminal.ts";
+import { confirmOrYes } from "../terminal/ask.ts";
 import { applyPull, planPull, type PullPlan } from "./files.ts";
 import { withConnectors, type AppFlags } from "./open.ts";
 
