@@ -19,7 +19,10 @@ export interface Fault {
 
 const SERVICE = "packages/server/test/service";
 const STORE = "packages/server/test/store";
-const REFRESH = `${SERVICE}/refresh.test.ts`;
+const READERS = `${SERVICE}/refresh/readers.test.ts`;
+const ENDINGS = `${SERVICE}/refresh/endings.test.ts`;
+const IN_FLIGHT = `${SERVICE}/refresh/in-flight.test.ts`;
+const AFTER_CRASH = `${SERVICE}/refresh/crashes.test.ts`;
 const LIMITS = `${SERVICE}/provider-limits.test.ts`;
 const HTTP_CLIENT = "packages/server/test/oauth/http-client.test.ts";
 const CLASSIFICATION = "packages/server/test/oauth/classification.test.ts";
@@ -35,7 +38,7 @@ const CRASHES: readonly Fault[] = [
         "e2e/several-nodes.test.ts",
         "refreshes an expired single-use token once for 300 readers, and rejects a revoked token on every node",
       ),
-      ...named(REFRESH, "answers 200 callers of %s with the one new token"),
+      ...named(READERS, "serves 200 callers of %s one and the same new token"),
     ],
   },
   {
@@ -59,8 +62,8 @@ const CRASHES: readonly Fault[] = [
     id: "F5",
     title: "killed after the claim, before anything is sent",
     tests: named(
-      REFRESH,
-      "takes up the intent of a dead owner at once where sending twice does no harm",
+      AFTER_CRASH,
+      "takes over the intent of a dead owner at once if sending twice does no harm",
       "waits for the lease of a single-use token, then sends exactly once",
     ),
   },
@@ -73,7 +76,7 @@ const CRASHES: readonly Fault[] = [
   {
     id: "F9",
     title: "killed after the response is on disk, before it is in the database",
-    tests: named(REFRESH, "brings the answer back from the spill after a restart, without another request"),
+    tests: named(AFTER_CRASH, "commits the response from the spill after a restart, without another request"),
   },
   { id: "F10", title: "killed after the commit, before the reader gets its reply" },
   {
@@ -104,20 +107,20 @@ const CRASHES: readonly Fault[] = [
     id: "F15",
     title: "many callers force a refresh at the same time",
     tests: named(
-      REFRESH,
-      "is replaced once; a second time within the minute is the caller's to look into",
-      "costs nothing when the refused token is an older one",
+      ENDINGS,
+      "is replaced once, and a second rejection within a minute is refresh_too_soon",
+      "causes no request if the rejected token is an older one",
     ),
   },
   {
     id: "F15b",
     title: "the owner is killed while its request is still on the network",
-    tests: named(REFRESH, "waits for the lease of a single-use token, then sends exactly once"),
+    tests: named(AFTER_CRASH, "waits for the lease of a single-use token, then sends exactly once"),
   },
   {
     id: "F16",
     title: "SIGTERM with a hundred refreshes in flight",
-    tests: named(REFRESH, "lets a refresh in flight finish and stores its answer"),
+    tests: named(IN_FLIGHT, "lets a refresh in flight finish and stores its response"),
   },
 ];
 
@@ -127,8 +130,8 @@ const DATABASE: readonly Fault[] = [
     id: "F18",
     title: "the database becomes unreachable after the request was sent",
     tests: named(
-      REFRESH,
-      "serves the answer from memory, keeps it in the spill, and commits when the database is back",
+      AFTER_CRASH,
+      "serves the response from memory, keeps it in the spill, and commits it when the database is back",
     ),
   },
   {
@@ -145,7 +148,7 @@ const DATABASE: readonly Fault[] = [
     title: "the disk is full",
     tests: [
       ...named(`${STORE}/sqlite.test.ts`, "says that the disk is full, and goes on when there is room"),
-      ...named(REFRESH, "sends nothing when the claim cannot be stored"),
+      ...named(AFTER_CRASH, "sends nothing if the claim cannot be stored"),
     ],
   },
   {
@@ -252,17 +255,17 @@ const LIFE_CYCLE: readonly Fault[] = [
   {
     id: "F55",
     title: "a new consent while a refresh is in flight",
-    tests: named(REFRESH, "lets a new consent win over the late answer"),
+    tests: named(IN_FLIGHT, "lets a new consent win over the late response"),
   },
   {
     id: "F56",
     title: "a disconnect while a refresh is in flight",
-    tests: named(REFRESH, "stores nothing after a disconnect", "stores nothing after a removal"),
+    tests: named(IN_FLIGHT, "stores nothing after a disconnect", "stores nothing after a removal"),
   },
   {
     id: "F57",
     title: "the app is deleted while a refresh is in flight",
-    tests: named(REFRESH, "stores nothing after the app was deleted"),
+    tests: named(IN_FLIGHT, "stores nothing after the app was deleted"),
   },
   {
     id: "F58",
