@@ -7,7 +7,8 @@
  *
  * A named function is a function declaration, a function assigned to a `const` or `let`, or a
  * method of an object literal. It is nested if another function contains it, inline functions
- * included. Inline functions are not counted themselves.
+ * included. Inline functions are not counted themselves. Arrows that only call a named function,
+ * as thin factories have them, are counted apart.
  */
 import { parseArgs } from "node:util";
 import {
@@ -39,6 +40,7 @@ interface Counts {
   readonly max_lines: { readonly path: string; readonly lines: number };
   readonly functions: number;
   readonly nested: number;
+  readonly nested_bindings: number;
   readonly nested_percent: number;
   readonly long_functions: readonly FunctionIn[];
   readonly longest_comment_line: { readonly path: string; readonly line: number; readonly columns: number };
@@ -118,7 +120,7 @@ function linesFor(counts: Counts): readonly string[] {
     `  files                         ${counts.files}, median ${counts.median_lines} lines, maximum ${max_lines.lines} (${max_lines.path})`,
     `  functions over ${MAX_FUNCTION_LINES} lines       ${counts.long_functions.length}`,
     ...listed.map(({ path, line, name, lines }) => `    ${lines}  ${path}:${line} ${name ?? "(inline)"}`),
-    `  nested functions              ${counts.nested} of ${counts.functions}, ${counts.nested_percent} %`,
+    `  nested functions              ${counts.nested} of ${counts.functions}, ${counts.nested_percent} %; and ${counts.nested_bindings} that only call another`,
     `  longest comment line          ${comment.columns} columns (${comment.path}:${comment.line})`,
     `  semicolons per 1,000 words    ${counts.semicolons_per_1000_words} in ${counts.comment_words} words of comment`,
     `  forbidden words               ${counts.forbidden_words.length}`,

@@ -44,7 +44,9 @@ export function longFunctions(files: readonly SourceFile[]): readonly FunctionIn
 
 interface Nesting {
   readonly functions: number;
+  /** Bindings aside. */
   readonly nested: number;
+  readonly nested_bindings: number;
 }
 
 /**
@@ -52,11 +54,14 @@ interface Nesting {
  *
  * Named functions are function declarations, functions assigned to a `const` or `let`, and the
  * methods of object literals. Inline functions (arguments, returned functions) are not counted, but
- * what they contain is nested.
+ * what they contain is nested. A binding, an arrow that only calls a named function, hides no
+ * logic. Thin factories consist of bindings, so they are counted apart.
  */
 export function nestingOf(files: readonly SourceFile[]): Nesting {
   const named = functionsOf(files).filter(({ name }) => name !== null);
-  return { functions: named.length, nested: named.filter(({ is_nested }) => is_nested).length };
+  const nested = named.filter(({ is_nested }) => is_nested);
+  const nested_bindings = nested.filter(({ is_binding }) => is_binding).length;
+  return { functions: named.length, nested: nested.length - nested_bindings, nested_bindings };
 }
 
 export const nestedShare = ({ functions, nested }: Nesting): number => (functions === 0 ? 0 : nested / functions);

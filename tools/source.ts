@@ -34,6 +34,8 @@ export interface FunctionInfo {
   readonly lines: number;
   /** Reports whether another function contains it, inline ones included. */
   readonly is_nested: boolean;
+  /** Reports whether it is an arrow that only calls another function, as factories bind verbs. */
+  readonly is_binding: boolean;
 }
 
 export interface Syntax {
@@ -91,7 +93,8 @@ function readSyntax({ text }: SourceFile, { program, comments }: ParseResult): S
   const enter = (node: FunctionNode | ArrowFunctionExpression): void => {
     const line = lineAt(node.start);
     const name = node.type === "FunctionDeclaration" ? (node.id?.name ?? "default") : (names.get(node.start) ?? null);
-    functions.push({ name, line, lines: lineAt(node.end - 1) - line + 1, is_nested: depth > 0 });
+    const lines = lineAt(node.end - 1) - line + 1;
+    functions.push({ name, line, lines, is_nested: depth > 0, is_binding: isBinding(node) });
     depth += 1;
   };
   const leave = (): void => {
@@ -127,6 +130,14 @@ function readSyntax({ text }: SourceFile, { program, comments }: ParseResult): S
     chains,
   };
 }
+
+/** `get: (id) => get(deps, id)`: an arrow whose body is one call, without a function of its own. */
+function isBinding(node: FunctionNode | ArrowFunctionExpression): boolean {
+  if (node.type !== "ArrowFunctionExpression" || node.body?.type !== "CallExpression") return false;
+  return node.body.callee.type === "Identifier" && node.body.arguments.every(({ type }) => !FUNCTIONS.has(type));
+}
+
+const FUNCTIONS: ReadonlySet<string> = new Set(["ArrowFunctionExpression", "FunctionExpression"]);
 
 function specifierStarts(body: ParseResult["program"]["body"]): ReadonlySet<number> {
   const sources = body.map((node) => ("source" in node ? node.source : null));

@@ -29,7 +29,6 @@ const NOT_YET: readonly { readonly claim: string; readonly except: RegExp }[] = 
   { claim: "uses none of the words", except: /^packages\/server\/|^[A-Z]+\.md$|^tools\/faults-list\.ts$/ },
   { claim: "has no comment wider", except: /^packages\/server\// },
   { claim: "has no function over 60 lines", except: /^packages\/server\// },
-  { claim: "nests at most 15 %", except: /^packages\/server\// },
 ];
 
 /** Returns the files that a rule holds for today. */
@@ -170,7 +169,10 @@ describe("the counts", () => {
     expect(names.toSorted()).toEqual(
       ["one top", "two in", "four top", "five top", "null top", "seven in", "null in", "default top"].toSorted(),
     );
-    expect(nestingOf([fileOf(text)])).toEqual({ functions: 6, nested: 2 });
+    expect(nestingOf([fileOf(text)])).toEqual({ functions: 6, nested: 2, nested_bindings: 0 });
+    const factory =
+      "const create = (deps) => ({ get: (id) => get(deps, id), all: () => deps.list(), put: (one) => put(() => one) });\n";
+    expect(nestingOf([fileOf(factory)])).toEqual({ functions: 4, nested: 2, nested_bindings: 1 });
   });
 
   it("measure a function from its first line to its last", () => {
