@@ -37,11 +37,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: "providers/ is data about services and pure functions over it: it knows core/ only.",
   },
   net: {
-    imports: ["core", "config"],
+    imports: ["core"],
     why: "net/ carries bytes: it knows no provider, token or row, so that everything above can use it.",
   },
   oauth: {
-    imports: ["core", "providers", "net", "config"],
+    imports: ["core", "providers", "net"],
     why: "oauth/ speaks to providers and returns values: service/, above it, decides what is stored, sealed, logged or sent.",
   },
   files: {
@@ -53,12 +53,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: "vault/ seals and opens: it knows core/ and files/ only, and no table, query or provider.",
   },
   store: {
-    imports: ["core", "config"],
+    imports: ["core"],
     why: "store/ keeps rows: it knows no provider and takes Sealed bytes, so that no plaintext token can reach the database.",
   },
   telemetry: {
-    imports: ["core", "config"],
-    why: "telemetry/ writes what it receives: it knows core/ and config.ts only.",
+    imports: ["core"],
+    why: "telemetry/ writes what it receives: it knows core/ only.",
   },
   service: {
     imports: ["core", "providers", "net", "oauth", "vault", "store", "telemetry", "config"],
@@ -79,7 +79,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     },
   },
   runner: {
-    imports: ["core", "service", "config"],
+    imports: ["core"],
     why: "runner/ runs code that is not ours: it receives what it needs, and has no way to a store, a key or a provider.",
   },
   http: {

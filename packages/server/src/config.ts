@@ -26,9 +26,6 @@ import {
   type WebhookTarget,
 } from "./core/settings.ts";
 
-export { LIMITS, type Limits } from "./core/limits.ts";
-export type { LogLevel, WebhookTarget } from "./core/settings.ts";
-
 export interface Config {
   readonly data_dir: string;
   /** `postgres://…` URL of the database that several nodes share. Null: SQLite in `data_dir`. */

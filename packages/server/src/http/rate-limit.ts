@@ -8,7 +8,7 @@
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
-import type { Limits } from "../config.ts";
+import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import { sha256Hex } from "../core/secret.ts";

@@ -3,7 +3,8 @@
  * services read, and the clock, log and randomness of the process. Each service declares its part
  * as `Pick<Ground, …>`. Types only.
  */
-import type { Config, Limits } from "../config.ts";
+import type { Config } from "../config.ts";
+import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
 import type { OAuthProtocol } from "../oauth/protocol.ts";
 import type { Catalog } from "../providers/index.ts";

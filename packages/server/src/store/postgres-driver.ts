@@ -6,7 +6,7 @@
  * Conflicts and errors in the SQL stay the driver's.
  */
 import pg from "pg";
-import type { Limits } from "../config.ts";
+import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";

@@ -11,7 +11,7 @@
  *
  * Knows no tables and no driver. Throws what its sessions reject with, and only while opening.
  */
-import type { Limits } from "../config.ts";
+import type { Limits } from "../core/limits.ts";
 import { every, type Clock } from "../core/clock.ts";
 import { plus, type Instant } from "../core/types.ts";
 import type { ChangeNotice } from "./engine.ts";

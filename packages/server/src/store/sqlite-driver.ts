@@ -10,7 +10,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { SqliteAdapter, SqliteQueryCompiler, type CompiledQuery, type Kysely, type QueryResult } from "kysely";
 import { LRUCache } from "lru-cache";
-import type { Limits } from "../config.ts";
+import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
 import { createBinder, type Invalidates, type Operation, type RunQuery } from "./operation.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { LIMITS, loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { ROUTE_LIMITS } from "../../src/http/rate-limit.ts";
 import { createHttpServer } from "../../src/http/server.ts";
 import { MINUTE, SECOND } from "../support/clock.ts";

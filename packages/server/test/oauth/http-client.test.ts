@@ -1,7 +1,7 @@
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from "node:net";
 import { createServer as createHttpsServer } from "node:https";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { LIMITS } from "../../src/config.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { throughGateway } from "../../src/net/gateway.ts";
 import { createHttpClient } from "../../src/net/http-client.ts";
 import type { OutboundRequest } from "../../src/net/outbound.ts";

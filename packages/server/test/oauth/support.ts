@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
-import { LIMITS, type Limits } from "../../src/config.ts";
+import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, plus } from "../../src/core/types.ts";

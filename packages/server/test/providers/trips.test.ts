@@ -14,7 +14,7 @@ import {
   type Simulator,
 } from "@holdfast/simulator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LIMITS } from "../../src/config.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { missingScopes } from "../../src/core/scopes.ts";
 import { Secret } from "../../src/core/secret.ts";

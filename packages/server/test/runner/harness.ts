@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
-import { LIMITS, type Limits } from "../../src/config.ts";
+import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { instant } from "../../src/core/types.ts";
 import {

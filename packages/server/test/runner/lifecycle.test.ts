@@ -133,7 +133,7 @@ it("a process ends if its server is killed", async () => {
   await writeFiles(dir, { "pid.js": PID });
   const code = `
     import { createFunctionRunner } from ${source("runner/functions.ts")};
-    import { LIMITS } from ${source("config.ts")};
+    import { LIMITS } from ${source("core/limits.ts")};
     import { systemClock } from ${source("core/clock.ts")};
     const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, server_url: () => "http://127.0.0.1:1", gateway: null, gateway_hosts: [],
       limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {} });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { LIMITS } from "../../src/config.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { backoff_ms } from "../../src/core/backoff.ts";
 import type { RotationClass } from "../../src/providers/provider.ts";
 import { nextAttempt_ms } from "../../src/service/refresh/schedule.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { LIMITS } from "../../src/config.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { ApiError } from "../../src/core/errors.ts";
 import { createDatabaseGate } from "../../src/service/cache/database-gate.ts";
 import { createLog } from "../../src/telemetry/log.ts";

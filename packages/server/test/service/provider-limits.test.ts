@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Limits } from "../../src/config.ts";
+import type { Limits } from "../../src/core/limits.ts";
 import { DAY, HOUR, MINUTE, SECOND, until } from "../support/clock.ts";
 import { startTestServer, type TestApp, type TestServer } from "../support/server.ts";
 

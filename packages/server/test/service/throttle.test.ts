@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { LIMITS, type Limits } from "../../src/config.ts";
+import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import { newOAuthClientId } from "../../src/core/ids.ts";
 import type { TokenOutcome } from "../../src/oauth/outcome.ts";
 import {

@@ -5,7 +5,7 @@
  * Everything that is committed is looked at by the invariants (`observe`), in the instant in which it becomes true.
  */
 import { ApiError } from "../../src/core/errors.ts";
-import { LIMITS } from "../../src/config.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { plus, type Instant } from "../../src/core/types.ts";
 import { databaseTime, type DatabaseTime } from "../../src/store/postgres-driver.ts";

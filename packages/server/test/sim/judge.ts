@@ -2,7 +2,7 @@
  * The invariants, each under a name, and what has to be remembered to look at them. The judge sees everything: each commit in
  * the instant of it, each request, each answer to a reader, and what the provider really did. The engine sees none of this.
  */
-import { LIMITS } from "../../src/config.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import type { Cluster } from "./cluster.ts";
 import type { SharedDatabase } from "./database.ts";

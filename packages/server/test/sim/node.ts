@@ -2,7 +2,7 @@
  * A node: the real services of one server process, put together as in installation.ts and app.ts, over everything that is
  * simulated. A restart makes a new one on the same machine: same disk, same clock, another owner.
  */
-import { LIMITS, type Limits } from "../../src/config.ts";
+import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { Secret } from "../../src/core/secret.ts";
 import type { OAuthClientId } from "../../src/core/types.ts";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { LIMITS, type Limits } from "../../src/config.ts";
+import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { asFlowId } from "../../src/core/ids.ts";
 import { Secret } from "../../src/core/secret.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import Database from "better-sqlite3";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { LIMITS, type Limits } from "../../src/config.ts";
+import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import { putSetting } from "../../src/store/queries/system.ts";
 import { lockDataDirectory } from "../../src/store/sqlite-lock.ts";
 import { storedKeyIds } from "../../src/store/sqlite-migrate.ts";

@@ -27,7 +27,8 @@ import {
 } from "@holdfast/simulator";
 import { onTestFinished } from "vitest";
 import { startServer, type Server } from "../../src/app.ts";
-import { LIMITS, loadConfig, type Config, type Limits } from "../../src/config.ts";
+import { loadConfig, type Config } from "../../src/config.ts";
+import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { newId, newUserId, newWorkspaceId } from "../../src/core/ids.ts";

@@ -8,7 +8,7 @@
  *
  * Errors: GrantError, and ApiError `database_unavailable`.
  */
-import type { Limits } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import { ApiError } from "../../core/errors.ts";
 import { asUserId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";

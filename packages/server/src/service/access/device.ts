@@ -14,7 +14,7 @@
  * Errors: GrantError in the protocol's words to the command line; to the person ApiError `user_code_invalid`, `rate_limited`.
  */
 import { createHmac, randomInt } from "node:crypto";
-import type { Limits } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import { ApiError } from "../../core/errors.ts";
 import { newId, randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";

@@ -9,7 +9,7 @@ import { betterAuth } from "better-auth/minimal";
 import { createAccessControl } from "better-auth/plugins/access";
 import { bearer } from "better-auth/plugins/bearer";
 import { organization } from "better-auth/plugins/organization";
-import type { Limits } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import { createLibraryAdapter, type AdapterDeps } from "./library-adapter.ts";
 import { newLibraryId } from "./library-rows.ts";
 import { ADDRESS_HEADER, PASSWORD_LENGTH } from "./password-rules.ts";

@@ -9,7 +9,7 @@
  * A change in this process drops the entry outright.
  */
 import { LRUCache } from "lru-cache";
-import type { Limits } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import type { Clock } from "../../core/clock.ts";
 import { isOutage, type DatabaseGate } from "./database-gate.ts";
 

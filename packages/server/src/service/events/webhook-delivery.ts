@@ -1,5 +1,6 @@
 /** Delivers one event of the outbox: to the log and, if a receiver is configured, as a webhook. */
-import type { Config, Limits } from "../../config.ts";
+import type { Config } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import { backoff_ms } from "../../core/backoff.ts";
 import { isEventType } from "../../core/events.ts";
 import { plus } from "../../core/types.ts";

@@ -6,7 +6,7 @@
  * `now` is the monotonic clock in milliseconds. A `reader` waits for the token. `background` work
  * has no reader, and leaves a share of everything unused for readers.
  */
-import type { Limits } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import type { TokenOutcome } from "../../oauth/outcome.ts";
 
 export type Caller = "reader" | "background";

@@ -1,5 +1,5 @@
 /** When a failed refresh is tried again. Pure: randomness comes in as a number in 0..1. */
-import type { Limits } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import { backoff_ms } from "../../core/backoff.ts";
 import type { RotationClass } from "../../providers/provider.ts";
 import type { FailClass } from "../../store/tables.ts";

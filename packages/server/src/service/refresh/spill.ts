@@ -16,7 +16,7 @@
  * `open`.
  */
 import type { FileHandle } from "node:fs/promises";
-import type { Limits } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";

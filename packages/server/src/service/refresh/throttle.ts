@@ -7,7 +7,7 @@
  * off. Background work never waits here: its caller comes back. Knows no tokens, and of a row only
  * its service and client. Durations are milliseconds of the monotonic clock. Never rejects.
  */
-import type { Limits } from "../../config.ts";
+import type { Limits } from "../../core/limits.ts";
 import type { OAuthClientId } from "../../core/types.ts";
 import type { TokenOutcome } from "../../oauth/outcome.ts";
 import type { Ground } from "../ground.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { onTestFinished } from "vitest";
-import { LIMITS, type Limits } from "../../../src/config.ts";
+import { LIMITS, type Limits } from "../../../src/core/limits.ts";
 import { EVENT_TYPES, type EventType } from "../../../src/core/events.ts";
 import { newAppId } from "../../../src/core/ids.ts";
 import { Secret } from "../../../src/core/secret.ts";
