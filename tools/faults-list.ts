@@ -99,7 +99,7 @@ const CRASHES: readonly Fault[] = [
     id: "F14",
     title: "two nodes started from one machine image, or two servers on one SQLite file",
     tests: [
-      ...named(`${STORE}/sqlite.test.ts`, "sends a second process away with exit code 75"),
+      ...named(`${STORE}/sqlite.test.ts`, "makes a second process exit with code 75"),
       ...named(`${SERVICE}/start-up.test.ts`, "no second server starts on its directory"),
     ],
   },
@@ -147,19 +147,22 @@ const DATABASE: readonly Fault[] = [
     id: "F22",
     title: "the disk is full",
     tests: [
-      ...named(`${STORE}/sqlite.test.ts`, "says that the disk is full, and goes on when there is room"),
+      ...named(`${STORE}/sqlite.test.ts`, "reports a full disk, and works again when there is space"),
       ...named(AFTER_CRASH, "sends nothing if the claim cannot be stored"),
     ],
   },
   {
     id: "F23",
     title: "another process holds the SQLite file's write lock",
-    tests: named(`${STORE}/sqlite.test.ts`, "says that the database is busy when another writer holds it for too long"),
+    tests: named(`${STORE}/sqlite.test.ts`, "reports a busy database when another writer holds it for too long"),
   },
   {
     id: "F24",
     title: "serialization failures and deadlocks",
-    tests: named(`${STORE}/postgres.test.ts`, "loses no update of two that read the same row, by running one again"),
+    tests: named(
+      `${STORE}/postgres.test.ts`,
+      "loses no update when two transactions read the same row: one runs again",
+    ),
   },
   { id: "F25", title: "the connection pool is exhausted" },
   {
@@ -167,7 +170,7 @@ const DATABASE: readonly Fault[] = [
     title: "the database is read-only",
     tests: named(
       `${STORE}/postgres.test.ts`,
-      "refuses writes as unavailable while the database is read-only, and as busy while a row is held",
+      "rejects writes as unavailable while the database is read-only, and as busy while a row is locked",
     ),
   },
   { id: "F27", title: "one node loses the database while its request is in flight" },

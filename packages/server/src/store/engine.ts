@@ -40,7 +40,7 @@ export interface Engine {
   writeEach<T>(operation: Operation<T>): Promise<T>;
   /** Calls `listener` with each notice. The returned function stops it. */
   onChange(listener: (notice: ChangeNotice) => void): () => void;
-  /** Reports whether the owner of a lease is certainly dead, so that it sends no late answer. */
+  /** Reports whether the owner of a lease is certainly dead, so that no late response can come. */
   ownerIsDead(lease: Lease, own: string): Promise<boolean>;
   /**
    * Removes deleted and replaced data from the files now, or at the next commit with no concurrent

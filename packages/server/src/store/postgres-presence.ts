@@ -40,7 +40,7 @@ export interface PresenceOptions {
 
 export interface Presence {
   onChange(listener: (notice: ChangeNotice) => void): () => void;
-  /** Tells this node's own caches that it cannot know whether its write was committed. */
+  /** Marks this node's own caches stale: it is unknown whether its write was committed. */
   markStale(): void;
   /**
    * Reports whether a free lock proves that the owner of a lease from then is dead. It does not

@@ -59,7 +59,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Engine> {
     write: (operation) => enqueue(state, operation, () => {}),
     writeEach: (operation) => enqueue(state, operation, invalidatesNothing),
     onChange: (listener) => watchDataVersion(state, listener),
-    // Only the process that holds the directory's lock asks, so any other owner is dead.
+    // Only the process that holds the directory's lock calls this, so any other owner is dead.
     ownerIsDead: async ({ owner }, own) => owner !== own,
     purge: () => purge(state),
     close: () => close(state),

@@ -1,9 +1,9 @@
 /**
- * Checks what writes declare against what they change: an engine whose SQLite triggers note each row of a cached table that
- * an operation writes. An operation that declared fewer rows fails and is rolled back.
+ * Compares what writes declare with what they change. SQLite triggers record each row of a cached
+ * table that an operation writes. An operation that declared fewer rows fails and is rolled back.
  *
- * Also names the functions of store/queries that write cached tables, and those that ran here, so that a test sees a
- * function that no other test runs.
+ * Also lists the functions of store/queries that write cached tables, and those that ran, so that a
+ * test finds a function that no other test runs.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,13 +15,13 @@ import { CACHED_TABLES, type CachedTable, type Operation, type Transaction } fro
 const QUERIES = join(import.meta.dirname, "../../src/store/queries");
 const isCached = (table: string): table is CachedTable => CACHED_TABLES.some((cached) => cached === table);
 
-/** Functions that wrote a cached table under the check, as `file:function`. */
+/** The functions that wrote a cached table under the check, as `file:function`. */
 export const executed = new Set<string>();
 
-/** No cache compares it. */
+/** No cache depends on this column. */
 const NOT_CACHED = "last_used_at";
 
-/** Adds the triggers to an open database. */
+/** Adds the triggers to a database. */
 export function watchWrites(path: string): void {
   const raw = new Database(path);
   raw.exec("create table if not exists written (row text)");
@@ -34,16 +34,16 @@ export function watchWrites(path: string): void {
       ["delete", "old"],
     ] as const) {
       const id = columns.includes("id") ? `${row}.id` : `${row}.app_id || '/' || ${row}.integration_type`;
-      const note = `insert into written values ('${table} ' || ${id})`;
+      const record = `insert into written values ('${table} ' || ${id})`;
       raw.exec(
-        `create trigger if not exists written_${table}_${event.slice(0, 6)} after ${event} on ${table} begin ${note}; end`,
+        `create trigger if not exists written_${table}_${event.slice(0, 6)} after ${event} on ${table} begin ${record}; end`,
       );
     }
   }
   raw.close();
 }
 
-/** The engine of a database that `watchWrites` has seen. */
+/** Returns an engine that checks each write. Its database needs the triggers of `watchWrites`. */
 export function checkedEngine(engine: Engine): Engine {
   return {
     ...engine,
@@ -74,14 +74,14 @@ async function writtenRows({ db }: Transaction): Promise<readonly string[]> {
   return rows.map(({ row }) => row);
 }
 
-/** Notes which function of store/queries begins a write to a cached table. */
+/** Records the function of store/queries that starts a write to a cached table. */
 function watched<Db extends object>(db: Db): Db {
   return new Proxy(db, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       return (...parameters: unknown[]): unknown => {
-        if (typeof parameters[0] === "string" && isCached(parameters[0]) && WRITES.has(String(name))) noteCaller();
+        if (typeof parameters[0] === "string" && isCached(parameters[0]) && WRITES.has(String(name))) recordCaller();
         const result: unknown = value.apply(target, parameters);
         return name === "with" && typeof result === "object" && result !== null ? watched(result) : result;
       };
@@ -91,7 +91,7 @@ function watched<Db extends object>(db: Db): Db {
 
 const WRITES = new Set(["insertInto", "updateTable", "deleteFrom"]);
 
-function noteCaller(): void {
+function recordCaller(): void {
   const caller = /at (?:async )?(\w+) \(.*\/store\/queries\/([a-z-]+)\.ts/.exec(new Error("for its stack").stack ?? "");
   if (caller !== null) executed.add(`${caller[2]}.ts:${caller[1]}`);
 }

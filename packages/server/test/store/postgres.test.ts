@@ -36,7 +36,7 @@ async function openNode(limits: Partial<Limits> = {}, url = database.url): Promi
 
 const leaseOf = (owner: string, taken_at: Instant = instant(0)): Lease => ({ owner, taken_at });
 
-/** For the running test. */
+/** Opens a node that closes when the running test ends. */
 async function node(limits: Partial<Limits> = {}): Promise<Node> {
   const opened = await openNode(limits);
   onTestFinished(() => opened.store.close());
@@ -47,7 +47,7 @@ beforeAll(async () => {
   database = await createDatabase();
 });
 
-it("calls a NUL in an id the sender's mistake, not a fault of the server", async () => {
+it("rejects a NUL in an id as the client's mistake, not a server error", async () => {
   const { store } = await node();
   await expect(store.getFlow(asFlowId("flw_\0"))).rejects.toMatchObject({ code: "invalid_field", status: 400 });
   await expect(store.listApps()).resolves.toEqual([]);
@@ -55,11 +55,12 @@ it("calls a NUL in an id the sender's mistake, not a fault of the server", async
 
 afterAll(() => database.drop());
 
-describe("with the database's clock moved by hand", () => {
+describe("with a manual database clock", () => {
   let shared: readonly Node[] = [];
 
   beforeAll(async () => {
-    // Found before the real one, which has to be named for that.
+    // The search path finds this function before the built-in one. That needs pg_catalog named
+    // explicitly, in second place.
     await database.query("create table test_clock (at int8 not null)");
     await database.query(`insert into test_clock values (${START})`);
     await database.query(
@@ -96,7 +97,7 @@ describe("with the database's clock moved by hand", () => {
   });
 });
 
-/** Empties every table but the migrations' own and the clock. */
+/** Empties every table except the migrations' own and the clock. */
 async function truncate(): Promise<void> {
   const [row] = await database.query(
     `select string_agg(quote_ident(tablename), ', ') as names from pg_tables
@@ -119,7 +120,7 @@ describe("PostgreSQL", () => {
     expect(claims.filter(({ kind }) => kind === "leased")).toHaveLength(49);
   });
 
-  it("loses no update of two that read the same row, by running one again", async () => {
+  it("loses no update when two transactions read the same row: one runs again", async () => {
     const [one, two] = [await node(), await node()];
     await one.store.putSetting("count", "0");
     let runs = 0;
@@ -130,7 +131,7 @@ describe("PostgreSQL", () => {
         runs += 1;
         if (runs === 2) both_read.resolve();
         const value = Number(row?.value);
-        // Long enough for the other one to have read, too.
+        // Until the other transaction has read, too.
         if (runs <= 2) await pause(tx);
         await tx.db
           .updateTable("settings")
@@ -143,7 +144,7 @@ describe("PostgreSQL", () => {
     expect(runs).toBe(3);
   });
 
-  it("passes an insert of what is there through as the defect that it is, and goes on", async () => {
+  it("reports an insert of an existing key as the defect that it is, and continues", async () => {
     const { store } = await node();
     const insert = () =>
       store.transaction(async (tx) => {
@@ -154,69 +155,69 @@ describe("PostgreSQL", () => {
     expect(await store.getSetting("twice")).toBe("1");
   });
 
-  it("tells the other nodes of a revoked token within a second, and not the one that revoked it", async () => {
+  it("notifies the other nodes of a revoked token within a second, but not the node that revoked it", async () => {
     const [one, two] = [await node(), await node()];
-    const app = await appOf(one.store, "told");
+    const app = await appOf(one.store, "announced");
     await one.store.createServiceToken(
-      { app_id: app.id, id: "told", name: "t", digest: Buffer.alloc(32), expires_at: null },
+      { app_id: app.id, id: "announced", name: "t", digest: Buffer.alloc(32), expires_at: null },
       2,
     );
     const [own, other] = [vi.fn<() => void>(), vi.fn<() => void>()];
     onTestFinished(one.store.onChange(own));
-    const heard = Promise.withResolvers<void>();
+    const notified = Promise.withResolvers<void>();
     onTestFinished(
       two.store.onChange(() => {
         other();
-        heard.resolve();
+        notified.resolve();
       }),
     );
     const started_at = performance.now();
-    await one.store.revokeServiceToken(app.id, "told");
-    await heard.promise;
+    await one.store.revokeServiceToken(app.id, "announced");
+    await notified.promise;
     expect(performance.now() - started_at).toBeLessThan(1_000);
     expect(own).not.toHaveBeenCalled();
   });
 
-  it("says nothing of audit events and times of last use, which nobody caches", async () => {
+  it("sends no notification about audit events and times of last use, which no cache holds", async () => {
     const [one, two] = [await node(), await node()];
-    const heard = vi.fn<() => void>();
-    onTestFinished(two.store.onChange(heard));
+    const notified = vi.fn<() => void>();
+    onTestFinished(two.store.onChange(notified));
     const app = await appOf(one.store, "quiet");
-    await until("the new app is heard", () => heard.mock.calls.length === 1);
-    heard.mockClear();
-    await one.store.recordUse(new Map([["told", instant(1)]]));
+    await until("the new app is announced", () => notified.mock.calls.length === 1);
+    notified.mockClear();
+    await one.store.recordUse(new Map([["announced", instant(1)]]));
     await one.store.putSetting("quiet", "1");
-    expect(heard).not.toHaveBeenCalled();
+    expect(notified).not.toHaveBeenCalled();
     await one.store.revokeServiceToken(app.id, "nobody");
-    await until("the revocation is heard", () => heard.mock.calls.length === 1);
+    await until("the revocation is announced", () => notified.mock.calls.length === 1);
   });
 
-  it("calls listeners again and again while notifications may be lost, and stops when they come again", async () => {
+  it("calls listeners repeatedly while notifications can be lost, and stops when they arrive again", async () => {
     const clock = manualClock();
     const options = { clock, limits: LIMITS, owner: "node_deaf", warn: () => {} };
     const store = createStore(await openPostgres({ ...options, database_url: new Secret(database.url) }));
     onTestFinished(() => store.close());
-    const heard = vi.fn<() => void>();
-    onTestFinished(store.onChange(heard));
+    const notified = vi.fn<() => void>();
+    onTestFinished(store.onChange(notified));
     await endSessionOf("node_deaf");
     await until("the loss is noticed", async () => {
       await clock.advance(LIMITS.cache_ttl_without_listener_ms);
-      return heard.mock.calls.length > 0;
+      return notified.mock.calls.length > 0;
     });
-    expect(heard).toHaveBeenCalled();
+    expect(notified).toHaveBeenCalled();
     await until("the lock is held again", async () => {
       await clock.advance(LIMITS.cache_ttl_without_listener_ms);
       return !(await store.ownerIsDead(leaseOf("node_deaf"), "node_other"));
     });
     await until("the connection answers", async () => {
-      const before = heard.mock.calls.length;
+      const before = notified.mock.calls.length;
       await clock.advance(LIMITS.cache_ttl_without_listener_ms);
       await store.getSetting("any");
-      return heard.mock.calls.length === before;
+      return notified.mock.calls.length === before;
     });
   });
 
-  it("knows a node that closed as dead, and one that is there as alive", async () => {
+  it("reports a closed node as dead, and a running one as alive", async () => {
     const asking = await node();
     const asked = await openNode();
     expect(await asking.store.ownerIsDead(leaseOf(asked.owner), asking.owner)).toBe(false);
@@ -226,7 +227,7 @@ describe("PostgreSQL", () => {
     expect(await asking.store.ownerIsDead(leaseOf("node_never"), asking.owner)).toBe(true);
   });
 
-  it("takes nobody for dead by a lock while a lease may be older than a loss of all sessions", async () => {
+  it("reports no owner as dead by its lock while a lease can be older than the loss of all sessions", async () => {
     const clock = manualClock();
     const options = { clock, limits: LIMITS, owner: "node_back", warn: () => {} };
     const engine = await openPostgres({ ...options, database_url: new Secret(database.url) });
@@ -241,12 +242,12 @@ describe("PostgreSQL", () => {
       return reconnected.mock.calls.some(([notice]) => notice === "reconnected");
     });
     expect(await engine.ownerIsDead(before, "node_back")).toBe(false);
-    // Far later, since the clock that was moved by hand may have been ahead of the database's.
+    // Far later, since the manual clock can have been ahead of the database's.
     const after = plus(engine.clock.now(), LIMITS.presence_settle_ms + 3_600_000);
     expect(await engine.ownerIsDead(leaseOf("node_stopped", after), "node_back")).toBe(true);
   });
 
-  it("dates by the database, whatever the node's clock says", async () => {
+  it("uses the database's time, even if the node's clock is wrong", async () => {
     const wrong = { ...systemClock, now: () => instant(Date.now() + 86_400_000) };
     const options = { clock: wrong, limits: LIMITS, warn: () => {}, database_url: new Secret(database.url) };
     const engine = await openPostgres({ ...options, owner: "node_wrong" });
@@ -254,7 +255,7 @@ describe("PostgreSQL", () => {
     expect(Math.abs(engine.clock.now() - Date.now())).toBeLessThan(10_000);
   });
 
-  it("lets the sweepers of two nodes take different rows at the same time", async () => {
+  it("lets the sweepers of two nodes reserve different rows at the same time", async () => {
     const [one, two] = [await node(), await node()];
     const due = { refresh_at: instant(1) };
     const rows = await Promise.all(Array.from({ length: 20 }, () => stored(one.store, due)));
@@ -280,7 +281,7 @@ describe("PostgreSQL", () => {
     );
   });
 
-  it("refuses a database that a newer version left it behind with, and one whose commits may be lost", async () => {
+  it("refuses a database whose newer schema is incompatible, and one that can lose commits", async () => {
     const other = await createDatabase();
     onTestFinished(() => other.drop());
     await (await openNode({}, other.url)).store.close();
@@ -293,7 +294,7 @@ describe("PostgreSQL", () => {
     await expect(openNode({}, other.url)).rejects.toMatchObject({ code: "configuration" });
   });
 
-  it("says that the database is unavailable, within the limit and without its address", async () => {
+  it("reports an unavailable database within the limit, without its address", async () => {
     const url = new URL(database.url);
     url.port = "1";
     const error: unknown = await openNode({}, url.href).catch((reason: unknown) => reason);
@@ -301,7 +302,7 @@ describe("PostgreSQL", () => {
     expect(String(error)).not.toContain("127.0.0.1");
   });
 
-  it("waits for a database that is slow to answer a start, and gives up when it stays silent", async () => {
+  it("waits for a database that responds slowly during a start, and gives up when it never responds", async () => {
     const limits = { database_connect_timeout_ms: 200, database_start_timeout_ms: 600 };
     const links = new Set<Socket>();
     let silent = 2;
@@ -330,7 +331,7 @@ describe("PostgreSQL", () => {
     expect(silent).toBeLessThanOrEqual(998);
   });
 
-  it("refuses writes as unavailable while the database is read-only, and as busy while a row is held", async () => {
+  it("rejects writes as unavailable while the database is read-only, and as busy while a row is locked", async () => {
     const { store } = await node({ database_statement_timeout_ms: 100 });
     await store.putSetting("held", "1");
     await database.query("begin");
@@ -349,7 +350,7 @@ describe("PostgreSQL", () => {
     await database.query(`alter database ${name} reset default_transaction_read_only`);
   });
 
-  it("goes on after its connections were cut", async () => {
+  it("works again after its connections were terminated", async () => {
     const { store } = await node();
     await store.putSetting("cut", "1");
     await database.query(
@@ -369,7 +370,7 @@ async function pause(tx: { db: Parameters<Parameters<Store["transaction"]>[0]>[0
   await tx.db.selectNoFrom((select) => select.fn("pg_sleep", [select.val(0.2)]).as("slept")).execute();
 }
 
-/** As when a firewall forgets a connection: the node's own one ends, its pool stays. */
+/** Ends the node's session but not its pool, as a firewall does that drops a connection. */
 async function endSessionOf(owner: string): Promise<void> {
   await database.query(
     "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid::int8 << 32) | objid::int8 = hashtextextended($1, 0)",

@@ -1,4 +1,4 @@
-/** Rows for the store's suite: whole, valid, and different only where a test says so. */
+/** Rows for the store's suite: complete, valid, and different only where a test sets a value. */
 import { newAppId, newConnectionId, newFlowId, newOAuthClientId, newWorkspaceId } from "../../src/core/ids.ts";
 import { instant, type AppId, type Instant } from "../../src/core/types.ts";
 import type { ConsentedConnection } from "../../src/store/queries/connections.ts";
@@ -37,14 +37,14 @@ export function consented(change: Partial<ConsentedConnection> = {}): ConsentedC
   };
 }
 
-/** Stores a connection and gives it back as it is stored. */
+/** Stores a connection and returns its row. */
 export async function stored(store: Store, change: Partial<ConsentedConnection> = {}): Promise<ConnectionRow> {
   const wanted = consented({ ...change, app_id: await appWith(store, change.app_id) });
   if (!(await store.transaction((tx) => putConnection(tx, wanted, null)))) throw new Error("not stored");
   return present(store, wanted.id);
 }
 
-/** An app by this id; made if need be, in a workspace of its own. */
+/** Ensures an app with this id, in a workspace of its own. Returns the id. */
 export async function appWith(store: Store, id: AppId = newAppId()): Promise<AppId> {
   const app = { id, workspace_id: newWorkspaceId(), name: id, functions_enabled: 1 };
   await store.transaction(async (tx) => {
@@ -79,7 +79,9 @@ export function claimOf(row: ConnectionRow, change: Partial<ClaimRequest> = {}):
   };
 }
 
-/** The answer to `parent_fp`: tokens whose refresh token has the fingerprint `rt_fp`. */
+/**
+ * Returns the commit of a response to `parent_fp`, whose refresh token has the fingerprint `rt_fp`.
+ */
 export function commitOf(
   row: Pick<ConnectionRow, "id" | "generation">,
   answer: { attempt: number; parent_fp: string; rt_fp: string; issued_at?: Instant },
@@ -130,6 +132,6 @@ export const startOf = (state_hash: string) => ({
 export async function appOf(store: Store, name = "shop") {
   const workspace_id = await store.defaultWorkspace(newWorkspaceId(), "builder");
   const app = { id: newAppId(), workspace_id, name };
-  if (!(await store.createApp(app))) throw new Error(`There is an app ${name} already.`);
+  if (!(await store.createApp(app))) throw new Error(`The app ${name} exists already.`);
   return app;
 }

@@ -28,7 +28,7 @@ async function openOne(data_dir: string, limits: Partial<Limits> = {}, clock = m
   return store;
 }
 
-/** A store whose writes fail unless they declare each cached row that they change. */
+/** Opens a store whose writes fail unless they declare each cached row that they change. */
 async function openChecked(data_dir: string, clock = manualClock()): Promise<Store> {
   const engine = await openSqlite({ data_dir, clock, limits: LIMITS });
   watchWrites(join(data_dir, "holdfast.db"));
@@ -48,15 +48,16 @@ describeStore({ engine: "SQLite" }, async () => {
   };
 });
 
-describe("what writes declare", () => {
-  it("was checked for every function that writes a cached table", () => {
+describe("declarations of writes", () => {
+  it("are checked for every function that writes a cached table", () => {
+    // Fails in a run of some tests, since it needs those before it.
     expect(writers().filter((name) => !executed.has(name))).toEqual([]);
     expect(writersIn("planted.ts", 'async function planted() {\n  db.updateTable("apps");\n}\n')).toEqual([
       "planted.ts:planted",
     ]);
   });
 
-  it("is missed when it is forgotten, or names another row", async () => {
+  it("fail the write when one is forgotten or names another row", async () => {
     const store = await openChecked(directory());
     const app = await appOf(store);
     const rename = (...ids: string[]) =>
@@ -71,7 +72,7 @@ describe("what writes declare", () => {
     expect(await store.getApp(app.id)).toMatchObject({ name: "renamed" });
   });
 
-  it("is refused in a read and in bookkeeping, which announce nothing", async () => {
+  it("are refused in a read and in bookkeeping, which announce nothing", async () => {
     const engine = await openSqlite({ data_dir: directory(), clock: manualClock(), limits: LIMITS });
     onTestFinished(() => engine.close());
     for (const how of [engine.read, engine.writeEach])
@@ -80,7 +81,7 @@ describe("what writes declare", () => {
 });
 
 describe("SQLite", () => {
-  it("writes to disk before it acknowledges: WAL and synchronous = FULL, readable by its owner only", async () => {
+  it("writes to disk before it acknowledges: WAL, synchronous = FULL, readable only by the owner", async () => {
     const opened = vi.spyOn(Database.prototype, "pragma");
     onTestFinished(() => opened.mockRestore());
     const data_dir = directory();
@@ -93,7 +94,7 @@ describe("SQLite", () => {
     expect(statSync(join(data_dir, "holdfast.db")).mode & 0o777).toBe(0o600);
   });
 
-  it("resolves nothing before the commit, and commits a whole turn's writes at once", async () => {
+  it("resolves no write before the commit, and commits all writes of one turn together", async () => {
     const commits = commitSpy();
     const store = await openOne(directory());
     const settled: number[] = [];
@@ -107,7 +108,7 @@ describe("SQLite", () => {
     expect(commits.count).toBe(1);
   });
 
-  it("splits what is more than a batch, and keeps the order", async () => {
+  it("splits writes beyond the batch size, and keeps their order", async () => {
     const commits = commitSpy();
     const store = await openOne(directory(), { group_commit_items: 10 });
     await Promise.all(Array.from({ length: 35 }, (_, index) => store.putSetting("last", String(index))));
@@ -115,7 +116,7 @@ describe("SQLite", () => {
     expect(await store.getSetting("last")).toBe("34");
   });
 
-  it("rejects every write of a commit that failed, and stores none", async () => {
+  it("rejects every write of a failed commit, and stores none", async () => {
     const commits = commitSpy();
     const store = await openOne(directory());
     commits.before = () => {
@@ -132,7 +133,7 @@ describe("SQLite", () => {
     expect(await store.getSetting("a")).toBe("3");
   });
 
-  it("says that the database is busy when another writer holds it for too long", async () => {
+  it("reports a busy database when another writer holds it for too long", async () => {
     const data_dir = directory();
     const store = await openOne(data_dir, { busy_timeout_ms: 20 });
     const holder = new Database(join(data_dir, "holdfast.db"));
@@ -145,7 +146,7 @@ describe("SQLite", () => {
     expect(await store.getSetting("a")).toBe("1");
   });
 
-  it("says that the disk is full, and goes on when there is room", async () => {
+  it("reports a full disk, and works again when there is space", async () => {
     const opened = vi.spyOn(Database.prototype, "pragma");
     onTestFinished(() => opened.mockRestore());
     const store = await openOne(directory());
@@ -157,7 +158,7 @@ describe("SQLite", () => {
       store.putSetting("big", "x".repeat(1_000_000)),
       store.putSetting("small", "y"),
     ]);
-    // A full disk ends the transaction, so the neighbours of the same commit are told the same.
+    // A full disk ends the transaction, so the other writes of the commit fail the same way.
     for (const result of results)
       expect(result).toMatchObject({ status: "rejected", reason: { code: "storage_full", status: 503 } });
     connection.pragma(`max_page_count = ${pages + 1_000}`);
@@ -166,7 +167,7 @@ describe("SQLite", () => {
     expect(await store.getSetting("small")).toBeNull();
   });
 
-  it("finishes what is queued when it closes, and refuses what comes after", async () => {
+  it("commits queued writes when it closes, and refuses later ones", async () => {
     const data_dir = directory();
     const store = createStore(await openSqlite({ data_dir, clock: manualClock(), limits: LIMITS }));
     const queued = [store.putSetting("a", "1"), store.putSetting("b", "2")];
@@ -177,7 +178,7 @@ describe("SQLite", () => {
     expect([await again.getSetting("a"), await again.getSetting("b")]).toEqual(["1", "2"]);
   });
 
-  it("refuses an operation that waits for anything but the database, and takes back what it wrote", async () => {
+  it("refuses an operation that waits for anything but the database, and rolls back its writes", async () => {
     const store = await openOne(directory());
     const waiting = Promise.withResolvers<void>();
     const results = await Promise.allSettled([
@@ -191,7 +192,7 @@ describe("SQLite", () => {
     ]);
     expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
     expect(results[1]).toMatchObject({ reason: { message: expect.stringContaining("waited for something other") } });
-    // It goes on while another transaction is open, and must not write into that one.
+    // It continues while another transaction is open, and must not write into that one.
     await store.transaction(async (tx) => {
       await putSetting(tx, "another", "1");
       waiting.resolve();
@@ -202,7 +203,7 @@ describe("SQLite", () => {
     expect(stored).toEqual(["1", null, null, "1", "1"]);
   });
 
-  it("shows a reader nothing of a transaction that has not committed", async () => {
+  it("shows a reader nothing of an uncommitted transaction", async () => {
     const store = await openOne(directory());
     const reads: Promise<string | null>[] = [];
     const failing = store.transaction(async (tx) => {
@@ -215,18 +216,18 @@ describe("SQLite", () => {
     expect(await Promise.all(reads)).toEqual([null]);
   });
 
-  it("notices what another handle wrote, and not what itself wrote", async () => {
+  it("notices writes of another handle, and not its own", async () => {
     const data_dir = directory();
     const clock = manualClock();
     const [mine, other] = [await openOne(data_dir, {}, clock), await openOne(data_dir)];
-    const heard = vi.fn<() => void>();
-    onTestFinished(mine.onChange(heard));
+    const notified = vi.fn<() => void>();
+    onTestFinished(mine.onChange(notified));
     await mine.putSetting("a", "1");
     await clock.advance(LIMITS.data_version_poll_ms);
-    expect(heard).not.toHaveBeenCalled();
+    expect(notified).not.toHaveBeenCalled();
     await other.putSetting("a", "2");
     await clock.advance(LIMITS.data_version_poll_ms);
-    expect(heard).toHaveBeenCalledOnce();
+    expect(notified).toHaveBeenCalledOnce();
   });
 
   it("refuses a database that a newer version migrated, and changes nothing in it", async () => {
@@ -242,7 +243,7 @@ describe("SQLite", () => {
     expect(applied.get()).toBe(before + 1);
   });
 
-  it("works on a newer schema that its maker calls compatible, and on none that it does not", async () => {
+  it("works on a newer schema marked as compatible, and on no other", async () => {
     const data_dir = directory();
     await (await openOne(data_dir)).close();
     const raw = new Database(join(data_dir, "holdfast.db"));
@@ -255,7 +256,7 @@ describe("SQLite", () => {
     await expect(openOne(data_dir)).rejects.toMatchObject({ code: "schema_too_new" });
   });
 
-  it("names the master keys in use without writing a byte, and none where there is no data", async () => {
+  it("returns the master keys in use without writing a byte, and none if there is no data", async () => {
     const data_dir = directory();
     expect(storedKeyIds(data_dir)).toEqual([]);
     const store = await openOne(data_dir);
@@ -266,7 +267,7 @@ describe("SQLite", () => {
 });
 
 describe("the lock on a data directory", () => {
-  it("is one server's, and free again when it lets go", () => {
+  it("belongs to one server, until that server releases it", () => {
     const data_dir = directory();
     const unlock = lockDataDirectory(data_dir);
     expect(() => lockDataDirectory(data_dir)).toThrow(expect.objectContaining({ code: "database_in_use" }));
@@ -274,7 +275,7 @@ describe("the lock on a data directory", () => {
     lockDataDirectory(data_dir)();
   });
 
-  it("sends a second process away with exit code 75", async () => {
+  it("makes a second process exit with code 75", async () => {
     const data_dir = directory();
     await (await openOne(data_dir)).close();
     onTestFinished(lockDataDirectory(data_dir));
@@ -289,7 +290,7 @@ describe("the lock on a data directory", () => {
   });
 });
 
-/** Counts commits, and may make one fail: a failing disk cannot be had otherwise. */
+/** Counts commits, and can make one fail as a failing disk does. */
 function commitSpy(): { count: number; before: () => unknown } {
   const spy = { count: 0, before: (): unknown => undefined };
   const prepare = Database.prototype.prepare;

@@ -20,7 +20,7 @@ const own = (store: Store) => store.defaultWorkspace(newWorkspaceId(), "builder"
 
 export function describeBuilders(open: OpenStores): void {
   describe("workspaces", () => {
-    it("have one of the installation's own, whoever asks first, and a new one when it is gone", async () => {
+    it("include one that is the installation's own, created by the first call, and again after its deletion", async () => {
       const { store, other } = await open();
       const found = await Promise.all([own(store), own(other), own(store)]);
       expect(new Set(found).size).toBe(1);
@@ -33,7 +33,7 @@ export function describeBuilders(open: OpenStores): void {
       expect([next, id]).not.toContain(await own(store));
     });
 
-    it("are seen by their members, each with its own role", async () => {
+    it("are listed for their members, each with its own role", async () => {
       const { store } = await open();
       const first = await own(store);
       const ada = await account(store, first, "owner", "ada");
@@ -47,7 +47,7 @@ export function describeBuilders(open: OpenStores): void {
       ]);
     });
 
-    it("change their plan with what their apps' tokens are worth", async () => {
+    it("change their plan together with their apps' tokens", async () => {
       const { store, now } = await open();
       const app = await appOf(store);
       await store.createServiceToken(
@@ -62,7 +62,7 @@ export function describeBuilders(open: OpenStores): void {
       expect(await store.setPlan(newWorkspaceId(), "free")).toBe(false);
     });
 
-    it("do not let two of their apps have one name", async () => {
+    it("refuse two apps with the same name", async () => {
       const { store } = await open();
       const [shop, blog] = [await appOf(store, "shop"), await appOf(store, "blog")];
       expect(await store.changeApp(blog, { name: "shop" })).toBe(false);
@@ -72,7 +72,7 @@ export function describeBuilders(open: OpenStores): void {
       expect(await store.listApps(newWorkspaceId())).toEqual([]);
     });
 
-    it("go with everything that is theirs, and with nothing of others", async () => {
+    it("are deleted with everything they own, and nothing of others", async () => {
       const { store, now } = await open();
       const first = await own(store);
       const second = newWorkspaceId();
@@ -99,7 +99,7 @@ export function describeBuilders(open: OpenStores): void {
   });
 
   describe("members", () => {
-    it("keep an owner, also when two owners step down at once", async () => {
+    it("keep an owner, even when two owners step down at once", async () => {
       const { store, other } = await open();
       const id = await own(store);
       const [ada, bob] = [await account(store, id, "owner", "ada"), await account(store, id, "owner", "bob")];
@@ -111,7 +111,7 @@ export function describeBuilders(open: OpenStores): void {
       expect((await store.listMembers(id)).filter(({ role }) => role === "owner")).toHaveLength(1);
     });
 
-    it("are changed by nobody below them, and raised by nobody above themselves", async () => {
+    it("are not changed by a lower role, and get no role above the caller's", async () => {
       const { store } = await open();
       const id = await own(store);
       const [ada, bob] = [await account(store, id, "owner", "ada"), await account(store, id, "viewer", "bob")];
@@ -126,7 +126,7 @@ export function describeBuilders(open: OpenStores): void {
   });
 
   describe("invitations", () => {
-    it("let one in, whoever is first", async () => {
+    it("admit one user, the first to accept", async () => {
       const { store, other, now } = await open();
       const id = await own(store);
       const [ada, bob] = [newUserId(), newUserId()];
@@ -142,7 +142,7 @@ export function describeBuilders(open: OpenStores): void {
       expect(await store.findInvitation(`of ${id}`)).toBeNull();
     });
 
-    it("end at their time, and when they are taken back", async () => {
+    it("end when they expire and when they are revoked", async () => {
       const { store, now, advance } = await open();
       const id = await own(store);
       await store.createInvitation(invitation(id, plus(now(), 1_000)));
@@ -154,7 +154,7 @@ export function describeBuilders(open: OpenStores): void {
       expect(await store.deleteInvitation(id, open_one?.id ?? "")).toBe(true);
     });
 
-    it("leave the role of who is in already", async () => {
+    it("keep the role of a user who is a member already", async () => {
       const { store, now } = await open();
       const id = await own(store);
       const ada = await account(store, id, "owner", "ada");
@@ -207,7 +207,7 @@ export function describeBuilders(open: OpenStores): void {
       expect(await ids()).toEqual(["c"]);
     });
 
-    it("have the columns of their tables and no others", async () => {
+    it("have only the columns of their tables", async () => {
       const { store } = await open();
       const column = "id from auth_user; --";
       await expect(
@@ -216,7 +216,7 @@ export function describeBuilders(open: OpenStores): void {
       await expect(store.insertLibraryRow("auth_user", { [column]: 1 })).rejects.toThrow("has no column");
     });
 
-    it("take an e-mail address once", async () => {
+    it("accept an email address once", async () => {
       const { store, other } = await open();
       const user = (id: string) => ({
         id,
@@ -235,7 +235,7 @@ export function describeBuilders(open: OpenStores): void {
       expect(await store.hasUsers()).toBe(true);
     });
 
-    it("of sessions are listed while they last, and ended by their user alone", async () => {
+    it("list sessions until they expire, and only their user ends them", async () => {
       const { store, now } = await open();
       const ada = newUserId();
       await store.insertLibraryRow("auth_session", session("live", ada, now() + 1_000));

@@ -1,4 +1,4 @@
-/** Connections outside the refresh protocol: putting, finding, changing status, deleting. */
+/** Connections outside the refresh protocol: storing, finding, changing status, deleting. */
 import { describe, expect, it } from "vitest";
 import { newAppId, newConnectionId } from "../../src/core/ids.ts";
 import { plus } from "../../src/core/types.ts";
@@ -33,7 +33,7 @@ const change = (store: Store, row: ConnectionRow, to: Partial<StatusChange> = {}
 
 export function describeConnections(open: OpenStores): void {
   describe("connections", () => {
-    it("gives back what was put, and null for what is not there", async () => {
+    it("returns what was stored, and null for a missing connection", async () => {
       const { store } = await open();
       const wanted = consented({ app_id: await appWith(store) });
       expect(await store.transaction((tx) => putConnection(tx, wanted, null))).toBe(true);
@@ -45,7 +45,7 @@ export function describeConnections(open: OpenStores): void {
       expect(await store.getConnection(newConnectionId())).toBeNull();
     });
 
-    it("keeps one connection per app and type: the second first consent loses and changes nothing", async () => {
+    it("keeps one connection per app and service: a second first consent loses and changes nothing", async () => {
       const { store, other } = await open();
       const row = await stored(store);
       const rival = consented({ app_id: row.app_id, account_label: "bob" });
@@ -53,7 +53,7 @@ export function describeConnections(open: OpenStores): void {
       expect(await store.listConnections(row.app_id)).toEqual([row]);
     });
 
-    it("keeps nothing of a consent whose app was deleted meanwhile", async () => {
+    it("stores no consent whose app was deleted meanwhile", async () => {
       const { store, other } = await open();
       const wanted = consented({ app_id: await appWith(store) });
       await other.transaction((tx) => deleteApp(tx, wanted.app_id));
@@ -63,7 +63,7 @@ export function describeConnections(open: OpenStores): void {
       expect(await store.getConnection(wanted.id)).toBeNull();
     });
 
-    it("refuses a consent that was sealed for a row that has moved", async () => {
+    it("refuses a consent that was sealed for another generation", async () => {
       const { store, other } = await open();
       const seen = await stored(store);
       const again = { ...consented({ app_id: seen.app_id, id: seen.id, generation: 2 }), account_label: "bob" };
@@ -72,7 +72,7 @@ export function describeConnections(open: OpenStores): void {
       expect(await present(store, seen.id)).toMatchObject({ generation: 2, account_label: "bob" });
     });
 
-    it("starts all bookkeeping afresh with a new consent, but not the count of attempts", async () => {
+    it("resets all bookkeeping with a new consent, except the number of attempts", async () => {
       const { store } = await open();
       const row = await stored(store);
       await store.claimRefresh(claimOf(row));
@@ -90,7 +90,7 @@ export function describeConnections(open: OpenStores): void {
       });
     });
 
-    it("lists an app's connections by type, and nobody else's", async () => {
+    it("lists an app's connections by service, and no other app's", async () => {
       const { store } = await open();
       const { app_id } = await stored(store, { integration_type: "slack" });
       await stored(store, { app_id, integration_type: "github" });
@@ -122,14 +122,14 @@ export function describeConnections(open: OpenStores): void {
       expect((await present(store, row.id)).status).toBe(allowed ? to : from);
     });
 
-    it("refuses a change of status for a generation that is over", async () => {
+    it("refuses a change of status for an older generation", async () => {
       const { store } = await open();
       const row = await stored(store, { generation: 5 });
       expect(await change(store, { ...row, generation: 4 })).toBeNull();
       expect(await present(store, row.id)).toEqual(row);
     });
 
-    it("forgets the tokens of a disconnected connection, and keeps its scopes and account", async () => {
+    it("erases the tokens of a disconnected connection, and keeps its scopes and account", async () => {
       const { store } = await open();
       const row = await stored(store);
       await change(store, row, { status: "disconnected", reason: "disconnected_by_builder" });
@@ -179,7 +179,7 @@ export function describeConnections(open: OpenStores): void {
       }
     });
 
-    it("notes a check for the generation that was checked", async () => {
+    it("records a check for the generation that was checked", async () => {
       const { store, now } = await open();
       const row = await stored(store);
       await store.recordCheck(row.id, row.generation + 1);
@@ -202,11 +202,11 @@ export function describeConnections(open: OpenStores): void {
         } as const;
         await store.failRefresh({ id: row.id, ...pause });
       }
-      const [mine, foreign] = rows;
-      if (mine === undefined || foreign === undefined) throw new Error("no rows");
+      const [mine, theirs] = rows;
+      if (mine === undefined || theirs === undefined) throw new Error("no rows");
       expect(await store.transaction((tx) => clearMisconfigured(tx, mine.oauth_client_id))).toBe(1);
       expect(await present(store, mine.id)).toMatchObject({ fail_class: null, next_attempt_at: null, failures: 0 });
-      expect(await present(store, foreign.id)).toMatchObject({ fail_class: "misconfigured", failures: 1 });
+      expect(await present(store, theirs.id)).toMatchObject({ fail_class: "misconfigured", failures: 1 });
     });
   });
 }

@@ -23,7 +23,7 @@ const keyOf = (workspace_id: WorkspaceId) => ({
 
 export function describeCredentials(open: OpenStores): void {
   describe("apps", () => {
-    it("have names of their own in a workspace", async () => {
+    it("have unique names in a workspace", async () => {
       const { store } = await open();
       const app = await appOf(store, "shop");
       expect(await store.createApp({ ...app, id: newAppId() })).toBe(false);
@@ -33,7 +33,7 @@ export function describeCredentials(open: OpenStores): void {
       expect((await store.listApps()).map(({ name }) => name).toSorted()).toEqual(["blog", "shop"]);
     });
 
-    it("declare a connector once per type, the newest scopes counting", async () => {
+    it("declare a connector once per service, with the latest scopes", async () => {
       const { store } = await open();
       const { id } = await appOf(store);
       await store.declareConnector(id, "slack", ["a"]);
@@ -43,10 +43,10 @@ export function describeCredentials(open: OpenStores): void {
       expect(await store.listConnectors(id)).toEqual([]);
     });
 
-    it("go with everything they own, and with nothing of others", async () => {
+    it("are deleted with everything they own, and nothing of others", async () => {
       const { store, now } = await open();
-      const [mine, foreign] = [await appOf(store, "mine"), await appOf(store, "foreign")];
-      for (const { id } of [mine, foreign]) {
+      const [mine, theirs] = [await appOf(store, "mine"), await appOf(store, "theirs")];
+      for (const { id } of [mine, theirs]) {
         await stored(store, { app_id: id });
         await store.declareConnector(id, "slack", []);
         await token(store, id, `token of ${id}`);
@@ -65,7 +65,7 @@ export function describeCredentials(open: OpenStores): void {
       ];
       expect(await owned(mine.id)).toEqual([null, [], [], [], null]);
       expect(
-        (await owned(foreign.id)).filter((part) => part === null || (Array.isArray(part) && part.length === 0)),
+        (await owned(theirs.id)).filter((part) => part === null || (Array.isArray(part) && part.length === 0)),
       ).toEqual([]);
     });
   });
@@ -80,7 +80,7 @@ export function describeCredentials(open: OpenStores): void {
       shared_callback: false,
     });
 
-    it("prefer the workspace's own over the installation's", async () => {
+    it("of a workspace come before the installation's", async () => {
       const { store } = await open();
       const workspace = newWorkspaceId();
       const [own, shared] = [client("slack", workspace), client("slack", null)];
@@ -93,7 +93,7 @@ export function describeCredentials(open: OpenStores): void {
       expect(await store.installationClient("github")).toBeNull();
     });
 
-    it("are one per type for the installation", async () => {
+    it("exist once per service for the installation", async () => {
       const { store } = await open();
       await store.transaction((tx) => insertClient(tx, client("slack", null)));
       await expect(store.transaction((tx) => insertClient(tx, client("slack", null)))).rejects.toBeInstanceOf(Error);
@@ -118,7 +118,7 @@ export function describeCredentials(open: OpenStores): void {
   });
 
   describe("service tokens", () => {
-    it("are as many as the limit, revoked and expired ones not counted", async () => {
+    it("are limited in number, without revoked and expired ones", async () => {
       const { store, now, advance } = await open();
       const { id } = await appOf(store);
       expect(await token(store, id, "one", plus(now(), 60_000))).toBe(true);
@@ -131,7 +131,7 @@ export function describeCredentials(open: OpenStores): void {
       expect(await token(store, id, "four")).toBe(true);
     });
 
-    it("hold the limit when several are made at once", async () => {
+    it("keep the limit when several are created at once", async () => {
       const { store, other } = await open();
       const { id } = await appOf(store);
       const made = await Promise.all(
@@ -140,7 +140,7 @@ export function describeCredentials(open: OpenStores): void {
       expect(made.filter(Boolean)).toHaveLength(2);
     });
 
-    it("are revoked once, and only in the name of their app", async () => {
+    it("are revoked once, and only by their app", async () => {
       const { store, now } = await open();
       const { id } = await appOf(store);
       await token(store, id, "one");
@@ -151,7 +151,7 @@ export function describeCredentials(open: OpenStores): void {
       expect(await store.getServiceToken("none")).toBeNull();
     });
 
-    it("remember when they were used", async () => {
+    it("record their last use", async () => {
       const { store, now } = await open();
       const { id } = await appOf(store);
       await token(store, id, "one");
@@ -159,7 +159,7 @@ export function describeCredentials(open: OpenStores): void {
       expect((await store.listServiceTokens(id)).map(({ last_used_at }) => last_used_at)).toEqual([now()]);
     });
 
-    it("are no API keys, nor the other way round", async () => {
+    it("are not API keys, and API keys are not service tokens", async () => {
       const { store } = await open();
       const { id, workspace_id } = await appOf(store);
       await token(store, id, "token");
@@ -185,7 +185,7 @@ export function describeCredentials(open: OpenStores): void {
       expect(await store.getApiKey("key")).toMatchObject({ revoked_at: now() });
     });
 
-    it("without an owner go to whoever adopts them, and the others stay", async () => {
+    it("without an owner go to the user who adopts them, and others keep theirs", async () => {
       const { store } = await open();
       const { workspace_id } = await appOf(store);
       const [first, second] = [newUserId(), newUserId()];
@@ -201,7 +201,7 @@ export function describeCredentials(open: OpenStores): void {
   });
 
   describe("setup links", () => {
-    it("are used up once, whoever is first", async () => {
+    it("are used once, by the first caller", async () => {
       const { store, other, now } = await open();
       const user_id = newUserId();
       await store.createSetupLink("link", plus(now(), 1_000));
@@ -217,7 +217,7 @@ export function describeCredentials(open: OpenStores): void {
       expect(await store.openSetupLink("link")).toBeNull();
     });
 
-    it("are worth nothing after their time, nor when unknown", async () => {
+    it("are refused when expired or unknown", async () => {
       const { store, now, advance } = await open();
       await store.createSetupLink("link", plus(now(), 1_000));
       await advance(1_000);

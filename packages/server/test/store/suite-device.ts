@@ -1,4 +1,4 @@
-/** Device codes, the sessions of command lines, and counters that several nodes share. */
+/** Device codes, CLI sessions, and counters that several nodes share. */
 import { describe, expect, it } from "vitest";
 import { plus, type Instant } from "../../src/core/types.ts";
 import type { NewDeviceCode, Poll, PollRules, Redemption } from "../../src/store/queries/device.ts";
@@ -34,7 +34,7 @@ const pollOf = ({ now }: OpenStore, name: string, session_id: string): Poll => (
 const approve = (store: Store, name: string) =>
   store.decideDeviceCode([`user ${name}`], { state: "approved", user_id: "usr_1" });
 
-/** A session with the tokens `access of ses_1` and `refresh of ses_1`. */
+/** Creates a session with the tokens `access of ses_1` and `refresh of ses_1`. */
 async function signedIn(opened: OpenStore): Promise<void> {
   const { store, now } = opened;
   await store.createDeviceCode(codeOf(now(), "a"), 5);
@@ -55,7 +55,7 @@ export function describeDevice(open: OpenStores): void {
         kind: "authorization_pending",
       });
       expect(await approve(store, "a")).toMatchObject({ client_id: "base44_cli", user_id: "usr_1" });
-      // At once, since clients that were told to slow down do not always.
+      // At once, since clients do not always obey slow_down.
       const issued = await store.redeemDeviceCode(pollOf(opened, "a", "ses_1"), RULES);
       expect(issued).toMatchObject({
         kind: "issued",
@@ -66,7 +66,7 @@ export function describeDevice(open: OpenStores): void {
       expect(await approve(store, "a")).toBeNull();
     });
 
-    it("give exactly one of many racing polls the session, which stays", async () => {
+    it("give the session to exactly one of many concurrent polls, and it stays", async () => {
       const opened = await open();
       const { store, other, now } = opened;
       await store.createDeviceCode(codeOf(now(), "a"), 5);
@@ -82,7 +82,7 @@ export function describeDevice(open: OpenStores): void {
       expect(await store.listCliSessions("usr_1")).toHaveLength(1);
     });
 
-    it("end a session that was not used when they are shown again", async () => {
+    it("end an unused session when they are presented again", async () => {
       const opened = await open();
       const { store, other, advance } = opened;
       await signedIn(opened);
@@ -93,7 +93,7 @@ export function describeDevice(open: OpenStores): void {
       expect(await store.findCliToken("refresh of ses_1")).toBeNull();
     });
 
-    it("leave a session that was used alone", async () => {
+    it("do not end a session that was used", async () => {
       const opened = await open();
       const { store, advance } = opened;
       await signedIn(opened);
@@ -106,7 +106,7 @@ export function describeDevice(open: OpenStores): void {
       expect(await store.findCliToken("access of ses_1")).not.toBeNull();
     });
 
-    it("are decided once, whoever is first", async () => {
+    it("are decided once, by the first caller", async () => {
       const opened = await open();
       const { store, other } = opened;
       await store.createDeviceCode(codeOf(opened.now(), "a"), 5);
@@ -118,7 +118,7 @@ export function describeDevice(open: OpenStores): void {
       expect(decided.filter((code) => code !== null)).toHaveLength(1);
     });
 
-    it("are denied, over, unknown or another client's", async () => {
+    it("are refused when denied, expired, unknown or another client's", async () => {
       const opened = await open();
       const { store, now, advance } = opened;
       await store.createDeviceCode(codeOf(now(), "no"), 5);
@@ -135,14 +135,14 @@ export function describeDevice(open: OpenStores): void {
       expect(await store.findDeviceCode(["user late"])).toBeNull();
     });
 
-    it("are not decided after their time", async () => {
+    it("are not decided after they expired", async () => {
       const { store, now, advance } = await open();
       await store.createDeviceCode(codeOf(now(), "a", { expires_at: plus(now(), 500) }), 5);
       await advance(600);
       expect(await approve(store, "a")).toBeNull();
     });
 
-    it("grow their interval by five seconds with each poll too soon, for good", async () => {
+    it("lengthen their interval by five seconds with each early poll, permanently", async () => {
       const opened = await open();
       const { store, now } = opened;
       await store.createDeviceCode(codeOf(now(), "a"), 5);
@@ -153,7 +153,7 @@ export function describeDevice(open: OpenStores): void {
       expect(await store.findDeviceCode(["user a"])).toMatchObject({ interval_s: 15 });
     });
 
-    it("are so many at once of one network, and letters are not given out twice", async () => {
+    it("are limited per network, and no live code has the letters of another", async () => {
       const { store, now } = await open();
       const kinds = await Promise.all(
         Array.from(
@@ -169,15 +169,15 @@ export function describeDevice(open: OpenStores): void {
     });
   });
 
-  describe("sessions of command lines", () => {
-    it("get a new pair for a refresh token, and the old one again only for the grace", async () => {
+  describe("CLI sessions", () => {
+    it("exchange a refresh token for a new pair, and accept it again only during the grace period", async () => {
       const opened = await open();
       const { store } = opened;
       await signedIn(opened);
       expect(await store.rotateCliToken(used("refresh of ses_1"), pair("1"), ROTATION)).toMatchObject({
         kind: "rotated",
       });
-      // The answer was lost.
+      // The reply was lost.
       expect(await store.rotateCliToken(used("refresh of ses_1"), pair("2"), ROTATION)).toMatchObject({
         kind: "rotated",
       });
@@ -188,7 +188,7 @@ export function describeDevice(open: OpenStores): void {
         expect(await store.findCliToken(token)).toBeNull();
     });
 
-    it("count the token of a lost answer as exchanged when the line goes on without it", async () => {
+    it("count the token of a lost reply as exchanged once the session continues without it", async () => {
       const opened = await open();
       const { store } = opened;
       await signedIn(opened);
@@ -199,7 +199,7 @@ export function describeDevice(open: OpenStores): void {
       expect(lost.kind).toBe("reused");
     });
 
-    it("know no access token, no other client and no stranger's token as a refresh token", async () => {
+    it("refuse an access token, another client and an unknown token as a refresh token", async () => {
       const opened = await open();
       const { store } = opened;
       await signedIn(opened);
@@ -212,7 +212,7 @@ export function describeDevice(open: OpenStores): void {
       expect(await store.listCliSessions("usr_1")).toHaveLength(1);
     });
 
-    it("survive many refreshes at once of one token within the grace", async () => {
+    it("survive many simultaneous refreshes of one token during the grace period", async () => {
       const opened = await open();
       const { store, other } = opened;
       await signedIn(opened);
@@ -224,7 +224,7 @@ export function describeDevice(open: OpenStores): void {
       expect(answers.map(({ kind }) => kind)).toEqual(Array.from({ length: 4 }, () => "rotated"));
     });
 
-    it("end when they are idle, when they are old, and when their owner says so", async () => {
+    it("end when they are idle, when they are old, and when their owner ends them", async () => {
       const opened = await open();
       const { store, advance } = opened;
       await signedIn(opened);
@@ -242,7 +242,7 @@ export function describeDevice(open: OpenStores): void {
       expect(await store.findCliToken("access of ses_2")).toBeNull();
     });
 
-    it("are forgotten with their tokens and codes when they are over", async () => {
+    it("are deleted with their tokens and codes after they expired", async () => {
       const opened = await open();
       const { store, now, advance } = opened;
       await signedIn(opened);
@@ -256,7 +256,7 @@ export function describeDevice(open: OpenStores): void {
   });
 
   describe("counters", () => {
-    it("count every try of every node, and begin anew after their window", async () => {
+    it("count every attempt of every node, and restart after their window", async () => {
       const { store, other, advance } = await open();
       const counts = await Promise.all(
         Array.from(
@@ -270,12 +270,12 @@ export function describeDevice(open: OpenStores): void {
       expect((await store.countInWindow("k", 1_000)).count).toBe(21);
       await advance(1_100);
       expect((await store.countInWindow("k", 1_000)).count).toBe(1);
-      // Of a window that is over, nothing is taken back.
+      // A count of a window that ended is not undone.
       await store.uncountInWindow("k", window.ends_at);
       expect((await store.countInWindow("k", 1_000)).count).toBe(2);
     });
 
-    it("are forgotten when their window is over", async () => {
+    it("are deleted when their window has ended", async () => {
       const { store, advance } = await open();
       await store.countInWindow("short", 500);
       await store.countInWindow("long", 60_000);

@@ -1,4 +1,4 @@
-/** Pending consents: made, started, taken and finished, each once. */
+/** Pending consents: created, started, consumed and finished, each once. */
 import { describe, expect, it } from "vitest";
 import { newConnectionId, newFlowId } from "../../src/core/ids.ts";
 import { plus } from "../../src/core/types.ts";
@@ -17,7 +17,7 @@ async function started(store: Store, state_hash = "state") {
 
 export function describeFlows(open: OpenStores): void {
   describe("flows", () => {
-    it("gives the same flow to the same request, with its full time again", async () => {
+    it("returns the same flow for the same request, with its full time again", async () => {
       const { store, now, advance } = await open();
       const wanted = flowOf();
       const first = await store.createFlow(wanted, LIMITS);
@@ -31,7 +31,7 @@ export function describeFlows(open: OpenStores): void {
       expect((await store.getFlow(wanted.id))?.expires_at).toBe(plus(now(), LIMITS.ttl_ms));
     });
 
-    it("makes a new flow for other scopes, another config, and once Connect was pressed", async () => {
+    it("creates a new flow for other scopes, another config, and after a click on Connect", async () => {
       const { store } = await open();
       const wanted = await started(store);
       const limits = { ...LIMITS, pending: 10 };
@@ -54,7 +54,7 @@ export function describeFlows(open: OpenStores): void {
       expect((await next(4)).kind).toBe("created");
     });
 
-    it("is taken once: of many callbacks with one state, one gets it", async () => {
+    it("is consumed once: one of many callbacks with the same state gets it", async () => {
       const { store, other } = await open();
       const { id } = await started(store);
       const taken = await Promise.all(
@@ -65,7 +65,7 @@ export function describeFlows(open: OpenStores): void {
       expect((await store.getFlow(id))?.taken_at).not.toBeNull();
     });
 
-    it("cannot be taken by an unknown state, nor after its time", async () => {
+    it("is not consumed by an unknown state, or after it expired", async () => {
       const { store, advance } = await open();
       await started(store);
       expect(await store.takeFlow("other")).toBeNull();
@@ -74,7 +74,7 @@ export function describeFlows(open: OpenStores): void {
       expect(await store.findFlowByState("state")).toMatchObject({ taken_at: null });
     });
 
-    it("can be started again before the answer, which ends the first state", async () => {
+    it("can be started again before the response, which invalidates the first state", async () => {
       const { store } = await open();
       const { id } = await started(store, "first");
       expect(await store.startFlow(id, startOf("second"))).toBe(true);
@@ -82,7 +82,7 @@ export function describeFlows(open: OpenStores): void {
       expect(await store.takeFlow("second")).toMatchObject({ id });
     });
 
-    it("cannot be started once it was taken, finished, or is over", async () => {
+    it("cannot be started after it was consumed, finished, or expired", async () => {
       const { store, advance } = await open();
       const taken = await started(store, "taken");
       await store.takeFlow("taken");
@@ -108,7 +108,7 @@ export function describeFlows(open: OpenStores): void {
       });
     });
 
-    it("is forgotten when it is old enough", async () => {
+    it("is deleted when it is old enough", async () => {
       const { store, now } = await open();
       const { id } = await started(store);
       expect(await store.deleteOldFlows(plus(now(), LIMITS.ttl_ms))).toBe(0);

@@ -1,4 +1,4 @@
-/** What a workspace allows its apps, and what is kept beside an app: the same on each engine. */
+/** Governance, app profiles, and consents that wait for a decision. */
 import { describe, expect, it } from "vitest";
 import { newAppId, newWorkspaceId } from "../../src/core/ids.ts";
 import type { AppId, WorkspaceId } from "../../src/core/types.ts";
@@ -28,7 +28,7 @@ async function appIn(store: Store, workspace_id: WorkspaceId): Promise<AppId> {
 
 export function describeGovernance(open: OpenStores): void {
   describe("governance", () => {
-    it("blocks what is connected, of this workspace and service only, and lets it go again", async () => {
+    it("blocks and unblocks connections of this workspace and service only", async () => {
       const { store } = await open();
       const [workspace, other] = [newWorkspaceId(), newWorkspaceId()];
       const mine = await stored(store, { app_id: await appIn(store, workspace) });
@@ -47,7 +47,7 @@ export function describeGovernance(open: OpenStores): void {
       expect(await store.listGovernance(other)).toEqual([]);
     });
 
-    it("blocks what is connected afterwards, first time and again", async () => {
+    it("blocks connections that are made later, new ones and replaced ones", async () => {
       const { store } = await open();
       const workspace = newWorkspaceId();
       const app_id = await appIn(store, workspace);
@@ -64,7 +64,7 @@ export function describeGovernance(open: OpenStores): void {
   });
 
   describe("an app's profile", () => {
-    it("changes in what is given, and goes with the app", async () => {
+    it("changes only the given fields, and is deleted with the app", async () => {
       const { store } = await open();
       const app_id = await appIn(store, newWorkspaceId());
       await store.putAppProfile({ app_id, user_description: null, public_settings: null });
@@ -80,7 +80,7 @@ export function describeGovernance(open: OpenStores): void {
   });
 
   describe("a consent that waits for a decision", () => {
-    it("is held only between taking and finishing, and forgotten when it is finished", async () => {
+    it("is held only between consuming and finishing, and erased when it is finished", async () => {
       const { store } = await open();
       const app_id = await appIn(store, newWorkspaceId());
       const flow = flowOf({ app_id });

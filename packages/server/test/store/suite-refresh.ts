@@ -1,4 +1,6 @@
-/** The refresh protocol in the store: who may send, whose answer is kept, what a failure leaves. */
+/**
+ * The refresh protocol in the store: who can send, which response counts, what a failure stores.
+ */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newOAuthClientId } from "../../src/core/ids.ts";
@@ -34,7 +36,7 @@ const end = (
     changeStatus(tx, { id: row.id, generation: row.generation, status, reason: "revoked", confirm_in_ms }),
   );
 
-/** What a sweeper would get now, left for the next one. */
+/** Returns what a sweeper would reserve now, without keeping the reservation. */
 async function due(store: Store, count: number, except: readonly OAuthClientId[] = []): Promise<ConnectionRow[]> {
   const rows = await store.reserveDue(count, except, LEASE_MS);
   await store.unreserve(rows.map(({ id }) => id));
@@ -43,7 +45,7 @@ async function due(store: Store, count: number, except: readonly OAuthClientId[]
 
 export function describeRefreshProtocol(open: OpenStores): void {
   describe("claiming a refresh", () => {
-    it("writes lease and intent, and gives the row as it was before", async () => {
+    it("writes lease and intent, and returns the row from before", async () => {
       const { store, now } = await open();
       const row = await stored(store);
       const claim = await store.claimRefresh(claimOf(row));
@@ -58,7 +60,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       });
     });
 
-    it("lets exactly one of many claimers send, whatever handle they use", async () => {
+    it("lets exactly one of many claimers send, across all handles", async () => {
       const { store, other } = await open();
       const row = await stored(store);
       const claims = await Promise.all(
@@ -76,7 +78,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       ["that was refreshed", "moved", (store, row) => refreshed(store, row)],
       ["that was disconnected", "moved", (store, row) => end(store, row, "disconnected")],
       ["that is expired", "moved", (store, row) => end(store, row, "expired")],
-      ["that somebody leases", "leased", (store, row) => store.claimRefresh(claimOf(row, { owner: "node_two" }))],
+      ["that another node leases", "leased", (store, row) => store.claimRefresh(claimOf(row, { owner: "node_two" }))],
     ];
     it.for(losers)("does not claim a connection %s", async ([, kind, make]) => {
       const { store } = await open();
@@ -87,13 +89,13 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await store.getConnection(row.id)).toEqual(before);
     });
 
-    it("does not claim what has no refresh token", async () => {
+    it("does not claim a connection without a refresh token", async () => {
       const { store } = await open();
       const row = await stored(store, { sealed_refresh: null, rt_fp: null });
       expect((await store.claimRefresh(claimOf(row))).kind).toBe("moved");
     });
 
-    it("may claim again when the lease is over, and keeps the instant of the open intent in its answer", async () => {
+    it("claims again when the lease has expired, and returns when the open intent began", async () => {
       const { store, now, advance } = await open();
       const row = await stored(store);
       await store.claimRefresh(claimOf(row));
@@ -125,7 +127,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       },
     );
 
-    it("obeys the schedule in the background to the millisecond", async () => {
+    it("obeys the background schedule to the millisecond", async () => {
       const { store, advance } = await open();
       const row = await stored(store);
       await store.claimRefresh(claimOf(row));
@@ -137,15 +139,15 @@ export function describeRefreshProtocol(open: OpenStores): void {
     });
 
     it.for([
-      ["the token may always be sent again", { resend_ms: null }, "claimed"],
-      ["the provider bears a second use for now", { resend_ms: LEASE_MS + 1_000 }, "claimed"],
-      ["the provider bears it no longer", { resend_ms: LEASE_MS }, "overdue"],
+      ["the token can always be sent again", { resend_ms: null }, "claimed"],
+      ["the provider still accepts a second use", { resend_ms: LEASE_MS + 1_000 }, "claimed"],
+      ["the provider no longer accepts it", { resend_ms: LEASE_MS }, "overdue"],
       ["a second use ends the grant", { resend_ms: 0 }, "overdue"],
-      ["a second use ends the grant, but the holder is gone", { resend_ms: 0, dead_owner: "node_one" }, "claimed"],
-      ["another one than the holder is gone", { resend_ms: 0, dead_owner: "node_three" }, "overdue"],
-      ["the holder itself asks", { resend_ms: 0, owner: "node_one" }, "claimed"],
-      ["the holder was waited for long enough", { resend_ms: 0, holder_wait_ms: 0 }, "claimed"],
-    ] as const)("when the lease ran out without a word, and %s: %s", async ([, request, expected]) => {
+      ["a second use ends the grant, but the holder is dead", { resend_ms: 0, dead_owner: "node_one" }, "claimed"],
+      ["another node than the holder is dead", { resend_ms: 0, dead_owner: "node_three" }, "overdue"],
+      ["the holder itself claims", { resend_ms: 0, owner: "node_one" }, "claimed"],
+      ["the wait for the holder is over", { resend_ms: 0, holder_wait_ms: 0 }, "claimed"],
+    ] as const)("when the lease expired without an outcome, and %s: %s", async ([, request, expected]) => {
       const { store, advance } = await open();
       const row = await stored(store);
       await store.claimRefresh(claimOf(row));
@@ -153,7 +155,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect((await store.claimRefresh(claimOf(row, { owner: "node_two", ...request }))).kind).toBe(expected);
     });
 
-    it("keeps the instant of the first request of unknown outcome, from which a provider counts", async () => {
+    it("keeps the time of the first request of unknown outcome, from which a provider counts", async () => {
       const { store, now, advance } = await open();
       const row = await claimed(store);
       const first_at = now();
@@ -175,8 +177,8 @@ export function describeRefreshProtocol(open: OpenStores): void {
     });
   });
 
-  describe("committing an answer, by lineage", () => {
-    it("stores the answer of the stored token, clears lease and intent, and counts the generation up", async () => {
+  describe("committing a response, by lineage", () => {
+    it("stores the response to the stored token, clears lease and intent, and increments the generation", async () => {
       const { store, now } = await open();
       const row = await claimed(store);
       const outcome = await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
@@ -197,7 +199,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       });
     });
 
-    it("keeps a good answer that comes after its lease is over", async () => {
+    it("keeps a valid response that arrives after its lease expired", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
       await advance(10 * LEASE_MS);
@@ -205,7 +207,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(outcome.kind).toBe("committed");
     });
 
-    it("lets the later of two attempts win, in whatever order they come in", async () => {
+    it("lets the later of two attempts win, in either order of arrival", async () => {
       for (const order of [
         [1, 2],
         [2, 1],
@@ -219,7 +221,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       }
     });
 
-    it("keeps lease and intent of a later attempt that is still out", async () => {
+    it("keeps lease and intent of a later attempt that has no response yet", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
       await advance(LEASE_MS);
@@ -230,7 +232,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(after.intent_at).not.toBeNull();
     });
 
-    it("asks for new seals when the generation moved but the answer counts", async () => {
+    it("requires new seals when the generation changed but the response counts", async () => {
       const { store } = await open();
       const row = await claimed(store);
       const stale = { ...commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }), base_generation: 0 };
@@ -259,9 +261,9 @@ export function describeRefreshProtocol(open: OpenStores): void {
         },
       ],
       ["a deletion", (store, row) => remove(store, row)],
-      ["two generations of newer answers", (store, row) => twice(store, row)],
+      ["two generations of newer responses", (store, row) => twice(store, row)],
     ];
-    it.for(lost)("drops an answer after %s", async ([, happened]) => {
+    it.for(lost)("drops a response after %s", async ([, happened]) => {
       const { store } = await open();
       const row = await claimed(store);
       await happened(store, row);
@@ -271,7 +273,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await store.getConnection(row.id)).toEqual(before);
     });
 
-    it("brings an expired connection back, and says that it recovered", async () => {
+    it("restores an expired connection, and reports that it recovered", async () => {
       const { store } = await open();
       const row = await claimed(store);
       await end(store, row, "expired");
@@ -283,7 +285,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       });
     });
 
-    it("does not bring back what ended with its OAuth client", async () => {
+    it("does not restore a connection that ended with its OAuth client", async () => {
       const { store } = await open();
       const row = await claimed(store);
       await store.transaction((tx) =>
@@ -299,7 +301,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(outcome).toMatchObject({ kind: "superseded", row: { status: "expired", reason: "client_changed" } });
     });
 
-    it("does not replace tokens whose refresh token somebody is exchanging just now", async () => {
+    it("does not replace tokens whose refresh token another attempt is exchanging", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
       await advance(LEASE_MS);
@@ -312,7 +314,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(outcome).toMatchObject({ kind: "superseded", row: { rt_fp: "rt2" } });
     });
 
-    it("changes scopes and settings as they are now, not as they were when it was asked", async () => {
+    it("merges into the current scopes and settings, not into those of the time of the request", async () => {
       const { store } = await open();
       const row = await claimed(store);
       const merge = (now: ConnectionRow) => ({
@@ -323,7 +325,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await present(store, row.id)).toMatchObject({ scopes_granted: row.scopes_granted, config: { was: "1" } });
     });
 
-    it("holds for every order of attempts: the generation grows, and no older answer replaces a newer one", async () => {
+    it("holds for every order of attempts: the generation grows, and no older response replaces a newer one", async () => {
       const { store, advance } = await open();
       const orders = fc.shuffledSubarray([1, 2, 3, 4, 5], { minLength: 1 });
       const property = fc.asyncProperty(orders, async (order) => {
@@ -348,7 +350,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
   });
 
   describe("a failed refresh", () => {
-    it("releases the lease, schedules the next attempt and counts", async () => {
+    it("releases the lease, schedules the next attempt and counts the failure", async () => {
       const { store, now } = await open();
       const row = await claimed(store);
       await store.failRefresh(failure(row, 1, { fail_class: "throttled" }));
@@ -364,14 +366,14 @@ export function describeRefreshProtocol(open: OpenStores): void {
       });
     });
 
-    it("keeps the intent of a request that may have been carried out", async () => {
+    it("keeps the intent of a request that the provider may have processed", async () => {
       const { store, now } = await open();
       const row = await claimed(store);
       await store.failRefresh(failure(row, 1, { fail_class: "unknown", keep_intent: true }));
       expect(await present(store, row.id)).toMatchObject({ lease_until: null, intent_at: now(), intent_rt_fp: "rt1" });
     });
 
-    it("remembers an earlier holder whose request may still bring an answer", async () => {
+    it("keeps an earlier holder whose request can still bring a response", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
       const { lease_until } = await present(store, row.id);
@@ -385,7 +387,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect((await store.claimRefresh({ ...third, dead_owner: "node_one" })).kind).toBe("claimed");
     });
 
-    it("remembers since when it fails", async () => {
+    it("keeps the time of the first failure", async () => {
       const { store, now, advance } = await open();
       const row = await claimed(store);
       const since = now();
@@ -406,7 +408,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await present(store, row.id)).toEqual(before);
     });
 
-    it("changes nothing when an answer is stored already, or the connection is gone", async () => {
+    it("changes nothing when a response is stored already, or the connection is deleted", async () => {
       const { store } = await open();
       const row = await claimed(store);
       await commit(store, commitOf(row, { attempt: 1, parent_fp: "rt1", rt_fp: "rt2" }));
@@ -416,8 +418,8 @@ export function describeRefreshProtocol(open: OpenStores): void {
     });
   });
 
-  describe("what is due", () => {
-    it("names tokens to renew, soonest first, and at most as many as asked", async () => {
+  describe("due connections", () => {
+    it("are tokens to renew, soonest first, up to the requested number", async () => {
       const { store, now } = await open();
       const at = (ms: number) => ({ refresh_at: plus(now(), ms) });
       const second = await stored(store, at(-1_000));
@@ -429,7 +431,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect((await due(store, 1)).map(({ id }) => id)).toEqual([first.id]);
     });
 
-    it("leaves out what is leased, scheduled for later, or not active", async () => {
+    it("exclude leased, later scheduled and inactive connections", async () => {
       const { store, now, advance } = await open();
       const soon = { refresh_at: plus(now(), -1) };
       const leased = await stored(store, soon);
@@ -443,7 +445,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(new Set((await due(store, 10)).map(({ id }) => id))).toEqual(new Set([leased.id, later.id]));
     });
 
-    it("leaves out all of the OAuth clients that it is told to: due, open or to be confirmed", async () => {
+    it("exclude the given OAuth clients: due, open and to be confirmed", async () => {
       const { store, now, advance } = await open();
       const oauth_client_id = newOAuthClientId();
       const wanted = await stored(store, { refresh_at: plus(now(), -1) });
@@ -456,7 +458,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect((await due(store, 10, except)).map(({ id }) => id)).toEqual([wanted.id]);
     });
 
-    it("names open intents whose lease is over, also when the token is still fresh", async () => {
+    it("include open intents whose lease expired, even if the token is fresh", async () => {
       const { store, now, advance } = await open();
       const row = await stored(store, { refresh_at: plus(now(), 1_000_000) });
       await store.claimRefresh(claimOf(row));
@@ -464,7 +466,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect((await due(store, 10)).map(({ id }) => id)).toEqual([row.id]);
     });
 
-    it("names refusals to confirm when their time has come", async () => {
+    it("include refusals that are due for confirmation", async () => {
       const { store, advance } = await open();
       const row = await stored(store);
       await end(store, row, "expired", 60_000);
@@ -473,7 +475,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect((await due(store, 10)).map(({ id }) => id)).toEqual([row.id]);
     });
 
-    it("gives each sweeper other rows, until the time of the first one is over or it gives them back", async () => {
+    it("differ for each sweeper, until a reservation expires or is released", async () => {
       const { store, now, advance } = await open();
       const rows = [
         await stored(store, { refresh_at: plus(now(), -2) }),
@@ -489,7 +491,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await due(store, 10)).toHaveLength(2);
     });
 
-    it("leaves a lease alone whose token can no longer be sent again", async () => {
+    it("keep a lease whose token can no longer be sent again", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
       await advance(2_000);
@@ -497,7 +499,7 @@ export function describeRefreshProtocol(open: OpenStores): void {
       expect(await store.releaseLease(row.id, "node_one", 3_000)).toBe(true);
     });
 
-    it("lists leases, and ends one only in the name of its owner", async () => {
+    it("list leases, and end one only for its owner", async () => {
       const { store } = await open();
       const row = await claimed(store);
       expect((await store.leasesOfOthers("node_asking", 10)).map(({ id }) => id)).toEqual([row.id]);
@@ -515,7 +517,7 @@ async function claimed(store: Store): Promise<ConnectionRow> {
   return row;
 }
 
-/** As the engine does it: seals again and repeats when the generation moved. */
+/** Seals again and repeats when the generation changed, as the engine does. */
 async function commitResealing(store: Store, row: ConnectionRow, attempt: number, parent_fp: string, rt_fp: string) {
   let base = row;
   for (;;) {

@@ -1,4 +1,4 @@
-/** Values in, columns as every version wrote them; columns that hold anything else. */
+/** Values and their columns, in the format of every version, and damaged columns. */
 import { describe, expect, it } from "vitest";
 import { newId } from "../../src/core/ids.ts";
 import { run } from "../../src/store/operation.ts";
@@ -8,7 +8,7 @@ import type { ConnectionRow, ConnectionsTable, Tables } from "../../src/store/ta
 import { appOf, consented, flowOf, present, stored } from "./rows.ts";
 import type { OpenStores } from "./suite.ts";
 
-/** The columns of the only row of a table. */
+/** Returns the columns of the only row of a table. */
 const columnsOf = (store: Store, table: keyof Tables) =>
   store.transaction(async (tx) => (await tx.db.selectFrom(table).selectAll().execute())[0]);
 
@@ -40,7 +40,7 @@ export function describeRows(open: OpenStores): void {
       expect(await columnsOf(store, "connectors")).toMatchObject({ scopes: '["b","a"]' });
     });
 
-    it("store booleans as 0 and 1, a device code's scopes separated by blanks, and payloads as JSON text", async () => {
+    it("store booleans as 0 and 1, a device code's scopes separated by spaces, and payloads as JSON text", async () => {
       const { store, now } = await open();
       const app = await appOf(store);
       expect(await columnsOf(store, "apps")).toMatchObject({ functions_enabled: 1 });
@@ -70,7 +70,7 @@ export function describeRows(open: OpenStores): void {
       expect(await store.listOutbox(app_id, "event")).toMatchObject([{ payload: { type: "x", at: 1, scopes: ["a"] } }]);
     });
 
-    it("with a damaged column are read, without its value, beside the others", async () => {
+    it("with a damaged column are returned without its value, beside the others", async () => {
       const { store } = await open();
       const good = await stored(store, { config: { team: "a" } });
       const bad = await stored(store, { app_id: good.app_id, integration_type: "github", config: { team: "b" } });

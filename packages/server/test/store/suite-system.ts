@@ -31,7 +31,7 @@ const put = (store: Store, one: NewOutboxItem) => store.transaction((tx) => enqu
 
 export function describeSystem(open: OpenStores): void {
   describe("data keys", () => {
-    it("are one current key per scope: the slower maker gets the faster one's", async () => {
+    it("have one current key per scope: the slower creator gets the faster one's", async () => {
       const opened = await open();
       const { store, other } = opened;
       const made = await Promise.all([
@@ -44,7 +44,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await store.currentDataKey("installation")).toEqual(made[0]);
     });
 
-    it("are replaced only by who knows the current one, and old ones stay readable", async () => {
+    it("are replaced only by a caller that knows the current one, and old ones stay readable", async () => {
       const opened = await open();
       const { store } = opened;
       await store.insertDataKey(keyOf(opened, "dek_1"), null);
@@ -55,7 +55,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await store.getDataKey("dek_3")).toBeNull();
     });
 
-    it("are not made for an app that is not there", async () => {
+    it("are not created for a missing app", async () => {
       const opened = await open();
       const { store } = opened;
       const { id } = await appOf(store);
@@ -65,7 +65,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await store.insertDataKey(keyOf(opened, "dek_2", id), null)).toMatchObject({ scope: id });
     });
 
-    it("hand out each encryption once", async () => {
+    it("reserve each encryption once", async () => {
       const opened = await open();
       const { store, other } = opened;
       await store.insertDataKey(keyOf(opened, "dek_1"), null);
@@ -76,7 +76,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await store.reserveEncryptions("none", 1)).toBe(Number.POSITIVE_INFINITY);
     });
 
-    it("are wrapped anew only from the key that was read", async () => {
+    it("are rewrapped only from the key that was read", async () => {
       const opened = await open();
       const { store } = opened;
       await store.insertDataKey(keyOf(opened, "dek_1"), null);
@@ -130,7 +130,7 @@ export function describeSystem(open: OpenStores): void {
         address: null,
         ...change,
       });
-      // More than one statement takes, in no order, two of them at one instant.
+      // More than fit into one statement, out of order, two at the same instant.
       const many = Array.from({ length: 75 }, (_, index) => event(`m${index}`, 1_000 + ((index * 7) % 75)));
       const others = [
         event("w2", 5, { workspace_id: app.workspace_id }),
@@ -148,7 +148,7 @@ export function describeSystem(open: OpenStores): void {
         after: null,
       };
       const all = await store.exportAudit({ ...wanted, count: 1_000 });
-      // Not of an app that is in no workspace of these.
+      // An app of none of these workspaces.
       expect(all).toHaveLength(77);
       expect(all.map(({ at }) => at)).toEqual(all.map(({ at }) => at).toSorted((a, b) => a - b));
       const paged: string[] = [];
@@ -164,13 +164,13 @@ export function describeSystem(open: OpenStores): void {
       expect(await ids({ workspace_ids: [] })).toHaveLength(75);
       expect(await ids({ workspace_ids: null })).toHaveLength(78);
       expect(await ids({ since: plus(now(), 5), until: plus(now(), 1_000) })).toEqual(["w1", "w2"]);
-      // The app goes, what was done with it stays known to its workspace.
+      // The app is deleted. Its events stay with its workspace.
       expect((await store.listAudit(app.id, 1))[0]).toMatchObject({ workspace_id: app.workspace_id });
     });
   });
 
   describe("the outbox", () => {
-    it("hands out what is due, by kind, and what is postponed only later", async () => {
+    it("returns due items by kind, and postponed ones later", async () => {
       const { store, now, advance } = await open();
       const [event, first, second] = [item(), item({ kind: "revoke" }), item({ kind: "revoke" })];
       for (const one of [event, first, second]) await put(store, one);
@@ -182,7 +182,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await store.dueOutbox("revoke", 10)).toHaveLength(2);
     });
 
-    it("forgets the sealed tokens of an item that is done", async () => {
+    it("erases the sealed tokens of a done item", async () => {
       const { store, now } = await open();
       const one = item({ kind: "revoke", sealed: bytes(3) });
       await put(store, one);
@@ -191,7 +191,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await store.listOutbox(one.app_id, "revoke")).toMatchObject([{ done_at: now(), sealed: null }]);
     });
 
-    it("drops old items that are done, and nothing that is still to be sent", async () => {
+    it("deletes old items that are done, and no open ones", async () => {
       const { store, now, advance } = await open();
       const [event, done, open_item] = [item(), item({ kind: "revoke" }), item({ kind: "revoke" })];
       for (const one of [event, done, open_item]) await put(store, one);
@@ -209,7 +209,7 @@ export function describeSystem(open: OpenStores): void {
     const reserve = async ({ store }: Pick<OpenStore, "store">, count = 10) =>
       (await store.reserveEvents(count, LEASE_MS)).map(({ id }) => id).toSorted();
 
-    /** Of one connection, oldest first. */
+    /** Events of one connection, oldest first. */
     async function line(store: Store, length: number): Promise<NewOutboxItem[]> {
       const connection_id = newConnectionId();
       const items = Array.from({ length }, (_, index) => item({ connection_id, id: `${connection_id}_${index}` }));
@@ -217,7 +217,7 @@ export function describeSystem(open: OpenStores): void {
       return items;
     }
 
-    it("are handed out one of each connection, the next one when the first is done", async () => {
+    it("are reserved one per connection, the next one when the first is done", async () => {
       const opened = await open();
       const { store } = opened;
       const [[a1, a2], [b1, b2]] = [await line(store, 2), await line(store, 2)];
@@ -230,7 +230,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await reserve(opened)).toEqual([]);
     });
 
-    it("are due at once when the one before is done, also if they came while it was being sent again", async () => {
+    it("are due at once when the one before is done, even if they were added during its retry", async () => {
       const opened = await open();
       const { store } = opened;
       const [first] = await line(store, 1);
@@ -243,7 +243,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await reserve(opened)).toEqual([second.id]);
     });
 
-    it("are the node's that reserved them, until it has been silent for the time of the reservation", async () => {
+    it("belong to the node that reserved them, until the reservation expires", async () => {
       const opened = await open();
       const { store, other, advance } = opened;
       const lines = await Promise.all(Array.from({ length: 6 }, () => line(store, 1)));
@@ -256,7 +256,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await reserve({ store: other })).toHaveLength(lines.length);
     });
 
-    it("wait behind one that failed, also those that come later, and others do not", async () => {
+    it("wait behind a failed one, including later ones, and other connections' events do not", async () => {
       const opened = await open();
       const { store, advance } = opened;
       const [a1, a2] = await line(store, 2);
@@ -274,7 +274,7 @@ export function describeSystem(open: OpenStores): void {
       expect(await reserve(opened)).toEqual([a2.id]);
     });
 
-    it("are in the order in which one transaction wrote them, too", async () => {
+    it("are in the order in which one transaction wrote them", async () => {
       const opened = await open();
       const { store } = opened;
       const connection_id = newConnectionId();
@@ -288,7 +288,7 @@ export function describeSystem(open: OpenStores): void {
       }
     });
 
-    it("are handed out once and in order by two servers that send while more events come", async () => {
+    it("are reserved once and in order by two servers that send while more events arrive", async () => {
       const { store, other } = await open();
       const [connections, length] = [10, 8];
       const ids = Array.from({ length: connections }, () => newConnectionId());
@@ -320,7 +320,7 @@ export function describeSystem(open: OpenStores): void {
         ).toEqual(Array.from({ length }, (_, place) => place));
     });
 
-    it("do not stand in the way of revocations, nor these in theirs", async () => {
+    it("do not block revocations, and revocations do not block them", async () => {
       const opened = await open();
       const { store } = opened;
       const connection_id = newConnectionId();

@@ -1,10 +1,11 @@
 /**
- * What the store promises, whatever the database: one suite, run over each engine. An engine is one call of `describeStore`
- * with a function that opens two handles on one empty database, and a way to move the database's clock.
+ * The claims of the store, one suite for each engine. An engine calls `describeStore` with a
+ * function that opens two handles on one empty database and can move the database's clock.
  */
 import { expect } from "vitest";
 import { describe, it } from "vitest";
 import type { Instant } from "../../src/core/types.ts";
+import { run, type Transaction } from "../../src/store/operation.ts";
 import type { Store } from "../../src/store/store.ts";
 import { describeBuilders } from "./suite-builders.ts";
 import { describeCredentials } from "./suite-credentials.ts";
@@ -18,7 +19,7 @@ import { describeSystem } from "./suite-system.ts";
 
 export interface OpenStore {
   readonly store: Store;
-  /** Another handle on the same database, as another process has it. */
+  /** A second handle on the same database, as another process has one. */
   readonly other: Store;
   /** The database's clock. */
   now(): Instant;
@@ -44,7 +45,7 @@ export function describeStore({ engine }: { engine: string }, open: OpenStores):
 
 function describeTransactions(open: OpenStores): void {
   describe("transactions", () => {
-    it("writes all of a transaction or nothing", async () => {
+    it("stores all of a transaction or nothing", async () => {
       const { store } = await open();
       const failing = store.transaction(async (tx) => {
         await tx.db.insertInto("settings").values({ name: "a", value: "1" }).execute();
@@ -55,7 +56,7 @@ function describeTransactions(open: OpenStores): void {
       expect([await store.getSetting("a"), await store.getSetting("b")]).toEqual([null, null]);
     });
 
-    it("does not let one failing operation take its neighbours along", async () => {
+    it("stores the neighbors of a failing operation", async () => {
       const { store } = await open();
       const results = await Promise.allSettled(
         Array.from({ length: 30 }, (_, index) =>
@@ -76,6 +77,17 @@ function describeTransactions(open: OpenStores): void {
       ]);
     });
 
+    it("refuses a query after its operation ended", async () => {
+      const { store } = await open();
+      const write = ({ db }: Transaction, name: string) => run(db.insertInto("settings").values({ name, value: "x" }));
+      const kept = await store.transaction(async (tx) => {
+        await write(tx, "within");
+        return tx;
+      });
+      await expect(write(kept, "after")).rejects.toThrow("A store operation");
+      expect([await store.getSetting("within"), await store.getSetting("after")]).toEqual(["x", null]);
+    });
+
     it("shows every acknowledged write to the other handle at once", async () => {
       const { store, other } = await open();
       for (const value of ["1", "2", "3"]) {
@@ -84,7 +96,7 @@ function describeTransactions(open: OpenStores): void {
       }
     });
 
-    it("passes errors of the operation through as they are", async () => {
+    it("passes an operation's errors through unchanged", async () => {
       const { store } = await open();
       const own = new RangeError("mine");
       const failing = store.transaction(() => {

