@@ -1,6 +1,6 @@
 /** Deletes rows that have expired. Part of the sweeper's tick, every minute. */
 import { plus } from "../core/types.ts";
-import { sessionLife } from "./access/cli-sessions.ts";
+import { sessionLife } from "./access/cli-tokens.ts";
 import type { Ground } from "./ground.ts";
 
 /** Finished outbox items are kept for a day, so that an operator can inspect them. */

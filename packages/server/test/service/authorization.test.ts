@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ROLES, SCOPES, capped, roleReaches, type Role, type Scope } from "../../src/core/roles.ts";
 import { plus, type UserId } from "../../src/core/types.ts";
-import { ACTIONS, COMMAND, type Action, type BuilderPrincipal } from "../../src/service/access/authorization.ts";
+import { ACTIONS, type Action } from "../../src/service/access/actions.ts";
+import { COMMAND, type BuilderPrincipal } from "../../src/service/access/principals.ts";
 import { addAccount, exposed, startTestServer, type TestServer } from "../support/server.ts";
 
 /** From the table of roles, in words: each role may what those before it may, too. */
@@ -68,7 +69,7 @@ describe("roles", () => {
     const user_id = await member(holdfast, "viewer");
     await expect(authorization.require(as(user_id), workspace_id, "app.create")).rejects.toMatchObject({
       code: "insufficient_role",
-      message: expect.stringContaining("takes the role editor"),
+      message: expect.stringContaining("needs the editor role"),
     });
     await store.setRole(workspace_id, user_id, "editor", "owner");
     expect(await authorization.require(as(user_id), workspace_id, "app.create")).toBe("editor");

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { GrantError } from "../../src/service/access/cli-sessions.ts";
-import { USER_CODE_LENGTH, USER_CODE_LETTERS, type DeviceCode, type Guesser } from "../../src/service/access/device.ts";
+import { GrantError } from "../../src/service/access/grant-error.ts";
+import { type Approver, type DeviceCode } from "../../src/service/access/device.ts";
+import { USER_CODE_LENGTH, USER_CODE_LETTERS } from "../../src/service/access/user-codes.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../support/clock.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
-const guesser = (name = "a", network = "192.0.2.9"): Guesser => ({
+const approver = (name = "a", network = "192.0.2.9"): Approver => ({
   user_id: "usr_1",
   session: new Secret(`session ${name}`),
   network,
@@ -30,7 +31,7 @@ async function refusal(promise: Promise<unknown>): Promise<string> {
 async function signedIn(holdfast: TestServer) {
   const { device } = holdfast.installation;
   const code = await begin(holdfast);
-  await device.decide(code.user_code, guesser(), "approved", "req_1");
+  await device.decide(code.user_code, approver(), "approved", "req_1");
   return { code, tokens: await device.poll(code.device_code.expose(), "base44_cli") };
 }
 
@@ -68,7 +69,7 @@ describe("codes", () => {
   ])("are the same with %s", async (_what, typed) => {
     const holdfast = await startTestServer();
     const { user_code } = await begin(holdfast);
-    expect(await holdfast.installation.device.look(typed(user_code), guesser())).toMatchObject({
+    expect(await holdfast.installation.device.view(typed(user_code), approver())).toMatchObject({
       client_name: "Base44 command line",
       address: "192.0.2.1",
     });
@@ -79,7 +80,7 @@ describe("codes", () => {
     const [first] = await Promise.all(Array.from({ length: 5 }, () => begin(holdfast)));
     expect(await refusal(begin(holdfast))).toBe("rate_limited");
     expect(await refusal(begin(holdfast, "198.51.100.7"))).toBe("none");
-    await holdfast.installation.device.decide(first?.user_code ?? "", guesser(), "denied", "req_1");
+    await holdfast.installation.device.decide(first?.user_code ?? "", approver(), "denied", "req_1");
     expect(await refusal(begin(holdfast))).toBe("none");
     await holdfast.clock.jump(10 * MINUTE);
     expect(await refusal(begin(holdfast))).toBe("none");
@@ -92,7 +93,7 @@ describe("codes", () => {
     expect(await refusal(device.begin(stranger))).toBe("invalid_client");
     expect(await refusal(begin(holdfast, "192.0.2.1", "everything"))).toBe("invalid_scope");
     const { user_code, device_code } = await begin(holdfast, "192.0.2.1", "apps:read of:tomorrow");
-    await device.decide(user_code, guesser(), "approved", "req_1");
+    await device.decide(user_code, approver(), "approved", "req_1");
     expect(await device.poll(device_code.expose(), "base44_cli")).toMatchObject({ scope: "apps:read" });
   });
 });
@@ -116,20 +117,20 @@ describe("guessing", () => {
     const holdfast = await startTestServer();
     const { device } = holdfast.installation;
     for (let n = 0; n < 5; n += 1)
-      expect(await refusal(device.look(wrongCode(n), guesser()))).toBe("user_code_invalid");
+      expect(await refusal(device.view(wrongCode(n), approver()))).toBe("user_code_invalid");
     const { user_code } = await begin(holdfast);
-    expect(await refusal(device.look(user_code, guesser()))).toBe("rate_limited");
-    expect(await refusal(device.decide(user_code, guesser(), "approved", "req_1"))).toBe("rate_limited");
-    expect(await refusal(device.look(user_code, guesser("b")))).toBe("none");
+    expect(await refusal(device.view(user_code, approver()))).toBe("rate_limited");
+    expect(await refusal(device.decide(user_code, approver(), "approved", "req_1"))).toBe("rate_limited");
+    expect(await refusal(device.view(user_code, approver("b")))).toBe("none");
     await holdfast.clock.jump(10 * MINUTE);
     const later = await begin(holdfast);
-    expect(await refusal(device.look(later.user_code, guesser()))).toBe("none");
+    expect(await refusal(device.view(later.user_code, approver()))).toBe("none");
   });
 
   it("ends when many wrong codes come at once", async () => {
     const { installation } = await startTestServer();
     const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, n) => refusal(installation.device.look(wrongCode(n), guesser()))),
+      Array.from({ length: 30 }, (_, n) => refusal(installation.device.view(wrongCode(n), approver()))),
     );
     expect(answers.filter((code) => code === "user_code_invalid")).toHaveLength(5);
     expect(answers.filter((code) => code === "rate_limited")).toHaveLength(25);
@@ -138,7 +139,7 @@ describe("guessing", () => {
   it("ends for an address after ten, and for everybody after a hundred in a minute", async () => {
     const { installation, clock } = await startTestServer();
     const guess = (n: number, network: string) =>
-      refusal(installation.device.look(wrongCode(n), guesser(`${network} ${n}`, network)));
+      refusal(installation.device.view(wrongCode(n), approver(`${network} ${n}`, network)));
     const answers: string[] = [];
     for (let n = 0; n < 12; n += 1) answers.push(await guess(n, "192.0.2.1"));
     expect(answers.filter((code) => code === "user_code_invalid")).toHaveLength(10);
@@ -154,9 +155,9 @@ describe("guessing", () => {
     const holdfast = await startTestServer();
     const { device } = holdfast.installation;
     const { user_code } = await begin(holdfast);
-    for (let n = 0; n < 8; n += 1) expect(await refusal(device.look(user_code, guesser()))).toBe("none");
-    for (let n = 0; n < 8; n += 1) expect(await refusal(device.look("HELLO", guesser()))).toBe("user_code_invalid");
-    expect(await refusal(device.look(wrongCode(1), guesser()))).toBe("user_code_invalid");
+    for (let n = 0; n < 8; n += 1) expect(await refusal(device.view(user_code, approver()))).toBe("none");
+    for (let n = 0; n < 8; n += 1) expect(await refusal(device.view("HELLO", approver()))).toBe("user_code_invalid");
+    expect(await refusal(device.view(wrongCode(1), approver()))).toBe("user_code_invalid");
   });
 });
 
@@ -176,7 +177,7 @@ describe("polling", () => {
     expect(await poll()).toBe("slow_down");
     await holdfast.clock.jump(15 * SECOND);
     expect(await poll()).toBe("authorization_pending");
-    await device.decide(user_code, guesser(), "approved", "req_1");
+    await device.decide(user_code, approver(), "approved", "req_1");
     expect(await poll()).toBe("none");
   });
 
@@ -184,13 +185,13 @@ describe("polling", () => {
     const holdfast = await startTestServer();
     const { device } = holdfast.installation;
     const [denied, late] = [await begin(holdfast), await begin(holdfast)];
-    await device.decide(denied.user_code, guesser(), "denied", "req_1");
+    await device.decide(denied.user_code, approver(), "denied", "req_1");
     expect(await refusal(device.poll(denied.device_code.expose(), "base44_cli"))).toBe("access_denied");
     expect(await refusal(device.poll(late.device_code.expose(), "holdfast_cli"))).toBe("invalid_grant");
     expect(await refusal(device.poll("made up", "base44_cli"))).toBe("invalid_grant");
     await holdfast.clock.jump(10 * MINUTE);
     expect(await refusal(device.poll(late.device_code.expose(), "base44_cli"))).toBe("expired_token");
-    expect(await refusal(device.decide(late.user_code, guesser(), "approved", "req_1"))).toBe("user_code_invalid");
+    expect(await refusal(device.decide(late.user_code, approver(), "approved", "req_1"))).toBe("user_code_invalid");
   });
 
   it("after success revokes a token that nobody used yet", async () => {
@@ -217,7 +218,7 @@ describe("polling", () => {
     const holdfast = await startTestServer();
     const { device, cliSessions } = holdfast.installation;
     const { user_code, device_code } = await begin(holdfast);
-    await device.decide(user_code, guesser(), "approved", "req_1");
+    await device.decide(user_code, approver(), "approved", "req_1");
     const polls = await Promise.allSettled([
       device.poll(device_code.expose(), "base44_cli"),
       device.poll(device_code.expose(), "base44_cli"),

@@ -1,165 +1,133 @@
 /**
- * Who may do what: one table of actions with the least role that may, and the look-up of a principal's role in a workspace.
- * Every route of a builder goes through here. Who is in no way connected with a workspace or an app gets the very answer
- * that is given for one which does not exist.
+ * Who is allowed to do what: the caller's role in a workspace, compared with the least role for the
+ * action (actions.ts). Every route for builders goes through here. The role is looked up at each use,
+ * so a credential never allows more than its user's current role. To a non-member, a workspace or app
+ * looks like it does not exist. Must not know how a caller proved who it is: credentials.ts does.
  *
- * Errors: ApiError `not_found`, `insufficient_role`, `plan_upgrade_required`.
+ * Errors: ApiError `not_found`, `insufficient_role`.
  */
 import { ApiError } from "../../core/errors.ts";
-import { allowsConnectors, capped, roleReaches, type Plan, type Role, type Scope } from "../../core/roles.ts";
-import type { AppId, UserId, WorkspaceId } from "../../core/types.ts";
+import { capped, type Role } from "../../core/roles.ts";
+import type { AppId, WorkspaceId } from "../../core/types.ts";
 import type { Membership } from "../../store/queries/workspaces.ts";
-import type { AppRow } from "../../store/tables.ts";
 import type { Store } from "../../store/store.ts";
+import type { AppRow } from "../../store/tables.ts";
 import type { Ground } from "../ground.ts";
+import { requireRole, type Action } from "./actions.ts";
+import type { Principal } from "./principals.ts";
 
 export type { Membership };
 
-/** The least role for each action. Viewers read; the rest is of those who answer for what it does. */
-export const ACTIONS = {
-  "workspace.read": "viewer",
-  "workspace.leave": "viewer",
-  "workspace.rename": "admin",
-  "workspace.plan": "admin",
-  "workspace.delete": "owner",
-  "workspace.transfer": "owner",
-  "member.read": "viewer",
-  "member.manage": "admin",
-  "api_key.manage": "admin",
-  "audit.export": "admin",
-  "governance.read": "viewer",
-  "governance.manage": "admin",
-  "oauth_client.read": "viewer",
-  "oauth_client.manage": "admin",
-  "app.read": "viewer",
-  "app.create": "editor",
-  "app.rename": "editor",
-  "app.functions": "admin",
-  "app.delete": "admin",
-  "connector.read": "viewer",
-  "connector.connect": "editor",
-  "connector.disconnect": "editor",
-  "function.deploy": "editor",
-  "service_token.read": "viewer",
-  "service_token.manage": "editor",
-} as const satisfies Record<string, Role>;
-
-export type Action = keyof typeof ACTIONS;
-
-/** Somebody, or a program of somebody's, who edits apps. */
-export interface BuilderPrincipal {
-  readonly kind: "builder";
-  /** Null: a key that was made on the server's machine before anybody had an account. */
-  readonly user_id: UserId | null;
-  /** Names the credential in the audit trail. */
-  readonly actor: string;
-  /** The one workspace that the credential is for; null: all that its user is in. */
-  readonly workspace_id: WorkspaceId | null;
-  /** What the credential may do at most; null: what its user may. */
-  readonly scope: Scope | null;
-}
-
-/** A command on the server's own machine: whoever runs it holds the database and the keys. */
-export interface InstallationPrincipal {
-  readonly kind: "installation";
-  readonly user_id: null;
-  readonly actor: "command";
-}
-
-export type Principal = BuilderPrincipal | InstallationPrincipal;
-
-export const COMMAND: InstallationPrincipal = { kind: "installation", user_id: null, actor: "command" };
-
 export interface Authorization {
-  /** Null: not there, as far as the principal is concerned. */
+  /** Returns null when the workspace does not exist for the principal. */
   roleIn(principal: Principal, workspace_id: WorkspaceId): Promise<Role | null>;
-  /** @returns the principal's role, which is enough */
+  /** Returns the principal's role, which allows the action. */
   require(principal: Principal, workspace_id: WorkspaceId, action: Action): Promise<Role>;
+  /** Returns the app, to which the principal is allowed to do the action. */
   app(principal: Principal, app_id: AppId, action: Action): Promise<AppRow>;
-  /** The workspaces that the principal may see, with its role in each. */
+  /** Returns the workspaces that the principal can see, with its role in each. */
   workspaces(principal: Principal): Promise<readonly Membership[]>;
-  /** What belongs to a person and not to a workspace takes a credential that is not bound to one, and may write. */
-  free(principal: Principal): void;
-  /** What concerns the whole installation is up to its first workspace. */
+  /** Refuses API keys and read-only logins. For actions that belong to a user, not to a workspace. */
+  requireSignedIn(principal: Principal): void;
+  free(principal: Principal): void; // COMPAT
+  /** Requires the role in the first workspace, whose members decide about the whole installation. */
   installation(principal: Principal, action: Action): Promise<void>;
 }
 
-export function createAuthorization({ store }: Pick<Ground, "store">): Authorization {
-  async function roleIn(principal: Principal, workspace_id: WorkspaceId): Promise<Role | null> {
-    if (principal.kind === "installation") return "owner";
-    const { user_id, scope } = principal;
-    if (principal.workspace_id !== null && principal.workspace_id !== workspace_id) return null;
-    // Looked up at each use: a key is never worth more than its maker is now.
-    const role = user_id === null ? "owner" : await store.roleOf(user_id, workspace_id);
-    return role === null || scope === null ? role : capped(role, scope);
-  }
+type AuthorizationDeps = Pick<Ground, "store">;
 
-  async function require(principal: Principal, workspace_id: WorkspaceId, action: Action): Promise<Role> {
-    const role = await roleIn(principal, workspace_id);
-    if (role === null) throw new ApiError("not_found", { message: "There is no such workspace." });
-    checkRole(role, action);
-    return role;
-  }
-
+export function createAuthorization(deps: AuthorizationDeps): Authorization {
   return {
-    roleIn,
-    require,
-    async app(principal, app_id, action) {
-      const app = await store.getApp(app_id);
-      const role = app === null ? null : await roleIn(principal, app.workspace_id);
-      if (app === null || role === null) throw noSuchApp();
-      checkRole(role, action);
-      return app;
-    },
-    async workspaces(principal) {
-      if (principal.kind === "installation" || principal.user_id === null) {
-        const rows = await store.listWorkspaces();
-        const only = principal.kind === "builder" ? principal.workspace_id : null;
-        const visible = only === null ? rows : rows.filter((row) => row.id === only);
-        return Promise.all(
-          visible.map(async (row) => ({ ...row, role: (await roleIn(principal, row.id)) ?? "viewer" })),
-        );
-      }
-      const { scope, workspace_id } = principal;
-      const rows = await store.membershipsOf(principal.user_id);
-      return rows
-        .filter((row) => workspace_id === null || row.id === workspace_id)
-        .map((row) => ({ ...row, role: scope === null ? row.role : capped(row.role, scope) }));
-    },
-    free(principal) {
-      if (principal.kind === "installation" || (principal.workspace_id === null && principal.scope === null)) return;
-      throw new ApiError("insufficient_role", { message: "That takes a person who is signed in, not an API key." });
-    },
-    async installation(principal, action) {
-      const workspace_id = await store.findDefaultWorkspace();
-      const role = workspace_id === null ? null : await roleIn(principal, workspace_id);
-      if (role !== null) return checkRole(role, action);
-      const message = "That concerns the whole installation. It is up to the members of its first workspace.";
-      throw new ApiError("insufficient_role", { message });
-    },
+    roleIn: (principal, workspace_id) => roleIn(deps, principal, workspace_id),
+    require: (principal, workspace_id, action) => requireIn(deps, principal, workspace_id, action),
+    app: (principal, app_id, action) => requireOnApp(deps, principal, app_id, action),
+    workspaces: (principal) => visibleWorkspaces(deps, principal),
+    requireSignedIn,
+    free: requireSignedIn, // COMPAT
+    installation: (principal, action) => requireOnInstallation(deps, principal, action),
   };
 }
 
-function checkRole(role: Role, action: Action): void {
-  const least = ACTIONS[action];
-  if (roleReaches(role, least)) return;
-  const message = `That takes the role ${least} in the workspace; here it is ${role}. For an API key it is at most what its scope allows.`;
+async function roleIn(
+  { store }: AuthorizationDeps,
+  principal: Principal,
+  workspace_id: WorkspaceId,
+): Promise<Role | null> {
+  if (principal.kind === "installation") return "owner";
+  const { user_id, scope } = principal;
+  if (principal.workspace_id !== null && principal.workspace_id !== workspace_id) return null;
+  const role = user_id === null ? "owner" : await store.roleOf(user_id, workspace_id);
+  return role === null || scope === null ? role : capped(role, scope);
+}
+
+async function requireIn(
+  deps: AuthorizationDeps,
+  principal: Principal,
+  workspace_id: WorkspaceId,
+  action: Action,
+): Promise<Role> {
+  const role = await roleIn(deps, principal, workspace_id);
+  if (role === null) throw new ApiError("not_found", { message: "There is no such workspace." });
+  requireRole(role, action);
+  return role;
+}
+
+async function requireOnApp(
+  deps: AuthorizationDeps,
+  principal: Principal,
+  app_id: AppId,
+  action: Action,
+): Promise<AppRow> {
+  const app = await deps.store.getApp(app_id);
+  const role = app === null ? null : await roleIn(deps, principal, app.workspace_id);
+  if (app === null || role === null) throw noSuchApp();
+  requireRole(role, action);
+  return app;
+}
+
+async function requireOnInstallation(deps: AuthorizationDeps, principal: Principal, action: Action): Promise<void> {
+  const workspace_id = await deps.store.findDefaultWorkspace();
+  const role = workspace_id === null ? null : await roleIn(deps, principal, workspace_id);
+  if (role !== null) return requireRole(role, action);
+  const message = "This concerns the whole installation. Only members of its first workspace can do it.";
   throw new ApiError("insufficient_role", { message });
 }
 
-/** @throws ApiError `plan_upgrade_required` */
-export function requireConnectors(plan: Plan): void {
-  if (allowsConnectors(plan)) return;
-  const message = `The workspace has the plan ${plan}. Connectors need the plan builder or a higher one; an administrator of the workspace can change it.`;
-  throw new ApiError("plan_upgrade_required", { message });
+async function visibleWorkspaces(deps: AuthorizationDeps, principal: Principal): Promise<readonly Membership[]> {
+  if (principal.kind === "installation" || principal.user_id === null) return allWorkspaces(deps, principal);
+  const { user_id, scope, workspace_id } = principal;
+  const rows = await deps.store.membershipsOf(user_id);
+  return rows
+    .filter((row) => workspace_id === null || row.id === workspace_id)
+    .map((row) => ({ ...row, role: scope === null ? row.role : capped(row.role, scope) }));
 }
 
-export const noSuchApp = (): ApiError =>
-  new ApiError("not_found", { message: "There is no such app. holdfast apps list shows all." });
+/** Returns the workspaces of a principal that has no user, and so no memberships. */
+async function allWorkspaces(deps: AuthorizationDeps, principal: Principal): Promise<readonly Membership[]> {
+  const only = principal.kind === "builder" ? principal.workspace_id : null;
+  const rows = (await deps.store.listWorkspaces()).filter((row) => only === null || row.id === only);
+  return Promise.all(rows.map(async (row) => ({ ...row, role: (await roleIn(deps, principal, row.id)) ?? "viewer" })));
+}
 
-/** Returns the app, for a caller whose rights are checked already. @throws ApiError `not_found` */
+function requireSignedIn(principal: Principal): void {
+  if (principal.kind === "installation" || (principal.workspace_id === null && principal.scope === null)) return;
+  throw new ApiError("insufficient_role", { message: "This needs a user who is signed in, not an API key." });
+}
+
+export function noSuchApp(): ApiError {
+  return new ApiError("not_found", { message: "There is no such app. holdfast apps list shows all." });
+}
+
+/**
+ * Returns the app, for a caller whose rights are checked already.
+ *
+ * @throws ApiError `not_found`
+ */
 export async function existingApp({ getApp }: Pick<Store, "getApp">, app_id: AppId): Promise<AppRow> {
   const app = await getApp(app_id);
   if (app === null) throw noSuchApp();
   return app;
 }
+export { ACTIONS, type Action } from "./actions.ts"; // COMPAT
+export { requireConnectors } from "./entitlements.ts"; // COMPAT
+export { COMMAND, type BuilderPrincipal } from "./principals.ts"; // COMPAT

@@ -1,167 +1,179 @@
 /**
- * Whom a credential belongs to: service tokens, function tokens, API keys, command lines' sessions. Verified rows are cached,
- * bounded, and forgotten at once when a credential is revoked here, within a second when another process did it. With an
- * app's token goes what its workspace's plan and its own switch say, so that no use of it asks the database twice.
+ * Finds the caller that a credential stands for: service tokens, function tokens, API keys, sessions of
+ * command lines. Verified rows are cached and bounded. A revocation here drops them at once, one by
+ * another process within a second. An app's entitlements are cached with its token, so that a use of
+ * the token needs no query. Must not decide what the caller is allowed to do: authorization.ts does.
+ *
+ * Errors: ApiError `invalid_token`, `token_expired`, `token_revoked`, `service_token_required`,
+ * `builder_required`, `database_unavailable`.
  */
 import { ApiError } from "../../core/errors.ts";
 import { asUserId, parseCredential, sameDigest, type ParsedCredential } from "../../core/ids.ts";
 import type { AppId, Instant } from "../../core/types.ts";
 import type { ApiKeysTable, AppRow, ServiceTokenRow, ServiceTokensTable } from "../../store/tables.ts";
-import { requireConnectors, type BuilderPrincipal } from "./authorization.ts";
-import { CLI_TOKEN_PREFIX, type CliSessions } from "./cli-sessions.ts";
 import type { DatabaseGate } from "../cache/database-gate.ts";
-import { FUNCTION_TOKEN_PREFIX, type FunctionTokens } from "./function-tokens.ts";
 import { createReadCache, type ReadCache } from "../cache/read-cache.ts";
 import type { Ground } from "../ground.ts";
-
-/** A backend of one app. `actor` names the credential in the audit trail. */
-export interface AppPrincipal {
-  readonly kind: "app";
-  readonly app_id: AppId;
-  readonly actor: string;
-  readonly standing: Standing;
-}
-
-/** Whether an app's tokens are good for anything now. */
-export type Standing = Pick<AppRow, "plan" | "functions_enabled">;
-
-/** @throws ApiError `functions_disabled`, `plan_upgrade_required` */
-export function requireStanding({ plan, functions_enabled }: Standing): void {
-  if (!functions_enabled) throw new ApiError("functions_disabled");
-  requireConnectors(plan);
-}
+import type { CliSessions } from "./cli-sessions.ts";
+import { CLI_TOKEN_PREFIX } from "./cli-tokens.ts";
+import { FUNCTION_TOKEN_PREFIX, type FunctionTokens } from "./function-tokens.ts";
+import type { AppPrincipal, BuilderPrincipal } from "./principals.ts";
+export type { AppPrincipal }; // COMPAT
+export { requireEntitled as requireStanding } from "./entitlements.ts"; // COMPAT
 
 export interface Credentials {
-  /** @throws ApiError `invalid_token`, `token_expired`, `token_revoked`, `service_token_required` */
+  /** Returns the app of a service token or function token. */
   app(bearer: string): Promise<AppPrincipal>;
-  /** @throws ApiError `invalid_token`, `token_expired`, `token_revoked`, `builder_required` */
+  /** Returns the builder of an API key or of a command line's access token. */
   builder(credential: string): Promise<BuilderPrincipal>;
-  /** Something changed here. */
+  /** Drops the caches. Called after this process changed a credential, app or plan. */
   clear(): void;
-  /** Something may have changed elsewhere. */
+  /** Reads cached rows again at their next use. Called after another process wrote. */
   markStale(): void;
-  /** Writes when tokens and keys were last used. */
+  /** Stores when tokens and keys were last used. */
   flush(): Promise<void>;
 }
 
-type Row = Pick<ServiceTokensTable, "id" | "digest" | "expires_at" | "revoked_at">;
+type CredentialRow = Pick<ServiceTokensTable, "id" | "digest" | "expires_at" | "revoked_at">;
 
-export interface CredentialsDeps extends Pick<Ground, "store" | "clock" | "limits"> {
+interface CredentialsDeps extends Pick<Ground, "store" | "clock" | "limits"> {
   readonly functionTokens: FunctionTokens;
   readonly cliSessions: Pick<CliSessions, "verifyCliSession">;
   readonly gate: DatabaseGate;
 }
 
+/** When credentials were last used, by id. */
+interface LastUses {
+  tokens: Map<string, Instant>;
+  keys: Map<string, Instant>;
+}
+
+interface CredentialsState extends CredentialsDeps {
+  readonly serviceTokens: ReadCache<ServiceTokenRow>;
+  readonly apiKeys: ReadCache<ApiKeysTable>;
+  /** Apps whose functions call back. Function tokens have no row to cache. */
+  readonly apps: ReadCache<AppRow>;
+  readonly uses: LastUses;
+}
+
 export function createCredentials(deps: CredentialsDeps): Credentials {
-  const { store, functionTokens, cliSessions, clock, limits, gate } = deps;
-  // Whoever writes says so; nothing here grows old by itself.
+  const { clock, limits, gate } = deps;
+  // Entries do not expire. Each writer invalidates them.
   const options = { entries: limits.credential_cache_entries, ttl_ms: Number.POSITIVE_INFINITY, limits, clock, gate };
-  const serviceTokens = createReadCache<ServiceTokenRow>(options);
-  const apiKeys = createReadCache<ApiKeysTable>(options);
-  const standings = createReadCache<AppRow>(options);
-  let used = { tokens: new Map<string, Instant>(), keys: new Map<string, Instant>() };
-
-  async function app(bearer: string): Promise<AppPrincipal> {
-    if (bearer.startsWith(FUNCTION_TOKEN_PREFIX)) return functionPrincipal(bearer);
-    const parsed = parseCredential(bearer);
-    if (parsed === null) throw new ApiError("invalid_token");
-    if (parsed.prefix === "b44k") {
-      await builder(bearer);
-      throw new ApiError("service_token_required");
-    }
-    const row = await verified(serviceTokens, parsed, () => store.getServiceToken(parsed.id));
-    // Bounded by the cache's size: an id gets here only when its row exists.
-    used.tokens.set(parsed.id, clock.now());
-    return { kind: "app", app_id: row.app_id, actor: `service_token:${row.id}`, standing: row };
-  }
-
-  /** Nothing of it is stored, so the app's row is kept by itself. */
-  async function functionPrincipal(bearer: string): Promise<AppPrincipal> {
-    const claims = functionTokens.verify(bearer);
-    if (claims === null) throw new ApiError("invalid_token");
-    const { app_id, function_name, invocation_id } = claims;
-    const standing = standings.fresh(app_id) ?? (await readApp(app_id));
-    return { kind: "app", app_id, actor: `function:${function_name}:${invocation_id}`, standing };
-  }
-
-  async function readApp(app_id: AppId): Promise<AppRow> {
-    const epoch = standings.epoch();
-    const { value, is_stale } = await standings.read(app_id, async () => {
-      const row = await store.getApp(app_id);
-      if (row === null) throw new ApiError("invalid_token");
-      return row;
-    });
-    if (!is_stale) standings.put(app_id, value, epoch);
-    return value;
-  }
-
-  /** The kinds of credentials that builders have, each told by its prefix. */
-  async function builder(credential: string): Promise<BuilderPrincipal> {
-    if (credential.startsWith(CLI_TOKEN_PREFIX)) return cliPrincipal(credential);
-    const parsed = parseCredential(credential);
-    if (parsed === null)
-      throw new ApiError(credential.startsWith(FUNCTION_TOKEN_PREFIX) ? "builder_required" : "invalid_token");
-    if (parsed.prefix !== "b44k") throw new ApiError("builder_required");
-    const row = await verified(apiKeys, parsed, () => store.getApiKey(parsed.id));
-    used.keys.set(parsed.id, clock.now());
-    const { id, user_id, workspace_id, scope } = row;
-    return { kind: "builder", user_id, actor: `api_key:${id}`, workspace_id, scope };
-  }
-
-  async function cliPrincipal(bearer: string): Promise<BuilderPrincipal> {
-    const session = await cliSessions.verifyCliSession(bearer);
-    if (session === null) throw new ApiError("invalid_token");
-    const { session_id, scopes } = session;
-    return {
-      kind: "builder",
-      user_id: asUserId(session.user_id),
-      actor: `cli_session:${session_id}`,
-      workspace_id: null,
-      scope: scopes.includes("apps:write") ? null : "read",
-    };
-  }
-
-  async function verified<R extends Row>(
-    cache: ReadCache<R>,
-    parsed: ParsedCredential,
-    find: () => Promise<R | null>,
-  ): Promise<R> {
-    const known = cache.fresh(parsed.id);
-    if (known !== null) return check(known, parsed);
-    const epoch = cache.epoch();
-    const { value, is_stale } = await cache.read(parsed.id, async () => (await find()) ?? check<R>(null, parsed));
-    // A revoked one, too: it must not be found as it was before when the database is away.
-    if (!is_stale) cache.put(parsed.id, value, epoch);
-    return check(value, parsed);
-  }
-
-  /** An unknown id and a wrong secret look alike; revoked and expired are told only to who knows the secret. */
-  function check<R extends Row>(row: R | null, parsed: ParsedCredential): R {
-    const same = sameDigest(row?.digest ?? Buffer.alloc(32), parsed.digest);
-    if (row === null || !same) throw new ApiError("invalid_token");
-    if (row.revoked_at !== null) throw new ApiError("token_revoked");
-    if (row.expires_at !== null && row.expires_at <= clock.now()) throw new ApiError("token_expired");
-    return row;
-  }
-
-  return {
-    app,
-    builder,
-    clear() {
-      serviceTokens.clear();
-      apiKeys.clear();
-      standings.clear();
-    },
-    markStale() {
-      serviceTokens.markStale();
-      apiKeys.markStale();
-      standings.markStale();
-    },
-    async flush() {
-      const { tokens, keys } = used;
-      if (tokens.size + keys.size === 0) return;
-      used = { tokens: new Map(), keys: new Map() };
-      await store.recordUse(tokens, keys);
-    },
+  const state: CredentialsState = {
+    ...deps,
+    serviceTokens: createReadCache(options),
+    apiKeys: createReadCache(options),
+    apps: createReadCache(options),
+    uses: { tokens: new Map(), keys: new Map() },
   };
+  const caches = [state.serviceTokens, state.apiKeys, state.apps];
+  return {
+    app: (bearer) => appPrincipal(state, bearer),
+    builder: (credential) => builderPrincipal(state, credential),
+    clear: () => caches.forEach((cache) => cache.clear()),
+    markStale: () => caches.forEach((cache) => cache.markStale()),
+    flush: () => flushUses(state),
+  };
+}
+
+async function appPrincipal(state: CredentialsState, bearer: string): Promise<AppPrincipal> {
+  if (bearer.startsWith(FUNCTION_TOKEN_PREFIX)) return functionPrincipal(state, bearer);
+  const parsed = parseCredential(bearer);
+  if (parsed === null) throw new ApiError("invalid_token");
+  if (parsed.prefix === "b44k") {
+    await builderPrincipal(state, bearer);
+    throw new ApiError("service_token_required");
+  }
+  const { store, serviceTokens, clock, uses } = state;
+  const row = await verified(state, serviceTokens, parsed, () => store.getServiceToken(parsed.id));
+  // Bounded by the number of tokens: an id is added only when its row exists.
+  uses.tokens.set(parsed.id, clock.now());
+  return { kind: "app", app_id: row.app_id, actor: `service_token:${row.id}`, entitlements: row, standing: row };
+}
+
+async function functionPrincipal(state: CredentialsState, bearer: string): Promise<AppPrincipal> {
+  const claims = state.functionTokens.verify(bearer);
+  if (claims === null) throw new ApiError("invalid_token");
+  const { app_id, function_name, invocation_id } = claims;
+  const entitlements = state.apps.fresh(app_id) ?? (await readApp(state, app_id));
+  return {
+    kind: "app",
+    app_id,
+    actor: `function:${function_name}:${invocation_id}`,
+    entitlements,
+    standing: entitlements,
+  };
+}
+
+async function readApp({ store, apps }: CredentialsState, app_id: AppId): Promise<AppRow> {
+  const epoch = apps.epoch();
+  const { value, is_stale } = await apps.read(app_id, async () => {
+    const row = await store.getApp(app_id);
+    if (row === null) throw new ApiError("invalid_token");
+    return row;
+  });
+  if (!is_stale) apps.put(app_id, value, epoch);
+  return value;
+}
+
+async function builderPrincipal(state: CredentialsState, credential: string): Promise<BuilderPrincipal> {
+  if (credential.startsWith(CLI_TOKEN_PREFIX)) return cliPrincipal(state, credential);
+  const parsed = parseCredential(credential);
+  if (parsed === null)
+    throw new ApiError(credential.startsWith(FUNCTION_TOKEN_PREFIX) ? "builder_required" : "invalid_token");
+  if (parsed.prefix !== "b44k") throw new ApiError("builder_required");
+  const { store, apiKeys, clock, uses } = state;
+  const row = await verified(state, apiKeys, parsed, () => store.getApiKey(parsed.id));
+  uses.keys.set(parsed.id, clock.now());
+  const { id, user_id, workspace_id, scope } = row;
+  return { kind: "builder", user_id, actor: `api_key:${id}`, workspace_id, scope };
+}
+
+async function cliPrincipal({ cliSessions }: CredentialsState, bearer: string): Promise<BuilderPrincipal> {
+  const session = await cliSessions.verifyCliSession(bearer);
+  if (session === null) throw new ApiError("invalid_token");
+  return {
+    kind: "builder",
+    user_id: asUserId(session.user_id),
+    actor: `cli_session:${session.session_id}`,
+    workspace_id: null,
+    scope: session.scopes.includes("apps:write") ? null : "read",
+  };
+}
+
+/** Returns the credential's row from the cache or the store, after comparing the secret. */
+async function verified<R extends CredentialRow>(
+  { clock }: CredentialsState,
+  cache: ReadCache<R>,
+  parsed: ParsedCredential,
+  find: () => Promise<R | null>,
+): Promise<R> {
+  const known = cache.fresh(parsed.id);
+  if (known !== null) return check(known, parsed, clock.now());
+  const epoch = cache.epoch();
+  const { value, is_stale } = await cache.read(parsed.id, async () => {
+    const found = await find();
+    return found ?? check<R>(null, parsed, clock.now());
+  });
+  // Revoked rows are cached too. Otherwise an outage would bring back the row from before.
+  if (!is_stale) cache.put(parsed.id, value, epoch);
+  return check(value, parsed, clock.now());
+}
+
+/** Throws the same error for an unknown id and a wrong secret. Only the secret's holder learns more. */
+function check<R extends CredentialRow>(row: R | null, parsed: ParsedCredential, now: Instant): R {
+  const is_same = sameDigest(row?.digest ?? Buffer.alloc(32), parsed.digest);
+  if (row === null || !is_same) throw new ApiError("invalid_token");
+  if (row.revoked_at !== null) throw new ApiError("token_revoked");
+  if (row.expires_at !== null && row.expires_at <= now) throw new ApiError("token_expired");
+  return row;
+}
+
+async function flushUses({ store, uses }: CredentialsState): Promise<void> {
+  const { tokens, keys } = uses;
+  if (tokens.size + keys.size === 0) return;
+  uses.tokens = new Map();
+  uses.keys = new Map();
+  await store.recordUse(tokens, keys);
 }

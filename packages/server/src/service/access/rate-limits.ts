@@ -1,11 +1,11 @@
 /**
- * Tries that are counted in the database, so that several nodes share them: codes of the device page, passwords. For few and
- * slow things only; what every request goes through is counted in memory (http/rate-limit.ts).
+ * Limits on tries that are counted in the database, for all nodes together: codes of the device page,
+ * and passwords. For rare and slow things only. http/rate-limit.ts counts all requests, in memory.
  *
- * A try is counted before it is made and taken back when it was right, so that many at once do not get past the limit while
- * none of them is decided yet. Windows are fixed: within any stretch as long as one, twice the limit is possible at the most.
+ * A try is counted first and taken back if it was right. So parallel tries cannot pass the limit while
+ * their outcomes are unknown. Windows are fixed: around the end of one, twice the limit can pass.
  *
- * Errors: ApiError `rate_limited` with the time left.
+ * Errors: ApiError `rate_limited`, with the time left.
  */
 import { ApiError } from "../../core/errors.ts";
 import { sha256Hex } from "../../core/secret.ts";
@@ -13,7 +13,7 @@ import type { Instant } from "../../core/types.ts";
 import type { Ground } from "../ground.ts";
 
 export interface Rule {
-  /** What is limited and for whom, such as `device:address:192.0.2.1`. Stored as SHA-256 only. */
+  /** The action and the client, such as `device:address:192.0.2.1`. Stored as SHA-256 only. */
   readonly key: string;
   /** Tries in a window. */
   readonly limit: number;
@@ -22,46 +22,54 @@ export interface Rule {
 
 export interface RateLimits {
   /**
-   * Makes one try under all of these rules, asked in this order. `null` and exceptions are wrong tries, which stay counted.
+   * Runs `action` if all rules allow it, checked in this order. Null and exceptions are wrong tries,
+   * which stay counted.
    *
-   * @throws ApiError `rate_limited` without having tried
+   * @throws ApiError `rate_limited` without running it
    */
   attempt<T>(rules: readonly Rule[], action: () => Promise<T | null>): Promise<T | null>;
 }
 
-interface Counted {
+type RateLimitsDeps = Pick<Ground, "store" | "clock">;
+
+interface CountedTry {
   readonly key: string;
   readonly ends_at: Instant;
 }
 
-export function createRateLimits({ store, clock }: Pick<Ground, "store" | "clock">): RateLimits {
-  async function takeBack(counted: readonly Counted[]): Promise<void> {
-    for (const { key, ends_at } of counted) await store.uncountInWindow(key, ends_at);
-  }
+export function createRateLimits(deps: RateLimitsDeps): RateLimits {
+  return { attempt: (rules, action) => attempt(deps, rules, action) };
+}
 
-  async function count(rules: readonly Rule[]): Promise<readonly Counted[]> {
-    const counted: Counted[] = [];
-    for (const rule of rules) {
-      const key = sha256Hex(rule.key);
-      const window = await store.countInWindow(key, rule.window_ms);
-      if (window.count > rule.limit) {
-        // Whoever may not try must not use up what the others share.
-        await takeBack(counted);
-        throw new ApiError("rate_limited", { retry_after_s: secondsUntil(window.ends_at, clock.now()) });
-      }
-      counted.push({ key, ends_at: window.ends_at });
+async function attempt<T>(
+  deps: RateLimitsDeps,
+  rules: readonly Rule[],
+  action: () => Promise<T | null>,
+): Promise<T | null> {
+  const tries = await count(deps, rules);
+  const value = await action();
+  if (value !== null) await uncount(deps, tries);
+  return value;
+}
+
+async function count(deps: RateLimitsDeps, rules: readonly Rule[]): Promise<readonly CountedTry[]> {
+  const { store, clock } = deps;
+  const tries: CountedTry[] = [];
+  for (const rule of rules) {
+    const key = sha256Hex(rule.key);
+    const window = await store.countInWindow(key, rule.window_ms);
+    if (window.count > rule.limit) {
+      // A refused client must not use up the limits that it shares with others.
+      await uncount(deps, tries);
+      throw new ApiError("rate_limited", { retry_after_s: secondsUntil(window.ends_at, clock.now()) });
     }
-    return counted;
+    tries.push({ key, ends_at: window.ends_at });
   }
+  return tries;
+}
 
-  return {
-    async attempt(rules, action) {
-      const counted = await count(rules);
-      const value = await action();
-      if (value !== null) await takeBack(counted);
-      return value;
-    },
-  };
+async function uncount({ store }: RateLimitsDeps, tries: readonly CountedTry[]): Promise<void> {
+  for (const { key, ends_at } of tries) await store.uncountInWindow(key, ends_at);
 }
 
 export function secondsUntil(at: Instant, now: Instant): number {

@@ -1,6 +1,7 @@
 /**
- * Which services the apps of a workspace may use: two switches per service, both on unless somebody switched one off. Off
- * blocks what is connected already, on every node within a second, and takes nothing away: on again, it works as before.
+ * Which services the apps of a workspace can use: two switches per service, both on by default. Off
+ * blocks existing connections too, on every node within a second. It deletes nothing: on again,
+ * everything works as before.
  */
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import { existingApp } from "../access/authorization.ts";
@@ -10,7 +11,7 @@ import type { Ground } from "../ground.ts";
 export interface Switches {
   /** One account for the whole app, connected by a builder. */
   readonly builder_connection_enabled: boolean;
-  /** An account of each app user. */
+  /** An account for each app user. */
   readonly per_user_connection_enabled: boolean;
 }
 
@@ -19,46 +20,57 @@ export interface ServiceSwitches extends Switches {
 }
 
 export interface Governance {
-  /** Every service of the catalog. */
+  /** Returns the switches of every service in the catalog. */
   list(workspace_id: WorkspaceId): Promise<readonly ServiceSwitches[]>;
   listOfApp(app_id: AppId): Promise<readonly ServiceSwitches[]>;
   get(workspace_id: WorkspaceId, integration_type: string): Promise<ServiceSwitches>;
-  /** What is not given stays. */
+  /** Changes the given switches. Omitted ones stay. */
   set(workspace_id: WorkspaceId, integration_type: string, change: Partial<Switches>): Promise<ServiceSwitches>;
 }
 
-export function createGovernance({
-  store,
-  catalog,
-  cache,
-}: Pick<Ground, "store" | "catalog"> & { readonly cache: TokenCache }): Governance {
-  async function list(workspace_id: WorkspaceId): Promise<readonly ServiceSwitches[]> {
-    const set = new Map((await store.listGovernance(workspace_id)).map((row) => [row.integration_type, row]));
-    return catalog.all().map(({ id }) => switchesOf(id, set.get(id) ?? null));
-  }
+interface GovernanceDeps extends Pick<Ground, "store" | "catalog"> {
+  readonly cache: TokenCache;
+}
 
-  async function get(workspace_id: WorkspaceId, integration_type: string): Promise<ServiceSwitches> {
-    catalog.require(integration_type);
-    return switchesOf(integration_type, await store.getGovernance(workspace_id, integration_type));
-  }
-
+export function createGovernance(deps: GovernanceDeps): Governance {
   return {
-    list,
-    listOfApp: async (app_id) => list((await existingApp(store, app_id)).workspace_id),
-    get,
-    async set(workspace_id, integration_type, change) {
-      const wanted = { ...(await get(workspace_id, integration_type)), ...change };
-      await store.putGovernance({
-        workspace_id,
-        integration_type,
-        builder_connection_enabled: wanted.builder_connection_enabled,
-        per_user_connection_enabled: wanted.per_user_connection_enabled,
-      });
-      // Tokens of many apps may be in memory; they are read again, and refused there.
-      cache.clear();
-      return wanted;
-    },
+    list: (workspace_id) => list(deps, workspace_id),
+    listOfApp: async (app_id) => list(deps, (await existingApp(deps.store, app_id)).workspace_id),
+    get: (workspace_id, integration_type) => get(deps, workspace_id, integration_type),
+    set: (workspace_id, integration_type, change) => set(deps, workspace_id, integration_type, change),
   };
+}
+
+async function list(
+  { store, catalog }: GovernanceDeps,
+  workspace_id: WorkspaceId,
+): Promise<readonly ServiceSwitches[]> {
+  const rows = new Map((await store.listGovernance(workspace_id)).map((row) => [row.integration_type, row]));
+  return catalog.all().map(({ id }) => switchesOf(id, rows.get(id) ?? null));
+}
+
+async function get(
+  { store, catalog }: GovernanceDeps,
+  workspace_id: WorkspaceId,
+  integration_type: string,
+): Promise<ServiceSwitches> {
+  catalog.require(integration_type);
+  return switchesOf(integration_type, await store.getGovernance(workspace_id, integration_type));
+}
+
+async function set(
+  deps: GovernanceDeps,
+  workspace_id: WorkspaceId,
+  integration_type: string,
+  change: Partial<Switches>,
+): Promise<ServiceSwitches> {
+  const switches = { ...(await get(deps, workspace_id, integration_type)), ...change };
+  const { builder_connection_enabled, per_user_connection_enabled } = switches;
+  const row = { workspace_id, integration_type, builder_connection_enabled, per_user_connection_enabled };
+  await deps.store.putGovernance(row);
+  // Tokens of many apps can be cached. The next read checks the switches again.
+  deps.cache.clear();
+  return switches;
 }
 
 function switchesOf(integration_type: string, row: Switches | null): ServiceSwitches {

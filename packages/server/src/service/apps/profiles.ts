@@ -1,4 +1,4 @@
-/** What the public command line says of an app beside its name. Kept for it; nothing here acts on it. */
+/** Fields of an app that the public Base44 command line stores beside its name. Nothing here uses them. */
 import type { AppId } from "../../core/types.ts";
 import type { AppProfilesTable } from "../../store/tables.ts";
 import type { Ground } from "../ground.ts";
@@ -7,7 +7,7 @@ export type AppProfile = Pick<AppProfilesTable, "user_description" | "public_set
 
 export interface AppProfiles {
   of(ids: readonly AppId[]): Promise<ReadonlyMap<AppId, AppProfile>>;
-  /** Null: stays as it is. */
+  /** Stores the fields. A null field stays as it is. */
   put(app_id: AppId, profile: AppProfile): Promise<void>;
 }
 

@@ -1,0 +1,34 @@
+/** Renaming an app and its switch for functions. */
+import { ApiError } from "../../core/errors.ts";
+import { checkName } from "../../core/names.ts";
+import type { AppId } from "../../core/types.ts";
+import type { AppRow } from "../../store/tables.ts";
+import { existingApp } from "../access/authorization.ts";
+import type { AppsDeps } from "./types.ts";
+
+/** Omitted fields stay as they are. */
+export interface AppChange {
+  readonly name?: string;
+  readonly functions_enabled?: boolean;
+}
+
+/** @throws ApiError `not_found`, `invalid_name`, `already_exists` */
+export async function changeApp(
+  { store, credentials }: AppsDeps,
+  app_id: AppId,
+  { name, functions_enabled }: AppChange,
+): Promise<AppRow> {
+  const app = await existingApp(store, app_id);
+  const change = {
+    ...(name === undefined ? {} : { name: checkName(name) }),
+    ...(functions_enabled === undefined ? {} : { functions_enabled }),
+  };
+  if (!(await store.changeApp(app, change))) throw nameTaken(name ?? app.name);
+  credentials.clear();
+  return existingApp(store, app_id);
+}
+
+export function nameTaken(name: string): ApiError {
+  const message = `There is already an app named "${name}". Choose another name.`;
+  return new ApiError("already_exists", { message });
+}
