@@ -47,7 +47,7 @@ describe.skipIf(canSkipBrowser)(`in Chromium${canSkipBrowser ? " (skipped: none 
     await page.goto(`${connect_url}/go`);
     await expectHeading(page, "Taking you to Slack User");
     await screenshot("go");
-    await page.getByRole("link", { name: /go on/ }).click();
+    await page.getByRole("link", { name: /continue to/ }).click();
     await screenshot("consent");
     await page.getByRole("button", { name: "Approve" }).click();
     await expectHeading(page, "Slack User is connected");
@@ -149,7 +149,7 @@ async function signIn(page: Page, setup_url: string): Promise<void> {
 
 async function fillIn(page: Page): Promise<void> {
   await page.getByLabel("Name").fill("Ada");
-  await page.getByLabel("E-mail address").fill("ada@example.com");
+  await page.getByLabel("Email address").fill("ada@example.com");
   await page.getByLabel("Password").fill("correct horse battery staple");
   await page.getByRole("button", { name: "Continue" }).click();
 }

@@ -8,4 +8,6 @@ import { fileURLToPath } from "node:url";
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 cpSync(here("src/runner/bootstrap.deno.ts"), here("dist/runner/bootstrap.deno.ts"));
+for (const file of ["holdfast.css", "holdfast.svg"])
+  cpSync(here(`src/http/pages/${file}`), here(`dist/http/pages/${file}`));
 cpSync(here("../../examples"), here("examples"), { recursive: true });

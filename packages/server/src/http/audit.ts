@@ -1,4 +1,4 @@
-/** Records what a builder did in the audit trail. Every route that changes something calls this. */
+/** Records a builder's action in the audit trail. Every route that changes something calls this. */
 import type { FastifyRequest } from "fastify";
 import type { WorkspaceId } from "../core/types.ts";
 import type { HttpContext } from "./context.ts";

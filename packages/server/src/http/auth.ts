@@ -1,4 +1,9 @@
-/** Who is calling: reading credentials from requests. What a credential is worth is service/access/credentials.ts' business. */
+/**
+ * Identifies the caller of a request: reads its credential and asks the services who it is for and
+ * what it allows. Owns the rules for headers, cookies and forms.
+ *
+ * Must not know how credentials are stored or checked: that is service/access/.
+ */
 import { createHmac } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import { ApiError } from "../core/errors.ts";
@@ -6,7 +11,7 @@ import { asAppId, asWorkspaceId, sameDigest } from "../core/ids.ts";
 import type { Role } from "../core/roles.ts";
 import type { Secret } from "../core/secret.ts";
 import type { AppId, UserId, WorkspaceId } from "../core/types.ts";
-import type { Visitor } from "../service/accounts/accounts.ts";
+import type { Person, Visitor } from "../service/accounts/accounts.ts";
 import type { AppRow } from "../service/apps/apps.ts";
 import { requireConnectors, type Action, type BuilderPrincipal } from "../service/access/authorization.ts";
 import { requireStanding, type AppPrincipal } from "../service/access/credentials.ts";
@@ -14,11 +19,11 @@ import { clientAddress, clientNetwork } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { readCookie } from "./cookies.ts";
 
-/** RFC 6750 §2.1, and nothing more lenient: one header, one blank, no other scheme. */
+/** RFC 6750 §2.1, strictly: one header, one space, no other scheme. */
 const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/;
 const URL_CREDENTIALS = ["access_token", "token", "api_key", "service_token"];
 
-/** A token in an address is refused even when a good one stands in the header, so that the leak is noticed. */
+/** Refuses a token in the address even beside a valid one in the header, so that the leak is noticed. */
 function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
   const query = request.query;
   if (typeof query !== "object" || query === null || !URL_CREDENTIALS.some((name) => Object.hasOwn(query, name)))
@@ -33,6 +38,7 @@ function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
   throw new ApiError("token_in_url");
 }
 
+/** Returns the bearer token, or null without an Authorization header. @throws ApiError `malformed_token` */
 export function bearerOf(request: FastifyRequest): string | null {
   const { authorization } = request.headers;
   if (authorization === undefined) return null;
@@ -45,10 +51,16 @@ export function bearerOf(request: FastifyRequest): string | null {
 }
 
 /**
- * The backend of the app in the path. A token of another app gets the very answer that an app which is not there gets, so
- * that nobody can find out which apps exist.
+ * Requires a token of the app in the path, as its backend sends it. A token of another app gets the
+ * same reply as an unknown app, so that callers cannot discover which apps exist.
+ *
+ * @throws ApiError `missing_token`, `service_token_required`, `not_found`, and those of the token
  */
-export async function requireApp(context: HttpContext, request: FastifyRequest, app_id: string): Promise<AppPrincipal> {
+export async function requireAppToken(
+  context: HttpContext,
+  request: FastifyRequest,
+  app_id: string,
+): Promise<AppPrincipal> {
   refuseTokenInUrl(context, request);
   const bearer = bearerOf(request);
   if (bearer === null) {
@@ -64,8 +76,10 @@ export async function requireApp(context: HttpContext, request: FastifyRequest, 
 }
 
 /**
- * A builder, by API key, by a command line's session or by a browser's; a browser's request must come from a page of ours
- * when it changes something.
+ * Requires a builder, by API key, command line session or browser session. With a browser session, a
+ * request that changes something must come from a page of ours.
+ *
+ * @throws ApiError `missing_token`, `csrf`, and those of the credential
  */
 export async function requireBuilder(context: HttpContext, request: FastifyRequest): Promise<BuilderPrincipal> {
   refuseTokenInUrl(context, request);
@@ -73,16 +87,16 @@ export async function requireBuilder(context: HttpContext, request: FastifyReque
   if (typeof api_key === "string") return context.credentials.builder(api_key.trim());
   const bearer = bearerOf(request);
   if (bearer !== null) return context.credentials.builder(bearer);
-  const user_id = await sessionPrincipal(context, request);
-  if (user_id === null)
+  const visitor = await sessionOf(context, request);
+  if (visitor === null)
     throw new ApiError("missing_token", {
       message: "Send an API key: the header api_key with a key that starts with b44k_.",
     });
   if (request.method !== "GET" && !isSameOrigin(context, request, "required")) throw new ApiError("csrf");
-  return browserPrincipal(user_id);
+  return browserPrincipal(visitor.person.user_id);
 }
 
-/** Somebody on a page of ours. */
+/** Returns the principal of a user who is signed in to the pages. */
 export function browserPrincipal(user_id: UserId): BuilderPrincipal {
   return { kind: "builder", user_id, actor: `user:${user_id}`, workspace_id: null, scope: null };
 }
@@ -93,8 +107,8 @@ export interface AppBuilder extends BuilderPrincipal {
 }
 
 /**
- * A builder who may do this to the app of the path. What concerns connectors needs the plan for them, too, all but their end:
- * whoever pays no more must still be able to take back what was given.
+ * Requires a builder who is allowed to do `action` to the app of the path. Actions on connectors also
+ * need a plan with connectors. Disconnecting does not: access must be revocable after a downgrade.
  */
 export async function requireAppBuilder(
   context: HttpContext,
@@ -111,11 +125,11 @@ export async function requireAppBuilder(
 export interface WorkspaceBuilder {
   readonly principal: BuilderPrincipal;
   readonly id: WorkspaceId;
-  /** The principal's, there. */
+  /** The principal's role in this workspace. */
   readonly role: Role;
 }
 
-/** A builder who may do this to the workspace of the path. */
+/** Requires a builder who is allowed to do `action` to the workspace of the path. */
 export async function requireWorkspaceBuilder(
   context: HttpContext,
   request: FastifyRequest,
@@ -127,16 +141,25 @@ export async function requireWorkspaceBuilder(
   return { principal, id, role: await context.authorization.require(principal, id, action) };
 }
 
-/** What needs a person behind it, such as a consent. @throws ApiError `no_account` */
-export function personBehind({ user_id }: BuilderPrincipal): UserId {
+/** Returns the user behind a credential, which a consent needs. @throws ApiError `no_account` */
+export function requireUser({ user_id }: BuilderPrincipal): UserId {
   if (user_id === null) throw new ApiError("no_account");
   return user_id;
 }
 
-export async function sessionPrincipal(context: HttpContext, request: FastifyRequest): Promise<UserId | null> {
-  const session = readCookie(request, context.config, "session");
-  const person = session === null ? null : await context.accounts.personOf(session);
-  return person?.user_id ?? null;
+/** A live session of a browser, and its user. */
+export interface BrowserSession {
+  readonly session: Secret;
+  readonly person: Person;
+}
+
+export async function sessionOf(
+  { accounts, config }: HttpContext,
+  request: FastifyRequest,
+): Promise<BrowserSession | null> {
+  const session = readCookie(request, config, "session");
+  const person = session === null ? null : await accounts.personOf(session);
+  return session === null || person === null ? null : { session, person };
 }
 
 export function visitorOf(request: FastifyRequest): Visitor {
@@ -149,8 +172,9 @@ export function visitorOf(request: FastifyRequest): Visitor {
 }
 
 /**
- * Whether a browser says that a page of ours sent this. `required`: a request that says nothing is refused too; otherwise
- * another proof (a form's token) must stand in for it, since only programs send neither header.
+ * Reports whether a page of ours sent this request, according to the browser's headers. Only programs
+ * send neither header. `required` refuses those too, and `if_sent` relies on another proof, such as a
+ * form's token.
  */
 export function isSameOrigin(context: HttpContext, request: FastifyRequest, proof: "required" | "if_sent"): boolean {
   const { origin } = request.headers;
@@ -160,13 +184,14 @@ export function isSameOrigin(context: HttpContext, request: FastifyRequest, proo
   return origin === undefined || origin === context.config.public_url;
 }
 
-/** The token in our forms: bound to the session, unknown to other sites. */
+/** Returns the token for our forms. It is bound to the session, and other sites cannot know it. */
 export function formToken(session: Secret): string {
   return createHmac("sha256", session.expose()).update("form").digest("base64url");
 }
 
-export function checkForm(context: HttpContext, request: FastifyRequest, session: Secret, given: unknown): void {
+/** Requires a form that a page of ours showed in this session. @throws ApiError `csrf` */
+export function checkForm(context: HttpContext, request: FastifyRequest, session: Secret, form_token: unknown): void {
   const expected = Buffer.from(formToken(session));
-  const valid = typeof given === "string" && sameDigest(Buffer.from(given), expected);
+  const valid = typeof form_token === "string" && sameDigest(Buffer.from(form_token), expected);
   if (!valid || !isSameOrigin(context, request, "if_sent")) throw new ApiError("csrf");
 }

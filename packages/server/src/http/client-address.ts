@@ -1,26 +1,26 @@
 /**
- * Where a request comes from: the socket's address, or what a trusted proxy says in X-Forwarded-For. Fastify reads that
- * header from right to left for as long as the addresses are trusted ones (`trustProxy`), so what a client writes itself
- * never counts.
+ * The address of a client: that of the socket, or the one that a trusted proxy reports in
+ * X-Forwarded-For. Fastify reads that header from right to left while the addresses are trusted
+ * (`trustProxy`), so entries that a client adds itself never count.
  */
 import { isIP } from "node:net";
 import { normalizeIP } from "@fastify/rate-limit";
 import type { FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
 
-/** Fastify's option. */
+/** Returns Fastify's option of this name. */
 export function trustProxy({ trusted_proxies }: Config): string[] | false {
   return trusted_proxies.length === 0 ? false : [...trusted_proxies];
 }
 
-/** As people know it: an IPv4 address that came over an IPv6 socket is an IPv4 address. */
+/** Returns the address, as IPv4 even when it came over an IPv6 socket. */
 export function clientAddress({ ip, socket }: Pick<FastifyRequest, "ip" | "socket">): string {
-  // A proxy can write anything, and what is no address must not get into the audit trail as one.
+  // A proxy can send any text. Only an address belongs in the audit trail.
   const address = isIP(ip) === 0 ? (socket.remoteAddress ?? "") : ip;
   return address === "" ? "" : normalizeIP(address, 128);
 }
 
-/** What counts as one client: an address, or the /64 network in which IPv6 machines choose theirs as they like. */
+/** Returns what counts as one client: an IPv4 address, or an IPv6 /64 network, whose hosts choose their own addresses. */
 export function clientNetwork(request: Pick<FastifyRequest, "ip" | "socket">): string {
   const address = clientAddress(request);
   return address === "" ? "" : normalizeIP(address, 64);

@@ -1,4 +1,4 @@
-/** What routes may use. Routes know services and schemas; they never see the store, the vault or a provider's protocol. */
+/** What routes can use: services, but not the store, the vault or a provider's protocol. */
 import type { Config } from "../config.ts";
 import type { FunctionRunner } from "../runner/functions.ts";
 import type { Ground } from "../service/ground.ts";

@@ -1,8 +1,9 @@
 /**
- * Our three cookies: the session, the flow cookie that ties a consent to the browser that started it, and the form cookie that
- * forms before sign-in are bound to. SameSite=Lax, since the provider's redirect is a cross-site GET, on which Strict is not
- * sent. `__Host-` and Secure on https; a browser would
- * refuse both on loopback http.
+ * Our three cookies: the session, the flow cookie that binds a consent to the browser that started
+ * it, and the form cookie that binds forms before sign-in.
+ *
+ * SameSite=Lax, because browsers do not send Strict cookies with the provider's redirect, a
+ * cross-site GET. `__Host-` and Secure on https only: browsers refuse both on loopback http.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";

@@ -1,7 +1,8 @@
 /**
- * Cross-origin calls (Fetch standard, CORS protocol) of the addresses that the SDK calls from browsers: any origin may, and
- * no browser sends a cookie along, since nothing here allows credentials. Only for routes that no session opens; every other
- * route says nothing of origins, so that browsers keep other sites' scripts from its answers.
+ * Cross-origin calls (Fetch standard, CORS protocol) of the routes that the SDK calls from browsers.
+ * Any origin is allowed. Browsers send no cookies, because these responses do not allow credentials.
+ * Only for routes that accept no session. All other routes send no CORS headers, so browsers keep
+ * their replies from scripts of other sites.
  */
 import type { HttpServer } from "./fastify.ts";
 
@@ -10,7 +11,7 @@ const ALLOWED = {
   "access-control-expose-headers": "X-Request-ID, Retry-After",
 } as const;
 
-/** What the public SDK sends beyond the headers that need no permission. */
+/** The headers list what the public SDK sends beyond the safelisted ones. */
 const PREFLIGHT = {
   ...ALLOWED,
   "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
@@ -19,7 +20,7 @@ const PREFLIGHT = {
   "access-control-max-age": "7200",
 } as const;
 
-/** Opens the routes of `scope`, an encapsulated part of the server, that are added after this call. */
+/** Allows any origin on the routes of `scope`, an encapsulated part of the server, added after this call. */
 export function openToOrigins(scope: HttpServer): void {
   scope.addHook("onRequest", (request, reply, done) => {
     const is_preflight = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
@@ -27,12 +28,12 @@ export function openToOrigins(scope: HttpServer): void {
     void reply.headers(ALLOWED);
     done();
   });
-  const seen = new Set<string>();
+  const with_options = new Set<string>();
   scope.addHook("onRoute", ({ url, method }) => {
-    // A route for every method, such as a function's, has OPTIONS of its own; the hook above answers preflights there, too.
-    if ([method].flat().includes("OPTIONS")) seen.add(url);
-    if (seen.has(url)) return;
-    seen.add(url);
+    // A route for all methods, such as a function's, has its own OPTIONS. The hook above handles its preflights.
+    if ([method].flat().includes("OPTIONS")) with_options.add(url);
+    if (with_options.has(url)) return;
+    with_options.add(url);
     scope.options(url, (_request, reply) => reply.code(204).send());
   });
 }

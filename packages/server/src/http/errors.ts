@@ -1,13 +1,14 @@
 /**
- * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or a page for a browser. What is
- * not an ApiError is a defect: it is logged with its request id and answers `internal`, without a word of its own.
+ * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or a
+ * page for a browser. Any other error than an ApiError is a defect. It is logged with its request id,
+ * and the reply is `internal` without the error's own text.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
 import { ApiError, ERRORS, type ErrorCode, type FieldError } from "../core/errors.ts";
+import { localPath } from "../core/local-path.ts";
 import type { Log } from "../telemetry/log.ts";
 import { html } from "./pages/html.ts";
-import { localPath } from "./local-path.ts";
 import { sendPage } from "./pages/page.ts";
 
 export interface ErrorBody {
@@ -31,14 +32,14 @@ function errorBody(error: ApiError, request_id: string): ErrorBody {
   return { message: error.message, detail: error.message, code: error.code, request_id, retryable, extra_data };
 }
 
-/** Sends an error; as a page when the caller is a browser that navigates. */
+/** Sends an error, as a page to a browser that navigates. */
 export function sendError(request: FastifyRequest, reply: FastifyReply, config: Config, error: ApiError): FastifyReply {
   const { retry_after_s, headers } = error.options;
   void reply
     .code(error.status)
     .header("cache-control", "no-store")
     .headers(headers ?? {});
-  // Whoever is to come back is told when (RFC 9110 §10.2.3).
+  // Tell clients that can retry when to do so (RFC 9110 §10.2.3).
   const wait_s = retry_after_s ?? (error.status === 503 ? 1 : undefined);
   if (wait_s !== undefined) void reply.header("retry-after", String(wait_s));
   if (error.status === 401)
@@ -47,18 +48,18 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, config: 
       `Bearer realm="holdfast"${error.code === "missing_token" ? "" : ', error="invalid_token"'}`,
     );
   if (request.headers.accept?.includes("text/html") === true) return sendErrorPage(request, reply, config, error);
-  // Own serialisation: a route's response schemas describe its successes.
+  // Bypass the route's response schemas, which describe its successes.
   return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(errorBody(error, request.id));
 }
 
 const TITLES: { readonly [Code in ErrorCode]?: string } = {
   sign_in_required: "You are not signed in",
-  route_not_found: "There is nothing here",
-  not_found: "There is nothing here",
-  setup_link_invalid: "This link is over",
-  invitation_invalid: "This link is over",
-  flow_not_found: "This link is over",
-  flow_expired: "This link is over",
+  route_not_found: "Page not found",
+  not_found: "Page not found",
+  setup_link_invalid: "This link has expired",
+  invitation_invalid: "This link has expired",
+  flow_not_found: "This link has expired",
+  flow_expired: "This link has expired",
 };
 
 function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Config, error: ApiError): FastifyReply {
@@ -74,18 +75,18 @@ function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Con
     ${error.code === "sign_in_required" ? html`<p><a class="button" href="/sign-in?next=${encodeURIComponent(nextOf(request))}">Sign in</a></p>` : null}
     ${reconnect_url === undefined ? null : html`<p><a href="${reconnect_url}">Start again</a></p>`}
     <p class="soft">Code ${error.code}, request ${request.id}</p>`;
-  const title = TITLES[error.code] ?? "That did not work";
+  const title = TITLES[error.code] ?? "Something went wrong";
   return sendPage(reply, config, { title, body, mark: "bad", status: error.status });
 }
 
-/** Back to the page that was asked for; what a form would have done is not done behind a person's back. */
+/** Returns the requested page. After a form it returns the start page: signing in does not repeat the form's action. */
 function nextOf({ method, raw }: FastifyRequest): string {
   if (method !== "GET") return "/";
-  const whole = localPath(raw.url);
-  return whole === "/" ? localPath(raw.url?.split("?", 1)[0]) : whole;
+  const with_query = localPath(raw.url);
+  return with_query === "/" ? localPath(raw.url?.split("?", 1)[0]) : with_query;
 }
 
-/** Fastify's own refusals in our words. */
+/** Our codes for Fastify's own errors. */
 const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: "unsupported_media_type",
   FST_ERR_CTP_BODY_TOO_LARGE: "body_too_large",
@@ -95,6 +96,7 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_MAX_PARAM_LENGTH: "invalid_field",
 };
 
+/** Converts any error. One that is not the client's fault becomes `internal`. */
 export function toApiError(error: FastifyError | ApiError | Error): ApiError {
   if (error instanceof ApiError) return error;
   if ("validation" in error && Array.isArray(error.validation)) return validationError(error.validation);
@@ -120,14 +122,14 @@ interface AjvFinding {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** All findings at once, each with its place as a JSON pointer (RFC 6901). */
+/** Returns one error for all findings, each with its position as a JSON pointer (RFC 6901). */
 function validationError(findings: readonly AjvFinding[]): ApiError {
   const errors = findings.map(fieldError);
-  const unknown = findings.every((finding) => finding.keyword === "additionalProperties");
+  const only_unknown = findings.every((finding) => finding.keyword === "additionalProperties");
   const names = errors.map((error) => `${error.name} ${error.message}`).join("; ");
-  return new ApiError(unknown ? "unknown_field" : "invalid_field", {
+  return new ApiError(only_unknown ? "unknown_field" : "invalid_field", {
     errors,
-    message: `${ERRORS[unknown ? "unknown_field" : "invalid_field"].message} (${names})`,
+    message: `${ERRORS[only_unknown ? "unknown_field" : "invalid_field"].message} (${names})`,
   });
 }
 
@@ -135,13 +137,14 @@ function fieldError({ instancePath, keyword, message, params }: AjvFinding): Fie
   if (keyword === "additionalProperties")
     return {
       name: `${instancePath}/${String(params["additionalProperty"]).slice(0, 64)}`,
-      message: "is not known here",
+      message: "is not a known field",
     };
   if (keyword === "required")
     return { name: `${instancePath}/${String(params["missingProperty"])}`, message: "is required" };
   return { name: instancePath === "" ? "/" : instancePath, message: message ?? "is not valid" };
 }
 
+/** Returns a handler that logs defects and sends the error. */
 export function handleErrors(config: Config, log: Log) {
   return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = toApiError(thrown);

@@ -1,4 +1,4 @@
-/** The Fastify instance as routes know it: TypeBox schemas give handlers their types. */
+/** The type of the Fastify instance: handlers get their types from TypeBox schemas. */
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type {
   FastifyBaseLogger,

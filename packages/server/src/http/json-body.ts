@@ -1,6 +1,6 @@
 /**
- * JSON bodies: UTF-8, not nested without end, and without the keys that turn a later copy into a changed prototype. An empty
- * body is none, since the public clients announce JSON on requests that have no body.
+ * JSON bodies: valid UTF-8, of limited depth, and without keys that could change a prototype when
+ * copied. An empty body counts as absent: the public clients send a JSON content type without a body.
  *
  * Errors: ApiError `invalid_json`, `forbidden_key`.
  */
@@ -8,12 +8,12 @@ import { ApiError } from "../core/errors.ts";
 import type { HttpServer } from "./fastify.ts";
 
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
-/** No legal body is deeper than four; what walks a body later may recurse. */
+/** Valid bodies have at most four levels. The limit makes later recursion safe. */
 const MAX_DEPTH = 32;
 
-export function parseJsonBodies(app: HttpServer): void {
-  app.removeContentTypeParser(["application/json", "text/plain"]);
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body: Buffer, done) => {
+export function parseJsonBodies(server: HttpServer): void {
+  server.removeContentTypeParser(["application/json", "text/plain"]);
+  server.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body: Buffer, done) => {
     try {
       done(null, body.length === 0 ? undefined : parseJson(body));
     } catch (error) {

@@ -1,7 +1,8 @@
 /**
- * Limits of requests, counted in this process: of one API key or session, else of one address. Each route is in one class.
- * Reads of tokens and calls of functions are free unless the operator sets a limit: what an app's users do must not be
- * held up. Refused credentials are counted by address, and never stop whoever sends a good one.
+ * Limits of requests, counted in this process: per API key or session, otherwise per address. Each
+ * route has one limit. Token reads and function calls are unlimited unless the operator sets a limit,
+ * because the app's users depend on them. Refused credentials count per address, and never stop a
+ * caller with a valid one.
  *
  * Errors: ApiError `rate_limited` with the time left.
  */
@@ -21,6 +22,18 @@ const WINDOW_MS = 60_000;
 
 type LimitName = Extract<keyof Limits, `${string}_per_minute`>;
 
+const LIMIT_NAMES: readonly LimitName[] = [
+  "token_reads_per_minute",
+  "lists_per_minute",
+  "status_polls_per_minute",
+  "disconnects_per_minute",
+  "requests_per_minute",
+  "oauth_requests_per_minute",
+  "failed_authentications_per_minute",
+];
+/** Counted by address even when the request has a credential. */
+const BY_ADDRESS: ReadonlySet<LimitName> = new Set(["oauth_requests_per_minute", "failed_authentications_per_minute"]);
+
 const AUTH = "/api/apps/:app/external-auth";
 
 /** Routes with a limit of their own. */
@@ -35,30 +48,31 @@ export const ROUTE_LIMITS: Readonly<Record<string, LimitName>> = {
   "POST /oauth/revoke": "oauth_requests_per_minute",
 };
 
-/** What apps and their users call, what watches over the server, and what pages are made of. */
-const FREE =
+/** Without a limit: what apps and their users call, health checks, and the files of pages. */
+const UNLIMITED =
   /^\/(?:api\/apps\/:app\/(?:functions|app-user-auth|connectors|entities|analytics|external-auth\/tokens)\/|api\/functions\/|healthz|readyz|metrics|assets\/)/;
 
 function limitOf(method: string, url: string): LimitName | null {
   const named = ROUTE_LIMITS[`${method === "HEAD" ? "GET" : method} ${url}`];
   if (named !== undefined) return named;
-  return FREE.test(url) ? null : "requests_per_minute";
+  return UNLIMITED.test(url) ? null : "requests_per_minute";
 }
 
-/** What anybody may open, signed in or not: whatever a request shows here, it is nobody's but its address's. */
-const ENTRANCES = /^\/(?:oauth|sign-in|setup|invitations)(?:\/|$)/;
+/** Open without signing in. A credential does not matter here, so requests count by address. */
+const PUBLIC_ROUTES = /^\/(?:oauth|sign-in|setup|invitations)(?:\/|$)/;
 
 /**
- * A caller is who shows this credential. Nothing is known of it yet, so it counts only where a wrong one is refused, and
- * each refusal is counted by address: else a new made-up credential with each request would be a way past every limit.
+ * Returns the key that requests are counted by: the hash of the credential, otherwise the address.
+ * The credential is not verified yet. It counts only where the route refuses a wrong one, and each
+ * refusal counts by address. Otherwise a new invented credential per request would evade every limit.
  */
 function callerOf(context: HttpContext, request: FastifyRequest): string {
   const { url } = request.routeOptions;
-  const credential = url === undefined || ENTRANCES.test(url) ? null : credentialOf(context, request, url);
+  const credential = url === undefined || PUBLIC_ROUTES.test(url) ? null : credentialOf(context, request, url);
   return credential === null ? clientNetwork(request) : sha256Hex(credential);
 }
 
-/** Headers mean something on the API only. */
+/** Returns the credential of a request. Only the API reads headers, and pages have the session. */
 function credentialOf(context: HttpContext, request: FastifyRequest, url: string): string | null {
   const { api_key, authorization } = request.headers;
   const session = readCookie(request, context.config, "session")?.expose() ?? null;
@@ -66,55 +80,60 @@ function credentialOf(context: HttpContext, request: FastifyRequest, url: string
   return typeof api_key === "string" ? api_key : (authorization ?? session);
 }
 
+type Limiter = ReturnType<HttpServer["createRateLimit"]>;
+
 /**
- * Sets up the limits for all routes that come after.
+ * Limits all routes that are registered after this call.
  *
- * @returns what to answer in place of an error: `rate_limited` to an address whose credentials were refused too often
+ * @returns a function that counts a refused credential. It returns the error to send: the given one,
+ *   or `rate_limited` when this address has had too many refusals
  */
 export async function limitRequests(
-  app: HttpServer,
+  server: HttpServer,
   context: HttpContext,
 ): Promise<(error: ApiError, request: FastifyRequest) => Promise<ApiError>> {
   const { clock, config } = context;
-  const { limits } = config;
-  await app.register(rateLimit, { global: false, store: storeOver(clock, limits.rate_limit_entries) });
-  const limiter = (name: LimitName, keyGenerator: (request: FastifyRequest) => string) =>
-    limits[name] === 0 ? null : app.createRateLimit({ max: limits[name], timeWindow: WINDOW_MS, keyGenerator });
-  const byCaller = (request: FastifyRequest): string => callerOf(context, request);
-  const limiters: Partial<Record<LimitName, ReturnType<typeof limiter>>> = {
-    token_reads_per_minute: limiter("token_reads_per_minute", byCaller),
-    lists_per_minute: limiter("lists_per_minute", byCaller),
-    status_polls_per_minute: limiter("status_polls_per_minute", byCaller),
-    disconnects_per_minute: limiter("disconnects_per_minute", byCaller),
-    requests_per_minute: limiter("requests_per_minute", byCaller),
-    oauth_requests_per_minute: limiter("oauth_requests_per_minute", clientNetwork),
-  };
-  const refused = limiter("failed_authentications_per_minute", clientNetwork);
+  await server.register(rateLimit, { global: false, store: storeOf(clock, config.limits.rate_limit_entries) });
+  const limiters = limitersOf(server, context);
 
-  async function excess(check: ReturnType<typeof limiter>, request: FastifyRequest): Promise<ApiError | null> {
-    const outcome = await check?.(request);
-    if (outcome === undefined || outcome.isAllowed || !outcome.isExceeded) return null;
-    return new ApiError("rate_limited", { retry_after_s: Math.max(1, outcome.ttlInSeconds) });
-  }
-
-  app.addHook("onRequest", async (request) => {
+  server.addHook("onRequest", async (request) => {
     const { url } = request.routeOptions;
     const name = url === undefined ? "requests_per_minute" : limitOf(request.method, url);
-    const check = name === null ? null : (limiters[name] ?? null);
-    const error = check === null ? null : await excess(check, request);
+    const error = name === null ? null : await count(limiters[name], request);
     if (error !== null) throw error;
   });
 
   return async (error, request) => {
-    // Nobody guesses who shows nothing.
     const { url } = request.routeOptions;
+    // A request without a credential guesses nothing.
     if (error.status !== 401 || url === undefined || credentialOf(context, request, url) === null) return error;
-    return (await excess(refused, request)) ?? error;
+    return (await count(limiters.failed_authentications_per_minute, request)) ?? error;
   };
 }
 
-/** The library's own store keeps time by the system's clock. */
-function storeOver(clock: Clock, entries: number) {
+/** Returns the limiters that are on. A limit of 0 is off. */
+function limitersOf(server: HttpServer, context: HttpContext): Partial<Record<LimitName, Limiter>> {
+  const { limits } = context.config;
+  const on = LIMIT_NAMES.filter((name) => limits[name] > 0);
+  return Object.fromEntries(
+    on.map((name) => {
+      const keyGenerator = BY_ADDRESS.has(name)
+        ? clientNetwork
+        : (request: FastifyRequest): string => callerOf(context, request);
+      return [name, server.createRateLimit({ max: limits[name], timeWindow: WINDOW_MS, keyGenerator })];
+    }),
+  );
+}
+
+/** Counts a request. Returns the error to throw when it exceeds the limit. */
+async function count(limiter: Limiter | undefined, request: FastifyRequest): Promise<ApiError | null> {
+  const outcome = await limiter?.(request);
+  if (outcome === undefined || outcome.isAllowed || !outcome.isExceeded) return null;
+  return new ApiError("rate_limited", { retry_after_s: Math.max(1, outcome.ttlInSeconds) });
+}
+
+/** Replaces the library's own store, which reads the system's clock instead of ours. */
+function storeOf(clock: Clock, entries: number) {
   return class MemoryStore {
     readonly #windows = new LRUCache<string, { count: number; ends_at: number }>({ max: entries });
 

@@ -1,4 +1,4 @@
-/** Telling "no such address" from "not this method" (RFC 9110 §15.5.6): which methods a path would take. */
+/** The methods that each path allows, to tell 404 from 405 (RFC 9110 §15.5.6). */
 import type { HttpServer } from "./fastify.ts";
 
 interface Route {
@@ -9,10 +9,11 @@ interface Route {
 
 const collected = new WeakMap<HttpServer, readonly Route[]>();
 
-export function collectRoutes(app: HttpServer): (path: string) => readonly string[] {
+/** Collects the routes added after this call. Returns a function from a path to its methods. */
+export function collectRoutes(server: HttpServer): (path: string) => readonly string[] {
   const routes: Route[] = [];
-  collected.set(app, routes);
-  app.addHook("onRoute", ({ url, method }) => {
+  collected.set(server, routes);
+  server.addHook("onRoute", ({ url, method }) => {
     const pattern = url
       .replaceAll(/[.$()+?^]/g, "\\$&")
       .replaceAll(/:[A-Za-z_]+/g, "[^/]+")
@@ -23,9 +24,9 @@ export function collectRoutes(app: HttpServer): (path: string) => readonly strin
     [...new Set(routes.filter((route) => route.pattern.test(path)).flatMap((route) => route.methods))].toSorted();
 }
 
-/** All of them as `METHOD /pattern`. HEAD and OPTIONS, which come with others, are left out. */
-export function routesOf(app: HttpServer): readonly string[] {
-  const routes = collected.get(app) ?? [];
+/** Returns all routes as `METHOD /pattern`, without HEAD and OPTIONS, which accompany others. */
+export function routesOf(server: HttpServer): readonly string[] {
+  const routes = collected.get(server) ?? [];
   const named = routes.flatMap(({ url, methods }) => methods.map((method) => `${method} ${url}`));
   return [...new Set(named)].filter((name) => !/^(?:HEAD|OPTIONS) /.test(name)).toSorted();
 }

@@ -1,10 +1,15 @@
 /**
- * The HTTP server: limits before parsing, one way of parsing, one way of failing, routes by noun. Only http/ knows Fastify.
+ * The HTTP server: limits before parsing, one way of parsing, one way of failing, routes by subject.
+ * Owns Fastify, which no other room imports. http/api/ has the JSON routes and http/pages/ the pages.
+ *
+ * Must not know the store, the vault or a provider's protocol. A route authenticates the caller,
+ * calls a service and formats its result, so no route can skip a check that a service makes.
  */
 import cookie from "@fastify/cookie";
 import formbody from "@fastify/formbody";
-import { fastify, type FastifyError, type FastifyRequest } from "fastify";
+import { fastify, type FastifyError, type FastifyReply, type FastifyRequest } from "fastify";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { Config } from "../config.ts";
 import { ApiError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { HttpServer } from "./fastify.ts";
@@ -35,17 +40,35 @@ import { workspacePages } from "./pages/workspace.ts";
 import { workspaceRoutes } from "./api/workspaces.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
-/** Longest path parameter that routing looks at; names that are too long get their own error further on. */
+/** Longest path parameter that the router accepts. Routes report names that are too long themselves. */
 const MAX_PARAM_LENGTH = 512;
 
 const NO_TUNNEL =
   "HTTP/1.1 405 Method Not Allowed\r\nallow: GET, POST\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 export async function createHttpServer(context: HttpContext): Promise<HttpServer> {
-  const { config, log } = context;
+  const server = newServer(context);
+  const methodsOf = collectRoutes(server);
+  await server.register(cookie);
+  parseJsonBodies(server);
+  addResponseHooks(server, context);
+  const limitRefusals = await limitRequests(server, context);
+  // After the body is read: callbacks of its stream lose the audit's async context.
+  server.addHook("preHandler", (request, _reply, done) =>
+    context.audit.from({ address: clientAddress(request), request_id: request.id }, done),
+  );
+  const fail = handleErrors(context.config, context.log);
+  server.setErrorHandler(async (thrown: FastifyError | Error, request, reply) =>
+    fail(await limitRefusals(toApiError(thrown), request), request, reply),
+  );
+  server.setNotFoundHandler((request, reply) => sendNotFound(context.config, request, reply, methodsOf));
+  await registerRoutes(server, context);
+  return server;
+}
+
+function newServer({ config, log }: HttpContext): HttpServer {
   const { limits } = config;
-  const isTooLong = ({ raw }: FastifyRequest): boolean => (raw.url ?? "").length > limits.url_bytes;
-  const app: HttpServer = fastify({
+  const server: HttpServer = fastify({
     logger: false,
     bodyLimit: limits.body_bytes,
     requestTimeout: limits.request_timeout_ms,
@@ -53,40 +76,44 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
     trustProxy: trustProxy(config),
     http: { maxHeaderSize: limits.headers_bytes, headersTimeout: limits.headers_timeout_ms },
     genReqId: (request) => {
-      const given = request.headers["x-request-id"];
-      return typeof given === "string" && REQUEST_ID.test(given) ? given : newId("req");
+      const sent = request.headers["x-request-id"];
+      return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : newId("req");
     },
-    // Errors of the router come before any hook.
+    // Errors of the router happen before any hook.
     frameworkErrors: (error, request, reply) => {
-      const refused = isTooLong(request) ? new ApiError("url_too_long") : error;
-      void handleErrors(config, log)(refused, request, reply.header("x-request-id", request.id));
+      const refusal = isUrlTooLong(config, request) ? new ApiError("url_too_long") : error;
+      void handleErrors(config, log)(refusal, request, reply.header("x-request-id", request.id));
     },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
   }).withTypeProvider<TypeBoxTypeProvider>();
-  app.server.maxConnections = limits.connections;
-  // Never becomes a request: without a listener the connection would end without a word.
-  app.server.on("connect", (_request, socket) => socket.end(NO_TUNNEL));
+  server.server.maxConnections = limits.connections;
+  // CONNECT never becomes a request. Without a listener, Node closes the connection with no reply.
+  server.server.on("connect", (_request, socket) => socket.end(NO_TUNNEL));
+  return server;
+}
 
-  const methodsOf = collectRoutes(app);
-  await app.register(cookie);
-  parseJsonBodies(app);
+function isUrlTooLong({ limits }: Config, { raw }: Pick<FastifyRequest, "raw">): boolean {
+  return (raw.url ?? "").length > limits.url_bytes;
+}
 
-  app.addHook("onRequest", (request, reply, done) => {
+/** Adds what every response has: its request id, an end of its connection at shutdown, a line in the log. */
+function addResponseHooks(server: HttpServer, { config, log }: HttpContext): void {
+  server.addHook("onRequest", (request, reply, done) => {
     void reply.header("x-request-id", request.id);
-    done(isTooLong(request) ? new ApiError("url_too_long") : undefined);
+    done(isUrlTooLong(config, request) ? new ApiError("url_too_long") : undefined);
   });
-  // A connection that is kept alive after the last answer would hold up the shutdown until its client lets go.
-  let closing = false;
-  app.addHook("preClose", (done) => {
-    closing = true;
+  // A connection kept alive after the last response would delay the shutdown until its client closes it.
+  let is_closing = false;
+  server.addHook("preClose", (done) => {
+    is_closing = true;
     done();
   });
-  app.addHook("onSend", (_request, reply, payload, done) => {
-    if (closing) void reply.header("connection", "close");
+  server.addHook("onSend", (_request, reply, payload, done) => {
+    if (is_closing) void reply.header("connection", "close");
     done(null, payload);
   });
-  app.addHook("onResponse", (request, reply, done) => {
-    // The pattern, not the address: addresses carry state, codes and links.
+  server.addHook("onResponse", (request, reply, done) => {
+    // Log the pattern, not the address: addresses contain state, codes and links.
     log.debug("request", {
       request_id: request.id,
       method: request.method,
@@ -96,49 +123,48 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
     });
     done();
   });
-  const limited = await limitRequests(app, context);
-  // After the body was read: what its stream calls back knows nothing of the request.
-  app.addHook("preHandler", (request, _reply, done) =>
-    context.audit.from({ address: clientAddress(request), request_id: request.id }, done),
-  );
-  const fail = handleErrors(config, log);
-  app.setErrorHandler(async (thrown: FastifyError | Error, request, reply) =>
-    fail(await limited(toApiError(thrown), request), request, reply),
-  );
-  app.setNotFoundHandler((request, reply) => {
-    const allowed = methodsOf((request.raw.url ?? "").split("?", 1)[0] ?? "");
-    const error =
-      allowed.length === 0
-        ? new ApiError("route_not_found")
-        : new ApiError("method_not_allowed", { headers: { allow: allowed.join(", ") } });
-    return sendError(request, reply, config, error);
-  });
+}
 
-  healthRoutes(app, context);
-  // What the SDK calls, also from browsers and other origins. No session opens any of these.
-  await app.register(async (sdk: HttpServer) => {
+/** Sends 405 with the methods that the path allows, or 404 when it allows none. */
+function sendNotFound(
+  config: Config,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  methodsOf: (path: string) => readonly string[],
+): FastifyReply {
+  const allowed = methodsOf((request.raw.url ?? "").split("?", 1)[0] ?? "");
+  const error =
+    allowed.length === 0
+      ? new ApiError("route_not_found")
+      : new ApiError("method_not_allowed", { headers: { allow: allowed.join(", ") } });
+  return sendError(request, reply, config, error);
+}
+
+async function registerRoutes(server: HttpServer, context: HttpContext): Promise<void> {
+  healthRoutes(server, context);
+  // The SDK calls these from browsers and from other origins, too. None of them accepts a session.
+  await server.register(async (sdk: HttpServer) => {
     openToOrigins(sdk);
     tokenRoutes(sdk, context);
     sdkCallRoutes(sdk);
     functionRoutes(sdk, context);
   });
-  connectorRoutes(app, context);
-  governanceRoutes(app, context);
-  platformRoutes(app, context);
-  managementRoutes(app, context);
-  workspaceRoutes(app, context);
-  callbackRoutes(app, context);
-  await app.register(async (pages: HttpServer) => {
-    // Forms are for pages. On the API a form's body is an unsupported media type, whatever site it comes from.
-    await pages.register(formbody, { bodyLimit: limits.body_bytes });
+  connectorRoutes(server, context);
+  governanceRoutes(server, context);
+  platformRoutes(server, context);
+  managementRoutes(server, context);
+  workspaceRoutes(server, context);
+  callbackRoutes(server, context);
+  await server.register(async (pages: HttpServer) => {
+    // Only pages accept forms. To the API a form's body is an unsupported media type, from any site.
+    await pages.register(formbody, { bodyLimit: context.config.limits.body_bytes });
     connectPages(pages, context);
     accountPages(pages, context);
     signInPages(pages, context);
     devicePages(pages, context);
     workspacePages(pages, context);
   });
-  await oauthRoutes(app, context);
-  auditRoutes(app, context);
-  assetRoutes(app);
-  return app;
+  await oauthRoutes(server, context);
+  auditRoutes(server, context);
+  assetRoutes(server);
 }

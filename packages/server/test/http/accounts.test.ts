@@ -250,7 +250,7 @@ describe("the account page", () => {
     const other = holdfast.browser();
     await signIn(other);
     const page = await person.get("/account");
-    expect(textOf(page.text)).toContain("this one");
+    expect(textOf(page.text)).toContain("this session");
     const ended = fieldsOf(page.text);
     await person.post("/account/sessions/end", ended);
     expect([(await other.get("/")).status, (await person.get("/")).status]).toEqual([401, 200]);

@@ -66,7 +66,7 @@ describe("the login of a command line", () => {
     expect(pending.headers.get("cache-control")).toBe("no-store");
 
     const done = await decide(await holdfast.signedIn(), String(begun.json["user_code"]));
-    expect(textOf(done.text)).toContain("Base44 command line is signed in");
+    expect(textOf(done.text)).toContain("Base44 command line will be signed in");
     await holdfast.clock.jump(5 * SECOND);
     const issued = await poll(holdfast, device_code);
     expect(issued.json).toEqual({
@@ -220,9 +220,9 @@ describe("the page", () => {
     expect(textOf(prefilled.text)).not.toContain("command line at the address");
     const asked = await person.post("/device", fieldsOf(prefilled.text));
     const text = textOf(asked.text);
-    expect(text).toContain("Base44 command line at the address 127.0.0.1 asks to act in your name.");
+    expect(text).toContain("Base44 command line at the address 127.0.0.1 asks to act on your behalf.");
     expect(text).toContain("Did you start this?");
-    expect(text).toContain("If somebody sent you here or told you the code, they would get into your account: deny.");
+    expect(text).toContain("If someone else sent you here or gave you the code, deny the request.");
     expect((await poll(holdfast, device_code)).json["error"]).toBe("authorization_pending");
   });
 

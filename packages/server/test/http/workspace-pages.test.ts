@@ -146,7 +146,7 @@ describe("members on the page", () => {
       expect(textOf((await show()).text).match(/Leave/g)).toHaveLength(1);
       const left = await send("leave", {});
       expect([left.status, left.headers.get("location")]).toEqual([303, `${holdfast.config.public_url}/`]);
-      expect(textOf((await browser.get("/")).text)).toContain("You are in no workspace.");
+      expect(textOf((await browser.get("/")).text)).toContain("You are not a member of any workspace.");
       expect((await send("leave", {})).status).toBe(404);
     }
     const owner = await onPage(holdfast);
@@ -179,13 +179,13 @@ describe("invitations on the page", () => {
     const link = shownSecret(made.text);
     expect(link).toMatch(new RegExp(`^${holdfast.config.public_url}/invitations/[A-Za-z0-9_-]{43}$`));
     const listed = await show();
-    expect(textOf(listed.text)).toMatch(/new@example\.com as editor, until \d{4}-\d\d-\d\d \d\d:\d\d/);
+    expect(textOf(listed.text)).toMatch(/new@example\.com as editor, expires \d{4}-\d\d-\d\d \d\d:\d\d/);
     expect(listed.text).not.toContain(link.split("/").at(-1));
     const person = holdfast.browser();
     expect((await accept(person, link)).status).toBe(303);
     const joined = await person.get(`/workspaces/${holdfast.builder.workspace_id}`);
-    expect(textOf(joined.text)).toContain("you are editor");
-    expect(textOf((await show()).text)).toContain("None is open.");
+    expect(textOf(joined.text)).toContain("Your role: editor");
+    expect(textOf((await show()).text)).toContain("No pending invitations.");
   });
 
   it("are revoked, and their link with them", async () => {
@@ -225,7 +225,7 @@ describe("API keys on the page", () => {
     });
     expect(put.code).toBe("insufficient_role");
     const listed = await show();
-    expect(textOf(listed.text)).toMatch(/ci <1> read, made by Ada, .*until \d{4}-/);
+    expect(textOf(listed.text)).toMatch(/ci <1> read, created by Ada, .*expires \d{4}-/);
     expect(listed.text).not.toContain(secretPart(api_key));
     await holdfast.clock.jump(30 * DAY + SECOND);
     expect((await list(holdfast, api_key)).code).toBe("token_expired");

@@ -254,7 +254,7 @@ async function openOver(ground: Ground): Promise<TestServer> {
           : await pressConnect(person, page);
       const fields = Object.fromEntries(Object.entries(typed).map(([name, value]) => [`config.${name}`, value]));
       const shown = await person.consent(connect_url, consent, fields);
-      const result = textOf(shown.text).includes("This is another account") ? await agree(person, shown) : shown;
+      const result = textOf(shown.text).includes("This is a different account") ? await agree(person, shown) : shown;
       if (!textOf(result.text).includes("is connected"))
         throw new Error(`The consent ended with ${result.status}: ${textOf(result.text)}`);
     },

@@ -13,8 +13,8 @@ import { requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { AuditQuery } from "../../wire/management.ts";
 
-export function auditRoutes(app: HttpServer, context: HttpContext): void {
-  app.get("/api/management/audit", { schema: { querystring: AuditQuery } }, async (request, reply) => {
+export function auditRoutes(server: HttpServer, context: HttpContext): void {
+  server.get("/api/management/audit", { schema: { querystring: AuditQuery } }, async (request, reply) => {
     const principal = await requireBuilder(context, request);
     const { app: app_id, workspace, since, until, cursor = null } = request.query;
     const { events, next } = await context.audit.export({

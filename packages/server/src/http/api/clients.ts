@@ -37,10 +37,10 @@ interface Registration {
   readonly shared_callback?: boolean;
 }
 
-export function clientRoutes(app: HttpServer, context: HttpContext): void {
-  installationRoutes(app, context);
-  workspaceRoutes(app, context);
-  sharingRoute(app, context);
+export function clientRoutes(server: HttpServer, context: HttpContext): void {
+  installationRoutes(server, context);
+  workspaceRoutes(server, context);
+  sharingRoute(server, context);
 }
 
 function withUri(context: HttpContext, client: ClientSummary): ClientWithUri {
@@ -62,15 +62,15 @@ async function set(
   return withUri(context, await context.clients.set(registered));
 }
 
-function installationRoutes(app: HttpServer, context: HttpContext): void {
+function installationRoutes(server: HttpServer, context: HttpContext): void {
   const { authorization, clients } = context;
 
-  app.get(INSTALLATION, { schema: { response: { 200: ClientsReply } } }, async (request) => {
+  server.get(INSTALLATION, { schema: { response: { 200: ClientsReply } } }, async (request) => {
     await authorization.installation(await requireBuilder(context, request), "oauth_client.read");
     return { clients: await list(context, null) };
   });
 
-  app.put(
+  server.put(
     `${INSTALLATION}/:integration_type`,
     { schema: { params: ClientParams, body: SetClientBody, response: { 200: ClientReply } } },
     async (request) => {
@@ -83,7 +83,7 @@ function installationRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(
+  server.delete(
     `${INSTALLATION}/:integration_type`,
     { schema: { params: ClientParams, response: { 200: DoneReply } } },
     async (request) => {
@@ -97,10 +97,10 @@ function installationRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function workspaceRoutes(app: HttpServer, context: HttpContext): void {
+function workspaceRoutes(server: HttpServer, context: HttpContext): void {
   const { clients, workspaces } = context;
 
-  app.get(
+  server.get(
     `${WORKSPACE}/clients`,
     { schema: { params: WorkspaceParams, response: { 200: WorkspaceClientsReply } } },
     async (request) => {
@@ -109,7 +109,7 @@ function workspaceRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.put(
+  server.put(
     `${WORKSPACE}/clients/:integration_type`,
     { schema: { params: WorkspaceServiceParams, body: SetClientBody, response: { 200: ClientReply } } },
     async (request) => {
@@ -121,7 +121,7 @@ function workspaceRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(
+  server.delete(
     `${WORKSPACE}/clients/:integration_type`,
     { schema: { params: WorkspaceServiceParams, response: { 200: DoneReply } } },
     async (request) => {
@@ -134,10 +134,10 @@ function workspaceRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function sharingRoute(app: HttpServer, context: HttpContext): void {
+function sharingRoute(server: HttpServer, context: HttpContext): void {
   const { authorization, workspaces } = context;
 
-  app.put(
+  server.put(
     `${WORKSPACE}/installation-clients`,
     { schema: { params: WorkspaceParams, body: ShareClientsBody, response: { 200: ShareClientsReply } } },
     async (request) => {

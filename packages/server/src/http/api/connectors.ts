@@ -4,7 +4,7 @@ import type { Catalog } from "../../providers/index.ts";
 import type { Initiated } from "../../service/consent/declare.ts";
 import type { HttpServer } from "../fastify.ts";
 import { record } from "../audit.ts";
-import { personBehind, requireAppBuilder } from "../auth.ts";
+import { requireUser, requireAppBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import {
   AddScopesBody,
@@ -23,22 +23,22 @@ import { AppParams, ServiceParams } from "../../wire/fields.ts";
 
 const BASE = "/api/apps/:app/external-auth";
 
-export function connectorRoutes(app: HttpServer, context: HttpContext): void {
-  catalogRoutes(app, context);
-  listRoutes(app, context);
-  consentRoutes(app, context);
-  endRoutes(app, context);
+export function connectorRoutes(server: HttpServer, context: HttpContext): void {
+  catalogRoutes(server, context);
+  listRoutes(server, context);
+  consentRoutes(server, context);
+  endRoutes(server, context);
 }
 
-function catalogRoutes(app: HttpServer, context: HttpContext): void {
+function catalogRoutes(server: HttpServer, context: HttpContext): void {
   const { catalog, connect, governance } = context;
 
   // Public: the documentation has the same list.
-  app.get("/api/external-auth/available-integrations", { schema: { response: { 200: AvailableReply } } }, () =>
+  server.get("/api/external-auth/available-integrations", { schema: { response: { 200: AvailableReply } } }, () =>
     available(catalog),
   );
 
-  app.get(
+  server.get(
     `${BASE}/available-integrations`,
     { schema: { params: AppParams, response: { 200: AvailableReply } } },
     async (request) => {
@@ -47,7 +47,7 @@ function catalogRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.get(
+  server.get(
     `${BASE}/connection-config/:integration_type`,
     { schema: { params: ServiceParams, response: { 200: ConnectionConfigReply } } },
     async (request) => {
@@ -62,7 +62,7 @@ function catalogRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.get(
+  server.get(
     `${BASE}/connector-governance`,
     { schema: { params: AppParams, response: { 200: GovernanceReply } } },
     async (request) => {
@@ -72,10 +72,10 @@ function catalogRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function listRoutes(app: HttpServer, context: HttpContext): void {
+function listRoutes(server: HttpServer, context: HttpContext): void {
   const { connect, connections } = context;
 
-  app.get(`${BASE}/list`, { schema: { params: AppParams, response: { 200: ListReply } } }, async (request) => {
+  server.get(`${BASE}/list`, { schema: { params: AppParams, response: { 200: ListReply } } }, async (request) => {
     const { app_id } = await requireAppBuilder(context, request, request.params.app, "connector.read");
     await connections.verify(app_id);
     const list = await connections.list(app_id);
@@ -92,7 +92,7 @@ function listRoutes(app: HttpServer, context: HttpContext): void {
     };
   });
 
-  app.get(
+  server.get(
     `${BASE}/status`,
     { schema: { params: AppParams, querystring: StatusQuery, response: { 200: StatusReply } } },
     async (request) => {
@@ -105,10 +105,10 @@ function listRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function consentRoutes(app: HttpServer, context: HttpContext): void {
+function consentRoutes(server: HttpServer, context: HttpContext): void {
   const { connect } = context;
 
-  app.put(
+  server.put(
     `${BASE}/integrations/:integration_type`,
     { schema: { params: ServiceParams, body: InitiateBody, response: { 200: InitiateReply } } },
     async (request): Promise<Initiated> => {
@@ -116,14 +116,14 @@ function consentRoutes(app: HttpServer, context: HttpContext): void {
       const builder = await requireAppBuilder(context, request, app_param, "connector.connect");
       const { app_id, actor } = builder;
       const { scopes = [], connection_config: config = null, return_to = null } = request.body;
-      const initiator = personBehind(builder);
+      const initiator = requireUser(builder);
       const initiated = await connect.initiate({ app_id, integration_type, scopes, config, initiator, return_to });
       record(context, request, { app_id, actor, action: "connector.initiate", target: integration_type });
       return initiated;
     },
   );
 
-  app.post(
+  server.post(
     `${BASE}/initiate`,
     { schema: { params: AppParams, body: AddScopesBody, response: { 200: InitiateReply } } },
     async (request): Promise<Initiated> => {
@@ -135,7 +135,7 @@ function consentRoutes(app: HttpServer, context: HttpContext): void {
         integration_type,
         scopes: scopes ?? [],
         config: connection_config ?? null,
-        initiator: personBehind(builder),
+        initiator: requireUser(builder),
         return_to: return_to ?? null,
         scope_change: "add",
         force_reconnect: force_reconnect ?? false,
@@ -146,10 +146,10 @@ function consentRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function endRoutes(app: HttpServer, context: HttpContext): void {
+function endRoutes(server: HttpServer, context: HttpContext): void {
   const { connections } = context;
 
-  app.delete(
+  server.delete(
     `${BASE}/integrations/:integration_type`,
     { schema: { params: ServiceParams, response: { 200: DisconnectedReply } } },
     async (request) => {
@@ -161,7 +161,7 @@ function endRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(
+  server.delete(
     `${BASE}/integrations/:integration_type/remove`,
     { schema: { params: ServiceParams, response: { 200: RemovedReply } } },
     async (request) => {

@@ -7,8 +7,8 @@ import type { HttpContext } from "../context.ts";
 /** Not TRACE, which is there to send back what came in, credentials and all, nor CONNECT, which is for proxies. */
 const METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"] as const;
 
-export function functionRoutes(app: HttpServer, context: HttpContext): void {
-  void app.register((plugin, _options, done) => {
+export function functionRoutes(server: HttpServer, context: HttpContext): void {
+  void server.register((plugin, _options, done) => {
     // Bodies go through as they came: what they mean is the function's affair.
     plugin.removeAllContentTypeParsers();
     plugin.addContentTypeParser(

@@ -8,15 +8,15 @@ import { WorkspaceParams, WorkspaceServiceParams } from "../../wire/fields.ts";
 
 const BASE = "/api/workspace/:workspace/connector-governance";
 
-export function governanceRoutes(app: HttpServer, context: HttpContext): void {
+export function governanceRoutes(server: HttpServer, context: HttpContext): void {
   const { governance } = context;
 
-  app.get(BASE, { schema: { params: WorkspaceParams, response: { 200: GovernanceReply } } }, async (request) => {
+  server.get(BASE, { schema: { params: WorkspaceParams, response: { 200: GovernanceReply } } }, async (request) => {
     const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "governance.read");
     return { integrations: [...(await governance.list(id))] };
   });
 
-  app.get(
+  server.get(
     `${BASE}/:integration_type`,
     { schema: { params: WorkspaceServiceParams, response: { 200: SwitchesReply } } },
     async (request) => {
@@ -25,7 +25,7 @@ export function governanceRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.put(
+  server.put(
     `${BASE}/:integration_type`,
     { schema: { params: WorkspaceServiceParams, body: SwitchesBody, response: { 200: SwitchesReply } } },
     async (request) => {

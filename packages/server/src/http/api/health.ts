@@ -5,10 +5,10 @@ import type { HttpContext } from "../context.ts";
 
 const Reply = Type.Object({ status: Type.String() });
 
-export function healthRoutes(app: HttpServer, context: HttpContext): void {
-  app.get("/healthz", { schema: { response: { 200: Reply } } }, () => Promise.resolve({ status: "ok" }));
+export function healthRoutes(server: HttpServer, context: HttpContext): void {
+  server.get("/healthz", { schema: { response: { 200: Reply } } }, () => Promise.resolve({ status: "ok" }));
 
-  app.get("/readyz", { schema: { response: { 200: Reply, 503: Reply } } }, async (_request, reply) => {
+  server.get("/readyz", { schema: { response: { 200: Reply, 503: Reply } } }, async (_request, reply) => {
     const ready = await context.ready();
     return reply.code(ready ? 200 : 503).send({ status: ready ? "ready" : "not ready" });
   });

@@ -24,22 +24,22 @@ import { appsOf, workspaceForApps } from "./visible-apps.ts";
 const BASE = "/api/management";
 const DONE = { status: "done" as const };
 
-export function managementRoutes(app: HttpServer, context: HttpContext): void {
-  appListRoutes(app, context);
-  appRoutes(app, context);
-  tokenRoutes(app, context);
-  clientRoutes(app, context);
+export function managementRoutes(server: HttpServer, context: HttpContext): void {
+  appListRoutes(server, context);
+  appRoutes(server, context);
+  tokenRoutes(server, context);
+  clientRoutes(server, context);
 }
 
-function appListRoutes(app: HttpServer, context: HttpContext): void {
+function appListRoutes(server: HttpServer, context: HttpContext): void {
   const { apps, authorization } = context;
 
-  app.get(`${BASE}/apps`, { schema: { response: { 200: AppsReply } } }, async (request) => {
+  server.get(`${BASE}/apps`, { schema: { response: { 200: AppsReply } } }, async (request) => {
     const visible = await appsOf(context, await requireBuilder(context, request));
     return { apps: visible.map(appReply) };
   });
 
-  app.post(
+  server.post(
     `${BASE}/apps`,
     { schema: { body: CreateAppBody, response: { 200: CreatedAppReply } } },
     async (request, reply) => {
@@ -56,10 +56,10 @@ function appListRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function appRoutes(app: HttpServer, context: HttpContext): void {
+function appRoutes(server: HttpServer, context: HttpContext): void {
   const { apps } = context;
 
-  app.patch(
+  server.patch(
     `${BASE}/apps/:app`,
     { schema: { params: AppParams, body: ChangeAppBody, response: { 200: AppReply } } },
     async (request) => {
@@ -73,18 +73,26 @@ function appRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(`${BASE}/apps/:app`, { schema: { params: AppParams, response: { 200: DoneReply } } }, async (request) => {
-    const { app_id, app: removed, actor } = await requireAppBuilder(context, request, request.params.app, "app.delete");
-    await apps.remove(app_id);
-    record(context, request, { app_id, actor, action: "app.delete", workspace_id: removed.workspace_id });
-    return DONE;
-  });
+  server.delete(
+    `${BASE}/apps/:app`,
+    { schema: { params: AppParams, response: { 200: DoneReply } } },
+    async (request) => {
+      const {
+        app_id,
+        app: removed,
+        actor,
+      } = await requireAppBuilder(context, request, request.params.app, "app.delete");
+      await apps.remove(app_id);
+      record(context, request, { app_id, actor, action: "app.delete", workspace_id: removed.workspace_id });
+      return DONE;
+    },
+  );
 }
 
-function tokenRoutes(app: HttpServer, context: HttpContext): void {
+function tokenRoutes(server: HttpServer, context: HttpContext): void {
   const { apps, clock } = context;
 
-  app.get(
+  server.get(
     `${BASE}/apps/:app/tokens`,
     { schema: { params: AppParams, response: { 200: TokensReply } } },
     async (request) => {
@@ -93,7 +101,7 @@ function tokenRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.post(
+  server.post(
     `${BASE}/apps/:app/tokens`,
     { schema: { params: AppParams, body: CreateTokenBody, response: { 200: CreatedTokenReply } } },
     async (request, reply) => {
@@ -107,7 +115,7 @@ function tokenRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(
+  server.delete(
     `${BASE}/apps/:app/tokens/:token`,
     { schema: { params: TokenParams, response: { 200: DoneReply } } },
     async (request) => {

@@ -17,9 +17,9 @@ import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/oaut
 
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 
-export async function oauthRoutes(app: HttpServer, context: HttpContext): Promise<void> {
+export async function oauthRoutes(server: HttpServer, context: HttpContext): Promise<void> {
   const { device, cliSessions, config, log } = context;
-  await app.register(async (oauth: HttpServer) => {
+  await server.register(async (oauth: HttpServer) => {
     await oauth.register(formbody, { bodyLimit: config.limits.body_bytes });
     oauth.addHook("onSend", async (_request, reply) => void reply.header("cache-control", "no-store"));
     oauth.setErrorHandler((thrown: FastifyError | Error, request, reply) => sendOAuthError(thrown, request, reply));

@@ -31,17 +31,17 @@ const SORTS: Readonly<Record<string, (a: AppRow, b: AppRow) => number>> = {
   updated_date: (a, b) => a.created_at - b.created_at,
 };
 
-export function platformRoutes(app: HttpServer, context: HttpContext): void {
-  appListRoutes(app, context);
-  appRoutes(app, context);
-  workspaceRoute(app, context);
-  stripeRoutes(app, context);
+export function platformRoutes(server: HttpServer, context: HttpContext): void {
+  appListRoutes(server, context);
+  appRoutes(server, context);
+  workspaceRoute(server, context);
+  stripeRoutes(server, context);
 }
 
-function appListRoutes(app: HttpServer, context: HttpContext): void {
+function appListRoutes(server: HttpServer, context: HttpContext): void {
   const { apps, appProfiles, authorization } = context;
 
-  app.get(
+  server.get(
     "/api/apps",
     { schema: { querystring: AppsQuery, response: { 200: PlatformAppsReply } } },
     async (request) => {
@@ -53,7 +53,7 @@ function appListRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.post(
+  server.post(
     "/api/apps",
     { schema: { body: CreatePlatformAppBody, response: { 200: CreatedPlatformAppReply } } },
     async (request) => {
@@ -69,10 +69,10 @@ function appListRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function appRoutes(app: HttpServer, context: HttpContext): void {
+function appRoutes(server: HttpServer, context: HttpContext): void {
   const { apps, appProfiles } = context;
 
-  app.get(
+  server.get(
     "/api/apps/:app",
     { schema: { params: AppParams, querystring: AppQuery, response: { 200: PlatformAppReply } } },
     async (request) => {
@@ -85,7 +85,7 @@ function appRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.put(
+  server.put(
     "/api/apps/:app",
     { schema: { params: AppParams, body: ChangePlatformAppBody, response: { 200: PlatformAppReply } } },
     async (request) => {
@@ -99,8 +99,8 @@ function appRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function workspaceRoute(app: HttpServer, context: HttpContext): void {
-  app.get("/api/workspace/workspaces", { schema: { response: { 200: WorkspacesReply } } }, async (request) => {
+function workspaceRoute(server: HttpServer, context: HttpContext): void {
+  server.get("/api/workspace/workspaces", { schema: { response: { 200: WorkspacesReply } } }, async (request) => {
     const builder = await requireBuilder(context, request);
     const workspaces = await context.authorization.workspaces(builder);
     return {
@@ -117,9 +117,9 @@ function workspaceRoute(app: HttpServer, context: HttpContext): void {
 
 const STRIPE = "/api/apps/:app/payments/stripe";
 
-function stripeRoutes(app: HttpServer, context: HttpContext): void {
+function stripeRoutes(server: HttpServer, context: HttpContext): void {
   // Without this reply the public command line fails a whole pull of connectors.
-  app.get(
+  server.get(
     `${STRIPE}/status`,
     { schema: { params: AppParams, response: { 200: StripeStatusReply } } },
     async (request) => {
@@ -128,12 +128,12 @@ function stripeRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.post(`${STRIPE}/install`, { schema: { params: AppParams } }, async (request) => {
+  server.post(`${STRIPE}/install`, { schema: { params: AppParams } }, async (request) => {
     await requireAppBuilder(context, request, request.params.app, "connector.connect");
     throw new ApiError("stripe_unsupported");
   });
 
-  app.delete(STRIPE, { schema: { params: AppParams, response: { 200: SuccessReply } } }, async (request) => {
+  server.delete(STRIPE, { schema: { params: AppParams, response: { 200: SuccessReply } } }, async (request) => {
     await requireAppBuilder(context, request, request.params.app, "connector.disconnect");
     return { success: true };
   });

@@ -9,8 +9,8 @@ import { UserReply } from "../../wire/platform.ts";
 
 const NOBODY = { id: null, email: null, full_name: null, role: null };
 
-export function sdkCallRoutes(app: HttpServer): void {
-  app.get(
+export function sdkCallRoutes(server: HttpServer): void {
+  server.get(
     "/api/apps/:app/entities/User/me",
     { schema: { params: AppParams, response: { 200: UserReply } } },
     (request, reply) => {
@@ -21,7 +21,7 @@ export function sdkCallRoutes(app: HttpServer): void {
     },
   );
 
-  void app.register((plugin, _options, done) => {
+  void server.register((plugin, _options, done) => {
     // A page that is left sends what it has as text or as a blob: whatever it is, it is not read.
     plugin.removeAllContentTypeParsers();
     plugin.addContentTypeParser("*", { parseAs: "buffer" }, (_request, _body, parsed) => parsed(null));

@@ -1,7 +1,7 @@
 /** Tokens for backends: the route that everything else exists for. */
 import { ApiError } from "../../core/errors.ts";
 import type { HttpServer } from "../fastify.ts";
-import { requireApp } from "../auth.ts";
+import { requireAppToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { TokenQuery, TokenReply } from "../../wire/connectors.ts";
 import { ServiceParams } from "../../wire/fields.ts";
@@ -9,13 +9,13 @@ import { ServiceParams } from "../../wire/fields.ts";
 const MAX_MIN_VALID_S = 86_400;
 const REJECTED_HEADER = "x-holdfast-rejected-token-hash";
 
-export function tokenRoutes(app: HttpServer, context: HttpContext): void {
-  app.get(
+export function tokenRoutes(server: HttpServer, context: HttpContext): void {
+  server.get(
     "/api/apps/:app/external-auth/tokens/:integration_type",
     { schema: { params: ServiceParams, querystring: TokenQuery, response: { 200: TokenReply } } },
     async (request, reply) => {
       const { app: app_id, integration_type } = request.params;
-      const principal = await requireApp(context, request, app_id);
+      const principal = await requireAppToken(context, request, app_id);
       const served = await context.connections.get(principal.app_id, integration_type, {
         rejected_hash: rejectedHash(request.headers[REJECTED_HEADER]),
         min_valid_ms: minValid(request.query.min_valid_seconds),

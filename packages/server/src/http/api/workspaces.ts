@@ -3,7 +3,7 @@ import { asUserId, asWorkspaceId } from "../../core/ids.ts";
 import { plus } from "../../core/types.ts";
 import type { HttpServer } from "../fastify.ts";
 import { record } from "../audit.ts";
-import { personBehind, requireBuilder, requireWorkspaceBuilder } from "../auth.ts";
+import { requireUser, requireBuilder, requireWorkspaceBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { WorkspaceParams } from "../../wire/fields.ts";
 import { DoneReply } from "../../wire/management.ts";
@@ -30,26 +30,26 @@ import {
 const BASE = "/api/management/workspaces";
 const DONE = { status: "done" as const };
 
-export function workspaceRoutes(app: HttpServer, context: HttpContext): void {
-  listRoutes(app, context);
-  changeRoutes(app, context);
-  ownershipRoutes(app, context);
-  memberRoutes(app, context);
-  invitationRoutes(app, context);
-  keyRoutes(app, context);
+export function workspaceRoutes(server: HttpServer, context: HttpContext): void {
+  listRoutes(server, context);
+  changeRoutes(server, context);
+  ownershipRoutes(server, context);
+  memberRoutes(server, context);
+  invitationRoutes(server, context);
+  keyRoutes(server, context);
 }
 
-function listRoutes(app: HttpServer, context: HttpContext): void {
+function listRoutes(server: HttpServer, context: HttpContext): void {
   const { workspaces, authorization } = context;
 
-  app.get(BASE, { schema: { response: { 200: WorkspacesReply } } }, async (request) => {
+  server.get(BASE, { schema: { response: { 200: WorkspacesReply } } }, async (request) => {
     const principal = await requireBuilder(context, request);
     return { workspaces: [...(await authorization.workspaces(principal))] };
   });
 
-  app.post(BASE, { schema: { body: CreateWorkspaceBody, response: { 200: WorkspaceReply } } }, async (request) => {
+  server.post(BASE, { schema: { body: CreateWorkspaceBody, response: { 200: WorkspaceReply } } }, async (request) => {
     const principal = await requireBuilder(context, request);
-    const user_id = personBehind(principal);
+    const user_id = requireUser(principal);
     authorization.free(principal);
     const created = await workspaces.create(request.body.name, user_id);
     record(context, request, { actor: principal.actor, action: "workspace.create", workspace_id: created.id });
@@ -57,10 +57,10 @@ function listRoutes(app: HttpServer, context: HttpContext): void {
   });
 }
 
-function changeRoutes(app: HttpServer, context: HttpContext): void {
+function changeRoutes(server: HttpServer, context: HttpContext): void {
   const { workspaces, apps } = context;
 
-  app.patch(
+  server.patch(
     `${BASE}/:workspace`,
     { schema: { params: WorkspaceParams, body: ChangeWorkspaceBody, response: { 200: WorkspaceReply } } },
     async (request) => {
@@ -80,7 +80,7 @@ function changeRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(
+  server.delete(
     `${BASE}/:workspace`,
     { schema: { params: WorkspaceParams, querystring: DeleteWorkspaceQuery, response: { 200: DoneReply } } },
     async (request) => {
@@ -93,10 +93,10 @@ function changeRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function ownershipRoutes(app: HttpServer, context: HttpContext): void {
+function ownershipRoutes(server: HttpServer, context: HttpContext): void {
   const { workspaces, authorization } = context;
 
-  app.post(
+  server.post(
     `${BASE}/:workspace/transfer`,
     { schema: { params: WorkspaceParams, body: TransferBody, response: { 200: DoneReply } } },
     async (request) => {
@@ -109,12 +109,12 @@ function ownershipRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.post(
+  server.post(
     `${BASE}/:workspace/leave`,
     { schema: { params: WorkspaceParams, response: { 200: DoneReply } } },
     async (request) => {
       const principal = await requireBuilder(context, request);
-      const user_id = personBehind(principal);
+      const user_id = requireUser(principal);
       authorization.free(principal);
       const id = asWorkspaceId(request.params.workspace);
       const role = await authorization.require(principal, id, "workspace.leave");
@@ -125,10 +125,10 @@ function ownershipRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function memberRoutes(app: HttpServer, context: HttpContext): void {
+function memberRoutes(server: HttpServer, context: HttpContext): void {
   const { workspaces } = context;
 
-  app.get(
+  server.get(
     `${BASE}/:workspace/members`,
     { schema: { params: WorkspaceParams, response: { 200: MembersReply } } },
     async (request) => {
@@ -137,7 +137,7 @@ function memberRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.patch(
+  server.patch(
     `${BASE}/:workspace/members/:user`,
     { schema: { params: MemberParams, body: ChangeMemberBody, response: { 200: DoneReply } } },
     async (request) => {
@@ -150,7 +150,7 @@ function memberRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(
+  server.delete(
     `${BASE}/:workspace/members/:user`,
     { schema: { params: MemberParams, response: { 200: DoneReply } } },
     async (request) => {
@@ -163,10 +163,10 @@ function memberRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function invitationRoutes(app: HttpServer, context: HttpContext): void {
+function invitationRoutes(server: HttpServer, context: HttpContext): void {
   const { workspaces } = context;
 
-  app.get(
+  server.get(
     `${BASE}/:workspace/invitations`,
     { schema: { params: WorkspaceParams, response: { 200: InvitationsReply } } },
     async (request) => {
@@ -175,7 +175,7 @@ function invitationRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.post(
+  server.post(
     `${BASE}/:workspace/invitations`,
     { schema: { params: WorkspaceParams, body: InviteBody, response: { 200: InvitedReply } } },
     async (request, reply) => {
@@ -189,7 +189,7 @@ function invitationRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(
+  server.delete(
     `${BASE}/:workspace/invitations/:invitation`,
     { schema: { params: InvitationParams, response: { 200: DoneReply } } },
     async (request) => {
@@ -203,10 +203,10 @@ function invitationRoutes(app: HttpServer, context: HttpContext): void {
   );
 }
 
-function keyRoutes(app: HttpServer, context: HttpContext): void {
+function keyRoutes(server: HttpServer, context: HttpContext): void {
   const { apiKeys, clock } = context;
 
-  app.get(
+  server.get(
     `${BASE}/:workspace/keys`,
     { schema: { params: WorkspaceParams, response: { 200: KeysReply } } },
     async (request) => {
@@ -215,7 +215,7 @@ function keyRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.post(
+  server.post(
     `${BASE}/:workspace/keys`,
     { schema: { params: WorkspaceParams, body: CreateKeyBody, response: { 200: CreatedKeyReply } } },
     async (request, reply) => {
@@ -231,7 +231,7 @@ function keyRoutes(app: HttpServer, context: HttpContext): void {
     },
   );
 
-  app.delete(
+  server.delete(
     `${BASE}/:workspace/keys/:key`,
     { schema: { params: KeyParams, response: { 200: DoneReply } } },
     async (request) => {

@@ -1,28 +1,37 @@
-/** Where providers send the browser back to (RFC 6749 §3.1.2). No page is shown at this address: it carries code and state. */
+/**
+ * Where providers send the browser back to (RFC 6749 §3.1.2). Replies with a redirect instead of a
+ * page, because this address contains the code and the state.
+ */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { HttpServer } from "../fastify.ts";
-import { sessionPrincipal } from "../auth.ts";
+import { sessionOf } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { readCookie } from "../cookies.ts";
+import type { HttpServer } from "../fastify.ts";
 import { pageHeaders } from "./page.ts";
 
-export function callbackRoutes(app: HttpServer, context: HttpContext): void {
-  const { callback, config, urls } = context;
+export function callbackRoutes(server: HttpServer, context: HttpContext): void {
+  server.get("/api/external-auth/callback", (request, reply) => handleCallback(context, request, reply, null));
 
-  const handle = async (request: FastifyRequest, reply: FastifyReply, vendor: string | null): Promise<FastifyReply> => {
-    pageHeaders(reply, config, "no-referrer");
-    const query = request.raw.url?.split("?", 2)[1] ?? "";
-    const flow_id = await callback.handle({
-      parameters: new URLSearchParams(query),
-      vendor,
-      browser: readCookie(request, config, "flow"),
-      principal: await sessionPrincipal(context, request),
-    });
-    return reply.code(303).header("location", urls.result(flow_id)).send();
-  };
-
-  app.get("/api/external-auth/callback", (request, reply) => handle(request, reply, null));
-  app.get<{ Params: { vendor: string } }>("/api/external-auth/callback/:vendor", (request, reply) =>
-    handle(request, reply, request.params.vendor),
+  server.get<{ Params: { vendor: string } }>("/api/external-auth/callback/:vendor", (request, reply) =>
+    handleCallback(context, request, reply, request.params.vendor),
   );
+}
+
+async function handleCallback(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  vendor: string | null,
+): Promise<FastifyReply> {
+  const { callback, config, urls } = context;
+  pageHeaders(reply, config, "no-referrer");
+  const query = request.raw.url?.split("?", 2)[1] ?? "";
+  const visitor = await sessionOf(context, request);
+  const flow_id = await callback.handle({
+    parameters: new URLSearchParams(query),
+    vendor,
+    browser: readCookie(request, config, "flow"),
+    principal: visitor?.person.user_id ?? null,
+  });
+  return reply.code(303).header("location", urls.result(flow_id)).send();
 }

@@ -1,13 +1,17 @@
-/** How pages show what machines write: instants and browsers' names for themselves. */
+/** How pages show instants and browsers. */
 import { html, type Html } from "./html.ts";
 
-/** To the minute, in UTC: the server does not know where the person is. @param at ms since the epoch */
-export function shownTime(at: number): Html {
+/**
+ * Returns an instant to the minute, in UTC: the server does not know the user's time zone.
+ *
+ * @param at in ms since the epoch
+ */
+export function formatTime(at: number): Html {
   const iso = new Date(at).toISOString();
   return html`<time datetime="${iso}">${iso.slice(0, 16).replace("T", " ")} UTC</time>`;
 }
 
-/** The first that is found counts: most browsers also name those that they want to be taken for. */
+/** The first match counts. Most browsers also name the browsers that they are compatible with. */
 const BROWSERS: readonly (readonly [string, string])[] = [
   ["Edg/", "Edge"],
   ["OPR/", "Opera"],
@@ -25,11 +29,11 @@ const SYSTEMS: readonly (readonly [string, string])[] = [
   ["Linux", "Linux"],
 ];
 
-/** `Firefox on Linux`; what is not known as a browser is shown as it calls itself. */
-export function shownBrowser(user_agent: string | null): string {
+/** Returns `Firefox on Linux`, or the user agent itself when its browser is unknown. */
+export function formatBrowser(user_agent: string | null): string {
   if (user_agent === null || user_agent === "") return "A browser";
-  const nameIn = (names: typeof BROWSERS) => names.find(([mark]) => user_agent.includes(mark))?.[1];
-  const [browser, system] = [nameIn(BROWSERS), nameIn(SYSTEMS)];
+  const browser = BROWSERS.find(([mark]) => user_agent.includes(mark))?.[1];
+  const system = SYSTEMS.find(([mark]) => user_agent.includes(mark))?.[1];
   if (browser === undefined) return user_agent;
   return system === undefined ? browser : `${browser} on ${system}`;
 }

@@ -1,7 +1,8 @@
 /**
- * Forms before sign-in. There is no session that their token could be bound to, so it is bound to a cookie that the page itself
- * sets: another site can send the form, but can neither read the token nor set the cookie. Without it somebody could sign a
- * person in to the wrong account, into which that person would then connect their own (login CSRF, RFC 6819 §4.4.1.13).
+ * Forms before sign-in. They have no session to bind their token to, so the token is bound to a
+ * cookie that the page itself sets. Another site can send the form, but it can neither read the
+ * token nor set the cookie. Without this check an attacker could sign a user in to the attacker's
+ * account, where the user would then connect their own (login CSRF, RFC 6819 §4.4.1.13).
  *
  * Errors: ApiError `csrf`.
  */
@@ -13,16 +14,19 @@ import { checkForm, formToken, isSameOrigin } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { readCookie, setCookie } from "../cookies.ts";
 
-/** The token for a form that this reply shows. One cookie per browser: two tabs must not spoil each other's forms. */
+/**
+ * Returns the token for a form in this reply. Each browser keeps one cookie, so that two tabs do
+ * not invalidate each other's forms.
+ */
 export function guestFormToken({ config }: HttpContext, request: FastifyRequest, reply: FastifyReply): string {
   const guest = readCookie(request, config, "form") ?? new Secret(randomToken());
   setCookie(reply, config, "form", guest, config.limits.session_absolute_ms / 1000);
   return formToken(guest);
 }
 
-/** The browser must say that a page of ours sends the form, and the form must be one that this browser was shown. */
-export function checkGuestForm(context: HttpContext, request: FastifyRequest, given: unknown): void {
+/** Requires a form that this server showed to this browser, sent from a page of ours. @throws ApiError `csrf` */
+export function checkGuestForm(context: HttpContext, request: FastifyRequest, form_token: unknown): void {
   const guest = readCookie(request, context.config, "form");
   if (guest === null || !isSameOrigin(context, request, "required")) throw new ApiError("csrf");
-  checkForm(context, request, guest, given);
+  checkForm(context, request, guest, form_token);
 }

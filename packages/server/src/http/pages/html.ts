@@ -1,4 +1,4 @@
-/** HTML by a tagged template: every value is escaped, unless it came out of the same tag. */
+/** HTML by a tagged template, which escapes every value except its own output. */
 
 class Html {
   readonly text: string;

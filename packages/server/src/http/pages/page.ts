@@ -1,12 +1,16 @@
 /**
- * Every page of this server: one layout, one style sheet, no scripts, and headers that let a browser run nothing else.
- * `form-action 'self'` holds for every redirect that follows a form, too: that is why the way to a provider leads over a page
- * of ours instead of a redirect.
+ * Every page of this server: one layout, one style sheet, and headers that let a browser run
+ * nothing else. Owns what pages look like and which headers they have. Each page has a routes file
+ * and a views file, and the views are pure functions from data to HTML.
+ *
+ * Must not know the store, the vault or a provider's protocol: pages call services, like the API.
+ * The redirect that follows a form must stay on this server (`form-action 'self'`), so a page of
+ * ours leads to the provider.
  */
 import type { FastifyReply } from "fastify";
 import type { Config } from "../../config.ts";
+import { ICON_PATH, STYLE_PATH } from "./assets.ts";
 import { html, type Html } from "./html.ts";
-import { ICON_PATH, STYLE_PATH } from "./style.ts";
 
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -24,13 +28,16 @@ export interface Page {
   readonly title: string;
   readonly body: Html;
   readonly status?: number;
-  /** How something that was begun has ended. */
+  /** The icon above the title: success or failure. */
   readonly mark?: "good" | "bad";
-  /** Leads on by itself, after a moment: an address of ours or a provider's. */
+  /** Where the browser continues at once: an address of ours or a provider's. */
   readonly next?: string;
 }
 
-/** Headers of everything a browser may show. `no-referrer` would make a browser send `Origin: null` with our own forms. */
+/**
+ * Sets the headers of pages and of the callback's redirect. Pages with forms need `same-origin`:
+ * after `no-referrer` a browser sends them with `Origin: null`.
+ */
 export function pageHeaders(
   reply: FastifyReply,
   config: Config,
@@ -46,13 +53,22 @@ export function pageHeaders(
 }
 
 export function sendPage(reply: FastifyReply, config: Config, page: Page): FastifyReply {
-  const document = html`<!doctype html>
+  // Keep what a route has set: the callback's error page has code and state in its address.
+  const is_secret = page.next !== undefined || reply.getHeader("referrer-policy") === "no-referrer";
+  return pageHeaders(reply, config, is_secret ? "no-referrer" : "same-origin")
+    .code(page.status ?? 200)
+    .type("text/html; charset=utf-8")
+    .send(documentOf(config, page).text);
+}
+
+function documentOf({ provider_gateway }: Config, { title, body, mark, next }: Page): Html {
+  return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        ${page.next === undefined ? null : html`<meta http-equiv="refresh" content="0; url=${page.next}" />`}
-        <title>${page.title} · Holdfast</title>
+        ${next === undefined ? null : html`<meta http-equiv="refresh" content="0; url=${next}" />`}
+        <title>${title} · Holdfast</title>
         <link rel="icon" type="image/svg+xml" href="${ICON_PATH}" />
         <link rel="stylesheet" href="${STYLE_PATH}" />
       </head>
@@ -60,18 +76,12 @@ export function sendPage(reply: FastifyReply, config: Config, page: Page): Fasti
         <header>
           <a href="/"><img src="${ICON_PATH}" alt="" />Holdfast</a>
         </header>
-        ${config.provider_gateway === null ? null : html`<p class="banner">Simulation: all services are simulated at ${config.provider_gateway}. Nothing reaches a real provider.</p>`}
+        ${provider_gateway === null ? null : html`<p class="banner">Simulation: all services are simulated at ${provider_gateway}. Nothing reaches a real provider.</p>`}
         <main>
-          ${page.mark === undefined ? null : html`<div class="mark ${page.mark}">${page.mark === "good" ? "✓" : "!"}</div>`}
-          <h1>${page.title}</h1>
-          ${page.body}
+          ${mark === undefined ? null : html`<div class="mark ${mark}">${mark === "good" ? "✓" : "!"}</div>`}
+          <h1>${title}</h1>
+          ${body}
         </main>
       </body>
     </html> `;
-  // Kept where a route has set it: an error page of the callback stands at an address with code and state.
-  const secret = page.next !== undefined || reply.getHeader("referrer-policy") === "no-referrer";
-  return pageHeaders(reply, config, secret ? "no-referrer" : "same-origin")
-    .code(page.status ?? 200)
-    .type("text/html; charset=utf-8")
-    .send(document.text);
 }

@@ -1,31 +1,30 @@
-/** Pages for people: who is not signed in gets told how, with nothing changed. */
+/** What pages require of a visitor: a session, and for connecting accounts a role in the app's workspace. */
 import type { FastifyRequest } from "fastify";
 import { ApiError } from "../../core/errors.ts";
-import type { Secret } from "../../core/secret.ts";
 import type { AppId, UserId } from "../../core/types.ts";
-import type { Person } from "../../service/accounts/accounts.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
 import { requireConnectors } from "../../service/access/authorization.ts";
-import { browserPrincipal } from "../auth.ts";
+import { browserPrincipal, sessionOf, type BrowserSession } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import { readCookie } from "../cookies.ts";
 
-export interface SignedIn {
+export interface SignedIn extends BrowserSession {
   readonly principal: UserId;
-  readonly person: Person;
-  readonly session: Secret;
 }
 
-/** @throws ApiError `sign_in_required` */
+/** @throws ApiError `sign_in_required`, whose page leads to the sign-in page */
 export async function signedIn(context: HttpContext, request: FastifyRequest): Promise<SignedIn> {
-  const session = readCookie(request, context.config, "session");
-  const person = session === null ? null : await context.accounts.personOf(session);
-  if (session === null || person === null) throw new ApiError("sign_in_required");
-  return { principal: person.user_id, person, session };
+  const visitor = await sessionOf(context, request);
+  if (visitor === null) throw new ApiError("sign_in_required");
+  return { principal: visitor.person.user_id, ...visitor };
 }
 
-/** Whether this person may connect accounts to the app. A link that was made in better times does not outlive the role. */
-export async function mayConnect(context: HttpContext, user_id: UserId, app_id: AppId): Promise<AppRow> {
+/**
+ * Returns an app that this user can connect accounts to. Every step checks this again: a link
+ * created earlier does not outlive the role.
+ *
+ * @throws ApiError `not_found`, `insufficient_role`, `plan_upgrade_required`
+ */
+export async function connectableApp(context: HttpContext, user_id: UserId, app_id: AppId): Promise<AppRow> {
   const app = await context.authorization.app(browserPrincipal(user_id), app_id, "connector.connect");
   requireConnectors(app.plan);
   return app;

@@ -1,9 +1,10 @@
 /**
- * A workspace on one page: members, invitations, API keys, each with its forms for who may use them. The same deeds as
- * routes/workspaces.ts, in the audit trail under the same names. What is made here and shown once is in the answer to the form
- * itself, since an address is no place for it.
+ * A workspace on one page: members, invitations and API keys, with the forms that the user's role
+ * allows. The forms do what api/workspaces.ts does, and record the same actions. The reply to a form
+ * shows a new link or key once, because an address must not contain it.
  *
- * Errors: ApiError `sign_in_required`, `csrf`, `not_found`, `insufficient_role`, `invalid_field`, and those of the services.
+ * Errors: ApiError `sign_in_required`, `csrf`, `not_found`, `insufficient_role`, `invalid_field`, and
+ * those of the services.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ApiError } from "../../core/errors.ts";
@@ -11,42 +12,74 @@ import { asUserId, asWorkspaceId } from "../../core/ids.ts";
 import { ROLES, roleReaches, SCOPES, type Role } from "../../core/roles.ts";
 import { plus, type UserId, type WorkspaceId } from "../../core/types.ts";
 import type { Action } from "../../service/access/authorization.ts";
-import type { HttpServer } from "../fastify.ts";
 import { record, type AuditedAction } from "../audit.ts";
 import { browserPrincipal, checkForm, formToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
+import type { HttpServer } from "../fastify.ts";
+import { textOf, type FormRoute } from "./form.ts";
 import { sendPage, type Page } from "./page.ts";
 import { signedIn } from "./signed-in.ts";
-import { invitedPage, KEY_LIVES, madeKeyPage, workspacePage } from "./workspace-views.ts";
+import { createdKeyPage, invitedPage, KEY_LIFETIMES, workspacePage } from "./workspace-views.ts";
 
 const BASE = "/workspaces/:workspace";
 const DAY_MS = 86_400_000;
-/** Longest id or other word of a form. */
-const WORD_LENGTH = 64;
-/** What a person types is judged by the services, with more to say than that it is too long. */
-const TEXT_LENGTH = 400;
+/** Longest id or option of a form. */
+const MAX_WORD_LENGTH = 64;
+/** The services check what users type, with better messages than "too long". */
+const MAX_TEXT_LENGTH = 400;
 
-type Params = { Params: { workspace: string } };
-type Form = { Body: Record<string, unknown> | undefined };
+interface WorkspaceRoute {
+  Params: { workspace: string };
+}
 
-/** Somebody's filled-in form, after all checks that have nothing to do with what it says. */
-interface Sent {
+/** A submitted form, after every check that does not concern its fields. */
+interface Submission {
   readonly id: WorkspaceId;
   readonly path: string;
   readonly user_id: UserId;
   readonly actor: string;
-  /** The person's, there. */
+  /** The user's role in this workspace. */
   readonly role: Role;
-  /** '' for what is not there. */
+  /** Returns an id or option, or '' when the field is absent. */
   readonly word: (name: string) => string;
   readonly text: (name: string) => string;
-  readonly done: (audited: Pick<AuditedAction, "action" | "target">) => void;
+  readonly audit: (action: Pick<AuditedAction, "action" | "target">) => void;
 }
 
-export function workspacePages(app: HttpServer, context: HttpContext): void {
-  const { workspaces, apiKeys, authorization, clock, config, urls } = context;
+/** Handles a submission. Returns the page to show, or null to return to the workspace. */
+type Handle = (context: HttpContext, submission: Submission) => Promise<Page | null>;
 
-  app.get<Params>(BASE, async (request, reply) => {
+interface FormHandler {
+  readonly path: string;
+  /** What the user must be allowed to do. */
+  readonly action: Action;
+  readonly handle: Handle;
+}
+
+const FORMS: readonly FormHandler[] = [
+  { path: "members/role", action: "member.manage", handle: changeRole },
+  { path: "members/remove", action: "member.manage", handle: removeMember },
+  { path: "leave", action: "workspace.leave", handle: leave },
+  { path: "invitations", action: "member.manage", handle: invite },
+  { path: "invitations/revoke", action: "member.manage", handle: revokeInvitation },
+  { path: "keys", action: "api_key.manage", handle: createKey },
+  { path: "keys/revoke", action: "api_key.manage", handle: revokeKey },
+];
+
+export function workspacePages(server: HttpServer, context: HttpContext): void {
+  viewRoute(server, context);
+  for (const { path, action, handle } of FORMS)
+    server.post<WorkspaceRoute & FormRoute>(`${BASE}/${path}`, async (request, reply) => {
+      const submission = await receive(context, request, action);
+      const page = await handle(context, submission);
+      return page === null ? redirectBack(context, reply, submission) : sendPage(reply, context.config, page);
+    });
+}
+
+function viewRoute(server: HttpServer, context: HttpContext): void {
+  const { workspaces, apiKeys, authorization, clock, config } = context;
+
+  server.get<WorkspaceRoute>(BASE, async (request, reply) => {
     const { person, session } = await signedIn(context, request);
     const id = asWorkspaceId(request.params.workspace);
     const role = await authorization.require(browserPrincipal(person.user_id), id, "member.read");
@@ -57,117 +90,111 @@ export function workspacePages(app: HttpServer, context: HttpContext): void {
       is_admin ? workspaces.invitations(id) : [],
       is_admin ? apiKeys.list(id) : [],
     ]);
-    const now = clock.now();
-    const shown = {
-      workspace,
-      role,
-      me: person.user_id,
-      members,
-      invitations,
-      keys,
-      now,
-      form_token: formToken(session),
-    };
-    return sendPage(reply, config, workspacePage(shown));
-  });
-
-  /** A form that ends on a page of its own, or back on the workspace's. */
-  function onForm(path: string, action: Action, handle: (sent: Sent) => Promise<Page | null>): void {
-    app.post<Params & Form>(`${BASE}/${path}`, async (request, reply) => {
-      const sent = await receive(request, action);
-      const page = await handle(sent);
-      return page === null ? back(reply, sent) : sendPage(reply, config, page);
-    });
-  }
-
-  async function receive(request: FastifyRequest<Params & Form>, action: Action): Promise<Sent> {
-    const { person, session } = await signedIn(context, request);
-    const form = request.body ?? {};
-    checkForm(context, request, session, form["form_token"]);
-    const principal = browserPrincipal(person.user_id);
-    const id = asWorkspaceId(request.params.workspace);
-    const role = await authorization.require(principal, id, action);
-    const text = (name: string, length = TEXT_LENGTH): string => {
-      const value = form[name];
-      return typeof value === "string" ? value.slice(0, length) : "";
-    };
-    const { actor } = principal;
-    return {
-      id,
-      path: `/workspaces/${id}`,
-      user_id: person.user_id,
-      actor,
-      role,
-      word: (name) => text(name, WORD_LENGTH),
-      text,
-      done: (audited) => record(context, request, { ...audited, actor, workspace_id: id }),
-    };
-  }
-
-  /** Who has just given up their place does not see the page any more. */
-  async function back(reply: FastifyReply, { id, user_id, path }: Sent): Promise<FastifyReply> {
-    const role = await authorization.roleIn(browserPrincipal(user_id), id);
-    return reply.redirect(`${urls.public_url}${role === null ? "/" : path}`, 303);
-  }
-
-  onForm("members/role", "member.manage", async ({ id, role, word, done }) => {
-    const [user, next] = [word("user"), oneOf(ROLES, "role", word("role"))];
-    await workspaces.setRole(id, asUserId(user), next, role);
-    done({ action: "member.role", target: `${user}:${next}` });
-    return null;
-  });
-
-  onForm("members/remove", "member.manage", async ({ id, role, word, done }) => {
-    const user = word("user");
-    await workspaces.setRole(id, asUserId(user), null, role);
-    done({ action: "member.remove", target: user });
-    return null;
-  });
-
-  onForm("leave", "workspace.leave", async ({ id, user_id, role, done }) => {
-    await workspaces.setRole(id, user_id, null, role);
-    done({ action: "workspace.leave" });
-    return null;
-  });
-
-  onForm("invitations", "member.manage", async ({ id, path, role: by, actor, word, text, done }) => {
-    const invitation = { email: text("email"), role: oneOf(ROLES, "role", word("role")), by, actor };
-    const invited = await workspaces.invite(id, invitation);
-    done({ action: "invitation.create", target: invited.id });
-    return invitedPage(path, invitation.email, invited.invitation_url);
-  });
-
-  onForm("invitations/revoke", "member.manage", async ({ id, word, done }) => {
-    const invitation = word("invitation");
-    await workspaces.revokeInvitation(id, invitation);
-    done({ action: "invitation.revoke", target: invitation });
-    return null;
-  });
-
-  onForm("keys", "api_key.manage", async ({ id, path, user_id, word, text, done }) => {
-    const scope = oneOf(SCOPES, "scope", word("scope"));
-    const days = KEY_LIVES.find(({ value }) => value === word("life"))?.days;
-    if (days === undefined) throw wrong("life");
-    const expires_at = days === null ? null : plus(clock.now(), days * DAY_MS);
-    const name = text("name");
-    const made = await apiKeys.create({ workspace_id: id, user_id, name, scope, expires_at });
-    done({ action: "api_key.create", target: made.id });
-    return madeKeyPage(path, name, made.api_key);
-  });
-
-  onForm("keys/revoke", "api_key.manage", async ({ id, word, done }) => {
-    const key = word("key");
-    await apiKeys.revoke(id, key);
-    done({ action: "api_key.revoke", target: key });
-    return null;
+    const { user_id } = person;
+    const [now, form_token] = [clock.now(), formToken(session)];
+    return sendPage(
+      reply,
+      config,
+      workspacePage({ workspace, role, user_id, members, invitations, keys, now, form_token }),
+    );
   });
 }
 
-function oneOf<V extends string>(values: readonly V[], name: string, given: string): V {
-  const found = values.find((value) => value === given);
-  if (found === undefined) throw wrong(name);
-  return found;
+async function receive(
+  context: HttpContext,
+  request: FastifyRequest<WorkspaceRoute & FormRoute>,
+  action: Action,
+): Promise<Submission> {
+  const { person, session } = await signedIn(context, request);
+  const form = request.body ?? {};
+  checkForm(context, request, session, form["form_token"]);
+  const principal = browserPrincipal(person.user_id);
+  const id = asWorkspaceId(request.params.workspace);
+  const role = await context.authorization.require(principal, id, action);
+  const { actor } = principal;
+  return {
+    id,
+    path: `/workspaces/${id}`,
+    user_id: person.user_id,
+    actor,
+    role,
+    word: (name) => textOf(form[name], MAX_WORD_LENGTH),
+    text: (name) => textOf(form[name], MAX_TEXT_LENGTH),
+    audit: (audited) => record(context, request, { ...audited, actor, workspace_id: id }),
+  };
 }
 
-const wrong = (name: string): ApiError =>
-  new ApiError("invalid_field", { errors: [{ name, message: "is none of the values that the page offers" }] });
+/** Redirects to the workspace, or to the start page when the user has just left it. */
+async function redirectBack(
+  { authorization, urls }: HttpContext,
+  reply: FastifyReply,
+  { id, user_id, path }: Submission,
+): Promise<FastifyReply> {
+  const role = await authorization.roleIn(browserPrincipal(user_id), id);
+  return reply.redirect(`${urls.public_url}${role === null ? "/" : path}`, 303);
+}
+
+async function changeRole({ workspaces }: HttpContext, { id, role, word, audit }: Submission): Promise<null> {
+  const [user, next] = [word("user"), optionOf(ROLES, "role", word("role"))];
+  await workspaces.setRole(id, asUserId(user), next, role);
+  audit({ action: "member.role", target: `${user}:${next}` });
+  return null;
+}
+
+async function removeMember({ workspaces }: HttpContext, { id, role, word, audit }: Submission): Promise<null> {
+  const user = word("user");
+  await workspaces.setRole(id, asUserId(user), null, role);
+  audit({ action: "member.remove", target: user });
+  return null;
+}
+
+async function leave({ workspaces }: HttpContext, { id, user_id, role, audit }: Submission): Promise<null> {
+  await workspaces.setRole(id, user_id, null, role);
+  audit({ action: "workspace.leave" });
+  return null;
+}
+
+async function invite({ workspaces }: HttpContext, submission: Submission): Promise<Page> {
+  const { id, path, role: by, actor, word, text } = submission;
+  const invitation = { email: text("email"), role: optionOf(ROLES, "role", word("role")), by, actor };
+  const invited = await workspaces.invite(id, invitation);
+  submission.audit({ action: "invitation.create", target: invited.id });
+  return invitedPage(path, invitation.email, invited.invitation_url);
+}
+
+async function revokeInvitation({ workspaces }: HttpContext, { id, word, audit }: Submission): Promise<null> {
+  const invitation = word("invitation");
+  await workspaces.revokeInvitation(id, invitation);
+  audit({ action: "invitation.revoke", target: invitation });
+  return null;
+}
+
+async function createKey({ apiKeys, clock }: HttpContext, submission: Submission): Promise<Page> {
+  const { id, path, user_id, word, text } = submission;
+  const scope = optionOf(SCOPES, "scope", word("scope"));
+  const days = KEY_LIFETIMES.find(({ value }) => value === word("life"))?.days;
+  if (days === undefined) throw notAnOption("life");
+  const expires_at = days === null ? null : plus(clock.now(), days * DAY_MS);
+  const name = text("name");
+  const created = await apiKeys.create({ workspace_id: id, user_id, name, scope, expires_at });
+  submission.audit({ action: "api_key.create", target: created.id });
+  return createdKeyPage(path, name, created.api_key);
+}
+
+async function revokeKey({ apiKeys }: HttpContext, { id, word, audit }: Submission): Promise<null> {
+  const key = word("key");
+  await apiKeys.revoke(id, key);
+  audit({ action: "api_key.revoke", target: key });
+  return null;
+}
+
+/** @throws ApiError `invalid_field` */
+function optionOf<V extends string>(options: readonly V[], name: string, value: string): V {
+  const option = options.find((one) => one === value);
+  if (option === undefined) throw notAnOption(name);
+  return option;
+}
+
+function notAnOption(name: string): ApiError {
+  return new ApiError("invalid_field", { errors: [{ name, message: "is not one of the options on the page" }] });
+}

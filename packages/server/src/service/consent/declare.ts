@@ -7,6 +7,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { ApiError } from "../../core/errors.ts";
 import { asUserId, newFlowId } from "../../core/ids.ts";
+import { isLocalPath } from "../../core/local-path.ts";
 import type { AppId, ConnectionConfig } from "../../core/types.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { Store } from "../../store/store.ts";
@@ -177,9 +178,4 @@ export function missingClient(provider: Provider): ApiError {
   return new ApiError("oauth_client_missing", {
     message: `No OAuth client is set for ${provider.display_name}. Register one at ${provider.registration.url}, then run: holdfast clients set ${provider.id} --client-id ID --client-secret-stdin.`,
   });
-}
-
-/** Accepts one leading slash, then nothing that a browser could read as another host. */
-function isLocalPath(path: string): boolean {
-  return /^\/(?:[A-Za-z0-9_~.-][A-Za-z0-9_~./-]{0,1023})?$/.test(path);
 }

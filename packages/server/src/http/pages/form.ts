@@ -1,0 +1,24 @@
+/** What forms share: their type, their hidden fields, and how their values are read. */
+import { html, type Html } from "./html.ts";
+
+/** Longest text that a page reads from a field. */
+const TEXT_LENGTH = 1_024;
+
+/** A route that receives a form. */
+export interface FormRoute {
+  Body: Record<string, unknown> | undefined;
+}
+
+/** Returns the text of a field, or '' when it is absent or repeated. */
+export function textOf(value: unknown, max_length = TEXT_LENGTH): string {
+  return typeof value === "string" ? value.slice(0, max_length) : "";
+}
+
+export function hiddenField(name: string, value: string): Html {
+  return html`<input type="hidden" name="${name}" value="${value}" />`;
+}
+
+/** The field that proves a page of ours sent the form. */
+export function tokenField(form_token: string): Html {
+  return hiddenField("form_token", form_token);
+}
