@@ -179,7 +179,7 @@ const DATABASE: readonly Fault[] = [
     title: "a corrupt row",
     tests: named(
       `${SERVICE}/start-up.test.ts`,
-      "with one flipped bit fails that connection only, changes nothing, and says who must act",
+      "with one flipped bit fails only its connection, changes nothing, and returns who must act",
     ),
   },
 ];
@@ -284,7 +284,7 @@ const LIFE_CYCLE: readonly Fault[] = [
     title: "a refresh token that expires when unused",
     tests: named(
       `${SERVICE}/life.test.ts`,
-      "is used in time by the sweeper, though nobody asks for it, and its end moves on",
+      "is used in time by the sweeper, without readers, and expires later",
     ),
   },
 ];

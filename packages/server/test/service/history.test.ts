@@ -1,6 +1,6 @@
 /**
- * Any history of readers, time, restarts, faults and people: what must hold whatever happened. Each step runs against a real
- * server and simulator; a failing history is printed by its seed.
+ * Invariants that hold in any history of readers, time, restarts, faults and users. Each step runs
+ * against a real server and simulator. A history that fails is printed with its seed.
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";
@@ -10,13 +10,13 @@ import { sha256, startTestServer, type TestServer } from "../support/server.ts";
 const STEPS = [
   "read",
   "read_many",
-  "refuse",
+  "reject",
   "sweep",
   "wait",
   "age",
   "outage",
   "garbage",
-  "mend",
+  "repair",
   "restart",
   "disconnect",
   "consent",
@@ -24,8 +24,8 @@ const STEPS = [
 ] as const;
 type Step = (typeof STEPS)[number];
 
-/** What a reader may be told, and nothing else. */
-const TELLABLE = new Set([
+/** The only errors that a reader can get. */
+const READER_ERRORS = new Set([
   "not_connected",
   "connection_expired",
   "connection_disconnected",
@@ -48,25 +48,25 @@ async function read(world: World, count: number, rejected?: string): Promise<voi
   const { access_tokens } = holdfast.simulator.ledger();
   for (const { status, code, json } of replies) {
     if (status !== 200) {
-      expect(TELLABLE).toContain(code);
+      expect(READER_ERRORS).toContain(code);
       continue;
     }
     world.last = String(json["access_token"]);
     const state = access_tokens[sha256(world.last)]?.status;
-    // Revocation at the provider is not announced; everything else about a served token is ours to know.
+    // The provider does not announce a revocation. The server knows everything else about a token.
     if (!world.revoked) expect(state).toBe("current");
     expect(state).not.toBe("expired");
   }
 }
 
-async function take(world: World, step: Step): Promise<void> {
+async function perform(world: World, step: Step): Promise<void> {
   const { holdfast } = world;
   switch (step) {
     case "read":
       return read(world, 1);
     case "read_many":
       return read(world, 10);
-    case "refuse":
+    case "reject":
       return read(world, 3, world.last ?? "none");
     case "sweep":
       return holdfast.server.sweeper.tick();
@@ -78,7 +78,7 @@ async function take(world: World, step: Step): Promise<void> {
       return holdfast.simulator.setModes({ host: "login.salesforce.com", modes: ["outage-503"] });
     case "garbage":
       return holdfast.simulator.setModes({ host: "login.salesforce.com", modes: ["html"] });
-    case "mend":
+    case "repair":
       return holdfast.simulator.setModes({ host: "login.salesforce.com", modes: [] });
     case "restart":
       world.holdfast = await holdfast.restart();
@@ -101,15 +101,15 @@ async function take(world: World, step: Step): Promise<void> {
 async function check(world: World): Promise<void> {
   const { holdfast } = world;
   const ledger = holdfast.simulator.ledger();
-  // No refresh token was ever used twice, neither at once nor one after the other.
+  // No refresh token was used twice, neither at once nor in sequence.
   expect(ledger.families_revoked).toEqual([]);
   expect(ledger.max_concurrent_refreshes).toBeLessThanOrEqual(1);
   const row = await holdfast.row("salesforce");
   expect(row.generation).toBeGreaterThanOrEqual(world.generation);
   world.generation = row.generation;
-  // What is stored can be refreshed, or the status says that it cannot.
-  const honoured = ledger.valid_refresh_tokens.length > 0;
-  expect(row.status !== "active" || honoured || world.revoked).toBe(true);
+  // A stored token can be refreshed, or the status says that it cannot.
+  const is_accepted = ledger.valid_refresh_tokens.length > 0;
+  expect(row.status !== "active" || is_accepted || world.revoked).toBe(true);
   // Each incident has one event: connected, ended, connected, ended, ...
   const events = await holdfast.events();
   const ends = events.filter((type) => type === "connection.needs_reconnect").length;
@@ -127,7 +127,7 @@ it("never serves a dead token, never uses a refresh token twice, never loses one
     await holdfast.connect("salesforce");
     const world: World = { holdfast, generation: 1, revoked: false, last: null };
     for (const step of steps) {
-      await take(world, step);
+      await perform(world, step);
       await check(world);
     }
     await holdfast.close();

@@ -4,7 +4,7 @@ import { fieldsOf, textOf } from "../support/browser.ts";
 import { DAY, HOUR, MINUTE } from "../support/clock.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
-const asking = (holdfast: TestServer, integration_type: string, seconds: string) =>
+const tokenFor = (holdfast: TestServer, integration_type: string, seconds: string) =>
   holdfast.request(
     "GET",
     `/api/apps/${holdfast.app.app_id}/external-auth/tokens/${integration_type}?min_valid_seconds=${seconds}`,
@@ -14,21 +14,21 @@ const asking = (holdfast: TestServer, integration_type: string, seconds: string)
   );
 
 describe("min_valid_seconds", () => {
-  it("serves the token in hand when it lives long enough", async () => {
+  it("serves the current token if it is valid for long enough", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("googlecalendar");
     const first = await holdfast.accessToken("googlecalendar");
-    const reply = await asking(holdfast, "googlecalendar", "1800");
+    const reply = await tokenFor(holdfast, "googlecalendar", "1800");
     expect([reply.status, reply.json["access_token"]]).toEqual([200, first]);
     expect(holdfast.refreshes()).toHaveLength(0);
   });
 
-  it("refreshes, once for many callers, when the token in hand ends too early", async () => {
+  it("refreshes once for many callers if the current token expires too early", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("googlecalendar");
     const first = await holdfast.accessToken("googlecalendar");
     await holdfast.clock.jump(40 * MINUTE);
-    const replies = await Promise.all(Array.from({ length: 20 }, () => asking(holdfast, "googlecalendar", "1800")));
+    const replies = await Promise.all(Array.from({ length: 20 }, () => tokenFor(holdfast, "googlecalendar", "1800")));
     expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
     expect(replies[0]?.json["access_token"]).not.toBe(first);
     expect(holdfast.refreshes()).toHaveLength(1);
@@ -36,42 +36,42 @@ describe("min_valid_seconds", () => {
     expect((expires_at ?? 0) - holdfast.clock.now()).toBeGreaterThanOrEqual(1_800_000);
   });
 
-  it("says how long tokens live when more is asked than any of them has, without asking the provider", async () => {
+  it("returns the maximum if no token is valid for that long, without a request to the provider", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("googlecalendar");
-    const reply = await asking(holdfast, "googlecalendar", "7200");
+    const reply = await tokenFor(holdfast, "googlecalendar", "7200");
     expect([reply.status, reply.code]).toEqual([409, "min_valid_unavailable"]);
     expect(reply.json["message"]).toMatch(/The maximum is 3\d\d\d\./);
     expect(holdfast.refreshes()).toHaveLength(0);
   });
 
-  it("serves a token without a known end, since nobody can say that it ends too early", async () => {
+  it("serves a token whose expiry is unknown", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("notion");
-    expect((await asking(holdfast, "notion", "86400")).status).toBe(200);
+    expect((await tokenFor(holdfast, "notion", "86400")).status).toBe(200);
   });
 
-  it("does not hand out a token that is too short when the provider is down", async () => {
+  it("does not serve a token that expires too early if the provider is down", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("googlecalendar");
     await holdfast.clock.jump(40 * MINUTE);
     holdfast.simulator.setModes({ modes: ["outage"] });
-    const reply = await asking(holdfast, "googlecalendar", "1800");
+    const reply = await tokenFor(holdfast, "googlecalendar", "1800");
     expect([reply.status, reply.code]).toEqual([503, "provider_unavailable"]);
     expect((await holdfast.token("googlecalendar")).status).toBe(200);
   });
 
-  it.for(["0", "-1", "1.5", "abc", "86401", "99999999999999999"])("refuses %s", async (seconds) => {
+  it.for(["0", "-1", "1.5", "abc", "86401", "99999999999999999"])("rejects %s", async (seconds) => {
     const holdfast = await startTestServer();
-    const reply = await asking(holdfast, "googlecalendar", seconds);
+    const reply = await tokenFor(holdfast, "googlecalendar", seconds);
     expect([reply.status, reply.code]).toEqual([400, "invalid_field"]);
   });
 });
 
-describe("a refresh token that will end whatever is done", () => {
-  it("is warned of 7 days and 1 day before, once each, and again after a new consent", async () => {
+describe("a refresh token that expires in any case", () => {
+  it("causes one warning 7 days before and one 1 day before, and again after a new consent", async () => {
     const holdfast = await startTestServer();
-    // GitHub Apps announce the end of their refresh tokens.
+    // GitHub Apps announce the expiry of their refresh tokens.
     await holdfast.setClient("github", ["rotate", "500"]);
     await holdfast.connect("github");
     const { refresh_token_expires_at } = await holdfast.row("github");
@@ -84,7 +84,7 @@ describe("a refresh token that will end whatever is done", () => {
     };
     expect(end).toBeGreaterThan(holdfast.clock.now() + 100 * DAY);
     await holdfast.installation.store.transaction(async (tx) => {
-      // Failing refreshes would give up after four days; this is about the warning only.
+      // Failing refreshes would give up after four days. This is about the warning only.
       await tx.db.updateTable("connections").set({ refresh_at: null }).execute();
     });
     await tickAt(end - 8 * DAY);
@@ -97,13 +97,13 @@ describe("a refresh token that will end whatever is done", () => {
   });
 });
 
-describe("a refresh token that dies of disuse", () => {
+describe("a refresh token that expires from disuse", () => {
   const idle_s = 30 * 24 * 3600;
   const me = { method: "GET", url: "https://idle.example.com/api/v1/me" } as const;
   const idle = defineProvider({
     id: "idle",
     display_name: "Idle",
-    description: "Access tokens without an end, refresh tokens that must be used once in thirty days.",
+    description: "Access tokens that never expire, refresh tokens that must be used once in thirty days.",
     vendor: "idle",
     docs_url: "https://example.com/",
     registration: { url: "https://example.com/", notes: [] },
@@ -127,7 +127,7 @@ describe("a refresh token that dies of disuse", () => {
     unverified: [],
   });
 
-  it("is used in time by the sweeper, though nobody asks for it, and its end moves on", async () => {
+  it("is used in time by the sweeper, without readers, and expires later", async () => {
     const holdfast = await startTestServer({ providers: [idle] });
     await holdfast.setClient("idle", ["rotate", "no-expires-in"]);
     await holdfast.connect("idle");
@@ -147,15 +147,15 @@ describe("a refresh token that dies of disuse", () => {
 });
 
 describe("a vendor that redirects to https only", () => {
-  it("is refused on our page, which names the public URL, before the vendor would say no", async () => {
+  it("is refused on our page, which names the public URL, before the vendor would refuse", async () => {
     const holdfast = await startTestServer({ config: { provider_gateway: null } });
     const [strict] = holdfast.installation.catalog.all().filter((provider) => provider.https_redirect_only);
     await holdfast.setClient(strict?.id ?? "");
-    const person = await holdfast.signedIn();
+    const browser = await holdfast.signedIn();
     const { json } = await holdfast.initiate(strict?.id ?? "");
     const link = String(json["redirect_url"]);
-    const confirm = await person.get(link);
-    const refused = await person.post(link, fieldsOf(confirm.text));
+    const confirm = await browser.get(link);
+    const refused = await browser.post(link, fieldsOf(confirm.text));
     expect(refused.status).toBe(409);
     expect(textOf(refused.text)).toContain(holdfast.config.public_url);
     expect(textOf(refused.text)).toContain("HOLDFAST_PUBLIC_URL");

@@ -1,12 +1,12 @@
-/** What a provider does to a refresh, and everything that follows: F29 to F49, each through a whole server. */
+/** The faults of a provider, F29 to F49, and all their consequences, each through a whole server. */
 import { clientSecretOf } from "@holdfast/simulator";
 import { afterAll, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { missingScopes } from "../../src/core/scopes.ts";
 import { HOUR, MINUTE, SECOND, until } from "../support/clock.ts";
 import { asList, type Reply } from "../support/http.ts";
-import { ANSWER_FAULTS } from "./provider-faults/answer-faults.ts";
-import { ANSWERS, ORDINARY } from "./provider-faults/odd-answers.ts";
+import { RESPONSE_FAULTS } from "./provider-faults/response-faults.ts";
+import { ODD_RESPONSES, ORDINARY } from "./provider-faults/odd-responses.ts";
 import { altered, json, resets } from "./provider-faults/gateway.ts";
 import { AFTERWARDS, CLASSES, SINGLE_USE_MAYBE } from "./provider-faults/classes.ts";
 import { CONNECTION_FAULTS } from "./provider-faults/connection-faults.ts";
@@ -21,7 +21,7 @@ const HEAD = [
   "intent",
   "retry in s",
   "status",
-  "reader, token over",
+  "reader, token expired",
   "reader, token valid",
   "who must act",
   "tokens",
@@ -31,31 +31,31 @@ const HEAD = [
 const table: string[][] = [];
 
 describe("a fault of the provider", () => {
-  it.for([...CONNECTION_FAULTS, ...ANSWER_FAULTS])("$id: $does", async (row) => {
+  it.for([...CONNECTION_FAULTS, ...RESPONSE_FAULTS])("$id: $does", async (row) => {
     const { rotation = "none", takes_ms = 0 } = row;
-    const [stage, begun] = await strike(await openStage(rotation, row.service), row.fault);
-    const observed = await observe(stage, begun, takes_ms);
+    const [stage, attempts] = await strike(await openStage(rotation, row.service), row.fault);
+    const observed = await observe(stage, attempts, takes_ms);
     const single_use = row.class === "MAYBE" && rotation === "strict" ? SINGLE_USE_MAYBE : {};
     expect(observed).toEqual({ ...CLASSES[row.class], error: row.error, ...single_use, ...row.differs });
     expect(row.also?.() ?? []).toEqual([]);
-    // A probe of the other connection may have come before, where a whole OAuth client is stopped.
+    // If a whole OAuth client is stopped, the other connection may have sent the probe.
     const patience_ms = row.class === "misconfigured" ? 10 * SECOND : 0;
     const afterwards = row.later === null ? null : await later(stage, patience_ms);
     expect(afterwards).toEqual(row.later === undefined ? AFTERWARDS[row.class] : row.later);
     const { requests, ...words } = observed;
-    const shown = Object.values(words).map((word) => String(word ?? ""));
-    table.push([row.id, row.does, ...shown, requests.join(" + "), afterwards?.reader ?? "not asked"]);
+    const cells = Object.values(words).map((word) => String(word ?? ""));
+    table.push([row.id, row.does, ...cells, requests.join(" + "), afterwards?.reader ?? "not tested"]);
   });
 });
 
-describe("an odd answer with tokens", () => {
-  it.for(ANSWERS)("$id: $does", async (row) => {
+describe("an odd response with tokens", () => {
+  it.for(ODD_RESPONSES)("$id: $does", async (row) => {
     const { rotation = "none" } = row;
     const [stage] = await strike(await openStage(rotation, row.service), row.fault);
     const { holdfast, gateway, type, tokens } = stage;
     const before = await holdfast.row(type);
-    const renewed = await holdfast.accessToken(type);
-    expect(renewed).not.toBe(tokens.expired);
+    const refreshed = await holdfast.accessToken(type);
+    expect(refreshed).not.toBe(tokens.expired);
     const after = await holdfast.row(type);
     expect(after).toMatchObject({ generation: 2, status: "active", fail_class: null, intent_at: null, failures: 0 });
     const granted = after.scopes_granted;
@@ -67,13 +67,13 @@ describe("an odd answer with tokens", () => {
       events: (await holdfast.events()).slice(1),
     }).toEqual({ ...ORDINARY, ...row.keeps });
 
-    // It is what everybody gets from now on, and the pair that was stored can be renewed in its turn.
-    for (let read = 0; read < 20; read += 1) expect(await holdfast.accessToken(type)).toBe(renewed);
+    // All readers get this token from now on, and the stored pair can be refreshed in turn.
+    for (let read = 0; read < 20; read += 1) expect(await holdfast.accessToken(type)).toBe(refreshed);
     expect(gateway.refreshes).toHaveLength(1);
     heal(stage);
     await holdfast.clock.jump(2 * MINUTE);
-    const next = await holdfast.token(type, { rejected: renewed });
-    expect([next.status, next.json["access_token"] === renewed]).toEqual([200, false]);
+    const next = await holdfast.token(type, { rejected: refreshed });
+    expect([next.status, next.json["access_token"] === refreshed]).toEqual([200, false]);
     table.push([
       row.id,
       row.does,
@@ -96,7 +96,7 @@ describe("an odd answer with tokens", () => {
 const reads = (stage: Stage, count: number): Promise<Reply[]> =>
   Promise.all(Array.from({ length: count }, () => stage.holdfast.token(stage.type)));
 
-describe("no loop comes of an answer", () => {
+describe("no response causes a loop", () => {
   it.for([
     ["0", 0],
     ["-5", -5],
@@ -104,21 +104,21 @@ describe("no loop comes of an answer", () => {
     ["1e99", 1e99],
     ["null", null],
     ['"1h"', "1h"],
-  ] as const)("F38: expires_in %s: at most one refresh a minute, however much is read", async ([, expires_in]) => {
-    const [stage] = await strike(await openStage("strict"), { answer: altered(() => ({ expires_in })) });
+  ] as const)("F38: expires_in %s: at most one refresh a minute, with any number of reads", async ([, expires_in]) => {
+    const [stage] = await strike(await openStage("strict"), { response: altered(() => ({ expires_in })) });
     const { holdfast, gateway, type } = stage;
     for (let passed_ms = 0; passed_ms < 10 * MINUTE; passed_ms += 3 * SECOND) {
       expect((await holdfast.token(type)).status).toBe(200);
       await holdfast.server.sweeper.tick();
       await holdfast.clock.jump(3 * SECOND);
     }
-    // Each token once, by two connections in ten minutes.
+    // Two connections in ten minutes sent each token once.
     const sent = gateway.refreshes.map(({ refresh_token }) => refresh_token);
     expect(new Set(sent).size).toBe(sent.length);
     expect(sent.length).toBeLessThanOrEqual(2 * 10);
   });
 
-  it("F38: a token without a known end is used until its API refuses it", async () => {
+  it("F38: a token whose expiry is unknown is used until its API rejects it", async () => {
     const provider = {
       lifetime: { access_s: null, refresh: { kind: "stays" }, refresh_idle_s: null, refresh_absolute_s: null },
     } as const;
@@ -132,18 +132,18 @@ describe("no loop comes of an answer", () => {
     expect([replaced.status, gateway.refreshes.length]).toEqual([200, 1]);
   });
 
-  it("F46: new tokens that the API refuses at once are replaced once; the next complaint is the caller's", async () => {
+  it("F46: a new token that the API rejects at once is replaced once, and then gets refresh_too_soon", async () => {
     const stage = await openStage("none");
     const { holdfast, gateway, type, host } = stage;
     holdfast.simulator.setModes({ host, modes: ["access-dead"] });
     let token = await holdfast.accessToken(type);
     expect(gateway.refreshes).toHaveLength(1);
     for (let minute = 1; minute <= 3; minute += 1) {
-      const refused = await Promise.all(Array.from({ length: 50 }, () => holdfast.token(type, { rejected: token })));
-      const told = new Set(
-        refused.map(({ status, code, headers }) => [status, code, headers.get("retry-after")].join()),
+      const replies = await Promise.all(Array.from({ length: 50 }, () => holdfast.token(type, { rejected: token })));
+      const errors = new Set(
+        replies.map(({ status, code, headers }) => [status, code, headers.get("retry-after")].join()),
       );
-      expect(told).toEqual(new Set(["429,refresh_too_soon,60"]));
+      expect(errors).toEqual(new Set(["429,refresh_too_soon,60"]));
       expect(gateway.refreshes).toHaveLength(minute);
       await holdfast.clock.jump(MINUTE);
       token = String((await holdfast.token(type, { rejected: token })).json["access_token"]);
@@ -154,13 +154,13 @@ describe("no loop comes of an answer", () => {
 });
 
 describe("a rate limit", () => {
-  it("F32: stops the readers and sweeps of its OAuth client to the millisecond, and no other client's", async () => {
+  it("F32: stops readers and sweeps of its OAuth client, to the millisecond, and no other client's", async () => {
     const stage = await openStage("none");
     const { holdfast, gateway, type, apps } = stage;
     await holdfast.connect("googlecalendar");
     await holdfast.clock.jump(2 * HOUR);
-    const [struck] = await strike(stage, { answer: json(429, {}, { "retry-after": "99999999" }) });
-    expect((await struck.holdfast.token(type)).headers.get("retry-after")).toBe("3600");
+    const [limited] = await strike(stage, { response: json(429, {}, { "retry-after": "99999999" }) });
+    expect((await limited.holdfast.token(type)).headers.get("retry-after")).toBe("3600");
     heal(stage);
     await holdfast.clock.jump(HOUR - 1);
     await holdfast.server.sweeper.tick();
@@ -174,15 +174,15 @@ describe("a rate limit", () => {
     await holdfast.clock.jump(1);
     for (const app of Object.values(apps)) expect((await holdfast.token(type, { app })).status).toBe(200);
     expect(of_type()).toBe(3);
-    // The operator is told why nothing moves for an hour.
+    // The log says why no refresh happens for an hour.
     expect(holdfast.log).toContainEqual(
       expect.objectContaining({ event: "provider_throttle", level: "warn", integration_type: type, outcome: "paused" }),
     );
   });
 });
 
-describe("an OAuth client that is refused", () => {
-  it("F43: pauses all of its connections, ends none, tells once, and heals with the right secret", async () => {
+describe("an OAuth client that is rejected", () => {
+  it("F43: pauses all its connections, ends none, alerts once, and works again with the right secret", async () => {
     const stage = await openStage("none");
     const { holdfast, gateway, type, apps } = stage;
     const others = [await holdfast.createApp("third"), await holdfast.createApp("fourth")];
@@ -206,7 +206,7 @@ describe("an OAuth client that is refused", () => {
     for (const app of all) expect(await holdfast.row(type, app)).toMatchObject({ status: "active", reason: null });
     for (const app of all) expect(await holdfast.events(app)).toEqual(["connection.connected"]);
     expect(alerts()).toBe(1);
-    // One minute of four connections, their readers and sweeps.
+    // Four connections, with readers and sweeps, for a minute.
     expect(gateway.refreshes.length).toBeLessThanOrEqual(12);
 
     await holdfast.installation.clients.set({
@@ -224,9 +224,9 @@ describe("an OAuth client that is refused", () => {
   });
 });
 
-describe("consent that was revoked", () => {
+describe("a consent that was revoked", () => {
   it.for(["none", "grace", "strict"] as const)(
-    "F45: is told once, and a thousand later readers cost the provider nothing: %s",
+    "F45: is reported once, and a thousand later reads send no request: %s",
     async (rotation) => {
       const stage = await openStage(rotation);
       const { holdfast, gateway, type } = stage;
@@ -243,7 +243,7 @@ describe("consent that was revoked", () => {
       const list = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/external-auth/list`);
       expect(asList(list.json["integrations"])).toMatchObject([{ status: "expired", reason: "revoked" }]);
 
-      // Where sending again does no harm, one request a minute later asks whether the provider meant it.
+      // If sending again does no harm, one request a minute later confirms the refusal.
       await holdfast.clock.jump(MINUTE);
       for (let round = 0; round < 3; round += 1) {
         await holdfast.server.sweeper.tick();
@@ -258,9 +258,9 @@ describe("consent that was revoked", () => {
   );
 });
 
-describe("an answer that was lost", () => {
+describe("a response that was lost", () => {
   it.for(["none", "grace"] as const)(
-    "F30: of a %s refresh token is asked for again after 1, 3 and 10 s, then ever less often",
+    "F30: for a %s refresh token causes requests after 1, 3 and 10 s, then less and less often",
     async (rotation) => {
       const stage = await openStage(rotation);
       const { holdfast, gateway, type } = stage;
@@ -279,27 +279,27 @@ describe("an answer that was lost", () => {
     },
   );
 
-  it("F30: a reader of a single-use token gives up after 15 s, the exchange does not", async () => {
+  it("F30: makes the reader of a single-use token give up after 15 s, but not the request", async () => {
     const stage = await openStage("strict", { modes: ["rotate", "slow-59s"] });
     const { holdfast, gateway, type, tokens } = stage;
-    const asked = holdfast.token(type);
+    const pending = holdfast.token(type);
     await until("the refresh has arrived", () => holdfast.refreshes().length === 1);
     await holdfast.clock.advance(15 * SECOND);
-    const { status, code, headers } = await asked;
+    const { status, code, headers } = await pending;
     expect([status, code, headers.get("retry-after")]).toEqual([503, "provider_unavailable", "1"]);
     await holdfast.clock.advance(44 * SECOND);
-    await until("the answer is stored", async () => (await holdfast.row(type)).generation === 2);
+    await until("the response is stored", async () => (await holdfast.row(type)).generation === 2);
     expect(await holdfast.accessToken(type)).not.toBe(tokens.expired);
     expect(gateway.refreshes).toHaveLength(1);
   });
 });
 
 describe("secrets", () => {
-  it.for([307, 308, 302, 303])("F47: do not follow a %i to another host", async (status) => {
+  it.for([307, 308, 302, 303])("F47: are not sent to another host after a %i", async (status) => {
     const stage = await openStage("strict");
     const { holdfast, gateway, type } = stage;
-    const elsewhere = `${gateway.url}/evil.example/token`;
-    gateway.arm(({ socket, ...rest }) => json(status, {}, { location: elsewhere })({ socket, ...rest }));
+    const location = `${gateway.url}/evil.example/token`;
+    gateway.arm(({ socket, ...rest }) => json(status, {}, { location })({ socket, ...rest }));
     expect((await holdfast.token(type)).status).toBe(503);
     await holdfast.clock.jump(MINUTE);
     heal(stage);
@@ -308,18 +308,18 @@ describe("secrets", () => {
     expect(holdfast.simulator.ledger().redirects_followed).toBe(0);
   });
 
-  it("F33: a provider that repeats them in its error is not repeated", async () => {
+  it("F33: are not repeated if a provider repeats them in its error", async () => {
     const stage = await openStage("none");
     const { holdfast, gateway, type } = stage;
     gateway.arm(({ request, ...scene }) =>
       json(400, { error: request.refresh_token, error_description: request.body })({ request, ...scene }),
     );
     const reply = await holdfast.token(type);
-    const told = reply.text + JSON.stringify(holdfast.log);
+    const output = reply.text + JSON.stringify(holdfast.log);
     const [sent] = gateway.refreshes;
     expect(sent?.refresh_token).toMatch(/.{8}/);
-    expect(told).not.toContain(sent?.refresh_token);
-    expect(told).not.toContain("client_secret=");
+    expect(output).not.toContain(sent?.refresh_token);
+    expect(output).not.toContain("client_secret=");
     expect(holdfast.log).toContainEqual(
       expect.objectContaining({ event: "refresh_failed", error_name: "unrecognised_error" }),
     );

@@ -20,7 +20,7 @@ interface Run {
   readonly last: unknown;
 }
 
-/** The command in a process of its own: planted bugs are put into sources as they are loaded. */
+/** Runs the command in a process of its own, because planted bugs change sources as they load. */
 function simulate(...args: readonly string[]): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["-C", "holdfast-source", COMMAND, ...args]);
@@ -37,14 +37,14 @@ function simulate(...args: readonly string[]): Promise<Run> {
   });
 }
 
-/** What a person has to see when it fails. */
+/** Returns the lines that a failure report needs. */
 function failuresOf({ output }: Run): readonly string[] {
   return output.split("\n").filter((line) => /^(Seed \d+ failed|  faults):? /.test(line));
 }
 
 function regressions(): readonly { readonly seed: number; readonly found: string }[] {
   const list: unknown = JSON.parse(readFileSync(REGRESSIONS, "utf8"));
-  if (!Array.isArray(list)) throw new Error("The regressions are no list.");
+  if (!Array.isArray(list)) throw new Error("The regressions are not a list.");
   return list.map((entry: { seed: number; found: string }) => ({ seed: entry.seed, found: entry.found }));
 }
 

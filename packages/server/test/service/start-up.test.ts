@@ -15,7 +15,7 @@ import { errorOf } from "../vault/support.ts";
 import { HOUR, SECOND, until } from "../support/clock.ts";
 import { secretPart, startTestServer, type TestServer } from "../support/server.ts";
 
-/** A data directory with a connected account, its server stopped. */
+/** Returns a data directory with two connected accounts, whose server has stopped. */
 async function stopped(): Promise<TestServer> {
   const holdfast = await startTestServer();
   await holdfast.connect("googlecalendar");
@@ -32,7 +32,7 @@ async function refreshTokenOf(holdfast: TestServer, integration_type: string): P
   return (await holdfast.installation.vault.open(sealContext(row, "refresh"), sealed)).expose();
 }
 
-/** Every file with the hash of its bytes. */
+/** Returns the SHA-256 of each file. */
 function contents(data_dir: string): Record<string, string> {
   const hash = (name: string) =>
     createHash("sha256")
@@ -41,28 +41,28 @@ function contents(data_dir: string): Record<string, string> {
   return Object.fromEntries(readdirSync(data_dir).map((name) => [name, hash(name)]));
 }
 
-/** Changes one row behind the server's back. */
+/** Changes a row without the server. */
 function edit(data_dir: string, sql: string, ...parameters: readonly unknown[]): void {
   const database = new Database(join(data_dir, "holdfast.db"));
   database.prepare(sql).run(...parameters);
   database.close();
 }
 
-describe("starting over data with the wrong key", () => {
-  it("refuses a key that belongs to other data, with exit code 78, and changes no byte", async () => {
+describe("a start with the wrong key", () => {
+  it("refuses a key of other data, with exit code 78, and changes no byte", async () => {
     const holdfast = await stopped();
     const before = contents(holdfast.config.data_dir);
-    const foreign = { ...holdfast.config, master_key: new Secret(randomBytes(32).toString("base64")) };
-    const error = await errorOf(() => serve(holdfast, foreign));
+    const other_key = { ...holdfast.config, master_key: new Secret(randomBytes(32).toString("base64")) };
+    const error = await errorOf(() => serve(holdfast, other_key));
     expect(error?.code).toBe("wrong_master_key");
     expect(exitCodeOf("wrong_master_key")).toBe(78);
     expect(contents(holdfast.config.data_dir)).toEqual(before);
   });
 
-  it("refuses to start without its key, and never makes a new one beside data", async () => {
+  it("refuses to start without its key, and never creates a new one beside data", async () => {
     const holdfast = await stopped();
     const key = join(holdfast.config.data_dir, "master.key");
-    renameSync(key, `${key}.away`);
+    renameSync(key, `${key}.moved`);
     const before = contents(holdfast.config.data_dir);
     const error = await errorOf(() => serve(holdfast, holdfast.config));
     expect(error?.code).toBe("missing_master_key");
@@ -71,7 +71,7 @@ describe("starting over data with the wrong key", () => {
     expect(existsSync(key)).toBe(false);
   });
 
-  it("starts again when the right key is back", async () => {
+  it("starts again with the right key", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("slack");
     const token = await holdfast.accessToken("slack");
@@ -79,7 +79,7 @@ describe("starting over data with the wrong key", () => {
     expect(await again.accessToken("slack")).toBe(token);
   });
 
-  it("makes a key in a new directory, readable by its owner only", async () => {
+  it("creates a key in a new directory, readable by its owner only", async () => {
     const { config } = await startTestServer();
     expect(statSync(join(config.data_dir, "master.key")).mode & 0o777).toBe(0o600);
     expect(statSync(join(config.data_dir, "holdfast.db")).mode & 0o777).toBe(0o600);
@@ -88,7 +88,7 @@ describe("starting over data with the wrong key", () => {
 });
 
 describe("damaged data", () => {
-  it("with one flipped bit fails that connection only, changes nothing, and says who must act", async () => {
+  it("with one flipped bit fails only its connection, changes nothing, and returns who must act", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("googlecalendar");
     await holdfast.connect("slack");
@@ -109,23 +109,23 @@ describe("damaged data", () => {
     expect((await holdfast.token("slack")).status).toBe(200);
   });
 
-  it("moved from one row to another is not taken for the other's", async () => {
+  it("that was moved to another row is refused there", async () => {
     const holdfast = await startTestServer();
     const other = await holdfast.createApp("other");
     await holdfast.connect("slack");
     await holdfast.connect("slack", { app: other, account: "eve" });
     await holdfast.connect("slackbot");
-    const foreign = (await holdfast.row("slack", other)).sealed_access;
+    const other_app = (await holdfast.row("slack", other)).sealed_access;
     const sibling = (await holdfast.row("slackbot")).sealed_access;
-    for (const stolen of [foreign, sibling]) {
+    for (const moved of [other_app, sibling]) {
       const { id } = await holdfast.row("slack");
-      edit(holdfast.config.data_dir, "update connections set sealed_access = ? where id = ?", stolen, id);
+      edit(holdfast.config.data_dir, "update connections set sealed_access = ? where id = ?", moved, id);
       await holdfast.clock.advance(SECOND);
       expect((await holdfast.token("slack")).code).toBe("credential_unreadable");
     }
   });
 
-  it("of an older generation is not taken for the current one", async () => {
+  it("of an older generation is refused in place of the current one", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("googlecalendar");
     const old = await holdfast.row("googlecalendar");
@@ -136,7 +136,7 @@ describe("damaged data", () => {
     expect((await holdfast.token("googlecalendar")).code).toBe("credential_unreadable");
   });
 
-  it("in the refresh token sends nothing, and leaves no request that looks as if it had been sent", async () => {
+  it("in the refresh token sends nothing, and leaves no open intent", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("googlecalendar");
     edit(holdfast.config.data_dir, "update connections set sealed_refresh = zeroblob(64)");
@@ -146,7 +146,7 @@ describe("damaged data", () => {
     expect(await holdfast.row("googlecalendar")).toMatchObject({ intent_at: null, lease_until: null });
   });
 
-  it("in the client's secret does the same", async () => {
+  it("in the client's secret sends nothing, and leaves no open intent", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("googlecalendar");
     edit(holdfast.config.data_dir, "update oauth_clients set sealed_secret = zeroblob(64)");
@@ -168,7 +168,7 @@ describe("beside the running server", () => {
     expect((await holdfast.request("GET", "/readyz")).status).toBe(200);
   });
 
-  it("a command's writes are seen within a second", async () => {
+  it("the writes of a command take effect within a second", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("slack");
     expect((await holdfast.token("slack")).status).toBe(200);
@@ -186,7 +186,7 @@ describe("beside the running server", () => {
     );
   });
 
-  it("a command without data says where it looked", async () => {
+  it("a command without data names the directory", async () => {
     const holdfast = await startTestServer();
     const config = { ...holdfast.config, data_dir: join(holdfast.config.data_dir, "nowhere") };
     const error = await errorOf(() => openInstallation({ config, clock: holdfast.clock, log: silentLog }, "command"));
@@ -195,7 +195,7 @@ describe("beside the running server", () => {
     expect(existsSync(config.data_dir)).toBe(false);
   });
 
-  it("a port that is taken is named, and nothing stays locked", async () => {
+  it("a port in use is refused, and nothing stays locked", async () => {
     const [one, two] = [await startTestServer(), await stopped()];
     const error = await errorOf(() => serve(two, { ...two.config, port: one.config.port }));
     expect(error?.code).toBe("port_in_use");
@@ -204,8 +204,8 @@ describe("beside the running server", () => {
   });
 });
 
-describe("what is on the disk", () => {
-  it("has no token, no secret and no key in it, in no file", async () => {
+describe("a data directory", () => {
+  it("has no token, no secret and no key in any file", async () => {
     const holdfast = await startTestServer();
     const client_id = await holdfast.setClient("googlecalendar", [], "canary");
     await holdfast.connect("googlecalendar");
@@ -224,15 +224,15 @@ describe("what is on the disk", () => {
       const bytes = readFileSync(join(holdfast.config.data_dir, name));
       for (const secret of secrets) expect([name, bytes.includes(secret)]).toEqual([name, false]);
     }
-    const told = JSON.stringify(holdfast.log);
-    for (const secret of secrets) expect(told).not.toContain(secret);
+    const log = JSON.stringify(holdfast.log);
+    for (const secret of secrets) expect(log).not.toContain(secret);
   });
 
-  it("is refused as a key when it is readable by others", async () => {
+  it("is refused if others can read its key", async () => {
     const holdfast = await stopped();
     const key = join(holdfast.config.data_dir, "master.key");
     const text = readFileSync(key);
-    renameSync(key, `${key}.away`);
+    renameSync(key, `${key}.moved`);
     writeFileSync(key, text, { mode: 0o644 });
     expect((await errorOf(() => serve(holdfast, holdfast.config)))?.code).toBe("configuration");
   });

@@ -1,7 +1,10 @@
-/** What each class of outcome means, and what a row of the tables of faults states. */
+/** The classes of outcomes with their consequences, and the rows of the tables of faults. */
 import type { Fault, Later, Observed, Rotation, Service } from "./stage.ts";
 
-/** NOT_SENT, NOT_CONSUMED: the refresh token is as good as before. MAYBE: nobody knows. REFUSED: it is dead. */
+/**
+ * NOT_SENT, NOT_CONSUMED: the refresh token is as valid as before. MAYBE: unknown. REFUSED: it is
+ * dead.
+ */
 export const CLASSES = {
   NOT_SENT: {
     outcome: "NOT_SENT",
@@ -71,15 +74,18 @@ export const CLASSES = {
   },
 } as const satisfies Record<string, Observed>;
 
-/** A single-use token is left alone for longer: its request may still be on the way, and two at once are a reuse. */
+/**
+ * A single-use token is sent again later: its first request may still be on the way, and two at
+ * once are a reuse.
+ */
 export const SINGLE_USE_MAYBE: Partial<Observed> = {
   retry_at_s: 10,
   expired_reader: "503 provider_unavailable, 10 s",
 };
-/** Its reader gave up before the exchange did, so nobody could say how that ends. */
-export const STILL_UNDER_WAY: Partial<Observed> = { expired_reader: "503 provider_unavailable, 1 s" };
+/** The reader gave up before the request did, while its outcome was unknown. */
+export const STILL_RUNNING: Partial<Observed> = { expired_reader: "503 provider_unavailable, 1 s" };
 
-/** A reader at `retry_at`, when the provider is well again. */
+/** A reader at `retry_at`, when the provider works again. */
 export const AFTERWARDS: Readonly<Record<keyof typeof CLASSES, Later>> = {
   NOT_SENT: { early: 0, reader: "200", attempts: 1, events: [] },
   NOT_CONSUMED: { early: 0, reader: "200", attempts: 1, events: [] },
@@ -88,7 +94,7 @@ export const AFTERWARDS: Readonly<Record<keyof typeof CLASSES, Later>> = {
   REFUSED: { early: 0, reader: "409 revoked", attempts: 0, events: ["connection.needs_reconnect"] },
 };
 
-/** Nobody can tell that the answer to a single-use token is lost until it is sent again. */
+/** The loss of a single-use token's response shows only when the token is sent again. */
 export const LOST: Later = {
   early: 0,
   reader: "409 refresh_outcome_unknown",
@@ -104,11 +110,11 @@ export interface FaultRow {
   readonly fault: Fault;
   readonly rotation?: Rotation;
   readonly service?: Service;
-  /** Of the test clock, until the attempt is over. */
+  /** Duration of the attempt on the test clock. */
   readonly takes_ms?: number;
   readonly differs?: Partial<Observed>;
-  /** Null: this provider does not come back. */
+  /** Null if this provider does not come back. */
   readonly later?: Later | null;
-  /** Says what else is wrong; empty = nothing. */
+  /** Returns further findings. Empty if there are none. */
   readonly also?: () => readonly string[];
 }

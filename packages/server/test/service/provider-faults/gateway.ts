@@ -1,23 +1,23 @@
 /**
- * The network in front of the simulator, and all the ways in which a provider behind it can answer a refresh.
+ * The network in front of the simulator, and the ways in which a provider can respond to a refresh.
  *
- * Everything passes unchanged, byte for byte, until a behaviour is armed; then refresh requests of all hosts get that
- * instead. A behaviour has the socket itself, so it can do what no HTTP server would. Waits of a behaviour are the test
- * clock's. Closed when the test ends.
+ * All bytes pass unchanged until a behavior is armed. Then it handles the refresh requests of all
+ * hosts. A behavior has the socket itself, so it can do what no HTTP server does. It waits by the
+ * test clock. The gateway closes when the test ends.
  */
 import { connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import type { Clock } from "../../../src/core/clock.ts";
 
 export interface RefreshRequest {
-  /** `/HOST/PATH`, as gateways get it. */
+  /** `/HOST/PATH`, as a gateway receives it. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   readonly refresh_token: string;
 }
 
-/** What a behaviour works with. */
+/** The connection and request that a behavior handles. */
 export interface Scene {
   readonly socket: Socket;
   readonly request: RefreshRequest;
@@ -26,22 +26,22 @@ export interface Scene {
   readonly process: () => Promise<{ readonly status: number; readonly body: string }>;
 }
 
-export type Behaviour = (scene: Scene) => void | Promise<void>;
+export type Behavior = (scene: Scene) => void | Promise<void>;
 
 export interface Gateway {
   readonly url: string;
-  /** Refreshes so far, those that a behaviour answered included. */
+  /** All refresh requests so far, including those that a behavior handled. */
   readonly refreshes: readonly RefreshRequest[];
-  /** Null: a good provider again. */
-  arm(behaviour: Behaviour | null): void;
-  /** Nobody listens any more: connections are refused. */
+  /** Sets the behavior. Null for a provider without faults. */
+  arm(behavior: Behavior | null): void;
+  /** Stops listening, so that connections are refused. */
   close(): Promise<void>;
 }
 
 export async function openGateway(simulator_url: string, clock: Clock): Promise<Gateway> {
   const refreshes: RefreshRequest[] = [];
   const sockets = new Set<Socket>();
-  let armed: Behaviour | null = null;
+  let armed: Behavior | null = null;
   const { hostname, port } = new URL(simulator_url);
 
   function received(socket: Socket, bytes: Buffer, request: RefreshRequest | null): void {
@@ -54,7 +54,7 @@ export async function openGateway(simulator_url: string, clock: Clock): Promise<
       socket.pipe(upstream).pipe(socket);
       return;
     }
-    // Read on, or the end of the connection would not be noticed.
+    // Without reading, the end of the connection would not be noticed.
     socket.resume();
     const process = async () => {
       const { "content-length": _length, connection: _connection, host: _host, ...headers } = request.headers;
@@ -62,7 +62,7 @@ export async function openGateway(simulator_url: string, clock: Clock): Promise<
       return { status: response.status, body: await response.text() };
     };
     void Promise.resolve(armed({ socket, request, clock, process })).catch((error: unknown) => {
-      socket.destroy(error instanceof Error ? error : new Error("The behaviour failed."));
+      socket.destroy(error instanceof Error ? error : new Error("The behavior failed."));
     });
   }
 
@@ -95,14 +95,17 @@ export async function openGateway(simulator_url: string, clock: Clock): Promise<
   return {
     url: `http://127.0.0.1:${own_port}`,
     refreshes,
-    arm: (behaviour) => {
-      armed = behaviour;
+    arm: (behavior) => {
+      armed = behavior;
     },
     close,
   };
 }
 
-/** The refresh in these bytes, null when they are another request, undefined while they are not yet a whole one. */
+/**
+ * Returns the refresh in these bytes, null if they are another request, or undefined if the request
+ * is not complete.
+ */
 function readRequest(bytes: Buffer): RefreshRequest | null | undefined {
   const text = bytes.toString("latin1");
   const end = text.indexOf("\r\n\r\n");
@@ -120,43 +123,46 @@ function readRequest(bytes: Buffer): RefreshRequest | null | undefined {
 
 const JSON_TYPE = { "content-type": "application/json" };
 
-/** A whole answer, with its length. */
-export const answers =
-  (status: number, body: string | Buffer, headers: Readonly<Record<string, string>> = JSON_TYPE): Behaviour =>
+/** Sends a whole response with its length. */
+export const respond =
+  (status: number, body: string | Buffer, headers: Readonly<Record<string, string>> = JSON_TYPE): Behavior =>
   ({ socket }) => {
     const content = Buffer.from(body);
     socket.end(Buffer.concat([head(status, { ...headers, "content-length": String(content.length) }), content]));
   };
 
-export const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Behaviour =>
-  answers(status, JSON.stringify(body), { ...JSON_TYPE, ...headers });
+export const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Behavior =>
+  respond(status, JSON.stringify(body), { ...JSON_TYPE, ...headers });
 
-export const html = (status: number): Behaviour =>
-  answers(status, "<!doctype html><title>Please sign in</title>", { "content-type": "text/html" });
+export const html = (status: number): Behavior =>
+  respond(status, "<!doctype html><title>Please sign in</title>", { "content-type": "text/html" });
 
 export function head(status: number, headers: Readonly<Record<string, string>>): Buffer {
   const lines = Object.entries({ connection: "close", ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`HTTP/1.1 ${status} Any\r\n${lines.join("")}\r\n`, "latin1");
 }
 
-export const hangs: Behaviour = () => {};
-export const resets: Behaviour = ({ socket }) => void socket.resetAndDestroy();
-export const hangsUp: Behaviour = ({ socket }) => void socket.end();
+export const hangs: Behavior = () => {};
+export const resets: Behavior = ({ socket }) => void socket.resetAndDestroy();
+export const closes: Behavior = ({ socket }) => void socket.end();
 
-/** The request is processed, so a rotating refresh token is used up; what comes back is `then`'s. */
+/**
+ * Processes the request, so that a rotating refresh token is used up. `then` handles the simulator's
+ * response.
+ */
 export const processed =
-  (then: (body: string) => Behaviour): Behaviour =>
+  (then: (body: string) => Behavior): Behavior =>
   async (scene) => {
     const { status, body } = await scene.process();
-    if (status !== 200) throw new Error(`The simulator answered ${status}: ${body}`);
+    if (status !== 200) throw new Error(`The simulator returned ${status}: ${body}`);
     await then(body)(scene);
   };
 
-/** A success in which `change` has altered some members; undefined takes one away. */
+/** Sends a success in which `change` replaces members. An undefined value removes one. */
 export const altered = (
   change: (request: RefreshRequest) => Readonly<Record<string, unknown>>,
   status = 200,
-): Behaviour => {
+): Behavior => {
   return (scene) =>
     processed((body) => {
       const value: unknown = JSON.parse(body);
@@ -164,19 +170,19 @@ export const altered = (
     })(scene);
 };
 
-/** `bytes` of an answer, and then neither more nor a proper end. */
+/** Sends `bytes` of a response, and then neither more nor a proper end. */
 export const breaksOff =
-  (bytes: Buffer, end: "reset" | "close" | "silence"): Behaviour =>
+  (bytes: Buffer, end: "reset" | "close" | "silence"): Behavior =>
   ({ socket }) => {
     socket.write(bytes, () => {
       if (end === "close") socket.end();
-      // Let the bytes be read first: a reset overtakes what is still on the way.
+      // A reset overtakes bytes that are still on the way, so it waits until they are read.
       if (end === "reset") setImmediate(() => setImmediate(() => socket.resetAndDestroy()));
     });
   };
 
-/** A byte a second, for ever. */
-export const drips: Behaviour = ({ socket, clock }) => {
+/** Sends a byte a second, forever. */
+export const drips: Behavior = ({ socket, clock }) => {
   const next = (): void => {
     if (socket.destroyed) return;
     socket.write(" ");
@@ -186,9 +192,9 @@ export const drips: Behaviour = ({ socket, clock }) => {
   next();
 };
 
-/** `size` bytes of `unit`, as long as somebody takes them. `told` gets how many left. */
+/** Sends `size` bytes of `unit` while the client reads. `onClose` gets the number of bytes sent. */
 export const floods =
-  (size: number, prefix: string, unit: string, told: (sent: number) => void): Behaviour =>
+  (size: number, prefix: string, unit: string, onClose: (sent: number) => void): Behavior =>
   ({ socket }) => {
     const block = Buffer.from(unit.repeat(65_536 / unit.length));
     let sent = 0;
@@ -202,6 +208,6 @@ export const floods =
       socket.end();
     };
     socket.on("drain", more);
-    socket.on("close", () => told(sent - socket.writableLength));
+    socket.on("close", () => onClose(sent - socket.writableLength));
     more();
   };

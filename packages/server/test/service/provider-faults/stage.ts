@@ -1,6 +1,7 @@
 /**
- * Two connections of one service behind a provider that can be made to fail: the token of one is over, that of the other
- * has six minutes left. What a fault did is read from replies, rows, log and wire, as plain words that a table can show.
+ * Two connections of one service behind a provider that can be made to fail. The token of one has
+ * expired, and that of the other is valid for six more minutes. The effects of a fault are read from
+ * replies, rows, log and wire, as words for a table.
  */
 import { startSimulator } from "@holdfast/simulator";
 import { onTestFinished } from "vitest";
@@ -10,23 +11,24 @@ import type { ConnectionRow } from "../../../src/store/tables.ts";
 import { manualClock, MINUTE, simulatorTime, until } from "../../support/clock.ts";
 import type { Reply } from "../../support/http.ts";
 import { startTestServer, type TestApp, type TestServer } from "../../support/server.ts";
-import { openGateway, type Behaviour, type Gateway } from "./gateway.ts";
+import { openGateway, type Behavior, type Gateway } from "./gateway.ts";
 
 export type Rotation = "none" | "grace" | "strict";
 
-/** An origin that refreshes go to instead of the simulator, and how many have got there. */
-export interface Elsewhere {
+/** An origin that gets the refreshes instead of the simulator. */
+export interface OtherOrigin {
   readonly origin: `https://${string}`;
-  readonly begun?: () => number;
+  /** Returns the number of attempts so far. */
+  readonly attempts?: () => number;
 }
 
 export type Fault =
-  | { readonly answer: Behaviour }
+  | { readonly response: Behavior }
   | { readonly modes: readonly string[] }
-  | { readonly elsewhere: () => Promise<Elsewhere> | Elsewhere }
+  | { readonly other_origin: () => Promise<OtherOrigin> | OtherOrigin }
   | "closed";
 
-/** The service of a row: of the catalog, or one that follows the RFCs and departs from them as said here. */
+/** The service of a row: one of the catalog, or one that follows the RFCs except for `provider`. */
 export interface Service {
   readonly type?: string;
   readonly host?: string;
@@ -37,9 +39,9 @@ export interface Service {
 const HOST = "faulty.example.test";
 const ID = "faulty";
 const LIFE_S = 3600;
-/** The second connection is so much younger that its token is due, but lives for another six minutes and a half. */
+/** The second connection is younger by this. Its token is due, but valid for 6.5 more minutes. */
 const YOUNGER_MS = 10.5 * MINUTE;
-const ASKED_MS = 64 * MINUTE;
+const READ_AT_MS = 64 * MINUTE;
 
 const SIMULATED: Readonly<Record<Rotation, readonly string[]>> = {
   none: [],
@@ -58,7 +60,7 @@ function faultyProvider(rotation: Rotation, changes: Partial<ProviderDefinition>
   return defineProvider({
     id: ID,
     display_name: "Faulty",
-    description: "Plain OAuth, until a test says otherwise.",
+    description: "Plain OAuth, unless a test changes it.",
     vendor: ID,
     docs_url: `https://${HOST}/`,
     registration: { url: `https://${HOST}/`, notes: [] },
@@ -84,7 +86,7 @@ export interface Stage {
   readonly gateway: Gateway;
   readonly type: string;
   readonly host: string;
-  /** Whose token is over, and whose is not. */
+  /** The app whose token has expired, and the app whose token is valid. */
   readonly apps: { readonly expired: TestApp; readonly valid: TestApp };
   readonly tokens: { readonly expired: string; readonly valid: string };
 }
@@ -100,7 +102,7 @@ export async function openStage(rotation: Rotation, service: Service = {}): Prom
     simulator,
     providers: [faultyProvider(rotation, service.provider)],
     config: { provider_gateway: gateway.url },
-    // The whole of the jitter, so that a wait of 1 s is told from one by chance.
+    // The maximum of the jitter, to distinguish a fixed wait of 1 s from a random one.
     random: () => 0.999,
   });
   await holdfast.setClient(type, modes);
@@ -113,44 +115,47 @@ export async function openStage(rotation: Rotation, service: Service = {}): Prom
     expired: await holdfast.accessToken(type, apps.expired),
     valid: await holdfast.accessToken(type, apps.valid),
   };
-  await clock.jump(ASKED_MS - YOUNGER_MS);
+  await clock.jump(READ_AT_MS - YOUNGER_MS);
   return { holdfast, gateway, type, host, apps, tokens };
 }
 
-/** From now on refreshes meet this fault. @returns the stage after it, and how many attempts have reached the provider */
+/**
+ * Makes refreshes meet this fault from now on. Returns the new stage, and a function that counts the
+ * attempts that reached the provider.
+ */
 export async function strike(stage: Stage, fault: Fault): Promise<[Stage, () => number]> {
   const { gateway, holdfast, host } = stage;
-  const seen = (): number => gateway.refreshes.length;
+  const received = (): number => gateway.refreshes.length;
   if (fault === "closed") await gateway.close();
-  else if ("answer" in fault) gateway.arm(fault.answer);
+  else if ("response" in fault) gateway.arm(fault.response);
   else if ("modes" in fault) holdfast.simulator.setModes({ host, modes: fault.modes });
   else {
-    const { origin, begun = seen } = await fault.elsewhere();
-    return [{ ...stage, holdfast: await holdfast.restart({ config: { provider_gateway: origin } }) }, begun];
+    const { origin, attempts = received } = await fault.other_origin();
+    return [{ ...stage, holdfast: await holdfast.restart({ config: { provider_gateway: origin } }) }, attempts];
   }
-  return [stage, seen];
+  return [stage, received];
 }
 
-/** The provider is well again. */
+/** Ends the faults of the provider. */
 export function heal({ gateway, holdfast, host }: Stage): void {
   gateway.arm(null);
   holdfast.simulator.setModes({ host, modes: [] });
 }
 
-/** What a fault came to, in the words of the table. */
+/** The effects of a fault, in the words of the table. */
 export interface Observed {
   readonly outcome: string;
   readonly error: string;
   readonly fail_class: string | null;
   readonly intent: "open" | "none";
-  /** Seconds until the next attempt by itself; null = none. */
+  /** Seconds until the next scheduled attempt. Null if there is none. */
   readonly retry_at_s: number | null;
   readonly status: string;
   /** `STATUS code, Retry-After`. */
   readonly expired_reader: string;
   readonly valid_reader: string;
   readonly who_must_act: string;
-  /** For the connection whose token is over, and for the other one. */
+  /** Of the connection whose token has expired, and of the other one. */
   readonly requests: readonly [number, number];
   readonly tokens: "unchanged" | "changed";
 }
@@ -162,21 +167,21 @@ const OUTCOMES: Readonly<Record<string, string>> = {
   unknown: "MAYBE",
 };
 
-/** One reader of each connection meets the fault, which takes `takes_ms` of the test clock. */
-export async function observe(stage: Stage, begun: () => number, takes_ms: number): Promise<Observed> {
+/** Reads each connection once during the fault. An attempt takes `takes_ms` of the test clock. */
+export async function observe(stage: Stage, attempts: () => number, takes_ms: number): Promise<Observed> {
   const { holdfast, gateway, type, apps, tokens } = stage;
   const { clock, installation } = holdfast;
-  const passing = async (attempts: number): Promise<void> => {
+  const passAttempt = async (count: number): Promise<void> => {
     if (takes_ms === 0) return;
-    await until("the attempt has begun", () => begun() === attempts);
+    await until("the attempt has begun", () => attempts() === count);
     await clock.advance(takes_ms);
   };
 
   const before = await holdfast.row(type, apps.expired);
-  const asked = holdfast.token(type, { app: apps.expired });
-  await passing(1);
-  const reply = await asked;
-  const after = await until("the attempt is over", async () => {
+  const pending = holdfast.token(type, { app: apps.expired });
+  await passAttempt(1);
+  const reply = await pending;
+  const after = await until("the attempt has ended", async () => {
     const row = await holdfast.row(type, apps.expired);
     return row.lease_until === null ? row : null;
   });
@@ -184,10 +189,10 @@ export async function observe(stage: Stage, begun: () => number, takes_ms: numbe
   const for_expired = gateway.refreshes.length;
 
   const served = await holdfast.token(type, { app: apps.valid });
-  const behind = installation.refresher.refresh(await holdfast.row(type, apps.valid), "background");
-  // One that is put off never begins.
-  if (for_expired > 0 || takes_ms > 0) await passing(2);
-  await behind;
+  const background = installation.refresher.refresh(await holdfast.row(type, apps.valid), "background");
+  // An attempt that is put off never begins.
+  if (for_expired > 0 || takes_ms > 0) await passAttempt(2);
+  await background;
 
   const failed = holdfast.log.find(
     ({ event, connection_id }) => event === "refresh_failed" && connection_id === before.id,
@@ -199,25 +204,25 @@ export async function observe(stage: Stage, begun: () => number, takes_ms: numbe
     intent: after.intent_at === null ? "none" : "open",
     retry_at_s: retry_at_ms === null ? null : retry_at_ms / 1000,
     status: after.reason === null ? after.status : `${after.status}, ${after.reason}`,
-    expired_reader: shown(reply),
-    valid_reader: `${shown(served)}${served.json["access_token"] === tokens.valid ? "the old token" : "another token"}`,
+    expired_reader: wordsOf(reply),
+    valid_reader: `${wordsOf(served)}${served.json["access_token"] === tokens.valid ? "the old token" : "another token"}`,
     who_must_act: actorOf(reply),
     requests: [for_expired, gateway.refreshes.length - for_expired],
     tokens: sameTokens(before, after) ? "unchanged" : "changed",
   };
 }
 
-function shown({ status, code, headers }: Reply): string {
+function wordsOf({ status, code, headers }: Reply): string {
   const retry_after = headers.get("retry-after");
   if (code === null) return `${status}, `;
   return `${status} ${code}${retry_after === null ? "" : `, ${retry_after} s`}`;
 }
 
-/** As the reply says it, which must be what the table of errors says. */
+/** Returns who must act, as in the reply. It must agree with the table of errors. */
 function actorOf({ code, extra }: Reply): string {
   const row = Object.entries(ERRORS).find(([name]) => name === code)?.[1];
-  const due = row?.who_must_act ?? "nobody";
-  return extra["who_must_act"] === due ? due : `${due}, but the reply says otherwise`;
+  const expected = row?.who_must_act ?? "nobody";
+  return extra["who_must_act"] === expected ? expected : `${expected}, but the reply differs`;
 }
 
 function sameTokens(one: ConnectionRow, other: ConnectionRow): boolean {
@@ -230,16 +235,16 @@ function sameTokens(one: ConnectionRow, other: ConnectionRow): boolean {
   );
 }
 
-/** What was not before its time, and what a reader gets after it, from a provider that is well again. */
+/** A sweep before the scheduled time, and a reader after it, with a provider that works again. */
 export interface Later {
-  /** Attempts that a sweep made a millisecond before `retry_at`. */
+  /** Attempts of a sweep one millisecond before `retry_at`. */
   readonly early: number;
   readonly reader: string;
   readonly attempts: number;
   readonly events: readonly string[];
 }
 
-/** @param patience_ms how much later than it might the reader comes */
+/** @param patience_ms how long after the earliest possible time the reader comes */
 export async function later(stage: Stage, patience_ms: number): Promise<Later> {
   const { holdfast, type, apps } = stage;
   const row = await holdfast.row(type, apps.expired);

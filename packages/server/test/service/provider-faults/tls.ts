@@ -1,12 +1,12 @@
 /**
- * Servers that speak TLS, or fail to, in ways that a client must notice before it sends anything. The gateway's place is the
- * one by which a port other than 443 can be reached.
+ * Servers with TLS faults that a client must notice before it sends anything. They take the place
+ * of the gateway, because only that reaches a port other than 443.
  */
 import { createServer as createHttpsServer } from "node:https";
 import { createServer, type Server, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { selfSigned } from "../../oauth/certificate.ts";
-import type { Elsewhere } from "./stage.ts";
+import type { OtherOrigin } from "./stage.ts";
 
 async function listen(server: Server): Promise<`https://${string}`> {
   const sockets = new Set<Socket>();
@@ -25,22 +25,23 @@ async function listen(server: Server): Promise<`https://${string}`> {
   return `https://localhost:${typeof address === "object" && address !== null ? address.port : 0}`;
 }
 
-async function certified(name: string): Promise<Elsewhere> {
+async function certified(name: string): Promise<OtherOrigin> {
   const server = createHttpsServer(selfSigned(name), (_request, response) => {
-    // Whoever gets here has sent a refresh token to a stranger: the attempt must not look like a failure to connect.
+    // A client that gets here has sent a refresh token to an unknown server. The result must not
+    // look like a failure to connect.
     response.writeHead(400, { "content-type": "application/json" }).end('{"error":"invalid_grant"}');
   });
   return { origin: await listen(server) };
 }
 
-export const untrustedCertificate = (): Promise<Elsewhere> => certified("localhost");
-export const strangeCertificate = (): Promise<Elsewhere> => certified("elsewhere.example");
+export const untrustedCertificate = (): Promise<OtherOrigin> => certified("localhost");
+export const strangeCertificate = (): Promise<OtherOrigin> => certified("other.example");
 
-/** Takes the greeting and gives none. */
-export async function silentTls(): Promise<Elsewhere> {
-  let greeted = 0;
+/** Accepts the client's first message and never replies. */
+export async function silentTls(): Promise<OtherOrigin> {
+  let started = 0;
   const server = createServer((socket) => {
-    socket.once("data", () => (greeted += 1));
+    socket.once("data", () => (started += 1));
   });
-  return { origin: await listen(server), begun: () => greeted };
+  return { origin: await listen(server), attempts: () => started };
 }

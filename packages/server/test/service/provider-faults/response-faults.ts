@@ -1,6 +1,6 @@
-/** F32 to F37, F40, F42 to F45, F47, F49: whole answers that are no tokens. */
+/** F32 to F37, F40, F42 to F45, F47, F49: whole responses without usable tokens. */
 import { LOST, type FaultRow } from "./classes.ts";
-import { altered, answers, floods, head, html, json } from "./gateway.ts";
+import { altered, respond, floods, head, html, json } from "./gateway.ts";
 import type { Service } from "./stage.ts";
 
 const HTML = { "content-type": "text/html" };
@@ -23,24 +23,24 @@ const throttled = (retry_after_s: number): Pick<FaultRow, "class" | "error" | "d
 export const SLACK: Service = { type: "slack", host: "slack.com", modes: ["rotate", "life-3600s"] };
 export const GITHUB: Service = { type: "github", host: "github.com", modes: ["rotate", "life-3600s"] };
 
-/** Bytes that left the provider before somebody stopped listening. */
-const taken = { flood: 0, nested: 0 };
-const bounded = (which: keyof typeof taken) => (): readonly string[] =>
-  taken[which] > 0 && taken[which] < 16_000_000 ? [] : [`${taken[which]} bytes of 40 MB were taken`];
+/** Bytes that the provider sent before the client stopped reading. */
+const sent_bytes = { flood: 0, nested: 0 };
+const bounded = (which: keyof typeof sent_bytes) => (): readonly string[] =>
+  sent_bytes[which] > 0 && sent_bytes[which] < 16_000_000 ? [] : [`${sent_bytes[which]} bytes of 40 MB were read`];
 
-export const ANSWER_FAULTS: readonly FaultRow[] = [
+export const RESPONSE_FAULTS: readonly FaultRow[] = [
   {
     id: "F32",
     does: "429, Retry-After: 7",
     ...throttled(7),
-    fault: { answer: json(429, {}, { "retry-after": "7" }) },
+    fault: { response: json(429, {}, { "retry-after": "7" }) },
   },
   {
     id: "F32",
     does: "429, Retry-After: a date in 90 s",
     ...throttled(90),
     fault: {
-      answer: (scene) => json(429, {}, { "retry-after": new Date(scene.clock.now() + 90_000).toUTCString() })(scene),
+      response: (scene) => json(429, {}, { "retry-after": new Date(scene.clock.now() + 90_000).toUTCString() })(scene),
     },
   },
   {
@@ -48,34 +48,35 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     does: "429, Retry-After: a date an hour ago",
     ...throttled(1),
     fault: {
-      answer: (scene) => json(429, {}, { "retry-after": new Date(scene.clock.now() - 3_600_000).toUTCString() })(scene),
+      response: (scene) =>
+        json(429, {}, { "retry-after": new Date(scene.clock.now() - 3_600_000).toUTCString() })(scene),
     },
   },
   {
     id: "F32",
     does: "429, Retry-After: soon",
     ...throttled(30),
-    fault: { answer: json(429, {}, { "retry-after": "soon" }) },
+    fault: { response: json(429, {}, { "retry-after": "soon" }) },
   },
   {
     id: "F32",
     does: "429, Retry-After: 99999999",
     ...throttled(3600),
-    fault: { answer: json(429, {}, { "retry-after": "99999999" }) },
+    fault: { response: json(429, {}, { "retry-after": "99999999" }) },
   },
   {
     id: "F32",
     does: "429 without Retry-After",
     class: "NOT_CONSUMED",
     error: "http_429",
-    fault: { answer: json(429, {}) },
+    fault: { response: json(429, {}) },
   },
   {
     id: "F32",
     does: "429 that says invalid_grant",
     ...throttled(7),
     error: "invalid_grant",
-    fault: { answer: json(429, { error: "invalid_grant" }, { "retry-after": "7" }) },
+    fault: { response: json(429, { error: "invalid_grant" }, { "retry-after": "7" }) },
   },
   {
     id: "F32",
@@ -84,7 +85,7 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     error: "ratelimited",
     service: SLACK,
     rotation: "strict",
-    fault: { answer: json(200, { ok: false, error: "ratelimited" }, { "retry-after": "7" }) },
+    fault: { response: json(200, { ok: false, error: "ratelimited" }, { "retry-after": "7" }) },
   },
 
   ...(["500", "502", "503", "504"] as const).map((mode): FaultRow => ({
@@ -99,7 +100,7 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     does: "500 that says invalid_grant",
     class: "MAYBE",
     error: "invalid_grant",
-    fault: { answer: json(500, { error: "invalid_grant" }) },
+    fault: { response: json(500, { error: "invalid_grant" }) },
   },
   {
     id: "F33",
@@ -110,63 +111,68 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     fault: { modes: ["503"] },
   },
 
-  { id: "F34", does: "200 with a captive portal's page", ...bad, fault: { modes: ["html"] } },
-  { id: "F34", does: "200 with a maintenance page", ...bad, fault: { answer: html(200) } },
+  { id: "F34", does: "200 with the page of a captive portal", ...bad, fault: { modes: ["html"] } },
+  { id: "F34", does: "200 with a maintenance page", ...bad, fault: { response: html(200) } },
 
-  { id: "F35", does: "200, JSON cut short", ...bad, fault: { answer: answers(200, good.slice(0, -5)) } },
-  { id: "F35", does: "200, empty", ...bad, fault: { answer: answers(200, "") } },
-  { id: "F35", does: "204", ...bad, fault: { answer: ({ socket }) => void socket.end(head(204, {})) } },
-  { id: "F35", does: "200, a byte order mark", ...bad, fault: { answer: answers(200, `\uFEFF${good}`) } },
-  { id: "F35", does: "200, UTF-16", ...bad, fault: { answer: answers(200, Buffer.from(`\uFEFF${good}`, "utf16le")) } },
+  { id: "F35", does: "200, JSON cut short", ...bad, fault: { response: respond(200, good.slice(0, -5)) } },
+  { id: "F35", does: "200, empty", ...bad, fault: { response: respond(200, "") } },
+  { id: "F35", does: "204", ...bad, fault: { response: ({ socket }) => void socket.end(head(204, {})) } },
+  { id: "F35", does: "200, a byte order mark", ...bad, fault: { response: respond(200, `\uFEFF${good}`) } },
+  {
+    id: "F35",
+    does: "200, UTF-16",
+    ...bad,
+    fault: { response: respond(200, Buffer.from(`\uFEFF${good}`, "utf16le")) },
+  },
   {
     id: "F35",
     does: "200, access_token twice",
     ...bad,
-    fault: { answer: answers(200, `{"access_token":"at-other",${good.slice(1)}`) },
+    fault: { response: respond(200, `{"access_token":"at-other",${good.slice(1)}`) },
   },
   {
     id: "F35",
     does: "200, NaN",
     ...bad,
-    fault: { answer: answers(200, good.replace("3600", "NaN")) },
+    fault: { response: respond(200, good.replace("3600", "NaN")) },
   },
-  { id: "F35", does: "200, a list", ...bad, fault: { answer: json(200, [tokens]) } },
+  { id: "F35", does: "200, a list", ...bad, fault: { response: json(200, [tokens]) } },
   {
     id: "F35",
     does: "200, 40 MB",
     ...bad,
-    fault: { answer: floods(40_000_000, `${good.slice(0, -1)},"x":"`, "x", (sent) => (taken.flood = sent)) },
+    fault: { response: floods(40_000_000, `${good.slice(0, -1)},"x":"`, "x", (sent) => (sent_bytes.flood = sent)) },
     also: bounded("flood"),
   },
   {
     id: "F35",
     does: "200, 40 MB of nesting",
     ...bad,
-    fault: { answer: floods(40_000_000, `${good.slice(0, -1)},"x":`, "[", (sent) => (taken.nested = sent)) },
+    fault: { response: floods(40_000_000, `${good.slice(0, -1)},"x":`, "[", (sent) => (sent_bytes.nested = sent)) },
     also: bounded("nested"),
   },
   {
     id: "F35",
     does: "200, 5,000 levels deep",
     ...bad,
-    fault: { answer: answers(200, `${good.slice(0, -1)},"x":${"[".repeat(5000)}${"]".repeat(5000)}}`) },
+    fault: { response: respond(200, `${good.slice(0, -1)},"x":${"[".repeat(5000)}${"]".repeat(5000)}}`) },
   },
 
   {
     id: "F36",
-    does: "200, a form where JSON is due",
+    does: "200, a form instead of JSON",
     ...bad,
     fault: {
-      answer: answers(200, String(new URLSearchParams({ access_token: "at-new", token_type: "bearer" })), FORM),
+      response: respond(200, String(new URLSearchParams({ access_token: "at-new", token_type: "bearer" })), FORM),
     },
   },
   {
     id: "F36",
-    does: "200, a form with a name twice, where forms are known",
+    does: "200, a form with a name twice, from a provider that sends forms",
     ...bad,
     rotation: "strict",
     service: GITHUB,
-    fault: { answer: answers(200, "access_token=a&access_token=b&token_type=bearer", FORM) },
+    fault: { response: respond(200, "access_token=a&access_token=b&token_type=bearer", FORM) },
   },
 
   { id: "F37", does: "200 with error: invalid_grant", ...bad, fault: { modes: ["error-200"] } },
@@ -177,7 +183,7 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     error: "bad_refresh_token",
     rotation: "strict",
     service: GITHUB,
-    fault: { answer: json(200, { error: "bad_refresh_token" }) },
+    fault: { response: json(200, { error: "bad_refresh_token" }) },
   },
   {
     id: "F37",
@@ -186,16 +192,16 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     error: "invalid_refresh_token",
     rotation: "strict",
     service: SLACK,
-    fault: { answer: json(200, { ok: false, error: "invalid_refresh_token" }) },
+    fault: { response: json(200, { ok: false, error: "invalid_refresh_token" }) },
   },
   {
     id: "F37",
-    does: "Slack's 200 with a fault that may have had effects",
+    does: "Slack's 200 with an error after possible effects",
     class: "MAYBE",
     error: "fatal_error",
     rotation: "strict",
     service: SLACK,
-    fault: { answer: json(200, { ok: false, error: "fatal_error" }) },
+    fault: { response: json(200, { ok: false, error: "fatal_error" }) },
   },
 
   ...(
@@ -209,13 +215,13 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
       ["a refresh_token with a line break", { refresh_token: "rt\nx" }],
       ["a refresh_token that is a number", { refresh_token: 7 }],
     ] as const
-  ).map(([does, changes]): FaultRow => ({ id: "F40", does, ...bad, fault: { answer: altered(() => changes) } })),
+  ).map(([does, changes]): FaultRow => ({ id: "F40", does, ...bad, fault: { response: altered(() => changes) } })),
   {
     id: "F40",
     does: "no access_token, single-use",
     ...bad,
     rotation: "strict",
-    fault: { answer: altered(() => ({ access_token: undefined })) },
+    fault: { response: altered(() => ({ access_token: undefined })) },
     later: LOST,
   },
 
@@ -224,9 +230,9 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     does: `token_type ${token_type}, which the catalog does not name`,
     class: "MAYBE",
     error: "unsupported_token_type",
-    fault: { answer: altered(() => ({ token_type })) },
+    fault: { response: altered(() => ({ token_type })) },
   })),
-  { id: "F42", does: "no token_type", ...bad, fault: { answer: altered(() => ({ token_type: undefined })) } },
+  { id: "F42", does: "no token_type", ...bad, fault: { response: altered(() => ({ token_type: undefined })) } },
 
   {
     id: "F43",
@@ -240,7 +246,7 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     does: "400 unauthorized_client",
     class: "misconfigured",
     error: "unauthorized_client",
-    fault: { answer: json(400, { error: "unauthorized_client" }) },
+    fault: { response: json(400, { error: "unauthorized_client" }) },
   },
   {
     id: "F43",
@@ -249,7 +255,7 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     error: "incorrect_client_credentials",
     rotation: "strict",
     service: GITHUB,
-    fault: { answer: json(200, { error: "incorrect_client_credentials" }) },
+    fault: { response: json(200, { error: "incorrect_client_credentials" }) },
   },
 
   ...(
@@ -264,14 +270,14 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     does: `400 ${name}`,
     class: "NOT_CONSUMED",
     error,
-    fault: { answer: json(400, { error: name }) },
+    fault: { response: json(400, { error: name }) },
   })),
   {
     id: "F44",
     does: "403 with a page",
     class: "NOT_CONSUMED",
     error: "http_403",
-    fault: { answer: answers(403, "<h1>Forbidden</h1>", HTML) },
+    fault: { response: respond(403, "<h1>Forbidden</h1>", HTML) },
   },
 
   {
@@ -302,14 +308,14 @@ export const ANSWER_FAULTS: readonly FaultRow[] = [
     does: "308 to another host",
     class: "NOT_CONSUMED",
     error: "redirected",
-    fault: { answer: answers(308, "", { location: "https://evil.example/token" }) },
+    fault: { response: respond(308, "", { location: "https://evil.example/token" }) },
   },
   {
     id: "F47",
     does: "302 to another host",
     class: "MAYBE",
     error: "http_302",
-    fault: { answer: answers(302, "", { location: "https://evil.example/token" }) },
+    fault: { response: respond(302, "", { location: "https://evil.example/token" }) },
   },
 
   { id: "F49", does: "gzip that unpacks to 200 MB", ...bad, fault: { modes: ["gzip-bomb"] } },
