@@ -282,10 +282,7 @@ const LIFE_CYCLE: readonly Fault[] = [
   {
     id: "F61",
     title: "a refresh token that expires when unused",
-    tests: named(
-      `${SERVICE}/life.test.ts`,
-      "is used in time by the sweeper, without readers, and expires later",
-    ),
+    tests: named(`${SERVICE}/life.test.ts`, "is used in time by the sweeper, without readers, and expires later"),
   },
 ];
 
