@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { startServer } from "../packages/server/src/app.ts";
-import { createPerson } from "../packages/server/src/cli/demo/person.ts";
+import { createSimulatedUser } from "../packages/server/src/cli/demo/simulated-user.ts";
 import { loadConfig } from "../packages/server/src/config.ts";
 import { systemClock } from "../packages/server/src/core/clock.ts";
 import { Secret, sha256Hex } from "../packages/server/src/core/secret.ts";
@@ -109,7 +109,7 @@ async function start() {
   });
   const { user_id } = await installation.accounts.createDemoBuilder();
   const created = await installation.apps.create("shop");
-  const builder = createPerson(server_url);
+  const builder = createSimulatedUser(server_url);
   await builder.signIn(await installation.accounts.createSetupLink(user_id));
 
   return {

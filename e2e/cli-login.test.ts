@@ -83,7 +83,7 @@ it(
     const ended = await holdfast(["whoami"], { home });
     expect([ended.exit_code, ended.stderr]).toEqual([
       3,
-      expect.stringMatching(/has ended\. To sign in again: holdfast login --server/) as unknown,
+      expect.stringMatching(/has expired\. To sign in again: holdfast login --server/) as unknown,
     ]);
 
     server.decide("deny");
@@ -126,7 +126,7 @@ it("exits with 130 on Ctrl-C", { tags: "all" }, async () => {
   const server = await startDeviceServer();
   const home = temporaryDirectory();
   const running = await startInteractive(["login", "--server", server.url], { home });
-  while (!running.output.stderr.includes("Waiting for it")) await delay(20);
+  while (!running.output.stderr.includes("Waiting for your")) await delay(20);
   running.signal("SIGINT");
   expect(await running.ended()).toBe(130);
 });

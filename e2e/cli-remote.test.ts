@@ -89,7 +89,7 @@ it(
     expect(without_yes.exit_code).toBe(2);
     expect(without_yes.stderr).toContain("+ googlecalendar: new, with the default scopes\n+ notion: new");
     expect(without_yes.stderr).toContain(
-      "~ slack: other scopes\n    + users:read\n    - chat:write\n- github: removed",
+      "~ slack: changed scopes\n    + users:read\n    - chat:write\n- github: removed",
     );
     expect(without_yes.stderr).toMatch(/Nothing was done\. To do it without a question: --yes\n\(usage\)/);
     expect((await json(stage, ["list"]))[1].list("integrations")).toHaveLength(2);
@@ -203,7 +203,7 @@ it(
       expect.stringContaining("Nothing is connected yet") as unknown,
     ]);
     const both = await run(stage, ["list", "--server", site.server_url, "--data-dir", site.data_dir]);
-    expect([both.exit_code, both.stderr]).toEqual([2, expect.stringContaining("Say one of them") as unknown]);
+    expect([both.exit_code, both.stderr]).toEqual([2, expect.stringContaining("Use one of them") as unknown]);
     const initiated = await holdfast(
       ["connectors", "initiate", "slack", "--app", app.app_id, "--data-dir", site.data_dir, "--json"],
       { home },
@@ -248,5 +248,5 @@ it("reports a failed command by its exit code, and in a document", { tags: "all"
   const wrong = await holdfast(["connectors", "list"], { home, env: forged });
   expect([wrong.exit_code, wrong.stderr]).toEqual([2, expect.stringContaining("is not an API key") as unknown]);
   const token = { ...env, HOLDFAST_API_KEY: stage.app.service_token };
-  expect((await holdfast(["connectors", "list"], { home, env: token })).stderr).toContain("holds a service token");
+  expect((await holdfast(["connectors", "list"], { home, env: token })).stderr).toContain("is a service token");
 });

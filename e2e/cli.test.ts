@@ -44,7 +44,7 @@ it("explains what to do when a command is not understood", async () => {
     [["apps", "create", "x", "--data-dri", "y"], 2, /unknown option '--data-dri'\n\(Did you mean --data-dir\?\)/],
     [["serve", "now"], 2, /too many arguments/],
     [["tokens", "list"], 2, /required option '--app <app>' not specified/],
-    [["demo", "--once"], 2, /Say both: --auto --once/],
+    [["demo", "--once"], 2, /Use both: --auto --once/],
     [["clients", "set", "slack", "--client-id", "1"], 2, /printf %s "\$SECRET" \| holdfast clients set slack/],
     [["providers", "show", "slak"], 4, /Did you mean "slack"\?/],
     [["setup-link"], 4, /Start the server first \(holdfast serve\), or name its directory: --data-dir/],
@@ -87,7 +87,7 @@ it("shows help and the catalog without a data directory, and writes nothing", as
 
   expect(help?.stdout).toMatch(/^Usage: holdfast/);
   expect(version?.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-  expect(list?.stdout).toMatch(/^SERVICE +NAME +WHAT IT IS\n[\s\S]*googlecalendar +Google Calendar +\S/);
+  expect(list?.stdout).toMatch(/^SERVICE +NAME +DESCRIPTION\n[\s\S]*googlecalendar +Google Calendar +\S/);
   expect(parseJson(shown?.stdout ?? "").value).toMatchObject({
     id: "slack",
     vendor: "slack",

@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it, vi } from "vitest";
-import { createPerson } from "../packages/server/src/cli/demo/person.ts";
+import { createSimulatedUser } from "../packages/server/src/cli/demo/simulated-user.ts";
 import { holdfast, startHoldfast, startInteractive } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
 import { SERVICES } from "./support/server.ts";
@@ -60,9 +60,9 @@ it(
     expect(new Set(ledger.list("grants").map((grant) => grant.text("grant_id"))).size).toBe(SERVICES.length);
 
     const setup_url = demo.ready.text("setup_url");
-    const builder = createPerson(demo.ready.text("server_url"));
+    const builder = createSimulatedUser(demo.ready.text("server_url"));
     await builder.signIn(setup_url);
-    await expect(createPerson(demo.ready.text("server_url")).signIn(setup_url)).rejects.toThrow("400");
+    await expect(createSimulatedUser(demo.ready.text("server_url")).signIn(setup_url)).rejects.toThrow("400");
     expect(leftOvers(home)).not.toEqual([]);
 
     demo.signal("SIGTERM");
@@ -83,7 +83,7 @@ it("prints links and a curl command that work unchanged", { tags: "all" }, async
   const before = parseJson(await inShell(curl));
   expect(before.text("code")).toBe("not_connected");
 
-  const builder = createPerson(server_url);
+  const builder = createSimulatedUser(server_url);
   await builder.signIn(found(/Sign in \(works once\): +(\S+)/));
   await builder.connect(found(/Connect an account: +(\S+)/));
   expect(parseJson(await inShell(curl)).value).toMatchObject({ ok: true, text: "Hello from Holdfast" });

@@ -7,7 +7,7 @@ import { createHash, randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Ledger } from "@holdfast/simulator";
 import { expect, it } from "vitest";
-import type { Person } from "../packages/server/src/cli/demo/person.ts";
+import type { SimulatedUser } from "../packages/server/src/cli/demo/simulated-user.ts";
 import { createCatalog } from "../packages/server/src/providers/index.ts";
 import { rotationClass } from "../packages/server/src/providers/provider.ts";
 import { openStored, type StoredConnection } from "./support/stored.ts";
@@ -111,7 +111,7 @@ function problemOf({ integration_type, status, refresh_token }: StoredConnection
   return found === "current" ? null : `${integration_type} is ${status}, and its stored refresh token is ${found}`;
 }
 
-async function connectEverything(site: Site, builder: Person): Promise<readonly App[]> {
+async function connectEverything(site: Site, builder: SimulatedUser): Promise<readonly App[]> {
   const apps = await Promise.all(Array.from({ length: APPS }, (_, index) => createApp(site, `app ${index}`)));
   for (const [service, client_id] of Object.entries(CLIENTS)) {
     for (const [index, app] of apps.entries()) {
@@ -149,7 +149,11 @@ function startLoad(site: Site, apps: readonly App[], random: () => number): { st
  * Reconnects lost connections as a builder does after the notice, so the next round can lose them
  * again.
  */
-async function reconnectLost(site: Site, apps: readonly App[], builder: Person): Promise<readonly StoredConnection[]> {
+async function reconnectLost(
+  site: Site,
+  apps: readonly App[],
+  builder: SimulatedUser,
+): Promise<readonly StoredConnection[]> {
   const lost = (await openStored(site.data_dir)).filter(({ status }) => status === "expired");
   if (lost.length === 0) return [];
   for (const { app_id, integration_type } of lost) {

@@ -71,7 +71,7 @@ it.each([[["@base44/sdk", "@holdfast/sdk"]], [["@base44/sdk"]], [["@holdfast/sdk
     const home = project(sdks);
     expect(await errorsIn(home)).toEqual([]);
     const generated = await holdfast(["types", "generate", "--out", "holdfast.d.ts"], { home });
-    expect([generated.exit_code, generated.stdout]).toEqual([0, `Written: ${join(home, "holdfast.d.ts")}\n`]);
+    expect([generated.exit_code, generated.stdout]).toEqual([0, `Wrote ${join(home, "holdfast.d.ts")}.\n`]);
     const errors = await errorsIn(home);
     expect(errors.map((line) => line.slice(0, line.indexOf(",")))).toEqual(
       sdks.map((sdk) => `${sdk.slice(1, sdk.indexOf("/"))}.ts(4`),

@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { createPerson } from "../packages/server/src/cli/demo/person.ts";
+import { createSimulatedUser } from "../packages/server/src/cli/demo/simulated-user.ts";
 import { createCatalog } from "../packages/server/src/providers/index.ts";
 
 const LAUNCHER = join(import.meta.dirname, "../packages/server/bin/holdfast.js");
@@ -67,7 +67,7 @@ try {
   const [line]: unknown[] = await once(server.stdout, "data");
   const ready: unknown = JSON.parse(String(line));
   const server_url = field(ready, "server_url");
-  await createPerson(server_url).signIn(field(ready, "setup_url"), ACCOUNT);
+  await createSimulatedUser(server_url).signIn(field(ready, "setup_url"), ACCOUNT);
   const app = await holdfast(["apps", "create", "shop", "--data-dir", data_dir]);
   const services = createCatalog()
     .all()

@@ -5,7 +5,7 @@
 import { clientSecretOf, startSimulator, type Simulator } from "@holdfast/simulator";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { createPerson, type Person } from "../../packages/server/src/cli/demo/person.ts";
+import { createSimulatedUser, type SimulatedUser } from "../../packages/server/src/cli/demo/simulated-user.ts";
 import { holdfast, startHoldfast, type Running } from "./holdfast.ts";
 import { parseJson, type Json } from "./json.ts";
 import { freePort } from "../../packages/server/test/support/port.ts";
@@ -88,8 +88,8 @@ export function setClient(site: Site, app: App, integration_type: string, client
 const ACCOUNT = { name: "Ada", email: "ada@example.com", password: "correct horse battery staple" };
 
 /** Creates the account, or sets its password, through a setup link. */
-export async function signIn({ server_url }: Site, setup_url: string): Promise<Person> {
-  const builder = createPerson(server_url);
+export async function signIn({ server_url }: Site, setup_url: string): Promise<SimulatedUser> {
+  const builder = createSimulatedUser(server_url);
   await builder.signIn(setup_url, ACCOUNT);
   return builder;
 }
@@ -134,7 +134,7 @@ export async function startConnected(
     clientIdOf?: (service: string) => string;
     env?: Record<string, string>;
   } = {},
-): Promise<{ site: Site; app: App; server: Running; builder: Person }> {
+): Promise<{ site: Site; app: App; server: Running; builder: SimulatedUser }> {
   const { services = SERVICES, clientIdOf = () => "sim-ok", env = {} } = options;
   const site = await prepareSite(gateway);
   const server = await site.start(env);

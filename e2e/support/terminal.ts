@@ -36,7 +36,8 @@ export function openTerminal(command: readonly string[], { cwd, env }: TerminalO
   const bin = join(cwd, "bin");
   const log = join(cwd, "opened.txt");
   mkdirSync(bin, { recursive: true });
-  // Instead of opening a window, this records the address. Openers find it as BROWSER or first in PATH.
+  // Instead of opening a window, this records the address. Openers find it as BROWSER or first in
+  // PATH.
   const browser = join(bin, "xdg-open");
   writeFileSync(browser, `#!/bin/sh\nprintf '%s\\n' "$1" >> '${log}'\n`, { mode: 0o755 });
   const line = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");

@@ -10,7 +10,7 @@ import { startSimulator, type Simulator } from "@holdfast/simulator";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Person } from "../../../packages/server/src/cli/demo/person.ts";
+import type { SimulatedUser } from "../../../packages/server/src/cli/demo/simulated-user.ts";
 import { loadConfig } from "../../../packages/server/src/config.ts";
 import { systemClock } from "../../../packages/server/src/core/clock.ts";
 import { openInstallation, type Installation } from "../../../packages/server/src/installation.ts";
@@ -174,7 +174,7 @@ async function closeMachine({ processes, simulator, home }: Machine): Promise<vo
 /** The builder's account, and what it has created so far. */
 interface Account {
   readonly site: Site;
-  readonly builder: Person;
+  readonly builder: SimulatedUser;
   readonly installation: Installation;
   readonly clients: Set<string>;
   app_count: number;

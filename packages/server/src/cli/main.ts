@@ -1,8 +1,10 @@
 /**
- * The command line: one table of commands over commander, which does parsing, help and did-you-mean. Exit codes: 0 ok, 1
- * failed, 2 usage, 3 auth, 4 not found, 5 conflict, 6 unavailable, 70 internal, 75 in use, 78 configuration, 130 interrupted.
+ * The command line: a table of commands over commander, which parses, prints help and suggests
+ * names.
  *
- * The files of commands load neither the server nor the catalog; an action imports what it runs.
+ * Exit codes: 0 ok, 1 failed, 2 usage, 3 auth, 4 not found, 5 conflict, 6 unavailable, 70 internal,
+ * 75 in use, 78 configuration, 130 interrupted. The files of the commands load neither the server
+ * nor the catalog. An action imports what it needs.
  */
 import { Command, CommanderError, Option } from "commander";
 import { ApiError, exitCodeOf } from "../core/errors.ts";
@@ -32,56 +34,62 @@ First steps:
   holdfast serve               the server; prints a link to sign in with
   holdfast apps create NAME    an app, with the token that its backend calls with`;
 
+const COMMANDS: readonly ((program: Command) => void)[] = [
+  serveCommand,
+  demoCommand,
+  simulateCommand,
+  setupLinkCommand,
+  appCommands,
+  clientCommands,
+  tokenCommands,
+  connectorCommands,
+  typesCommands,
+  loginCommands,
+  workspaceCommands,
+  memberCommands,
+  apiKeyCommands,
+  auditCommands,
+  providerCommands,
+  keyCommands,
+  completionCommand,
+];
+
+/** Commands that run until they are stopped. They handle SIGINT themselves, to close in order. */
+const RUNS_UNTIL_STOPPED: ReadonlySet<string> = new Set(["serve", "demo", "simulate"]);
+
+/** Runs one command. Returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   const json = args.includes("--json");
-  const program = new Command("holdfast");
-  program
-    .description("Connect an account once; backend functions always get a valid access token.")
-    .version(VERSION)
-    .addHelpText("after", FIRST_STEPS);
-  // The document on stdout says it all.
-  if (json) program.configureOutput({ writeErr: () => {} });
-  for (const register of [
-    serveCommand,
-    demoCommand,
-    simulateCommand,
-    setupLinkCommand,
-    appCommands,
-    clientCommands,
-    tokenCommands,
-    connectorCommands,
-    typesCommands,
-    loginCommands,
-    workspaceCommands,
-    memberCommands,
-    apiKeyCommands,
-    auditCommands,
-    providerCommands,
-    keyCommands,
-    completionCommand,
-  ])
-    register(program);
-  prepare(program, "holdfast");
-  program.hook("preAction", (_program, action) => {
-    // The others put away what they hold first.
-    if (!STAYS.has(action.name())) process.once("SIGINT", () => process.exit(130));
-  });
-  quietOnClosedPipe();
+  const program = createProgram(json);
+  ignoreClosedPipes();
   try {
     await program.parseAsync([...args], { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportError(error, json);
     if (error.exitCode === 0) return 0;
-    return json ? reportError(new ApiError("usage", { message: sentenceOf(error) }), json) : exitCodeOf("usage");
+    // Without --json, commander has already printed the message.
+    return json ? reportError(new ApiError("usage", { message: messageOf(error) }), json) : exitCodeOf("usage");
   }
 }
 
-/** Commands that run until they are stopped, and end in order by themselves. */
-const STAYS: ReadonlySet<string> = new Set(["serve", "demo", "simulate"]);
+function createProgram(json: boolean): Command {
+  const program = new Command("holdfast")
+    .description("Connect an account once; backend functions always get a valid access token.")
+    .version(VERSION)
+    .addHelpText("after", FIRST_STEPS);
+  // The document on stdout contains the error.
+  if (json) program.configureOutput({ writeErr: () => {} });
+  for (const register of COMMANDS) register(program);
+  prepare(program, "holdfast");
+  program.hook("preAction", (_program, action) => {
+    if (!RUNS_UNTIL_STOPPED.has(action.name())) process.once("SIGINT", () => process.exit(130));
+  });
+  return program;
+}
 
-/** `holdfast providers list | head -1`: nobody reads on, which is not an error of ours. */
-function quietOnClosedPipe(): void {
+/** In `holdfast providers list | head -1` the reader closes the pipe, which is not an error. */
+function ignoreClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
@@ -89,15 +97,14 @@ function quietOnClosedPipe(): void {
     });
 }
 
-/** Commander has printed the same as text, unless a document was asked for. */
-function sentenceOf({ code, message }: CommanderError): string {
-  if (code === "commander.help") return "This is a group of commands: name one of them. --help lists them.";
+function messageOf({ code, message }: CommanderError): string {
+  if (code === "commander.help") return "This is a group of commands: add the name of one. --help lists them.";
   return message.replace(/^error: /, "").replaceAll("\n", " ");
 }
 
-/** Every command takes --json, throws instead of exiting, and refuses arguments it does not know. */
+/** Makes each command take --json, throw instead of exit, and refuse unknown arguments. */
 function prepare(command: Command, path: string): void {
-  command.exitOverride().allowExcessArguments(false).showHelpAfterError(`Run ${path} --help to see what there is.`);
+  command.exitOverride().allowExcessArguments(false).showHelpAfterError(`Run ${path} --help for its usage.`);
   if (command.commands.length === 0) command.addOption(new Option("--json", "print one JSON document"));
   for (const child of command.commands) prepare(child, `${path} ${child.name()}`);
 }

@@ -1,34 +1,40 @@
-/** Reports an error: as text on stderr with what to do, or with --json as a document on stdout, where programs read results. */
+/**
+ * Reports an error: as text on stderr with what to do, or with --json as a document on stdout,
+ * where programs read results.
+ */
 import { ApiError, ERRORS, exitCodeOf } from "../core/errors.ts";
 import { RemoteError, type Refusal } from "./remote/error.ts";
 
-/** Prints an error. Returns the exit code that goes with it. */
+/** Prints an error. Returns its exit code. */
 export function reportError(error: unknown, json: boolean): number {
   const reported = describe(error);
-  const { code, message, who_must_act, retryable, errors, reconnect_url, request_id } = reported;
-  if (json) {
-    const document = {
-      code,
-      message,
-      who_must_act,
-      retryable,
-      ...(errors.length === 0 ? {} : { errors }),
-      ...(reconnect_url === null ? {} : { reconnect_url }),
-      ...(request_id === null ? {} : { request_id }),
-    };
-    process.stdout.write(`${JSON.stringify({ error: document })}\n`);
-  } else {
-    const fields = errors
-      .filter((field) => !message.includes(field.message))
-      .map((field) => `  ${field.name}: ${field.message}`);
-    const again = reconnect_url === null ? [] : [`Connect the account again: ${reconnect_url}`];
-    const id = request_id === null ? "" : `, request ${request_id}`;
-    process.stderr.write(`${[message, ...fields, ...again, `(${code}${id})`].join("\n")}\n`);
-  }
+  if (json) process.stdout.write(`${JSON.stringify({ error: documentOf(reported) })}\n`);
+  else process.stderr.write(`${textOf(reported)}\n`);
   // There is no server log to look into, so a defect prints its stack.
-  if (code === "internal" && error instanceof Error)
+  if (reported.code === "internal" && error instanceof Error)
     process.stderr.write(`${(error.stack ?? "").split("\n").slice(1, 6).join("\n")}\n`);
   return reported.exit_code;
+}
+
+function documentOf({ code, message, who_must_act, retryable, errors, reconnect_url, request_id }: Reported) {
+  return {
+    code,
+    message,
+    who_must_act,
+    retryable,
+    ...(errors.length === 0 ? {} : { errors }),
+    ...(reconnect_url === null ? {} : { reconnect_url }),
+    ...(request_id === null ? {} : { request_id }),
+  };
+}
+
+function textOf({ code, message, errors, reconnect_url, request_id }: Reported): string {
+  const fields = errors
+    .filter((field) => !message.includes(field.message))
+    .map((field) => `  ${field.name}: ${field.message}`);
+  const reconnect = reconnect_url === null ? [] : [`Connect the account again: ${reconnect_url}`];
+  const id = request_id === null ? "" : `, request ${request_id}`;
+  return [message, ...fields, ...reconnect, `(${code}${id})`].join("\n");
 }
 
 type Reported = Omit<Refusal, "status"> & { readonly exit_code: number };

@@ -1,4 +1,4 @@
-/** Connectors of an app, as the contract has them: unknown fields of a body are ignored. */
+/** Connectors of an app, as in the contract. The server ignores unknown fields of a body. */
 import { Type } from "typebox";
 import { nullable, strict, text } from "./fields.ts";
 
@@ -29,7 +29,7 @@ export const ConnectionConfigReply = Type.Object({
   connection_config: Type.Record(Type.String(), Type.String()),
 });
 
-/** `user_email` must be absent, not null, where it is unknown. */
+/** An unknown `user_email` must be absent, not null. */
 export const ListReply = Type.Object({
   integrations: Type.Array(
     Type.Object({
@@ -61,7 +61,7 @@ export const AddScopesBody = Type.Object({
   return_to: Type.Optional(nullable(text(1024))),
 });
 
-/** All six are required by the public CLI; four may be null, none may be missing. */
+/** The public CLI requires each field to be present, even if it is null. */
 export const InitiateReply = Type.Object({
   redirect_url: nullable(Type.String()),
   connection_id: nullable(Type.String()),

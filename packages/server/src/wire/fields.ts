@@ -1,10 +1,11 @@
 /**
- * Parts of the wire's schemas. wire/ owns the shapes of requests and replies, which http/ serves and cli/ reads. It knows no
- * route and no service.
+ * Parts of the wire's schemas. wire/ owns the shapes of requests and replies, which http/ serves
+ * and cli/ reads. It knows no route and no service.
  *
- * A reply schema is an allow-list: the server does not send a field that its schema does not declare. This keeps tokens and
- * sealed columns out of replies even if a handler returns too much. Routes of the contract ignore unknown fields of a request,
- * because their public clients send some. Our own routes refuse them.
+ * A reply schema is an allow-list: the server does not send a field that its schema does not
+ * declare. This keeps tokens and sealed columns out of replies even if a handler returns too much.
+ * Routes of the contract ignore unknown fields of a request, because their public clients send
+ * some. Our own routes refuse them.
  */
 import { Type, type TObject, type TProperties, type TSchema } from "typebox";
 

@@ -1,4 +1,7 @@
-/** Apps, service tokens, OAuth clients and the audit trail: bodies and replies of the management routes. */
+/**
+ * Apps, service tokens, OAuth clients and the audit trail: bodies and replies of the management
+ * routes.
+ */
 import { Type } from "typebox";
 import { Instant, Lifetime, nullable, strict, text } from "./fields.ts";
 

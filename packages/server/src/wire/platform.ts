@@ -1,11 +1,14 @@
-/** What the public clients ask of the platform beside connectors: apps, workspaces, stripe. Unknown fields are ignored. */
+/**
+ * Apps, workspaces and stripe: what the public clients request beside connectors. The server ignores
+ * unknown fields.
+ */
 import { Type } from "typebox";
 import { nullable, text } from "./fields.ts";
 
 export const StripeStatusReply = Type.Object({ stripe_mode: Type.Null() });
 export const SuccessReply = Type.Object({ success: Type.Boolean() });
 
-/** The public command line takes no null in the optional ones. */
+/** The public CLI refuses null in an optional field. */
 export const PlatformAppReply = Type.Object({
   id: Type.String(),
   name: Type.Optional(Type.String()),

@@ -1,4 +1,6 @@
-/** Workspaces, their members, invitations and API keys: bodies and replies of the management routes. */
+/**
+ * Workspaces, their members, invitations and API keys: bodies and replies of the management routes.
+ */
 import { Type } from "typebox";
 import { PLANS, ROLES, SCOPES } from "../core/roles.ts";
 import { Instant, Lifetime, nullable, strict, text } from "./fields.ts";

@@ -1,4 +1,6 @@
-/** Opening a browser: a stand-in for one is started with the address, and its absence is reported. */
+/**
+ * Opening a browser: a stand-in for one is started with the address, and its absence is reported.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

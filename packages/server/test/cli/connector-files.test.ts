@@ -1,4 +1,4 @@
-/** Connector files: what pull leaves alone, what push is about to change, and that the two agree. */
+/** Connector files: what pull leaves unchanged, what push would change, and that the two agree. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ const pull = (directory: string, remote: readonly DeclaredConnector[]) => {
 const filesIn = (directory: string): Record<string, string> =>
   Object.fromEntries(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), "utf8")]));
 
-it("writes type and scopes, in a directory that need not exist", () => {
+it("writes type and scopes, and creates the directory", () => {
   const directory = join(temporaryDirectory(), "connectors");
   pull(directory, [{ type: "slack", scopes: ["chat:write"] }]);
   expect(filesIn(directory)).toEqual({
@@ -31,7 +31,7 @@ it("writes type and scopes, in a directory that need not exist", () => {
   });
 });
 
-it("keeps a file byte for byte when it says the same, in any order and layout, under any name", () => {
+it("keeps a file byte for byte if its scopes match, in any order and layout, under any name", () => {
   const text = '\uFEFF// Ours.\r\n{"scopes":["b",\t"a",],"type":"slack"}';
   const directory = temporaryDirectory({ "our-chat.json": text, "notes.txt": "kept" });
   const plan = pull(directory, [{ type: "slack", scopes: ["a", "b"] }]);
@@ -39,13 +39,13 @@ it("keeps a file byte for byte when it says the same, in any order and layout, u
   expect(filesIn(directory)).toEqual({ "our-chat.json": text, "notes.txt": "kept" });
 });
 
-it("changes only the scopes of a file: comments, other keys and the layout stay", () => {
-  const text = '{\n\t// Asked for by sales.\n\t"type": "slack",\n\t"owner": "sales", // ours\n\t"scopes": ["a"]\n}\n';
+it("changes only the scopes of a file, and keeps comments, other keys and the layout", () => {
+  const text = '{\n\t// Requested by sales.\n\t"type": "slack",\n\t"owner": "sales", // ours\n\t"scopes": ["a"]\n}\n';
   const directory = temporaryDirectory({ "slack.jsonc": text });
   pull(directory, [{ type: "slack", scopes: ["b"] }]);
   const after = readFileSync(join(directory, "slack.jsonc"), "utf8");
   expect(after.replaceAll(/\s/g, "")).toBe(text.replaceAll(/\s/g, "").replace('["a"]', '["b"]'));
-  expect(after).toContain("\t// Asked for by sales.\n");
+  expect(after).toContain("\t// Requested by sales.\n");
   expect(readConnectorFiles(directory)).toMatchObject([{ type: "slack", scopes: ["b"] }]);
 });
 
@@ -58,26 +58,26 @@ it("deletes files of connectors that the app does not have, and only connector f
 
 it.each([
   ["a broken file", { "a.jsonc": '{\n  "type": "slack"\n  "scopes": []\n}' }, /a\.jsonc:3: CommaExpected/],
-  ["a list", { "a.jsonc": "[]" }, /must hold one object/],
+  ["a list", { "a.jsonc": "[]" }, /must contain one object/],
   ["no type", { "a.jsonc": "{}" }, /"type" must be the name of a service/],
   ["a type that is a path", { "a.jsonc": '{"type":"../x"}' }, /"type" must be the name of a service/],
-  ["scopes that are a text", { "a.jsonc": '{"type":"x","scopes":"a b"}' }, /"scopes" must be a list/],
+  ["scopes that are a string", { "a.jsonc": '{"type":"x","scopes":"a b"}' }, /"scopes" must be a list/],
   [
     "two files for one type",
     { "a.jsonc": '{"type":"x"}', "b.json": '{"type":"x"}' },
     /a\.jsonc and .*b\.json are both/,
   ],
-])("refuses %s, and says where", (_name, files, sentence) => {
+])("refuses %s, and names the place", (_name, files, sentence) => {
   expect(() => readConnectorFiles(temporaryDirectory(files))).toThrow(sentence);
 });
 
-it("writes no file outside the directory, whatever the server calls a connector", () => {
+it("writes no file outside the directory, whatever name the server gives a connector", () => {
   expect(() => planPull(temporaryDirectory(), [{ type: "../../evil", scopes: [] }])).toThrow(
     /not from a Holdfast server/,
   );
 });
 
-it("shows each scope that a push adds or drops, and tells what is replaced or removed from what is new", () => {
+it("shows each scope that a push adds or drops, and distinguishes replaced and removed connectors from new ones", () => {
   const files = [
     { type: "github", scopes: ["repo", "user"] },
     { type: "notion", scopes: [] },
@@ -91,14 +91,14 @@ it("shows each scope that a push adds or drops, and tells what is replaced or re
     { type: "xero", scopes: ["a", "b"] },
   ];
   expect(describePush(planPush(files, remote)).split("\n")).toEqual([
-    "~ github: other scopes",
+    "~ github: changed scopes",
     "    + repo",
     "    - gist",
     "+ notion: new, with the default scopes",
     "~ slack: the default scopes instead of these",
     "    - chat:write",
     "  xero: no change",
-    "- wrike: removed, its connection is ended",
+    "- wrike: removed, and its connection ended",
   ]);
   expect(isDestructive(planPush(files, remote))).toBe(true);
   expect(isDestructive(planPush(files, []))).toBe(false);
@@ -115,7 +115,7 @@ const connectors = fc
   )
   .map((list) => list.toSorted((a, b) => (a.type < b.type ? -1 : 1)));
 
-it("has nothing to push after a pull, and nothing to pull again, whatever was there before", () => {
+it("has nothing to push after a pull, and nothing to pull again, for any files before", () => {
   fc.assert(
     fc.property(connectors, connectors, (before, remote) => {
       const directory = mkdtempSync(join(tmpdir(), "holdfast-files-"));

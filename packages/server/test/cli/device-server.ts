@@ -1,23 +1,22 @@
 /**
- * The login side of a server, as the contract has it: device codes, tokens with refresh tokens for one use, userinfo,
- * revocation. A refresh token that is used twice ends its login, as the real server does.
+ * The login endpoints of a server, as in the contract: device codes, tokens with single-use refresh
+ * tokens, userinfo, revocation. As on the real server, using a refresh token twice ends its login.
  */
 import { randomBytes } from "node:crypto";
-import { startWebServer, type Asked, type Scripted, type WebServer } from "./web-server.ts";
+import { startWebServer, type RecordedRequest, type Scripted, type WebServer } from "./web-server.ts";
 
 export interface DeviceServer extends WebServer {
-  /** What the person does on the page. */
+  /** Decides as the user does on the page. */
   decide(decision: "approve" | "deny" | "expire"): void;
-  /** The next poll is told that it came too soon. */
+  /** Makes the next poll fail with `slow_down`. */
   slowDown(): void;
-  /** Access tokens issued so far are refused from now on. */
+  /** Refuses the access tokens issued so far. */
   endAccessTokens(): void;
-  /** As if revoked on the dashboard. */
+  /** Ends the login, as a revocation on the dashboard does. */
   endLogin(): void;
   readonly refreshes: () => number;
   readonly reuses: () => number;
   readonly revoked: readonly string[];
-  /** The next device code is asked for by a page that is answered so. */
   readonly device_code: string;
 }
 
@@ -25,9 +24,9 @@ const BASE = { device_code: "dev-0123456789", user_code: "BCDF-GHJK", interval: 
 const refusal = (error: string): Scripted => ({ status: 400, body: { error } });
 
 export interface DeviceOptions {
-  /** Of access tokens. */
+  /** The lifetime of access tokens. */
   readonly expires_in_s?: number;
-  /** How long the token endpoint takes, so that others come meanwhile. */
+  /** Delays the token endpoint, so that other commands arrive meanwhile. */
   readonly refresh?: () => Promise<void>;
 }
 
@@ -73,7 +72,7 @@ export async function startDeviceServer({
     return refusal(decision === "deny" ? "access_denied" : "expired_token");
   }
 
-  async function answer({ method, path, headers, body }: Asked): Promise<Scripted> {
+  async function answer({ method, path, headers, body }: RecordedRequest): Promise<Scripted> {
     switch (`${method} ${path}`) {
       case "POST /oauth/device/code":
         return { body: { ...BASE, verification_uri: `http://${headers.host ?? ""}/device` } };
@@ -98,7 +97,7 @@ export async function startDeviceServer({
     device_code: BASE.device_code,
     decide: (next) => void (decision = next),
     slowDown: () => void (slow_down = true),
-    endAccessTokens: () => void (current = current === null ? null : { ...current, access: "nobody has this one" }),
+    endAccessTokens: () => void (current = current === null ? null : { ...current, access: "not issued" }),
     endLogin: () => void (current = null),
     refreshes: () => counts.refreshes,
     reuses: () => counts.reuses,

@@ -14,7 +14,7 @@ import { manualClock, type ManualClock } from "../support/clock.ts";
 import { startDeviceServer, type DeviceServer } from "./device-server.ts";
 import { closedUrl } from "./web-server.ts";
 
-/** Of today: locks are judged by the age that the file system gives them. */
+/** Starts now, because the file system gives locks their age. */
 const freshClock = (): ManualClock => manualClock(instant(Date.now()));
 
 function temporaryStore(): LoginStore {
@@ -29,7 +29,7 @@ interface Attempt {
   readonly waited: readonly number[];
 }
 
-/** `decisions[n]` is what happens while the command waits for the n-th time. */
+/** `decisions[n]` runs during the n-th wait of the command. */
 function attempt(server: DeviceServer, clock: ManualClock, decisions: readonly (() => void)[]): Attempt {
   const prompts: Prompt[] = [];
   const waited: number[] = [];
@@ -48,7 +48,7 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
     (error: unknown) => (error instanceof ApiError ? error.code : String(error)),
   );
 
-it("shows the code, polls at the server's pace, slower after slow_down, and learns who signed in", async () => {
+it("shows the code, polls at the server's interval, slower after slow_down, and returns the account", async () => {
   const server = await startDeviceServer();
   const { login, prompts, waited } = attempt(server, freshClock(), [
     () => {},
@@ -58,7 +58,7 @@ it("shows the code, polls at the server's pace, slower after slow_down, and lear
   expect(await login).toMatchObject({ email: "ada@example.com", name: "Ada" });
   expect(prompts).toEqual([{ user_code: "BCDF-GHJK", verification_uri: `${server.url}/device` }]);
   expect(waited).toEqual([1_000, 1_000, 6_000]);
-  const [code, first] = server.asked;
+  const [code, first] = server.requests;
   expect(code).toMatchObject({ method: "POST", path: "/oauth/device/code" });
   expect(JSON.parse(code?.body ?? "")).toEqual({ client_id: "holdfast_cli", scope: "apps:read apps:write" });
   expect(Object.fromEntries(new URLSearchParams(first?.body))).toEqual({
@@ -68,14 +68,16 @@ it("shows the code, polls at the server's pace, slower after slow_down, and lear
   });
 });
 
-it("ends when the person refuses, when the code is over, and when nobody comes", async () => {
+it("fails if the user denies the login, if the code expires, and if there is no decision in time", async () => {
   const server = await startDeviceServer();
   const outcome = (decisions: readonly (() => void)[]) => codeOf(attempt(server, freshClock(), decisions).login);
   expect(await outcome([() => server.decide("deny")])).toBe("login_refused");
   expect(await outcome([() => server.decide("expire")])).toBe("login_expired");
+  const silent = await startDeviceServer();
+  expect(await codeOf(attempt(silent, freshClock(), []).login)).toBe("login_expired");
 });
 
-it("keeps logins in a file that only its owner can read, one per server, and takes over no half of one", () => {
+it("stores logins in a file that only its owner can read, one per server, and ignores an incomplete one", () => {
   const store = temporaryStore();
   const login = loginOf("a", "r", 1);
   store.save("https://one.example", login);
@@ -113,7 +115,7 @@ async function signedIn(server: DeviceServer, clock: ManualClock, store: LoginSt
   return () => remoteOf().call({ method: "GET", path: "/oauth/userinfo" }, "account");
 }
 
-it("renews the access token a minute before it ends, and once when it is refused", async () => {
+it("renews the access token a minute before it expires, and once when it is refused", async () => {
   const [server, clock, store] = [await startDeviceServer(), freshClock(), temporaryStore()];
   const whoami = await signedIn(server, clock, store);
   await whoami();
@@ -126,7 +128,7 @@ it("renews the access token a minute before it ends, and once when it is refused
   expect([server.refreshes(), server.reuses()]).toEqual([2, 0]);
 });
 
-it("refreshes once for twenty commands that start together, and clears up its lock", async () => {
+it("refreshes once for twenty commands that start together, and removes its lock", async () => {
   const [server, clock, store] = [await startDeviceServer(), freshClock(), temporaryStore()];
   const whoami = await signedIn(server, clock, store);
   server.endAccessTokens();
@@ -135,7 +137,7 @@ it("refreshes once for twenty commands that start together, and clears up its lo
   expect(readdirSync(store.directory)).toEqual(["credentials.json"]);
 });
 
-it("takes over from a command that died while it refreshed", async () => {
+it("takes over from a command that died during a refresh", async () => {
   const [server, clock, store] = [await startDeviceServer(), freshClock(), temporaryStore()];
   const whoami = await signedIn(server, clock, store);
   const refresh_token = store.find(server.url)?.refresh_token.expose() ?? "";
@@ -148,16 +150,16 @@ it("takes over from a command that died while it refreshed", async () => {
   expect([server.refreshes(), readdirSync(store.directory)]).toEqual([1, ["credentials.json"]]);
 });
 
-it("forgets a login that the server has ended, and keeps one whose server is away", async () => {
+it("deletes a login that the server has ended, and keeps one whose server is unreachable", async () => {
   const [server, clock, store] = [await startDeviceServer(), freshClock(), temporaryStore()];
   const whoami = await signedIn(server, clock, store);
   const before = readFileSync(join(store.directory, "credentials.json"), "utf8");
-  const gone = createRemote({ server_url: await closedUrl(), credential: null });
-  store.save(gone.server_url, loginOf("a", "r", 1));
-  const session = createSession({ store, remote: gone, clock, wait: () => Promise.resolve() });
+  const unreachable = createRemote({ server_url: await closedUrl(), credential: null });
+  store.save(unreachable.server_url, loginOf("a", "r", 1));
+  const session = createSession({ store, remote: unreachable, clock, wait: () => Promise.resolve() });
   expect(await codeOf(session.header())).toBe("server_unreachable");
-  expect(store.find(gone.server_url)).not.toBeNull();
-  store.remove(gone.server_url);
+  expect(store.find(unreachable.server_url)).not.toBeNull();
+  store.remove(unreachable.server_url);
   store.save(server.url, store.find(server.url) ?? loginOf("", "", 1));
   expect(readFileSync(join(store.directory, "credentials.json"), "utf8")).toBe(before);
 

@@ -1,4 +1,4 @@
-/** The commands' HTTP client against a real server: what is sent, what is repeated, what a person is told. */
+/** The commands' HTTP client against a real server: what it sends, repeats and reports. */
 import { expect, it } from "vitest";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
@@ -14,7 +14,7 @@ async function withServer(
   credential: Credential | null = null,
 ): Promise<{ server: WebServer; remote: Remote; waited: readonly number[] }> {
   const waited: number[] = [];
-  const server = await startWebServer((_asked, index) => answers[Math.min(index, answers.length - 1)] ?? null);
+  const server = await startWebServer((_request, index) => answers[Math.min(index, answers.length - 1)] ?? null);
   const wait = (delay_ms: number): Promise<void> => {
     waited.push(delay_ms);
     return Promise.resolve();
@@ -42,49 +42,52 @@ const credentialOf = (values: readonly string[]): Credential & { refusals: () =>
   };
 };
 
-it.each([429, 502, 503, 504])("repeats a GET twice after %i, and waits as long as the server says", async (status) => {
-  const away = { status, headers: { "retry-after": "7" } };
-  const { server, remote, waited } = await withServer([away, { status }, { body: ACCOUNT }]);
-  expect(await remote.call(GET, "account")).toEqual(ACCOUNT);
-  expect(waited).toEqual([7_000, 600]);
-  expect(new Set(server.asked.map(({ headers }) => headers["x-request-id"])).size).toBe(1);
-});
+it.each([429, 502, 503, 504])(
+  "repeats a GET twice after %i, and waits as long as the server requests",
+  async (status) => {
+    const away = { status, headers: { "retry-after": "7" } };
+    const { server, remote, waited } = await withServer([away, { status }, { body: ACCOUNT }]);
+    expect(await remote.call(GET, "account")).toEqual(ACCOUNT);
+    expect(waited).toEqual([7_000, 600]);
+    expect(new Set(server.requests.map(({ headers }) => headers["x-request-id"])).size).toBe(1);
+  },
+);
 
-it("gives up after three attempts, and at once when it would have to wait for minutes", async () => {
+it("gives up after three attempts, and at once if it would have to wait for minutes", async () => {
   const patient = await withServer([{ status: 503, body: { code: "overloaded", message: "Too much." } }]);
   const error = await refused(patient.remote.call(GET, "account"));
-  expect([error.message, patient.server.asked.length]).toEqual(["Too much.", 3]);
+  expect([error.message, patient.server.requests.length]).toEqual(["Too much.", 3]);
   expect(error instanceof RemoteError && error.exit_code).toBe(6);
   const long = await withServer([{ status: 429, headers: { "retry-after": "600" } }]);
   await refused(long.remote.call(GET, "account"));
-  expect([long.server.asked.length, long.waited]).toEqual([1, []]);
+  expect([long.server.requests.length, long.waited]).toEqual([1, []]);
 });
 
 it("repeats PUT and DELETE, and never a POST or another status", async () => {
   const sent = async (method: "PUT" | "DELETE" | "POST", status: number): Promise<number> => {
     const { server, remote } = await withServer([{ status }]);
     await refused(remote.send({ method, path: "/thing", json: {} }));
-    return server.asked.length;
+    return server.requests.length;
   };
   expect(await Promise.all([sent("PUT", 503), sent("DELETE", 502), sent("POST", 503), sent("PUT", 500)])).toEqual([
     3, 3, 1, 1,
   ]);
 });
 
-it("renews a refused login once, and says what to do when that does not help", async () => {
+it("renews a refused login once, and says what to do if that does not help", async () => {
   const good = credentialOf(["old", "new"]);
   const renewed = await withServer([{ status: 401 }, { body: ACCOUNT }], good);
   expect(await renewed.remote.call(GET, "account")).toEqual(ACCOUNT);
-  expect(renewed.server.asked.map(({ headers }) => headers.authorization)).toEqual(["Bearer old", "Bearer new"]);
+  expect(renewed.server.requests.map(({ headers }) => headers.authorization)).toEqual(["Bearer old", "Bearer new"]);
 
   const bad = credentialOf(["old", "new", "newer"]);
   const stuck = await withServer([{ status: 401, body: { code: "invalid_token", message: "Unauthorized" } }], bad);
   const error = await refused(stuck.remote.call(GET, "account"));
   expect(error.message).toBe("Unauthorized To sign in again: holdfast login.");
-  expect([stuck.server.asked.length, error instanceof RemoteError && error.exit_code]).toEqual([2, 3]);
+  expect([stuck.server.requests.length, error instanceof RemoteError && error.exit_code]).toEqual([2, 3]);
 });
 
-it("keeps the server's code, wrong fields, reconnect address and request id", async () => {
+it("keeps the server's code, invalid fields, reconnect address and request id", async () => {
   const extra_data = {
     who_must_act: "builder",
     reconnect_url: "http://localhost/again",
@@ -119,12 +122,12 @@ it.each([
   expect(error instanceof ApiError && error.code).toBe("invalid_answer");
   expect(error.message).toMatch(sentence);
   expect(error.message).not.toContain("secret-value");
-  expect(server.asked).toHaveLength(1);
+  expect(server.requests).toHaveLength(1);
 });
 
 it("names the server that cannot be reached or does not answer", async () => {
-  const nobody = createRemote({ server_url: await closedUrl(), credential: null });
-  const gone = await refused(nobody.call(GET, "account"));
+  const closed = createRemote({ server_url: await closedUrl(), credential: null });
+  const gone = await refused(closed.call(GET, "account"));
   expect(gone.message).toMatch(
     /^http:\/\/127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)\. Check that the server is running/,
   );

@@ -1,8 +1,8 @@
-/** A real HTTP server whose answers a test writes, and which keeps what it was asked. */
+/** A real HTTP server whose replies the test writes. Records each request. */
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { onTestFinished } from "vitest";
 
-export interface Asked {
+export interface RecordedRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
@@ -12,17 +12,17 @@ export interface Asked {
 export interface Scripted {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON; a text as it is. */
+  /** Sent as JSON. A string is sent as it is. */
   readonly body?: unknown;
 }
 
 export interface WebServer {
   readonly url: string;
-  readonly asked: readonly Asked[];
+  readonly requests: readonly RecordedRequest[];
   close(): Promise<void>;
 }
 
-/** An address where nobody listens. */
+/** Returns an address where no server listens. */
 export async function closedUrl(): Promise<string> {
   const server = createServer();
   await new Promise<void>((resolve) => {
@@ -36,18 +36,21 @@ export async function closedUrl(): Promise<string> {
   return `http://127.0.0.1:${address.port}`;
 }
 
-/** `answer` decides by the request and by how many came before it; null leaves the request without an answer. */
+/**
+ * Starts the server. `answer` receives each request and the number of earlier ones. If it returns
+ * null, the request gets no reply.
+ */
 export async function startWebServer(
-  answer: (asked: Asked, index: number) => Scripted | null | Promise<Scripted | null>,
+  answer: (request: RecordedRequest, index: number) => Scripted | null | Promise<Scripted | null>,
 ): Promise<WebServer> {
-  const asked: Asked[] = [];
+  const requests: RecordedRequest[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       const { method = "", url = "", headers } = request;
       const entry = { method, path: url, headers, body: Buffer.concat(chunks).toString("utf8") };
-      const index = asked.push(entry) - 1;
+      const index = requests.push(entry) - 1;
       void (async () => {
         const scripted = await answer(entry, index);
         if (scripted === null) return;
@@ -68,5 +71,5 @@ export async function startWebServer(
   onTestFinished(close);
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The server has no port.");
-  return { url: `http://127.0.0.1:${address.port}`, asked, close };
+  return { url: `http://127.0.0.1:${address.port}`, requests, close };
 }

@@ -1,4 +1,7 @@
-/** `holdfast api-keys create|list|revoke`: keys for a builder's programs, such as a pipeline that runs `connectors push`. */
+/**
+ * `holdfast api-keys create|list|revoke`: keys for a builder's programs, such as a pipeline that
+ * runs `connectors push`.
+ */
 import { Option, type Command } from "commander";
 import { SCOPES } from "../../core/roles.ts";
 import { addRemoteCommands, inWorkspace, remoteCommand, withWorkspace } from "../remote/commands.ts";

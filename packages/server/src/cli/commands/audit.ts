@@ -1,7 +1,10 @@
 /**
- * `holdfast audit export`: the audit trail as JSON lines, oldest first, page by page, so that its length does not matter. On
- * the server's machine all of it; from elsewhere what whoever asks may have. A file appears under its name only when it is
- * whole: half a trail must not pass for one. Times are ms since the epoch in the lines; `--since` is inclusive, `--until` not.
+ * `holdfast audit export`: the audit trail as JSON lines, oldest first. Reads it page by page, so
+ * that memory does not grow with its length. On the server's machine it is the whole trail. From
+ * another machine it is what the caller is allowed to read.
+ *
+ * A file gets its name only when it is complete, so that a part cannot pass for the whole. Times in
+ * the lines are ms since the epoch. `--since` is inclusive, `--until` is not.
  */
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
@@ -9,11 +12,10 @@ import type { Command } from "commander";
 import { ApiError } from "../../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { instant, type Instant } from "../../core/types.ts";
-import { auditLine } from "../../service/audit.ts";
 import { withInstallation, type LocalFlags } from "../remote/local.ts";
-import { createOutput } from "../terminal/output.ts";
 import type { Remote } from "../remote/remote.ts";
 import { resolveTarget, withTarget, type TargetFlags } from "../remote/target.ts";
+import { createOutput } from "../terminal/output.ts";
 
 interface Range {
   readonly app?: string;
@@ -23,15 +25,18 @@ interface Range {
 }
 
 type Flags = TargetFlags & Range & { readonly json?: boolean; readonly out?: string };
-type Take = (lines: string) => Promise<void>;
+/** Writes one page. */
+type Write = (lines: string) => Promise<void>;
 
 export function auditCommands(program: Command): void {
-  const audit = program.command("audit").description("who did what to which app and service, from where");
+  const audit = program
+    .command("audit")
+    .description("the audit trail: who did what to which app and service, from where");
   withTarget(audit.command("export"))
-    .description("print the audit trail as JSON lines, oldest first; from elsewhere for administrators")
-    .option("--app <app>", "of this app only")
-    .option("--workspace <id>", "of this workspace and its apps only")
-    .option("--since <time>", "from this time on, such as 2026-11-23T12:00:00Z", time)
+    .description("print the audit trail as JSON lines, oldest first; from another machine only for administrators")
+    .option("--app <app>", "only this app")
+    .option("--workspace <id>", "only this workspace and its apps")
+    .option("--since <time>", "from this time, such as 2026-11-23T12:00:00Z", time)
     .option("--until <time>", "before this time", time)
     .option("--out <file>", "write to a file instead of standard output")
     .action(exportAudit);
@@ -39,13 +44,13 @@ export function auditCommands(program: Command): void {
 
 async function exportAudit(flags: Flags): Promise<void> {
   const target = resolveTarget(flags);
-  const pages = (take: Take): Promise<void> =>
-    target.kind === "local" ? localPages(target.flags, flags, take) : remotePages(target.remote, flags, take);
+  const pages = (write: Write): Promise<void> =>
+    target.kind === "local" ? localPages(target.flags, flags, write) : remotePages(target.remote, flags, write);
   const output = createOutput(flags.json === true);
   if (flags.out !== undefined) {
     const path = resolve(flags.out);
     const events = await toFile(path, pages);
-    return output.result({ path, events }, `Written: ${path} (${events} events)`);
+    return output.result({ path, events }, `Wrote ${events} events to ${path}.`);
   }
   if (!output.json) return pages(print);
   let lines = "";
@@ -53,20 +58,21 @@ async function exportAudit(flags: Flags): Promise<void> {
   output.result({ events: linesOf(lines).map((line): unknown => JSON.parse(line)) }, "");
 }
 
-async function remotePages(remote: Remote, { app, workspace, since, until }: Range, take: Take): Promise<void> {
+async function remotePages(remote: Remote, { app, workspace, since, until }: Range, write: Write): Promise<void> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ app, workspace, since, until }))
     if (value !== undefined) query.set(name, String(value));
   for (;;) {
     const { lines, next } = await remote.page({ method: "GET", path: `/api/management/audit?${query.toString()}` });
-    await take(lines);
+    await write(lines);
     if (next === null) return;
     query.set("cursor", next);
   }
 }
 
-function localPages(flags: LocalFlags, { app, workspace, since, until }: Range, take: Take): Promise<void> {
+function localPages(flags: LocalFlags, { app, workspace, since, until }: Range, write: Write): Promise<void> {
   return withInstallation(flags, async ({ audit, apps, workspaces }) => {
+    const { auditLine } = await import("../../service/audit.ts");
     const app_id = app === undefined ? null : (await apps.get(asAppId(app))).id;
     const named = workspace === undefined ? null : (await workspaces.get(asWorkspaceId(workspace))).id;
     let cursor: string | null = null;
@@ -79,14 +85,17 @@ function localPages(flags: LocalFlags, { app, workspace, since, until }: Range, 
         until: until ?? null,
         cursor,
       });
-      await take(page.events.map(auditLine).join(""));
+      await write(page.events.map(auditLine).join(""));
       cursor = page.next;
     } while (cursor !== null);
   });
 }
 
-/** For its owner only: addresses and names of people are in it. */
-async function toFile(path: string, pages: (take: Take) => Promise<void>): Promise<number> {
+/**
+ * Writes the pages to a file that only its owner can read, because it contains addresses and names.
+ * Returns the number of events.
+ */
+async function toFile(path: string, pages: (write: Write) => Promise<void>): Promise<number> {
   const part = `${path}.part`;
   let count = 0;
   try {
@@ -111,8 +120,8 @@ async function toFile(path: string, pages: (take: Take) => Promise<void>): Promi
 
 const linesOf = (text: string): readonly string[] => text.split("\n").filter((line) => line !== "");
 
-/** A reader that is slower than the server must not make the process hold the whole trail. */
-const print: Take = (lines) =>
+/** Waits for a slow reader, so that the process does not buffer the whole trail. */
+const print: Write = (lines) =>
   new Promise((resolved) => {
     process.stdout.write(lines, () => {
       resolved();
@@ -122,6 +131,6 @@ const print: Take = (lines) =>
 function time(text: string): Instant {
   const ms = /^\d{1,15}$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(ms)) return instant(ms);
-  const message = "--since and --until take a time as 2026-11-23T12:00:00Z, or milliseconds since 1970.";
+  const message = "--since and --until take a time such as 2026-11-23T12:00:00Z, or milliseconds since 1970.";
   throw new ApiError("usage", { message });
 }

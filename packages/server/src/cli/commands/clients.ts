@@ -1,110 +1,97 @@
-/** `holdfast clients set|list|remove|share|unshare`: what was registered at the providers, and whom it serves. */
-import { Option, type Command } from "commander";
+/**
+ * `holdfast clients set|list|remove|share|unshare`: OAuth clients registered with providers, for
+ * the installation or for one workspace.
+ */
+import type { Command } from "commander";
 import { ApiError } from "../../core/errors.ts";
-import { readSecret } from "../terminal/input.ts";
 import { withManagement } from "../remote/management.ts";
-import { createOutput, day, table } from "../terminal/output.ts";
 import { withTarget, type TargetFlags } from "../remote/target.ts";
+import { readSecret } from "../terminal/input.ts";
+import { createOutput, day, printResult, table } from "../terminal/output.ts";
 
-type Flags = TargetFlags & { json?: boolean; workspace?: string };
+type Flags = TargetFlags & { readonly json?: boolean; readonly workspace?: string };
 type SetFlags = Flags & {
-  clientId: string;
-  clientSecretStdin?: boolean;
-  clientSecretFile?: string;
-  sharedCallback?: boolean;
+  readonly clientId: string;
+  readonly clientSecretStdin?: boolean;
+  readonly clientSecretFile?: string;
+  readonly sharedCallback?: boolean;
 };
 
-/** Where it works: here and from elsewhere, for the installation or for one workspace. */
-const withScope = (command: Command): Command =>
-  withTarget(command).option("--workspace <id>", "the workspace that it belongs to (default: the whole installation)");
+const withOwner = (command: Command): Command =>
+  withTarget(command).option("--workspace <id>", "the workspace that owns it (default: the installation)");
 
-/** As it follows a service's name in what is printed. */
-const ofWhom = ({ workspace }: Flags): string => (workspace === undefined ? "" : ` in ${workspace}`);
+/** Returns text to follow a service's name. */
+const inOwner = ({ workspace }: Flags): string => (workspace === undefined ? "" : ` in ${workspace}`);
 
 export function clientCommands(program: Command): void {
   const clients = program
     .command("clients")
-    .description("set, list, remove and share OAuth clients: the id and secret registered at a provider");
-
-  withScope(clients.command("set <type>"))
+    .description("set, list, remove and share OAuth clients: the id and secret registered with a provider");
+  withOwner(clients.command("set <type>"))
     .description("set the OAuth client of a service")
     .requiredOption("--client-id <id>", "the client id")
     .option("--client-secret-stdin", "read the client secret from standard input")
     .option("--client-secret-file <path>", "read the client secret from a file")
-    .addOption(
-      new Option("--shared-callback", "the client is registered with the plain callback address, not the vendor's own"),
-    )
-    .action(async (integration_type: string, flags: SetFlags) => {
-      const { clientId: client_id, workspace, clientSecretFile: path = null } = flags;
-      // One of them.
-      if ((flags.clientSecretStdin === true) === (path !== null)) {
-        const scope = workspace === undefined ? "" : ` --workspace ${workspace}`;
-        throw new ApiError("usage", {
-          message: `The client secret comes from a file (--client-secret-file PATH) or on standard input, where no process list shows it: printf %s "$SECRET" | holdfast clients set ${integration_type}${scope} --client-id ${client_id} --client-secret-stdin`,
-        });
-      }
-      const client_secret = await readSecret(path);
-      const client = await withManagement(flags, (api) =>
-        api.setClient(workspace ?? null, {
-          integration_type,
-          client_id,
-          client_secret,
-          shared_callback: flags.sharedCallback === true,
-        }),
-      );
-      const uri =
-        client.redirect_uri === null ? "" : `\nRegister this redirect URI with the provider: ${client.redirect_uri}`;
-      createOutput(flags.json === true).result(
-        client,
-        `Set the OAuth client of ${integration_type}${ofWhom(flags)}.${uri}`,
-      );
-    });
-
-  withScope(clients.command("list"))
-    .description("list the OAuth clients, without their secrets")
-    .action(async (flags: Flags) => {
-      const list = await withManagement(flags, (api) => api.listClients(flags.workspace ?? null));
-      createOutput(flags.json === true).result(
-        { clients: list },
-        table(
-          ["service", "client id", "set"],
-          list.map((client) => [client.integration_type, client.client_id, day(client.updated_at)]),
-          flags.workspace === undefined
-            ? "No OAuth client is set yet. holdfast providers list shows the services, holdfast clients set TYPE sets one."
-            : `No OAuth client of its own is set in ${flags.workspace}. holdfast clients set TYPE --workspace ${flags.workspace} sets one.`,
-        ),
-      );
-    });
-
-  withScope(clients.command("remove <type>"))
-    .description("remove the OAuth client of a service; its connections need a new consent afterwards")
-    .action(async (integration_type: string, flags: Flags) => {
-      await withManagement(flags, (api) => api.removeClient(flags.workspace ?? null, integration_type));
-      createOutput(flags.json === true).result(
-        { status: "removed", integration_type },
-        `Removed the OAuth client of ${integration_type}${ofWhom(flags)}.`,
-      );
-    });
-
+    .option("--shared-callback", "the client is registered with the plain callback address, not the vendor's own")
+    .action(set);
+  withOwner(clients.command("list")).description("list the OAuth clients, without their secrets").action(list);
+  withOwner(clients.command("remove <type>"))
+    .description("remove the OAuth client of a service; its connections then need a new consent")
+    .action(remove);
   withTarget(clients.command("share <workspace>"))
     .description("let a workspace of other owners use the installation's OAuth clients")
-    .action(async (workspace_id: string, flags: Flags) => {
-      const risk = await withManagement(flags, (api) => api.shareClients(workspace_id, true));
-      const output = createOutput(flags.json === true);
-      output.result(
-        { status: "shared", workspace_id },
-        `The installation's OAuth clients serve ${workspace_id}. To take that back: holdfast clients unshare ${workspace_id}`,
-      );
-      output.note(risk);
-    });
-
+    .action(share);
   withTarget(clients.command("unshare <workspace>"))
-    .description("take that back, for new consents; connections that were made stay")
-    .action(async (workspace_id: string, flags: Flags) => {
-      await withManagement(flags, (api) => api.shareClients(workspace_id, false));
-      createOutput(flags.json === true).result(
-        { status: "unshared", workspace_id },
-        `The installation's OAuth clients serve ${workspace_id} only while its owners all own the first workspace as well.`,
-      );
-    });
+    .description("stop sharing for new consents; existing connections stay")
+    .action(unshare);
+}
+
+async function set(integration_type: string, flags: SetFlags): Promise<void> {
+  const { clientId: client_id, workspace, clientSecretFile: path = null, sharedCallback } = flags;
+  const from_stdin = flags.clientSecretStdin === true;
+  if (from_stdin === (path !== null)) {
+    const owner = workspace === undefined ? "" : ` --workspace ${workspace}`;
+    const example = `printf %s "$SECRET" | holdfast clients set ${integration_type}${owner} --client-id ${client_id} --client-secret-stdin`;
+    const message = `Pass the client secret in a file (--client-secret-file PATH) or on standard input, where no process list shows it: ${example}`;
+    throw new ApiError("usage", { message });
+  }
+  const client_secret = await readSecret(path);
+  const shared_callback = sharedCallback === true;
+  const client = await withManagement(flags, (api) =>
+    api.setClient(workspace ?? null, { integration_type, client_id, client_secret, shared_callback }),
+  );
+  const { redirect_uri } = client;
+  const advice = redirect_uri === null ? "" : `\nRegister this redirect URI with the provider: ${redirect_uri}`;
+  printResult(flags, client, `Set the OAuth client of ${integration_type}${inOwner(flags)}.${advice}`);
+}
+
+async function list(flags: Flags): Promise<void> {
+  const { workspace } = flags;
+  const clients = await withManagement(flags, (api) => api.listClients(workspace ?? null));
+  const rows = clients.map((client) => [client.integration_type, client.client_id, day(client.updated_at)]);
+  const empty =
+    workspace === undefined
+      ? "There is no OAuth client yet. holdfast providers list shows the services, holdfast clients set TYPE sets a client."
+      : `${workspace} has no OAuth client of its own. holdfast clients set TYPE --workspace ${workspace} sets one.`;
+  printResult(flags, { clients }, table(["service", "client id", "set"], rows, empty));
+}
+
+async function remove(integration_type: string, flags: Flags): Promise<void> {
+  await withManagement(flags, (api) => api.removeClient(flags.workspace ?? null, integration_type));
+  const text = `Removed the OAuth client of ${integration_type}${inOwner(flags)}.`;
+  printResult(flags, { status: "removed", integration_type }, text);
+}
+
+async function share(workspace_id: string, flags: Flags): Promise<void> {
+  const risk = await withManagement(flags, (api) => api.shareClients(workspace_id, true));
+  const output = createOutput(flags.json === true);
+  const text = `The installation's OAuth clients now serve ${workspace_id}. To undo: holdfast clients unshare ${workspace_id}`;
+  output.result({ status: "shared", workspace_id }, text);
+  output.note(risk);
+}
+
+async function unshare(workspace_id: string, flags: Flags): Promise<void> {
+  await withManagement(flags, (api) => api.shareClients(workspace_id, false));
+  const text = `The installation's OAuth clients serve ${workspace_id} only while all of its owners also own the first workspace.`;
+  printResult(flags, { status: "unshared", workspace_id }, text);
 }

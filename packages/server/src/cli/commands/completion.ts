@@ -1,18 +1,18 @@
 /**
- * `holdfast completion SHELL`: a script for the shell, made from the table of commands itself, so that it cannot fall behind.
- * It is static: pressing Tab starts no process and asks no server.
+ * `holdfast completion SHELL`: a script for the shell. Generates it from the commands themselves,
+ * so that it is never out of date. The script is static: pressing Tab starts no process.
  */
 import type { Command } from "commander";
 import { ApiError } from "../../core/errors.ts";
 import { loadCatalog } from "../connectors/catalog.ts";
-import { createOutput } from "../terminal/output.ts";
+import { printResult } from "../terminal/output.ts";
 
 interface Word {
   readonly text: string;
   readonly description: string;
 }
 
-/** A command or group, and what may be typed behind it. */
+/** A command or group, and the words that can follow it. */
 interface Place {
   /** Without the program's name: `connectors push`. */
   readonly path: string;
@@ -36,17 +36,19 @@ export function completionCommand(program: Command): void {
         .map((line) => `  ${line}`)
         .join("\n")}`,
     )
-    .action(async (shell: string, flags: { json?: boolean }) => {
-      const make = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
-      if (make === undefined)
-        throw new ApiError("usage", {
-          message: `There is a script for bash, zsh and fish, not for "${shell.slice(0, 32)}".`,
-        });
-      const services = (await loadCatalog()).all();
-      const names = services.map(({ id, display_name }) => ({ text: id, description: display_name }));
-      const script = make(placesOf(program, "", names));
-      createOutput(flags.json === true).result({ shell, script, install: INSTALL[shell] }, script);
-    });
+    .action((shell: string, flags: { readonly json?: boolean }) => complete(program, shell, flags));
+}
+
+async function complete(program: Command, shell: string, flags: { readonly json?: boolean }): Promise<void> {
+  const generate = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
+  if (generate === undefined) {
+    const message = `There are scripts for bash, zsh and fish, not for "${shell.slice(0, 32)}".`;
+    throw new ApiError("usage", { message });
+  }
+  const services = (await loadCatalog()).all();
+  const names = services.map(({ id, display_name }) => ({ text: id, description: display_name }));
+  const script = generate(placesOf(program, "", names));
+  printResult(flags, { shell, script, install: INSTALL[shell] }, script);
 }
 
 function placesOf(command: Command, path: string, services: readonly Word[]): readonly Place[] {
@@ -63,11 +65,17 @@ function placesOf(command: Command, path: string, services: readonly Word[]): re
 }
 
 const HELP: Word = { text: "--help", description: "show help" };
-/** Between single quotes nothing is special; a quote itself is left out, since it only stands in descriptions. */
+/**
+ * Quotes for the shell. Nothing is special between single quotes. Quotes in the text are dropped:
+ * they occur in descriptions only.
+ */
 const quoted = (text: string): string => `'${text.replaceAll("'", "")}'`;
 const wordsOf = ({ words }: Place): string => words.map(({ text }) => text).join(" ");
 
-/** The path is what is left of the line when options and their values are passed over: words that lead on in the table. */
+/**
+ * Returns a shell `case` that collects the path. Skips options and their values: only words that
+ * continue a known path count.
+ */
 function walk(places: readonly Place[]): string {
   const known = places.filter(({ path }) => path !== "").map(({ path }) => quoted(path));
   return `    case "$place\${place:+ }$word" in\n      ${known.join("|")}) place="$place\${place:+ }$word" ;;\n    esac`;

@@ -1,4 +1,7 @@
-/** `holdfast connectors initiate|wait`: a link that connects an account, and waiting until it is used. */
+/**
+ * `holdfast connectors initiate|wait`: a link that connects an account, and waiting until it is
+ * used.
+ */
 import type { Command } from "commander";
 import { systemClock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";

@@ -1,4 +1,4 @@
-/** `holdfast demo`: everything at once against simulated services (demo-run.ts). */
+/** `holdfast demo`: everything at once, against simulated services (demo/run.ts). */
 import type { Command } from "commander";
 import type { DemoFlags } from "../demo/run.ts";
 
@@ -6,7 +6,7 @@ export function demoCommand(program: Command): void {
   program
     .command("demo")
     .description("run everything against simulated services; nothing to register, nothing kept")
-    .option("--auto", "connect the services and call a function without a browser")
-    .option("--once", "end after that instead of staying up")
+    .option("--auto", "connect the services and call a function, without a browser")
+    .option("--once", "exit after that")
     .action(async (flags: DemoFlags) => (await import("../demo/run.ts")).runDemo(flags));
 }

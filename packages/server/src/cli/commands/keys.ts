@@ -1,67 +1,42 @@
-/** `holdfast keys status|rotate|retire`: the master key, changed while the server runs. */
+/** `holdfast keys status|rotate|retire`: the master key, which can change while the server runs. */
 import type { Command } from "commander";
 import type { Installation } from "../../installation.ts";
-import { dataKeyStore } from "../../store/data-keys.ts";
 import { DATA_DIR, record, withInstallation, type LocalFlags } from "../remote/local.ts";
-import { createOutput, table } from "../terminal/output.ts";
+import { printResult, table } from "../terminal/output.ts";
 
-type Flags = LocalFlags & { json?: boolean };
+type Flags = LocalFlags & { readonly json?: boolean };
+type Services = Pick<Installation, "audit" | "config" | "store">;
 
 interface KeyStatus {
   readonly kek_id: string;
   readonly current: boolean;
-  /** Data keys that are wrapped under it. */
+  /** The number of data keys wrapped under this key. */
   readonly data_keys: number;
 }
 
 export function keyCommands(program: Command): void {
-  const keys = program.command("keys").description("look after the master key that everything is encrypted under");
-
+  const keys = program.command("keys").description("manage the master key, which encrypts everything");
   keys
     .command("status")
-    .description("show the ids of the master keys and what each one holds; never a key")
+    .description("show the ids of the master keys and what each one encrypts; never shows a key")
     .option(...DATA_DIR)
-    .action(async (flags: Flags) => {
-      const status = await withInstallation(flags, statusOf);
-      const rows = status.map((key) => [key.kek_id, key.current ? "current" : "retired", `${key.data_keys} data keys`]);
-      createOutput(flags.json === true).result({ keys: status }, table(["key", "state", "holds"], rows));
-    });
-
+    .action(status);
   keys
     .command("rotate")
-    .description("make a new master key and put every data key under it; servers go on running")
+    .description("create a new master key and wrap every data key under it; servers keep running")
     .option(...DATA_DIR)
-    .action(async (flags: Flags) => {
-      const { loadKeyring } = await import("../../vault/keyring.ts");
-      const { rewrapAll, rotateMasterKey } = await import("../../vault/rotate.ts");
-      const result = await withInstallation(flags, async (installation) => {
-        const { config, store } = installation;
-        const { kek_id } = rotateMasterKey(config.data_dir);
-        await record(installation, { action: "master_key.rotate", target: kek_id });
-        const keyring = loadKeyring({ data_dir: config.data_dir, master_key: null, has_data: true });
-        return { kek_id, ...(await rewrapAll(keyring, dataKeyStore(store))) };
-      });
-      const text = `The master key is ${result.kek_id} now; ${result.rewrapped} data keys are under it.\nBack up master.key. When no backup needs the old key any more: holdfast keys retire.`;
-      createOutput(flags.json === true).result(result, text);
-    });
-
+    .action(rotate);
   keys
     .command("retire")
-    .description("drop old master keys that nothing is encrypted under; backups made before still need them")
+    .description("drop old master keys that encrypt nothing; older backups still need them")
     .option(...DATA_DIR)
-    .action(async (flags: Flags) => {
-      const { retireUnused } = await import("../../vault/rotate.ts");
-      const retired = await withInstallation(flags, async (installation) => {
-        const { config, store } = installation;
-        const kek_ids = await retireUnused(config.data_dir, dataKeyStore(store));
-        for (const target of kek_ids) await record(installation, { action: "master_key.retire", target });
-        return kek_ids;
-      });
-      createOutput(flags.json === true).result(
-        { retired },
-        retired.length === 0 ? "No old key is left." : `Dropped ${retired.join(", ")}.`,
-      );
-    });
+    .action(retire);
+}
+
+async function status(flags: Flags): Promise<void> {
+  const keys = await withInstallation(flags, statusOf);
+  const rows = keys.map((key) => [key.kek_id, key.current ? "current" : "retired", `${key.data_keys} data keys`]);
+  printResult(flags, { keys }, table(["key", "state", "holds"], rows));
 }
 
 async function statusOf({ keyring, store }: Installation): Promise<readonly KeyStatus[]> {
@@ -71,4 +46,39 @@ async function statusOf({ keyring, store }: Installation): Promise<readonly KeyS
     current: kek_id === keyring.current.kek_id,
     data_keys: rows.filter((row) => row.kek_id === kek_id).length,
   }));
+}
+
+async function rotate(flags: Flags): Promise<void> {
+  const result = await withInstallation(flags, rotateAndRewrap);
+  const text = `The master key is now ${result.kek_id}, and ${result.rewrapped} data keys are wrapped under it.\nBack up master.key. When no backup needs the old key: holdfast keys retire.`;
+  printResult(flags, result, text);
+}
+
+async function rotateAndRewrap(services: Services) {
+  const [{ loadKeyring }, { rewrapAll, rotateMasterKey }, { dataKeyStore }] = await Promise.all([
+    import("../../vault/keyring.ts"),
+    import("../../vault/rotate.ts"),
+    import("../../store/data-keys.ts"),
+  ]);
+  const { data_dir } = services.config;
+  const { kek_id } = rotateMasterKey(data_dir);
+  await record(services, { action: "master_key.rotate", target: kek_id });
+  const keyring = loadKeyring({ data_dir, master_key: null, has_data: true });
+  return { kek_id, ...(await rewrapAll(keyring, dataKeyStore(services.store))) };
+}
+
+async function retire(flags: Flags): Promise<void> {
+  const retired = await withInstallation(flags, retireAndRecord);
+  const text = retired.length === 0 ? "There is no old key to drop." : `Dropped ${retired.join(", ")}.`;
+  printResult(flags, { retired }, text);
+}
+
+async function retireAndRecord(services: Services): Promise<readonly string[]> {
+  const [{ retireUnused }, { dataKeyStore }] = await Promise.all([
+    import("../../vault/rotate.ts"),
+    import("../../store/data-keys.ts"),
+  ]);
+  const kek_ids = await retireUnused(services.config.data_dir, dataKeyStore(services.store));
+  for (const target of kek_ids) await record(services, { action: "master_key.retire", target });
+  return kek_ids;
 }

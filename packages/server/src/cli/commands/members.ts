@@ -1,4 +1,7 @@
-/** `holdfast members list|set-role|remove|invite|invitations|uninvite`: a workspace's members and pending invitations. */
+/**
+ * `holdfast members list|set-role|remove|invite|invitations|uninvite`: a workspace's members and
+ * pending invitations.
+ */
 import { Option, type Command } from "commander";
 import { ROLES } from "../../core/roles.ts";
 import { addRemoteCommands, inWorkspace, memberId, remoteCommand, withWorkspace } from "../remote/commands.ts";

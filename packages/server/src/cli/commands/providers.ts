@@ -1,8 +1,15 @@
-/** `holdfast providers list|show|validate`: the catalog. Needs no data directory, server or login, and writes nothing. */
+/**
+ * `holdfast providers list|show|validate`: the catalog. Needs no data directory, server or login,
+ * and writes nothing.
+ */
 import type { Command } from "commander";
 import type { Provider } from "../../providers/provider.ts";
 import { loadCatalog } from "../connectors/catalog.ts";
-import { createOutput, table } from "../terminal/output.ts";
+import { printResult, table } from "../terminal/output.ts";
+
+interface Flags {
+  readonly json?: boolean;
+}
 
 export interface ProviderSummary {
   readonly display_name: string;
@@ -14,8 +21,29 @@ export function providerSummary({ display_name, description, config_fields }: Pr
   return { display_name, description, config_fields };
 }
 
-/** The whole definition; deviations by name, since they are functions. */
-async function describeProvider(provider: Provider): Promise<Readonly<Record<string, unknown>>> {
+export function providerCommands(program: Command): void {
+  const providers = program.command("providers").description("list and show the services that can be connected");
+  providers.command("list").description("list the services").action(list);
+  providers.command("show <type>").description("show the definition of a service").action(show);
+  providers
+    .command("validate <file>")
+    .description("check a JSON file that defines a service of your own")
+    .action(validate);
+}
+
+async function list(flags: Flags): Promise<void> {
+  const found = (await loadCatalog()).all().map((provider) => ({ id: provider.id, ...providerSummary(provider) }));
+  const rows = found.map((one) => [one.id, one.display_name, one.description]);
+  printResult(flags, { providers: found }, table(["service", "name", "description"], rows));
+}
+
+async function show(id: string, flags: Flags): Promise<void> {
+  const described = await describe((await loadCatalog()).require(id));
+  printResult(flags, described, JSON.stringify(described, null, 2));
+}
+
+/** Returns the whole definition. Deviations are functions, so they appear by name. */
+async function describe(provider: Provider): Promise<Readonly<Record<string, unknown>>> {
   const { rotationClass } = await import("../../providers/provider.ts");
   const { lifetime, deviations, flow, issuer, ...rest } = provider;
   return {
@@ -33,40 +61,9 @@ async function describeProvider(provider: Provider): Promise<Readonly<Record<str
   };
 }
 
-export function providerCommands(program: Command): void {
-  const command = program.command("providers").description("list and show the services that can be connected");
-
-  command
-    .command("list")
-    .description("list the services")
-    .action(async (flags: { json?: boolean }) => {
-      const list = (await loadCatalog()).all().map((provider) => ({ id: provider.id, ...providerSummary(provider) }));
-      createOutput(flags.json === true).result(
-        { providers: list },
-        table(
-          ["service", "name", "what it is"],
-          list.map((one) => [one.id, one.display_name, one.description]),
-        ),
-      );
-    });
-
-  command
-    .command("show <type>")
-    .description("show everything the catalog knows of a service")
-    .action(async (id: string, flags: { json?: boolean }) => {
-      const described = await describeProvider((await loadCatalog()).require(id));
-      createOutput(flags.json === true).result(described, JSON.stringify(described, null, 2));
-    });
-
-  command
-    .command("validate <file>")
-    .description("check a JSON file that defines a service of your own")
-    .action(async (file: string, flags: { json?: boolean }) => {
-      const { validateProviderFile } = await import("../../providers/custom.ts");
-      const { id, display_name } = validateProviderFile(file);
-      createOutput(flags.json === true).result(
-        { valid: true, id, display_name },
-        `${file} defines ${display_name} (${id}). Put it into the directory that --providers names.`,
-      );
-    });
+async function validate(file: string, flags: Flags): Promise<void> {
+  const { validateProviderFile } = await import("../../providers/custom.ts");
+  const { id, display_name } = validateProviderFile(file);
+  const text = `${file} defines ${display_name} (${id}). Put it in the directory that --providers names.`;
+  printResult(flags, { valid: true, id, display_name }, text);
 }

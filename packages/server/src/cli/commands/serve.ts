@@ -1,10 +1,10 @@
-/** `holdfast serve`: the server, until SIGTERM or SIGINT. */
+/** `holdfast serve`: runs the server until SIGTERM or SIGINT. */
 import type { Command } from "commander";
-import { loadConfig, type Flags } from "../../config.ts";
+import { loadConfig, type Config, type Flags } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { DATA_DIR, stderrLog } from "../remote/local.ts";
-import { createOutput } from "../terminal/output.ts";
+import { printResult } from "../terminal/output.ts";
 import { untilStopped } from "../terminal/stop.ts";
 
 interface ServeFlags extends Flags {
@@ -19,34 +19,37 @@ export function serveCommand(program: Command): void {
     .option("--database-url <address>", "PostgreSQL instead of SQLite; with a password: HOLDFAST_DATABASE_URL")
     .option("--host <host>", "address to listen on (default localhost)")
     .option("--port <port>", "port to listen on (default 4180)")
-    .option("--public-url <origin>", "origin under which browsers and providers reach this server")
+    .option("--public-url <origin>", "origin where browsers and providers reach this server")
     .option("--functions <directory>", "run the functions of this directory")
     .option("--providers <directory>", "also offer the services that the JSON files of this directory define")
     .option("--provider-gateway <origin>", "send every provider request to a simulator on loopback")
     .option("--log-level <level>", "debug, info, warn, error or silent (default info)")
-    .action(async (flags: ServeFlags) => {
-      const config = loadConfig(flags);
-      const [{ startServer }, log] = await Promise.all([import("../../app.ts"), stderrLog(config)]);
-      exitOnDefect(log);
-      const server = await startServer({ config, clock: systemClock, log });
-      const { accounts } = server.installation;
-      // Later ones are asked for: this one could set an administrator's password, and the output is often kept.
-      const setup_url = (await accounts.hasAccounts()) ? null : await accounts.createSetupLink();
-      const text = [
-        `Holdfast serves ${config.public_url}`,
-        ...(config.provider_gateway === null
-          ? []
-          : [`Simulation: every provider is simulated at ${config.provider_gateway}`]),
-        setup_url === null
-          ? `Sign in: ${config.public_url}/sign-in`
-          : `Make the first account, within an hour: ${setup_url}`,
-      ].join("\n");
-      createOutput(flags.json === true).result({ server_url: config.public_url, setup_url, pid: process.pid }, text);
-      await untilStopped(server);
-    });
+    .action(serve);
 }
 
-/** A defect nobody caught: the state is unknown, so the process ends, saying what and never with which data. */
+async function serve(flags: ServeFlags): Promise<void> {
+  const config = loadConfig(flags);
+  const [{ startServer }, log] = await Promise.all([import("../../app.ts"), stderrLog(config)]);
+  exitOnDefect(log);
+  const server = await startServer({ config, clock: systemClock, log });
+  const { accounts } = server.installation;
+  // Only before the first account: the link can set an administrator's password, and output is
+  // often kept. Later links are made with `holdfast setup-link`.
+  const setup_url = (await accounts.hasAccounts()) ? null : await accounts.createSetupLink();
+  const value = { server_url: config.public_url, setup_url, pid: process.pid };
+  printResult(flags, value, greeting(config, setup_url));
+  await untilStopped(server);
+}
+
+function greeting({ public_url, provider_gateway }: Config, setup_url: string | null): string {
+  return [
+    `Holdfast is running at ${public_url}`,
+    ...(provider_gateway === null ? [] : [`Simulation: ${provider_gateway} simulates every provider`]),
+    setup_url === null ? `Sign in: ${public_url}/sign-in` : `Create the first account within an hour: ${setup_url}`,
+  ].join("\n");
+}
+
+/** Ends the process after an uncaught defect, because its state is unknown. Logs no data. */
 function exitOnDefect(log: Log): void {
   const end = (error: unknown): never => {
     log.error("defect", { error });

@@ -1,7 +1,7 @@
-/** `holdfast simulate`: the simulated services alone, for development and for tests of one's own. */
+/** `holdfast simulate`: the simulated services alone, for development and for your own tests. */
 import { Option, type Command } from "commander";
 import { ApiError } from "../../core/errors.ts";
-import { createOutput } from "../terminal/output.ts";
+import { printResult } from "../terminal/output.ts";
 import { untilStopped } from "../terminal/stop.ts";
 
 const DEFAULT_SIMULATOR_PORT = 4190;
@@ -13,19 +13,18 @@ export function simulateCommand(program: Command): void {
     .addOption(
       new Option("--port <port>", "port to listen on (0: any)").default(DEFAULT_SIMULATOR_PORT).argParser(port),
     )
-    .action(async (flags: { port: number; json?: boolean }) => {
-      const { startSimulator } = await import("@holdfast/simulator");
-      const simulator = await startSimulator({ port: flags.port });
-      createOutput(flags.json === true).result(
-        { simulator_url: simulator.url },
-        `Simulated services at ${simulator.url}\nUse them: HOLDFAST_PROVIDER_GATEWAY=${simulator.url} holdfast serve`,
-      );
-      await untilStopped(simulator);
-    });
+    .action(simulate);
+}
+
+async function simulate(flags: { readonly port: number; readonly json?: boolean }): Promise<void> {
+  const { startSimulator } = await import("@holdfast/simulator");
+  const simulator = await startSimulator({ port: flags.port });
+  const text = `Simulated services are running at ${simulator.url}\nUse them: HOLDFAST_PROVIDER_GATEWAY=${simulator.url} holdfast serve`;
+  printResult(flags, { simulator_url: simulator.url }, text);
+  await untilStopped(simulator);
 }
 
 function port(text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
-    throw new ApiError("usage", { message: "--port takes a number from 0 to 65535." });
-  return Number(text);
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new ApiError("usage", { message: "--port takes a number from 0 to 65535." });
 }

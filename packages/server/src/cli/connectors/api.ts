@@ -1,6 +1,6 @@
 /**
- * What commands do with an app's connectors: the same calls over HTTP (remote-api.ts) and on the data of this machine
- * (local-api.ts). Values have the names of the wire.
+ * What commands do with an app's connectors: the same calls over HTTP (remote-api.ts) and on the
+ * data of this machine (local-api.ts). Values have the names of the wire.
  */
 import { ApiError } from "../../core/errors.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
@@ -18,11 +18,17 @@ export interface Declaration {
   readonly scopes: readonly string[];
   /** Null keeps the settings of the connection. */
   readonly config: ConnectionConfig | null;
-  /** Requires a new consent, even in place of another builder's account. The scopes are then added, not replaced. */
+  /**
+   * Requires a new consent, even in place of another builder's account. The scopes are then added,
+   * not replaced.
+   */
   readonly force_reconnect?: boolean;
 }
 
-/** `redirect_url` and `connection_id` are null unless a consent is needed. `connection_id` names that consent. */
+/**
+ * `redirect_url` and `connection_id` are null unless a consent is needed. `connection_id` names
+ * that consent.
+ */
 export type Declared = Pick<Reply<"initiated">, "redirect_url" | "connection_id" | "already_authorized">;
 
 export type ConsentStatus = "ACTIVE" | "PENDING" | "FAILED";
@@ -38,13 +44,12 @@ export interface ConnectorsApi {
 }
 
 /** Returns the error for a declaration that the contract refuses in a reply with status 200. */
-export function declined(code: string, message: string | null, other_user_email: string | null): Error {
-  const holder = other_user_email === null ? "" : ` It is ${other_user_email}.`;
-  if (code === "different_user") return new ApiError(code, message === null ? {} : { message: `${message}${holder}` });
+export function declined(code: string, message: string | null): Error {
+  if (code === "different_user") return new ApiError(code, message === null ? {} : { message });
   return new RemoteError({
     status: 400,
     code,
-    message: message ?? `The server answered ${code}.`,
+    message: message ?? `The server refused: ${code}.`,
     who_must_act: null,
     retryable: false,
     errors: [],

@@ -1,4 +1,4 @@
-/** `--config name=value …` as an object. */
+/** Parses `--config name=value …`. */
 import { ApiError } from "../../core/errors.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
 

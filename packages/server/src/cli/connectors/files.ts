@@ -1,6 +1,7 @@
 /**
- * Connector files: `connectors/<type>.jsonc` with `{ type, scopes }`, the same that the public CLI writes. What we do not know
- * in a file (comments, other keys, its layout) stays as it is: only `scopes` is ever replaced in it.
+ * Connector files: `connectors/<type>.jsonc` with `{ type, scopes }`, the same files that the
+ * public CLI writes. Only `scopes` is ever replaced in a file. Its comments, other keys and layout
+ * stay.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -17,13 +18,13 @@ const TYPE_PATTERN = /^[a-z0-9_-]+$/i;
 export interface ConnectorFile {
   readonly path: string;
   readonly type: string;
-  /** None means the catalog's defaults. */
+  /** An empty list stands for the catalog's defaults. */
   readonly scopes: readonly string[];
 }
 
 export type DeclaredConnector = Omit<ConnectorFile, "path">;
 
-/** Sorted by type. A directory that is not there has none. */
+/** Returns the files sorted by type. A directory that does not exist has none. */
 export function readConnectorFiles(directory: string): readonly ConnectorFile[] {
   const files = namesIn(directory)
     .filter((name) => /\.jsonc?$/.test(name))
@@ -53,27 +54,27 @@ function readConnectorFile(path: string): ConnectorFile {
   const [first] = errors;
   if (first !== undefined) throw invalid(`${path}:${lineOf(text, first.offset)}: ${printParseErrorCode(first.error)}.`);
   const example = 'Example: { "type": "…", "scopes": [] }';
-  if (!isJsonObject(value)) throw invalid(`${path} must hold one object. ${example}`);
+  if (!isJsonObject(value)) throw invalid(`${path} must contain one object. ${example}`);
   const { type, scopes = [] } = value;
   if (typeof type !== "string" || !TYPE_PATTERN.test(type))
     throw invalid(`${path}: "type" must be the name of a service. ${example}`);
-  if (!isTexts(scopes)) throw invalid(`${path}: "scopes" must be a list of texts. ${example}`);
+  if (!isStrings(scopes)) throw invalid(`${path}: "scopes" must be a list of strings. ${example}`);
   return { path, type, scopes };
 }
 
 export interface PullPlan {
   readonly written: readonly { readonly path: string; readonly type: string; readonly text: string }[];
   readonly unchanged: readonly string[];
-  /** Files of services that the server does not have. */
+  /** Files of connectors that the app does not have. */
   readonly deleted: readonly ConnectorFile[];
 }
 
-/** What has to be done for the files to say what the server says. */
+/** Plans the changes that make the files match the server. */
 export function planPull(directory: string, remote: readonly DeclaredConnector[]): PullPlan {
   const files = new Map(readConnectorFiles(directory).map((file) => [file.type, file]));
   const types = new Set(remote.map(({ type }) => type));
   for (const { type } of remote) {
-    // The name becomes a file's: one with a path in it must not leave the directory.
+    // The name becomes part of a path, which must not leave the directory.
     if (!TYPE_PATTERN.test(type)) throw new ApiError("invalid_answer");
   }
   const changed = remote.filter(({ type, scopes }) => {
@@ -105,12 +106,12 @@ function withScopes(path: string, scopes: readonly string[]): string {
   return applyEdits(text, modify(text, ["scopes"], [...scopes], { formattingOptions }));
 }
 
-/** Some editors begin a file with a byte order mark. */
+/** Removes the byte order mark, which some editors write. */
 const withoutMark = (text: string): string => text.replace(/^\uFEFF/, "");
 
 const lineOf = (text: string, offset: number): number => text.slice(0, offset).split("\n").length;
 
-function isTexts(value: unknown): value is readonly string[] {
+function isStrings(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((one) => typeof one === "string");
 }
 

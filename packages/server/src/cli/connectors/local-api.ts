@@ -1,4 +1,7 @@
-/** An app's connectors on the server's own machine, over an installation that the command has opened. */
+/**
+ * An app's connectors on the server's own machine, over an installation that the command has
+ * opened.
+ */
 import { ApiError } from "../../core/errors.ts";
 import { asAppId } from "../../core/ids.ts";
 import type { AppId, UserId } from "../../core/types.ts";
@@ -55,7 +58,12 @@ async function declare(
   { scopes, config, force_reconnect = false }: Declaration,
 ): Promise<Declared> {
   const app_id = asAppId(app);
-  const { error, error_message, other_user_email, ...declared } = await services.connect.initiate({
+  const {
+    error,
+    error_message,
+    other_user_email: _other,
+    ...declared
+  } = await services.connect.initiate({
     app_id,
     integration_type,
     scopes,
@@ -66,7 +74,7 @@ async function declare(
     force_reconnect,
   });
   await record(services, { app_id, action: "connector.initiate", target: integration_type });
-  if (error !== null) throw declined(error, error_message, other_user_email);
+  if (error !== null) throw declined(error, error_message);
   return declared;
 }
 
@@ -97,8 +105,9 @@ async function remove(services: Services, app: string, integration_type: string)
 }
 
 /**
- * A link works for one user, who must be signed in to open it. A command on the server's machine has no signed-in user, so
- * the link is for the workspace's first owner unless `as` names another member.
+ * A link works for one user, who must be signed in to open it. A command on the server's machine
+ * has no signed-in user, so the link is for the workspace's first owner unless `as` names another
+ * member.
  */
 async function initiatorOf({ apps, workspaces }: Services, app_id: AppId, as: string | undefined): Promise<UserId> {
   const { workspace_id } = await apps.get(app_id);

@@ -18,13 +18,15 @@ export interface AppFlags extends TargetFlags {
   readonly as?: string;
 }
 
-/** Runs a command's calls against its target. A local installation is opened once for all of them. */
+/**
+ * Runs a command's calls against its target. A local installation is opened once for all of them.
+ */
 export async function withConnectors<T>(flags: AppFlags, action: (api: ConnectorsApi) => Promise<T>): Promise<T> {
   const { app, as } = flags;
   const target = resolveTarget(flags);
   if (target.kind === "local")
     return withInstallation(target.flags, (installation) => action(localConnectors(installation, app, as)));
   if (as === undefined) return action(remoteConnectors(target.remote, app));
-  const message = "--as works on the server's machine only. Elsewhere the link is for the signed-in user.";
+  const message = "--as works on the server's machine only. On other machines the link is for the signed-in user.";
   throw new ApiError("usage", { message });
 }

@@ -1,4 +1,7 @@
-/** `holdfast connectors pull`: writes the app's connectors to files. Asks before it deletes a file, or requires `--yes`. */
+/**
+ * `holdfast connectors pull`: writes the app's connectors to files. Asks before it deletes a file,
+ * or requires `--yes`.
+ */
 import { resolve } from "node:path";
 import { createOutput, reportCancelled } from "../terminal/output.ts";
 import { confirmOrYes } from "../terminal/ask.ts";

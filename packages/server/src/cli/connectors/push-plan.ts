@@ -1,4 +1,4 @@
-/** What a push is about to change, as a pure comparison of files with what the server has. */
+/** Plans a push: a pure comparison of the files with the connectors on the server. */
 import { missingScopes } from "../../core/scopes.ts";
 import type { DeclaredConnector } from "./files.ts";
 
@@ -7,11 +7,13 @@ export type PushChange = "new" | "changed" | "same" | "removed";
 export interface PushStep {
   readonly type: string;
   readonly change: PushChange;
-  /** To be declared; none means the catalog's defaults. */
+  /** The scopes to declare. An empty list stands for the catalog's defaults. */
   readonly scopes: readonly string[];
   readonly added: readonly string[];
   readonly dropped: readonly string[];
-  /** On one side there are the catalog's defaults, on the other a list: what changes in truth only the server knows. */
+  /**
+   * One side has the catalog's defaults and the other a list. Only the server knows the difference.
+   */
   readonly defaults: "from" | "to" | null;
 }
 
@@ -45,11 +47,11 @@ function stepOf(type: string, scopes: readonly string[], before: readonly string
   return { type, change, scopes, added, dropped, defaults };
 }
 
-/** Whether something that is there would be replaced or deleted. */
+/** Reports whether the push replaces or deletes something. */
 export const isDestructive = (steps: readonly PushStep[]): boolean =>
   steps.some(({ change }) => change === "changed" || change === "removed");
 
-/** One line per connector and one per scope, as in a patch. */
+/** Returns a line per connector and per scope, as in a patch. */
 export function describePush(steps: readonly PushStep[]): string {
   return steps.flatMap(linesOf).join("\n");
 }
@@ -60,12 +62,12 @@ function linesOf({ type, change, scopes, added, dropped, defaults }: PushStep): 
     case "same":
       return [`  ${type}: no change`];
     case "removed":
-      return [`- ${type}: removed, its connection is ended`];
+      return [`- ${type}: removed, and its connection ended`];
     case "new":
       return [`+ ${type}: new${scopes.length === 0 ? ", with the default scopes" : ""}`, ...scoped];
     case "changed":
       if (defaults === "from") return [`~ ${type}: these scopes instead of the defaults`, ...scoped];
       if (defaults === "to") return [`~ ${type}: the default scopes instead of these`, ...scoped];
-      return [`~ ${type}: other scopes`, ...scoped];
+      return [`~ ${type}: changed scopes`, ...scoped];
   }
 }

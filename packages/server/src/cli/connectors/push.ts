@@ -1,6 +1,6 @@
 /**
- * `holdfast connectors push`: makes the app's connectors match the files. Prints the changes first. Asks before it replaces
- * scopes or removes a connector, or requires `--yes`.
+ * `holdfast connectors push`: makes the app's connectors match the files. Prints the changes first.
+ * Asks before it replaces scopes or removes a connector, or requires `--yes`.
  */
 import { resolve } from "node:path";
 import { systemClock } from "../../core/clock.ts";

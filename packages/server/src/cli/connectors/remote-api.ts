@@ -53,8 +53,8 @@ const bodyOf = ({ scopes, config }: Declaration) => ({
   ...(config === null ? {} : { connection_config: config }),
 });
 
-function declaredOf({ error, error_message, other_user_email, ...declared }: Reply<"initiated">): Declared {
-  if (error !== null) throw declined(error, error_message, other_user_email);
+function declaredOf({ error, error_message, other_user_email: _other, ...declared }: Reply<"initiated">): Declared {
+  if (error !== null) throw declined(error, error_message);
   return declared;
 }
 

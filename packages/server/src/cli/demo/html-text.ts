@@ -1,4 +1,6 @@
-/** Text out of pages of this server, for who reads them without a browser. Knows no other entities than those that it writes. */
+/**
+ * Reads text out of this server's pages without a browser. Knows only the entities that they use.
+ */
 const ENTITIES: Readonly<Record<string, string>> = {
   "&lt;": "<",
   "&gt;": ">",
@@ -10,4 +12,4 @@ const ENTITIES: Readonly<Record<string, string>> = {
 export const decode = (text: string): string =>
   text.replaceAll(/&(?:lt|gt|quot|#39|amp);/g, (entity) => ENTITIES[entity] ?? entity);
 
-export const titleOf = (page: string): string => decode(/<title>([^<]*)<\/title>/.exec(page)?.[1] ?? "no page");
+export const titleOf = (html: string): string => decode(/<title>([^<]*)<\/title>/.exec(html)?.[1] ?? "no page");

@@ -1,6 +1,6 @@
 /**
- * Commands that only a running server does, as rows of a table. A row makes one call from what the user typed, and prints its
- * reply. The server decides who is allowed to do it.
+ * Commands that only a running server does, as rows of a table. A row makes one call from what the
+ * user typed, and prints its reply. The server decides who is allowed to do it.
  */
 import type { Command } from "commander";
 import { ApiError } from "../../core/errors.ts";

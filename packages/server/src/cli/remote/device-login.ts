@@ -1,6 +1,6 @@
 /**
- * Signing in without a browser on this machine: the device authorization grant (RFC 8628). The server has a page where a
- * signed-in user enters the code that the command prints.
+ * Signing in without a browser on this machine: the device authorization grant (RFC 8628). The
+ * server has a page where a signed-in user enters the code that the command prints.
  */
 import type { Clock } from "../../core/clock.ts";
 import { ApiError } from "../../core/errors.ts";

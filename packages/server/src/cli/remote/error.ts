@@ -1,4 +1,7 @@
-/** What a server refused, in its own words. Its code may be newer than our table, so it is a text here. */
+/**
+ * A refusal by a server, as it words it. Its code is a string, because it can be newer than our
+ * table.
+ */
 import { ERRORS, exitCodeOf, exitCodeOfStatus, type ErrorCode, type FieldError } from "../../core/errors.ts";
 import { isJsonObject } from "../../core/types.ts";
 
@@ -33,7 +36,10 @@ export const isRefused = (error: unknown, ...codes: readonly string[]): boolean 
 
 const isKnown = (code: string): code is ErrorCode => Object.hasOwn(ERRORS, code);
 
-/** From a body `{ message, detail, code, request_id, retryable, extra_data }`, or an OAuth error, or anything at all. */
+/**
+ * Reads a refusal from an error body of ours (`message`, `code`, `extra_data` …), an OAuth error,
+ * or any other body.
+ */
 export function refusalOf(status: number, body: unknown, header_request_id: string | null): Refusal {
   const fields: Readonly<Record<string, unknown>> = isJsonObject(body) ? body : {};
   const extra: Readonly<Record<string, unknown>> = isJsonObject(fields["extra_data"]) ? fields["extra_data"] : {};

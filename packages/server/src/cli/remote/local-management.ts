@@ -1,6 +1,7 @@
 /**
- * Apps, service tokens and OAuth clients on the server's own machine, over an installation that the command has opened.
- * Checks no role: a process that can open the installation holds the database and the keys.
+ * Apps, service tokens and OAuth clients on the server's own machine, over an installation that the
+ * command has opened. Checks no role: a process that can open the installation holds the database
+ * and the keys.
  */
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { plus, type WorkspaceId } from "../../core/types.ts";
@@ -100,7 +101,10 @@ async function shareClients(services: Services, workspace: string, allowed: bool
   return SHARING_RISK;
 }
 
-/** Returns the id of an existing workspace: a mistyped one would look like a workspace without clients. */
+/**
+ * Returns the id of an existing workspace: a mistyped one would look like a workspace without
+ * clients.
+ */
 async function ownerOf({ workspaces }: Services, workspace: string | null): Promise<WorkspaceId | null> {
   return workspace === null ? null : (await workspaces.get(asWorkspaceId(workspace))).id;
 }

@@ -1,14 +1,15 @@
 /**
- * Commands on the server's own machine. They open the same data with short transactions, need no login, and never call a
- * provider. Work at a provider, such as revoking tokens, goes into the outbox, and the running server does it.
+ * Commands on the server's own machine. They open the same data with short transactions, need no
+ * login, and never call a provider. Work at a provider, such as revoking tokens, goes into the
+ * outbox, and the running server does it.
  *
- * The server's code is loaded on demand. Loading it for `holdfast --help` would take ten times as long.
+ * The server's code is loaded on demand. Loading it for `holdfast --help` would take ten times as
+ * long.
  */
 import { loadConfig, type Config } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { WorkspaceId } from "../../core/types.ts";
 import type { Installation } from "../../installation.ts";
-import { COMMAND } from "../../service/access/authorization.ts";
 import type { Log } from "../../telemetry/log.ts";
 
 export interface LocalFlags {
@@ -16,10 +17,10 @@ export interface LocalFlags {
   readonly publicUrl?: string;
 }
 
-/** The option of every command that opens the data. */
+/** The option of each command that opens the data. */
 export const DATA_DIR = [
   "--data-dir <directory>",
-  "where the database and the master key live (default ./.holdfast)",
+  "directory of the database and the master key (default ./.holdfast)",
 ] as const;
 
 export async function stderrLog({ log_level }: Pick<Config, "log_level">): Promise<Log> {
@@ -37,11 +38,15 @@ export interface AuditedAction {
   readonly workspace_id?: WorkspaceId | null;
 }
 
-/** Adds an action to the audit trail. Resolves when it is stored, so that an interrupted command loses no line. */
+/**
+ * Adds an action to the audit trail. Resolves when it is stored, so that an interrupted command
+ * loses no line.
+ */
 export async function record(
   { audit }: Pick<Installation, "audit">,
   { target = null, app_id = "", ...action }: AuditedAction,
 ): Promise<void> {
+  const { COMMAND } = await import("../../service/access/authorization.ts");
   audit.record({ ...action, actor: COMMAND.actor, target, app_id, address: null, request_id: null });
   await audit.flush();
 }

@@ -1,6 +1,6 @@
 /**
- * What commands do with apps, service tokens and OAuth clients: the same calls over HTTP (remote-management.ts) and on the
- * data of this machine (local-management.ts).
+ * What commands do with apps, service tokens and OAuth clients: the same calls over HTTP
+ * (remote-management.ts) and on the data of this machine (local-management.ts).
  */
 import type { Secret } from "../../core/secret.ts";
 import type { Reply } from "./reply.ts";
@@ -41,6 +41,9 @@ export interface ManagementApi {
   setClient(workspace: string | null, client: NewClient): Promise<ListedClient>;
   listClients(workspace: string | null): Promise<readonly ListedClient[]>;
   removeClient(workspace: string | null, integration_type: string): Promise<void>;
-  /** Lets a workspace of other owners use the installation's OAuth clients, or not. Returns the risk text to show. */
+  /**
+   * Lets a workspace of other owners use the installation's OAuth clients, or not. Returns the risk
+   * text to show.
+   */
   shareClients(workspace: string, allowed: boolean): Promise<string>;
 }

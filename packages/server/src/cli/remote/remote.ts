@@ -1,7 +1,8 @@
 /**
- * A Holdfast server over HTTP. Owns the headers, the timeout, the credential and the retries, and reads each reply by its
- * schema. Repeats GET, PUT and DELETE after 429, 502, 503 and 504, and waits for `Retry-After` first (RFC 9110 section
- * 10.2.3). Never repeats POST or PATCH. Follows no redirect, because the credential would go along.
+ * A Holdfast server over HTTP. Owns the headers, the timeout, the credential and the retries, and
+ * reads each reply by its schema. Repeats GET, PUT and DELETE after 429, 502, 503 and 504, and
+ * waits for `Retry-After` first (RFC 9110 section 10.2.3). Never repeats POST or PATCH. Follows no
+ * redirect, because the credential would go along.
  */
 import { randomUUID } from "node:crypto";
 import { errnoOf } from "../../core/errno.ts";
@@ -48,7 +49,9 @@ export interface Remote {
   call<N extends ReplyName>(call: Call, reply: N): Promise<Reply<N>>;
   /** The same, ignoring the reply's body, which can be empty. */
   send(call: Call): Promise<void>;
-  /** Returns a page of JSON lines. `next` is the cursor of the next page, or null on the last one. */
+  /**
+   * Returns a page of JSON lines. `next` is the cursor of the next page, or null on the last one.
+   */
   page(call: Call): Promise<Page>;
   /** Returns a client of the same server with another credential. */
   withCredential(credential: Credential): Remote;

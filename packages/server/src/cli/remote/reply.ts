@@ -1,6 +1,7 @@
 /**
- * Reads a reply by its schema in wire/. Tolerates servers of other versions: drops fields that the schema does not have, reads
- * a missing nullable field as null, and accepts strings that are not among the schema's literals.
+ * Reads a reply by its schema in wire/. Tolerates servers of other versions: drops fields that the
+ * schema does not have, reads a missing nullable field as null, and accepts strings that are not
+ * among the schema's literals.
  */
 import {
   IsArray,

@@ -1,6 +1,9 @@
 /**
- * Which server a command is about. On the server's own machine it opens the data, without a login; from elsewhere it talks to
- * a server. Named explicitly wins: `--server` (or its variable) or `--data-dir`; then data that lies here; then the login.
+ * Which server a command is for. On the server's own machine a command opens the data, without a
+ * login. From another machine it calls a server.
+ *
+ * An explicit name wins: `--server` (or its variable), or `--data-dir`. Then data in this
+ * directory. Then the login.
  */
 import { existsSync } from "node:fs";
 import { Option, type Command } from "commander";
@@ -24,28 +27,30 @@ export type Target =
   | { readonly kind: "remote"; readonly remote: Remote };
 
 const DEFAULT_DATA_DIR = ".holdfast";
-/** Over http to another machine, everybody on the way reads the credential. */
+/** Over http to another machine, every network on the way can read the credential. */
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 const SERVER = [
   "--server <address>",
-  "a server that runs elsewhere (default: the data on this machine, else the login; env: HOLDFAST_SERVER_URL)",
+  "a server on another machine (default: the data on this machine, else the login; env: HOLDFAST_SERVER_URL)",
 ] as const;
 
-/** The option of a command that only a running server does. */
+export const SERVER_OF_LOGIN = [
+  "--server <address>",
+  "the server (default: the one you last signed in to; env: HOLDFAST_SERVER_URL)",
+] as const;
+
+/** Adds the option of a command that needs a running server. */
 export function withServer(command: Command): Command {
-  return command.option(
-    "--server <address>",
-    "the server (default: the one signed in to last; env: HOLDFAST_SERVER_URL)",
-  );
+  return command.option(...SERVER_OF_LOGIN);
 }
 
-/** The options of a command that works here and from elsewhere. */
+/** Adds the options of a command that works here and from another machine. */
 export function withTarget(command: Command): Command {
   return command.option(...SERVER).option(...DATA_DIR);
 }
 
-/** `app` is then in the flags. */
+/** Adds `app` to them. */
 export function withApp(command: Command): Command {
   return withTarget(
     command.addOption(new Option("--app <app>", "the app's id").env("HOLDFAST_APP_ID").makeOptionMandatory()),
@@ -54,7 +59,7 @@ export function withApp(command: Command): Command {
 
 export function resolveTarget(flags: TargetFlags, settings: ClientSettings = loadClientSettings()): Target {
   if (flags.server !== undefined && flags.dataDir !== undefined) {
-    const message = "--server names a server elsewhere, --data-dir data on this machine. Say one of them.";
+    const message = "--server names a server on another machine, --data-dir data on this machine. Use one of them.";
     throw new ApiError("usage", { message });
   }
   const local: Target = { kind: "local", flags };
@@ -66,21 +71,27 @@ export function resolveTarget(flags: TargetFlags, settings: ClientSettings = loa
   if (current !== null) return { kind: "remote", remote: remoteAt(current, settings) };
   const message =
     settings.api_key === null
-      ? "There is no server's data in this directory, and nobody is signed in. On the server's machine: name its directory with --data-dir. From elsewhere: holdfast login --server URL"
-      : "HOLDFAST_API_KEY is set, but no server. Name it: --server URL, or HOLDFAST_SERVER_URL.";
+      ? "This directory has no server data, and you are not signed in. On the server's machine: name the data with --data-dir DIRECTORY. From another machine: holdfast login --server URL"
+      : "HOLDFAST_API_KEY is set, but no server. Name the server: --server URL, or HOLDFAST_SERVER_URL.";
   throw new ApiError(settings.api_key === null ? "not_signed_in" : "usage", { message });
 }
 
-/** For what only a running server does: the server that is named, else that of the login. Data that lies here is not asked. */
+/**
+ * Returns the server of a command that needs a running one: the named one, else that of the login.
+ * Ignores data in this directory.
+ */
 export function resolveRemote({ server }: TargetFlags, settings: ClientSettings = loadClientSettings()): Remote {
   const named = server ?? settings.server_url ?? createLoginStore(settings.config_dir).current();
   if (named !== null) return remoteAt(parseServerUrl(named), settings);
   const message =
-    "This command talks to a running server, as somebody. Sign in: holdfast login --server URL. Or name the server (--server URL) and set HOLDFAST_API_KEY.";
+    "This command needs a running server and a login. Sign in: holdfast login --server URL. Or name the server (--server URL) and set HOLDFAST_API_KEY.";
   throw new ApiError("not_signed_in", { message });
 }
 
-/** A server as whoever is set up here: the API key, if there is one, else the login. */
+/**
+ * Returns the server with the credential of this machine: the API key if one is set, else the
+ * login.
+ */
 function remoteAt(server_url: string, settings: ClientSettings): Remote {
   const anonymous = createRemote({ server_url, credential: null });
   if (settings.api_key !== null) return anonymous.withCredential(keyCredential(settings.api_key));
@@ -92,20 +103,20 @@ function keyCredential(api_key: Secret): Credential {
   keyId(api_key);
   return {
     advice:
-      "The API key comes from HOLDFAST_API_KEY: check that it is of this server, and neither revoked nor expired.",
+      "The API key is from HOLDFAST_API_KEY. Check that it belongs to this server and is neither revoked nor expired.",
     header: () => Promise.resolve(["api_key", api_key]),
     refused: () => Promise.resolve(false),
   };
 }
 
-/** The part of a key that is no secret. */
+/** Returns the part of a key that is not secret. */
 export function keyId(api_key: Secret): string {
   const parsed = parseCredential(api_key.expose());
   if (parsed?.prefix === "b44k") return `b44k_${parsed.id}`;
   const message =
     parsed === null
-      ? "HOLDFAST_API_KEY is not an API key: it starts with b44k_ and was perhaps copied in part."
-      : "HOLDFAST_API_KEY holds a service token (hfs_…), which is for an app's backend. Commands take an API key (b44k_…).";
+      ? "HOLDFAST_API_KEY is not an API key. A key starts with b44k_. Check that you copied all of it."
+      : "HOLDFAST_API_KEY is a service token (hfs_…), which is for an app's backend. Commands need an API key (b44k_…).";
   throw new ApiError("usage", { message });
 }
 
@@ -122,10 +133,10 @@ export function parseServerUrl(text: string): string {
     url.search !== ""
   )
     throw new ApiError("usage", {
-      message: `The server's address must be an origin, without path or user. ${example}`,
+      message: `The server's address must be an origin, without a path or user. ${example}`,
     });
   if (url.protocol === "http:" && !LOOPBACK.has(url.hostname)) {
-    const message = `${url.origin} is plain http: everybody on the way could read the credential. Use https. ${example}`;
+    const message = `${url.origin} is plain http, so any network on the way could read the credential. Use https. ${example}`;
     throw new ApiError("usage", { message });
   }
   return url.origin;

@@ -17,7 +17,8 @@ export async function confirm(question: string): Promise<boolean> {
 }
 
 /**
- * Asks before a command replaces or deletes something, unless the user passed `--yes`. A program must pass it.
+ * Asks before a command replaces or deletes something, unless the user passed `--yes`. A program
+ * must pass it.
  *
  * @throws ApiError `usage`
  */

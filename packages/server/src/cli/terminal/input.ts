@@ -1,6 +1,6 @@
 /**
- * What is typed. Secrets come by standard input or from a file, never by argument: arguments stand in the process list and
- * the shell's history.
+ * Reads secrets and parses option values. Secrets come on standard input or from a file, never as
+ * an argument: arguments appear in the process list and the shell's history.
  */
 import { createReadStream } from "node:fs";
 import { ApiError } from "../../core/errors.ts";
@@ -8,7 +8,12 @@ import { Secret } from "../../core/secret.ts";
 
 const MAX_BYTES = 8_192;
 
-/** `path`: null for standard input. Space around it, such as the last line's end, is not part of it. @throws ApiError `usage` */
+/**
+ * Reads a secret from a file, or from standard input if `path` is null. Drops space around it, such
+ * as a final newline.
+ *
+ * @throws ApiError `usage`
+ */
 export async function readSecret(path: string | null): Promise<Secret> {
   const from = path === null ? "on standard input" : `in the file "${path}"`;
   if (path === null && process.stdin.isTTY) process.stderr.write("Paste the secret, then press Ctrl-D: ");
@@ -22,7 +27,7 @@ export async function readSecret(path: string | null): Promise<Secret> {
     }
   } catch (error) {
     if (error instanceof ApiError || path === null) throw error;
-    const message = `The secret's file "${path}" cannot be read. Name a file that is there, and that you may read.`;
+    const message = `The secret's file "${path}" cannot be read. Check that it exists and that you can read it.`;
     throw new ApiError("usage", { message, cause: error });
   }
   const secret = text.trim();
@@ -33,7 +38,7 @@ export async function readSecret(path: string | null): Promise<Secret> {
   return new Secret(secret);
 }
 
-/** The value of --expires-in-days. The server takes at most ten years. */
+/** Parses the value of --expires-in-days. The server accepts at most ten years. */
 export function days(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text) || Number(text) > 3650)
     throw new ApiError("usage", { message: "--expires-in-days takes a whole number from 1 to 3650." });

@@ -1,9 +1,12 @@
-/** What commands print. Results go to stdout, as text or with --json as one document. Everything else goes to stderr. */
+/**
+ * Prints. Results go to stdout, as text or with --json as one document. Everything else goes to
+ * stderr.
+ */
 export interface Output {
   readonly json: boolean;
-  /** The command's result: `text` for people, `value` for programs. */
+  /** Prints the command's result: `text` for users, `value` for programs. */
   result(value: unknown, text: string): void;
-  /** Progress and hints. */
+  /** Prints progress and hints. */
   note(text: string): void;
 }
 
@@ -16,13 +19,21 @@ export function createOutput(json: boolean): Output {
   };
 }
 
-/** The user answered no to a question: nothing is changed, and the exit code is 1. */
+/** Prints a command's result: `value` with --json, otherwise `text`. */
+export function printResult(flags: { readonly json?: boolean }, value: unknown, text: string): void {
+  createOutput(flags.json === true).result(value, text);
+}
+
+/** Prints that the user declined. Nothing was changed, and the exit code is 1. */
 export function reportCancelled(output: Output): void {
   output.result({ status: "cancelled" }, "Nothing was done.");
   process.exitCode = 1;
 }
 
-/** Returns columns of equal width under their names. `empty` is returned when there are no rows, and says what to do. */
+/**
+ * Returns columns of equal width under their names. Without rows, returns `empty`, which says what
+ * to do.
+ */
 export function table(columns: readonly string[], rows: readonly (readonly string[])[], empty = ""): string {
   if (rows.length === 0) return empty;
   const lines = [columns.map((name) => name.toUpperCase()), ...rows];

@@ -1,10 +1,12 @@
-/** Commands that stay end in order: what they hold is put away first. */
+/** Commands that run until they are stopped close what they hold before they exit. */
 
 interface Closable {
   close(): Promise<void>;
 }
 
-/** The first signal from here on. Without it the process would end on the spot, with nothing put away. */
+/**
+ * Resolves at the first signal from now on. Without this, a signal would end the process at once.
+ */
 export function stopSignal(): Promise<void> {
   return new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
@@ -12,7 +14,7 @@ export function stopSignal(): Promise<void> {
   });
 }
 
-/** Ends in order at the first signal, at once at the second. */
+/** Closes the server at the first signal. A second signal ends the process at once. */
 export async function untilStopped(server: Closable, signal = stopSignal()): Promise<void> {
   await signal;
   const abort = (): never => process.exit(130);

@@ -1,4 +1,4 @@
-/** The version of this package, from its package.json. */
+/** The version of this package, from its package.json: what --version prints and requests send. */
 import { createRequire } from "node:module";
 
 const manifest: unknown = createRequire(import.meta.url)("../../../package.json");

@@ -1,4 +1,7 @@
-/** Waiting in a command. The clock's timers let a process end, and a command that only waits would end with them. */
+/**
+ * Waits in a command. The timers of core/clock.ts let the process exit, so a command that only
+ * waits would end early.
+ */
 import { setTimeout as timer } from "node:timers/promises";
 
 export type Wait = (delay_ms: number) => Promise<void>;
