@@ -23,7 +23,10 @@ import { readCookie } from "./cookies.ts";
 const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/;
 const URL_CREDENTIALS = ["access_token", "token", "api_key", "service_token"];
 
-/** Refuses a token in the address even beside a valid one in the header, so that the leak is noticed. */
+/**
+ * Refuses a token in the address even beside a valid one in the header, so that the leak is
+ * noticed.
+ */
 function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
   const query = request.query;
   if (typeof query !== "object" || query === null || !URL_CREDENTIALS.some((name) => Object.hasOwn(query, name)))
@@ -38,7 +41,11 @@ function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
   throw new ApiError("token_in_url");
 }
 
-/** Returns the bearer token, or null without an Authorization header. @throws ApiError `malformed_token` */
+/**
+ * Returns the bearer token, or null without an Authorization header.
+ *
+ * @throws ApiError `malformed_token`
+ */
 export function bearerOf(request: FastifyRequest): string | null {
   const { authorization } = request.headers;
   if (authorization === undefined) return null;
@@ -76,8 +83,8 @@ export async function requireAppToken(
 }
 
 /**
- * Requires a builder, by API key, command line session or browser session. With a browser session, a
- * request that changes something must come from a page of ours.
+ * Requires a builder, by API key, command line session or browser session. With a browser
+ * session, a request that changes something must come from a page of ours.
  *
  * @throws ApiError `missing_token`, `csrf`, and those of the credential
  */
@@ -107,8 +114,9 @@ export interface AppBuilder extends BuilderPrincipal {
 }
 
 /**
- * Requires a builder who is allowed to do `action` to the app of the path. Actions on connectors also
- * need a plan with connectors. Disconnecting does not: access must be revocable after a downgrade.
+ * Requires a builder who is allowed to do `action` to the app of the path. Actions on connectors
+ * also need a plan with connectors. Disconnecting does not: access must be revocable after a
+ * downgrade.
  */
 export async function requireAppBuilder(
   context: HttpContext,
@@ -141,7 +149,11 @@ export async function requireWorkspaceBuilder(
   return { principal, id, role: await context.authorization.require(principal, id, action) };
 }
 
-/** Returns the user behind a credential, which a consent needs. @throws ApiError `no_account` */
+/**
+ * Returns the user behind a credential, which a consent needs.
+ *
+ * @throws ApiError `no_account`
+ */
 export function requireUser({ user_id }: BuilderPrincipal): UserId {
   if (user_id === null) throw new ApiError("no_account");
   return user_id;
@@ -172,9 +184,9 @@ export function visitorOf(request: FastifyRequest): Visitor {
 }
 
 /**
- * Reports whether a page of ours sent this request, according to the browser's headers. Only programs
- * send neither header. `required` refuses those too, and `if_sent` relies on another proof, such as a
- * form's token.
+ * Reports whether a page of ours sent this request, according to the browser's headers. Only
+ * programs send neither header. `required` refuses those too, and `if_sent` relies on another
+ * proof, such as a form's token.
  */
 export function isSameOrigin(context: HttpContext, request: FastifyRequest, proof: "required" | "if_sent"): boolean {
   const { origin } = request.headers;
@@ -189,7 +201,11 @@ export function formToken(session: Secret): string {
   return createHmac("sha256", session.expose()).update("form").digest("base64url");
 }
 
-/** Requires a form that a page of ours showed in this session. @throws ApiError `csrf` */
+/**
+ * Requires a form that a page of ours showed in this session.
+ *
+ * @throws ApiError `csrf`
+ */
 export function checkForm(context: HttpContext, request: FastifyRequest, session: Secret, form_token: unknown): void {
   const expected = Buffer.from(formToken(session));
   const valid = typeof form_token === "string" && sameDigest(Buffer.from(form_token), expected);

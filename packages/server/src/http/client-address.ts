@@ -20,7 +20,10 @@ export function clientAddress({ ip, socket }: Pick<FastifyRequest, "ip" | "socke
   return address === "" ? "" : normalizeIP(address, 128);
 }
 
-/** Returns what counts as one client: an IPv4 address, or an IPv6 /64 network, whose hosts choose their own addresses. */
+/**
+ * Returns what counts as one client: an IPv4 address, or an IPv6 /64 network, whose hosts choose
+ * their own addresses.
+ */
 export function clientNetwork(request: Pick<FastifyRequest, "ip" | "socket">): string {
   const address = clientAddress(request);
   return address === "" ? "" : normalizeIP(address, 64);

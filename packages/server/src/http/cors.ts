@@ -1,8 +1,8 @@
 /**
- * Cross-origin calls (Fetch standard, CORS protocol) of the routes that the SDK calls from browsers.
- * Any origin is allowed. Browsers send no cookies, because these responses do not allow credentials.
- * Only for routes that accept no session. All other routes send no CORS headers, so browsers keep
- * their replies from scripts of other sites.
+ * Cross-origin calls (Fetch standard, CORS protocol) of the routes that the SDK calls from
+ * browsers. Any origin is allowed. Browsers send no cookies, because these responses do not allow
+ * credentials. Only for routes that accept no session. All other routes send no CORS headers, so
+ * browsers keep their replies from scripts of other sites.
  */
 import type { HttpServer } from "./fastify.ts";
 
@@ -20,7 +20,10 @@ const PREFLIGHT = {
   "access-control-max-age": "7200",
 } as const;
 
-/** Allows any origin on the routes of `scope`, an encapsulated part of the server, added after this call. */
+/**
+ * Allows any origin on the routes of `scope`, an encapsulated part of the server, added after
+ * this call.
+ */
 export function openToOrigins(scope: HttpServer): void {
   scope.addHook("onRequest", (request, reply, done) => {
     const is_preflight = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
@@ -30,7 +33,8 @@ export function openToOrigins(scope: HttpServer): void {
   });
   const with_options = new Set<string>();
   scope.addHook("onRoute", ({ url, method }) => {
-    // A route for all methods, such as a function's, has its own OPTIONS. The hook above handles its preflights.
+    // A route for all methods, such as a function's, has its own OPTIONS. The hook above handles
+    // its preflights.
     if ([method].flat().includes("OPTIONS")) with_options.add(url);
     if (with_options.has(url)) return;
     with_options.add(url);

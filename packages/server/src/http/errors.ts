@@ -1,7 +1,7 @@
 /**
- * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or a
- * page for a browser. Any other error than an ApiError is a defect. It is logged with its request id,
- * and the reply is `internal` without the error's own text.
+ * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or
+ * a page for a browser. Any other error than an ApiError is a defect. It is logged with its
+ * request id, and the reply is `internal` without the error's own text.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
@@ -79,7 +79,10 @@ function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Con
   return sendPage(reply, config, { title, body, mark: "bad", status: error.status });
 }
 
-/** Returns the requested page. After a form it returns the start page: signing in does not repeat the form's action. */
+/**
+ * Returns the requested page. After a form it returns the start page: signing in does not repeat
+ * the form's action.
+ */
 function nextOf({ method, raw }: FastifyRequest): string {
   if (method !== "GET") return "/";
   const with_query = localPath(raw.url);
@@ -96,7 +99,7 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_MAX_PARAM_LENGTH: "invalid_field",
 };
 
-/** Converts any error. One that is not the client's fault becomes `internal`. */
+/** Converts any error to an ApiError. A defect becomes `internal`. */
 export function toApiError(error: FastifyError | ApiError | Error): ApiError {
   if (error instanceof ApiError) return error;
   if ("validation" in error && Array.isArray(error.validation)) return validationError(error.validation);

@@ -1,8 +1,8 @@
 /**
- * Limits of requests, counted in this process: per API key or session, otherwise per address. Each
- * route has one limit. Token reads and function calls are unlimited unless the operator sets a limit,
- * because the app's users depend on them. Refused credentials count per address, and never stop a
- * caller with a valid one.
+ * Limits of requests, counted in this process: per API key or session, otherwise per address.
+ * Each route has one limit. Token reads and function calls are unlimited unless the operator sets
+ * a limit, because the app's users depend on them. Refused credentials count per address, and
+ * never stop a caller with a valid one.
  *
  * Errors: ApiError `rate_limited` with the time left.
  */
@@ -62,9 +62,10 @@ function limitOf(method: string, url: string): LimitName | null {
 const PUBLIC_ROUTES = /^\/(?:oauth|sign-in|setup|invitations)(?:\/|$)/;
 
 /**
- * Returns the key that requests are counted by: the hash of the credential, otherwise the address.
- * The credential is not verified yet. It counts only where the route refuses a wrong one, and each
- * refusal counts by address. Otherwise a new invented credential per request would evade every limit.
+ * Returns the key that requests are counted by: the hash of the credential, otherwise the
+ * address. The credential is not verified yet. It counts only where the route refuses a wrong
+ * one, and each refusal counts by address. Otherwise a new invented credential per request would
+ * evade every limit.
  */
 function callerOf(context: HttpContext, request: FastifyRequest): string {
   const { url } = request.routeOptions;
@@ -85,8 +86,8 @@ type Limiter = ReturnType<HttpServer["createRateLimit"]>;
 /**
  * Limits all routes that are registered after this call.
  *
- * @returns a function that counts a refused credential. It returns the error to send: the given one,
- *   or `rate_limited` when this address has had too many refusals
+ * @returns a function that counts a refused credential. It returns the error to send: the given
+ *   one, or `rate_limited` when this address has had too many refusals
  */
 export async function limitRequests(
   server: HttpServer,

@@ -1,6 +1,7 @@
 /**
- * The HTTP server: limits before parsing, one way of parsing, one way of failing, routes by subject.
- * Owns Fastify, which no other room imports. http/api/ has the JSON routes and http/pages/ the pages.
+ * The HTTP server: limits before parsing, one way of parsing, one way of failing, routes by
+ * subject. Owns Fastify, which no other room imports. http/api/ has the JSON routes and
+ * http/pages/ the pages.
  *
  * Must not know the store, the vault or a provider's protocol. A route authenticates the caller,
  * calls a service and formats its result, so no route can skip a check that a service makes.
@@ -40,7 +41,10 @@ import { workspacePages } from "./pages/workspace.ts";
 import { workspaceRoutes } from "./api/workspaces.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
-/** Longest path parameter that the router accepts. Routes report names that are too long themselves. */
+/**
+ * Longest path parameter that the router accepts. Routes report names that are too long
+ * themselves.
+ */
 const MAX_PARAM_LENGTH = 512;
 
 const NO_TUNNEL =
@@ -96,13 +100,17 @@ function isUrlTooLong({ limits }: Config, { raw }: Pick<FastifyRequest, "raw">):
   return (raw.url ?? "").length > limits.url_bytes;
 }
 
-/** Adds what every response has: its request id, an end of its connection at shutdown, a line in the log. */
+/**
+ * Adds what every response has: its request id, an end of its connection at shutdown, a line in
+ * the log.
+ */
 function addResponseHooks(server: HttpServer, { config, log }: HttpContext): void {
   server.addHook("onRequest", (request, reply, done) => {
     void reply.header("x-request-id", request.id);
     done(isUrlTooLong(config, request) ? new ApiError("url_too_long") : undefined);
   });
-  // A connection kept alive after the last response would delay the shutdown until its client closes it.
+  // A connection kept alive after the last response would delay the shutdown until its client
+  // closes it.
   let is_closing = false;
   server.addHook("preClose", (done) => {
     is_closing = true;
@@ -156,7 +164,8 @@ async function registerRoutes(server: HttpServer, context: HttpContext): Promise
   workspaceRoutes(server, context);
   callbackRoutes(server, context);
   await server.register(async (pages: HttpServer) => {
-    // Only pages accept forms. To the API a form's body is an unsupported media type, from any site.
+    // Only pages accept forms. To the API a form's body is an unsupported media type, from any
+    // site.
     await pages.register(formbody, { bodyLimit: context.config.limits.body_bytes });
     connectPages(pages, context);
     accountPages(pages, context);

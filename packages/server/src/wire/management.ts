@@ -56,14 +56,14 @@ export const ClientReply = Type.Object({
   integration_type: Type.String(),
   client_id: Type.String(),
   shared_callback: Type.Boolean(),
-  /** To be registered with the provider. */
+  /** Register this URI with the provider. */
   redirect_uri: Type.String(),
   created_at: Instant,
   updated_at: Instant,
 });
 export const ClientsReply = Type.Object({ clients: Type.Array(ClientReply) });
 
-/** Whether the installation's clients serve a workspace, and why. */
+/** Whether a workspace can use the installation's clients, and why. */
 const SharingReply = Type.Object({ serves: Type.Boolean(), allowed: Type.Boolean(), same_owners: Type.Boolean() });
 export const WorkspaceClientsReply = Type.Object({
   clients: Type.Array(ClientReply),
@@ -72,7 +72,7 @@ export const WorkspaceClientsReply = Type.Object({
 export const ShareClientsBody = strict({ allowed: Type.Boolean() });
 export const ShareClientsReply = Type.Object({ installation_clients: SharingReply, risk: Type.String() });
 
-/** Instants as ms since the epoch, or as RFC 3339 (`2026-11-23T12:00:00Z`). */
+/** Times are ms since the epoch, or RFC 3339 (`2026-11-23T12:00:00Z`). */
 export const AuditQuery = strict({
   app: Type.Optional(text(64)),
   workspace: Type.Optional(text(64)),

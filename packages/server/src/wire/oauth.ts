@@ -1,4 +1,4 @@
-/** Replies to a command line that signs in. */
+/** Replies of the routes that sign in a command line. */
 import { Type } from "typebox";
 import { Duration } from "./fields.ts";
 

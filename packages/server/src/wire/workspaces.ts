@@ -25,7 +25,7 @@ export const WorkspaceReply = Type.Object({
 export const WorkspacesReply = Type.Object({ workspaces: Type.Array(WorkspaceReply) });
 export const CreateWorkspaceBody = strict({ name: text(400) });
 export const ChangeWorkspaceBody = strict({ name: Type.Optional(text(400)), plan: Type.Optional(Plan) });
-/** `with_apps=true`: with all of them. */
+/** `with_apps=true` also deletes all apps of the workspace. */
 export const DeleteWorkspaceQuery = Type.Object({
   with_apps: Type.Optional(Type.Union([Type.Literal("true"), Type.Literal("false")])),
 });
@@ -45,7 +45,7 @@ export const MembersReply = Type.Object({
 export const ChangeMemberBody = strict({ role: Role });
 
 export const InviteBody = strict({ email: text(254), role: Role });
-/** The link is shown this once. */
+/** The only reply that contains the link. */
 export const InvitedReply = Type.Object({ id: Type.String(), invitation_url: Type.String() });
 export const InvitationsReply = Type.Object({
   invitations: Type.Array(
@@ -65,7 +65,7 @@ export const CreateKeyBody = strict({
   scope: Type.Optional(Scope),
   expires_in_s: Type.Optional(Lifetime),
 });
-/** The key is shown this once. */
+/** The only reply that contains the key. */
 export const CreatedKeyReply = Type.Object({ id: Type.String(), api_key: Type.String() });
 export const KeysReply = Type.Object({
   keys: Type.Array(

@@ -1,6 +1,7 @@
 /**
- * The audit trail as JSON lines, oldest first, a page at a time: `X-Next-Cursor` leads to the next one and is absent on the
- * last. Times are ms since the epoch, or RFC 3339; `since` is inclusive, `until` is not.
+ * The audit trail as JSON lines, oldest first, in pages. `X-Next-Cursor` leads to the next page
+ * and is absent on the last. Times are ms since the epoch or RFC 3339. `since` is inclusive,
+ * `until` is not.
  */
 import { ApiError } from "../../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
@@ -18,7 +19,7 @@ export function auditRoutes(server: HttpServer, context: HttpContext): void {
     const principal = await requireBuilder(context, request);
     const { app: app_id, workspace, since, until, cursor = null } = request.query;
     const { events, next } = await context.audit.export({
-      ...(await reachOf(context, principal, app_id, workspace)),
+      ...(await rangeOf(context, principal, app_id, workspace)),
       since: instantOf("since", since),
       until: instantOf("until", until),
       cursor,
@@ -31,8 +32,11 @@ export function auditRoutes(server: HttpServer, context: HttpContext): void {
   });
 }
 
-/** Of one app, of one workspace (with the apps that it had), or of all that this builder may export. */
-async function reachOf(
+/**
+ * Returns what to export: one app, one workspace with its apps, or all that this builder is
+ * allowed to export.
+ */
+async function rangeOf(
   { authorization }: HttpContext,
   principal: BuilderPrincipal,
   app_id: string | undefined,
@@ -51,12 +55,15 @@ async function reachOf(
   const own = memberships.filter(({ role }) => roleReaches(role, ACTIONS["audit.export"])).map(({ id }) => id);
   if (own.length === 0)
     throw new ApiError("insufficient_role", {
-      message: `The audit trail is for those with the role ${ACTIONS["audit.export"]} in a workspace.`,
+      message: `This needs the ${ACTIONS["audit.export"]} role in a workspace.`,
     });
-  return { app_id: null, workspace_ids: own, installation: await isUpTo(authorization, principal) };
+  return { app_id: null, workspace_ids: own, installation: await canExportInstallation(authorization, principal) };
 }
 
-async function isUpTo(authorization: HttpContext["authorization"], principal: BuilderPrincipal): Promise<boolean> {
+async function canExportInstallation(
+  authorization: HttpContext["authorization"],
+  principal: BuilderPrincipal,
+): Promise<boolean> {
   try {
     await authorization.installation(principal, "audit.export");
     return true;

@@ -1,15 +1,18 @@
-/** Calling functions. A function is public: it decides by itself whom it answers, so no credential is asked for here. */
+/**
+ * Calls of functions. A function is public and checks its callers itself, so these routes require
+ * no credential.
+ */
 import { ApiError } from "../../core/errors.ts";
 import type { AppId } from "../../core/types.ts";
 import type { HttpServer } from "../fastify.ts";
 import type { HttpContext } from "../context.ts";
 
-/** Not TRACE, which is there to send back what came in, credentials and all, nor CONNECT, which is for proxies. */
+/** Without TRACE, which would echo credentials, and CONNECT, which is for proxies. */
 const METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"] as const;
 
 export function functionRoutes(server: HttpServer, context: HttpContext): void {
   void server.register((plugin, _options, done) => {
-    // Bodies go through as they came: what they mean is the function's affair.
+    // Pass bodies on unparsed. The function interprets them.
     plugin.removeAllContentTypeParsers();
     plugin.addContentTypeParser(
       "*",
@@ -40,7 +43,7 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
   });
 }
 
-/** What follows the name: a function that is called by its name has no path of its own, only a query. */
+/** Returns the URL that the function sees: its name is the whole path, so only a query follows. */
 function queryOf(url: string): string {
   const query = url.indexOf("?");
   return query === -1 ? "/" : `/${url.slice(query)}`;

@@ -1,4 +1,7 @@
-/** Our own management routes: apps and service tokens. Unknown fields are refused. A reply shows a secret once. */
+/**
+ * Our own management routes: apps and service tokens. Unknown fields are refused. A reply shows a
+ * secret once.
+ */
 import { plus } from "../../core/types.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
 import type { HttpServer } from "../fastify.ts";

@@ -1,6 +1,6 @@
 /**
- * What the public command line needs besides connectors: apps, workspaces, stripe. The shapes are the contract's. Our own
- * routes for the same things are in management.ts.
+ * What the public command line needs besides connectors: apps, workspaces, stripe. The shapes are
+ * the contract's. Our own routes for the same things are in management.ts.
  */
 import { ApiError } from "../../core/errors.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
@@ -24,7 +24,7 @@ import {
 } from "../../wire/platform.ts";
 
 const MAX_APPS = 1000;
-/** A list sorts by name or by age: nothing else of an app is sortable, and `updated_date` follows its creation. */
+/** Lists sort by name or by age. `updated_date` is the creation date. */
 const SORTS: Readonly<Record<string, (a: AppRow, b: AppRow) => number>> = {
   name: (a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)),
   created_date: (a, b) => a.created_at - b.created_at,

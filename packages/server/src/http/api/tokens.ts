@@ -1,4 +1,4 @@
-/** Tokens for backends: the route that everything else exists for. */
+/** Access tokens for apps' backends: the route that everything else supports. */
 import { ApiError } from "../../core/errors.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppToken } from "../auth.ts";
@@ -39,7 +39,7 @@ export function tokenRoutes(server: HttpServer, context: HttpContext): void {
   );
 }
 
-/** A query holds texts, so the number is read here. A day is more than any vendor's refreshable token lives. */
+/** Parses `min_valid_seconds`. No refreshable token of a vendor is valid for more than a day. */
 function minValid(text: string | undefined): number | null {
   if (text === undefined) return null;
   if (!/^[1-9]\d{0,4}$/.test(text) || Number(text) > MAX_MIN_VALID_S) {

@@ -17,8 +17,8 @@ export async function appsOf(
 }
 
 /**
- * Returns the workspace for a new app: the named one, the credential's own, or the first in which the builder can create
- * apps.
+ * Returns the workspace for a new app: the named one, the credential's own, or the first in which
+ * the builder can create apps.
  *
  * @throws ApiError `not_found` when the builder is in no workspace
  */

@@ -1,4 +1,7 @@
-/** Workspaces, for their members: names, plans, members, invitations, API keys. A reply shows a secret once. */
+/**
+ * Workspaces, for their members: names, plans, members, invitations, API keys. A reply shows a
+ * secret once.
+ */
 import { asUserId, asWorkspaceId } from "../../core/ids.ts";
 import { plus } from "../../core/types.ts";
 import type { HttpServer } from "../fastify.ts";

@@ -1,4 +1,7 @@
-/** The user's own pages: the start page with the apps of their workspaces, and the account with its sessions. */
+/**
+ * The user's own pages: the start page with the apps of their workspaces, and the account with
+ * its sessions.
+ */
 import { ApiError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import type { Membership } from "../../service/access/authorization.ts";

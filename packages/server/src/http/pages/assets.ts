@@ -1,4 +1,7 @@
-/** The files that pages link to, read once at start. They hold no user data, so any cache can keep them. */
+/**
+ * The files that pages link to, read once at start. They hold no user data, so any cache can keep
+ * them.
+ */
 import { readFileSync } from "node:fs";
 import type { HttpServer } from "../fastify.ts";
 

@@ -56,7 +56,10 @@ function scopeList({ provider, scopes }: ConfirmView): Html {
     </ul>`;
 }
 
-/** Describes a scope in words where the catalog has them, beside the scope itself, which the provider shows. */
+/**
+ * Describes a scope in words where the catalog has them, beside the scope itself, which the
+ * provider shows.
+ */
 function permission(provider: Provider, scope: string): Html {
   const known = provider.common_scopes.find((common) => common.scope === scope);
   if (known === undefined) return html`<code>${scope}</code>`;
@@ -88,7 +91,10 @@ export function goPage({ display_name }: Provider, authorization_url: string): P
   return { title: `Taking you to ${display_name}`, body, next: authorization_url };
 }
 
-/** Asks which account to use: the builder may be signed in to another account at the provider without noticing. */
+/**
+ * Asks which account to use: the builder may be signed in to another account at the provider
+ * without noticing.
+ */
 export function accountChangedPage(
   flow_id: string,
   { app, provider }: FlowSubject,

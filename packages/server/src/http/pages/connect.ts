@@ -45,7 +45,8 @@ function confirmRoutes(server: HttpServer, context: HttpContext): void {
     const { principal, session } = await signedIn(context, request);
     const form = request.body ?? {};
     checkForm(context, request, session, form["form_token"]);
-    // One flow cookie per browser, kept across flows. Otherwise a consent in a second tab would break the first.
+    // One flow cookie per browser, kept across flows. Otherwise a consent in a second tab would
+    // break the first.
     const browser = readCookie(request, config, "flow") ?? new Secret(randomToken());
     const flow = await connect.flow(request.params.flow, principal);
     const app = await connectableApp(context, principal, flow.app_id);

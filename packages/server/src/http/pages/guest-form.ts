@@ -24,7 +24,11 @@ export function guestFormToken({ config }: HttpContext, request: FastifyRequest,
   return formToken(guest);
 }
 
-/** Requires a form that this server showed to this browser, sent from a page of ours. @throws ApiError `csrf` */
+/**
+ * Requires a form that this server showed to this browser, sent from a page of ours.
+ *
+ * @throws ApiError `csrf`
+ */
 export function checkGuestForm(context: HttpContext, request: FastifyRequest, form_token: unknown): void {
   const guest = readCookie(request, context.config, "form");
   if (guest === null || !isSameOrigin(context, request, "required")) throw new ApiError("csrf");

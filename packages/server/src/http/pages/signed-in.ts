@@ -1,4 +1,7 @@
-/** What pages require of a visitor: a session, and for connecting accounts a role in the app's workspace. */
+/**
+ * What pages require of a visitor: a session, and for connecting accounts a role in the app's
+ * workspace.
+ */
 import type { FastifyRequest } from "fastify";
 import { ApiError } from "../../core/errors.ts";
 import type { AppId, UserId } from "../../core/types.ts";

@@ -1,6 +1,6 @@
 /**
- * Views of a workspace: pure functions from data to pages. They hide forms that the user's role does
- * not allow. The routes decide, and check each role again.
+ * Views of a workspace: pure functions from data to pages. They hide forms that the user's role
+ * does not allow. The routes decide, and check each role again.
  */
 import { ROLES, roleReaches, SCOPES, type Role, type Scope } from "../../core/roles.ts";
 import type { Secret } from "../../core/secret.ts";

@@ -1,10 +1,10 @@
 /**
  * A workspace on one page: members, invitations and API keys, with the forms that the user's role
- * allows. The forms do what api/workspaces.ts does, and record the same actions. The reply to a form
- * shows a new link or key once, because an address must not contain it.
+ * allows. The forms do what api/workspaces.ts does, and record the same actions. The reply to a
+ * form shows a new link or key once, because an address must not contain it.
  *
- * Errors: ApiError `sign_in_required`, `csrf`, `not_found`, `insufficient_role`, `invalid_field`, and
- * those of the services.
+ * Errors: ApiError `sign_in_required`, `csrf`, `not_found`, `insufficient_role`, `invalid_field`,
+ * and those of the services.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ApiError } from "../../core/errors.ts";

@@ -1,10 +1,12 @@
 /**
- * The provider's response to a consent (RFC 6749 §4.1.2), from the callback to a stored connection.
+ * The provider's response to a consent (RFC 6749 §4.1.2), from the callback to a stored
+ * connection.
  *
- * The order matters. The shape of the parameters is checked first. Then the state consumes the flow,
- * once, and every failed check after that burns it. No token is requested before all of them hold:
- * the vendor's own redirect address (mix-up, RFC 9700 §4.4), the browser that started the flow, the
- * builder who initiated it, and the issuer (RFC 9207 §2.4). consent.ts stores the tokens.
+ * The order matters. The shape of the parameters is checked first. Then the state consumes the
+ * flow, once, and every failed check after that burns it. No token is requested before all of
+ * them hold: the vendor's own redirect address (mix-up, RFC 9700 §4.4), the browser that started
+ * the flow, the builder who initiated it, and the issuer (RFC 9207 §2.4). consent.ts stores the
+ * tokens.
  */
 import { ApiError, type ErrorCode } from "../../core/errors.ts";
 import { sha256Hex, type Secret } from "../../core/secret.ts";
@@ -21,7 +23,10 @@ import { effectiveScopes } from "./declaration.ts";
 import { openSecrets, recordOutcome } from "./flow.ts";
 
 const STATE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
-/** Decisive in every kind of flow, so a repetition is refused before the flow is known. oauth.readCallback checks the others. */
+/**
+ * Decisive in every kind of flow, so a repetition is refused before the flow is known.
+ * oauth.readCallback checks the others.
+ */
 const DECISIVE = ["state", "code", "error", "iss"] as const;
 
 export interface CallbackRequest {
@@ -69,7 +74,8 @@ async function handle(deps: CallbackDeps, request: CallbackRequest): Promise<Flo
 /**
  * Consumes the flow of this state.
  *
- * @throws ApiError `duplicate_parameter`, `state_missing`, `state_unknown`, `state_used`, `state_expired`
+ * @throws ApiError `duplicate_parameter`, `state_missing`, `state_unknown`, `state_used`,
+ *   `state_expired`
  */
 async function takeFlow({ store, clock }: CallbackDeps, parameters: URLSearchParams): Promise<FlowRow> {
   if (DECISIVE.some((name) => parameters.getAll(name).length > 1)) throw new ApiError("duplicate_parameter");
@@ -141,7 +147,10 @@ async function connect(
   await consents.take(flow, { oauth_client_id, grant, requested_scopes, account, config: { ...known, ...derived } });
 }
 
-/** Compares the issuer as a string. A missing one counts when the server promises to send it (RFC 9207 §2.4). */
+/**
+ * Compares the issuer as a string. A missing one counts when the server promises to send it (RFC
+ * 9207 §2.4).
+ */
 function checkIssuer(provider: Provider, iss: string | null): void {
   if (provider.issuer === null) return;
   if (iss === null ? provider.issuer.required : iss !== provider.issuer.value) throw new ApiError("issuer_mismatch");

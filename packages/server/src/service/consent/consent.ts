@@ -22,9 +22,15 @@ import type { Ground } from "../ground.ts";
 import { ownFlow, recordOutcome } from "./flow.ts";
 import { openHeld, sealHeld } from "./held.ts";
 
-/** Three tries outlast any real race. A row that still moves means a storm of consents for one connection. */
+/**
+ * Three tries outlast any real race. A row that still moves means a storm of consents for one
+ * connection.
+ */
 const STORE_TRIES = 3;
-/** After the deadline of the decision, so that a decision in time never meets the revocation halfway. */
+/**
+ * After the deadline of the decision, so that a decision in time never meets the revocation
+ * halfway.
+ */
 const REVOKE_AFTER_MS = 60_000;
 
 export interface Consent {
@@ -46,7 +52,11 @@ export interface Consents {
   take(flow: FlowRow, consent: Consent): Promise<void>;
   /** Returns the accounts to choose between, or null when no decision is pending. */
   waiting(flow: FlowRow): Promise<AccountChange | null>;
-  /** Carries out the builder's decision. @throws ApiError `flow_not_found`, `flow_user_mismatch`, `flow_expired` */
+  /**
+   * Carries out the builder's decision.
+   *
+   * @throws ApiError `flow_not_found`, `flow_user_mismatch`, `flow_expired`
+   */
   decide(id: FlowId, principal: string, decision: "replace" | "keep"): Promise<void>;
 }
 

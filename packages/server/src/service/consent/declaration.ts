@@ -18,7 +18,10 @@ export function declareTheSame(provider: Provider, a: readonly string[], b: read
   return sameScopes(effectiveScopes(provider, a), effectiveScopes(provider, b));
 }
 
-/** Returns the declaration with added scopes. An empty declaration means the defaults, which are then kept. */
+/**
+ * Returns the declaration with added scopes. An empty declaration means the defaults, which are
+ * then kept.
+ */
 export function withScopes(
   provider: Provider,
   declared: readonly string[] | null,
@@ -40,7 +43,11 @@ export function checkScopes(scopes: readonly string[]): readonly string[] {
   return list;
 }
 
-/** Checks the given values. The confirm page asks for missing ones. @throws ApiError `invalid_connection_config` */
+/**
+ * Checks the given values. The confirm page asks for missing ones.
+ *
+ * @throws ApiError `invalid_connection_config`
+ */
 export function checkGiven(provider: Provider, given: ConnectionConfig): ConnectionConfig {
   const checked = checkConfig(provider, given);
   const wrong = "config" in checked ? [] : checked.errors.filter((error) => error.kind !== "missing");
@@ -57,7 +64,10 @@ export function configError(errors: readonly ConfigError[]): ApiError {
   });
 }
 
-/** Returns the part of a connection's config that the builder entered, without values from responses. */
+/**
+ * Returns the part of a connection's config that the builder entered, without values from
+ * responses.
+ */
 export function inputConfig(provider: Provider, config: ConnectionConfig): ConnectionConfig {
   const names = new Set(provider.config_fields.map((field) => field.name));
   return Object.fromEntries(Object.entries(config).filter(([name]) => names.has(name)));

@@ -84,7 +84,10 @@ export async function initiate(deps: DeclareDeps, request: InitiateRequest): Pro
   return createFlow(deps, request, scopes, config);
 }
 
-/** Stores the declaration as written when it differs only in form, so that a pull returns what was pushed. */
+/**
+ * Stores the declaration as written when it differs only in form, so that a pull returns what was
+ * pushed.
+ */
 async function alreadyConnected(
   store: Store,
   { app_id, integration_type, id }: ConnectionRow,

@@ -25,7 +25,10 @@ export function sealHeld(vault: Vault, flow: FlowRow, { grant, ...rest }: Held):
   return vault.seal(heldContext(flow), text);
 }
 
-/** Returns the held consent of a flow, or null. A flow that no callback consumed has its secrets sealed there instead. */
+/**
+ * Returns the held consent of a flow, or null. A flow that no callback consumed has its secrets
+ * sealed there instead.
+ */
 export async function openHeld(vault: Vault, flow: FlowRow): Promise<Held | null> {
   if (flow.taken_at === null || flow.outcome !== null || flow.sealed_request === null) return null;
   return parse(await vault.open(heldContext(flow), sealedFromStorage(flow.sealed_request)));

@@ -125,7 +125,10 @@ function redirectUri({ urls }: StartDeps, provider: Provider, client: OAuthClien
   return urls.redirect(client?.shared_callback === true ? null : provider.vendor);
 }
 
-/** Refuses here, where the message can name the public URL. The vendor would only report a wrong address. */
+/**
+ * Refuses here, where the message can name the public URL. The vendor would only report a wrong
+ * address.
+ */
 function requireRedirect({ gateway, urls }: StartDeps, provider: Provider, redirect_uri: string): void {
   if (gateway !== null || acceptsRedirect(provider, redirect_uri)) return;
   throw new ApiError("https_redirect_required", {
