@@ -87,8 +87,9 @@ export function createRemote(options: RemoteOptions): Remote {
 }
 
 async function callAndRead<N extends ReplyName>(options: RemoteOptions, call: Call, name: N): Promise<Reply<N>> {
-  // The schemas load while the server works on the request.
-  const [{ text }, { readReply, UnexpectedReply }] = await Promise.all([accepted(options, call), import("./reply.ts")]);
+  const { text } = await accepted(options, call);
+  // Loading the schemas blocks this process, so the request goes first.
+  const { readReply, UnexpectedReply } = await import("./reply.ts");
   try {
     return readReply(name, parse(text));
   } catch (error) {

@@ -1,7 +1,7 @@
 /**
  * The replies that commands read: of each shape in wire/, the fields that a command uses. A server
- * of another version can then lack the others. Loaded with the first request, because TypeBox is
- * slower to load than the rest of the command.
+ * of another version can lack the others. Loaded after the first request, because TypeBox takes
+ * longer to load than the rest of the command.
  */
 import { Type } from "typebox";
 import { AvailableReply, InitiateReply, ListReply, StatusReply } from "../../wire/connectors.ts";
