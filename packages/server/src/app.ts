@@ -1,6 +1,7 @@
 /**
- * The server: an installation under its lock, with recovery, sweeper, function runner and HTTP. The composition root; it
- * starts parts in order and closes them in reverse.
+ * The server: an installation under its lock, with recovery, sweeper, function runner, webhooks and
+ * HTTP. The composition root: starts the parts in order and closes them in reverse. Must hold no
+ * rules of its own.
  */
 import type { AddressInfo } from "node:net";
 import { every } from "./core/clock.ts";
@@ -19,72 +20,89 @@ export interface Server {
   readonly installation: Installation;
   readonly sweeper: Sweeper;
   readonly webhooks: Webhooks;
-  /** Where it listens, which behind a proxy is not the public URL. */
+  /** The address on which it listens. Behind a proxy this is not the public URL. */
   readonly url: string;
-  /** Stops taking requests, lets refreshes in flight finish, closes everything. */
+  /** Refuses new requests, waits for refreshes in flight, closes everything. */
   close(): Promise<void>;
 }
 
-/** How often the times of last use are written. */
+/** How often the times of last use are stored. */
 const LAST_USED_EVERY_MS = 10_000;
+
+type HttpServer = Awaited<ReturnType<typeof createHttpServer>>;
+
+interface ServerParts extends OpenedInstallation {
+  readonly webhooks: Webhooks;
+  readonly functions: FunctionRunner | null;
+  readonly http: HttpServer;
+}
 
 /** @throws ApiError `database_in_use`, `port_in_use`, and what openInstallation throws */
 export async function startServer(options: InstallationOptions): Promise<Server> {
   const { config, log } = options;
   const opened = await openLocked(options);
   const { installation } = opened;
-  const { clock } = installation;
-  const { refresher, credentials, cache, sweeper, limits } = installation;
+  const { refresher, sweeper } = installation;
   const webhooks = webhooksOf(installation);
-
-  let address = "";
-  const functions = functionRunner(installation, () => address);
+  // Functions call the server back, at an address that is known only when it listens.
+  let url = "";
+  const functions = functionRunner(installation, () => url);
   const http = await createHttpServer({ ...installation, functions, ready: () => isReady(installation) });
-  const stops: (() => void)[] = [];
-
   try {
     await refresher.recover();
-    address = await listen(http, config.host, config.port);
+    url = await listen(http, config.host, config.port);
   } catch (error) {
     await http.close();
-    await opened.close();
+    await opened.closeInstallation();
     throw error;
   }
+  const parts = { ...opened, webhooks, functions, http };
+  const stopLoops = startLoops(parts);
+  log.info("listening", { url });
+  if (config.provider_gateway !== null) log.warn("simulation", { url: config.provider_gateway });
+  return { installation, sweeper, webhooks, url, close: () => close(parts, stopLoops) };
+}
+
+/** Starts the loops and returns the function that stops them. */
+function startLoops({ installation, webhooks }: ServerParts): () => void {
+  const { clock, sweeper } = installation;
   sweeper.start();
   webhooks.start();
-  stops.push(
-    () => sweeper.stop(),
-    watchOtherProcesses(installation),
-    every(clock, LAST_USED_EVERY_MS, () => {
-      // A database that is away for a moment costs these times, and must not cost the process.
-      void credentials.flush().catch((error: unknown) => log.warn("last_used_not_written", { error }));
-    }),
-  );
-  log.info("listening", { url: address });
-  if (config.provider_gateway !== null) log.warn("simulation", { url: config.provider_gateway });
-
-  return {
-    installation,
-    sweeper,
-    webhooks,
-    url: address,
-    async close() {
-      for (const stop of stops) stop();
-      await http.close();
-      await functions?.close();
-      await refresher.drain(limits.shutdown_ms);
-      await webhooks.close();
-      cache.clear();
-      await opened.close();
-      log.info("stopped");
-    },
+  const unwatch = watchOtherProcesses(installation);
+  const stopFlushing = every(clock, LAST_USED_EVERY_MS, () => flushLastUses(installation));
+  return () => {
+    sweeper.stop();
+    unwatch();
+    stopFlushing();
   };
 }
 
-/** The lock comes after the key check and before the first write. */
-async function openLocked(
-  options: InstallationOptions,
-): Promise<{ installation: Installation; close: () => Promise<void> }> {
+/** An unreachable database loses these times. It must not stop the process. */
+function flushLastUses({ credentials, log }: Installation): void {
+  void credentials.flush().catch((error: unknown) => log.warn("last_used_not_written", { error }));
+}
+
+async function close(parts: ServerParts, stopLoops: () => void): Promise<void> {
+  const { installation, webhooks, functions, http } = parts;
+  const { refresher, cache, limits, log } = installation;
+  stopLoops();
+  await http.close();
+  await functions?.close();
+  await refresher.drain(limits.shutdown_ms);
+  await webhooks.close();
+  cache.clear();
+  await parts.closeInstallation();
+  log.info("stopped");
+}
+
+interface OpenedInstallation {
+  readonly installation: Installation;
+  /** Closes the installation, then releases the lock. */
+  readonly closeInstallation: () => Promise<void>;
+}
+
+/** Acquires the lock after the key check and before the first write. */
+async function openLocked(options: InstallationOptions): Promise<OpenedInstallation> {
   let unlock = (): void => {};
   const installation = await openInstallation(
     { ...options, beforeOpen: () => (unlock = lockDataDirectory(options.config.data_dir)) },
@@ -95,22 +113,22 @@ async function openLocked(
   });
   return {
     installation,
-    close: async () => {
+    closeInstallation: async () => {
       await installation.close();
       unlock();
     },
   };
 }
 
-/** Nothing in a receiver's answer is of interest but its status. */
-const RECEIVER_ANSWER_BYTES = 1_024;
+/** Only the status of a receiver's response matters. */
+const RECEIVER_RESPONSE_BYTES = 1_024;
 
 function webhooksOf({ config, store, urls, clock, log, random }: Installation): Webhooks {
   const { limits, webhook, events_wanted } = config;
   const httpClient = createHttpClient({
     gateway: null,
     plain_loopback: true,
-    limits: { ...limits, provider_response_bytes: RECEIVER_ANSWER_BYTES },
+    limits: { ...limits, provider_response_bytes: RECEIVER_RESPONSE_BYTES },
     clock,
   });
   return createWebhooks({ store, httpClient, urls, webhook, events_wanted, clock, limits, log, random });
@@ -135,7 +153,7 @@ function functionRunner(
   });
 }
 
-async function listen(http: Awaited<ReturnType<typeof createHttpServer>>, host: string, port: number): Promise<string> {
+async function listen(http: HttpServer, host: string, port: number): Promise<string> {
   try {
     await http.listen({ host, port });
   } catch (error) {
@@ -148,11 +166,11 @@ async function listen(http: Awaited<ReturnType<typeof createHttpServer>>, host: 
     throw error;
   }
   const bound = http.server.address();
-  return `http://${reachable(host)}:${isAddress(bound) ? bound.port : port}`;
+  return `http://${reachableHost(host)}:${isAddress(bound) ? bound.port : port}`;
 }
 
-/** The address under which a process on this machine reaches what listens on `host`. */
-function reachable(host: string): string {
+/** Returns the host by which a process on this machine reaches a server that listens on `host`. */
+function reachableHost(host: string): string {
   if (["localhost", "0.0.0.0", "::"].includes(host)) return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;
 }
@@ -161,7 +179,9 @@ function isAddress(address: unknown): address is AddressInfo {
   return typeof address === "object" && address !== null && "port" in address;
 }
 
-/** What this process remembers is read again when another one wrote: a command on this machine, or another node. */
+/**
+ * Reads cached rows again after another process wrote: a command on this machine, or another node.
+ */
 function watchOtherProcesses({ store, cache, credentials, refresher, log }: Installation): () => void {
   return store.onChange((notice) => {
     cache.markStale();

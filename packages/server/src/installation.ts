@@ -1,9 +1,10 @@
 /**
- * An installation, opened: keys, database and the services over them. Used by the server and by commands on the server's own
- * machine alike; only the server adds the lock, the refreshes' recovery, the sweeper and HTTP (app.ts).
+ * Opens an installation: keys, database and the services over them. The server and commands on the
+ * server's machine both use it. Only the server adds the lock, recovery of refreshes, the sweeper
+ * and HTTP (app.ts).
  *
- * The order protects data: the key is checked against what is stored before the database is opened for writing, so that a
- * wrong or missing key changes nothing.
+ * The order protects data: the key is checked against the stored rows before the database is opened
+ * for writing. So a wrong or missing key changes nothing.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -36,11 +37,11 @@ export interface InstallationOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly random?: () => number;
-  /** Providers beside the built-in ones. */
+  /** Default: the built-in providers, and those of the configured directory. */
   readonly catalog?: Catalog;
-  /** PEM of the only certificate authority to trust for providers, in place of the system's. */
+  /** PEM of the only certificate authority to trust for providers. Default: the system's. */
   readonly ca?: string;
-  /** Called between the check of the keys and the first write: the server takes its lock here. */
+  /** Runs between the check of the keys and the first write. The server acquires its lock here. */
   readonly beforeOpen?: () => void;
 }
 
@@ -52,14 +53,17 @@ export interface Installation extends Omit<Ground, "keyring">, Services {
 
 const PUBLIC_URL_SETTING = "public_url";
 
-/** @throws ApiError `missing_master_key`, `wrong_master_key`, `schema_too_new`, `database_unavailable` */
+/**
+ * @throws ApiError `missing_master_key`, `wrong_master_key`, `schema_too_new`,
+ * `database_unavailable`
+ */
 export async function openInstallation(options: InstallationOptions, mode: "serve" | "command"): Promise<Installation> {
   const { config } = options;
-  // First of all, since a broken file of an operator's service must not leave anything behind either.
+  // Before everything else: a broken provider file must leave nothing behind.
   const catalog = options.catalog ?? (await openCatalog(config));
   const keyring = await openKeys(options, mode);
   options.beforeOpen?.();
-  // New at every start, so that what a crashed process left is not taken for ours.
+  // New at every start, so that leases of a crashed process are not taken for ours.
   const owner = newId("node");
   const engine = await openEngine(options, mode === "serve" ? owner : null);
   const store = createStore(engine);
@@ -74,17 +78,14 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const settings = { limits, gateway, audit_release, default_plan, events_wanted };
   const ground = { store, vault, keyring, catalog, oauth, urls, clock, log, random, owner, ...settings };
   const services = createServices(ground, spill);
-  return {
-    config,
-    ...ground,
-    ...services,
-    async close() {
-      await services.audit.close();
-      await services.credentials.flush();
-      await spill.close();
-      await store.close();
-    },
-  };
+  return { config, ...ground, ...services, close: () => close(services, spill, store) };
+}
+
+async function close({ audit, credentials }: Services, spill: Spill, store: Store): Promise<void> {
+  await audit.close();
+  await credentials.flush();
+  await spill.close();
+  await store.close();
 }
 
 async function openEngine({ config, clock, log }: InstallationOptions, owner: string | null): Promise<Engine> {
@@ -106,7 +107,7 @@ async function openKeys(options: InstallationOptions, mode: "serve" | "command")
   const on_server = database_url === null ? null : await keyIdsOnServer(database_url, options);
   const has_data = database_url === null ? existsSync(join(data_dir, DATABASE_FILE)) : on_server !== null;
   if (!has_data && mode === "command") throw noData(config);
-  // With PostgreSQL it still holds the spill file.
+  // With PostgreSQL the directory still holds the spill file.
   if (mode === "serve") mkdirSync(data_dir, { recursive: true, mode: 0o700 });
   const keyring = loadKeyring({ data_dir, master_key, has_data });
   checkKeyring(keyring, database_url === null ? storedKeyIds(data_dir) : (on_server ?? []));
@@ -131,7 +132,9 @@ function noData({ data_dir, database_url }: Config): ApiError {
   });
 }
 
-/** The server says under which address it is reached; commands beside it use the same one. */
+/**
+ * Returns the public URL. The server stores it, so that commands on its machine use the same one.
+ */
 async function publicUrl(config: Config, store: Store, mode: "serve" | "command"): Promise<string> {
   if (mode === "command") return (await store.getSetting(PUBLIC_URL_SETTING)) ?? config.public_url;
   await store.putSetting(PUBLIC_URL_SETTING, config.public_url);

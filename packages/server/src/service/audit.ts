@@ -1,8 +1,9 @@
 /**
- * The audit trail: who did what to which app and service, from which address, in which request, without
- * any secret. Events are only added. Most wait in a bounded buffer (audit-buffer.ts), because releases of
- * credentials are too many to write one by one. With `audit_release: "before"` a release is stored before
- * the credential leaves. Must not know HTTP: `from` binds the request that events belong to.
+ * The audit trail: who did what to which app and service, from which address, in which request,
+ * without any secret. Events are only added. Most wait in a bounded buffer (audit-buffer.ts),
+ * because releases of credentials are too many to write one by one. With `audit_release: "before"`
+ * a release is stored before the credential leaves. Must not know HTTP: `from` binds the request
+ * that events belong to.
  *
  * Errors: ApiError `audit_unavailable` from `release`.
  */
@@ -14,7 +15,10 @@ import type { AuditEventsTable } from "../store/tables.ts";
 import { createAuditBuffer, type AuditBuffer } from "./audit-buffer.ts";
 import type { Ground } from "./ground.ts";
 
-/** One action. The default of `request_id` and `address` is the request that is being handled, if any. */
+/**
+ * One action. The default of `request_id` and `address` is the request that is being handled, if
+ * any.
+ */
 export interface AuditEntry {
   /** The public id of a token, session or user, never the credential. */
   readonly actor: string;
@@ -24,7 +28,10 @@ export interface AuditEntry {
   /** Default: empty, for an action that concerns no app. */
   readonly app_id?: string;
   readonly request_id?: string | null;
-  /** Required when there is no app, or when it is being deleted. Otherwise the app names its workspace. */
+  /**
+   * Required when there is no app, or when it is being deleted. Otherwise the app names its
+   * workspace.
+   */
   readonly workspace_id?: WorkspaceId | null;
   readonly address?: string | null;
 }
@@ -64,7 +71,11 @@ export interface Audit {
   release(entry: AuditEntry): Promise<void> | null;
   /** Runs `next`. Events that it causes, also later, belong to this request. */
   from(origin: Origin, next: () => void): void;
-  /** Returns events, oldest first. Those of another node's last second can be missing. @throws ApiError `invalid_field` */
+  /**
+   * Returns events, oldest first. Those of another node's last second can be missing.
+   *
+   * @throws ApiError `invalid_field`
+   */
   export(range: AuditRange): Promise<AuditPage>;
   flush(): Promise<void>;
   /** Writes the buffer. Logs the count of events that cannot be written. */

@@ -1,16 +1,22 @@
-/** Every address that this server gives to people and providers, built from the configured public URL and nothing else. */
+/**
+ * All addresses that this server gives to users and providers. Built from the configured public URL
+ * only.
+ */
 import type { Catalog } from "../providers/index.ts";
 
 export interface Urls {
   readonly public_url: string;
-  /** The page that asks for sign-in and starts a new consent when its button is pressed. */
+  /** The page that asks the user to sign in, and whose button starts a new consent. */
   readonly reconnect: (app_id: string, integration_type: string) => string;
   readonly connect: (flow_id: string) => string;
   readonly go: (flow_id: string) => string;
   readonly result: (flow_id: string) => string;
   readonly setup: (token: string) => string;
   readonly invitation: (token: string) => string;
-  /** RFC 6749 §3.1.2; one per vendor (RFC 9700 §4.4), or the plain one for clients registered with it. */
+  /**
+   * The redirect URI (RFC 6749 §3.1.2): one per vendor (RFC 9700 §4.4), or without vendor the
+   * shared one.
+   */
   readonly redirect: (vendor: string | null) => string;
 }
 
@@ -28,7 +34,7 @@ export function createUrls(public_url: string): Urls {
   };
 }
 
-/** What to register at the provider for an OAuth client: the vendor's own address, or the plain one. */
+/** Returns the redirect URI to register at the provider: the vendor's own, or the shared one. */
 export function redirectUriOf(
   { urls, catalog }: { readonly urls: Urls; readonly catalog: Catalog },
   { integration_type, shared_callback }: { readonly integration_type: string; readonly shared_callback: boolean },

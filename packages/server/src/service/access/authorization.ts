@@ -1,8 +1,9 @@
 /**
  * Who is allowed to do what: the caller's role in a workspace, compared with the least role for the
- * action (actions.ts). Every route for builders goes through here. The role is looked up at each use,
- * so a credential never allows more than its user's current role. To a non-member, a workspace or app
- * looks like it does not exist. Must not know how a caller proved who it is: credentials.ts does.
+ * action (actions.ts). Every route for builders goes through here. The role is looked up at each
+ * use, so a credential never allows more than its user's current role. To a non-member, a workspace
+ * or app looks like it does not exist. Must not know how a caller proved who it is: credentials.ts
+ * does.
  *
  * Errors: ApiError `not_found`, `insufficient_role`.
  */
@@ -27,10 +28,14 @@ export interface Authorization {
   app(principal: Principal, app_id: AppId, action: Action): Promise<AppRow>;
   /** Returns the workspaces that the principal can see, with its role in each. */
   workspaces(principal: Principal): Promise<readonly Membership[]>;
-  /** Refuses API keys and read-only logins. For actions that belong to a user, not to a workspace. */
+  /**
+   * Refuses API keys and read-only logins. For actions that belong to a user, not to a workspace.
+   */
   requireSignedIn(principal: Principal): void;
   free(principal: Principal): void; // COMPAT
-  /** Requires the role in the first workspace, whose members decide about the whole installation. */
+  /**
+   * Requires the role in the first workspace, whose members decide about the whole installation.
+   */
   installation(principal: Principal, action: Action): Promise<void>;
 }
 

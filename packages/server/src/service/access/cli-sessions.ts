@@ -1,10 +1,11 @@
 /**
- * Sessions of command lines: finding the user of an access token, new pairs for refresh tokens (RFC 6749
- * §6), ending a session. Each refresh gives a new pair. A refresh token that is reused later ends its
- * session (RFC 9700 §4.14.2). Owns the cache of access tokens. Must not know how a login began: device.ts.
+ * Sessions of command lines: finding the user of an access token, new pairs for refresh tokens (RFC
+ * 6749 §6), ending a session. Each refresh gives a new pair. A refresh token that is reused later
+ * ends its session (RFC 9700 §4.14.2). Owns the cache of access tokens. Must not know how a login
+ * began: device.ts.
  *
- * A cached access token is read again after a second. So a session that any node ended is refused on
- * every node within a second, also when notifications are lost. Its own node refuses it at once.
+ * A cached access token is read again after a second. So a session that any node ended is refused
+ * on every node within a second, also when notifications are lost. Its own node refuses it at once.
  *
  * Errors: GrantError, and ApiError `database_unavailable`.
  */

@@ -1,4 +1,7 @@
-/** Tokens of command lines: access `hfc_…` and refresh `hfr_…`, 256 random bits each, stored as SHA-256. */
+/**
+ * Tokens of command lines: access `hfc_…` and refresh `hfr_…`, 256 random bits each, stored as
+ * SHA-256.
+ */
 import type { Limits } from "../../core/limits.ts";
 import { randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";

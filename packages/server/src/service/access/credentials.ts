@@ -1,8 +1,9 @@
 /**
- * Finds the caller that a credential stands for: service tokens, function tokens, API keys, sessions of
- * command lines. Verified rows are cached and bounded. A revocation here drops them at once, one by
- * another process within a second. An app's entitlements are cached with its token, so that a use of
- * the token needs no query. Must not decide what the caller is allowed to do: authorization.ts does.
+ * Finds the caller that a credential stands for: service tokens, function tokens, API keys,
+ * sessions of command lines. Verified rows are cached and bounded. A revocation here drops them at
+ * once, one by another process within a second. An app's entitlements are cached with its token, so
+ * that a use of the token needs no query. Must not decide what the caller is allowed to do:
+ * authorization.ts does.
  *
  * Errors: ApiError `invalid_token`, `token_expired`, `token_revoked`, `service_token_required`,
  * `builder_required`, `database_unavailable`.
@@ -161,7 +162,9 @@ async function verified<R extends CredentialRow>(
   return check(value, parsed, clock.now());
 }
 
-/** Throws the same error for an unknown id and a wrong secret. Only the secret's holder learns more. */
+/**
+ * Throws the same error for an unknown id and a wrong secret. Only the secret's holder learns more.
+ */
 function check<R extends CredentialRow>(row: R | null, parsed: ParsedCredential, now: Instant): R {
   const is_same = sameDigest(row?.digest ?? Buffer.alloc(32), parsed.digest);
   if (row === null || !is_same) throw new ApiError("invalid_token");

@@ -21,7 +21,10 @@ const DESCRIPTIONS = {
 
 type PollDeps = Pick<DeviceDeps, "store" | "cliSessions" | "audit" | "clock" | "limits">;
 
-/** Exchanges the device code of an approved login for tokens. A code that is used again ends its session. */
+/**
+ * Exchanges the device code of an approved login for tokens. A code that is used again ends its
+ * session.
+ */
 export async function pollLogin(deps: PollDeps, device_code: string, client_id: string): Promise<IssuedTokens> {
   const { store, cliSessions, audit, clock, limits } = deps;
   requireClient(client_id);

@@ -1,18 +1,19 @@
 /**
- * The device login of command lines (RFC 8628). The program requests a pair of codes. A signed-in user
- * types the short one on our page and approves. The program exchanges the long one for a session, once.
- * Owns the codes and the limits on guessing them. Must not know pages.
+ * The device login of command lines (RFC 8628). The program requests a pair of codes. A signed-in
+ * user types the short one on our page and approves. The program exchanges the long one for a
+ * session, once. Owns the codes and the limits on guessing them. Must not know pages.
  *
- * The chance of guessing a user code. It has 8 letters of 20: 20^8 = 2.56e10 = 2^34.6 codes. In the ten
- * minutes of a code, all users together can try 100 wrong ones a minute, 1,000 in all. With 100 codes
- * alive at once, one is hit with 1,000 × 100 / 20^8 = 3.9e-6, about 2^-18. (Windows are fixed, and ten
- * minutes can touch eleven of them: 4.3e-6.) One session's 5 tries at one code are 5 / 20^8 = 2^-32. A
- * hit only lets the guesser sign in another user's command line as the guesser.
+ * The chance of guessing a user code. It has 8 letters of 20: 20^8 = 2.56e10 = 2^34.6 codes. In the
+ * ten minutes of a code, all users together can try 100 wrong ones a minute, 1,000 in all. With 100
+ * codes alive at once, one is hit with 1,000 × 100 / 20^8 = 3.9e-6, about 2^-18. (Windows are
+ * fixed, and ten minutes can touch eleven of them: 4.3e-6.) One session's 5 tries at one code are 5
+ * / 20^8 = 2^-32. A hit only lets the guesser sign in another user's command line as the guesser.
  *
  * The long code is 256 random bits and stored as SHA-256. A plain hash of the short one could be
  * searched, so it is stored as HMAC under a key that the database does not have.
  *
- * Errors: GrantError for the command line. ApiError `user_code_invalid`, `rate_limited` for the user.
+ * Errors: GrantError for the command line. ApiError `user_code_invalid`, `rate_limited` for the
+ * user.
  */
 import type { Limits } from "../../core/limits.ts";
 import { ApiError } from "../../core/errors.ts";
@@ -49,9 +50,14 @@ export interface Approver {
 }
 
 export interface Device {
-  /** @throws GrantError, and ApiError `rate_limited` when too many logins of one network are pending */
+  /**
+   * @throws GrantError, and ApiError `rate_limited` when too many logins of one network are pending
+   */
   begin(request: LoginRequest): Promise<DeviceCode>;
-  /** @throws GrantError `authorization_pending`, `slow_down`, `expired_token`, `access_denied`, `invalid_grant` */
+  /**
+   * @throws GrantError `authorization_pending`, `slow_down`, `expired_token`, `access_denied`,
+   * `invalid_grant`
+   */
   poll(device_code: string, client_id: string): Promise<IssuedTokens>;
   /** @throws ApiError `user_code_invalid`, `rate_limited` */
   view(user_code: string, approver: Approver): Promise<PendingLogin>;
@@ -116,7 +122,9 @@ async function tryCode(
   return code;
 }
 
-/** The narrowest rule first: a user who is refused there must not use up the limits that all share. */
+/**
+ * The narrowest rule first: a user who is refused there must not use up the limits that all share.
+ */
 function guessRules({ session, network }: Approver, limits: Limits): readonly Rule[] {
   const window_ms = limits.device_wrong_codes_window_ms;
   return [

@@ -1,4 +1,7 @@
-/** What a workspace's plan and an app's own switch allow the app's tokens. Read at each use of a token. */
+/**
+ * What a workspace's plan and an app's own switch allow the app's tokens. Read at each use of a
+ * token.
+ */
 import { ApiError } from "../../core/errors.ts";
 import { allowsConnectors, type Plan } from "../../core/roles.ts";
 import type { AppRow } from "../../store/tables.ts";

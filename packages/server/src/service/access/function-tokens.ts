@@ -1,7 +1,8 @@
 /**
- * Function tokens, with which a running function calls back. Signed with a key derived from the master
- * key, they name app, function and expiry, so checking one needs no query. A token is refused as soon as
- * its invocation ends. Only this process can know that: it started the function, which calls it back.
+ * Function tokens, with which a running function calls back. Signed with a key derived from the
+ * master key, they name app, function and expiry, so checking one needs no query. A token is
+ * refused as soon as its invocation ends. Only this process can know that: it started the function,
+ * which calls it back.
  *
  * Format: `hff_<base64url of the claims>.<base64url of HMAC-SHA256>`.
  */

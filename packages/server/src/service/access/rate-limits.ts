@@ -1,9 +1,11 @@
 /**
- * Limits on tries that are counted in the database, for all nodes together: codes of the device page,
- * and passwords. For rare and slow things only. http/rate-limit.ts counts all requests, in memory.
+ * Limits on tries that are counted in the database, for all nodes together: codes of the device
+ * page, and passwords. For rare and slow things only. http/rate-limit.ts counts all requests, in
+ * memory.
  *
- * A try is counted first and taken back if it was right. So parallel tries cannot pass the limit while
- * their outcomes are unknown. Windows are fixed: around the end of one, twice the limit can pass.
+ * A try is counted first and taken back if it was right. So parallel tries cannot pass the limit
+ * while their outcomes are unknown. Windows are fixed: around the end of one, twice the limit can
+ * pass.
  *
  * Errors: ApiError `rate_limited`, with the time left.
  */
@@ -22,8 +24,8 @@ export interface Rule {
 
 export interface RateLimits {
   /**
-   * Runs `action` if all rules allow it, checked in this order. Null and exceptions are wrong tries,
-   * which stay counted.
+   * Runs `action` if all rules allow it, checked in this order. Null and exceptions are wrong
+   * tries, which stay counted.
    *
    * @throws ApiError `rate_limited` without running it
    */

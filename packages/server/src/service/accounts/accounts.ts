@@ -1,8 +1,8 @@
 /**
  * Builders' accounts: setup links, signing in, browser sessions, passwords. Owns the rules that the
- * account library does not have: guesses are counted, a session ends after its maximum age, and only
- * an invited user or the holder of a setup link gets an account. Passwords and session tokens are the
- * library's (library.ts). Must not know HTTP, cookies or apps.
+ * account library does not have: guesses are counted, a session ends after its maximum age, and
+ * only an invited user or the holder of a setup link gets an account. Passwords and session tokens
+ * are the library's (library.ts). Must not know HTTP, cookies or apps.
  *
  * Errors: ApiError `sign_in_failed`, `rate_limited`, `setup_link_invalid`, `invalid_name`,
  * `invalid_email`, `invalid_password`, `already_exists`, and what the store throws.

@@ -1,4 +1,7 @@
-/** Calls the account library. It is loaded at the first call, since loading it takes longer than the server's start. */
+/**
+ * Calls the account library. It is loaded at the first call, since loading it takes longer than the
+ * server's start.
+ */
 import { ApiError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AccountLibrary } from "./library.ts";
@@ -42,7 +45,10 @@ const GUESSED_WRONG = new Set([
   "CREDENTIAL_ACCOUNT_NOT_FOUND",
 ]);
 
-/** Returns the ApiError that the library wrapped, `sign_in_failed` for a wrong guess, or the error itself. */
+/**
+ * Returns the ApiError that the library wrapped, `sign_in_failed` for a wrong guess, or the error
+ * itself.
+ */
 function translate(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   if (error.cause instanceof ApiError) return error.cause;
@@ -56,7 +62,9 @@ export function nullIfWrong(error: unknown): null {
   throw error;
 }
 
-/** Builds the headers that the library reads: the session, the client's address and its user agent. */
+/**
+ * Builds the headers that the library reads: the session, the client's address and its user agent.
+ */
 export function headersOf(visitor: Visitor | null, session: Secret | null = null): Headers {
   const headers = new Headers();
   if (session !== null) headers.set("authorization", `Bearer ${session.expose()}`);

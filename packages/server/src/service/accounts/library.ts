@@ -1,8 +1,9 @@
 /**
- * The account library, better-auth. No other file imports it. It creates and checks passwords (scrypt)
- * and sessions, and keeps organizations, which are our workspaces, and their members. Its HTTP
- * interface is unreachable: routes and pages go through accounts.ts. It sends no requests and no mail.
- * Loaded at its first use, off the path of tokens, since loading it takes longer than the server's start.
+ * The account library, better-auth. No other file imports it. It creates and checks passwords
+ * (scrypt) and sessions, and keeps organizations, which are our workspaces, and their members. Its
+ * HTTP interface is unreachable: routes and pages go through accounts.ts. It sends no requests and
+ * no mail. Loaded at its first use, off the path of tokens, since loading it takes longer than the
+ * server's start.
  */
 import { createAdapterFactory } from "better-auth/adapters";
 import { betterAuth } from "better-auth/minimal";
@@ -66,7 +67,10 @@ function createDatabase(deps: AdapterDeps) {
   });
 }
 
-/** The library only has to know the four names. access/authorization.ts decides what each role allows. */
+/**
+ * The library only has to know the four names. access/authorization.ts decides what each role
+ * allows.
+ */
 function workspacesPlugin(limits: Limits) {
   const access = createAccessControl({ workspace: ["use"] });
   const role = access.newRole({ workspace: ["use"] });

@@ -1,8 +1,14 @@
-/** Constants that the library and its callers share. A file apart, so that callers do not load the library. */
+/**
+ * Constants that the library and its callers share. A file apart, so that callers do not load the
+ * library.
+ */
 import { ApiError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 
-/** The library reads the client's address here. We set it on every call, and never copy it from a request. */
+/**
+ * The library reads the client's address here. We set it on every call, and never copy it from a
+ * request.
+ */
 export const ADDRESS_HEADER = "x-holdfast-address";
 /** In characters. There is a maximum because hashing a longer password takes longer. */
 export const PASSWORD_LENGTH = { least: 10, most: 128 };

@@ -7,7 +7,10 @@ import type { UserId } from "../../core/types.ts";
 import { headersOf } from "./call-library.ts";
 import type { AccountDeps, Person, Visitor } from "./types.ts";
 
-/** Opens a session without the password. Only for setup links, which come from the server's own machine. */
+/**
+ * Opens a session without the password. Only for setup links, which come from the server's own
+ * machine.
+ */
 export async function openSession(
   { callLibrary }: AccountDeps,
   user_id: UserId,
@@ -24,7 +27,8 @@ export async function personOf({ store, limits, callLibrary }: AccountDeps, sess
   if (found === null) return null;
   const { user, session: row } = found;
   const user_id = asUserId(user.id);
-  // Each use extends the session in the library, so its maximum age is checked here. The library's times are the system's.
+  // Each use extends the session in the library, so its maximum age is checked here. The library's
+  // times are the system's.
   if (systemClock.now() - row.createdAt.getTime() > limits.session_absolute_ms) {
     await store.endSession(user_id, row.id);
     return null;

@@ -1,7 +1,7 @@
 /**
- * Setup links: the first account, a forgotten password, the demo's account. A command on the server's
- * machine creates them. They make administrators, which is no new power for a user of that machine:
- * the database and the keys are there.
+ * Setup links: the first account, a forgotten password, the demo's account. A command on the
+ * server's machine creates them. They make administrators, which is no new power for a user of that
+ * machine: the database and the keys are there.
  */
 import { ApiError } from "../../core/errors.ts";
 import { asUserId, newWorkspaceId, randomToken } from "../../core/ids.ts";
@@ -18,7 +18,9 @@ const LINK_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
 /** What the page of a setup link shows. */
 export interface SetupView {
-  /** The link signs in as this account, without a question. Null when the page asks for an account. */
+  /**
+   * The link signs in as this account, without a question. Null when the page asks for an account.
+   */
   readonly as: { readonly name: string; readonly email: string } | null;
   readonly is_first: boolean;
 }
@@ -99,7 +101,10 @@ async function makeAdministrator(deps: AccountDeps, user_id: UserId): Promise<Wo
   return workspace_id;
 }
 
-/** Creates the account of a new demo: no password, owner of the first workspace. A setup link signs in as it. */
+/**
+ * Creates the account of a new demo: no password, owner of the first workspace. A setup link signs
+ * in as it.
+ */
 export async function createDemoBuilder(
   deps: AccountDeps,
 ): Promise<{ readonly user_id: UserId; readonly workspace_id: WorkspaceId }> {

@@ -45,13 +45,21 @@ export async function createAccount(
   return created;
 }
 
-/** Returns the account with its name and address normalized. @throws ApiError `invalid_name`, `invalid_email`, `invalid_password` */
+/**
+ * Returns the account with its name and address normalized.
+ *
+ * @throws ApiError `invalid_name`, `invalid_email`, `invalid_password`
+ */
 export function checkAccount({ name, email, password }: NewAccount): NewAccount {
   checkPassword(password);
   return { name: checkName(name), email: checkEmail(email), password };
 }
 
-/** Creates a checked account and a session. @throws ApiError `already_exists` */
+/**
+ * Creates a checked account and a session.
+ *
+ * @throws ApiError `already_exists`
+ */
 export async function signUp(
   { store, callLibrary }: AccountDeps,
   { name, email, password }: NewAccount,
@@ -67,7 +75,11 @@ export async function signUp(
   return { user_id: asUserId(user.id), session: new Secret(token) };
 }
 
-/** Changes the password and returns the new session. @throws ApiError `sign_in_failed`, `invalid_password`, `rate_limited` */
+/**
+ * Changes the password and returns the new session.
+ *
+ * @throws ApiError `sign_in_failed`, `invalid_password`, `rate_limited`
+ */
 export async function changePassword(
   deps: AccountDeps,
   { user_id, email }: Person,

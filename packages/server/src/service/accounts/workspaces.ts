@@ -1,7 +1,8 @@
 /**
- * Workspaces: name, plan, members and invitations. The account library creates their rows. Two rules
- * need one transaction each, which it cannot give, so members.ts has them: no member gives or changes
- * a role above their own, and the last owner stays. Does not check roles: access/authorization.ts does.
+ * Workspaces: name, plan, members and invitations. The account library creates their rows. Two
+ * rules need one transaction each, which it cannot give, so members.ts has them: no member gives or
+ * changes a role above their own, and the last owner stays. Does not check roles:
+ * access/authorization.ts does.
  *
  * Errors: ApiError `not_found`, `insufficient_role`, `last_owner`, `limit_reached`,
  * `invitation_invalid`, `invalid_name`, `invalid_email`.
@@ -30,7 +31,10 @@ import { setMemberRole, transfer } from "./members.ts";
 
 export type { InvitationSummary, InvitationView };
 
-/** What an operator accepts who lets workspaces of other owners use the installation's OAuth clients. */
+/**
+ * What an operator accepts who lets workspaces of other owners use the installation's OAuth
+ * clients.
+ */
 export const SHARING_RISK =
   "Its members can then ask users for consent in the name of your OAuth clients. Misuse of the tokens counts against your registrations: a provider that blocks a client for one workspace blocks it for all of them. A user who agreed once is often not asked again, no matter which workspace uses the client next. Prefer an OAuth client of the workspace's own.";
 

@@ -1,9 +1,10 @@
 /**
- * Apps and the service tokens of their backends. Deleting an app deletes its data key and connections in
- * one transaction, and queues the revocation of its tokens at the providers. Must not check roles:
- * access/authorization.ts does.
+ * Apps and the service tokens of their backends. Deleting an app deletes its data key and
+ * connections in one transaction, and queues the revocation of its tokens at the providers. Must
+ * not check roles: access/authorization.ts does.
  *
- * Errors: ApiError `not_found`, `already_exists`, `invalid_name`, `workspace_not_empty`, `too_many_tokens`.
+ * Errors: ApiError `not_found`, `already_exists`, `invalid_name`, `workspace_not_empty`,
+ * `too_many_tokens`.
  */
 import { newWorkspaceId } from "../../core/ids.ts";
 import type { AppId, Instant, WorkspaceId } from "../../core/types.ts";
@@ -34,9 +35,15 @@ export interface Apps {
   list(workspace_id?: WorkspaceId): Promise<readonly AppRow[]>;
   get(app_id: AppId): Promise<AppRow>;
   change(app_id: AppId, change: AppChange): Promise<AppRow>;
-  /** Deletes the app, its connections and its data key. Tokens are revoked at the providers later. */
+  /**
+   * Deletes the app, its connections and its data key. Tokens are revoked at the providers later.
+   */
   remove(app_id: AppId): Promise<void>;
-  /** Deletes a workspace and what it owns. @throws ApiError `workspace_not_empty` unless `with_apps` */
+  /**
+   * Deletes a workspace and what it owns.
+   *
+   * @throws ApiError `workspace_not_empty` unless `with_apps`
+   */
   removeWorkspace(workspace_id: WorkspaceId, with_apps: boolean): Promise<void>;
   createToken(app_id: AppId, name: string, expires_at: Instant | null): Promise<CreatedServiceToken>;
   listTokens(app_id: AppId): Promise<readonly ServiceTokenSummary[]>;

@@ -1,4 +1,7 @@
-/** Fields of an app that the public Base44 command line stores beside its name. Nothing here uses them. */
+/**
+ * Fields of an app that the public Base44 command line stores beside its name. Nothing here uses
+ * them.
+ */
 import type { AppId } from "../../core/types.ts";
 import type { AppProfilesTable } from "../../store/tables.ts";
 import type { Ground } from "../ground.ts";

@@ -28,7 +28,10 @@ export async function removeWorkspace(deps: AppsDeps, workspace_id: WorkspaceId,
   deps.vault.forget(workspace_id);
 }
 
-/** Deletes the apps with their data keys and runs `also`, in one transaction. Queues the revocations. */
+/**
+ * Deletes the apps with their data keys and runs `also`, in one transaction. Queues the
+ * revocations.
+ */
 async function removeApps(
   { store, vault, revocations, cache, credentials }: AppsDeps,
   app_ids: readonly AppId[],
