@@ -11,10 +11,11 @@ import { asAppId, asWorkspaceId, sameDigest } from "../core/ids.ts";
 import type { Role } from "../core/roles.ts";
 import type { Secret } from "../core/secret.ts";
 import type { AppId, UserId, WorkspaceId } from "../core/types.ts";
-import type { Person, Visitor } from "../service/accounts/accounts.ts";
+import type { SessionUser, Visitor } from "../service/accounts/accounts.ts";
 import type { AppRow } from "../service/apps/apps.ts";
-import { requireConnectors, type Action, type BuilderPrincipal } from "../service/access/authorization.ts";
-import { requireStanding, type AppPrincipal } from "../service/access/credentials.ts";
+import type { Action } from "../service/access/actions.ts";
+import { requireConnectors, requireEntitled } from "../service/access/entitlements.ts";
+import type { AppPrincipal, BuilderPrincipal } from "../service/access/principals.ts";
 import { clientAddress, clientNetwork } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { readCookie } from "./cookies.ts";
@@ -32,11 +33,9 @@ function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
   if (typeof query !== "object" || query === null || !URL_CREDENTIALS.some((name) => Object.hasOwn(query, name)))
     return;
   context.audit.record({
-    app_id: "",
     actor: request.ip,
     action: "token_in_url",
     target: request.routeOptions.url ?? null,
-    request_id: request.id,
   });
   throw new ApiError("token_in_url");
 }
@@ -78,7 +77,7 @@ export async function requireAppToken(
   }
   const principal = await context.credentials.app(bearer);
   if (principal.app_id !== app_id) throw new ApiError("not_found");
-  requireStanding(principal.standing);
+  requireEntitled(principal.entitlements);
   return principal;
 }
 
@@ -100,7 +99,7 @@ export async function requireBuilder(context: HttpContext, request: FastifyReque
       message: "Send an API key: the header api_key with a key that starts with b44k_.",
     });
   if (request.method !== "GET" && !isSameOrigin(context, request, "required")) throw new ApiError("csrf");
-  return browserPrincipal(visitor.person.user_id);
+  return browserPrincipal(visitor.user.user_id);
 }
 
 /** Returns the principal of a user who is signed in to the pages. */
@@ -162,7 +161,7 @@ export function requireUser({ user_id }: BuilderPrincipal): UserId {
 /** A live session of a browser, and its user. */
 export interface BrowserSession {
   readonly session: Secret;
-  readonly person: Person;
+  readonly user: SessionUser;
 }
 
 export async function sessionOf(
@@ -170,8 +169,8 @@ export async function sessionOf(
   request: FastifyRequest,
 ): Promise<BrowserSession | null> {
   const session = readCookie(request, config, "session");
-  const person = session === null ? null : await accounts.personOf(session);
-  return session === null || person === null ? null : { session, person };
+  const user = session === null ? null : await accounts.userOf(session);
+  return session === null || user === null ? null : { session, user };
 }
 
 export function visitorOf(request: FastifyRequest): Visitor {

@@ -45,15 +45,13 @@ describe("a setup link", () => {
     const { accounts, store } = holdfast.installation;
     const token = linkToken(await accounts.createSetupLink());
     const session = await accounts.setUp(token, { ...GRACE, email: " Grace@Example.COM " }, from());
-    const person = await accounts.personOf(session);
-    expect(person).toMatchObject({ name: "Grace", email: "grace@example.com" });
-    expect(await store.membershipsOf(person?.user_id ?? holdfast.builder.user_id)).toMatchObject([
+    const user = await accounts.userOf(session);
+    expect(user).toMatchObject({ name: "Grace", email: "grace@example.com" });
+    expect(await store.membershipsOf(user?.user_id ?? holdfast.builder.user_id)).toMatchObject([
       { id: holdfast.builder.workspace_id, role: "owner" },
     ]);
     expect(await codeOf(accounts.setUp(token, GRACE, from()))).toBe("setup_link_invalid");
-    expect(await auditOf(holdfast)).toEqual([
-      { actor: "setup_link", action: "account.create", target: person?.user_id },
-    ]);
+    expect(await auditOf(holdfast)).toEqual([{ actor: "setup_link", action: "account.create", target: user?.user_id }]);
   });
 
   it("sets a new password for an administrator, and ends all their sessions", async () => {
@@ -65,8 +63,8 @@ describe("a setup link", () => {
     });
     const next = { ...GRACE, password: new Secret("a new long password") };
     const renewed = await accounts.setUp(linkToken(await accounts.createSetupLink()), next, from());
-    expect(await accounts.personOf(session)).toBeNull();
-    expect(await accounts.personOf(renewed)).toMatchObject({ user_id });
+    expect(await accounts.userOf(session)).toBeNull();
+    expect(await accounts.userOf(renewed)).toMatchObject({ user_id });
     expect(await codeOf(accounts.signIn(GRACE.email, GRACE.password, from()))).toBe("sign_in_failed");
     expect(await codeOf(accounts.signIn(GRACE.email, next.password, from()))).toBe("fine");
     expect(await holdfast.installation.store.roleOf(user_id, holdfast.builder.workspace_id)).toBe("admin");
@@ -108,7 +106,7 @@ describe("signing in", () => {
     const { accounts, session, user_id } = await withGrace();
     const again = await accounts.signIn(" GRACE@example.com", GRACE.password, from());
     expect(again.expose()).not.toBe(session.expose());
-    expect(await accounts.personOf(again)).toMatchObject({ user_id });
+    expect(await accounts.userOf(again)).toMatchObject({ user_id });
     expect((await accounts.listSessions(user_id)).map((row) => [row.ip_address, row.user_agent])).toEqual([
       ["192.0.2.1", "Mozilla/5.0 (test)"],
       ["192.0.2.1", "Mozilla/5.0 (test)"],
@@ -175,16 +173,16 @@ describe("a session", () => {
     const { holdfast, accounts, session } = await withGrace();
     for (let half_days = 0; half_days < 13; half_days += 1) {
       await holdfast.clock.jump(12 * HOUR - SECOND);
-      expect(await accounts.personOf(session)).not.toBeNull();
+      expect(await accounts.userOf(session)).not.toBeNull();
     }
     await holdfast.clock.jump(11 * HOUR);
-    expect(await accounts.personOf(session)).not.toBeNull();
+    expect(await accounts.userOf(session)).not.toBeNull();
     await holdfast.clock.jump(HOUR + MINUTE);
-    expect(await accounts.personOf(session)).toBeNull();
+    expect(await accounts.userOf(session)).toBeNull();
 
     const idle = await accounts.signIn(GRACE.email, GRACE.password, from());
     await holdfast.clock.jump(12 * HOUR + SECOND);
-    expect(await accounts.personOf(idle)).toBeNull();
+    expect(await accounts.userOf(idle)).toBeNull();
   });
 
   it("is in the database as a hash only, and so is the password", async () => {
@@ -202,22 +200,22 @@ describe("a session", () => {
 
   it("is not let in by what the database holds", async () => {
     const { accounts, session } = await withGrace();
-    expect(await accounts.personOf(new Secret(sha256Hex(session.expose())))).toBeNull();
-    expect(await accounts.personOf(new Secret(`${session.expose().slice(1)}x`))).toBeNull();
+    expect(await accounts.userOf(new Secret(sha256Hex(session.expose())))).toBeNull();
+    expect(await accounts.userOf(new Secret(`${session.expose().slice(1)}x`))).toBeNull();
   });
 
   it("is ended by its owner alone, here or everywhere", async () => {
     const { holdfast, accounts, session, user_id } = await withGrace();
-    const person = await accounts.personOf(session);
-    if (person === null) throw new Error("The session is over.");
+    const user = await accounts.userOf(session);
+    if (user === null) throw new Error("The session is over.");
     const second = await accounts.signIn(GRACE.email, GRACE.password, from());
-    const stranger = { ...person, user_id: holdfast.builder.user_id };
-    expect(await codeOf(accounts.endSession(stranger, person.session_id))).toBe("not_found");
-    await accounts.endSession(person, person.session_id);
-    expect(await accounts.personOf(session)).toBeNull();
-    expect(await accounts.personOf(second)).not.toBeNull();
-    await accounts.signOutEverywhere(person);
-    expect(await accounts.personOf(second)).toBeNull();
+    const stranger = { ...user, user_id: holdfast.builder.user_id };
+    expect(await codeOf(accounts.endSession(stranger, user.session_id))).toBe("not_found");
+    await accounts.endSession(user, user.session_id);
+    expect(await accounts.userOf(session)).toBeNull();
+    expect(await accounts.userOf(second)).not.toBeNull();
+    await accounts.signOutEverywhere(user);
+    expect(await accounts.userOf(second)).toBeNull();
     expect(await accounts.listSessions(user_id)).toEqual([]);
   });
 
@@ -233,28 +231,27 @@ describe("a session", () => {
 describe("changing the password", () => {
   it("takes the present one, ends all other sessions and gives this browser a new one", async () => {
     const { accounts, session } = await withGrace();
-    const person = await accounts.personOf(session);
-    if (person === null) throw new Error("The session is over.");
+    const user = await accounts.userOf(session);
+    if (user === null) throw new Error("The session is over.");
     const other = await accounts.signIn(GRACE.email, GRACE.password, from());
     const next = new Secret("a new long password");
-    const change = (current: Secret, wanted = next) =>
-      accounts.changePassword(person, session, current, wanted, from());
+    const change = (current: Secret, wanted = next) => accounts.changePassword(user, session, current, wanted, from());
     expect(await codeOf(change(new Secret("wrong")))).toBe("sign_in_failed");
     expect(await codeOf(change(GRACE.password, new Secret("short")))).toBe("invalid_password");
     const renewed = await change(GRACE.password);
-    expect(await Promise.all([session, other].map((one) => accounts.personOf(one)))).toEqual([null, null]);
-    expect(await accounts.personOf(renewed)).toMatchObject({ user_id: person.user_id });
+    expect(await Promise.all([session, other].map((one) => accounts.userOf(one)))).toEqual([null, null]);
+    expect(await accounts.userOf(renewed)).toMatchObject({ user_id: user.user_id });
     expect(await codeOf(accounts.signIn(GRACE.email, next, from()))).toBe("fine");
   });
 
   it("cannot be used to guess without end", async () => {
     const { accounts, session } = await withGrace();
-    const person = await accounts.personOf(session);
-    if (person === null) throw new Error("The session is over.");
+    const user = await accounts.userOf(session);
+    if (user === null) throw new Error("The session is over.");
     const codes: string[] = [];
     for (let time = 0; time < 6; time += 1)
       codes.push(
-        await codeOf(accounts.changePassword(person, session, new Secret("wrong"), new Secret("long enough"), from())),
+        await codeOf(accounts.changePassword(user, session, new Secret("wrong"), new Secret("long enough"), from())),
       );
     expect(codes).toEqual([...Array.from({ length: 5 }, () => "sign_in_failed"), "rate_limited"]);
   });
@@ -272,9 +269,9 @@ describe("accounts", () => {
     const { holdfast, accounts, session } = await withGrace();
     const { config, clock } = holdfast;
     const command = await openInstallation({ config, clock, log: silentLog }, "command");
-    expect(await command.accounts.personOf(session)).not.toBeNull();
+    expect(await command.accounts.userOf(session)).not.toBeNull();
     const second = await command.accounts.signIn(GRACE.email, GRACE.password, from());
-    expect(await accounts.personOf(second)).not.toBeNull();
+    expect(await accounts.userOf(second)).not.toBeNull();
     await command.close();
   });
 

@@ -8,8 +8,8 @@
  */
 import { loadConfig, type Config } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
-import type { WorkspaceId } from "../../core/types.ts";
 import type { Installation } from "../../installation.ts";
+import type { AuditEntry } from "../../service/audit.ts";
 import type { Log } from "../../telemetry/log.ts";
 
 export interface LocalFlags {
@@ -28,26 +28,16 @@ export async function stderrLog({ log_level }: Pick<Config, "log_level">): Promi
   return createLog(log_level, (line) => void process.stderr.write(line));
 }
 
-/** What a command did, as the audit trail stores it. */
-export interface AuditedAction {
-  /** The same name as for the HTTP route that does this. */
-  readonly action: string;
-  readonly target?: string | null;
-  readonly app_id?: string;
-  /** Required when the app is deleted. */
-  readonly workspace_id?: WorkspaceId | null;
-}
-
 /**
- * Adds an action to the audit trail. Resolves when it is stored, so that an interrupted command
- * loses no line.
+ * Adds a command's action to the audit trail, under the same name as the HTTP route's. Resolves when
+ * it is stored, so that an interrupted command loses no line.
  */
 export async function record(
   { audit }: Pick<Installation, "audit">,
-  { target = null, app_id = "", ...action }: AuditedAction,
+  action: Pick<AuditEntry, "action" | "target" | "app_id" | "workspace_id">,
 ): Promise<void> {
-  const { COMMAND } = await import("../../service/access/authorization.ts");
-  audit.record({ ...action, actor: COMMAND.actor, target, app_id, address: null, request_id: null });
+  const { COMMAND } = await import("../../service/access/principals.ts");
+  audit.record({ ...action, actor: COMMAND.actor });
   await audit.flush();
 }
 

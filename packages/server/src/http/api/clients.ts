@@ -10,7 +10,6 @@ import type { ClientSummary } from "../../service/grants/clients.ts";
 import { redirectUriOf } from "../../service/urls.ts";
 import { SHARING_RISK } from "../../service/accounts/workspaces.ts";
 import type { HttpServer } from "../fastify.ts";
-import { record } from "../audit.ts";
 import { requireBuilder, requireWorkspaceBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { WorkspaceParams, WorkspaceServiceParams } from "../../wire/fields.ts";
@@ -79,7 +78,7 @@ function installationRoutes(server: HttpServer, context: HttpContext): void {
       await authorization.installation(builder, "oauth_client.manage");
       const { integration_type: target } = request.params;
       const client = await set(context, null, target, request.body);
-      record(context, request, { actor: builder.actor, action: "oauth_client.set", target });
+      context.audit.record({ actor: builder.actor, action: "oauth_client.set", target });
       return client;
     },
   );
@@ -92,7 +91,7 @@ function installationRoutes(server: HttpServer, context: HttpContext): void {
       await authorization.installation(builder, "oauth_client.manage");
       const { integration_type: target } = request.params;
       await clients.remove(target, null);
-      record(context, request, { actor: builder.actor, action: "oauth_client.remove", target });
+      context.audit.record({ actor: builder.actor, action: "oauth_client.remove", target });
       return DONE;
     },
   );
@@ -117,7 +116,7 @@ function workspaceRoutes(server: HttpServer, context: HttpContext): void {
       const { workspace, integration_type: target } = request.params;
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "oauth_client.manage");
       const client = await set(context, id, target, request.body);
-      record(context, request, { actor: principal.actor, action: "oauth_client.set", target, workspace_id: id });
+      context.audit.record({ actor: principal.actor, action: "oauth_client.set", target, workspace_id: id });
       return client;
     },
   );
@@ -129,7 +128,7 @@ function workspaceRoutes(server: HttpServer, context: HttpContext): void {
       const { workspace, integration_type: target } = request.params;
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "oauth_client.manage");
       await clients.remove(target, id);
-      record(context, request, { actor: principal.actor, action: "oauth_client.remove", target, workspace_id: id });
+      context.audit.record({ actor: principal.actor, action: "oauth_client.remove", target, workspace_id: id });
       return DONE;
     },
   );
@@ -148,7 +147,7 @@ function sharingRoute(server: HttpServer, context: HttpContext): void {
       const id = asWorkspaceId(request.params.workspace);
       const installation_clients = await workspaces.shareClients(id, allowed);
       const action = allowed ? "oauth_client.share" : "oauth_client.unshare";
-      record(context, request, { actor: builder.actor, action, workspace_id: id });
+      context.audit.record({ actor: builder.actor, action, workspace_id: id });
       return { installation_clients, risk: SHARING_RISK };
     },
   );

@@ -3,7 +3,6 @@ import type { Provider } from "../../providers/provider.ts";
 import type { Catalog } from "../../providers/index.ts";
 import type { Initiated } from "../../service/consent/declare.ts";
 import type { HttpServer } from "../fastify.ts";
-import { record } from "../audit.ts";
 import { requireUser, requireAppBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import {
@@ -118,7 +117,7 @@ function consentRoutes(server: HttpServer, context: HttpContext): void {
       const { scopes = [], connection_config: config = null, return_to = null } = request.body;
       const initiator = requireUser(builder);
       const initiated = await connect.initiate({ app_id, integration_type, scopes, config, initiator, return_to });
-      record(context, request, { app_id, actor, action: "connector.initiate", target: integration_type });
+      context.audit.record({ app_id, actor, action: "connector.initiate", target: integration_type });
       return initiated;
     },
   );
@@ -140,7 +139,7 @@ function consentRoutes(server: HttpServer, context: HttpContext): void {
         scope_change: "add",
         force_reconnect: force_reconnect ?? false,
       });
-      record(context, request, { app_id, actor, action: "connector.initiate", target: integration_type });
+      context.audit.record({ app_id, actor, action: "connector.initiate", target: integration_type });
       return initiated;
     },
   );
@@ -156,7 +155,7 @@ function endRoutes(server: HttpServer, context: HttpContext): void {
       const { app: app_param, integration_type } = request.params;
       const { app_id, actor } = await requireAppBuilder(context, request, app_param, "connector.disconnect");
       await connections.disconnect(app_id, integration_type);
-      record(context, request, { app_id, actor, action: "connector.disconnect", target: integration_type });
+      context.audit.record({ app_id, actor, action: "connector.disconnect", target: integration_type });
       return { status: "disconnected" as const, integration_type };
     },
   );
@@ -168,7 +167,7 @@ function endRoutes(server: HttpServer, context: HttpContext): void {
       const { app: app_param, integration_type } = request.params;
       const { app_id, actor } = await requireAppBuilder(context, request, app_param, "connector.disconnect");
       await connections.remove(app_id, integration_type);
-      record(context, request, { app_id, actor, action: "connector.remove", target: integration_type });
+      context.audit.record({ app_id, actor, action: "connector.remove", target: integration_type });
       return { status: "removed" as const, integration_type };
     },
   );

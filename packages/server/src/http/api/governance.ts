@@ -1,6 +1,5 @@
 /** The services that a workspace lets its apps use. Unknown fields are refused. */
 import type { HttpServer } from "../fastify.ts";
-import { record } from "../audit.ts";
 import { requireWorkspaceBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { GovernanceReply, SwitchesBody, SwitchesReply } from "../../wire/connectors.ts";
@@ -35,7 +34,7 @@ export function governanceRoutes(server: HttpServer, context: HttpContext): void
       const switches = await governance.set(id, integration_type, request.body);
       const action = `governance.${switches.builder_connection_enabled ? "allow" : "block"}`;
       const { actor } = principal;
-      record(context, request, { actor, action, target: integration_type, workspace_id: id });
+      context.audit.record({ actor, action, target: integration_type, workspace_id: id });
       return switches;
     },
   );

@@ -5,7 +5,6 @@
 import { plus } from "../../core/types.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
 import type { HttpServer } from "../fastify.ts";
-import { record } from "../audit.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { AppParams } from "../../wire/fields.ts";
@@ -52,7 +51,7 @@ function appListRoutes(server: HttpServer, context: HttpContext): void {
       const { user_id, actor, scope } = builder;
       const created = await apps.create(request.body.name, { workspace_id, user_id, scope: scope ?? "admin" });
       const { app_id, service_token, api_key } = created;
-      record(context, request, { app_id, actor, action: "app.create" });
+      context.audit.record({ app_id, actor, action: "app.create" });
       void reply.header("cache-control", "no-store");
       return { app_id, service_token: service_token.expose(), api_key: api_key?.expose() ?? null };
     },
@@ -71,7 +70,7 @@ function appRoutes(server: HttpServer, context: HttpContext): void {
       const { app_id, actor } = await requireAppBuilder(context, request, request.params.app, action);
       const changed = await apps.change(app_id, request.body);
       const target = functions_enabled === undefined ? null : functions_enabled ? "on" : "off";
-      record(context, request, { app_id, actor, action, target });
+      context.audit.record({ app_id, actor, action, target });
       return appReply(changed);
     },
   );
@@ -86,7 +85,7 @@ function appRoutes(server: HttpServer, context: HttpContext): void {
         actor,
       } = await requireAppBuilder(context, request, request.params.app, "app.delete");
       await apps.remove(app_id);
-      record(context, request, { app_id, actor, action: "app.delete", workspace_id: removed.workspace_id });
+      context.audit.record({ app_id, actor, action: "app.delete", workspace_id: removed.workspace_id });
       return DONE;
     },
   );
@@ -112,7 +111,7 @@ function tokenRoutes(server: HttpServer, context: HttpContext): void {
       const { name, expires_in_s } = request.body;
       const expires_at = expires_in_s === undefined ? null : plus(clock.now(), expires_in_s * 1000);
       const { id, service_token } = await apps.createToken(app_id, name, expires_at);
-      record(context, request, { app_id, actor, action: "service_token.create", target: id });
+      context.audit.record({ app_id, actor, action: "service_token.create", target: id });
       void reply.header("cache-control", "no-store");
       return { id, service_token: service_token.expose() };
     },
@@ -125,7 +124,7 @@ function tokenRoutes(server: HttpServer, context: HttpContext): void {
       const { app: app_param, token: target } = request.params;
       const { app_id, actor } = await requireAppBuilder(context, request, app_param, "service_token.manage");
       await apps.revokeToken(app_id, target);
-      record(context, request, { app_id, actor, action: "service_token.revoke", target });
+      context.audit.record({ app_id, actor, action: "service_token.revoke", target });
       return DONE;
     },
   );

@@ -8,7 +8,8 @@ import formbody from "@fastify/formbody";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { ApiError } from "../../core/errors.ts";
 import { isJsonObject } from "../../core/types.ts";
-import { GrantError, type IssuedTokens } from "../../service/access/cli-sessions.ts";
+import type { IssuedTokens } from "../../service/access/cli-tokens.ts";
+import { GrantError } from "../../service/access/grant-error.ts";
 import type { HttpServer } from "../fastify.ts";
 import { clientAddress, clientNetwork } from "../client-address.ts";
 import { bearerOf } from "../auth.ts";
@@ -66,9 +67,9 @@ function userinfoRoute(server: HttpServer, { cliSessions }: HttpContext): void {
     const bearer = bearerOf(request);
     if (bearer === null) throw new ApiError("missing_token");
     const principal = await cliSessions.verifyCliSession(bearer);
-    const person = principal === null ? null : await cliSessions.person(principal.user_id);
-    if (principal === null || person === null) throw new ApiError("invalid_token");
-    return { sub: principal.user_id, ...person };
+    const user = principal === null ? null : await cliSessions.account(principal.user_id);
+    if (principal === null || user === null) throw new ApiError("invalid_token");
+    return { sub: principal.user_id, ...user };
   });
 }
 

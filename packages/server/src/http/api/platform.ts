@@ -5,7 +5,6 @@
 import { ApiError } from "../../core/errors.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
 import type { HttpServer } from "../fastify.ts";
-import { record } from "../audit.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { appsOf, workspaceForApps } from "./visible-apps.ts";
@@ -48,7 +47,7 @@ function appListRoutes(server: HttpServer, context: HttpContext): void {
       const builder = await requireBuilder(context, request);
       const { sort = "-updated_date", fields, limit } = request.query;
       const list = sorted(await appsOf(context, builder), sort).slice(0, limitOf(limit));
-      const profiles = await appProfiles.of(list.map(({ id }) => id));
+      const profiles = await appProfiles.list(list.map(({ id }) => id));
       return list.map((one) => onlyFields({ ...shapeOf(one), ...profileFields(profiles.get(one.id)) }, fields));
     },
   );
@@ -63,7 +62,7 @@ function appListRoutes(server: HttpServer, context: HttpContext): void {
       await authorization.require(builder, workspace_id, "app.create");
       const app_id = await apps.add(name, workspace_id);
       await appProfiles.put(app_id, { user_description, public_settings });
-      record(context, request, { app_id, actor: builder.actor, action: "app.create" });
+      context.audit.record({ app_id, actor: builder.actor, action: "app.create" });
       return { id: app_id };
     },
   );
@@ -77,7 +76,7 @@ function appRoutes(server: HttpServer, context: HttpContext): void {
     { schema: { params: AppParams, querystring: AppQuery, response: { 200: PlatformAppReply } } },
     async (request) => {
       const { app_id } = await requireAppBuilder(context, request, request.params.app, "app.read");
-      const profiles = await appProfiles.of([app_id]);
+      const profiles = await appProfiles.list([app_id]);
       return onlyFields(
         { ...shapeOf(await apps.get(app_id)), ...profileFields(profiles.get(app_id)) },
         request.query.fields,
@@ -92,8 +91,8 @@ function appRoutes(server: HttpServer, context: HttpContext): void {
       const { app_id, actor } = await requireAppBuilder(context, request, request.params.app, "app.rename");
       const { user_description = null, public_settings = null } = request.body;
       await appProfiles.put(app_id, { user_description, public_settings });
-      record(context, request, { app_id, actor, action: "app.change" });
-      const profiles = await appProfiles.of([app_id]);
+      context.audit.record({ app_id, actor, action: "app.change" });
+      const profiles = await appProfiles.list([app_id]);
       return { ...shapeOf(await apps.get(app_id)), ...profileFields(profiles.get(app_id)) };
     },
   );

@@ -3,7 +3,8 @@ import { ApiError } from "../../core/errors.ts";
 import { asWorkspaceId } from "../../core/ids.ts";
 import { roleReaches } from "../../core/roles.ts";
 import type { WorkspaceId } from "../../core/types.ts";
-import { ACTIONS, type BuilderPrincipal } from "../../service/access/authorization.ts";
+import { ACTIONS } from "../../service/access/actions.ts";
+import type { BuilderPrincipal } from "../../service/access/principals.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
 import type { HttpContext } from "../context.ts";
 

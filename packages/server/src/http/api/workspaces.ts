@@ -5,7 +5,6 @@
 import { asUserId, asWorkspaceId } from "../../core/ids.ts";
 import { plus } from "../../core/types.ts";
 import type { HttpServer } from "../fastify.ts";
-import { record } from "../audit.ts";
 import { requireUser, requireBuilder, requireWorkspaceBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { WorkspaceParams } from "../../wire/fields.ts";
@@ -53,9 +52,9 @@ function listRoutes(server: HttpServer, context: HttpContext): void {
   server.post(BASE, { schema: { body: CreateWorkspaceBody, response: { 200: WorkspaceReply } } }, async (request) => {
     const principal = await requireBuilder(context, request);
     const user_id = requireUser(principal);
-    authorization.free(principal);
+    authorization.requireSignedIn(principal);
     const created = await workspaces.create(request.body.name, user_id);
-    record(context, request, { actor: principal.actor, action: "workspace.create", workspace_id: created.id });
+    context.audit.record({ actor: principal.actor, action: "workspace.create", workspace_id: created.id });
     return { ...created, role: "owner" as const };
   });
 }
@@ -73,11 +72,11 @@ function changeRoutes(server: HttpServer, context: HttpContext): void {
       const { actor } = principal;
       if (name !== undefined) {
         await workspaces.rename(id, name);
-        record(context, request, { actor, action: "workspace.rename", workspace_id: id });
+        context.audit.record({ actor, action: "workspace.rename", workspace_id: id });
       }
       if (plan !== undefined) {
         await workspaces.setPlan(id, plan);
-        record(context, request, { actor, action: "workspace.plan", target: plan, workspace_id: id });
+        context.audit.record({ actor, action: "workspace.plan", target: plan, workspace_id: id });
       }
       return { ...(await workspaces.get(id)), role };
     },
@@ -90,7 +89,7 @@ function changeRoutes(server: HttpServer, context: HttpContext): void {
       const { workspace } = request.params;
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "workspace.delete");
       await apps.removeWorkspace(id, request.query.with_apps === "true");
-      record(context, request, { actor: principal.actor, action: "workspace.delete", workspace_id: id });
+      context.audit.record({ actor: principal.actor, action: "workspace.delete", workspace_id: id });
       return DONE;
     },
   );
@@ -107,7 +106,7 @@ function ownershipRoutes(server: HttpServer, context: HttpContext): void {
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "workspace.transfer");
       const { user_id: target } = request.body;
       await workspaces.transfer(id, principal.user_id, asUserId(target));
-      record(context, request, { actor: principal.actor, action: "workspace.transfer", target, workspace_id: id });
+      context.audit.record({ actor: principal.actor, action: "workspace.transfer", target, workspace_id: id });
       return DONE;
     },
   );
@@ -118,11 +117,11 @@ function ownershipRoutes(server: HttpServer, context: HttpContext): void {
     async (request) => {
       const principal = await requireBuilder(context, request);
       const user_id = requireUser(principal);
-      authorization.free(principal);
+      authorization.requireSignedIn(principal);
       const id = asWorkspaceId(request.params.workspace);
       const role = await authorization.require(principal, id, "workspace.leave");
       await workspaces.setRole(id, user_id, null, role);
-      record(context, request, { actor: principal.actor, action: "workspace.leave", workspace_id: id });
+      context.audit.record({ actor: principal.actor, action: "workspace.leave", workspace_id: id });
       return DONE;
     },
   );
@@ -148,7 +147,7 @@ function memberRoutes(server: HttpServer, context: HttpContext): void {
       const { principal, id, role } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
       await workspaces.setRole(id, asUserId(user), request.body.role, role);
       const target = `${user}:${request.body.role}`;
-      record(context, request, { actor: principal.actor, action: "member.role", target, workspace_id: id });
+      context.audit.record({ actor: principal.actor, action: "member.role", target, workspace_id: id });
       return DONE;
     },
   );
@@ -160,7 +159,7 @@ function memberRoutes(server: HttpServer, context: HttpContext): void {
       const { workspace, user } = request.params;
       const { principal, id, role } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
       await workspaces.setRole(id, asUserId(user), null, role);
-      record(context, request, { actor: principal.actor, action: "member.remove", target: user, workspace_id: id });
+      context.audit.record({ actor: principal.actor, action: "member.remove", target: user, workspace_id: id });
       return DONE;
     },
   );
@@ -186,7 +185,7 @@ function invitationRoutes(server: HttpServer, context: HttpContext): void {
       const { principal, id, role: by } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
       const { actor } = principal;
       const invited = await workspaces.invite(id, { ...request.body, by, actor });
-      record(context, request, { actor, action: "invitation.create", target: invited.id, workspace_id: id });
+      context.audit.record({ actor, action: "invitation.create", target: invited.id, workspace_id: id });
       void reply.header("cache-control", "no-store");
       return invited;
     },
@@ -200,7 +199,7 @@ function invitationRoutes(server: HttpServer, context: HttpContext): void {
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "member.manage");
       await workspaces.revokeInvitation(id, invitation);
       const { actor } = principal;
-      record(context, request, { actor, action: "invitation.revoke", target: invitation, workspace_id: id });
+      context.audit.record({ actor, action: "invitation.revoke", target: invitation, workspace_id: id });
       return DONE;
     },
   );
@@ -228,7 +227,7 @@ function keyRoutes(server: HttpServer, context: HttpContext): void {
       const expires_at = expires_in_s === undefined ? null : plus(clock.now(), expires_in_s * 1000);
       const { user_id, actor } = principal;
       const created = await apiKeys.create({ workspace_id: id, user_id, name, scope, expires_at });
-      record(context, request, { actor, action: "api_key.create", target: created.id, workspace_id: id });
+      context.audit.record({ actor, action: "api_key.create", target: created.id, workspace_id: id });
       void reply.header("cache-control", "no-store");
       return { id: created.id, api_key: created.api_key.expose() };
     },
@@ -241,7 +240,7 @@ function keyRoutes(server: HttpServer, context: HttpContext): void {
       const { workspace, key } = request.params;
       const { principal, id } = await requireWorkspaceBuilder(context, request, workspace, "api_key.manage");
       await apiKeys.revoke(id, key);
-      record(context, request, { actor: principal.actor, action: "api_key.revoke", target: key, workspace_id: id });
+      context.audit.record({ actor: principal.actor, action: "api_key.revoke", target: key, workspace_id: id });
       return DONE;
     },
   );

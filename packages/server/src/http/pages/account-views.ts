@@ -1,6 +1,6 @@
 /** Views of the start page and the account page: pure functions from data to pages. */
 import type { ConnectionSummary } from "../../service/connections/types.ts";
-import type { Accounts, Person } from "../../service/accounts/accounts.ts";
+import type { Accounts, SessionUser } from "../../service/accounts/accounts.ts";
 import type { CliSessions } from "../../service/access/cli-sessions.ts";
 import { hiddenField, tokenField } from "./form.ts";
 import { formatBrowser, formatTime } from "./format.ts";
@@ -30,12 +30,12 @@ export interface WorkspaceSection {
   readonly apps: readonly AppSection[];
 }
 
-export function startPage(person: Person, workspaces: readonly WorkspaceSection[], form_token: string): Page {
+export function startPage(user: SessionUser, workspaces: readonly WorkspaceSection[], form_token: string): Page {
   const none = html`<p>You are not a member of any workspace. A workspace admin can invite you.</p>`;
   const body = html`${workspaces.length === 0 ? none : workspaces.map(workspaceSection)}
     <form class="end" method="post" action="/sign-out">
       ${tokenField(form_token)}
-      <p class="soft">Signed in as ${person.email}. <a href="/account">Account</a></p>
+      <p class="soft">Signed in as ${user.email}. <a href="/account">Account</a></p>
       <button class="quiet">Sign out</button>
     </form>`;
   return { title: "Apps", body };
@@ -82,16 +82,16 @@ function serviceRow({ name, connect_url, connection }: ServiceRow): Html {
 }
 
 export function accountPage(
-  person: Person,
+  user: SessionUser,
   browsers: readonly BrowserSession[],
   command_lines: readonly CommandLineSession[],
   form_token: string,
 ): Page {
-  const body = html`<p>${person.name}, ${person.email}</p>
+  const body = html`<p>${user.name}, ${user.email}</p>
     <section>
       <h2>Sessions</h2>
       <ul class="rows">
-        ${browsers.map((session) => browserRow(session, session.id === person.session_id, form_token))}
+        ${browsers.map((session) => browserRow(session, session.id === user.session_id, form_token))}
         ${command_lines.map((session) => commandLineRow(session, form_token))}
       </ul>
       <form method="post" action="/account/sign-out-everywhere">

@@ -38,11 +38,11 @@ function startRoutes(server: HttpServer, context: HttpContext): void {
   server.get("/apps/:app/editor/workspace/*", (_request, reply) => reply.redirect(`${urls.public_url}/`, 302));
 
   server.get("/", async (request, reply) => {
-    const { principal, person, session } = await signedIn(context, request);
+    const { principal, user, session } = await signedIn(context, request);
     const workspaces = await authorization.workspaces(browserPrincipal(principal));
     const registered = (await clients.list()).map((client) => client.integration_type);
     const sections = await Promise.all(workspaces.map((workspace) => workspaceSection(context, workspace, registered)));
-    return sendPage(reply, config, startPage(person, sections, formToken(session)));
+    return sendPage(reply, config, startPage(user, sections, formToken(session)));
   });
 }
 
@@ -77,10 +77,10 @@ async function appSection(
 
 function accountRoute(server: HttpServer, context: HttpContext): void {
   server.get("/account", async (request, reply) => {
-    const { person, session } = await signedIn(context, request);
-    const browsers = await context.accounts.listSessions(person.user_id);
-    const command_lines = await context.cliSessions.list(person.user_id);
-    return sendPage(reply, context.config, accountPage(person, browsers, command_lines, formToken(session)));
+    const { user, session } = await signedIn(context, request);
+    const browsers = await context.accounts.listSessions(user.user_id);
+    const command_lines = await context.cliSessions.list(user.user_id);
+    return sendPage(reply, context.config, accountPage(user, browsers, command_lines, formToken(session)));
   });
 }
 
@@ -88,11 +88,11 @@ function passwordRoute(server: HttpServer, context: HttpContext): void {
   const { accounts, config } = context;
 
   server.post<FormRoute>("/account/password", async (request, reply) => {
-    const { person, session } = await signedIn(context, request);
+    const { user, session } = await signedIn(context, request);
     const form = request.body ?? {};
     checkForm(context, request, session, form["form_token"]);
     const [current, next] = [new Secret(textOf(form["current"])), new Secret(textOf(form["password"]))];
-    const renewed = await accounts.changePassword(person, session, current, next, visitorOf(request));
+    const renewed = await accounts.changePassword(user, session, current, next, visitorOf(request));
     setCookie(reply, config, "session", renewed, config.limits.session_absolute_ms / 1000);
     return sendPage(reply, config, PASSWORD_CHANGED);
   });
@@ -102,18 +102,18 @@ function sessionRoutes(server: HttpServer, context: HttpContext): void {
   const { accounts, cliSessions, config, urls } = context;
 
   server.post<FormRoute>("/account/sessions/end", async (request, reply) => {
-    const { person, session } = await signedIn(context, request);
+    const { user, session } = await signedIn(context, request);
     checkForm(context, request, session, request.body?.["form_token"]);
     const id = request.body?.["session"];
     if (typeof id !== "string") throw new ApiError("not_found");
-    if (!(await cliSessions.end(person.user_id, id))) await accounts.endSession(person, id);
+    if (!(await cliSessions.end(user.user_id, id))) await accounts.endSession(user, id);
     return reply.redirect(`${urls.public_url}/account`, 303);
   });
 
   server.post<FormRoute>("/account/sign-out-everywhere", async (request, reply) => {
-    const { person, session } = await signedIn(context, request);
+    const { user, session } = await signedIn(context, request);
     checkForm(context, request, session, request.body?.["form_token"]);
-    await accounts.signOutEverywhere(person);
+    await accounts.signOutEverywhere(user);
     clearCookie(reply, config, "session");
     return sendPage(reply, config, SIGNED_OUT_EVERYWHERE);
   });

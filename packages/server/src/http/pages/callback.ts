@@ -31,7 +31,7 @@ async function handleCallback(
     parameters: new URLSearchParams(query),
     vendor,
     browser: readCookie(request, config, "flow"),
-    principal: visitor?.person.user_id ?? null,
+    principal: visitor?.user.user_id ?? null,
   });
   return reply.code(303).header("location", urls.result(flow_id)).send();
 }

@@ -7,7 +7,7 @@
  */
 import type { FastifyRequest } from "fastify";
 import type { Secret } from "../../core/secret.ts";
-import type { Guesser, PendingLogin } from "../../service/access/device.ts";
+import type { Approver, PendingLogin } from "../../service/access/device.ts";
 import { checkForm, formToken } from "../auth.ts";
 import { clientNetwork } from "../client-address.ts";
 import type { HttpContext } from "../context.ts";
@@ -35,12 +35,12 @@ export function devicePages(server: HttpServer, context: HttpContext): void {
     const user_code = textOf(form["user_code"], MAX_CODE_LENGTH);
     const decision = form["decision"];
     if (decision !== "approved" && decision !== "denied")
-      return sendPage(reply, config, decisionPage(await device.look(user_code, user), user_code, user.session));
+      return sendPage(reply, config, decisionPage(await device.view(user_code, user), user_code, user.session));
     return sendPage(reply, config, donePage(decision, await device.decide(user_code, user, decision, request.id)));
   });
 }
 
-async function approver(context: HttpContext, request: FastifyRequest): Promise<Guesser> {
+async function approver(context: HttpContext, request: FastifyRequest): Promise<Approver> {
   const { principal, session } = await signedIn(context, request);
   return { user_id: principal, session, network: clientNetwork(request) };
 }

@@ -8,7 +8,6 @@ import { localPath } from "../../core/local-path.ts";
 import { Secret } from "../../core/secret.ts";
 import type { NewAccount } from "../../service/accounts/accounts.ts";
 import type { InvitationView } from "../../service/accounts/workspaces.ts";
-import { record } from "../audit.ts";
 import { checkForm, formToken, sessionOf, visitorOf } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { clearCookie, readCookie, setCookie } from "../cookies.ts";
@@ -90,7 +89,7 @@ function invitationRoutes(server: HttpServer, context: HttpContext): void {
     const page =
       visitor === null
         ? invitationPage(view, token, guestFormToken(context, request, reply))
-        : joinPage(view, visitor.person.email, formToken(visitor.session));
+        : joinPage(view, visitor.user.email, formToken(visitor.session));
     return sendPage(reply, config, page);
   });
 
@@ -101,8 +100,8 @@ function invitationRoutes(server: HttpServer, context: HttpContext): void {
     const visitor = await sessionOf(context, request);
     if (visitor !== null) {
       checkForm(context, request, visitor.session, form["form_token"]);
-      await workspaces.accept(token, visitor.person.user_id);
-      recordJoin(context, request, view, visitor.person.user_id);
+      await workspaces.accept(token, visitor.user.user_id);
+      recordJoin(context, view, visitor.user.user_id);
       return reply.redirect(`${urls.public_url}/`, 303);
     }
     checkGuestForm(context, request, form["form_token"]);
@@ -110,7 +109,7 @@ function invitationRoutes(server: HttpServer, context: HttpContext): void {
     const account = { ...accountOf(form), email: view.email };
     const { user_id, session } = await accounts.createAccount(account, visitorOf(request));
     await workspaces.accept(token, user_id);
-    recordJoin(context, request, view, user_id);
+    recordJoin(context, view, user_id);
     return startSession(context, request, reply, session, "/");
   });
 }
@@ -129,13 +128,8 @@ async function startSession(
   return reply.redirect(`${urls.public_url}${next}`, 303);
 }
 
-function recordJoin(
-  context: HttpContext,
-  request: FastifyRequest,
-  { workspace_id, role }: InvitationView,
-  user_id: string,
-): void {
-  record(context, request, { actor: `user:${user_id}`, action: "member.join", target: role, workspace_id });
+function recordJoin(context: HttpContext, { workspace_id, role }: InvitationView, user_id: string): void {
+  context.audit.record({ actor: `user:${user_id}`, action: "member.join", target: role, workspace_id });
 }
 
 function accountOf(form: Readonly<Record<string, unknown>> = {}): NewAccount {

@@ -6,7 +6,7 @@ import type { FastifyRequest } from "fastify";
 import { ApiError } from "../../core/errors.ts";
 import type { AppId, UserId } from "../../core/types.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
-import { requireConnectors } from "../../service/access/authorization.ts";
+import { requireConnectors } from "../../service/access/entitlements.ts";
 import { browserPrincipal, sessionOf, type BrowserSession } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 
@@ -18,7 +18,7 @@ export interface SignedIn extends BrowserSession {
 export async function signedIn(context: HttpContext, request: FastifyRequest): Promise<SignedIn> {
   const visitor = await sessionOf(context, request);
   if (visitor === null) throw new ApiError("sign_in_required");
-  return { principal: visitor.person.user_id, ...visitor };
+  return { principal: visitor.user.user_id, ...visitor };
 }
 
 /**

@@ -11,8 +11,8 @@ import { ApiError } from "../../core/errors.ts";
 import { asUserId, asWorkspaceId } from "../../core/ids.ts";
 import { ROLES, roleReaches, SCOPES, type Role } from "../../core/roles.ts";
 import { plus, type UserId, type WorkspaceId } from "../../core/types.ts";
-import type { Action } from "../../service/access/authorization.ts";
-import { record, type AuditedAction } from "../audit.ts";
+import type { Action } from "../../service/access/actions.ts";
+import type { AuditEntry } from "../../service/audit.ts";
 import { browserPrincipal, checkForm, formToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import type { HttpServer } from "../fastify.ts";
@@ -43,7 +43,7 @@ interface Submission {
   /** Returns an id or option, or '' when the field is absent. */
   readonly word: (name: string) => string;
   readonly text: (name: string) => string;
-  readonly audit: (action: Pick<AuditedAction, "action" | "target">) => void;
+  readonly audit: (action: Pick<AuditEntry, "action" | "target">) => void;
 }
 
 /** Handles a submission. Returns the page to show, or null to return to the workspace. */
@@ -80,9 +80,9 @@ function viewRoute(server: HttpServer, context: HttpContext): void {
   const { workspaces, apiKeys, authorization, clock, config } = context;
 
   server.get<WorkspaceRoute>(BASE, async (request, reply) => {
-    const { person, session } = await signedIn(context, request);
+    const { user, session } = await signedIn(context, request);
     const id = asWorkspaceId(request.params.workspace);
-    const role = await authorization.require(browserPrincipal(person.user_id), id, "member.read");
+    const role = await authorization.require(browserPrincipal(user.user_id), id, "member.read");
     const is_admin = roleReaches(role, "admin");
     const [workspace, members, invitations, keys] = await Promise.all([
       workspaces.get(id),
@@ -90,7 +90,7 @@ function viewRoute(server: HttpServer, context: HttpContext): void {
       is_admin ? workspaces.invitations(id) : [],
       is_admin ? apiKeys.list(id) : [],
     ]);
-    const { user_id } = person;
+    const { user_id } = user;
     const [now, form_token] = [clock.now(), formToken(session)];
     return sendPage(
       reply,
@@ -105,22 +105,22 @@ async function receive(
   request: FastifyRequest<WorkspaceRoute & FormRoute>,
   action: Action,
 ): Promise<Submission> {
-  const { person, session } = await signedIn(context, request);
+  const { user, session } = await signedIn(context, request);
   const form = request.body ?? {};
   checkForm(context, request, session, form["form_token"]);
-  const principal = browserPrincipal(person.user_id);
+  const principal = browserPrincipal(user.user_id);
   const id = asWorkspaceId(request.params.workspace);
   const role = await context.authorization.require(principal, id, action);
   const { actor } = principal;
   return {
     id,
     path: `/workspaces/${id}`,
-    user_id: person.user_id,
+    user_id: user.user_id,
     actor,
     role,
     word: (name) => textOf(form[name], MAX_WORD_LENGTH),
     text: (name) => textOf(form[name], MAX_TEXT_LENGTH),
-    audit: (audited) => record(context, request, { ...audited, actor, workspace_id: id }),
+    audit: (audited) => context.audit.record({ ...audited, actor, workspace_id: id }),
   };
 }
 

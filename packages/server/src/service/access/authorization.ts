@@ -32,7 +32,6 @@ export interface Authorization {
    * Refuses API keys and read-only logins. For actions that belong to a user, not to a workspace.
    */
   requireSignedIn(principal: Principal): void;
-  free(principal: Principal): void; // COMPAT
   /**
    * Requires the role in the first workspace, whose members decide about the whole installation.
    */
@@ -48,7 +47,6 @@ export function createAuthorization(deps: AuthorizationDeps): Authorization {
     app: (principal, app_id, action) => requireOnApp(deps, principal, app_id, action),
     workspaces: (principal) => visibleWorkspaces(deps, principal),
     requireSignedIn,
-    free: requireSignedIn, // COMPAT
     installation: (principal, action) => requireOnInstallation(deps, principal, action),
   };
 }
@@ -133,6 +131,3 @@ export async function existingApp({ getApp }: Pick<Store, "getApp">, app_id: App
   if (app === null) throw noSuchApp();
   return app;
 }
-export { ACTIONS, type Action } from "./actions.ts"; // COMPAT
-export { requireConnectors } from "./entitlements.ts"; // COMPAT
-export { COMMAND, type BuilderPrincipal } from "./principals.ts"; // COMPAT

@@ -21,7 +21,6 @@ import { createReadCache, type ReadCache } from "../cache/read-cache.ts";
 import type { Ground } from "../ground.ts";
 import { isAccessToken, isCliToken, isRefreshToken, newPair, sessionLife, type IssuedTokens } from "./cli-tokens.ts";
 import { GrantError } from "./grant-error.ts";
-export { GrantError, type IssuedTokens }; // COMPAT
 
 /** The time of the last use is stored at most this often. */
 const TOUCH_EVERY_MS = 60_000;
@@ -43,7 +42,6 @@ export interface CliSessions {
   list(user_id: string): Promise<readonly CliSessionRow[]>;
   /** Returns the user's email and name to show. Null when the account is deleted. */
   account(user_id: string): Promise<{ readonly email: string; readonly name: string } | null>;
-  person: CliSessions["account"]; // COMPAT
   /** Returns false when the user has no such session. */
   end(user_id: string, session_id: string): Promise<boolean>;
   endAll(user_id: string): Promise<void>;
@@ -73,7 +71,6 @@ export function createCliSessions(deps: CliSessionsDeps): CliSessions {
     revoke: (token, client_id) => revoke(state, token, client_id),
     list: (user_id) => store.listCliSessions(user_id),
     account: (user_id) => account(state, user_id),
-    person: (user_id) => account(state, user_id), // COMPAT
     end: (user_id, id) => end(state, { user_id, id }, "cli_session.end"),
     endAll: (user_id) => endAll(state, user_id),
     clear: () => state.cache.clear(),

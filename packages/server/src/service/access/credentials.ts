@@ -19,8 +19,6 @@ import type { CliSessions } from "./cli-sessions.ts";
 import { CLI_TOKEN_PREFIX } from "./cli-tokens.ts";
 import { FUNCTION_TOKEN_PREFIX, type FunctionTokens } from "./function-tokens.ts";
 import type { AppPrincipal, BuilderPrincipal } from "./principals.ts";
-export type { AppPrincipal }; // COMPAT
-export { requireEntitled as requireStanding } from "./entitlements.ts"; // COMPAT
 
 export interface Credentials {
   /** Returns the app of a service token or function token. */
@@ -90,7 +88,7 @@ async function appPrincipal(state: CredentialsState, bearer: string): Promise<Ap
   const row = await verified(state, serviceTokens, parsed, () => store.getServiceToken(parsed.id));
   // Bounded by the number of tokens: an id is added only when its row exists.
   uses.tokens.set(parsed.id, clock.now());
-  return { kind: "app", app_id: row.app_id, actor: `service_token:${row.id}`, entitlements: row, standing: row };
+  return { kind: "app", app_id: row.app_id, actor: `service_token:${row.id}`, entitlements: row };
 }
 
 async function functionPrincipal(state: CredentialsState, bearer: string): Promise<AppPrincipal> {
@@ -103,7 +101,6 @@ async function functionPrincipal(state: CredentialsState, bearer: string): Promi
     app_id,
     actor: `function:${function_name}:${invocation_id}`,
     entitlements,
-    standing: entitlements,
   };
 }
 

@@ -30,7 +30,6 @@ import type { RateLimits, Rule } from "./rate-limits.ts";
 import { hashLetters, parseLetters } from "./user-codes.ts";
 
 export type { DeviceCode };
-export type Guesser = Approver; // COMPAT
 
 const MINUTE_MS = 60_000;
 
@@ -61,7 +60,6 @@ export interface Device {
   poll(device_code: string, client_id: string): Promise<IssuedTokens>;
   /** @throws ApiError `user_code_invalid`, `rate_limited` */
   view(user_code: string, approver: Approver): Promise<PendingLogin>;
-  look: Device["view"]; // COMPAT
   /** @throws ApiError `user_code_invalid`, `rate_limited` */
   decide(
     user_code: string,
@@ -82,7 +80,6 @@ export function createDevice(deps: DeviceDeps): Device {
     begin: (request) => beginLogin(deps, request),
     poll: (device_code, client_id) => pollLogin(deps, device_code, client_id),
     view: (user_code, approver) => viewLogin(deps, user_code, approver),
-    look: (user_code, approver) => viewLogin(deps, user_code, approver), // COMPAT
     decide: (user_code, approver, state, request_id) => decideLogin(deps, user_code, approver, state, request_id),
   };
 }

@@ -30,7 +30,6 @@ export interface AppPrincipal {
   /** Names the credential in the audit trail. */
   readonly actor: string;
   readonly entitlements: Entitlements;
-  readonly standing: Entitlements; // COMPAT
 }
 
 export type Principal = BuilderPrincipal | InstallationPrincipal;

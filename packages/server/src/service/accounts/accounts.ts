@@ -12,12 +12,12 @@ import type { Secret } from "../../core/secret.ts";
 import type { UserId, WorkspaceId } from "../../core/types.ts";
 import type { SessionRow } from "../../store/queries/accounts.ts";
 import { createCallLibrary, type CallLibrary } from "./call-library.ts";
-import { endSession, personOf, signOut, signOutEverywhere } from "./sessions.ts";
+import { endSession, userOf, signOut, signOutEverywhere } from "./sessions.ts";
 import { createDemoBuilder, createSetupLink, setUp, viewSetup, type SetupView } from "./setup.ts";
 import { changePassword, createAccount, signIn } from "./sign-in.ts";
-import type { AccountsDeps, NewAccount, Person, Visitor } from "./types.ts";
+import type { AccountsDeps, NewAccount, SessionUser, Visitor } from "./types.ts";
 
-export type { NewAccount, Person, SetupView, Visitor };
+export type { NewAccount, SessionUser, SetupView, Visitor };
 
 /** A session's secret goes into the cookie. */
 export interface Accounts {
@@ -35,15 +35,15 @@ export interface Accounts {
   /** Creates a workspace with its owner as the only member. */
   createWorkspace(name: string, owner: UserId): Promise<WorkspaceId>;
   /** Returns the session's user, or null when the session is unknown or expired. */
-  personOf(session: Secret): Promise<Person | null>;
+  userOf(session: Secret): Promise<SessionUser | null>;
   signOut(session: Secret): Promise<void>;
   /** Changes the password, ends all other sessions, and returns the new one. */
-  changePassword(person: Person, session: Secret, current: Secret, next: Secret, visitor: Visitor): Promise<Secret>;
+  changePassword(user: SessionUser, session: Secret, current: Secret, next: Secret, visitor: Visitor): Promise<Secret>;
   listSessions(user_id: UserId): Promise<readonly SessionRow[]>;
   /** @throws ApiError `not_found` */
-  endSession(person: Person, session_id: string): Promise<void>;
+  endSession(user: SessionUser, session_id: string): Promise<void>;
   /** Ends the sessions of browsers and of command lines. */
-  signOutEverywhere(person: Person): Promise<void>;
+  signOutEverywhere(user: SessionUser): Promise<void>;
 }
 
 export function createAccounts(ground: AccountsDeps): Accounts {
@@ -58,12 +58,12 @@ export function createAccounts(ground: AccountsDeps): Accounts {
     signIn: (email, password, visitor) => signIn(deps, email, password, visitor),
     createAccount: (account, visitor) => createAccount(deps, account, visitor),
     createWorkspace: (name, owner) => createWorkspace(callLibrary, name, owner),
-    personOf: (session) => personOf(deps, session),
+    userOf: (session) => userOf(deps, session),
     signOut: (session) => signOut(deps, session),
     changePassword: (...change) => changePassword(deps, ...change),
     listSessions: (user_id) => store.listSessions(user_id),
-    endSession: (person, session_id) => endSession(deps, person, session_id),
-    signOutEverywhere: (person) => signOutEverywhere(deps, person),
+    endSession: (user, session_id) => endSession(deps, user, session_id),
+    signOutEverywhere: (user) => signOutEverywhere(deps, user),
   };
 }
 

@@ -5,7 +5,7 @@ import { asUserId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import type { UserId } from "../../core/types.ts";
 import { headersOf } from "./call-library.ts";
-import type { AccountDeps, Person, Visitor } from "./types.ts";
+import type { AccountDeps, SessionUser, Visitor } from "./types.ts";
 
 /**
  * Opens a session without the password. Only for setup links, which come from the server's own
@@ -22,7 +22,10 @@ export async function openSession(
   return new Secret(session.token);
 }
 
-export async function personOf({ store, limits, callLibrary }: AccountDeps, session: Secret): Promise<Person | null> {
+export async function userOf(
+  { store, limits, callLibrary }: AccountDeps,
+  session: Secret,
+): Promise<SessionUser | null> {
   const found = await callLibrary(({ api }) => api.getSession({ headers: headersOf(null, session) }));
   if (found === null) return null;
   const { user, session: row } = found;
@@ -42,14 +45,14 @@ export async function signOut({ callLibrary }: AccountDeps, session: Secret): Pr
 
 export async function endSession(
   { store, audit }: AccountDeps,
-  { user_id }: Person,
+  { user_id }: SessionUser,
   session_id: string,
 ): Promise<void> {
   if (!(await store.endSession(user_id, session_id))) throw new ApiError("not_found");
   audit.record({ actor: `user:${user_id}`, action: "session.end", target: user_id });
 }
 
-export async function signOutEverywhere(deps: AccountDeps, { user_id }: Person): Promise<void> {
+export async function signOutEverywhere(deps: AccountDeps, { user_id }: SessionUser): Promise<void> {
   await endAllSessions(deps, user_id);
   deps.audit.record({ actor: `user:${user_id}`, action: "session.end_all", target: user_id });
 }

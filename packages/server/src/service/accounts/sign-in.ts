@@ -7,7 +7,7 @@ import type { UserId } from "../../core/types.ts";
 import type { Rule } from "../access/rate-limits.ts";
 import { headersOf, nullIfWrong } from "./call-library.ts";
 import { checkPassword } from "./password-rules.ts";
-import type { AccountDeps, NewAccount, Person, Visitor } from "./types.ts";
+import type { AccountDeps, NewAccount, SessionUser, Visitor } from "./types.ts";
 
 export async function signIn(
   deps: AccountDeps,
@@ -82,7 +82,7 @@ export async function signUp(
  */
 export async function changePassword(
   deps: AccountDeps,
-  { user_id, email }: Person,
+  { user_id, email }: SessionUser,
   session: Secret,
   current: Secret,
   next: Secret,

@@ -9,7 +9,7 @@ import type { Ground } from "../ground.ts";
 import type { CallLibrary } from "./call-library.ts";
 
 /** The user of a browser session. */
-export interface Person {
+export interface SessionUser {
   readonly user_id: UserId;
   readonly name: string;
   readonly email: string;

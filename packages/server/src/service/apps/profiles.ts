@@ -9,14 +9,15 @@ import type { Ground } from "../ground.ts";
 export type AppProfile = Pick<AppProfilesTable, "user_description" | "public_settings">;
 
 export interface AppProfiles {
-  of(ids: readonly AppId[]): Promise<ReadonlyMap<AppId, AppProfile>>;
+  /** Returns the fields of each app that has some. */
+  list(ids: readonly AppId[]): Promise<ReadonlyMap<AppId, AppProfile>>;
   /** Stores the fields. A null field stays as it is. */
   put(app_id: AppId, profile: AppProfile): Promise<void>;
 }
 
 export function createAppProfiles({ store }: Pick<Ground, "store">): AppProfiles {
   return {
-    of: async (ids) => new Map((await store.listAppProfiles(ids)).map((row) => [row.app_id, row])),
+    list: async (ids) => new Map((await store.listAppProfiles(ids)).map((row) => [row.app_id, row])),
     put: (app_id, { user_description, public_settings }) =>
       store.putAppProfile({ app_id, user_description, public_settings }),
   };

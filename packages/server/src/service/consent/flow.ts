@@ -76,6 +76,5 @@ export function recordOutcome(audit: Audit, flow: FlowRow, outcome: string): voi
     actor: `user:${flow.initiator}`,
     action: `consent.${outcome}`,
     target: flow.integration_type,
-    request_id: null,
   });
 }

@@ -59,7 +59,6 @@ async function recordReceipt(
     actor: "server",
     action: `revocation.${outcome}`,
     target: stringOrNull(integration_type),
-    request_id: null,
   });
   await audit.flush();
 }
