@@ -1,6 +1,6 @@
 /**
- * Exponential backoff with full jitter: the base doubles, and a random share of it spreads retries
- * out that failed together.
+ * Exponential backoff with full jitter. The base doubles with each failure, and a random share of
+ * it spreads out the retries of requests that failed together.
  */
 
 export interface Backoff {

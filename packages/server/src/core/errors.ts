@@ -267,9 +267,9 @@ export const ERRORS = {
   no_account: row(
     409,
     "operator",
-    "This workspace has no account yet that could open the link. To create the first one, run holdfast setup-link.",
+    "No account of this workspace can open the link yet. To create the first account, run holdfast setup-link.",
   ),
-  already_exists: row(409, "caller", "One with this name already exists."),
+  already_exists: row(409, "caller", "This name is already in use."),
   too_many_tokens: row(
     409,
     "caller",
@@ -362,9 +362,7 @@ export interface ErrorOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/**
- * The only error class of the server. Anything else that is thrown is a bug and returns `internal`.
- */
+/** The only error class of the server. Any other thrown error is a bug and returns `internal`. */
 export class ApiError extends Error {
   readonly code: ErrorCode;
   readonly options: ErrorOptions;

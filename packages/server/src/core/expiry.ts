@@ -9,8 +9,8 @@
 import { instant, plus, type Instant } from "./types.ts";
 
 /**
- * A token counts as expired this long before it is, so that it does not expire while a caller uses
- * it.
+ * A token counts as expired this long before its expiry, so that it does not expire while a caller
+ * uses it.
  */
 const MAX_SKEW_MS = 5 * 60_000;
 const SKEW_SHARE = 0.1;
@@ -25,7 +25,10 @@ const REFRESH_TO = 0.9;
 const MAX_LIFETIME_S = 315_360_000;
 /** Shorter lifetimes are raised to this. Otherwise each read would refresh. */
 const MIN_LIFETIME_S = 60;
-/** Lifetime for tokens announced with none: `REFRESH_FROM` of it is one refresh per minute. */
+/**
+ * Lifetime of a token whose announced lifetime is zero or less. `REFRESH_FROM` of it makes one
+ * refresh per minute.
+ */
 const LIFELESS_S = 80;
 
 export type Decision = "fresh" | "refresh_soon" | "refresh_now" | "expired";
@@ -44,7 +47,7 @@ export interface Life {
  *
  * - `fresh`: serve it.
  * - `refresh_soon`: serve it and refresh in the background.
- * - `refresh_now`: within the skew. Wait for a refresh; if that fails, the token still works.
+ * - `refresh_now`: within the skew. Wait for a refresh. If it fails, the token still works.
  * - `expired`: only a refreshed token works.
  */
 export function decide(life: Life, now: Instant): Decision {
@@ -55,12 +58,12 @@ export function decide(life: Life, now: Instant): Decision {
   return "fresh";
 }
 
-/** Reports whether a token is valid for `duration_ms` more. An unknown expiry counts as yes. */
+/** Reports whether a token stays valid for `duration_ms`. Returns true if the expiry is unknown. */
 export function livesFor(life: Life, now: Instant, duration_ms: number): boolean {
   return life.expires_at === null || life.expires_at - now >= duration_ms;
 }
 
-/** Returns the longest validity in ms that a fresh token of this kind has. Null if unknown. */
+/** Returns how long a fresh token of this kind is valid, in ms. Null if unknown. */
 export function longest_ms(life: Life): number | null {
   return life.lifetime_s === null ? null : life.lifetime_s * 1000 - skew_ms(life);
 }

@@ -7,7 +7,7 @@
 import { wrong } from "./settings.ts";
 
 export const LIMITS = {
-  /** Longest request body. Six times the largest legal one (200 scopes, 32 config values). */
+  /** Longest request body. Six times the largest valid body (200 scopes, 32 config values). */
   body_bytes: 262_144,
   /** Longest request URL. */
   url_bytes: 8_192,
@@ -55,14 +55,14 @@ export const LIMITS = {
   device_codes_per_address: 5,
   /**
    * Wrong codes before a browser session, an address and all callers together have to wait. With
-   * these limits, and a hundred pending codes, all guesses in ten minutes together succeed with a
-   * chance of four in a million.
+   * these limits and a hundred pending codes, ten minutes of guessing succeed with a chance of four
+   * in a million.
    */
   device_wrong_codes_per_session: 5,
   device_wrong_codes_per_address: 10,
   device_wrong_codes_window_ms: 600_000,
   device_wrong_codes_per_minute: 100,
-  /** Lifetime of a command line's access token, and the longest time that a stolen one works. */
+  /** Lifetime of a command line's access token. A stolen token works no longer than this. */
   cli_access_token_ttl_ms: 3_600_000,
   /** A command line has to log in again after a month without use. */
   cli_session_idle_ms: 2_592_000_000,
@@ -83,15 +83,17 @@ export const LIMITS = {
   /** Other requests per minute of one builder. A push of all services takes two hundred. */
   requests_per_minute: 600,
   /**
-   * Device codes, polls and refreshes of one address, which can be a whole office: twelve polls per
-   * minute each.
+   * Device codes, polls and refreshes of one address. It can be a whole office, and each login
+   * polls twelve times per minute.
    */
   oauth_requests_per_minute: 240,
   /** Rejected credentials of one address. A valid credential from the same address still works. */
   failed_authentications_per_minute: 60,
   /** Token reads with one service token. 0 means no limit. */
   token_reads_per_minute: 0,
-  /** Callers whose requests are counted. Beyond this, the least recently seen is dropped. */
+  /**
+   * Callers whose requests are counted. Beyond this, the least recently active caller is dropped.
+   */
   rate_limit_entries: 100_000,
   /** Time to connect to a provider. */
   provider_connect_timeout_ms: 10_000,
@@ -150,11 +152,11 @@ export const LIMITS = {
    * half an hour.
    */
   provider_requests_per_s: 10,
-  /** The same, at once: what accumulates between two sweeps. */
+  /** Largest burst of such requests: the number that becomes due between two sweeps. */
   provider_burst: 30,
   /**
-   * The same, in flight. Fewer than the sweeper's workers, so that a provider that hangs does not
-   * block the others.
+   * Such requests in flight. Fewer than the sweeper's workers, so that a provider that hangs does
+   * not block the others.
    */
   provider_concurrency: 8,
   /**
@@ -174,7 +176,7 @@ export const LIMITS = {
    * 5xx.
    */
   breaker_window_ms: 30_000,
-  /** Fewest requests that can show an outage. A single failing connection is none. */
+  /** Fewest requests that can show an outage. A single failing connection is not an outage. */
   breaker_requests: 20,
   /** Share of failed requests at which a provider counts as down, in percent. */
   breaker_failed_percent: 50,
@@ -188,7 +190,7 @@ export const LIMITS = {
   /** How often the sweeper looks for tokens to refresh. */
   sweep_interval_ms: 3_000,
   /**
-   * How long one node's sweeper reserves the rows it picked: the time of a batch if the provider
+   * How long one node's sweeper reserves the rows it picked: enough for a batch while the provider
    * responds.
    */
   sweep_reserve_ms: 10_000,
@@ -201,7 +203,7 @@ export const LIMITS = {
    * others.
    */
   sweep_rounds: 10,
-  /** Events that one query takes from the outbox. */
+  /** Events that one query reserves in the outbox. */
   outbox_batch: 20,
   /** How often events are sent. */
   webhook_interval_ms: 1_000,
@@ -259,13 +261,13 @@ export const LIMITS = {
    */
   database_start_timeout_ms: 15_000,
   /**
-   * Longest statement. Both sides cancel a longer one, because no statement reads more than a few
-   * rows.
+   * Longest duration of a statement. Both sides cancel a longer one, because no statement reads
+   * more than a few rows.
    */
   database_statement_timeout_ms: 5_000,
   /** How long a node that stops in the middle of a transaction keeps its row locks. */
   database_idle_transaction_ms: 10_000,
-  /** Retries of a write that conflicted with another one. */
+  /** Retries of a write that conflicted with another write. */
   database_retries: 3,
   /**
    * Lifetime of caches while notifications from other nodes can be lost. The listener is checked as
@@ -312,13 +314,13 @@ export const LIMITS = {
   /** Source files of one function together. */
   function_source_bytes: 10_485_760,
   /**
-   * How much longer a function token is valid than its invocation's timeout: clock differences, one
-   * last request.
+   * How long a function token stays valid after its invocation's timeout. Covers clock differences
+   * and one last request.
    */
   function_token_grace_ms: 60_000,
   /**
-   * When an app's connectors are listed, a connection whose token was neither issued nor checked
-   * for this long is checked with its provider.
+   * Listing an app's connectors checks a connection with its provider if its token was neither
+   * issued nor checked for this long.
    */
   verify_after_ms: 3_600_000,
   /** Such checks in parallel. */

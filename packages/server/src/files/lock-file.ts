@@ -1,9 +1,10 @@
 /**
- * A lock between processes: the file `<base>.<turn>` with the highest turn. files/ owns such tools
- * for files that several processes share. It must not know what the files contain.
+ * A lock between processes: the file `<base>.<turn>` with the highest turn. files/ owns the tools
+ * for files that several processes share. It must not know the content of a file.
  *
- * A process that finds a stale lock creates the next turn, which only one process can. No file is
- * taken away from its holder, so two processes that find the same stale lock cannot both get it.
+ * A process that finds a stale lock creates the next turn, and only one process can do that. No
+ * process takes a file from its holder, so two processes that find the same stale lock cannot both
+ * acquire it.
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { errnoOf } from "../core/errno.ts";

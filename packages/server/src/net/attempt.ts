@@ -53,7 +53,7 @@ function startDeadline(attempt: Attempt): void {
     const late_ms = clock.monotonic_ms() - started_ms - request.deadline_ms;
     if (late_ms < STOPPED_MS) return timeOut(attempt);
     // The process was stopped. A response that arrived meanwhile is in the socket's buffer, and the
-    // event loop runs timers before sockets. Give it time to be read.
+    // event loop runs timers before sockets. Allow time to read it.
     attempt.cancelDeadline = clock.after(STOPPED_MS, () => timeOut(attempt));
   });
 }
@@ -68,8 +68,8 @@ function stop(attempt: Attempt, before: FailureReason, after: FailureReason): vo
 const timeOut = (attempt: Attempt): void => stop(attempt, "connect_timeout", "timeout");
 
 /**
- * Moves on to sending, with the connected socket. Returns false if nothing may be sent on it: the
- * attempt was stopped, `onSend` declined, or this is a second connection for the same request.
+ * Starts sending on the connected socket. Returns false if sending is not allowed: the attempt was
+ * stopped, `onSend` declined, or this is a second connection for the same request.
  */
 export function beginSending(attempt: Attempt, socket: Socket): boolean {
   const { request, clock } = attempt;
@@ -81,8 +81,8 @@ export function beginSending(attempt: Attempt, socket: Socket): boolean {
   }
   attempt.phase = "sent";
   attempt.cancelConnect();
-  // undici treats a reset after the headers of a "Connection: close" response as its end, and ends
-  // every such connection with an error of its own.
+  // undici treats a reset after the headers of a "Connection: close" response as the end of its
+  // body, and reports its own error for every such connection.
   socket.once("error", (cause: NodeJS.ErrnoException) => {
     attempt.was_reset = cause.code === "ECONNRESET";
   });
@@ -92,7 +92,7 @@ export function beginSending(attempt: Attempt, socket: Socket): boolean {
   return true;
 }
 
-/** Returns what `error` means for the request. */
+/** Classifies `error` as a failure of the request. */
 export function failureOf({ stopped, phase }: Attempt, error: unknown): RequestFailure {
   if (stopped !== null) return stopped;
   return phase === "connecting"

@@ -76,8 +76,8 @@ function clientFor(origin: string, attempt: Attempt, ca: string | undefined): Cl
   return new Client(origin, {
     connect: watched(connect, attempt),
     allowH2: false,
-    // Connection: close. A reused connection can be half dead, and then it is unknown what was
-    // sent.
+    // Connection: close. A reused connection can be half dead, which leaves unknown whether the
+    // request was sent.
     pipelining: 0,
     // Timeouts run on the injected clock instead.
     headersTimeout: 0,

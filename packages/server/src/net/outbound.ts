@@ -22,7 +22,7 @@ export interface OutboundRequest {
 export interface OutboundResponse {
   readonly kind: "response";
   readonly status: number;
-  /** Lowercase names. Of a repeated header, the first value. */
+  /** Names are lowercase. A repeated header has its first value. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
   /** False if the body was cut off at `provider_response_bytes`. */

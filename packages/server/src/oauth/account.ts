@@ -60,7 +60,7 @@ async function identifyByRequest(
   if (!isSuccess(response, request)) {
     return { kind: "failed", detail: errorName(provider, body)?.name ?? `http_${status}` };
   }
-  // A list is valid only if the catalog looks for the account in one.
+  // A list is valid only if the catalog reads the account from a list.
   if (!isJsonObject(body) && readString(body, paths.id) === null) return { kind: "failed", detail: BAD_RESPONSE };
   return { kind: "ok", account: accountOf(body, paths), config: derive(provider, "identity", body) };
 }

@@ -1,8 +1,8 @@
 /**
  * One request to a provider's API for the server's own purposes: identity, health, revocation. Not
- * for requests of callers.
+ * for the requests of callers.
  *
- * The catalog describes the request. Secrets are filled in here, as late as possible, and only for
+ * The catalog describes the request. This file fills in secrets, as late as possible, and only for
  * the placeholders that name them.
  */
 import type { Secret } from "../core/secret.ts";

@@ -50,8 +50,8 @@ export function isSignedInstance(grant: InstallGrant, client: ClientCredentials,
 }
 
 /**
- * Requests a new access token for an installation. Returns the installation's id as refresh token,
- * so that it is sealed and stored as one.
+ * Requests a new access token for an installation. Returns the installation's id as the refresh
+ * token, so that the caller seals and stores it as a refresh token.
  */
 export async function requestInstallToken(
   deps: OAuthDeps,

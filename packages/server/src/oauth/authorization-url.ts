@@ -39,7 +39,8 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   const url = new URL(endpoint);
   if (provider.flow.kind === "app_install") return installUrl(url, provider.flow, request);
   const parameters = {
-    // The provider's own parameters come first, so that they cannot replace one of the protocol's.
+    // The provider's own parameters come first, so that they cannot replace a parameter of the
+    // protocol.
     ...provider.authorization_params,
     ...configParameters(provider, withDefaults(provider, request.config)),
     ...scopeParameter(provider, request.scopes),

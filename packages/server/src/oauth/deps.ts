@@ -10,7 +10,7 @@ export interface OAuthDeps {
   readonly limits: Limits;
 }
 
-/** Merges headers, the later ones win. Names become lowercase, so that none is sent twice. */
+/** Merges headers. Later ones win. Names become lowercase, so that no header is sent twice. */
 export function providerHeaders(...own: readonly Readonly<Record<string, string>>[]): Record<string, string> {
   const pairs = own.flatMap((headers) => Object.entries(headers)).map(([name, value]) => [name.toLowerCase(), value]);
   return { "user-agent": USER_AGENT, ...Object.fromEntries(pairs) };

@@ -3,8 +3,8 @@
  * entry reads the account from it.
  *
  * It comes from the token endpoint over TLS, so its signature need not be checked (item 6). Issuer,
- * audience and expiry must be: the token could be for another client or, at a vendor with one
- * issuer per tenant, from an unknown issuer.
+ * audience and expiry must be checked. The token could be for another client or, at a vendor with
+ * one issuer per tenant, from an unknown issuer.
  */
 import { isJsonObject, type Instant, type JsonObject, type JsonValue } from "../core/types.ts";
 import { decodeUtf8, parseJson } from "../net/json.ts";

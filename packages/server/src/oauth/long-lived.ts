@@ -1,7 +1,7 @@
 /**
- * Tokens that renew themselves: a short-lived token is exchanged for one that is valid for weeks,
- * and that one for its successor. No RFC defines this. The responses look like those of a token
- * endpoint (RFC 6749 §5.1) and are classified the same way.
+ * Tokens that renew themselves. A short-lived token is exchanged for a token that is valid for
+ * weeks, and that token for its successor. No RFC defines this. The responses look like those of a
+ * token endpoint (RFC 6749 §5.1) and are classified the same way.
  */
 import { Secret } from "../core/secret.ts";
 import { isJsonObject } from "../core/types.ts";

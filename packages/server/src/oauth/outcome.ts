@@ -15,7 +15,7 @@ import type { Provider } from "../providers/provider.ts";
 
 export interface IssuedTokens {
   readonly access_token: Secret;
-  /** Null if the response has none. The previous one stays in use. */
+  /** Null if the response has none. The previous refresh token stays in use. */
   readonly refresh_token: Secret | null;
   /** Lifetimes in seconds, as stated in the response. Null if not stated. */
   readonly announced_s: number | null;
@@ -76,8 +76,8 @@ export function outcomeOfFailure(failure: RequestFailure): TokenFailure {
 }
 
 /**
- * Returns the outcome of an error response, or null for a 2xx. `response` is the one after the
- * provider's deviations.
+ * Returns the outcome of an error response, or null for a 2xx. The provider's deviations were
+ * already applied to `response`.
  */
 export function outcomeOfResponse(
   provider: Provider,

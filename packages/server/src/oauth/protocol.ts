@@ -77,7 +77,7 @@ async function exchange(deps: OAuthDeps, exchangeCall: ExchangeCall): Promise<To
   const { flow } = provider;
   const base = { provider, config, client, deadline_ms: deps.limits.refresh_deadline_ms };
   if (flow.kind === "app_install" || callback.kind === "app_install") {
-    // Send nothing unless the signature proves that the installation is one of this client.
+    // Send nothing unless the signature proves that the installation belongs to this client.
     const proven =
       flow.kind === "app_install" &&
       callback.kind === "app_install" &&

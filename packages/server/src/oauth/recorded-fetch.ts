@@ -1,6 +1,5 @@
 /**
- * A custom fetch that the protocol library sends one request with, to a token or revocation
- * endpoint.
+ * A custom fetch for one request of the protocol library to a token or revocation endpoint.
  *
  * It applies the provider's deviations to the request and the response, and records the real
  * result. The library only sees a clean success, because it reads the vendors' error formats as

@@ -65,7 +65,7 @@ export function coreMembers(body: JsonObject): JsonObject {
   return { access_token, token_type, ...refresh };
 }
 
-/** What `readTokens` needs to know besides the response. */
+/** The context in which `readTokens` reads a response. */
 export interface ReadContext {
   readonly provider: Provider;
   readonly client_id: string;

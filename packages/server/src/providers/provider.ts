@@ -153,7 +153,7 @@ export type Identity =
 export type Revocation =
   | { readonly kind: "none"; readonly note: string }
   | {
-      /** RFC 7009. `token` says which one to send. Some vendors revoke both with either. */
+      /** RFC 7009. `token` names the token to send. At some vendors either token revokes both. */
       readonly kind: "rfc7009";
       readonly url: UrlTemplate;
       readonly token: "refresh_token" | "access_token";

@@ -4,9 +4,9 @@
  * token or path.
  *
  * Input: one line of JSON on stdin ({@link Settings}). Output on stdout, besides the function's
- * own: `@@ready PORT` before any code of the function runs, so that no function can name another
- * program's port, and `@@done ID` when an invocation has no work left. The end of stdin means that
- * the server has exited. Then this process exits too.
+ * own: `@@ready PORT` and, when an invocation has no work left, `@@done ID`. `@@ready` comes before
+ * any code of the function runs, so that no function can name another program's port. The end of
+ * stdin means that the server has exited. Then this process exits too.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 

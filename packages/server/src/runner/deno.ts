@@ -95,8 +95,8 @@ export function spawnDeno(binary: string, options: DenoOptions): DenoProcess {
 export type Exit = { readonly code: number | null; readonly signal: string | null };
 
 /**
- * V8 traps if its heap is full (SIGTRAP, or 133 from a shell). A SIGKILL not sent here is the OOM
- * killer's.
+ * V8 traps if its heap is full (SIGTRAP, or 133 from a shell). A SIGKILL that this server did not
+ * send is from the OOM killer.
  */
 export function isOutOfMemory({ code, signal }: Exit): boolean {
   return (

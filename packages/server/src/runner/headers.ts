@@ -42,7 +42,10 @@ const NOT_FOR_FUNCTIONS = [
   KEY_HEADER,
   INVOCATION_HEADER,
 ];
-/** A response is served from the dashboard's origin, so it must not set its cookies or policies. */
+/**
+ * A response is served from the dashboard's origin, so it must not set that origin's cookies or
+ * policies.
+ */
 const NOT_FROM_FUNCTIONS = [
   "set-cookie",
   "clear-site-data",

@@ -41,7 +41,7 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
   const key = randomBytes(32).toString("base64url");
   const reachable = options.gateway === null ? null : [new URL(options.server_url).host, new URL(options.gateway).host];
   const child = spawnDeno(options.binary, { directory: options.directory, reachable, heap_mb: options.heap_mb });
-  /** True after a SIGKILL sent here. One sent by the kernel means that memory ran out. */
+  /** True after this server sent SIGKILL. A SIGKILL from the kernel means that memory ran out. */
   let killed_here = false;
   const exited = new Promise<Exit>((resolve) => {
     child.once("error", () => resolve({ code: null, signal: null }));
@@ -61,7 +61,7 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
 
   const onControl = (line: string): void => {
     const [word, value = ""] = line.split(" ");
-    // Only the first one counts. It comes before any code of the function, which could print
+    // Only the first line counts. It comes before any code of the function, which could print
     // another port.
     if (word === "@@ready") listening.resolve(Number(value));
     if (word === "@@done") options.onDone(value);

@@ -1,7 +1,7 @@
 /**
- * The current version of each function, as a folder that Deno can run: main.mjs (the bootstrap),
- * function.mjs (the bundle) and a cache that only this version's processes use, so that no function
- * can poison another one's.
+ * The current version of each function, as a folder that Deno can run. It has main.mjs (the
+ * bootstrap), function.mjs (the bundle) and a cache. Only the version's own processes use the
+ * cache, so that no function can poison the cache of another.
  *
  * Each call checks the files' stamps, which costs a few stat calls, and bundles only after a
  * change.
@@ -17,7 +17,8 @@ export interface Version {
   readonly id: string;
   readonly directory: string;
   /**
-   * A process holds its version while it lives. A replaced one is deleted after the last release.
+   * A process holds its version while it lives. A replaced version is deleted after the last
+   * release.
    */
   hold(): void;
   release(): void;

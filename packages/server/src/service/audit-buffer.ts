@@ -1,7 +1,7 @@
 /**
- * Events of the audit trail that wait to be written, at most `audit_flush_ms` and
- * `audit_buffer_events`. Events that do not fit are dropped and counted. The log reports the count
- * (`audit_lost`).
+ * Events of the audit trail that wait to be written, for at most `audit_flush_ms` and at most
+ * `audit_buffer_events` of them. Events that do not fit are dropped and counted. The log reports
+ * the count (`audit_lost`).
  */
 import { newId } from "../core/ids.ts";
 import type { AuditEventsTable } from "../store/tables.ts";

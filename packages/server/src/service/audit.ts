@@ -69,10 +69,10 @@ export interface Audit {
   record(entry: AuditEntry): void;
   /** Adds the release of a credential. Await the promise, if any, before the credential leaves. */
   release(entry: AuditEntry): Promise<void> | null;
-  /** Runs `next`. Events that it causes, also later, belong to this request. */
+  /** Runs `next`. Events that it causes, now or later, belong to this request. */
   from(origin: Origin, next: () => void): void;
   /**
-   * Returns events, oldest first. Those of another node's last second can be missing.
+   * Returns events, oldest first. The last second of another node can be missing.
    *
    * @throws ApiError `invalid_field`
    */

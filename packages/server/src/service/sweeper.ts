@@ -1,11 +1,11 @@
 /**
- * The sweeper does in time what no caller waits for: it refreshes tokens before they expire,
- * continues what a crash left open, sends revocations, warns of refresh tokens that expire, and
- * deletes expired rows. Must not know how a refresh works, nor any provider.
+ * The sweeper does the work that no caller waits for. It refreshes tokens before they expire,
+ * continues refreshes that a crash interrupted, sends revocations, warns of refresh tokens that
+ * expire, and deletes expired rows. Must not know how a refresh works, nor any provider.
  *
  * One tick at a time, bounded in batch and concurrency. A tick that fails is logged, and the next
  * one runs. If a service can get no more requests now, its connections stay due until a later tick,
- * and others go on.
+ * and the others proceed.
  */
 import { warnOfEnd } from "../store/queries/connections.ts";
 import type { ConnectionRow } from "../store/tables.ts";
@@ -78,7 +78,7 @@ async function refreshDue(sweeper: SweeperState): Promise<void> {
     const is_full = due.length === limits.sweep_batch;
     await refreshAll(sweeper, due);
     await store.unreserve(due.map(({ id }) => id));
-    // More rows can be due behind a full batch, and behind rows that were left.
+    // More rows can be due behind a full batch, and behind postponed rows.
     if (sweeper.stopped || (due.length === 0 && !is_full)) return;
   }
 }
@@ -113,7 +113,8 @@ async function refreshOne({ refresher, log }: SweeperState, row: ConnectionRow):
 }
 
 /**
- * Warns of refresh tokens that expire. Refreshing cannot prevent that: a user has to consent again.
+ * Warns of refresh tokens that expire. Refreshing cannot prevent that, so a user has to consent
+ * again.
  */
 async function warnOfEnds({ store, limits }: SweeperState): Promise<void> {
   for (const row of await store.endingConnections(limits.sweep_batch)) {

@@ -1,7 +1,7 @@
 /**
- * The tables of people: accounts, sign-in sessions, memberships, invitations, and CLI logins.
+ * The tables of users: accounts, sign-in sessions, memberships, invitations, and CLI logins.
  *
- * Tokens and codes are stored as hashes, so that no copy of the database can sign in.
+ * Tokens and codes are stored as hashes, so that a copy of the database is of no use to sign in.
  */
 import type { Role } from "../core/roles.ts";
 import type { Instant, UserId, WorkspaceId } from "../core/types.ts";
@@ -82,7 +82,7 @@ export interface DeviceCodesTable {
   /** Separated by spaces, as in a token response. */
   scope: string;
   address: string;
-  /** The part of the address that rate limits count by. */
+  /** The part of the address by which rate limits count. */
   network: string;
   created_at: Instant;
   expires_at: Instant;
@@ -114,6 +114,6 @@ export interface CliTokensTable {
   kind: "access" | "refresh";
   created_at: Instant;
   expires_at: Instant;
-  /** When a refresh token was exchanged. The row stays, so that a second use is noticed. */
+  /** When a refresh token was exchanged. The row stays, so that a second use is detected. */
   rotated_at: Instant | null;
 }

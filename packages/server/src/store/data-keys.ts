@@ -5,8 +5,8 @@ import type { DataKeyRow } from "./tables.ts";
 type Row = Omit<DataKeyRow, "is_current">;
 
 /**
- * Returns vault/'s DataKeyStore. It does not import that type: the two layers do not know each
- * other.
+ * Returns the DataKeyStore of vault/. Does not import that type, because the two layers do not know
+ * each other.
  */
 export function dataKeyStore(store: Store) {
   return {

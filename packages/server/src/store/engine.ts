@@ -1,6 +1,6 @@
 /**
- * What a database engine offers, so that the store's operations run on it. SQLite (sqlite.ts)
- * serves one node, PostgreSQL (postgres.ts) serves several.
+ * The interface of a database engine. The store's operations run on any engine that implements it.
+ * SQLite (sqlite.ts) serves one node, PostgreSQL (postgres.ts) serves several.
  *
  * An engine knows transactions, time and liveness. It knows no table.
  */
@@ -15,7 +15,7 @@ export type ChangeNotice =
   /** The engine cannot know what others write. It repeats this notice until it knows again. */
   | "unknown"
   /**
-   * The connection is back. The database can be another one than before: a standby that took over
+   * The connection is back. It can lead to another database than before: a standby that took over
    * without the latest commits.
    */
   | "reconnected";

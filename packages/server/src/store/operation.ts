@@ -20,7 +20,7 @@ import {
 import type { Instant } from "../core/types.ts";
 import type { Tables } from "./tables.ts";
 
-/** Tables whose rows caches hold, as they are or as part of something else. */
+/** Tables whose rows caches hold, as they are or inside other values. */
 export const CACHED_TABLES = [
   "apps",
   "connections",

@@ -1,6 +1,6 @@
 /**
- * What the parts of the PostgreSQL engine share: how a connection is opened, what its errors mean,
- * and what time it is.
+ * Shared by the parts of the PostgreSQL engine: opens connections, translates their errors, and
+ * reads the database's time.
  *
  * Errors: ApiError `database_unavailable`, `database_busy`, `storage_full`, `invalid_field`.
  * Conflicts and errors in the SQL stay the driver's.
@@ -21,7 +21,7 @@ export interface PostgresOptions {
    * caches.
    */
   readonly owner: string | null;
-  /** Receives lost connections. They are opened again without the caller. */
+  /** Receives the errors of lost connections. The pool replaces those without the caller. */
   readonly warn: (error: unknown) => void;
 }
 
@@ -70,7 +70,7 @@ export async function execute(
  * Runs `action` again while the database does not respond, up to `database_start_timeout_ms`. When
  * many processes start on a busy machine, a connection can take seconds.
  *
- * A refused connection is an answer. It is thrown at once.
+ * A refused connection is an answer, so its error is thrown at once.
  */
 export async function withRetry<T>(
   { clock, limits }: Pick<PostgresOptions, "clock" | "limits">,
@@ -114,16 +114,16 @@ export interface DatabaseTime {
 }
 
 /**
- * Returns the database's clock. The nodes' own clocks differ and can jump: all other nodes would
- * see a token that one of them dated expire too late or too early.
+ * Returns the database's clock. The nodes' own clocks differ and can jump, so a token dated by one
+ * node would expire too early or too late on the others.
  *
  * Each operation reads the database's time. Between two readings, this process's monotonic clock
  * advances it.
  *
  * The time in an answer was true at some moment between request and answer. The clock assumes the
- * earliest such moment, so that a process that was paused in between does not take the past for
- * now. Of all readings it keeps the one answered fastest, so that a slow one does not set the clock
- * ahead. A reading that contradicts it shows that the database's clock jumped, and replaces it.
+ * earliest such moment, so that a process paused in between does not mistake the past for the
+ * present. It keeps the reading that was answered fastest, so that a slow one does not set the
+ * clock ahead. A contradicting reading shows that the database's clock jumped, and replaces it.
  */
 export function databaseTime(clock: Clock): DatabaseTime {
   /**
@@ -153,10 +153,10 @@ export function rethrow(error: unknown): never {
   throw translate(error);
 }
 
-/** SQLSTATE classes, since each has many codes and the operator does the same about all of them. */
+/** SQLSTATE classes. Each has many codes, and all of them need the same action of the operator. */
 const UNAVAILABLE = /^(?:08|28|3D|53|57P|58|XX|25006|25P03)/;
 
-const NUL_REFUSED = "A value holds a character that cannot be stored (NUL, written %00 in an address). Remove it.";
+const NUL_REFUSED = "A value contains a character that cannot be stored (NUL, written %00 in a URL). Remove it.";
 
 /**
  * Returns the ApiError for a driver error. Conflicts stay as they are, for the retry. So does an
@@ -167,7 +167,7 @@ export function translate(error: unknown): unknown {
   if (!(error instanceof pg.DatabaseError)) return new ApiError("database_unavailable", { cause: error });
   const code = error.code ?? "";
   if (code === "53100") return new ApiError("storage_full", { cause: error });
-  // SQLite stores a NUL, and PostgreSQL text cannot. It is the client's mistake in any field.
+  // SQLite can store a NUL, and PostgreSQL text cannot. In any field it is the client's mistake.
   if (code === "22021") return new ApiError("invalid_field", { message: NUL_REFUSED, cause: error });
   // A statement or a lock timed out.
   if (code === "57014" || code === "55P03") return new ApiError("database_busy", { cause: error });

@@ -1,8 +1,8 @@
 /**
- * A PostgreSQL database before the store uses it: its version and settings, its migrations, and the
- * master keys that encrypt its data.
+ * Prepares a PostgreSQL database for the store: checks its version and settings, runs its
+ * migrations, and reads the ids of its master keys.
  *
- * Each uses a connection of its own. Nodes that start at the same time do it one after the other.
+ * Each step uses its own connection. Nodes that start at the same time migrate one after the other.
  *
  * Errors: ApiError `configuration`, `schema_too_new`, `database_unavailable`.
  */
@@ -21,9 +21,9 @@ const MIGRATION_LOCK = 4_180_001;
 export async function migrate(options: PostgresOptions): Promise<void> {
   await withClient(options, async (client) => {
     await checkServer(client);
-    // The transaction's lock, not the session's: behind a proxy that pools transactions, a
-    // session's lock would stay with a connection of the proxy. The transaction reads no table,
-    // since its lock on that table would block the migration.
+    // A transaction's lock. Behind a proxy that pools transactions, a session's lock would stay
+    // with a connection of the proxy. The transaction reads no table, because its lock on that
+    // table would block the migration.
     await client.query("begin");
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     await migrateLocked(options);
@@ -51,20 +51,20 @@ async function migrateLocked(options: PostgresOptions): Promise<void> {
   }
 }
 
-/** @throws ApiError `configuration` when the database cannot keep what this server promises */
+/** @throws ApiError `configuration` if the database is too old, or can lose acknowledged writes */
 async function checkServer(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ version: number; synchronous: string }>(
     "select current_setting('server_version_num')::int as version, current_setting('synchronous_commit') as synchronous",
   );
   const { version = 0, synchronous = "" } = rows[0] ?? {};
   if (version < OLDEST_VERSION) {
-    throw new ApiError("configuration", { message: "Holdfast needs PostgreSQL 14 or newer. Update the database." });
+    throw new ApiError("configuration", { message: "Holdfast requires PostgreSQL 14 or newer. Update the database." });
   }
   // Losing an acknowledged commit of a rotated refresh token loses the connection.
   if (synchronous === "off") {
     throw new ApiError("configuration", {
       message:
-        "The database has synchronous_commit = off, so that a crash loses acknowledged writes. Switch it on for Holdfast's role: ALTER ROLE … SET synchronous_commit = on.",
+        "The database has synchronous_commit = off, so a crash loses acknowledged writes. Turn it on for Holdfast's role: ALTER ROLE … SET synchronous_commit = on.",
     });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A node's presence in PostgreSQL: one connection of its own that shows the node is alive and
+ * A node's presence in PostgreSQL: its own connection, which shows that the node is alive and
  * receives notifications of other nodes' writes.
  *
  * The session holds an advisory lock on the owner's id. The lock is released when the process
@@ -7,9 +7,9 @@
  * dead owner of a lease from a slow one.
  *
  * Notifications save time, and nothing depends on them. While the connection does not respond,
- * listeners are called at every beat instead, so that a cached row lives no longer than that.
+ * every beat calls the listeners instead, so that no cached row outlives a beat.
  *
- * Knows no tables and no driver. Throws what its sessions reject with, and only while opening.
+ * Knows no tables and no driver. Throws only while opening, with the error of its session.
  */
 import type { Limits } from "../core/limits.ts";
 import { every, type Clock } from "../core/clock.ts";
@@ -43,8 +43,8 @@ export interface Presence {
   /** Marks this node's own caches stale: it is unknown whether its write was committed. */
   markStale(): void;
   /**
-   * Reports whether a free lock proves that the owner of a lease from then is dead. It does not
-   * when all nodes can have lost their locks since.
+   * Reports whether a free lock proves that the owner of a lease from `taken_at` is dead. It does
+   * not if all nodes can have lost their locks since.
    */
   isConclusiveSince(taken_at: Instant): boolean;
   close(): Promise<void>;
@@ -75,7 +75,7 @@ interface State extends PresenceOptions {
   readonly listeners: Set<(notice: ChangeNotice) => void>;
   session: Session | null;
   /**
-   * A session that stopped responding. It is kept until another one holds the lock, so that the
+   * A session that stopped responding. It is kept until a new session holds the lock, so that the
    * node never seems dead in between.
    */
   unresponsive: Session | null;
@@ -124,7 +124,7 @@ function notify({ listeners }: State, notice: ChangeNotice): void {
 async function openSession(state: State): Promise<Session> {
   let opened: Session | null = null;
   opened = await state.connect({
-    // The writer itself has dropped exactly what it changed.
+    // The writer has already dropped exactly the rows that it changed.
     notified: (payload) => payload !== state.owner && notify(state, "written"),
     // A late event of an earlier session says nothing about the current one.
     lost: () => {
@@ -134,8 +134,8 @@ async function openSession(state: State): Promise<Session> {
     },
   });
   try {
-    // Refused while the server has not noticed the end of an earlier connection, which still holds
-    // the lock for this node.
+    // Fails while the database has not noticed that an earlier connection ended. That connection
+    // still holds the lock for this node.
     const { rows } = await opened.query(LOCK, [state.owner]);
     if (rows.length === 0) throw new Error("The node's lock is held by an earlier connection.");
     await opened.query(`listen ${CHANNEL}`);

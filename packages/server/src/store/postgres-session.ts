@@ -37,7 +37,7 @@ async function openSession(
     await time.sync(client);
   } catch (error) {
     // No other code knows this client. Left open, it would keep the process alive, and each beat
-    // would add another one.
+    // would add another client.
     void client.end().catch(warn);
     throw error;
   }
@@ -49,12 +49,9 @@ async function openSession(
 }
 
 /**
- * Refuses a proxy that pools transactions. Such a proxy gives each statement any connection: the
+ * Refuses a proxy that pools transactions. Such a proxy gives each statement any connection. The
  * lock that shows this node is alive would stay with another client's connection, and notifications
  * would never arrive.
- *
- * While a transaction holds one connection, such a proxy returns the same one twice, or another one
- * than before.
  *
  * @throws ApiError `configuration`
  */
@@ -65,13 +62,15 @@ async function refuseProxy(pool: pg.Pool, client: pg.Client): Promise<void> {
     await other.query("begin");
     const [own, others] = [await backendOf(client), await backendOf(other)];
     await other.query("rollback");
+    // While a transaction holds one connection, such a proxy gives both clients that connection, or
+    // this client another one than before.
     if (own === before && others !== own) return;
   } finally {
     other.release();
   }
   throw new ApiError("configuration", {
     message:
-      "HOLDFAST_DATABASE_URL leads to a proxy that pools transactions. Holdfast needs connections of its own, for locks and notifications. Name the database itself, or set the proxy to pool sessions.",
+      "HOLDFAST_DATABASE_URL leads to a proxy that pools transactions. Holdfast requires its own connections, for locks and notifications. Use the URL of the database itself, or set the proxy to pool sessions.",
   });
 }
 

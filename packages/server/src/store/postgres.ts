@@ -2,13 +2,13 @@
  * PostgreSQL by pg: the engine for several nodes.
  *
  * Writes run SERIALIZABLE. Operations read a row, decide, then update it. Under READ COMMITTED two
- * nodes would both find no lease, both claim the refresh, and both send the same single-use refresh
- * token, which ends the grant. Under SERIALIZABLE the database commits one and refuses the other
- * (40001). The refused one runs again from the start and finds the lease. A unique violation is
- * retried too: two serializable inserts of one key meet that way.
+ * nodes would both find no lease and both claim the refresh. Both would send the same single-use
+ * refresh token, which ends the grant. Under SERIALIZABLE the database commits one and refuses the
+ * other (40001). The refused one runs again from the start and finds the lease. A unique violation
+ * is retried too, because two serializable inserts of one key end in it.
  *
  * Reads run outside a transaction. Each statement sees what was committed when it began. A caller
- * that acts on what it read writes with an operation that checks again.
+ * that acts on a read must write with an operation that checks again.
  *
  * Time is the database's, since the nodes' clocks differ and a lease must expire at one instant for
  * all of them.
@@ -42,9 +42,9 @@ const BEGIN = "begin isolation level serializable";
  * Serializes retried writes across all nodes. Many writes to one row would otherwise keep refusing
  * each other.
  *
- * It is a table's lock, because it is acquired before the transaction's snapshot (an advisory
- * lock's own query takes one) and ends with the transaction when its node is paused. Only
- * migrations write to this table.
+ * A table lock is acquired before the transaction's snapshot, while the query of an advisory lock
+ * already needs a snapshot. It ends with the transaction if its node is paused. Only migrations
+ * write to this table.
  */
 const LOCK_RETRIES = "lock table kysely_migration_lock in exclusive mode";
 const UNIQUE_VIOLATION = "23505";
@@ -95,8 +95,8 @@ async function open(options: PostgresOptions): Promise<Engine> {
 function createPool({ database_url, limits, warn }: PostgresOptions): pg.Pool {
   const pool = new pg.Pool({ ...connectionOptions(database_url, limits), max: limits.database_connections });
   pool.on("error", warn);
-  // A connection that breaks while in use rejects its query. Without this listener, the event that
-  // it emits as well would end the process.
+  // A connection that breaks while in use rejects its query and emits an event. Without this
+  // listener, the event would end the process.
   pool.on("connect", (client) => void client.on("error", () => {}));
   return pool;
 }
@@ -128,7 +128,8 @@ async function write<T>(state: State, operation: Operation<T>): Promise<T> {
     } catch (error) {
       if (!isConflict(error)) throw error;
       if (retries < state.limits.database_retries) continue;
-      // Still a unique violation: no race, but a defect. The operation inserts an existing key.
+      // Still a unique violation, so this is a defect instead of a race: the operation inserts an
+      // existing key.
       throw error.code === UNIQUE_VIOLATION ? error : new ApiError("database_busy", { cause: error });
     }
   }

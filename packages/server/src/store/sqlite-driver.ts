@@ -1,6 +1,6 @@
 /**
  * The connection to a SQLite file by better-sqlite3: its settings, its prepared statements, the
- * operation that runs on it, and what its errors mean.
+ * operation that runs on it, and the meaning of its errors.
  *
  * Errors: ApiError `database_busy`, `storage_full`, `database_unavailable`. Errors in the SQL stay
  * the driver's.
@@ -71,8 +71,8 @@ export function openConnection({ data_dir, clock, limits }: SqliteOptions): Conn
  * Runs an operation within this turn of the event loop. Each query is answered at once, so only
  * microtasks pass.
  *
- * Refuses an operation that waits for anything but the database, and its later queries too: they
- * would run inside the transaction of another caller.
+ * Refuses an operation that waits for anything else than the database. Refuses its later queries
+ * too, because they would run inside the transaction of another caller.
  */
 export async function runOperation<T>(
   connection: Connection,
@@ -118,7 +118,8 @@ export function emptyLog({ raw }: Connection, busy_timeout_ms: number): boolean 
   try {
     return raw.pragma("wal_checkpoint(truncate)", { simple: true }) === 0;
   } catch {
-    // The disk is full or unreachable. The commit before stands, and the next write reports it.
+    // The disk is full or unreachable. The last commit is durable, and the next write reports the
+    // failure.
     return false;
   } finally {
     raw.pragma(`busy_timeout = ${busy_timeout_ms}`);

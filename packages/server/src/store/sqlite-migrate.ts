@@ -1,6 +1,6 @@
 /**
- * A SQLite database before the store uses it: its migrations, and the master keys that encrypt its
- * data.
+ * Prepares a SQLite database for the store: runs its migrations, and reads the ids of its master
+ * keys.
  *
  * Errors: ApiError `database_unavailable`, `database_busy`, `schema_too_new`.
  */

@@ -1,11 +1,11 @@
 /**
  * SQLite: the engine for one node.
  *
- * WAL with synchronous=FULL: an acknowledged commit survives a power cut. For a rotated refresh
- * token that is the difference between a connection and a lost one.
+ * WAL with synchronous=FULL: an acknowledged commit survives a power cut. Losing the commit of a
+ * rotated refresh token would lose the connection.
  *
- * Writes share fsyncs. They wait in a queue, and one turn of the event loop commits all that wait.
- * Each has a savepoint of its own, so that one failure does not undo the others.
+ * Writes share fsyncs. They wait in a queue, and one turn of the event loop commits the whole
+ * queue. Each has its own savepoint, so that one failure does not undo the others.
  */
 import { every } from "../core/clock.ts";
 import { ApiError } from "../core/errors.ts";
@@ -92,7 +92,7 @@ function enqueue<T>(state: State, operation: Operation<T>, invalidates: Invalida
 
 type Outcome<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "failed"; readonly error: unknown };
 
-/** @throws the driver's error when the whole transaction is lost */
+/** @throws the driver's error if the whole transaction is lost */
 async function runInSavepoint<T>(
   connection: Connection,
   operation: Operation<T>,

@@ -3,8 +3,8 @@
  * rows.ts converts columns to values.
  *
  * On each engine (one suite proves it) a write is atomic, and durable when its promise resolves. A
- * compare-and-set that loses changes nothing and returns that, without an exception. Reads see all
- * acknowledged writes.
+ * compare-and-set that loses changes nothing, and returns that outcome instead of throwing. Reads
+ * see all acknowledged writes.
  *
  * The store sees no plaintext token, knows no provider, and decides nothing that a caller can
  * decide.
@@ -97,7 +97,7 @@ const WRITES = {
   releaseLease: refresh.releaseLease,
   createFlow: flows.createFlow,
   startFlow: flows.startFlow,
-  takeFlow: flows.takeFlow,
+  consumeFlow: flows.consumeFlow,
   finishFlow: flows.finishFlow,
   deleteOldFlows: flows.deleteOldFlows,
   defaultWorkspace: workspaces.defaultWorkspace,
@@ -163,7 +163,8 @@ export interface Store extends Methods<typeof READS>, Methods<typeof WRITES>, Me
   onChange: Engine["onChange"];
   ownerIsDead: Engine["ownerIsDead"];
   /**
-   * Removes deleted and replaced data from the database's files too, if they are ours. See Engine.
+   * Removes deleted and replaced data from the database's files too, if the engine owns them. See
+   * Engine.
    */
   purge(): Promise<void>;
   close(): Promise<void>;

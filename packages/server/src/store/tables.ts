@@ -297,7 +297,7 @@ export type ConnectionRow = Decoded<
 >;
 export type FlowRow = Decoded<FlowsTable, { scopes: readonly string[]; config: ConnectionConfig }>;
 export type ConnectorRow = Decoded<ConnectorsTable, { scopes: readonly string[] }>;
-/** `payload` is null when the column holds no JSON object. */
+/** `payload` is null if the column holds no JSON object. */
 export type OutboxRow = Decoded<Selectable<OutboxTable>, { payload: JsonObject | null }>;
 export type OAuthClientRow = Decoded<OAuthClientsTable, { shared_callback: boolean }>;
 export type GovernanceRow = Decoded<
@@ -311,6 +311,6 @@ export type CliSessionRow = Decoded<CliSessionsTable, { scope: readonly string[]
 /** An app with its workspace's plan, which decides what the app can use. */
 export type AppRow = Decoded<AppsTable, { functions_enabled: boolean }> & Pick<WorkspacesTable, "plan">;
 /**
- * A service token with all that decides on each of its uses, so that a cache holds it as one entry.
+ * A service token with every column that its use depends on, so that a cache holds it as one entry.
  */
 export type ServiceTokenRow = ServiceTokensTable & Pick<AppRow, "plan" | "functions_enabled">;

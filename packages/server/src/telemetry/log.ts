@@ -3,8 +3,8 @@
  * know what any event means, or anything above core/.
  *
  * Only fields in LogFields are logged, so that nothing gets into the log as part of an object. An
- * error is reduced to its class, its code and stack frames. Messages are left out, because those of
- * libraries can quote the input.
+ * error is reduced to its class, its code and stack frames. Error messages are left out, because a
+ * library's message can quote its input.
  */
 import { pino } from "pino";
 import { errnoOf } from "../core/errno.ts";

@@ -24,7 +24,7 @@ export interface DataKeyRow {
   readonly scope: string;
   readonly kek_id: string;
   readonly wrapped: Uint8Array;
-  /** Encryptions reserved so far, at least as many as were made. */
+  /** Encryptions reserved so far. Never fewer than the key performed. */
   readonly encryptions: number;
   readonly created_at: Instant;
 }
@@ -35,9 +35,9 @@ export interface DataKeyStore {
   /** Returns the key for new records of the scope. */
   current(scope: string): Promise<DataKeyRow | null>;
   /**
-   * Makes `row` the current key of its scope if `replaces` still is (null: no key). Returns the
-   * current row, which is another node's if that was faster. A retired key can still be loaded.
-   * Must reject if the scope was deleted.
+   * Makes `row` the current key of its scope, if `replaces` is still the current key (null: no
+   * key). Returns the current row, which is another node's if that node won. A retired key can
+   * still be loaded. Must reject if the scope was deleted.
    */
   insert(row: DataKeyRow, replaces: string | null): Promise<DataKeyRow>;
   /**
@@ -45,7 +45,7 @@ export interface DataKeyStore {
    */
   reserve(dek_id: string, count: number): Promise<number>;
   all(): AsyncIterable<DataKeyRow> | Promise<readonly DataKeyRow[]>;
-  /** Stores a new wrapping if `kek_id` still is `from_kek_id`. Returns whether it did. */
+  /** Stores a new wrapping if `kek_id` is still `from_kek_id`. Reports whether it did. */
   rewrap(dek_id: string, from_kek_id: string, wrapped: Uint8Array, kek_id: string): Promise<boolean>;
 }
 
@@ -234,7 +234,8 @@ async function reserve(state: State, scope: string): Promise<Writer> {
   const previous = writers.get(scope);
   if (previous?.key.dek_id === row.dek_id) {
     writer.left += previous.left;
-    // Moved, not copied. Counted in both, they would be used twice.
+    // Move the encryptions instead of copying them. Counted in both records, they would be used
+    // twice.
     previous.left = 0;
   }
   if (epoch === state.epoch) writers.set(scope, writer);

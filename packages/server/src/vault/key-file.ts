@@ -2,8 +2,8 @@
  * `<data_dir>/master.key` and HOLDFAST_MASTER_KEY: reads, checks, creates and replaces master keys.
  *
  * The file is text with mode 0600 and one line per key: `holdfast-key-v1 <base64 of 32 bytes>`. The
- * first line is the current key. The others are retired, and still unwrap what they wrapped. No
- * message contains a part of a key.
+ * first line is the current key. The others are retired, and still unwrap the data keys that they
+ * wrapped. No message contains a part of a key.
  *
  * Errors: `missing_master_key` (data without a key) and `configuration` (unusable key), both exit
  * 78.
@@ -137,7 +137,7 @@ function readPrivate(path: string): string | null {
     throw unusable(`${path} cannot be opened. Its owner must be the user that Holdfast runs as.`, cause);
   }
   try {
-    // Of the open file: a check by name could check a different file from the one that is read.
+    // Check the open file. By now, its name could lead to a different file.
     const stat = fstatSync(file);
     if (!stat.isFile()) throw unusable(`${path} is not a file.`);
     if ((stat.mode & 0o077) !== 0) throw unusable(`Other users can read or change ${path}. Run: chmod 600 ${path}`);
@@ -160,8 +160,8 @@ function parseLine(line: string, where: string): Buffer {
 function parseKey(entry: string, where: string): Buffer {
   const text = entry.replaceAll(/\s/g, "");
   const key = Buffer.from(text, "base64");
-  // Node skips characters that are not base64, so only encoding it again shows that all of it was
-  // valid.
+  // Node skips characters that are not base64. Encoding the bytes again shows whether all of the
+  // text was valid.
   if (key.toString("base64") !== text)
     throw unusable(`${where} is not base64 (with its = at the end). ${HOW_TO_CREATE}`);
   if (key.length !== KEY_BYTES)

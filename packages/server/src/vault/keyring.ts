@@ -33,7 +33,8 @@ export interface Keyring {
   /** Returns 32 bytes for one purpose, from the current key. A rotation changes them. */
   deriveKey(purpose: string): Buffer;
   /**
-   * Returns the same from every key, the current one first. To verify what an earlier key signed.
+   * Returns such bytes from every key, the current one first. For verifying signatures of an
+   * earlier key.
    */
   deriveKeys(purpose: string): readonly Buffer[];
   /** Reads the key file again, in case another process rotated it. Known keys still unwrap. */

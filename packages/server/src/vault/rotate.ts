@@ -75,8 +75,8 @@ export async function rewrapAll(keyring: Keyring, data_keys: DataKeyStore): Prom
  */
 export async function retireUnused(data_dir: string, data_keys: DataKeyStore, step: Step = noStep): Promise<string[]> {
   const path = keyFilePath(data_dir);
-  // Only keys retired before the scan. One retired during the scan may have wrapped a row already
-  // read.
+  // Remove only keys retired before the scan. A key retired during the scan may have wrapped a row
+  // that was already read.
   const [, ...retired] = readKeys(path).map(kekIdOf);
   const used = new Set<string>();
   for await (const row of await data_keys.all()) used.add(row.kek_id);
@@ -135,7 +135,7 @@ function isDead(lock_path: string): boolean {
   const pid = Number(owner);
   // An empty lock is being written.
   if (owner === "" || !Number.isInteger(pid) || pid <= 0) return false;
-  // Our own id was a former process's, because this process holds one lock at a time.
+  // A lock with our own id is from a former process, because this process holds one lock at a time.
   if (pid === process.pid) return true;
   try {
     process.kill(pid, 0);

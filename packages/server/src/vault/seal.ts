@@ -5,7 +5,7 @@
  *
  * A record is bound to its place (table, column, scope, row, generation). Moved anywhere else, or
  * replaced by an older generation of the same row, it does not open. Every failure is
- * `credential_unreadable`, without a hint which check failed.
+ * `credential_unreadable`, without a hint about which check failed.
  *
  * Record: `version (1) | length of dek_id (1) | dek_id | nonce (12) | ciphertext | tag (16)`.
  * docs/token-format.md defines every byte, and packages/server/test/vault/vectors.json has
@@ -39,7 +39,7 @@ export interface SealContext {
 
 export interface Vault {
   /**
-   * Rejects with the store's error if it needs the database for a data key, and that is
+   * Rejects with the store's error if it needs a data key from the database and the database is
    * unreachable.
    */
   seal(context: SealContext, plaintext: Secret): Promise<Sealed>;
@@ -52,8 +52,8 @@ export interface Vault {
    */
   openCached(context: SealContext, sealed: Sealed): Secret | null;
   /**
-   * Returns an HMAC-SHA256 as hex. Always the same for a text in this installation, different in
-   * others.
+   * Returns an HMAC-SHA256 as hex. In one installation a text always has the same fingerprint.
+   * Other installations give it other fingerprints.
    */
   fingerprint(secret: Secret): string;
   /**
@@ -69,8 +69,8 @@ const VERSION = 1;
 /** The version and the length. */
 const FIXED_BYTES = 2;
 /**
- * Its key computes fingerprints and never encrypts, so it is never replaced and fingerprints stay
- * comparable.
+ * The key of this scope computes fingerprints and never encrypts. It is never replaced, so
+ * fingerprints stay comparable.
  */
 export const FINGERPRINT_SCOPE = "installation/fingerprint";
 

@@ -58,7 +58,7 @@ export function describeFlows(open: OpenStores): void {
       const { store, other } = await open();
       const { id } = await started(store);
       const taken = await Promise.all(
-        Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? store : other).takeFlow("state")),
+        Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? store : other).consumeFlow("state")),
       );
       expect(taken.filter((flow) => flow !== null)).toHaveLength(1);
       expect(await store.getFlow(id)).toMatchObject({ sealed_request: null, state_hash: "state" });
@@ -68,9 +68,9 @@ export function describeFlows(open: OpenStores): void {
     it("is not consumed by an unknown state, or after it expired", async () => {
       const { store, advance } = await open();
       await started(store);
-      expect(await store.takeFlow("other")).toBeNull();
+      expect(await store.consumeFlow("other")).toBeNull();
       await advance(LIMITS.ttl_ms);
-      expect(await store.takeFlow("state")).toBeNull();
+      expect(await store.consumeFlow("state")).toBeNull();
       expect(await store.findFlowByState("state")).toMatchObject({ taken_at: null });
     });
 
@@ -78,14 +78,14 @@ export function describeFlows(open: OpenStores): void {
       const { store } = await open();
       const { id } = await started(store, "first");
       expect(await store.startFlow(id, startOf("second"))).toBe(true);
-      expect(await store.takeFlow("first")).toBeNull();
-      expect(await store.takeFlow("second")).toMatchObject({ id });
+      expect(await store.consumeFlow("first")).toBeNull();
+      expect(await store.consumeFlow("second")).toMatchObject({ id });
     });
 
     it("cannot be started after it was consumed, finished, or expired", async () => {
       const { store, advance } = await open();
       const taken = await started(store, "taken");
-      await store.takeFlow("taken");
+      await store.consumeFlow("taken");
       const finished = await started(store, "finished");
       await store.finishFlow(finished.id, "consent_denied", null);
       const old = await started(store, "old");

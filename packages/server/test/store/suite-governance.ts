@@ -88,7 +88,7 @@ export function describeGovernance(open: OpenStores): void {
       await store.createFlow(flow, { ttl_ms: 600_000, pending: 20 });
       expect(await hold()).toBe(false);
       await store.startFlow(flow.id, startOf(flow.id));
-      await store.takeFlow(flow.id);
+      await store.consumeFlow(flow.id);
       expect(await hold()).toBe(true);
       expect(Buffer.from((await store.getFlow(flow.id))?.sealed_request ?? [])).toEqual(Buffer.from(bytes(7)));
       await store.transaction((tx) => finishFlow(tx, flow.id, "account_changed", null));

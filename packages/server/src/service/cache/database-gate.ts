@@ -81,7 +81,10 @@ async function answerInTime<T>(gate: Gate, query: () => Promise<T>): Promise<T> 
   }
 }
 
-/** Runs a query, and once more if it fails: one broken connection is replaced, and is no outage. */
+/**
+ * Runs a query, and once more if it fails. A single broken connection is replaced, and is not an
+ * outage.
+ */
 async function withRetry<T>(gate: Gate, query: () => Promise<T>): Promise<T> {
   return query().catch((error: unknown) => {
     if (!isOutage(error) || gate.next_probe_at !== null) throw error;

@@ -10,8 +10,8 @@ import { served } from "./served.ts";
 import type { ConnectionsDeps, Served } from "./types.ts";
 
 /**
- * Serves a token that is valid for `min_valid_ms`. A caller that requires more than any token of
- * the service has must not cause a refresh at each read.
+ * Serves a token that is valid for `min_valid_ms`. A caller that requires a longer life than any
+ * token of the service has must not cause a refresh at each read.
  */
 export async function refreshForLonger(
   deps: ConnectionsDeps,
@@ -28,8 +28,8 @@ export async function refreshForLonger(
 }
 
 /**
- * Serves another token, because the provider's API rejected the current one. At most one forced
- * refresh a minute, or a caller in a loop would make this server loop, too.
+ * Serves another token, because the provider's API rejected the current one. Forces at most one
+ * refresh a minute. Otherwise a caller in a loop would make this server loop too.
  */
 export async function replaceRejected(deps: ConnectionsDeps, row: ConnectionRow): Promise<Served> {
   refuseTooSoon(deps, row);
@@ -37,8 +37,8 @@ export async function replaceRejected(deps: ConnectionsDeps, row: ConnectionRow)
 }
 
 /**
- * Asks the provider about a token that cannot be refreshed. The caller's word alone must not end a
- * connection.
+ * Checks a token that cannot be refreshed with a request to the provider's API. The caller's word
+ * alone must not end a connection.
  */
 async function checkRejected(deps: ConnectionsDeps, row: ConnectionRow): Promise<Served> {
   const { catalog, oauth, limits } = deps;

@@ -39,7 +39,7 @@ export async function disconnect(deps: ConnectionsDeps, app_id: AppId, integrati
     return true;
   });
   cache.drop(row);
-  // A refresh committed meanwhile. Its new tokens must be disconnected, too.
+  // A refresh committed meanwhile. Its new tokens must be disconnected too.
   if (!is_done) await disconnect(deps, app_id, integration_type);
 }
 

@@ -40,14 +40,18 @@ export async function openRow(
     unreadable(deps, row, error),
   );
   const { config } = row;
-  // An app that builds addresses from the config would send the token to another address.
+  // An app builds API URLs from the config. Without it, the app would send the token to another
+  // host.
   if (config === null) return unreadable(deps, row, new ApiError("credential_unreadable"));
   const open = { row, access_token, config: configOrNull(config) };
   deps.cache.put(open, epoch);
   return open;
 }
 
-/** Rejects if the sealed token was tampered with, even where the vault throws at once. */
+/**
+ * Opens the access token of a row. Async, so that it rejects even if the vault throws
+ * synchronously.
+ */
 async function openAccessToken({ vault }: ConnectionsDeps, row: ConnectionRow, bytes: Uint8Array): Promise<Secret> {
   const sealed = sealedFromStorage(bytes);
   const context = sealContext(row, "access");

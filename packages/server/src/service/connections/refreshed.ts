@@ -8,7 +8,10 @@ import { unavailable } from "./refuse.ts";
 import { served, servedUnsaved } from "./served.ts";
 import type { ConnectionsDeps, Served } from "./types.ts";
 
-/** Serves a refreshed token: the old one is of no use. @throws ApiError if there is none in time */
+/**
+ * Serves a refreshed token, because the old one no longer works. @throws ApiError if no refresh
+ * ends in time
+ */
 export async function refreshed(deps: ConnectionsDeps, row: ConnectionRow, wait_ms: number): Promise<Served> {
   const { refresher, urls, clock, limits } = deps;
   const result = await within(clock, refresher.refresh(row, "reader"), wait_ms, null);
@@ -28,7 +31,7 @@ export async function refreshed(deps: ConnectionsDeps, row: ConnectionRow, wait_
   }
 }
 
-/** Waits a moment for a refreshed token, then serves the old one: it still works. */
+/** Waits a moment for a refreshed token, then serves the old one, which still works. */
 export async function refreshedOrOld(deps: ConnectionsDeps, open: OpenConnection, wait_ms: number): Promise<Served> {
   const { refresher, clock, limits, log } = deps;
   const result = await within(clock, refresher.refresh(open.row, "reader"), wait_ms, null).catch((error: unknown) => {

@@ -57,8 +57,8 @@ export function refuseTooSoon({ clock, limits }: ConnectionsDeps, row: Connectio
 }
 
 /**
- * Throws the error for a token that could not be opened. It is not damaged if the database is down,
- * or if the app was deleted with its key since the row was read.
+ * Throws the error for a token that could not be opened. The token is not damaged if the database
+ * is down, or if the app was deleted with its key since the row was read.
  */
 export async function unreadable(deps: ConnectionsDeps, row: ConnectionRow, cause: unknown): Promise<never> {
   const { store, urls, log } = deps;

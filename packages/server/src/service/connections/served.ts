@@ -10,7 +10,7 @@ export function served({ row, access_token, config }: OpenConnection): Served {
 }
 
 export function servedUnsaved({ row, grant }: Extract<RefreshResult, { kind: "unsaved" }>): Served {
-  // The commit, which is still to come, computes the expiry.
+  // The pending commit computes the expiry.
   const saved = { ...row, expires_at: null };
   const config = configOrNull({ ...row.config, ...grant.config });
   return served({ row: saved, access_token: grant.access_token, config });

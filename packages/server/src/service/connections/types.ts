@@ -1,4 +1,4 @@
-/** What the connections room offers, and the collaborators that its parts share. */
+/** The interface of the connections room, and the collaborators that its parts share. */
 import type { Secret } from "../../core/secret.ts";
 import type { Account, AppId, ConnectionConfig, ConnectionId, Instant } from "../../core/types.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
@@ -38,7 +38,7 @@ export interface Served {
   readonly is_stale: boolean;
 }
 
-/** What the caller requires of a token beyond being valid. */
+/** A caller's requirements of a token, besides that it is valid. */
 export interface TokenRequirements {
   /** SHA-256 (hex) of an access token that the provider's API rejected. The token must differ. */
   readonly rejected_hash: string | null;

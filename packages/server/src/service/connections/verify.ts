@@ -1,5 +1,5 @@
 /**
- * Checks that active connections still work. If a connection had no sign of life for an hour, it
+ * Checks that active connections still work. If a connection showed no sign of life for an hour,
  * sends a request that changes nothing to the provider's API. One list takes a bounded time and a
  * bounded number of requests at once, and never fails because of it. A connection whose check has
  * no result keeps its status.
@@ -64,7 +64,7 @@ async function settle(deps: VerifyDeps, row: ConnectionRow): Promise<void> {
   await expire(deps, row, is_expired ? "no_refresh_token" : "rejected_by_api");
 }
 
-/** Asks the provider's API whether the access token works. */
+/** Checks with the provider's API whether the access token works. */
 async function healthOf(
   { catalog, vault, oauth }: VerifyDeps,
   row: ConnectionRow,

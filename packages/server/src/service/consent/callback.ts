@@ -1,12 +1,10 @@
 /**
- * The provider's response to a consent (RFC 6749 §4.1.2), from the callback to a stored
- * connection.
+ * The provider's response to a consent (RFC 6749 §4.1.2), from the callback to a stored connection.
  *
  * The order matters. The shape of the parameters is checked first. Then the state consumes the
- * flow, once, and every failed check after that burns it. No token is requested before all of
- * them hold: the vendor's own redirect address (mix-up, RFC 9700 §4.4), the browser that started
- * the flow, the builder who initiated it, and the issuer (RFC 9207 §2.4). consent.ts stores the
- * tokens.
+ * flow, once, so a check that fails later cannot be repeated. No token is requested before all of
+ * these match: the vendor's own redirect URI (mix-up, RFC 9700 §4.4), the browser that started the
+ * flow, the builder who initiated it, and the issuer (RFC 9207 §2.4). consent.ts stores the tokens.
  */
 import { ApiError, type ErrorCode } from "../../core/errors.ts";
 import { sha256Hex, type Secret } from "../../core/secret.ts";
@@ -31,7 +29,7 @@ const DECISIVE = ["state", "code", "error", "iss"] as const;
 
 export interface CallbackRequest {
   readonly parameters: URLSearchParams;
-  /** The vendor segment of the redirect address. Null at the shared address. */
+  /** The vendor segment of the redirect URI. Null at the shared URI. */
   readonly vendor: string | null;
   readonly browser: Secret | null;
   readonly principal: string | null;
@@ -58,7 +56,7 @@ export function createCallback(deps: CallbackDeps): Callback {
 
 async function handle(deps: CallbackDeps, request: CallbackRequest): Promise<FlowId> {
   const { store, audit, log } = deps;
-  const flow = await takeFlow(deps, request.parameters);
+  const flow = await consumeFlow(deps, request.parameters);
   try {
     return await complete(deps, request, flow);
   } catch (error) {
@@ -77,13 +75,13 @@ async function handle(deps: CallbackDeps, request: CallbackRequest): Promise<Flo
  * @throws ApiError `duplicate_parameter`, `state_missing`, `state_unknown`, `state_used`,
  *   `state_expired`
  */
-async function takeFlow({ store, clock }: CallbackDeps, parameters: URLSearchParams): Promise<FlowRow> {
+async function consumeFlow({ store, clock }: CallbackDeps, parameters: URLSearchParams): Promise<FlowRow> {
   if (DECISIVE.some((name) => parameters.getAll(name).length > 1)) throw new ApiError("duplicate_parameter");
   const state = parameters.get("state");
   if (state === null || state === "") throw new ApiError("state_missing");
   if (!STATE_PATTERN.test(state)) throw new ApiError("state_unknown");
   const state_hash = sha256Hex(state);
-  const taken = await store.takeFlow(state_hash);
+  const taken = await store.consumeFlow(state_hash);
   if (taken !== null) return taken;
   const stored = await store.findFlowByState(state_hash);
   if (stored === null) throw new ApiError("state_unknown");
@@ -113,7 +111,7 @@ async function complete(deps: CallbackDeps, request: CallbackRequest, flow: Flow
   return flow.id;
 }
 
-/** Exchanges the code for tokens, asks whose account they are for, and stores the consent. */
+/** Exchanges the code for tokens, reads the account that they belong to, and stores the consent. */
 async function connect(
   { vault, oauth, clients, consents, clock, log }: CallbackDeps,
   provider: Provider,
@@ -138,7 +136,7 @@ async function connect(
     access_token,
     token: outcome.tokens.extra,
   });
-  // The identity can be requested again. The tokens cannot be issued again without the builder.
+  // The identity can be requested again. New tokens would require the builder.
   if (identity.kind === "failed")
     log.warn("identity_unknown", { flow_id: flow.id, integration_type: flow.integration_type });
   const account = identity.kind === "ok" ? identity.account : { id: null, label: null, email: null };
@@ -148,7 +146,7 @@ async function connect(
 }
 
 /**
- * Compares the issuer as a string. A missing one counts when the server promises to send it (RFC
+ * Compares the issuer as a string. A missing issuer fails if the server promises to send it (RFC
  * 9207 §2.4).
  */
 function checkIssuer(provider: Provider, iss: string | null): void {

@@ -1,6 +1,6 @@
 /**
- * The connect flow, from a request for a connection to the provider's page. The provider's callback
- * is callback.ts. Binds the verbs of declare.ts, start.ts and status.ts.
+ * The connect flow, from a request for a connection to the provider's page. callback.ts handles the
+ * provider's callback. Binds the verbs of declare.ts, start.ts and status.ts.
  *
  * Knows no HTTP: pages pass in the flow they read, and the app that the builder may act for.
  */
@@ -23,7 +23,7 @@ import { ownFlow } from "./flow.ts";
 import { authorizationUrl, start, viewConfirm, type ConfirmView, type StartDeps } from "./start.ts";
 import { statusOf, type ConsentStatus, type StatusQuery } from "./status.ts";
 
-/** A flow with what its pages name. */
+/** The app and the provider of a flow, which its pages name. */
 export interface FlowSubject {
   readonly app: AppRow;
   readonly provider: Provider;
@@ -31,7 +31,7 @@ export interface FlowSubject {
 
 export interface ConnectFlow {
   initiate(request: InitiateRequest): Promise<Initiated>;
-  /** Starts a new consent for what is declared, even when the connection is good. */
+  /** Starts a new consent for the declared scopes and settings, even if the connection works. */
   reconnect(request: ReconnectRequest): Promise<Initiated>;
   savedConfig(app_id: AppId, integration_type: string): Promise<SavedConfig>;
   status(query: StatusQuery): Promise<ConsentStatus>;

@@ -23,13 +23,13 @@ import { ownFlow, recordOutcome } from "./flow.ts";
 import { openHeld, sealHeld } from "./held.ts";
 
 /**
- * Three tries outlast any real race. A row that still moves means a storm of consents for one
+ * Three tries outlast any real race. A row that still changes means a storm of consents for one
  * connection.
  */
 const STORE_TRIES = 3;
 /**
- * After the deadline of the decision, so that a decision in time never meets the revocation
- * halfway.
+ * Longer than the time for the decision, so that the revocation never overlaps with a decision in
+ * time.
  */
 const REVOKE_AFTER_MS = 60_000;
 
@@ -179,7 +179,7 @@ async function waiting({ store, vault }: ConsentDeps, flow: FlowRow): Promise<Ac
 async function decide(deps: ConsentDeps, id: FlowId, principal: string, decision: "replace" | "keep"): Promise<void> {
   const { store, vault, audit, clock } = deps;
   const flow = await ownFlow(deps, id, principal);
-  // The button was pressed twice. The page that follows shows the outcome.
+  // The button was pressed twice. The next page shows the outcome.
   if (flow.outcome !== null) return;
   const held = await openHeld(vault, flow);
   if (held === null) throw new ApiError("flow_not_found");

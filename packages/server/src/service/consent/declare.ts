@@ -1,8 +1,8 @@
 /**
- * Declaring a connector: what an app asks of a service, and whether its connection covers that
- * already. A needed consent becomes a flow. PUT replaces the declared scopes, POST initiate adds to
- * them. Neither changes the stored declaration before the new consent is complete, unless it asks
- * for nothing new.
+ * Declares a connector: the scopes and settings that an app requests of a service. Reports whether
+ * its connection already covers them, or creates a flow for the consent. PUT replaces the declared
+ * scopes, POST initiate adds to them. Neither changes the stored declaration before the new consent
+ * is complete, unless it requests nothing new.
  */
 import { isDeepStrictEqual } from "node:util";
 import { ApiError } from "../../core/errors.ts";
@@ -157,7 +157,7 @@ export async function savedConfig(
   return { provider, config: current === null ? {} : inputConfig(provider, current.config ?? {}) };
 }
 
-/** @throws ApiError `connector_blocked` when the workspace has switched the service off */
+/** @throws ApiError `connector_blocked` if the workspace has turned the service off */
 export async function requireAllowed(store: Store, { workspace_id }: AppRow, provider: Provider): Promise<void> {
   const switches = await store.getGovernance(workspace_id, provider.id);
   if (switches?.builder_connection_enabled === false)

@@ -1,11 +1,11 @@
 /**
- * A consent on its way: one stored record, the flow. It goes from pending to started (the builder
- * pressed Connect) to taken (the provider called back) to finished, and each step happens once.
+ * A consent in progress: one stored record, the flow. It goes from pending to started (the builder
+ * pressed Connect) to consumed (the provider called back) to finished. Each step happens once.
  *
  * A flow is bound to the builder who initiated it and, once started, to one browser by a cookie.
- * Opening its link elsewhere connects nothing (RFC 9700 §4.7, cross-user fixation).
+ * Opening its link in another browser connects nothing (RFC 9700 §4.7, cross-user fixation).
  *
- * Owns what every step needs to know about a flow. Knows no HTTP and sends nothing.
+ * Owns the checks and secrets of a flow that every step uses. Knows no HTTP and sends nothing.
  */
 import { ApiError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
@@ -56,7 +56,7 @@ export function sealSecrets(
   return vault.seal(secretsContext(flow), new Secret(text));
 }
 
-/** @throws ApiError `state_unknown` when the flow was not started, or ended */
+/** @throws ApiError `state_unknown` if the flow was not started, or ended */
 export async function openSecrets(vault: Vault, flow: FlowRow): Promise<FlowSecrets> {
   if (flow.sealed_request === null) throw new ApiError("state_unknown");
   const text = await vault.open(secretsContext(flow), sealedFromStorage(flow.sealed_request));
@@ -69,7 +69,7 @@ export async function openSecrets(vault: Vault, flow: FlowRow): Promise<FlowSecr
   };
 }
 
-/** Records in the audit trail how a consent ended. */
+/** Records the outcome of a consent in the audit trail. */
 export function recordOutcome(audit: Audit, flow: FlowRow, outcome: string): void {
   audit.record({
     app_id: flow.app_id,

@@ -1,6 +1,6 @@
 /**
- * The steps up to the provider: what the confirm page shows, starting the flow when the builder
- * presses Connect, and the authorization URL that the go page leads to. Reading changes nothing.
+ * The steps before the provider: the data of the confirm page, the start of the flow when the
+ * builder presses Connect, and the authorization URL behind the go page. Reading changes nothing.
  */
 import { createHash } from "node:crypto";
 import { ApiError } from "../../core/errors.ts";
@@ -17,7 +17,7 @@ import { missingClient, refuseWithoutClient, requireAllowed } from "./declare.ts
 import { configError, effectiveScopes, withoutBlanks } from "./declaration.ts";
 import { openSecrets, requireOpen, sealSecrets } from "./flow.ts";
 
-/** What the confirm page shows. */
+/** The data of the confirm page. */
 export interface ConfirmView {
   readonly provider: Provider;
   readonly scopes: readonly string[];
@@ -127,11 +127,11 @@ function redirectUri({ urls }: StartDeps, provider: Provider, client: OAuthClien
 
 /**
  * Refuses here, where the message can name the public URL. The vendor would only report a wrong
- * address.
+ * redirect URI.
  */
 function requireRedirect({ gateway, urls }: StartDeps, provider: Provider, redirect_uri: string): void {
   if (gateway !== null || acceptsRedirect(provider, redirect_uri)) return;
   throw new ApiError("https_redirect_required", {
-    message: `${provider.display_name} redirects to https addresses only, and this server's address is ${urls.public_url}. Serve it over https and set HOLDFAST_PUBLIC_URL to that address.`,
+    message: `${provider.display_name} redirects only to https URLs, and this server's URL is ${urls.public_url}. Serve it over https and set HOLDFAST_PUBLIC_URL to that URL.`,
   });
 }

@@ -84,7 +84,7 @@ async function postpone(
   const attempts = item.attempts + 1;
   const logged = { ...eventFields(item), ...fields, count: attempts };
   counts.failed += 1;
-  // The last attempt comes at the end of the time, not some time before it.
+  // The last attempt comes at the end of that time, and no earlier.
   const left_ms = plus(item.created_at, limits.webhook_give_up_after_ms) - clock.now();
   if (left_ms <= 0) {
     counts.given_up += 1;

@@ -1,5 +1,5 @@
 /**
- * Delivers events from the outbox, on a timer of its own: no refresh waits for a receiver.
+ * Delivers events from the outbox, on its own timer, so that no refresh waits for a receiver.
  *
  * At least once. An event is done when the receiver replied 2xx. If the process dies before that,
  * the event is sent again under the same id. Events of one connection keep their order, and those

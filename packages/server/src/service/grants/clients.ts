@@ -1,6 +1,6 @@
 /**
- * OAuth clients, as registered at a provider. The secret is sealed and never returned. Its data key
- * is that of its workspace, so it is deleted with the workspace.
+ * OAuth clients, as registered at a provider. The secret is sealed and never returned. It is sealed
+ * with the data key of its workspace, so deleting the workspace makes it unreadable.
  *
  * Tokens are bound to the client that they were issued to. A connection stores its client's id, and
  * no other client's secret is ever sent with its tokens.
@@ -106,7 +106,8 @@ async function setClient(
     if (current !== null) await retire(tx, current.id);
     await insertClient(tx, { id, workspace_id, integration_type, client_id, sealed_secret, shared_callback });
   });
-  // The connections of a replaced client have ended. Tracking them is not worth it.
+  // Drop everything. The connections of a replaced client have ended, and tracking them is not
+  // worth the effort.
   cache.clear();
   const saved = await store.getClient(id);
   if (saved === null) throw new ApiError("internal");

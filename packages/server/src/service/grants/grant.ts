@@ -1,10 +1,9 @@
 /**
- * The grants room owns what a provider issued: tokens, the OAuth client they belong to, and their
+ * The grants room owns tokens that a provider issued, the OAuth client they belong to, and their
  * revocation. It must not know when a token is refreshed, or who reads it.
  *
  * This file turns the tokens of one response into the columns of a connection. Consent, refresh and
- * the replay of the spill all use it, so tokens are sealed, and lifetimes computed, in one way
- * only.
+ * the replay of the spill all use it, so there is one way to seal tokens and compute lifetimes.
  */
 import { lifeOf, spreadOf, type Life } from "../../core/expiry.ts";
 import { missingScopes } from "../../core/scopes.ts";

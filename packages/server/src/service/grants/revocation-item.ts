@@ -76,8 +76,8 @@ function serializeTokens(access_token: Secret | null, refresh_token: Secret | nu
 }
 
 /**
- * Returns why nothing should be sent, or null. `kept`: another live connection of the same account
- * and OAuth client would end, too. `except`: a connection that does not count.
+ * Returns the reason to send nothing, or null. `kept`: another live connection of the same account
+ * and OAuth client would end too. `except`: a connection to ignore.
  */
 export async function reasonAgainst(
   store: Ground["store"],

@@ -72,7 +72,7 @@ async function attempt(deps: RevocationDeps, item: OutboxRow): Promise<Outcome |
   const provider = catalog.get(details["integration_type"]);
   if (provider === null || sealed === null || typeof oauth_client_id !== "string") return "failed";
   const client_id = asOAuthClientId(oauth_client_id);
-  // Checked again: if the account was connected anew since, that grant must not end.
+  // Check again. If the account was connected again since, that grant must not end.
   const owner = { oauth_client_id: client_id, account_id: stringOrNull(account_id) };
   const reason = account_id === undefined ? null : await reasonAgainst(store, provider, owner, null);
   if (reason !== null) return reason;

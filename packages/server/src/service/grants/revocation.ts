@@ -10,7 +10,7 @@
  * - `revocation.unsupported`: the provider has no such call.
  * - `revocation.kept`: it would also have ended another live connection of the same account.
  *
- * The last two are decided with the disconnect, and wait in the outbox, too.
+ * The disconnect decides the last two, and they wait in the outbox too.
  */
 import { enqueue, type NewOutboxItem } from "../../store/queries/outbox.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
@@ -20,7 +20,7 @@ import { revoke, type RevocationDeps } from "./revocation-send.ts";
 export interface Revocations {
   /** Returns the outbox item that revokes a row's tokens, or null if there are none. */
   prepare(row: ConnectionRow): Promise<NewOutboxItem | null>;
-  /** The same for other tokens. `row` names their account, OAuth client and config. */
+  /** Returns the same for other tokens. `row` names their account, OAuth client and config. */
   prepareTokens(row: ConnectionRow, tokens: Tokens): Promise<NewOutboxItem | null>;
   /** Queues tokens that arrived after their connection ended. `row`: as it was at the request. */
   revokeLate(row: ConnectionRow, tokens: Tokens): Promise<void>;

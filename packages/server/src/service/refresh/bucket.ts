@@ -1,10 +1,10 @@
 /**
- * How many requests one OAuth client can send to one provider: a token bucket, a cap on requests in
+ * Limits the requests of one OAuth client to one provider: a token bucket, a cap on requests in
  * flight, a pause that the provider requested (RFC 9110 §10.2.3), and a circuit breaker. A value
  * and functions over it. Knows no connection, no line and no timer.
  *
  * `now` is the monotonic clock in milliseconds. A `reader` waits for the token. `background` work
- * has no reader, and leaves a share of everything unused for readers.
+ * has no reader, and leaves a share of each limit to readers.
  */
 import type { Limits } from "../../core/limits.ts";
 import type { TokenOutcome } from "../../oauth/outcome.ts";
@@ -19,7 +19,7 @@ export interface Bucket {
   level: number;
   refilled_at: number;
   in_flight: number;
-  /** The provider asked for no requests until then. */
+  /** The provider requested a pause until then. */
   paused_until: number;
   /** Null while refreshing works. Else the cause, and when each kind of caller can probe next. */
   open: ({ readonly cause: StopCause } & Record<Caller, number>) | null;
@@ -30,11 +30,11 @@ export interface Bucket {
 export type Obstacle =
   /** Sending would fail or is unwelcome. Waiting in line does not help. */
   | { readonly kind: "stopped"; readonly cause: StopCause; readonly wait_ms: number }
-  /** Others are being served. `wait_ms` is null if a request has to end first. */
+  /** Other callers are being served. `wait_ms` is null if a request has to end first. */
   | { readonly kind: "full"; readonly wait_ms: number | null };
 
 /**
- * No connection to the provider. Other errors before a request have causes of our own, such as a
+ * No connection to the provider. Other errors before a request have local causes, such as a
  * forbidden address or a process that was paused.
  */
 const UNREACHABLE: ReadonlySet<string> = new Set(["dns_failed", "connect_failed", "connect_timeout", "tls_failed"]);
@@ -43,7 +43,7 @@ export function createBucket(limits: Limits, now: number): Bucket {
   return { level: limits.provider_burst, refilled_at: now, in_flight: 0, paused_until: 0, open: null, results: [] };
 }
 
-/** Returns what keeps `caller` from sending now, or null. */
+/** Returns the obstacle that keeps `caller` from sending now, or null. */
 export function obstacle(bucket: Bucket, caller: Caller, now: number, limits: Limits): Obstacle | null {
   const stopped_ms = Math.max(bucket.paused_until, bucket.open?.[caller] ?? 0) - now;
   const cause = bucket.open?.cause ?? "provider";
@@ -55,14 +55,14 @@ export function obstacle(bucket: Bucket, caller: Caller, now: number, limits: Li
 }
 
 /**
- * Returns the part of `limit` that `caller` leaves to readers. Never all of it, or background work
- * would never run.
+ * Returns the part of `limit` that `caller` leaves to readers. Never all of it, because background
+ * work would then never run.
  */
 function readersShare(caller: Caller, limit: number, { provider_reader_percent }: Limits): number {
   return caller === "reader" ? 0 : Math.min(limit - 1, Math.floor((limit * provider_reader_percent) / 100));
 }
 
-/** Counts a request that is about to be sent. Only if there is no obstacle. */
+/** Counts a request that is about to be sent. Call it only if there is no obstacle. */
 export function acquire(bucket: Bucket, caller: Caller, now: number, limits: Limits): void {
   refill(bucket, now, limits);
   bucket.level -= 1;
@@ -70,7 +70,7 @@ export function acquire(bucket: Bucket, caller: Caller, now: number, limits: Lim
   if (bucket.open !== null) bucket.open[caller] = now + probeInterval_ms(caller, limits);
 }
 
-/** Takes back `acquire`: nothing was sent. */
+/** Undoes `acquire`, because nothing was sent. */
 export function giveBack(bucket: Bucket, caller: Caller, now: number, limits: Limits): void {
   refill(bucket, now, limits);
   bucket.level = Math.min(limits.provider_burst, bucket.level + 1);
@@ -78,7 +78,7 @@ export function giveBack(bucket: Bucket, caller: Caller, now: number, limits: Li
   if (bucket.open !== null) bucket.open[caller] = now;
 }
 
-/** Counts the outcome of a request. Returns what changed for all callers, or null. */
+/** Counts the outcome of a request. Returns the change for all callers, or null. */
 export function finish(
   bucket: Bucket,
   outcome: TokenOutcome,

@@ -15,8 +15,8 @@ import type { RefreshDeps } from "./types.ts";
 type ClaimDeps = Pick<RefreshDeps, "store" | "catalog" | "clock" | "limits" | "owner">;
 
 /**
- * Tries once to acquire the lease, and again after releasing that of a dead process. `claimed_ms`
- * is the monotonic time before the last try, from which the lease counts.
+ * Tries once to acquire the lease, and again after releasing the lease of a dead process.
+ * `claimed_ms` is the monotonic time before the last try, from which the lease counts.
  */
 export async function acquireClaim(
   deps: ClaimDeps,
@@ -72,8 +72,8 @@ async function releaseIfDead(deps: ClaimDeps, row: ConnectionRow, provider: Prov
 }
 
 /**
- * Reports whether a reader should wait for the holder until `until_ms` of the monotonic clock. Not
- * if the holder is dead and its lease expires later than that.
+ * Reports whether a reader should wait for the holder until `until_ms` of the monotonic clock.
+ * Returns false if the holder is dead and its lease expires later than that.
  */
 export async function isWorthWaiting(deps: ClaimDeps, row: ConnectionRow, until_ms: number): Promise<boolean> {
   const { clock } = deps;
@@ -100,7 +100,7 @@ export async function waitForHolder(
   }
 }
 
-/** Ends the leases of other processes that are dead, if another node can go on at once. */
+/** Ends the leases of other processes that are dead, if another node can continue at once. */
 export async function releaseDeadLeases(deps: ClaimDeps): Promise<void> {
   const { store, catalog, limits, owner } = deps;
   for (const row of await store.leasesOfOthers(owner, limits.sweep_batch)) {

@@ -1,11 +1,11 @@
 /**
- * A provider's response on its way into the database. It must not be lost: it can have the only
- * copy of a single-use refresh token. Sends nothing itself.
+ * Stores a provider's response. It must not be lost: it can have the only copy of a single-use
+ * refresh token. Sends nothing itself.
  *
  * The response goes to the spill first, then to the row. While the database is down, it stays in
- * memory, where readers are served from, and is committed as soon as possible. An expired lease
- * does not matter, because lineage decides whether the response counts. Tokens that can no longer
- * be stored are queued for revocation at the provider.
+ * memory, serves readers from there, and is committed as soon as possible. An expired lease does
+ * not matter, because lineage decides whether the response counts. Tokens that can no longer be
+ * stored are queued for revocation at the provider.
  */
 import { delay } from "../../core/clock.ts";
 import type { ConnectionId } from "../../core/types.ts";
@@ -49,7 +49,7 @@ export async function keep(
   return save(deps, row, provider, { attempt, parent_fp, grant });
 }
 
-/** Commits a grant. If that fails, keeps it in memory and goes on trying. */
+/** Commits a grant. If that fails, keeps the grant in memory and retries. */
 export async function save(
   deps: CommitDeps,
   row: ConnectionRow,
@@ -96,7 +96,7 @@ async function isDeleted({ store }: CommitDeps, id: ConnectionId): Promise<boole
   return (await store.getConnection(id).catch(() => undefined)) === null;
 }
 
-/** Revokes tokens that can no longer be stored, or they would stay valid at the provider. */
+/** Revokes tokens that can no longer be stored. Otherwise they would stay valid at the provider. */
 async function discard(
   deps: CommitDeps,
   row: ConnectionRow,
@@ -128,7 +128,7 @@ async function commit(
       await discard(deps, row, received);
       return { kind: "current", row };
     }
-    // Before the next await: until then readers get the old token, which can be dead already.
+    // Evict before the next await. Until then readers get the old token, which can be dead already.
     rowChanged(deps, row);
     await markSpilled(deps, row.id, received.attempt);
     const { id: connection_id, integration_type } = row;
@@ -138,8 +138,8 @@ async function commit(
 }
 
 /**
- * Seals the grant for the generation after `base` and commits it. If the row has moved on, the
- * outcome is `reseal`, and the grant must be sealed again for the row that is returned.
+ * Seals the grant for the generation after `base` and commits it. If the row has changed, the
+ * outcome is `reseal`, and the grant must be sealed again for the returned row.
  */
 async function commitOver(
   { store, vault, events_wanted }: CommitDeps,

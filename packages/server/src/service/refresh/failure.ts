@@ -1,6 +1,6 @@
 /**
- * What follows a refresh that brought no tokens: a later attempt, or the end of the connection with
- * its reason.
+ * Settles a refresh that brought no tokens: schedules a later attempt, or ends the connection with
+ * a reason.
  *
  * A refusal counts only for the latest attempt, and only if the row has not changed since.
  * Otherwise another refresh with the same token committed, and its tokens are valid. The reason
@@ -18,7 +18,7 @@ import { failed, rowChanged, type Claimed, type RefreshDeps, type RefreshResult 
 
 type FailureDeps = Pick<RefreshDeps, "store" | "clock" | "limits" | "log" | "owner" | "random" | "cache" | "gate">;
 
-/** Records a response without tokens, or none. */
+/** Records a response without tokens, or a missing response. */
 export async function settleFailure(
   deps: FailureDeps,
   claim: Claimed,
@@ -33,7 +33,7 @@ export async function settleFailure(
     outcome: outcome.kind,
     error_name: outcome.error,
   });
-  // The one request that confirms a refusal: without tokens, the connection stays expired.
+  // This request confirms a refusal. Without tokens, the connection stays expired.
   if (row.status === "expired") return expire(deps, claim, row.reason ?? "revoked", null);
   switch (outcome.kind) {
     case "refused": {

@@ -1,11 +1,12 @@
 /**
- * The refresh room owns refresh tokens in use: when they are sent, to whom, and that no response is
- * lost. Token reads, the sweeper and forced refreshes all come through this file.
+ * The refresh room owns refresh tokens in use. It decides when to send them and where, and loses no
+ * response. Token reads, the sweeper and forced refreshes all come through this file.
  *
- * Intent, send, lineage commit (docs/refresh.md). A refresh waits for its turn (throttle.ts), then
- * claims the connection: lease and intent are durable before a byte is sent (claim.ts, send.ts).
- * The response goes to the spill, then to the row, where lineage decides whether it counts
- * (commit.ts, replay.ts). Any other outcome decides whether and when to retry (failure.ts).
+ * The steps are intent, send and lineage commit (docs/refresh.md). A refresh waits for its turn
+ * (throttle.ts), then claims the connection: lease and intent are durable before a byte is sent
+ * (claim.ts, send.ts). The response goes to the spill, then to the row, where lineage decides
+ * whether it counts (commit.ts, replay.ts). Any other outcome decides whether and when to retry
+ * (failure.ts).
  *
  * Must not know a provider by name, HTTP, or SQL. A provider's behavior is a value, never an
  * exception.
@@ -28,21 +29,19 @@ import { failed, type RefreshDeps, type RefreshMode, type RefreshResult } from "
 
 export interface Refresher {
   /**
-   * Refreshes a connection, unless that is done already or not allowed yet. Callers in this process
-   * share one attempt per connection. @throws ApiError only
+   * Refreshes a connection, unless another attempt already did, or none is allowed yet. Callers in
+   * this process share one attempt per connection. @throws ApiError, and no other error
    */
   refresh(seen: ConnectionRow, mode: RefreshMode): Promise<RefreshResult>;
   /** Returns the grant that is not in the database yet, or null. Does not query the database. */
   pendingGrant(id: ConnectionId): RefreshResult | null;
-  /** Returns the OAuth clients whose background refreshes would be put off now. */
+  /** Returns the OAuth clients whose background refreshes would be postponed now. */
   busy(): ReadonlySet<OAuthClientId>;
-  /**
-   * After a crash: commits spilled responses, and ends leases of dead processes if that is safe.
-   */
+  /** Commits spilled responses after a crash, and ends leases of dead processes if that is safe. */
   recover(): Promise<void>;
-  /** Ends leases of other processes that are dead, if another node can go on at once. */
+  /** Ends leases of other processes that are dead, if another node can continue at once. */
   releaseDeadLeases(): Promise<void>;
-  /** After a database outage: commits again the responses that a failover lost. */
+  /** Commits again, after a database outage, the responses that a failover lost. */
   repair(): Promise<void>;
   /** Resolves when no refresh is running, or after `limit_ms`. */
   drain(limit_ms: number): Promise<void>;
@@ -105,8 +104,8 @@ function start(engine: RefreshEngine, seen: ConnectionRow, mode: RefreshMode): P
 }
 
 /**
- * Attempts until there is a result. If another node refreshes the connection, a reader waits for
- * that node's response. The sweeper does not.
+ * Attempts a refresh until there is a result. If another node refreshes the connection, a reader
+ * waits for that node's response. The sweeper does not.
  */
 async function attemptUntilDone(engine: RefreshEngine, seen: ConnectionRow, mode: RefreshMode): Promise<RefreshResult> {
   const { clock, limits } = engine;
@@ -122,7 +121,9 @@ async function attemptUntilDone(engine: RefreshEngine, seen: ConnectionRow, mode
   }
 }
 
-/** Waits for a permit before the claim, so that a refresh put off leaves no lease and no intent. */
+/**
+ * Waits for a permit before the claim, so that a postponed refresh leaves no lease and no intent.
+ */
 async function attemptOnce(engine: RefreshEngine, seen: ConnectionRow, mode: RefreshMode): Promise<Attempt> {
   // A reader with a valid token does not wait in line.
   const waits = mode === "reader" && (seen.expires_at === null || seen.expires_at <= engine.clock.now());
@@ -135,7 +136,10 @@ async function attemptOnce(engine: RefreshEngine, seen: ConnectionRow, mode: Ref
   }
 }
 
-/** Returns the tokens of a refresh that committed meanwhile, for a reader, or the failure. */
+/**
+ * Returns, for a reader, the tokens of a refresh that committed meanwhile. Otherwise returns the
+ * failure.
+ */
 async function putOff(
   { store }: RefreshEngine,
   seen: ConnectionRow,

@@ -45,8 +45,8 @@ export async function recall(
 }
 
 /**
- * Reports whether the response replaced the refresh token. A token that stays is exchanged again
- * and again, and an earlier response for it says nothing.
+ * Reports whether the response replaced the refresh token. A refresh token that stays is exchanged
+ * many times, so an earlier response for it proves nothing.
  */
 function isRotated({ vault }: CommitDeps, { parent_fp }: SpillRecord, { refresh_token }: Grant): boolean {
   return refresh_token !== null && vault.fingerprint(refresh_token) !== parent_fp;

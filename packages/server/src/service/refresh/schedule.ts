@@ -1,4 +1,4 @@
-/** When a failed refresh is tried again. Pure: randomness comes in as a number in 0..1. */
+/** Decides when a failed refresh is retried. Pure: randomness is passed in as a number in 0..1. */
 import type { Limits } from "../../core/limits.ts";
 import { backoff_ms } from "../../core/backoff.ts";
 import type { RotationClass } from "../../providers/provider.ts";

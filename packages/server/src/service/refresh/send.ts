@@ -34,8 +34,8 @@ export async function send(
   const deadline_ms = rotation === "strict" ? limits.refresh_deadline_strict_ms : limits.refresh_deadline_ms;
   // A process that was paused after the claim must not send: another one can have the lease by now.
   const fence_ms = leaseFor_ms(limits, rotation) - deadline_ms - limits.refresh_fence_ms;
-  // The token's life begins after this. Counted from a late read of the response, it would seem
-  // younger than it is.
+  // The token's lifetime begins after this. Counted from a late read of the response, the token
+  // would seem younger than it is.
   const requested_at = clock.now();
   const outcome = await oauth.refresh({
     provider,
@@ -55,8 +55,8 @@ export async function send(
 }
 
 /**
- * Opens what the request needs, and prepares the keys that seal its response: once the token is
- * sent, the response must be sealed. Returns null if the OAuth client was removed.
+ * Opens the secrets of the request, and prepares the keys that seal its response. Once the token is
+ * sent, sealing the response must not fail. Returns null if the OAuth client was removed.
  */
 async function openForSending(
   { clients, vault }: CommitDeps,

@@ -24,8 +24,8 @@ import {
 const CHUNK_BYTES = 1_048_576;
 
 /**
- * Opens or creates the file. Grows it with real zeros, so that a full disk shows at the start and
- * not at a write. Never shrinks it, because records can lie at its end.
+ * Opens or creates the file. Grows it with real zeros, so that a full disk fails the start instead
+ * of a later write. Never shrinks it, because records can lie at its end.
  */
 export async function openBlocks(path: string, wanted_bytes: number): Promise<{ file: FileHandle; blocks: number }> {
   const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
@@ -44,7 +44,7 @@ export async function openBlocks(path: string, wanted_bytes: number): Promise<{ 
   }
 }
 
-/** Syncs the file and its directory entry, without which it is lost in a power cut. */
+/** Syncs the file and its directory entry. Without the entry, a power cut loses the file. */
 async function syncWithDirectory(file: FileHandle, directory: string): Promise<void> {
   await file.sync();
   const parent = await open(directory, constants.O_RDONLY);
@@ -86,7 +86,7 @@ export async function writeMark(file: FileHandle, slot: Slot, committed_at: Inst
   await writeAll(file, encodeMark(slot.sequence, committed_at), slot.block * BLOCK_BYTES + MARK_OFFSET).catch(rethrow);
 }
 
-/** The running sync of a file, and the one that waits for it. */
+/** The running sync of a file, and the next sync, which waits for it. */
 export interface SyncQueue {
   readonly file: FileHandle;
   running: Promise<void> | null;
@@ -96,8 +96,8 @@ export interface SyncQueue {
 export const createSyncQueue = (file: FileHandle): SyncQueue => ({ file, running: null, next: null });
 
 /**
- * Syncs the file. Callers that come during a sync share the next one, because the running one may
- * have passed their bytes already.
+ * Syncs the file. Callers that arrive during a sync share the next sync, because the running sync
+ * may have passed their bytes already.
  */
 export function sync(queue: SyncQueue): Promise<void> {
   if (queue.running === null) return startSync(queue);

@@ -1,9 +1,10 @@
 /**
- * Which record has which blocks of the spill file. In memory only, because the records in the file
- * say it. A value and functions over it, without I/O or clock.
+ * Maps records to blocks of the spill file. Kept in memory only, because a start rebuilds it from
+ * the records in the file. A value and functions over it, without I/O or clock.
  *
- * Blocks are assigned round the file. Those of a committed record are free again after `keep_ms`,
- * or earlier if room is needed, oldest first. Those of an uncommitted record are never reused.
+ * Blocks are assigned around the file, as in a ring. The blocks of a committed record are free
+ * again after `keep_ms`, or earlier if room is needed, oldest first. The blocks of an uncommitted
+ * record are never reused.
  */
 import { plus, type Instant } from "../../core/types.ts";
 import { blocksFor, type Slot } from "./spill-format.ts";
@@ -58,7 +59,7 @@ function makeRoom(map: BlockMap, blocks: number): number | null {
 /** Returns the first block of `count` adjacent free ones, searched from the cursor. */
 function findRun({ owners, cursor }: BlockMap, count: number): number | null {
   let run = 0;
-  // Once round, and far enough past the cursor to find a run that it stands in.
+  // Search once around, and far enough past the cursor to find a run that contains it.
   for (let step = 0; step < owners.length + count; step += 1) {
     const block = (cursor + step) % owners.length;
     if (block === 0) run = 0;

@@ -1,19 +1,18 @@
 /**
- * The spill file: a token response that exists only in memory is sealed, written here and synced
- * before anything else is done with it. A crash, or a database that is down, between the provider's
- * response and the commit then costs nothing.
+ * The spill file. A token response that exists only in memory is sealed, written here and synced
+ * before any other step. A crash or a database outage between the provider's response and the
+ * commit then loses nothing.
  *
- * A record is kept for `spill_keep_ms` after its commit, so that commits which a failover lost can
- * be made again. If room is needed, committed records are removed earlier, oldest first. An
- * uncommitted record is never overwritten. Layout: spill-format.ts. Use of blocks: spill-map.ts.
+ * A record is kept for `spill_keep_ms` after its commit, so that commits lost in a failover can be
+ * repeated. If room is needed, committed records are removed earlier, oldest first. An uncommitted
+ * record is never overwritten. Layout: spill-format.ts. Use of blocks: spill-map.ts.
  *
- * A record can be returned although it was committed, because its mark is not synced. It can also
- * be returned although its append failed, because it may have reached the disk. The commit by
- * lineage refuses stale records, so this costs nothing.
+ * The spill can return a committed record, because its mark is not synced. It can also return a
+ * record whose append failed, because its bytes may have reached the disk. Both are harmless,
+ * because the commit by lineage refuses stale records.
  *
- * One process per file. Must not know the content of a token response, nor any database.
- * Errors: ApiError `storage_full` (503), `internal` for other disk errors, and those of `seal` and
- * `open`.
+ * One process per file. Must not know the content of a token response, nor any database. Errors:
+ * ApiError `storage_full` (503), `internal` for other disk errors, and those of `seal` and `open`.
  */
 import type { FileHandle } from "node:fs/promises";
 import type { Limits } from "../../core/limits.ts";
@@ -58,11 +57,11 @@ export interface SpillOptions {
   readonly path: string;
   readonly limits: Pick<Limits, "spill_bytes" | "spill_keep_ms">;
   readonly clock: Clock;
-  /** Seals bytes to `id`. Opening them under another id must fail. */
+  /** Seals the plaintext and binds it to `id`. Opening it under another id must fail. */
   readonly seal: (id: string, plaintext: Secret) => Promise<Uint8Array>;
   /**
-   * Opens sealed bytes. Rejects with `credential_unreadable` if they can never be opened, with any
-   * other error if they may be later.
+   * Opens sealed bytes. Rejects with `credential_unreadable` if they can never be opened. Any other
+   * error means that they may open later.
    */
   readonly open: (id: string, bytes: Uint8Array) => Promise<Secret>;
 }

@@ -1,11 +1,12 @@
 /**
  * Decides which refreshes can be sent now. There is one lane per service and OAuth client, because
- * providers count requests that way: a 429 of one connection concerns all of the same client, and
- * no others.
+ * providers count requests that way: a 429 of one connection concerns every connection of the same
+ * client, and no others.
  *
- * Readers go first. They can wait in a short line, and while a reader waits, background work is put
- * off. Background work never waits here: its caller comes back. Knows no tokens, and of a row only
- * its service and client. Durations are milliseconds of the monotonic clock. Never rejects.
+ * Readers go first. They can wait in a short line, and while a reader waits, background work is
+ * postponed. Background work never waits here, because its caller comes back. Knows no tokens, and
+ * only the service and client of a row. Durations are milliseconds of the monotonic clock. Never
+ * rejects.
  */
 import type { Limits } from "../../core/limits.ts";
 import type { OAuthClientId } from "../../core/types.ts";
@@ -42,11 +43,11 @@ export type Entry =
 
 export interface Throttle {
   /**
-   * Returns a permit, or how long to stay away. Decides at once, unless the caller is a reader and
-   * `waits`: then it waits in line, for at most `provider_line_ms`.
+   * Returns a permit, or how long to wait before the next call. Decides at once, unless the caller
+   * is a reader and `waits` is set. Such a reader waits in line, for at most `provider_line_ms`.
    */
   enter(target: Target, caller: Caller, waits: boolean): Promise<Entry>;
-  /** Returns the OAuth clients whose background work would be put off now. */
+  /** Returns the OAuth clients whose background work would be postponed now. */
   busy(): ReadonlySet<OAuthClientId>;
 }
 
@@ -77,7 +78,7 @@ async function enter(throttle: ThrottleState, target: Target, caller: Caller, wa
   const now = clock.monotonic_ms();
   const found = obstacle(lane.bucket, caller, now, limits);
   if (found === null && lane.line.length === 0) return go(throttle, lane, caller);
-  // More readers than the rate lets through within `provider_line_ms` would wait in vain.
+  // Any reader beyond the number that the rate serves within `provider_line_ms` would wait in vain.
   const room = (limits.provider_line_ms * limits.provider_requests_per_s) / 1_000;
   if (!waits || caller === "background" || found?.kind === "stopped" || lane.line.length >= room) {
     return putOff(lane, found, limits);
@@ -131,7 +132,7 @@ function putOff({ line }: Lane, found: Obstacle | null, limits: Limits): Entry {
 }
 
 /**
- * Answers the readers at the head of the line, until one has to wait. Sets a timer for that one.
+ * Serves the readers at the head of the line, until one has to wait. Sets a timer for that reader.
  */
 function serveLine(throttle: ThrottleState, lane: Lane): void {
   const { clock, limits } = throttle;

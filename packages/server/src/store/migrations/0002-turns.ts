@@ -1,7 +1,7 @@
 /**
- * Adds a sweeper's reservation of a connection, so that the sweepers of several nodes take
- * different ones, and an outbox item's position, so that a connection's events are delivered in
- * order. A server of the previous version can ignore both.
+ * Adds a sweeper's reservation of a connection, so that the sweepers of several nodes pick
+ * different connections. Adds an outbox item's position, so that a connection's events are
+ * delivered in order. A server of the previous version can ignore both.
  */
 import { sql } from "kysely";
 import type { Migration } from "kysely/migration";

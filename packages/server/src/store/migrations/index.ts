@@ -41,7 +41,7 @@ export async function recordCompatibility(db: Kysely<unknown>): Promise<void> {
  * Reports whether `applied` lacks some of `known`.
  *
  * @param compatible_with the value that a newer server stored, or null
- * @throws ApiError `schema_too_new` when this version cannot work on the schema
+ * @throws ApiError `schema_too_new` if this version cannot work on the schema
  */
 export function mustMigrate(
   known: Readonly<Record<string, Migration>>,

@@ -5,7 +5,7 @@ import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { APP, CONNECTOR } from "../rows.ts";
 import type { AppRow, AppsTable, ConnectorRow } from "../tables.ts";
 
-/** Creates an app. Returns false when another app of the workspace has the name. */
+/** Creates an app. Returns false if another app of the workspace has the name. */
 export async function createApp(
   { db, now, invalidates }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id" | "name">,
@@ -39,8 +39,8 @@ export async function getApp({ db }: Transaction, id: AppId): Promise<AppRow | n
 }
 
 /**
- * Requires an app before something is stored for it: without an app, nothing would ever delete
- * that.
+ * Requires an app before a row is stored for it. Without the app, nothing would ever delete that
+ * row.
  *
  * @throws ApiError `not_found`
  */
@@ -49,7 +49,7 @@ export async function requireApp({ db }: Transaction, id: AppId): Promise<void> 
   if (found === null) throw new ApiError("not_found", { message: "There is no such app." });
 }
 
-/** Requires a workspace, as `requireApp` does an app. @throws ApiError `not_found` */
+/** Requires a workspace, as `requireApp` requires an app. @throws ApiError `not_found` */
 export async function requireWorkspace({ db }: Transaction, id: WorkspaceId): Promise<void> {
   const found = await first(db.selectFrom("workspaces").select("id").where("id", "=", id));
   if (found === null) throw new ApiError("not_found", { message: "There is no such workspace." });
@@ -61,7 +61,7 @@ export async function listApps({ db }: Transaction, workspace_id: WorkspaceId | 
   return await APP.all(workspace_id === null ? apps : apps.where("apps.workspace_id", "=", workspace_id));
 }
 
-/** Changes an app. Returns false when another app of the workspace has the name. */
+/** Changes an app. Returns false if another app of the workspace has the name. */
 export async function changeApp(
   { db, now, invalidates }: Transaction,
   app: Pick<AppsTable, "id" | "workspace_id">,

@@ -94,8 +94,8 @@ export type Rotation =
  * A token that was already exchanged returns another pair for `grace_ms`, since a reply can be lost
  * and two commands can run at once. After that it ends the session.
  *
- * All refresh tokens of the session count as exchanged with it, so that a token of a lost reply
- * does not stay valid beside the new one.
+ * All refresh tokens of the session then count as exchanged. Otherwise a token of a lost reply
+ * would stay valid beside the new one.
  */
 export async function rotateCliToken(
   tx: Transaction,
@@ -137,7 +137,7 @@ export async function useCliSession({ db, now }: Transaction, id: string): Promi
 }
 
 /**
- * Ends a session. Returns false when there is none.
+ * Ends a session. Returns false if there is none.
  *
  * @param user_id the owner, if the caller requires one
  */

@@ -138,7 +138,7 @@ export type ConsentedConnection = Pick<
 /**
  * Stores the tokens of a consent, and replaces the previous ones.
  *
- * Returns false when the row's generation changed since `seen`. The seals contain the generation,
+ * Returns false if the row's generation changed since `seen`. The seals contain the generation,
  * so the caller seals again for the next one and repeats.
  */
 export async function putConnection(
@@ -161,7 +161,7 @@ export async function putConnection(
     checked_at: null,
   } as const;
   if (seen === null) {
-    // The app was deleted during the consent: nothing would ever delete this connection.
+    // If the app was deleted during the consent, nothing would ever delete this connection.
     await requireApp(tx, consented.app_id);
     const row = { ...fresh, connector_id: null, app_user_id: null, attempt: 0, attempted_at: null, created_at: now };
     return (
@@ -193,7 +193,7 @@ export interface StatusChange {
   readonly confirm_in_ms: number | null;
 }
 
-/** Ends a connection. Returns the new row, or null when the change was refused. */
+/** Ends a connection. Returns the new row, or null if the change was refused. */
 export async function changeStatus(tx: Transaction, change: StatusChange): Promise<ConnectionRow | null> {
   const { db, now } = tx;
   const row = await getConnection(tx, change.id);
@@ -229,8 +229,8 @@ export async function deleteConnection({ db, invalidates }: Transaction, id: Con
 const DAY_MS = 86_400_000;
 
 /**
- * Returns active connections whose refresh token expires within 7 days or 1 day, without a warning
- * yet.
+ * Returns active connections whose refresh token expires within 7 days or 1 day, and that have no
+ * warning yet.
  */
 export async function endingConnections({ db, now }: Transaction, count: number): Promise<ConnectionRow[]> {
   return await CONNECTION.all(
@@ -251,7 +251,7 @@ export async function endingConnections({ db, now }: Transaction, count: number)
 }
 
 /**
- * Records the warning, once. Returns its number of days, or null when another node recorded it or
+ * Records the warning, once. Returns its number of days, or null if another node recorded it or
  * the tokens changed.
  */
 export async function warnOfEnd({ db, now, invalidates }: Transaction, row: ConnectionRow): Promise<7 | 1 | null> {

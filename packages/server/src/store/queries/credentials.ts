@@ -30,7 +30,7 @@ const KEY_COLUMNS = [
 
 type NewServiceToken = Pick<ServiceTokensTable, "app_id" | "id" | "name" | "digest" | "expires_at">;
 
-/** Creates a service token. Returns false when the app has `limit` live tokens already. */
+/** Creates a service token. Returns false if the app has `limit` live tokens already. */
 export async function createServiceToken(tx: Transaction, token: NewServiceToken, limit: number): Promise<boolean> {
   const { db, now, invalidates } = tx;
   const tokens = await listServiceTokens(tx, token.app_id);
@@ -153,7 +153,7 @@ export async function openSetupLink(
   return await first(query);
 }
 
-/** Uses the link. Returns false when it is used, unknown or expired. */
+/** Uses the link. Returns false if it is used, unknown or expired. */
 export async function useSetupLink({ db, now }: Transaction, token_hash: string): Promise<boolean> {
   const update = db
     .updateTable("setup_links")

@@ -1,6 +1,6 @@
 /**
  * Device codes (RFC 8628): requested by a CLI, approved or denied by a user, redeemed once. Each
- * step is one operation, so that of two concurrent calls one wins and the other gets the outcome.
+ * step is one operation. Of two concurrent calls, one wins and the other returns the outcome.
  */
 import { plus, type Instant } from "../../core/types.ts";
 import { all, run, type Transaction } from "../operation.ts";
@@ -85,7 +85,7 @@ export async function findDeviceCode(
   );
 }
 
-/** Stores the decision. Returns null when no code waits for one. */
+/** Stores the decision. Returns null if no code waits for one. */
 export async function decideDeviceCode(
   tx: Transaction,
   user_code_hashes: readonly string[],

@@ -38,8 +38,8 @@ export type FlowCreation = { readonly kind: "created"; readonly flow: FlowRow } 
 /**
  * Creates a flow for a request.
  *
- * The same request again, while its flow waits for the first click, returns the same flow with its
- * full time: clients repeat a PUT whose reply was lost.
+ * A repeated request returns the same flow, with its full time, while the flow waits for the first
+ * click. Clients repeat a PUT whose reply was lost.
  */
 export async function createFlow(
   { db, now }: Transaction,
@@ -122,7 +122,7 @@ export async function startFlow({ db, now }: Transaction, id: FlowId, start: Flo
  * secrets, which are erased from the row. The row stays, so that a second use can be distinguished
  * from an unknown state.
  */
-export async function takeFlow(tx: Transaction, state_hash: string): Promise<FlowRow | null> {
+export async function consumeFlow(tx: Transaction, state_hash: string): Promise<FlowRow | null> {
   const { db, now } = tx;
   const flow = await findFlowByState(tx, state_hash);
   if (flow === null || flow.taken_at !== null || flow.outcome !== null || flow.expires_at <= now) return null;

@@ -2,8 +2,8 @@
  * The outbox: work after a commit, done at least once.
  *
  * Revocations are independent of each other. Events are delivered in the order of their connection:
- * only the first open one is sent. When it fails, the ones behind it are postponed too, so that a
- * long queue for an unreachable receiver is not searched again and again.
+ * only the first open one is sent. When it fails, the later ones are postponed too, so that a long
+ * queue for an unreachable receiver is not searched again and again.
  */
 import { plus, type Instant, type JsonObject } from "../../core/types.ts";
 import { run, type Transaction } from "../operation.ts";
@@ -92,8 +92,7 @@ export async function deleteOldOutbox({ db }: Transaction, before: Instant): Pro
 /**
  * Reserves up to `count` events that are due, at most one per connection, for `reserve_ms`.
  *
- * An event that the caller neither finishes nor postpones by then is reserved again by a later
- * call.
+ * A later call reserves an event again if the caller neither finished nor postponed it by then.
  */
 export async function reserveEvents(
   { db, now, skip_locked }: Transaction,
@@ -137,7 +136,7 @@ export async function finishEvent({ db, now }: Transaction, id: string): Promise
   await run(db.updateTable("outbox").set({ done_at: now }).where("id", "=", id).where("done_at", "is", null));
 }
 
-/** Retries the event in `wait_ms`, and the ones behind it no earlier. */
+/** Retries the event after `wait_ms`, and later events of its connection no earlier. */
 export async function postponeEvent(
   { db, now }: Transaction,
   { id, connection_id }: Pick<OutboxRow, "id" | "connection_id">,

@@ -13,7 +13,7 @@ export interface Window {
   readonly ends_at: Instant;
 }
 
-/** Counts one more. Starts a new window when the last one has ended. */
+/** Counts one attempt. Starts a new window if the last one has ended. */
 export async function countInWindow({ db, now }: Transaction, key: string, window_ms: number): Promise<Window> {
   const ends_at = plus(now, window_ms);
   const counted = db

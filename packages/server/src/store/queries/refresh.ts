@@ -4,9 +4,9 @@
  * A refresh is a claim (lease and intent, durable before any byte is sent), then exactly one of
  * commit, fail and expire.
  *
- * The lease keeps two holders from sending at once. Lineage decides which response is stored: one
- * counts if it descends from the stored refresh token, even after the lease expired, since the
- * response of a paused holder can be the only valid one.
+ * The lease keeps two holders from sending at once. Lineage decides which response is stored: a
+ * response counts if it descends from the stored refresh token. That holds even after the lease
+ * expired, because the response of a paused holder can be the only valid one.
  */
 import type { ExpressionBuilder } from "kysely";
 import { plus, type ConnectionId, type Instant, type OAuthClientId } from "../../core/types.ts";
@@ -32,8 +32,8 @@ export interface ClaimRequest {
   readonly lease_ms: number;
   readonly urgency: Urgency;
   /**
-   * How long after a request of unknown outcome it is safe to send the same refresh token again,
-   * even if the first request is still on its way. Null: always.
+   * For how long after a request of unknown outcome the same refresh token can be sent again
+   * safely. The first request can still be on its way. Null: always.
    */
   readonly resend_ms: number | null;
   /**
@@ -112,11 +112,12 @@ async function closeConfirmation({ db, now, invalidates }: Transaction, row: Con
 }
 
 /**
- * Reports whether it is safe to send a refresh token of which an earlier request can be on its way.
+ * Reports whether a refresh token can be sent again while an earlier request can still be on its
+ * way.
  */
 function canResend(row: ConnectionRow, resend_ms: number | null, now: Instant): boolean {
   if (resend_ms === null || row.intent_at === null) return true;
-  // The intent lies in the future when the clock went back. That allows no second send of a
+  // If the clock went back, the intent lies in the future. That allows no second send of a
   // single-use token.
   return resend_ms > 0 && now - row.intent_at < resend_ms;
 }
@@ -155,7 +156,7 @@ export interface RefreshCommit {
     | "refresh_at"
     | "refresh_token_expires_at"
   >;
-  /** Returns the changes to values that others can change while the request is on its way. */
+  /** Returns the new values of columns that others can change while the request is on its way. */
   readonly merge: (row: ConnectionRow) => Pick<ConnectionRow, "scopes_granted" | "config">;
 }
 
@@ -190,10 +191,10 @@ export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Pro
         }
       : {}),
     // The token was sent a second time and refused. At some providers that also revoked the tokens
-    // of this response. The open intent causes an immediate attempt, which then gets the right
+    // of this response. The open intent causes an immediate attempt, which then records the right
     // reason.
     ...(row.reason === "refresh_outcome_unknown" ? { intent_at: tx.now, intent_rt_fp: commit.set.rt_fp } : {}),
-    // A refresh token with another end needs warnings of its own.
+    // A refresh token with another expiry needs new warnings.
     warned_days: commit.set.refresh_token_expires_at === row.refresh_token_expires_at ? row.warned_days : null,
     status: "active",
     reason: null,
@@ -240,7 +241,8 @@ export interface RefreshFailure {
 }
 
 /**
- * Stores a failure. Only of the latest attempt: an older failure says nothing about the newer one.
+ * Stores the failure of the latest attempt. Ignores an older one, which says nothing about the
+ * latest attempt.
  */
 export async function failRefresh(tx: Transaction, failure: RefreshFailure): Promise<ConnectionRow | null> {
   const { db, now } = tx;
@@ -316,13 +318,13 @@ async function reserve(
     .set({ reserved_until: plus(now, reserve_ms) })
     .where("id", "in", (where) => where.selectFrom("found").select("id"))
     .returning(COLUMNS);
-  // RETURNING has no order. The longest due comes first.
+  // RETURNING has no order. Put the longest due first.
   return (await CONNECTION.all(update)).toSorted((a, b) => (a.refresh_at ?? 0) - (b.refresh_at ?? 0));
 }
 
 /**
- * As in claimRefresh: an attempt in the future was made by another clock, so its lease and schedule
- * are void.
+ * As in claimRefresh: an attempt in the future was dated by another clock, so its lease and
+ * schedule are void.
  */
 const isUnheld = (now: Instant) => (where: ExpressionBuilder<Tables, "connections">) =>
   where.or([
@@ -357,7 +359,7 @@ export async function leasesOfOthers({ db, now }: Transaction, owner: string, co
 /**
  * Ends the lease of a dead owner, so that another process can continue its intent at once.
  *
- * Returns false when the lease has ended, or when it is no longer safe to send the token again.
+ * Returns false if the lease has ended, or when it is no longer safe to send the token again.
  *
  * @param resend_ms see ClaimRequest
  */

@@ -279,7 +279,7 @@ export async function deleteInvitation({ db }: Transaction, workspace_id: Worksp
 }
 
 /**
- * Uses an invitation and adds the user. A member keeps the present role. Returns null when the
+ * Uses an invitation and adds the user. A member keeps their current role. Returns null if the
  * invitation is used, expired or unknown.
  */
 export async function acceptInvitation(
