@@ -3,7 +3,7 @@
  * endpoint's request or response.
  *
  * The functions are in deviations.ts. A provider refers to them by name, so it can be written as
- * JSON.
+ * JSON. A new name also needs its shape in schema.ts, and its case in `deviationOf`.
  */
 import type { JsonObject, JsonValue } from "../core/types.ts";
 

@@ -231,6 +231,7 @@ export interface Provider {
   readonly revocation: Revocation;
   readonly hosts: readonly ApiHost[];
   readonly errors: ErrorNames;
+  /** Applied in this order, each to the result of the one before. */
   readonly deviations: readonly Deviation[];
   readonly sources: readonly string[];
   /** Fields based on memory or on a single source, each with the test that would settle it. */

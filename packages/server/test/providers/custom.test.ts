@@ -30,6 +30,7 @@ type Plain<T> = [JsonValue] extends [T]
         };
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
+// If this does not compile, schema.ts differs from ProviderDefinition or DeviationRef.
 const schema_matches_type: Same<Plain<Static<typeof ProviderSchema>>, Plain<ProviderDefinition>> = true;
 
 const valid: JsonObject = JSON.parse(JSON.stringify(acme));
