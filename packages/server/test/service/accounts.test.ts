@@ -54,7 +54,7 @@ describe("a setup link", () => {
     expect(await auditOf(holdfast)).toEqual([{ actor: "setup_link", action: "account.create", target: user?.user_id }]);
   });
 
-  it("sets a new password for an administrator, and ends all their sessions", async () => {
+  it("sets a new password for an administrator, and ends all of that user's sessions", async () => {
     const { holdfast, accounts, user_id, session } = await withGrace();
     await holdfast.installation.store.transaction(async (tx) => {
       const { workspace_id } = holdfast.builder;
@@ -75,7 +75,7 @@ describe("a setup link", () => {
     });
   });
 
-  it("is not used up by what is typed wrongly", async () => {
+  it("is not used up by invalid input", async () => {
     const holdfast = await startTestServer();
     const { accounts } = holdfast.installation;
     const token = linkToken(await accounts.createSetupLink());
@@ -92,7 +92,7 @@ describe("a setup link", () => {
     expect(await codeOf(accounts.setUp(token, { ...GRACE, password: new Secret("ten chars!") }, from()))).toBe("fine");
   });
 
-  it("ends after an hour", async () => {
+  it("expires after an hour", async () => {
     const holdfast = await startTestServer();
     const { accounts } = holdfast.installation;
     const token = linkToken(await accounts.createSetupLink());
@@ -102,7 +102,7 @@ describe("a setup link", () => {
 });
 
 describe("signing in", () => {
-  it("takes the address in any case, and gives a new session each time", async () => {
+  it("accepts the address in any case, and creates a new session each time", async () => {
     const { accounts, session, user_id } = await withGrace();
     const again = await accounts.signIn(" GRACE@example.com", GRACE.password, from());
     expect(again.expose()).not.toBe(session.expose());
@@ -113,7 +113,7 @@ describe("signing in", () => {
     ]);
   });
 
-  it("says the same of a wrong password, of an unknown address and of nonsense, after as much work", async () => {
+  it("gives the same error for a wrong password, an unknown address and malformed input, after as much work", async () => {
     const { holdfast, accounts } = await withGrace();
     const answers: unknown[] = [];
     const took_ms: number[] = [];
@@ -130,13 +130,13 @@ describe("signing in", () => {
     }
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     expect(answers[0]).toEqual(["sign_in_failed", "The email address or the password is wrong.", 401]);
-    // A hash takes tens of milliseconds, everything else takes few.
+    // A hash takes tens of milliseconds. Everything else takes few.
     expect(Math.min(...took_ms)).toBeGreaterThan(10);
     expect(await codeOf(accounts.signIn("no address", new Secret("x"), from()))).toBe("sign_in_failed");
     expect(await codeOf(accounts.signIn(GRACE.email, new Secret("x".repeat(1_000)), from()))).toBe("sign_in_failed");
   });
 
-  it("lets an account be guessed at five times in fifteen minutes, from wherever, also all at once", async () => {
+  it("allows five guesses at an account in fifteen minutes, from any address, also all at once", async () => {
     const { holdfast, accounts } = await withGrace();
     const guess = (index: number) =>
       codeOf(accounts.signIn(GRACE.email, new Secret(`wrong ${index}`), from(`192.0.2.${index}`)));
@@ -151,7 +151,7 @@ describe("signing in", () => {
     expect(await codeOf(accounts.signIn(GRACE.email, GRACE.password, from()))).toBe("fine");
   });
 
-  it("lets an address guess five times, at whichever accounts, and no address stops the others", async () => {
+  it("allows an address five guesses at any accounts, and one address does not block others", async () => {
     const { accounts } = await withGrace();
     const guess = (email: string, address: string) =>
       codeOf(accounts.signIn(email, new Secret("wrong"), from(address)));
@@ -161,7 +161,7 @@ describe("signing in", () => {
     expect(await codeOf(accounts.signIn(GRACE.email, GRACE.password, from("192.0.2.7")))).toBe("fine");
   });
 
-  it("counts right ones not at all", async () => {
+  it("does not count correct passwords", async () => {
     const { accounts } = await withGrace();
     for (let time = 0; time < 8; time += 1)
       expect(await codeOf(accounts.signIn(GRACE.email, GRACE.password, from()))).toBe("fine");
@@ -169,7 +169,7 @@ describe("signing in", () => {
 });
 
 describe("a session", () => {
-  it("ends after twelve idle hours, and after seven days however much it is used", async () => {
+  it("ends after twelve idle hours, and after seven days even if it is in use", async () => {
     const { holdfast, accounts, session } = await withGrace();
     for (let half_days = 0; half_days < 13; half_days += 1) {
       await holdfast.clock.jump(12 * HOUR - SECOND);
@@ -185,7 +185,7 @@ describe("a session", () => {
     expect(await accounts.userOf(idle)).toBeNull();
   });
 
-  it("is in the database as a hash only, and so is the password", async () => {
+  it("is stored only as a hash, and so is the password", async () => {
     const { holdfast, session } = await withGrace();
     const rows = await holdfast.installation.store.transaction(async (tx) => {
       const sessions = await tx.db.selectFrom("auth_session").selectAll().execute();
@@ -198,16 +198,16 @@ describe("a session", () => {
     expect(asObject(rows.accounts[0])["password"]).toMatch(/^[0-9a-f]{32}:[0-9a-f]{128}$/);
   });
 
-  it("is not let in by what the database holds", async () => {
+  it("cannot be opened with the hash that the database stores", async () => {
     const { accounts, session } = await withGrace();
     expect(await accounts.userOf(new Secret(sha256Hex(session.expose())))).toBeNull();
     expect(await accounts.userOf(new Secret(`${session.expose().slice(1)}x`))).toBeNull();
   });
 
-  it("is ended by its owner alone, here or everywhere", async () => {
+  it("is ended only by its owner, here or everywhere", async () => {
     const { holdfast, accounts, session, user_id } = await withGrace();
     const user = await accounts.userOf(session);
-    if (user === null) throw new Error("The session is over.");
+    if (user === null) throw new Error("The session has expired.");
     const second = await accounts.signIn(GRACE.email, GRACE.password, from());
     const stranger = { ...user, user_id: holdfast.builder.user_id };
     expect(await codeOf(accounts.endSession(stranger, user.session_id))).toBe("not_found");
@@ -219,7 +219,7 @@ describe("a session", () => {
     expect(await accounts.listSessions(user_id)).toEqual([]);
   });
 
-  it("is forgotten by the sweeper when it can let nobody in any more", async () => {
+  it("is deleted by the sweeper after it has expired", async () => {
     const { holdfast, accounts, user_id } = await withGrace();
     await holdfast.clock.jump(8 * DAY);
     await holdfast.server.sweeper.tick();
@@ -229,10 +229,10 @@ describe("a session", () => {
 });
 
 describe("changing the password", () => {
-  it("takes the present one, ends all other sessions and gives this browser a new one", async () => {
+  it("requires the current one, ends all other sessions and gives this browser a new one", async () => {
     const { accounts, session } = await withGrace();
     const user = await accounts.userOf(session);
-    if (user === null) throw new Error("The session is over.");
+    if (user === null) throw new Error("The session has expired.");
     const other = await accounts.signIn(GRACE.email, GRACE.password, from());
     const next = new Secret("a new long password");
     const change = (current: Secret, wanted = next) => accounts.changePassword(user, session, current, wanted, from());
@@ -244,10 +244,10 @@ describe("changing the password", () => {
     expect(await codeOf(accounts.signIn(GRACE.email, next, from()))).toBe("fine");
   });
 
-  it("cannot be used to guess without end", async () => {
+  it("allows a limited number of guesses at the current password", async () => {
     const { accounts, session } = await withGrace();
     const user = await accounts.userOf(session);
-    if (user === null) throw new Error("The session is over.");
+    if (user === null) throw new Error("The session has expired.");
     const codes: string[] = [];
     for (let time = 0; time < 6; time += 1)
       codes.push(
@@ -258,14 +258,14 @@ describe("changing the password", () => {
 });
 
 describe("accounts", () => {
-  it("have an address of their own, in any case", async () => {
+  it("have unique addresses, in any case", async () => {
     const { accounts } = await withGrace();
     expect(await codeOf(accounts.createAccount({ ...GRACE, email: "GRACE@EXAMPLE.COM" }, from()))).toBe(
       "already_exists",
     );
   });
 
-  it("work for a command beside the server, which sees what the server wrote, and the other way round", async () => {
+  it("are shared by the server and a command on its machine, in both directions", async () => {
     const { holdfast, accounts, session } = await withGrace();
     const { config, clock } = holdfast;
     const command = await openInstallation({ config, clock, log: silentLog }, "command");
@@ -279,12 +279,12 @@ describe("accounts", () => {
     const { holdfast, accounts, session } = await withGrace();
     await codeOf(accounts.signIn(GRACE.email, new Secret("wrong wrong wrong"), from()));
     await codeOf(accounts.signIn("nobody@example.com", GRACE.password, from()));
-    const told = JSON.stringify([holdfast.log, await auditOf(holdfast)]);
+    const recorded = JSON.stringify([holdfast.log, await auditOf(holdfast)]);
     for (const secret of [PASSWORD, session.expose(), "wrong wrong wrong", "grace@example.com", "nobody@example.com"])
-      expect(told).not.toContain(secret);
+      expect(recorded).not.toContain(secret);
   });
 
-  it("are kept by a library that can send nothing: what would switch its telemetry on is taken away", () => {
+  it("are kept by a library that sends nothing: variables that would enable its telemetry are removed", () => {
     const environment = {
       BETTER_AUTH_TELEMETRY: "1",
       BETTER_AUTH_TELEMETRY_ENDPOINT: "https://x.example",

@@ -13,12 +13,12 @@ async function connected(options: TestServerOptions = {}): Promise<TestServer> {
   return holdfast;
 }
 
-/** Makes the trail impossible to write. @returns how to repair it */
+/** Makes writes to the trail fail. Returns the function that repairs it. */
 function breakTrail({ installation }: TestServer): () => void {
   const { store } = installation;
   const append = store.appendAudit;
-  const away = () => Promise.reject(new ApiError("database_unavailable"));
-  Object.assign(store, { appendAudit: away });
+  const fail = () => Promise.reject(new ApiError("database_unavailable"));
+  Object.assign(store, { appendAudit: fail });
   return () => void Object.assign(store, { appendAudit: append });
 }
 
@@ -31,15 +31,15 @@ const linesOf = (reply: Reply) =>
     .map((line) => asObject(JSON.parse(line)));
 
 describe("with HOLDFAST_AUDIT_RELEASE=before", () => {
-  it("a token is on record before it is answered", async () => {
+  it("stores the event before the token is served", async () => {
     const holdfast = await connected({ config: { audit_release: "before" } });
     expect((await holdfast.token("googlecalendar")).status).toBe(200);
-    // No time has passed, and nothing was flushed.
+    // No time has passed, and nothing has been flushed.
     const events = await holdfast.installation.store.listAudit(holdfast.app.app_id, 50);
     expect(events.map(({ action }) => action)).toContain("token.released");
   });
 
-  it("no token is answered while the trail cannot be written, and again when it can", async () => {
+  it("serves no token while the trail cannot be written, and serves again when it can", async () => {
     const holdfast = await connected({ config: { audit_release: "before" } });
     const repair = breakTrail(holdfast);
     const reply = await holdfast.token("googlecalendar");
@@ -51,7 +51,7 @@ describe("with HOLDFAST_AUDIT_RELEASE=before", () => {
 });
 
 describe("the buffer", () => {
-  it("loses nothing in silence: what does not fit is counted and logged", async () => {
+  it("loses nothing silently: events that do not fit are counted and logged", async () => {
     const holdfast = await connected({ limits: { audit_buffer_events: 3 } });
     const repair = breakTrail(holdfast);
     for (let n = 0; n < 5; n += 1) expect((await holdfast.token("googlecalendar")).status).toBe(200);
@@ -70,7 +70,7 @@ describe("the buffer", () => {
     expect(holdfast.log).toContainEqual(expect.objectContaining({ event: "audit_lost", count: 2 }));
   });
 
-  it("says what it had to drop when the server stops", async () => {
+  it("logs what it had to drop when the server stops", async () => {
     const holdfast = await connected();
     breakTrail(holdfast);
     await holdfast.token("googlecalendar");
@@ -81,7 +81,7 @@ describe("the buffer", () => {
 });
 
 describe("the export", () => {
-  it("says who did what to which app and service, from where, by which request", async () => {
+  it("shows who did what to which app and service, from which address, in which request", async () => {
     const holdfast = await connected();
     await holdfast.manage("DELETE", `/api/apps/${holdfast.app.app_id}/external-auth/integrations/googlecalendar`, {
       headers: { "x-request-id": "the-one" },
@@ -100,7 +100,7 @@ describe("the export", () => {
     expect(String(event?.["actor"])).not.toBe("");
   });
 
-  it("comes in pages that together are everything, once", async () => {
+  it("has pages that together contain each event once", async () => {
     const holdfast = await connected({ limits: { audit_page: 2 } });
     for (let n = 0; n < 5; n += 1) await holdfast.token("googlecalendar");
     const ids: unknown[] = [];
@@ -116,7 +116,7 @@ describe("the export", () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it("takes times as milliseconds and as dates, and refuses what is neither", async () => {
+  it("accepts times in milliseconds and as dates, and refuses other values", async () => {
     const holdfast = await connected();
     const now = holdfast.clock.now();
     const later = new Date(now + SECOND).toISOString();
@@ -129,7 +129,7 @@ describe("the export", () => {
     expect((await holdfast.request("GET", "/api/management/audit")).status).toBe(401);
   });
 
-  it("holds no secret of anything that was done", async () => {
+  it("contains no secret", async () => {
     const holdfast = await connected();
     const access_token = await holdfast.accessToken("googlecalendar");
     const created = await holdfast.manage("POST", `/api/management/apps/${holdfast.app.app_id}/tokens`, {
@@ -147,7 +147,7 @@ describe("the export", () => {
     for (const credential of secrets.slice(1)) expect(text).not.toContain(secretPart(String(credential)));
   });
 
-  it("is for administrators, of their workspaces only", async () => {
+  it("is for administrators, for their workspaces only", async () => {
     const holdfast = await connected();
     const { store, workspaces, apps, apiKeys, audit } = holdfast.installation;
     const { workspace_id } = holdfast.builder;
@@ -157,13 +157,13 @@ describe("the export", () => {
       const made = { name: `${user_id} ${scope}`, workspace_id: id, user_id, scope, expires_at: null };
       return (await apiKeys.create(made)).api_key.expose();
     };
-    audit.record({ app_id: "", workspace_id: own.id, actor: "x", action: "own.deed", target: null, request_id: null });
-    audit.record({ app_id: "", actor: "x", action: "installation.deed", target: null, request_id: null });
+    audit.record({ workspace_id: own.id, actor: "x", action: "own.action" });
+    audit.record({ actor: "x", action: "installation.action" });
     const asked = (api_key: string, query = "") =>
       holdfast.request("GET", `/api/management/audit${query}`, { headers: { api_key } });
 
     const foreign = await key(own.id, stranger, "admin");
-    expect(linesOf(await asked(foreign)).map(({ action }) => action)).toEqual(["own.deed"]);
+    expect(linesOf(await asked(foreign)).map(({ action }) => action)).toEqual(["own.action"]);
     for (const query of [`?app=${holdfast.app.app_id}`, `?workspace=${workspace_id}`])
       expect((await asked(foreign, query)).code).toBe("not_found");
     const editor = await key(workspace_id, stranger, "admin");
@@ -172,15 +172,15 @@ describe("the export", () => {
     const weak = await key(workspace_id, holdfast.builder.user_id, "write");
     expect((await asked(weak)).code).toBe("insufficient_role");
     const actions = linesOf(await exported(holdfast)).map(({ action }) => action);
-    expect(actions).toContain("installation.deed");
-    expect(actions).not.toContain("own.deed");
+    expect(actions).toContain("installation.action");
+    expect(actions).not.toContain("own.action");
 
     await apps.remove(holdfast.app.app_id);
     const after = linesOf(await asked(await key(workspace_id, holdfast.builder.user_id, "admin")));
     expect(after.filter(({ app_id }) => app_id === holdfast.app.app_id).length).toBeGreaterThan(0);
   });
 
-  it("has the receipts of the tokens that were revoked after their app was deleted", async () => {
+  it("contains the receipts of tokens that were revoked after their app was deleted", async () => {
     const holdfast = await connected();
     const { app_id } = holdfast.app;
     const { workspace_id } = holdfast.builder;
@@ -196,16 +196,16 @@ describe("the export", () => {
     ]);
   });
 
-  it("names a person in one way, whatever the person did", async () => {
+  it("names a user in one way for every action", async () => {
     const holdfast = await connected();
-    const person = await holdfast.signedIn(holdfast.builder.user_id);
-    await holdfast.connect("googlecalendar", { browser: person });
+    const browser = await holdfast.signedIn(holdfast.builder.user_id);
+    await holdfast.connect("googlecalendar", { browser });
     const consents = linesOf(await exported(holdfast)).filter(({ action }) => String(action).startsWith("consent."));
     expect(consents.length).toBeGreaterThan(0);
     expect(new Set(consents.map(({ actor }) => actor))).toEqual(new Set([`user:${holdfast.builder.user_id}`]));
   });
 
-  it("is of a trail that the store can only add to and read", async () => {
+  it("reads a trail that the store can only append to and read", async () => {
     const { installation } = await startTestServer();
     const operations = Object.keys(installation.store).filter((name) => /audit/i.test(name));
     expect(operations.toSorted()).toEqual(["appendAudit", "exportAudit", "listAudit"]);

@@ -5,8 +5,8 @@ import { ACTIONS, type Action } from "../../src/service/access/actions.ts";
 import { COMMAND, type BuilderPrincipal } from "../../src/service/access/principals.ts";
 import { addAccount, exposed, startTestServer, type TestServer } from "../support/server.ts";
 
-/** From the table of roles, in words: each role may what those before it may, too. */
-const MAY: Readonly<Record<Role, readonly Action[]>> = {
+/** The table of roles. Each role also allows the actions of the roles before it. */
+const ALLOWED: Readonly<Record<Role, readonly Action[]>> = {
   viewer: [
     "workspace.read",
     "member.read",
@@ -57,12 +57,12 @@ const member = ({ installation, builder }: TestServer, role: Role) =>
   });
 
 describe("roles", () => {
-  it("may what the table says: every action has one least role", () => {
-    const told = Object.fromEntries(ROLES.flatMap((role) => MAY[role].map((action) => [action, role])));
+  it("allow what the table says: every action has one least role", () => {
+    const told = Object.fromEntries(ROLES.flatMap((role) => ALLOWED[role].map((action) => [action, role])));
     expect(ACTIONS).toEqual(told);
   });
 
-  it("are asked for at each use, so that a change counts at once", async () => {
+  it("are looked up at each use, so that a change takes effect at once", async () => {
     const holdfast = await startTestServer();
     const { authorization, store } = holdfast.installation;
     const { workspace_id } = holdfast.builder;
@@ -81,7 +81,7 @@ describe("roles", () => {
 });
 
 describe("keys", () => {
-  it("may the lesser of their scope and of their maker's role, whatever both are", async () => {
+  it("have the rights of their scope, capped by their creator's role", async () => {
     const holdfast = await startTestServer();
     const { authorization, store } = holdfast.installation;
     const { workspace_id } = holdfast.builder;
@@ -97,7 +97,7 @@ describe("keys", () => {
     }
   });
 
-  it("are for one workspace, even where their maker is in more", async () => {
+  it("open one workspace, even if their creator is in more", async () => {
     const holdfast = await startTestServer();
     const { authorization, accounts } = holdfast.installation;
     const { user_id, workspace_id } = holdfast.builder;
@@ -109,7 +109,7 @@ describe("keys", () => {
     expect((await authorization.workspaces(as(user_id))).map(({ id }) => id)).toEqual([workspace_id, second]);
   });
 
-  it("of a member who left are worth nothing, and those of one who stays go on", async () => {
+  it("of a member work, and are refused after the member is removed", async () => {
     const holdfast = await startTestServer();
     const { apiKeys, store } = holdfast.installation;
     const { workspace_id } = holdfast.builder;
@@ -125,10 +125,10 @@ describe("keys", () => {
     expect(await list()).toBe(404);
   });
 
-  it("that were made before anybody had an account go to the first administrator", async () => {
+  it("that were created before the first account go to the first administrator", async () => {
     const holdfast = await startTestServer();
     const { apps, accounts, store } = holdfast.installation;
-    // As an installation of the version before is found.
+    // As in an installation of an older version.
     await store.transaction(async (tx) => {
       await tx.db.updateTable("api_keys").set({ user_id: null }).execute();
       await tx.db.deleteFrom("auth_member").execute();
@@ -150,12 +150,12 @@ describe("keys", () => {
   });
 });
 
-describe("what concerns the whole installation", () => {
-  it("is up to its own workspace, and to no other one when that is gone", async () => {
+describe("an action on the whole installation", () => {
+  it("needs a role in the first workspace, and in no other one after that is deleted", async () => {
     const holdfast = await startTestServer();
     const { authorization, accounts, apps, store } = holdfast.installation;
     const { user_id, workspace_id } = holdfast.builder;
-    // In the very same millisecond.
+    // In the same millisecond.
     const second = await accounts.createWorkspace("second", user_id);
     expect(await store.findDefaultWorkspace()).toBe(workspace_id);
     await authorization.installation(as(user_id), "oauth_client.manage");
@@ -168,11 +168,11 @@ describe("what concerns the whole installation", () => {
   });
 });
 
-describe("the machine's own commands", () => {
-  it("may everything, as the installation", async () => {
+describe("commands on the server's machine", () => {
+  it("are allowed everything, as the installation", async () => {
     const holdfast = await startTestServer();
     const { authorization } = holdfast.installation;
-    for (const action of MAY.owner)
+    for (const action of ALLOWED.owner)
       expect(await authorization.require(COMMAND, holdfast.builder.workspace_id, action)).toBe("owner");
     expect((await authorization.workspaces(COMMAND)).map(({ role }) => role)).toEqual(["owner"]);
   });
@@ -191,7 +191,7 @@ describe("plans and switches", () => {
   };
   const workspace = ({ builder }: TestServer) => `/api/management/workspaces/${builder.workspace_id}`;
 
-  it("below builder refuse connectors at once, naming the plan, and a higher one brings them back", async () => {
+  it("below builder refuse connectors at once and name the plan, and a higher one restores them", async () => {
     const holdfast = await connected();
     const list = () => holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/external-auth/list`);
     for (const plan of ["free", "starter"]) {
@@ -208,7 +208,7 @@ describe("plans and switches", () => {
     }
   });
 
-  it("below builder refuse every address of connectors by the same code, all but those that end one", async () => {
+  it("below builder refuse every connector route with the same code, except those that end one", async () => {
     const holdfast = await connected();
     const app = `/api/apps/${holdfast.app.app_id}`;
     const auth = `${app}/external-auth`;
@@ -229,11 +229,11 @@ describe("plans and switches", () => {
 
     await change("starter");
     for (const route of closed) {
-      const { status: told, code, json } = await ask(route);
-      expect([route[1], told, code]).toEqual([route[1], 403, "plan_upgrade_required"]);
+      const { status: refused, code, json } = await ask(route);
+      expect([route[1], refused, code]).toEqual([route[1], 403, "plan_upgrade_required"]);
       expect(json["message"]).toContain("plan starter.");
     }
-    // What else an app has is nothing of connectors.
+    // Other routes of the app do not need the plan.
     expect((await holdfast.manage("GET", app)).status).toBe(200);
     await change("builder");
     for (const route of closed) expect([route[1], (await ask(route)).status]).toEqual([route[1], 200]);
@@ -243,7 +243,7 @@ describe("plans and switches", () => {
   it.each([
     ["disconnected", ""],
     ["removed", "/remove"],
-  ])("below builder let what is connected be %s, and the provider hears of it", async (status, path) => {
+  ])("below builder let a connection be %s, and the provider is notified", async (status, path) => {
     const holdfast = await connected();
     await holdfast.manage("PATCH", workspace(holdfast), { json: { plan: "free" } });
     const connection = `/api/apps/${holdfast.app.app_id}/external-auth/integrations/googlecalendar`;
@@ -257,7 +257,7 @@ describe("plans and switches", () => {
     expect((await holdfast.token("googlecalendar")).code).toBe(code);
   });
 
-  it("leave the command line alone while functions are off: only tokens of the app's backend are refused", async () => {
+  it("with functions off refuse only the backend's tokens, not the command line", async () => {
     const holdfast = await connected();
     const { app_id } = holdfast.app;
     await holdfast.manage("PATCH", `/api/management/apps/${app_id}`, { json: { functions_enabled: false } });
@@ -266,7 +266,7 @@ describe("plans and switches", () => {
     expect((await holdfast.initiate("googlecalendar")).status).toBe(200);
     expect((await holdfast.manage("DELETE", `${auth}/integrations/googlecalendar`)).status).toBe(200);
     expect((await token(holdfast)).slice(0, 2)).toEqual([403, "functions_disabled"]);
-    // An app's own switch is told before its workspace's plan.
+    // The app's own switch is reported before its workspace's plan.
     await holdfast.manage("PATCH", workspace(holdfast), { json: { plan: "free" } });
     expect((await token(holdfast)).slice(0, 2)).toEqual([403, "functions_disabled"]);
     await holdfast.manage("PATCH", `/api/management/apps/${app_id}`, { json: { functions_enabled: true } });
@@ -300,7 +300,7 @@ describe("plans and switches", () => {
     expect(await byFunction()).toBeNull();
   });
 
-  it("cost the token route no query: what is cached decides", async () => {
+  it("cost the token route no query: the cache decides", async () => {
     const holdfast = await connected();
     const { store } = holdfast.installation;
     const asked: string[] = [];
@@ -317,7 +317,7 @@ describe("plans and switches", () => {
     expect(asked).toEqual([]);
   });
 
-  it("of new workspaces are what the operator chose", async () => {
+  it("of new workspaces are the operator's choice", async () => {
     const holdfast = await startTestServer({ config: { default_plan: "free" } });
     const { accounts, store } = holdfast.installation;
     const made = await accounts.createWorkspace("new", holdfast.builder.user_id);

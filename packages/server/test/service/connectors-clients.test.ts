@@ -1,4 +1,6 @@
-/** OAuth clients of a workspace beside the installation's: which one serves, and what a change ends. */
+/**
+ * A workspace's OAuth clients and the installation's: which one is used, and what a change ends.
+ */
 import { clientSecretOf, simulatedClientId } from "@holdfast/simulator";
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
@@ -19,7 +21,7 @@ async function setFor({ installation }: TestServer, scope: "workspace" | "instal
 }
 
 describe("OAuth clients", () => {
-  it("of the workspace serve before the installation's, and leave what the other one connected alone", async () => {
+  it("of the workspace take precedence over the installation's, whose connections stay", async () => {
     const holdfast = await startTestServer();
     const shared = await setFor(holdfast, "installation", "shared");
     await holdfast.connect("slack");
@@ -29,7 +31,7 @@ describe("OAuth clients", () => {
     expect(await holdfast.row("slack")).toMatchObject({ status: "active", oauth_client_id: own.id });
   });
 
-  it("with another client id end the connections of the one before, with another secret none", async () => {
+  it("with another client id end the previous one's connections, with another secret none", async () => {
     const holdfast = await startTestServer();
     const before = await setFor(holdfast, "workspace", "one");
     await holdfast.connect("slack");
@@ -57,25 +59,25 @@ describe("OAuth clients", () => {
   });
 });
 
-interface Elsewhere {
+interface OtherWorkspace {
   readonly id: WorkspaceId;
   readonly owner: UserId;
   readonly app: TestApp;
-  /** As a person of that workspace, on the API. */
+  /** Sends a request with an API key of that workspace. */
   ask(method: string, path: string, json?: unknown): Promise<Reply>;
 }
 
-/** A workspace that the installation's owner made, and another one then owns alone. */
-async function elsewhere(holdfast: TestServer): Promise<Elsewhere> {
+/** Creates a workspace as the installation's owner, and makes another user its only owner. */
+async function otherWorkspace(holdfast: TestServer): Promise<OtherWorkspace> {
   const { accounts, apps, store } = holdfast.installation;
   const { user_id } = holdfast.builder;
   const id = await accounts.createWorkspace("elsewhere", user_id);
-  const other = { name: "Bob", email: "bob@example.com", workspace_id: id, role: "owner" } as const;
-  const owner = await addAccount(store, other);
+  const bob = { name: "Bob", email: "bob@example.com", workspace_id: id, role: "owner" } as const;
+  const owner = await addAccount(store, bob);
   await store.setRole(id, user_id, null, "owner");
   const app = exposed(await apps.create("shop", { workspace_id: id, user_id: owner }));
   const headers = { api_key: app.api_key };
-  const ask: Elsewhere["ask"] = (method, path, json) =>
+  const ask: OtherWorkspace["ask"] = (method, path, json) =>
     holdfast.request(method, path, { headers, ...(json === undefined ? {} : { json }) });
   return { id, owner, app, ask };
 }
@@ -85,9 +87,9 @@ describe("the installation's OAuth clients", () => {
     const client_id = simulatedClientId([], label);
     return { client_id, client_secret: clientSecretOf(client_id) };
   };
-  const begin = (holdfast: TestServer, { app }: Elsewhere) => holdfast.initiate("slack", { scopes: [] }, app);
+  const begin = (holdfast: TestServer, { app }: OtherWorkspace) => holdfast.initiate("slack", { scopes: [] }, app);
 
-  it("serve every workspace of the installation's owners without a word", async () => {
+  it("serve every workspace of the installation's owners without a permission", async () => {
     const holdfast = await startTestServer();
     const { accounts, apps, workspaces } = holdfast.installation;
     await setFor(holdfast, "installation", "shared");
@@ -103,83 +105,83 @@ describe("the installation's OAuth clients", () => {
     expect((await holdfast.token("slack", { app })).status).toBe(200);
   });
 
-  it("serve another owner's workspace only where an operator said so, who is told the risk", async () => {
+  it("serve another owner's workspace only if an operator allows it, who is shown the risk", async () => {
     const holdfast = await startTestServer();
     const { app: home } = holdfast;
     await setFor(holdfast, "installation", "shared");
-    const there = await elsewhere(holdfast);
-    const path = `/api/management/workspaces/${there.id}`;
+    const other = await otherWorkspace(holdfast);
+    const path = `/api/management/workspaces/${other.id}`;
     const share = (allowed: boolean, api_key = home.api_key) =>
       holdfast.request("PUT", `${path}/installation-clients`, { headers: { api_key }, json: { allowed } });
 
-    const refused = await begin(holdfast, there);
+    const refused = await begin(holdfast, other);
     expect([refused.status, refused.code]).toEqual([409, "oauth_client_missing"]);
     expect(refused.extra).toMatchObject({ reason: "installation_client_not_shared" });
     expect(refused.json["detail"]).toContain("ask an admin of the installation to share its clients");
-    // Whom it would serve cannot decide that.
-    expect((await share(true, there.app.api_key)).code).toBe("insufficient_role");
-    expect((await begin(holdfast, there)).code).toBe("oauth_client_missing");
+    // The workspace that would benefit cannot decide it.
+    expect((await share(true, other.app.api_key)).code).toBe("insufficient_role");
+    expect((await begin(holdfast, other)).code).toBe("oauth_client_missing");
 
     const allowed = await share(true);
     expect(allowed.json).toEqual({
       installation_clients: { serves: true, allowed: true, same_owners: false },
       risk: SHARING_RISK,
     });
-    expect((await there.ask("GET", `${path}/clients`)).json).toEqual({
+    expect((await other.ask("GET", `${path}/clients`)).json).toEqual({
       clients: [],
       installation_clients: { serves: true, allowed: true, same_owners: false },
     });
-    const browser = await holdfast.signedIn(there.owner);
-    await holdfast.connect("slack", { app: there.app, browser });
+    const browser = await holdfast.signedIn(other.owner);
+    await holdfast.connect("slack", { app: other.app, browser });
 
-    // Taken back, it counts for what is begun from then on, the button of a link that is open included.
-    const open = String((await there.ask("PUT", external(there), { scopes: ["chat:write"] })).json["redirect_url"]);
+    // A withdrawn permission stops every consent that begins later, also from a link that is open.
+    const open = String((await other.ask("PUT", external(other), { scopes: ["chat:write"] })).json["redirect_url"]);
     await share(false);
     await expect(browser.start(open)).rejects.toThrow("Pressing Connect returned 409");
-    expect((await begin(holdfast, there)).code).toBeNull();
-    expect((await there.ask("PUT", external(there), { scopes: ["users:read"] })).code).toBe("oauth_client_missing");
-    expect((await holdfast.token("slack", { app: there.app })).status).toBe(200);
+    expect((await begin(holdfast, other)).code).toBeNull();
+    expect((await other.ask("PUT", external(other), { scopes: ["users:read"] })).code).toBe("oauth_client_missing");
+    expect((await holdfast.token("slack", { app: other.app })).status).toBe(200);
     expect((await share(true, "b44k_x")).status).toBe(401);
     const missing = { headers: { api_key: home.api_key }, json: { allowed: true } };
     const nowhere = "/api/management/workspaces/wsp_00000000000000000000/installation-clients";
     expect((await holdfast.request("PUT", nowhere, missing)).code).toBe("not_found");
   });
 
-  const external = ({ app }: Elsewhere) => `/api/apps/${app.app_id}/external-auth/integrations/slack`;
+  const external = ({ app }: OtherWorkspace) => `/api/apps/${app.app_id}/external-auth/integrations/slack`;
 
-  it("are not needed where the workspace set its own, which it alone sees, changes and removes", async () => {
+  it("are not needed if the workspace has its own, which it alone sees, changes and removes", async () => {
     const holdfast = await startTestServer();
     const { app: home, builder } = holdfast;
     const shared = await setFor(holdfast, "installation", "shared");
-    const there = await elsewhere(holdfast);
+    const other = await otherWorkspace(holdfast);
     const at = (id: WorkspaceId) => `/api/management/workspaces/${id}/clients`;
-    const set = await there.ask("PUT", `${at(there.id)}/slack`, registration("own"));
-    expect(set.json).toMatchObject({ workspace_id: there.id, integration_type: "slack" });
+    const set = await other.ask("PUT", `${at(other.id)}/slack`, registration("own"));
+    expect(set.json).toMatchObject({ workspace_id: other.id, integration_type: "slack" });
     expect(set.text).not.toContain(registration("own").client_secret);
-    await holdfast.connect("slack", { app: there.app, browser: await holdfast.signedIn(there.owner) });
-    expect(await holdfast.row("slack", there.app)).toMatchObject({ oauth_client_id: set.json["id"] });
+    await holdfast.connect("slack", { app: other.app, browser: await holdfast.signedIn(other.owner) });
+    expect(await holdfast.row("slack", other.app)).toMatchObject({ oauth_client_id: set.json["id"] });
 
     const idsOf = ({ json }: Reply) => [json["clients"]].flat().map((client) => asObject(client)["id"]);
     const installation = "/api/management/clients";
-    expect(idsOf(await there.ask("GET", at(there.id)))).toEqual([set.json["id"]]);
+    expect(idsOf(await other.ask("GET", at(other.id)))).toEqual([set.json["id"]]);
     expect(idsOf(await holdfast.manage("GET", installation))).toEqual([shared.id]);
     expect(idsOf(await holdfast.manage("GET", at(builder.workspace_id)))).toEqual([]);
     for (const [method, json] of [["PUT", registration("x")], ["DELETE"]] as const) {
-      expect((await there.ask(method, `${installation}/slack`, json)).code).toBe("insufficient_role");
-      expect((await there.ask(method, `${at(builder.workspace_id)}/slack`, json)).status).toBe(404);
+      expect((await other.ask(method, `${installation}/slack`, json)).code).toBe("insufficient_role");
+      expect((await other.ask(method, `${at(builder.workspace_id)}/slack`, json)).status).toBe(404);
       const headers = { api_key: home.api_key };
-      const foreign = await holdfast.request(method, `${at(there.id)}/slack`, {
+      const refused = await holdfast.request(method, `${at(other.id)}/slack`, {
         headers,
         ...(json === undefined ? {} : { json }),
       });
-      expect(foreign.status).toBe(404);
+      expect(refused.status).toBe(404);
     }
 
-    expect((await there.ask("DELETE", `${at(there.id)}/slack`)).status).toBe(200);
-    expect(await holdfast.row("slack", there.app)).toMatchObject({ status: "expired", reason: "client_changed" });
+    expect((await other.ask("DELETE", `${at(other.id)}/slack`)).status).toBe(200);
+    expect(await holdfast.row("slack", other.app)).toMatchObject({ status: "expired", reason: "client_changed" });
     expect(idsOf(await holdfast.manage("GET", installation))).toEqual([shared.id]);
     await holdfast.installation.audit.flush();
-    expect(await audited(holdfast, there.id)).toEqual(["oauth_client.remove slack", "oauth_client.set slack"]);
+    expect(await audited(holdfast, other.id)).toEqual(["oauth_client.remove slack", "oauth_client.set slack"]);
   });
 
   const audited = async ({ installation }: TestServer, workspace_id: WorkspaceId): Promise<readonly string[]> =>

@@ -1,6 +1,6 @@
 /**
- * What is left of an app or a workspace that was deleted: nothing in any table but the trail of what was done and what is to
- * be told and revoked, and none of its secrets in any byte of the database's files.
+ * What a deleted app or workspace leaves: no row in any table except the audit trail and pending
+ * events and revocations, and no byte of its secrets in the database's files.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ import { HOUR } from "../support/clock.ts";
 import { asObject } from "../support/http.ts";
 import { addAccount, exposed, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
 
-/** Everything that names one of `ids`, by table. */
+/** Counts the rows that contain one of `ids`, by table. */
 function naming({ config }: TestServer, ids: readonly string[]): Readonly<Record<string, number>> {
   const raw = new Database(join(config.data_dir, "holdfast.db"), { readonly: true });
   try {
@@ -36,11 +36,13 @@ function naming({ config }: TestServer, ids: readonly string[]): Readonly<Record
   }
 }
 
-/** The trail stays, and so does what somebody else is still to be told. */
+/**
+ * Returns the tables with such rows. The audit trail and pending notifications are allowed to stay.
+ */
 const left = (holdfast: TestServer, ids: readonly string[]): readonly string[] =>
   Object.keys(naming(holdfast, ids)).filter((table) => table !== "audit_events" && table !== "outbox");
 
-/** The files of the database that hold one of `needles`, as `file: needle`. */
+/** Returns the database files that contain one of `needles`, as `file: needle`. */
 function findBytes({ config }: TestServer, needles: ReadonlyMap<string, Buffer>): readonly string[] {
   return readdirSync(config.data_dir)
     .filter((file) => file.startsWith("holdfast.db"))
@@ -52,7 +54,10 @@ function findBytes({ config }: TestServer, needles: ReadonlyMap<string, Buffer>)
 
 const PIECE = 24;
 
-/** A record in pieces, since a long one may lie on several pages. Its header names its key, which is looked for by itself. */
+/**
+ * Cuts a record into pieces, since a long one can span several pages. Omits its header, which names
+ * the key: that is searched for separately.
+ */
 function piecesOf(name: string, record: Uint8Array | null, header = 2 + (record?.[1] ?? 0)): [string, Buffer][] {
   if (record === null) return [];
   const body = Buffer.from(record.subarray(header));
@@ -65,7 +70,7 @@ function piecesOf(name: string, record: Uint8Array | null, header = 2 + (record?
 const keysOf = ({ installation }: TestServer, scope: string): Promise<DataKeyRow[]> =>
   installation.store.listDataKeys().then((keys) => keys.filter((key) => key.scope === scope));
 
-/** All that is secret of an app now, sealed and in the clear. */
+/** Returns the app's current secrets, sealed and in the clear. */
 async function secretsOf(holdfast: TestServer, { app_id }: TestApp): Promise<Map<string, Buffer>> {
   const { store, vault } = holdfast.installation;
   const needles = new Map<string, Buffer>();
@@ -88,7 +93,7 @@ async function secretsOf(holdfast: TestServer, { app_id }: TestApp): Promise<Map
 
 const SERVICES = ["box", "salesforce", "hubspot", "linear", "googlecalendar"] as const;
 
-/** Connections that were refreshed a few times, so that older records lie about wherever SQLite left them. */
+/** Connects and refreshes a few times, so that SQLite's files contain older records. */
 async function used(holdfast: TestServer, app: TestApp, rounds: number): Promise<Map<string, Buffer>> {
   for (const type of SERVICES) await holdfast.connect(type, { app });
   const needles = await secretsOf(holdfast, app);
@@ -100,21 +105,21 @@ async function used(holdfast: TestServer, app: TestApp, rounds: number): Promise
   return needles;
 }
 
-it("an app that is deleted leaves no key, sealed value or plaintext in the database, its log or its free pages", async () => {
+it("a deleted app leaves no key, sealed value or plaintext in the database, its log or its free pages", async () => {
   const holdfast = await startTestServer();
   const [gone, stays] = [await holdfast.createApp("gone"), await holdfast.createApp("stays")];
   const kept = await used(holdfast, stays, 1);
   const needles = await used(holdfast, gone, 4);
   const isSealed = (name: string): boolean => !name.endsWith("in the clear");
 
-  // The search finds what there is: the key and the records as they are now.
+  // The search works: it finds the key and the current records.
   const before = findBytes(holdfast, needles);
   const now = await secretsOf(holdfast, gone);
   for (const name of [...now.keys()].filter(isSealed))
     expect(before.some((line) => line.endsWith(`: ${name}`))).toBe(true);
 
   expect((await holdfast.manage("DELETE", `/api/management/apps/${gone.app_id}`)).status).toBe(200);
-  // Before and after the provider was told.
+  // Before and after the revocation at the provider.
   expect(findBytes(holdfast, needles)).toEqual([]);
   const outbox = await holdfast.installation.store.listOutbox(gone.app_id, "revoke");
   const waiting = new Map(outbox.flatMap(({ id, sealed }) => piecesOf(id, sealed)));
@@ -128,7 +133,7 @@ it("an app that is deleted leaves no key, sealed value or plaintext in the datab
   expect((await holdfast.token("box", { app: stays })).status).toBe(200);
 });
 
-it("the log is emptied with the next commit when somebody was reading from it", async () => {
+it("the log is emptied with the next commit if there was a concurrent reader", async () => {
   const holdfast = await startTestServer();
   const gone = await holdfast.createApp("gone");
   await holdfast.connect("box", { app: gone });
@@ -145,7 +150,7 @@ it("the log is emptied with the next commit when somebody was reading from it", 
   expect(findBytes(holdfast, needles)).toEqual([]);
 });
 
-it("its rows of an older copy do not open without its data key, and do with it", async () => {
+it("rows from an older copy open only with the data key", async () => {
   const holdfast = await startTestServer();
   const { store } = holdfast.installation;
   const gone = await holdfast.createApp("gone");
@@ -156,7 +161,7 @@ it("its rows of an older copy do not open without its data key, and do with it",
   await holdfast.installation.apps.remove(gone.app_id);
   expect(await openedBy(holdfast, row)).toBe("credential_unreadable");
 
-  // Put back into the database, and read by a server that never held the key in memory.
+  // Restored, and read by a server that never had the key in memory.
   const again = await holdfast.restart();
   if (app === null) throw new Error("The app was not there.");
   await again.installation.store.transaction(async (tx) => {
@@ -168,7 +173,7 @@ it("its rows of an older copy do not open without its data key, and do with it",
   const read = await again.token("box", { app: { ...gone, service_token: service_token.expose() } });
   expect([read.status, read.code]).toEqual([500, "credential_unreadable"]);
 
-  // A whole older copy has the key, too: it opens, until the copy is thrown away.
+  // A full older copy also has the key, so it opens until the copy is destroyed.
   await again.installation.store.transaction(async (tx) => {
     await tx.db
       .insertInto("data_keys")
@@ -195,7 +200,7 @@ interface Team {
   readonly client_id: string;
 }
 
-/** A workspace with one of everything: its own owner, OAuth client, connection, key, invitation and switches. */
+/** Creates a workspace with an owner, OAuth client, connection, key, invitation and switches. */
 async function team(holdfast: TestServer, name: string): Promise<Team> {
   const { accounts, apps, apiKeys, appProfiles, clients, governance, store, workspaces } = holdfast.installation;
   const id = await accounts.createWorkspace(name, holdfast.builder.user_id);
@@ -215,7 +220,7 @@ async function team(holdfast: TestServer, name: string): Promise<Team> {
   return { id, owner, app, other_app, client_id };
 }
 
-it("a workspace that is deleted leaves nothing in any table, and takes nothing of another one along", async () => {
+it("a deleted workspace leaves nothing in any table, and takes no rows of another one", async () => {
   const holdfast = await startTestServer();
   const [gone, stays] = [await team(holdfast, "gone"), await team(holdfast, "stays")];
   const idsOf = ({ id, app, other_app, client_id }: Team) => [id, app.app_id, other_app, client_id];
@@ -231,8 +236,8 @@ it("a workspace that is deleted leaves nothing in any table, and takes nothing o
   expect(findBytes(holdfast, wrapped)).not.toEqual([]);
 
   const path = `/api/management/workspaces/${gone.id}`;
-  const person = await holdfast.signedIn(gone.owner);
-  const headers = { origin: holdfast.config.public_url, cookie: cookieOf(person.cookies) };
+  const browser = await holdfast.signedIn(gone.owner);
+  const headers = { origin: holdfast.config.public_url, cookie: cookieOf(browser.cookies) };
   expect((await holdfast.request("DELETE", path, { headers })).code).toBe("workspace_not_empty");
   expect(left(holdfast, idsOf(gone))).toEqual(Object.keys(before).filter((name) => !/audit|outbox/.test(name)));
   expect((await holdfast.request("DELETE", `${path}?with_apps=true`, { headers })).status).toBe(200);
@@ -242,11 +247,11 @@ it("a workspace that is deleted leaves nothing in any table, and takes nothing o
   expect(naming(holdfast, idsOf(stays))).toEqual(before);
   expect((await holdfast.token("box", { app: stays.app })).status).toBe(200);
   expect((await holdfast.token("box", { app: gone.app })).code).toBe("invalid_token");
-  // The person stays, with their account.
+  // The user's account stays.
   expect(await holdfast.installation.store.getUser(gone.owner)).not.toBeNull();
 });
 
-it("a workspace's tokens are revoked with its own client, which is gone by then, and forgotten afterwards", async () => {
+it("a workspace's tokens are revoked with its own deleted client, whose secret is erased afterwards", async () => {
   const holdfast = await startTestServer();
   const { id, client_id } = await team(holdfast, "gone");
   await holdfast.installation.apps.removeWorkspace(id, true);
@@ -261,7 +266,7 @@ it("a workspace's tokens are revoked with its own client, which is gone by then,
   expect(findBytes(holdfast, secret)).toEqual([]);
 });
 
-it("a disconnected account's tokens are revoked with the client they came from, though it is removed meanwhile", async () => {
+it("a disconnected account's tokens are revoked with their client, even if that was removed meanwhile", async () => {
   const holdfast = await startTestServer();
   const { installation, server, simulator } = holdfast;
   const ends: ((one: Team) => Promise<unknown>)[] = [
@@ -280,7 +285,7 @@ it("a disconnected account's tokens are revoked with the client they came from, 
   }
 });
 
-it("a workspace stays whole when an app is made in it while it is deleted, and no app is made in one that is gone", async () => {
+it("a workspace stays whole if an app is created during its deletion, and a deleted one gets no app", async () => {
   const holdfast = await startTestServer();
   const { apps, store, clients } = holdfast.installation;
   const { id, app } = await team(holdfast, "busy");
@@ -288,12 +293,12 @@ it("a workspace stays whole when an app is made in it while it is deleted, and n
   Object.assign(store, {
     transaction: async (...rest: Parameters<typeof real>) => {
       Object.assign(store, { transaction: real });
-      await apps.add("made meanwhile", id);
+      await apps.add("created meanwhile", id);
       return real(...rest);
     },
   });
   await expect(apps.removeWorkspace(id, true)).rejects.toMatchObject({ code: "workspace_not_empty" });
-  expect((await apps.list(id)).map(({ name }) => name).toSorted()).toEqual(["busy", "made meanwhile", "second"]);
+  expect((await apps.list(id)).map(({ name }) => name).toSorted()).toEqual(["busy", "created meanwhile", "second"]);
   expect((await holdfast.token("box", { app })).status).toBe(200);
   expect(await clients.list(id)).toHaveLength(1);
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { GrantError } from "../../src/service/access/grant-error.ts";
-import { type Approver, type DeviceCode } from "../../src/service/access/device.ts";
+import type { Approver, DeviceCode } from "../../src/service/access/device.ts";
 import { USER_CODE_LENGTH, USER_CODE_LETTERS } from "../../src/service/access/user-codes.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../support/clock.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -16,7 +16,7 @@ const approver = (name = "a", network = "192.0.2.9"): Approver => ({
 const begin = ({ installation }: TestServer, network = "192.0.2.1", scope: string | null = null): Promise<DeviceCode> =>
   installation.device.begin({ client_id: "base44_cli", scope, address: network, network });
 
-/** The code of what was thrown, in either vocabulary. */
+/** Returns the code of the error, a GrantError's or an ApiError's. */
 async function refusal(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => "none",
@@ -35,12 +35,12 @@ async function signedIn(holdfast: TestServer) {
   return { code, tokens: await device.poll(code.device_code.expose(), "base44_cli") };
 }
 
-/** The n-th wrong code. */
+/** Returns the n-th wrong code. */
 const wrongCode = (n: number): string =>
   Array.from({ length: USER_CODE_LENGTH }, (_, place) => USER_CODE_LETTERS[Math.floor(n / 20 ** place) % 20]).join("");
 
 describe("codes", () => {
-  it("are 256 random bits, and eight letters that are no vowels and no digits", async () => {
+  it("are 256 random bits, and eight letters without vowels and digits", async () => {
     const holdfast = await startTestServer();
     const { device_code, user_code, verification_uri, verification_uri_complete } = await begin(holdfast);
     expect(Buffer.from(device_code.expose(), "base64url")).toHaveLength(32);
@@ -65,7 +65,7 @@ describe("codes", () => {
   it.each([
     ["lower case", (code: string) => code.toLowerCase()],
     ["no dash", (code: string) => code.replace("-", "")],
-    ["blanks", (code: string) => ` ${code.replace("-", " – ")} `],
+    ["spaces", (code: string) => ` ${code.replace("-", " – ")} `],
   ])("are the same with %s", async (_what, typed) => {
     const holdfast = await startTestServer();
     const { user_code } = await begin(holdfast);
@@ -75,7 +75,7 @@ describe("codes", () => {
     });
   });
 
-  it("are five at once of one address, until one is decided or over", async () => {
+  it("are at most five at once for one address, until one is decided or expires", async () => {
     const holdfast = await startTestServer();
     const [first] = await Promise.all(Array.from({ length: 5 }, () => begin(holdfast)));
     expect(await refusal(begin(holdfast))).toBe("rate_limited");
@@ -86,7 +86,7 @@ describe("codes", () => {
     expect(await refusal(begin(holdfast))).toBe("none");
   });
 
-  it("are for clients that are known, with scopes that are known", async () => {
+  it("are for known clients, with known scopes", async () => {
     const holdfast = await startTestServer();
     const { device } = holdfast.installation;
     const stranger = { client_id: "stranger", scope: null, address: "", network: "" };
@@ -99,7 +99,7 @@ describe("codes", () => {
 });
 
 describe("guessing", () => {
-  it("has a chance of 3.9e-6 in ten minutes, and of 2^-32 from one session at one code", async () => {
+  it("succeeds with a chance of 3.9e-6 in ten minutes, and of 2^-32 from one session at one code", async () => {
     const { config } = await startTestServer();
     const { limits } = config;
     const codes = USER_CODE_LETTERS.length ** USER_CODE_LENGTH;
@@ -108,12 +108,12 @@ describe("guessing", () => {
     expect(guesses).toBe(1_000);
     expect((guesses * 100) / codes).toBeCloseTo(3.9e-6, 7);
     expect(Math.log2((guesses * 100) / codes)).toBeLessThan(-17.9);
-    // Ten minutes may touch eleven windows.
+    // Ten minutes can touch eleven windows.
     expect((1.1 * guesses * 100) / codes).toBeLessThan(4.4e-6);
     expect(Math.log2(limits.device_wrong_codes_per_session / codes)).toBeLessThan(-32);
   });
 
-  it("ends for a session after five wrong codes, also for the right one, until ten minutes are over", async () => {
+  it("is refused to a session after five wrong codes, also with the right one, for ten minutes", async () => {
     const holdfast = await startTestServer();
     const { device } = holdfast.installation;
     for (let n = 0; n < 5; n += 1)
@@ -127,7 +127,7 @@ describe("guessing", () => {
     expect(await refusal(device.view(later.user_code, approver()))).toBe("none");
   });
 
-  it("ends when many wrong codes come at once", async () => {
+  it("is refused when many wrong codes come at once", async () => {
     const { installation } = await startTestServer();
     const answers = await Promise.all(
       Array.from({ length: 30 }, (_, n) => refusal(installation.device.view(wrongCode(n), approver()))),
@@ -136,14 +136,14 @@ describe("guessing", () => {
     expect(answers.filter((code) => code === "rate_limited")).toHaveLength(25);
   });
 
-  it("ends for an address after ten, and for everybody after a hundred in a minute", async () => {
+  it("is refused to an address after ten, and to all users after a hundred in a minute", async () => {
     const { installation, clock } = await startTestServer();
     const guess = (n: number, network: string) =>
       refusal(installation.device.view(wrongCode(n), approver(`${network} ${n}`, network)));
     const answers: string[] = [];
     for (let n = 0; n < 12; n += 1) answers.push(await guess(n, "192.0.2.1"));
     expect(answers.filter((code) => code === "user_code_invalid")).toHaveLength(10);
-    // Those that were refused did not use up what all share.
+    // Refused tries did not use up the shared limit.
     for (let n = 0; n < 95; n += 1) answers.push(await guess(n, `198.51.100.${n}`));
     expect(answers.filter((code) => code === "user_code_invalid")).toHaveLength(100);
     expect(await guess(1, "203.0.113.1")).toBe("rate_limited");
@@ -151,7 +151,7 @@ describe("guessing", () => {
     expect(await guess(1, "203.0.113.1")).toBe("user_code_invalid");
   });
 
-  it("does not count right codes, nor what cannot be a code", async () => {
+  it("does not count right codes, nor text that cannot be a code", async () => {
     const holdfast = await startTestServer();
     const { device } = holdfast.installation;
     const { user_code } = await begin(holdfast);
@@ -162,7 +162,7 @@ describe("guessing", () => {
 });
 
 describe("polling", () => {
-  it("waits, slows down for good, and takes the approval whenever it comes", async () => {
+  it("waits, stays slowed down, and accepts the approval at any time", async () => {
     const holdfast = await startTestServer();
     const { device } = holdfast.installation;
     const { device_code, user_code } = await begin(holdfast);
@@ -172,7 +172,7 @@ describe("polling", () => {
     expect(await poll()).toBe("authorization_pending");
     await holdfast.clock.jump(2 * SECOND);
     expect(await poll()).toBe("slow_down");
-    // Ten seconds now, and fifteen after that one.
+    // Ten seconds now, and fifteen after the next poll.
     await holdfast.clock.jump(5 * SECOND);
     expect(await poll()).toBe("slow_down");
     await holdfast.clock.jump(15 * SECOND);
@@ -194,7 +194,7 @@ describe("polling", () => {
     expect(await refusal(device.decide(late.user_code, approver(), "approved", "req_1"))).toBe("user_code_invalid");
   });
 
-  it("after success revokes a token that nobody used yet", async () => {
+  it("after success revokes a token that was not used yet", async () => {
     const holdfast = await startTestServer();
     const { device, cliSessions } = holdfast.installation;
     const { code, tokens } = await signedIn(holdfast);
@@ -204,7 +204,7 @@ describe("polling", () => {
     expect(await refusal(cliSessions.refresh(tokens.refresh_token.expose(), "base44_cli"))).toBe("invalid_grant");
   });
 
-  it("after success leaves a token alone that was used", async () => {
+  it("after success keeps a token that was used", async () => {
     const holdfast = await startTestServer();
     const { device, cliSessions } = holdfast.installation;
     const { code, tokens } = await signedIn(holdfast);
@@ -214,7 +214,7 @@ describe("polling", () => {
     expect(await cliSessions.verifyCliSession(tokens.access_token.expose())).toMatchObject({ user_id: "usr_1" });
   });
 
-  it("twice at once gives one of the two the tokens, and they work", async () => {
+  it("twice at once gives the tokens to one of the two, and they work", async () => {
     const holdfast = await startTestServer();
     const { device, cliSessions } = holdfast.installation;
     const { user_code, device_code } = await begin(holdfast);
@@ -230,7 +230,7 @@ describe("polling", () => {
 });
 
 describe("sessions", () => {
-  it("tell whose they are, with which scopes, until the access token is over", async () => {
+  it("return their user and scopes until the access token expires", async () => {
     const holdfast = await startTestServer();
     const { cliSessions } = holdfast.installation;
     const { tokens } = await signedIn(holdfast);
@@ -248,7 +248,7 @@ describe("sessions", () => {
       expect(await cliSessions.verifyCliSession(wrong)).toBeNull();
   });
 
-  it("go on by refreshing for 90 days, and end after 30 days without", async () => {
+  it("last for 90 days by refreshing, and end after 30 days without it", async () => {
     const holdfast = await startTestServer();
     const { cliSessions } = holdfast.installation;
     let { tokens } = await signedIn(holdfast);
@@ -266,7 +266,7 @@ describe("sessions", () => {
     expect(await cliSessions.list("usr_1")).toEqual([]);
   });
 
-  it("survive a lost answer, and end when an old refresh token comes back later", async () => {
+  it("survive a lost reply, and end when an old refresh token is reused later", async () => {
     const holdfast = await startTestServer();
     const { cliSessions, audit, store } = holdfast.installation;
     const { tokens } = await signedIn(holdfast);
@@ -284,7 +284,7 @@ describe("sessions", () => {
     expect(actions).toContain("cli_session.refresh_token_reused");
   });
 
-  it("end at once where they are ended, and within a second where no news arrives", async () => {
+  it("end at once on the node that ends them, and within a second where no notification arrives", async () => {
     const holdfast = await startTestServer();
     const { cliSessions, store } = holdfast.installation;
     const [here, elsewhere] = [await signedIn(holdfast), await signedIn(holdfast)];
@@ -292,7 +292,7 @@ describe("sessions", () => {
       (await cliSessions.verifyCliSession(tokens.access_token.expose())) !== null;
     expect([await works(here), await works(elsewhere)]).toEqual([true, true]);
     const [first, second] = await cliSessions.list("usr_1");
-    // As another node does it, with every notification lost.
+    // As another node would, with every notification lost.
     await store.endCliSession(second?.id ?? "");
     await holdfast.clock.jump(SECOND);
     expect(await works(elsewhere)).toBe(false);

@@ -15,7 +15,7 @@ const wrong = () => Promise.resolve(null);
 const right = () => Promise.resolve("yes");
 
 describe("tries that are counted in the database", () => {
-  it("are refused over the limit with the time left, and made again after it", async () => {
+  it("are refused above the limit with the time left, and allowed again after it", async () => {
     const { rateLimits, clock } = await limited();
     const rules = [rule("a", 2)];
     expect([await rateLimits.attempt(rules, wrong), await rateLimits.attempt(rules, wrong)]).toEqual([null, null]);
@@ -29,7 +29,7 @@ describe("tries that are counted in the database", () => {
     expect(await rateLimits.attempt(rules, right)).toBe("yes");
   });
 
-  it("are shared by nodes that count on their own", async () => {
+  it("are counted for all nodes together", async () => {
     const { rateLimits, store, clock } = await limited();
     const other = createRateLimits({ store, clock });
     await rateLimits.attempt([rule("a", 2)], wrong);
@@ -37,7 +37,7 @@ describe("tries that are counted in the database", () => {
     await expect(rateLimits.attempt([rule("a", 2)], right)).rejects.toMatchObject({ code: "rate_limited" });
   });
 
-  it("take nothing from a wider rule when a narrower one refuses, and leave no key in clear", async () => {
+  it("use up nothing of a wider rule when a narrower one refuses, and store no key in the clear", async () => {
     const { rateLimits, store } = await limited();
     const rules = [rule("login:ada@example.com", 1), rule("all", 2)];
     await rateLimits.attempt(rules, wrong);
@@ -49,14 +49,14 @@ describe("tries that are counted in the database", () => {
     expect(JSON.stringify(rows)).not.toContain("ada");
   });
 
-  it("count what throws as wrong", async () => {
+  it("count an exception as wrong", async () => {
     const { rateLimits } = await limited();
     const failing = () => Promise.reject(new Error("away"));
     await expect(rateLimits.attempt([rule("a", 1)], failing)).rejects.toThrow("away");
     await expect(rateLimits.attempt([rule("a", 1)], right)).rejects.toMatchObject({ code: "rate_limited" });
   });
 
-  it("are forgotten by the sweeper", async () => {
+  it("are deleted by the sweeper", async () => {
     const { installation, server, clock } = await startTestServer();
     const { store } = installation;
     await createRateLimits({ store, clock }).attempt([rule("a", 1)], wrong);

@@ -1,6 +1,6 @@
 /**
- * A real server for tests: startServer of app.ts over a temporary data directory and a real simulator as the gateway, both on
- * one clock that tests move by hand.
+ * Starts a real server for tests: startServer of app.ts over a temporary data directory, with a
+ * real simulator as the gateway. Both use one clock that tests move by hand.
  *
  *     const holdfast = await startTestServer();
  *     await holdfast.setClient("googlecalendar", ["500-then-ok"]);
@@ -9,8 +9,8 @@
  *     expect((await holdfast.token("googlecalendar")).status).toBe(200);
  *     expect(holdfast.refreshes()).toHaveLength(2);
  *
- * The sweeper does not run by itself; `holdfast.server.sweeper.tick()` is one round of it. Everything is closed and deleted
- * when the test ends.
+ * The sweeper does not run by itself: `holdfast.server.sweeper.tick()` runs it once. Everything is
+ * closed and deleted when the test ends.
  */
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -47,28 +47,28 @@ import { freePort } from "./port.ts";
 import { asObject, readReply, type Json, type Reply } from "./http.ts";
 
 export interface TestServerOptions {
-  /** Default: a new manualClock(). The simulator takes its time from it, too. */
+  /** Default: a new manualClock(). The simulator uses it too. */
   readonly clock?: ManualClock;
-  /** Over LIMITS. By default the sweeper's interval is endless and the spill is small. */
+  /** Replace values of LIMITS. By default the sweeper never runs and the spill file is small. */
   readonly limits?: Partial<Limits>;
-  /** A running one, which the test closes itself; default: an own one. */
+  /** A running simulator, which the test closes itself. Default: a new one. */
   readonly simulator?: Simulator;
-  /** Beside the built-in ones. */
+  /** Providers beside the built-in ones. */
   readonly providers?: readonly Provider[];
-  /** Default: a new directory, deleted in the end. A given one is left alone. */
+  /** Default: a new directory, which is deleted at the end. A given one is kept. */
   readonly data_dir?: string;
-  /** An app that is in the data directory already; default: a new one, named `test`. */
+  /** An app that exists in the data directory. Default: a new one, named `test`. */
   readonly app?: TestApp;
-  /** Names a folder of functions; default none. */
+  /** A folder of functions. Default: none. */
   readonly functions_dir?: string;
   /** Default `http://localhost:<port>`. */
   readonly public_url?: string;
   readonly config?: Partial<Config>;
-  /** 0..1, for jitter; default 0.5 always. */
+  /** Returns 0..1, for jitter. Default: always 0.5. */
   readonly random?: () => number;
 }
 
-/** The account that owns the default workspace and made the app. It has no password. */
+/** The account that owns the default workspace and created the app. It has no password. */
 export interface TestBuilder {
   readonly user_id: UserId;
   readonly workspace_id: WorkspaceId;
@@ -85,15 +85,15 @@ export interface ConnectOptions extends Consent {
   readonly app?: TestApp;
   readonly browser?: Browser;
   readonly declared?: readonly string[];
-  /** Typed into the confirm page, by field name. */
+  /** Values to type into the confirm page, by field name. */
   readonly config?: Readonly<Record<string, string>>;
 }
 
 export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON. */
+  /** Is sent as JSON. */
   readonly json?: unknown;
-  /** Sent as it is. */
+  /** Is sent unchanged. */
   readonly body?: string | Uint8Array<ArrayBuffer>;
 }
 
@@ -106,53 +106,63 @@ export interface TestServer {
   /** Every log line so far, parsed, at level debug. */
   readonly log: readonly Json[];
   readonly builder: TestBuilder;
-  /** An app of the builder with its credentials; `apps.create` made it. */
+  /** An app of the builder with its credentials, from `apps.create`. */
   readonly app: TestApp;
-  /** Where it listens: http://127.0.0.1:PORT. Its public URL is config.public_url, at `localhost`. */
+  /**
+   * The address on which it listens, http://127.0.0.1:PORT. config.public_url names `localhost`.
+   */
   readonly url: string;
 
   createApp(name: string): Promise<TestApp>;
-  /** Registers a simulated OAuth client with these modes for a service. @returns its client id */
+  /** Registers a simulated OAuth client with these modes for a service. Returns its client id. */
   setClient(integration_type: string, modes?: readonly string[], label?: string): Promise<string>;
-  /** A browser with empty cookies. */
+  /** Returns a browser without cookies. */
   browser(): Browser;
-  /** A browser whose person is signed in as the builder, or as somebody else. */
+  /** Returns a browser that is signed in as the builder, or as another user. */
   signedIn(user_id?: UserId): Promise<Browser>;
-  /** PUT external-auth/integrations/:type with the app's API key. */
+  /** Sends PUT external-auth/integrations/:type with the app's API key. */
   initiate(integration_type: string, body?: unknown, app?: TestApp): Promise<Reply>;
-  /** The whole consent, from PUT to the result page. Registers a well-behaved client when none is set. */
+  /** Runs a whole consent. Registers a well-behaved OAuth client if there is none. */
   connect(integration_type: string, options?: ConnectOptions): Promise<void>;
-  /** GET external-auth/tokens/:type. `rejected`: an access token that its API refused. */
+  /** Sends GET external-auth/tokens/:type. `rejected` is an access token that the API refused. */
   token(integration_type: string, options?: { app?: TestApp; rejected?: string }): Promise<Reply>;
-  /** The access token of a reply that must be 200. */
+  /**
+   * Returns the access token.
+   *
+   * @throws Error unless the status is 200
+   */
   accessToken(integration_type: string, app?: TestApp): Promise<string>;
   request(method: string, path: string, options?: RequestOptions): Promise<Reply>;
-  /** `request` with the app's API key. */
+  /** Sends a request with the app's API key. */
   manage(method: string, path: string, options?: RequestOptions): Promise<Reply>;
-  /** The stored row. @throws Error when there is none */
+  /**
+   * Returns the stored row.
+   *
+   * @throws Error if there is none
+   */
   row(integration_type: string, app?: TestApp): Promise<ConnectionRow>;
-  /** Refresh requests that the simulator saw, of one service's host or of all. */
+  /** Returns the refresh requests at the simulator, for one host or all. */
   refreshes(host?: string): readonly LedgerRequest[];
-  /** Types of the app's events in the outbox, oldest first. */
+  /** Returns the types of the app's events in the outbox, oldest first. */
   events(app?: TestApp): Promise<readonly string[]>;
   /** Closes the server and opens it again over the same data, simulator and clock. */
   restart(change?: TestServerOptions): Promise<TestServer>;
-  /** Closes server and simulator. Also done when the test ends. */
+  /** Closes server and simulator. The end of the test does it too. */
   close(): Promise<void>;
 }
 
 const NEVER_MS = 1e13;
-/** Real time that closing may take before the clock is moved to hasten it. */
-const PATIENCE_MS = 500;
+/** How long closing can take in real time before the clock is moved to speed it up. */
+const CLOSE_PATIENCE_MS = 500;
 
-/** A server for the running test. For one shared by a file see `openTestServer`. */
+/** Starts a server for the running test. `openTestServer` starts one that a file shares. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const opened = await openTestServer(options);
   onTestFinished(() => opened.close());
   return opened;
 }
 
-/** As startTestServer, for beforeAll: whoever opens it closes it. */
+/** Starts a server, as startTestServer does, for beforeAll. The caller closes it. */
 export async function openTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const clock = options.clock ?? manualClock();
   const simulator = options.simulator ?? (await startSimulator(simulatorTime(clock)));
@@ -174,7 +184,7 @@ type Ground = TestServerOptions & Required<Pick<TestServerOptions, "clock" | "si
 async function openOver(ground: Ground): Promise<TestServer> {
   const { clock, simulator } = ground;
   const log: Json[] = [];
-  const { server, config } = await listenSomewhere(ground, log);
+  const { server, config } = await listenOnFreePort(ground, log);
   const { installation, url } = server;
   let current: TestServer | null = null;
   let closing: Promise<void> | null = null;
@@ -184,11 +194,11 @@ async function openOver(ground: Ground): Promise<TestServer> {
   async function closeServer(): Promise<void> {
     const state = { closed: false };
     const done = server.close().finally(() => (state.closed = true));
-    const patient_until = performance.now() + PATIENCE_MS;
+    const deadline = performance.now() + CLOSE_PATIENCE_MS;
     while (!state.closed) {
       await turn();
-      // A refresh in flight waits for the clock; a test that ends in the middle of one must not hang.
-      if (performance.now() > patient_until) await clock.jump(MINUTE);
+      // A refresh in flight waits for the clock. A test that ends during one must not hang.
+      if (performance.now() > deadline) await clock.jump(MINUTE);
     }
     await done;
   }
@@ -269,14 +279,14 @@ async function openOver(ground: Ground): Promise<TestServer> {
       const reply = await self.token(integration_type, { app: owner });
       const { access_token } = reply.json;
       if (reply.status !== 200 || typeof access_token !== "string")
-        throw new Error(`getConnection answered ${reply.status}: ${reply.text}`);
+        throw new Error(`getConnection returned ${reply.status}: ${reply.text}`);
       return access_token;
     },
     manage: (method, path, options = {}) =>
       request(method, path, { ...options, headers: { api_key: app.api_key, ...options.headers } }),
     async row(integration_type, owner = app) {
       const row = await installation.store.findConnection(owner.app_id, integration_type);
-      if (row === null) throw new Error(`There is no connection of ${integration_type}.`);
+      if (row === null) throw new Error(`There is no connection for ${integration_type}.`);
       return row;
     },
     refreshes: (host) =>
@@ -300,7 +310,10 @@ async function openOver(ground: Ground): Promise<TestServer> {
   return self;
 }
 
-/** Made of rows, as one is found again after a restart: hashing a password for each test would take longer than most tests. */
+/**
+ * Finds or inserts the builder's rows. Signing up would hash a password, which takes longer than
+ * most tests.
+ */
 async function builderOf({ store }: Installation): Promise<TestBuilder> {
   const workspace_id = await store.defaultWorkspace(newWorkspaceId(), "builder");
   const known = (await store.listMembers(workspace_id)).find((member) => member.role === "owner");
@@ -309,7 +322,7 @@ async function builderOf({ store }: Installation): Promise<TestBuilder> {
   return { user_id, workspace_id, email };
 }
 
-/** An account without a password, in a workspace. */
+/** Inserts an account without a password into a workspace. */
 export async function addAccount(
   store: Store,
   { name, email, workspace_id, role }: { name: string; email: string; workspace_id: WorkspaceId; role: Role },
@@ -328,14 +341,14 @@ async function newApp(installation: Installation, name: string): Promise<TestApp
   return exposed(await installation.apps.create(name));
 }
 
-/** An app that was just created, as a program has it that was given its credentials. */
+/** Returns a new app with its credentials as plain text. */
 export function exposed({ app_id, service_token, api_key }: CreatedApp): TestApp {
   if (api_key === null) throw new Error("The workspace has no room for an API key.");
   return { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
 }
 
-/** The public URL names the port, so it is chosen first; another test may be faster at taking it. */
-async function listenSomewhere(ground: Ground, log: Json[]): Promise<{ server: Server; config: Config }> {
+/** Chooses a port first, since the public URL names it. Tries again if another test took it. */
+async function listenOnFreePort(ground: Ground, log: Json[]): Promise<{ server: Server; config: Config }> {
   const { clock, simulator, providers, random = () => 0.5 } = ground;
   for (let tries = 1; ; tries += 1) {
     const config = configOf(ground, simulator.url, await freePort());
@@ -373,7 +386,7 @@ function configOf(
   );
   return {
     ...loaded,
-    // Time stands still in most tests, and with it the minute in which requests are counted.
+    // Time stands still in most tests, so the minute in which requests are counted never ends.
     limits: { ...LIMITS, ...UNCOUNTED, spill_bytes: 262_144, sweep_interval_ms: NEVER_MS, ...limits },
     ...config,
   };
@@ -388,17 +401,17 @@ const UNCOUNTED = {
   failed_authentications_per_minute: NEVER_MS,
 };
 
-/** The reconnect page's button. @returns the connect link it leads to */
+/** Presses the button of the reconnect page. Returns the connect link that it leads to. */
 async function pressConnect(person: Browser, page: string): Promise<string> {
   const shown = await person.get(page);
   const form_token = /name="form_token" value="([^"]+)"/.exec(shown.text)?.[1] ?? "";
   const pressed = await person.post(page, { form_token });
   const location = pressed.headers.get("location");
-  if (location === null) throw new Error(`The connect page answered ${pressed.status}: ${textOf(pressed.text)}`);
+  if (location === null) throw new Error(`The connect page returned ${pressed.status}: ${textOf(pressed.text)}`);
   return location;
 }
 
-/** Presses "use it from now on" on the page that another account leads to. @returns the result page */
+/** Decides on the page for a different account. Returns the result page. */
 export async function agree(person: Browser, shown: Reply, decision = "replace"): Promise<Reply> {
   const action = /<form method="post" action="([^"]+)"/.exec(shown.text)?.[1] ?? "";
   const pressed = await person.post(action, { ...fieldsOf(shown.text), decision });
@@ -406,10 +419,10 @@ export async function agree(person: Browser, shown: Reply, decision = "replace")
   return location === null ? pressed : person.get(location);
 }
 
-/** The secret of a service token or API key, without its prefix, id and checksum. */
+/** Returns the secret of a service token or API key, without its prefix, id and checksum. */
 export function secretPart(credential: string): string {
   const secret = /^[a-z0-9]+_[a-z0-9]{20}_(.{43})_[0-9a-f]{8}$/.exec(credential)?.[1];
-  if (secret === undefined) throw new Error("That is no credential.");
+  if (secret === undefined) throw new Error("This is not a credential.");
   return secret;
 }
 

@@ -117,7 +117,7 @@ function requireSignedIn(principal: Principal): void {
   throw new ApiError("insufficient_role", { message: "This needs a user who is signed in, not an API key." });
 }
 
-export function noSuchApp(): ApiError {
+function noSuchApp(): ApiError {
   return new ApiError("not_found", { message: "There is no such app. holdfast apps list shows all." });
 }
 
