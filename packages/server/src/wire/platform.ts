@@ -1,6 +1,6 @@
 /**
- * Apps, workspaces and stripe: what the public clients request beside connectors. The server ignores
- * unknown fields.
+ * Apps, workspaces and stripe: what the public clients request beside connectors. The server
+ * ignores unknown fields.
  */
 import { Type } from "typebox";
 import { nullable, text } from "./fields.ts";

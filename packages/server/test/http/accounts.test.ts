@@ -1,35 +1,12 @@
-import { join } from "node:path";
+/** Accounts: the first one, signing in, and the account page. */
 import { describe, expect, it } from "vitest";
-import { openInstallation } from "../../src/installation.ts";
-import { asAppId } from "../../src/core/ids.ts";
-import type { Role } from "../../src/core/roles.ts";
-import { silentLog } from "../../src/telemetry/log.ts";
-import { DAY, HOUR, MINUTE, SECOND, until } from "../support/clock.ts";
+import { MINUTE, SECOND } from "../support/clock.ts";
 import { fieldsOf, textOf, type Browser } from "../support/browser.ts";
 import { asList, type Reply } from "../support/http.ts";
-import { addAccount, secretPart, startTestServer, type TestServer } from "../support/server.ts";
+import { startTestServer, type TestServer } from "../support/server.ts";
+import { api, withKey } from "./stage.ts";
 
 const GRACE = { name: "Grace", email: "Grace@Example.com", password: "correct horse battery" };
-
-/** A person's requests to the API, from a page of ours. */
-function api({ request, config }: TestServer, person: Browser) {
-  return (method: string, path: string, json?: unknown): Promise<Reply> => {
-    const cookie = [...person.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const headers = { cookie, origin: config.public_url };
-    return request(method, `/api/management${path}`, { headers, ...(json === undefined ? {} : { json }) });
-  };
-}
-
-const withKey = ({ request, app }: TestServer, api_key: string, path = `/api/apps/${app.app_id}/external-auth/list`) =>
-  request("GET", path, { headers: { api_key } });
-
-const member = ({ installation, builder }: TestServer, role: Role, name: string = role) =>
-  addAccount(installation.store, {
-    name,
-    email: `${name}@example.com`,
-    workspace_id: builder.workspace_id,
-    role,
-  });
 
 async function withGrace() {
   const holdfast = await startTestServer();
@@ -43,7 +20,7 @@ async function signIn(browser: Browser, change: Readonly<Record<string, string>>
   return browser.post("/sign-in", { form_token, email: GRACE.email, password: GRACE.password, ...change });
 }
 
-/** A command line that this person lets in. @returns its access token */
+/** Signs in a command line as this user. Returns its access token. */
 async function commandLine({ request }: TestServer, person: Browser): Promise<string> {
   const client_id = "base44_cli";
   const { json } = await request("POST", "/oauth/device/code", { json: { client_id } });
@@ -56,7 +33,7 @@ async function commandLine({ request }: TestServer, person: Browser): Promise<st
   return String(issued.json["access_token"]);
 }
 
-describe("the whole trip", () => {
+describe("the whole journey", () => {
   it("goes from the setup link to an account, a sign-in, a workspace, an app, a key and a connector", async () => {
     const { holdfast, person } = await withGrace();
     const home = await person.get("/");
@@ -82,7 +59,7 @@ describe("the whole trip", () => {
 });
 
 describe("the sign-in page", () => {
-  it("says the same of every wrong try, and gives the address back, escaped", async () => {
+  it("shows the same message after every failed attempt, and returns the email address escaped", async () => {
     const { holdfast } = await withGrace();
     const browser = holdfast.browser();
     for (const email of [GRACE.email, "nobody@example.com", '"><b>x</b>@example.com']) {
@@ -95,7 +72,7 @@ describe("the sign-in page", () => {
     expect([...browser.cookies.keys()]).toEqual(["holdfast-form"]);
   });
 
-  it("answers 429 with the time to wait after five wrong tries, to the right password too", async () => {
+  it("replies 429 with the time to wait after five wrong attempts, even to the right password", async () => {
     const { holdfast } = await withGrace();
     const browser = holdfast.browser();
     for (let time = 0; time < 5; time += 1) expect((await signIn(browser, { password: "wrong" })).status).toBe(401);
@@ -121,7 +98,7 @@ describe("the sign-in page", () => {
     expect((await signIn(browser, { next })).headers.get("location")).toBe(`${holdfast.config.public_url}/`);
   });
 
-  it("is where pages lead whoever is not signed in, and leads back", async () => {
+  it("is linked from pages for visitors who are not signed in, and returns to the page", async () => {
     const { holdfast } = await withGrace();
     const browser = holdfast.browser();
     const asked = `/apps/${holdfast.app.app_id}/connect/slack`;
@@ -132,7 +109,7 @@ describe("the sign-in page", () => {
     expect((await signIn(browser, { next })).headers.get("location")).toBe(`${holdfast.config.public_url}${asked}`);
   });
 
-  it("gives a new session at each sign-in, and ends the one before", async () => {
+  it("starts a new session at each sign-in, and ends the previous one", async () => {
     const { holdfast, person } = await withGrace();
     const before = person.cookies.get("holdfast-session") ?? "";
     await signIn(person);
@@ -143,7 +120,7 @@ describe("the sign-in page", () => {
     expect((await person.get("/")).status).toBe(200);
   });
 
-  it("takes no session that somebody else has put into the browser", async () => {
+  it("does not adopt a session that another person planted in the browser", async () => {
     const { holdfast } = await withGrace();
     const browser = holdfast.browser();
     const planted = "A".repeat(32);
@@ -152,7 +129,7 @@ describe("the sign-in page", () => {
     expect(browser.cookies.get("holdfast-session")).not.toBe(planted);
   });
 
-  it("takes forms of our own pages only, and so do links", async () => {
+  it("accepts forms only from our own pages, and so do links", async () => {
     const { holdfast } = await withGrace();
     const setup = await holdfast.installation.accounts.createSetupLink();
     const { workspace_id } = holdfast.builder;
@@ -180,7 +157,7 @@ describe("the sign-in page", () => {
       }
   });
 
-  it("takes no form but the one that this browser was shown, and so do links", async () => {
+  it("accepts only the form that this browser was shown, and so do links", async () => {
     const { holdfast } = await withGrace();
     const setup = await holdfast.installation.accounts.createSetupLink();
     const { invitation_url } = await holdfast.installation.workspaces.invite(holdfast.builder.workspace_id, {
@@ -210,7 +187,7 @@ describe("the sign-in page", () => {
     }
   });
 
-  it("shows forms in several tabs of one browser, and each can be sent", async () => {
+  it("works in several tabs of one browser, and each form can be sent", async () => {
     const { holdfast } = await withGrace();
     const browser = holdfast.browser();
     const first = fieldsOf((await browser.get("/sign-in")).text);
@@ -221,7 +198,7 @@ describe("the sign-in page", () => {
       );
   });
 
-  it("keeps a device code through the sign-in, and nothing else of an address's query", async () => {
+  it("keeps a device code through the sign-in, and drops every other query", async () => {
     const { holdfast } = await withGrace();
     const begun = await holdfast.request("POST", "/oauth/device/code", { json: { client_id: "base44_cli" } });
     const link = new URL(String(begun.json["verification_uri_complete"]));
@@ -234,7 +211,7 @@ describe("the sign-in page", () => {
     const entered = await signIn(browser, { next, form_token });
     const opened = await browser.get(entered.headers.get("location") ?? "");
     expect(fieldsOf(opened.text)["user_code"]).toBe(begun.json["user_code"]);
-    // The click stays the person's.
+    // The user still has to click.
     expect(textOf(opened.text)).not.toContain("Did you start this?");
     for (const other of ["/device?user_code=AB&x=1", "/device?user_code=%22", "/account?user_code=ABCD-EFGH"]) {
       const page = await holdfast.browser().get(other);
@@ -245,7 +222,7 @@ describe("the sign-in page", () => {
 });
 
 describe("the account page", () => {
-  it("lists sessions, ends one, and signs out everywhere", async () => {
+  it("lists sessions, ends one of them, and signs out everywhere", async () => {
     const { holdfast, person } = await withGrace();
     const other = holdfast.browser();
     await signIn(other);
@@ -259,7 +236,7 @@ describe("the account page", () => {
     expect([(await other.get("/")).status, (await person.get("/")).status]).toEqual([401, 401]);
   });
 
-  it("lists command lines, ends one, and ends all of them with the browsers", async () => {
+  it("lists command lines, ends one, and ends all of them together with the browsers", async () => {
     const { holdfast, person } = await withGrace();
     const who = (bearer: string) =>
       holdfast.request("GET", "/oauth/userinfo", { headers: { authorization: `Bearer ${bearer}` } });
@@ -279,7 +256,7 @@ describe("the account page", () => {
     expect([(await who(first)).status, (await who(second)).status]).toEqual([401, 401]);
   });
 
-  it("names browsers as people know them, and shows what else signed in as it calls itself", async () => {
+  it("shows known browsers by name, and other clients by their own user agent", async () => {
     const { holdfast, person } = await withGrace();
     const agents = {
       "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": "Firefox on Linux",
@@ -308,198 +285,5 @@ describe("the account page", () => {
     const other = holdfast.browser();
     expect((await signIn(other)).status).toBe(401);
     expect((await signIn(other, { password: "a new long password" })).status).toBe(303);
-  });
-});
-
-describe("invitations", () => {
-  async function invited(role: Role = "editor") {
-    const holdfast = await startTestServer();
-    const call = api(holdfast, await holdfast.signedIn());
-    const base = `/workspaces/${holdfast.builder.workspace_id}/invitations`;
-    const made = await call("POST", base, { email: "New@Example.com", role });
-    return { holdfast, call, base, made, link: String(made.json["invitation_url"]) };
-  }
-
-  it("make an account with the invited address, whatever the form says, and the role", async () => {
-    const { holdfast, link, made } = await invited();
-    expect(made.headers.get("cache-control")).toBe("no-store");
-    const person = holdfast.browser();
-    const page = await person.get(link);
-    expect(textOf(page.text)).toContain("new@example.com");
-    const form = { name: "New", email: "other@example.com", password: "correct horse battery" };
-    expect((await person.post(link, { ...fieldsOf(page.text), ...form })).status).toBe(303);
-    const workspaces = await api(holdfast, person)("GET", "/workspaces");
-    expect(asList(workspaces.json["workspaces"])).toMatchObject([{ role: "editor" }]);
-    expect(await holdfast.installation.store.findUser("new@example.com")).not.toBeNull();
-    expect(await holdfast.installation.store.findUser("other@example.com")).toBeNull();
-    expect((await holdfast.browser().get(link)).status).toBe(400);
-  });
-
-  it("let who is signed in join, after a press of the button", async () => {
-    const { holdfast, link } = await invited("viewer");
-    const { accounts } = holdfast.installation;
-    const person = holdfast.browser();
-    const { user_id } = await accounts.createDemoBuilder();
-    await holdfast.installation.store.setRole(holdfast.builder.workspace_id, user_id, null, "owner");
-    await person.signIn(await accounts.createSetupLink(user_id));
-    const page = await person.get(link);
-    expect(asList((await api(holdfast, person)("GET", "/workspaces")).json["workspaces"])).toEqual([]);
-    expect((await person.post(link, {})).status).toBe(403);
-    expect((await person.post(link, fieldsOf(page.text))).status).toBe(303);
-    expect(asList((await api(holdfast, person)("GET", "/workspaces")).json["workspaces"])).toMatchObject([
-      { role: "viewer" },
-    ]);
-  });
-
-  it("are over after seven days, or when they are taken back, and are stored as a hash", async () => {
-    const { holdfast, call, base, link, made } = await invited();
-    const rows = await holdfast.installation.store.transaction(async (tx) => {
-      return await tx.db.selectFrom("invitations").selectAll().execute();
-    });
-    expect(JSON.stringify(rows)).not.toContain(link.split("/").at(-1));
-    expect(asList((await call("GET", base)).json["invitations"])).toMatchObject([{ email: "new@example.com" }]);
-    expect((await call("DELETE", `${base}/${String(made.json["id"])}`)).status).toBe(200);
-    expect((await holdfast.browser().get(link)).status).toBe(400);
-    const second = await call("POST", base, { email: "new@example.com", role: "viewer" });
-    await holdfast.clock.jump(7 * DAY);
-    expect((await holdfast.browser().get(String(second.json["invitation_url"]))).status).toBe(400);
-  });
-
-  it("give nobody more than who invites has", async () => {
-    const { holdfast, base } = await invited();
-    const admin = api(holdfast, await holdfast.signedIn(await member(holdfast, "admin")));
-    expect((await admin("POST", base, { email: "x@example.com", role: "owner" })).code).toBe("insufficient_role");
-    expect((await admin("POST", base, { email: "x@example.com", role: "admin" })).status).toBe(200);
-    expect((await admin("POST", base, { email: "x", role: "viewer" })).code).toBe("invalid_email");
-  });
-});
-
-describe("members", () => {
-  it("are raised, lowered and put out, and the last owner stays", async () => {
-    const holdfast = await startTestServer();
-    const call = api(holdfast, await holdfast.signedIn());
-    const base = `/workspaces/${holdfast.builder.workspace_id}/members`;
-    const bob = await member(holdfast, "viewer", "bob");
-    expect((await call("PATCH", `${base}/${bob}`, { role: "admin" })).status).toBe(200);
-    const asBob = api(holdfast, await holdfast.signedIn(bob));
-    expect((await asBob("PATCH", `${base}/${holdfast.builder.user_id}`, { role: "viewer" })).code).toBe(
-      "insufficient_role",
-    );
-    expect((await asBob("PATCH", `${base}/${bob}`, { role: "owner" })).code).toBe("insufficient_role");
-    expect((await call("DELETE", `${base}/${holdfast.builder.user_id}`)).code).toBe("last_owner");
-    expect((await call("PATCH", `${base}/${holdfast.builder.user_id}`, { role: "admin" })).code).toBe("last_owner");
-    expect((await call("DELETE", `${base}/${bob}`)).status).toBe(200);
-    expect((await asBob("GET", base)).code).toBe("not_found");
-    expect((await call("DELETE", `${base}/${bob}`)).code).toBe("not_found");
-  });
-
-  it("see their workspace handed over: the new one owns it, the old one administers", async () => {
-    const holdfast = await startTestServer();
-    const call = api(holdfast, await holdfast.signedIn());
-    const base = `/workspaces/${holdfast.builder.workspace_id}`;
-    const bob = await member(holdfast, "viewer", "bob");
-    expect((await call("POST", `${base}/transfer`, { user_id: "usr_nobody" })).code).toBe("not_found");
-    expect((await call("POST", `${base}/transfer`, { user_id: bob })).status).toBe(200);
-    const members = asList((await call("GET", `${base}/members`)).json["members"]);
-    const roles = members.map(({ name, role }) => `${String(name)} ${String(role)}`);
-    expect(roles.toSorted()).toEqual(["Ada admin", "bob owner"]);
-    expect((await call("DELETE", base)).code).toBe("insufficient_role");
-  });
-});
-
-describe("workspaces", () => {
-  it("are renamed and deleted, with their apps only when that is said", async () => {
-    const holdfast = await startTestServer();
-    await holdfast.connect("googlecalendar");
-    const { store } = holdfast.installation;
-    const call = api(holdfast, await holdfast.signedIn());
-    const base = `/workspaces/${holdfast.builder.workspace_id}`;
-    expect((await call("PATCH", base, { name: "  The Team " })).json).toMatchObject({ name: "The Team" });
-    expect(await store.currentDataKey(holdfast.app.app_id)).not.toBeNull();
-    expect((await call("DELETE", base)).code).toBe("workspace_not_empty");
-    expect((await holdfast.token("googlecalendar")).status).toBe(200);
-    expect((await call("DELETE", `${base}?with_apps=true`)).status).toBe(200);
-    expect((await holdfast.token("googlecalendar")).code).toBe("invalid_token");
-    expect(await store.currentDataKey(holdfast.app.app_id)).toBeNull();
-    expect((await withKey(holdfast, holdfast.app.api_key)).code).toBe("invalid_token");
-    expect(asList((await call("GET", "/workspaces")).json["workspaces"])).toEqual([]);
-    // What was granted is given back to the provider.
-    await holdfast.server.sweeper.tick();
-    const revoked = holdfast.simulator.ledger().requests.filter(({ kind }) => kind === "revoke");
-    expect(revoked).toHaveLength(1);
-  });
-
-  it("have names for their apps, which can change", async () => {
-    const holdfast = await startTestServer();
-    await holdfast.createApp("other");
-    const path = `/api/management/apps/${holdfast.app.app_id}`;
-    expect((await holdfast.manage("PATCH", path, { json: { name: "other" } })).code).toBe("already_exists");
-    expect((await holdfast.manage("PATCH", path, { json: { name: "new" } })).json).toMatchObject({ name: "new" });
-    expect((await holdfast.manage("PATCH", path, { json: { name: "" } })).code).toBe("invalid_name");
-  });
-});
-
-describe("API keys", () => {
-  const keys = ({ builder }: TestServer) => `/workspaces/${builder.workspace_id}/keys`;
-
-  it("are shown once, listed without their secret, and refused at once when revoked", async () => {
-    const holdfast = await startTestServer();
-    const call = api(holdfast, await holdfast.signedIn());
-    const made = await call("POST", keys(holdfast), { name: "ci", scope: "read" });
-    const api_key = String(made.json["api_key"]);
-    expect([made.headers.get("cache-control"), api_key]).toEqual(["no-store", expect.stringMatching(/^b44k_/)]);
-    expect((await withKey(holdfast, api_key)).status).toBe(200);
-    const list = await call("GET", keys(holdfast));
-    expect(list.text).not.toContain(secretPart(api_key));
-    expect(asList(list.json["keys"])).toContainEqual(
-      expect.objectContaining({ name: "ci", scope: "read", user_id: holdfast.builder.user_id, revoked_at: null }),
-    );
-    const id = String(made.json["id"]);
-    expect((await call("DELETE", `${keys(holdfast)}/${id}`)).status).toBe(200);
-    expect((await withKey(holdfast, api_key)).code).toBe("token_revoked");
-    expect((await call("DELETE", `${keys(holdfast)}/${id}`)).code).toBe("not_found");
-  });
-
-  it("are refused within a second when another process revoked them", async () => {
-    const holdfast = await startTestServer();
-    expect((await withKey(holdfast, holdfast.app.api_key)).status).toBe(200);
-    const { config, clock, builder } = holdfast;
-    const command = await openInstallation(
-      { config: { ...config, data_dir: join(config.data_dir) }, clock, log: silentLog },
-      "command",
-    );
-    for (const { id } of await command.apiKeys.list(builder.workspace_id))
-      await command.apiKeys.revoke(builder.workspace_id, id);
-    await clock.advance(SECOND);
-    expect((await withKey(holdfast, holdfast.app.api_key)).code).toBe("token_revoked");
-    await command.close();
-  });
-
-  it("end at their time, and show when they were last used", async () => {
-    const holdfast = await startTestServer();
-    const call = api(holdfast, await holdfast.signedIn());
-    const made = await call("POST", keys(holdfast), { name: "short", expires_in_s: 3_600 });
-    const api_key = String(made.json["api_key"]);
-    const used_at = holdfast.clock.now();
-    expect((await withKey(holdfast, api_key)).status).toBe(200);
-    await holdfast.clock.advance(10 * SECOND);
-    const lastUse = async () =>
-      asList((await call("GET", keys(holdfast))).json["keys"]).find(({ name }) => name === "short")?.["last_used_at"];
-    expect(await until("it is written", lastUse)).toBe(used_at);
-    await holdfast.clock.jump(HOUR);
-    expect((await withKey(holdfast, api_key)).code).toBe("token_expired");
-  });
-
-  it("can be limited in number", async () => {
-    const holdfast = await startTestServer({ limits: { live_api_keys_per_workspace: 2 } });
-    const make = () => holdfast.manage("POST", `/api/management${keys(holdfast)}`, { json: { name: "next" } });
-    expect((await make()).status).toBe(200);
-    expect((await make()).code).toBe("limit_reached");
-    // An app is worth having without one: its maker has a key, or a session.
-    const app = await holdfast.manage("POST", "/api/management/apps", { json: { name: "next" } });
-    expect(app).toMatchObject({ status: 200, json: { api_key: null } });
-    const [app_id, service_token] = [String(app.json["app_id"]), String(app.json["service_token"])];
-    const own = { ...holdfast.app, app_id: asAppId(app_id), service_token };
-    expect((await holdfast.token("slack", { app: own })).code).toBe("not_connected");
   });
 });

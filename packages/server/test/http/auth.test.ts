@@ -11,7 +11,7 @@ import { secretPart, startTestServer, type TestServer } from "../support/server.
 const tokenPath = ({ app }: TestServer, type = "googlecalendar") =>
   `/api/apps/${app.app_id}/external-auth/tokens/${type}`;
 
-/** GET of the token route with this Authorization header. */
+/** Requests the token route with this Authorization header. */
 const withHeader = (holdfast: TestServer, authorization: string, path = tokenPath(holdfast)) =>
   holdfast.request("GET", path, { headers: { authorization } });
 
@@ -24,7 +24,7 @@ async function connected() {
 }
 
 describe("the token route", () => {
-  it("answers the app's own service token, and lets nobody store the answer", async () => {
+  it("replies to the app's own service token, and forbids caches to store the reply", async () => {
     const holdfast = await connected();
     const reply = await holdfast.token("googlecalendar");
     expect(reply.json).toEqual({
@@ -36,7 +36,7 @@ describe("the token route", () => {
     expect(reply.headers.has("etag")).toBe(false);
   });
 
-  it("gives another app's token the very bytes that an app gets which does not exist", async () => {
+  it("sends another app's token the same bytes as for an app that does not exist", async () => {
     const holdfast = await connected();
     const other = await holdfast.createApp("other");
     const ask = async (path: string) => {
@@ -51,7 +51,7 @@ describe("the token route", () => {
     expect(foreign.status).toBe(404);
   });
 
-  it("tells a builder's key that it takes service tokens only, in the words that clients know", async () => {
+  it("refuses a builder's key with the message that clients know: service tokens only", async () => {
     const holdfast = await connected();
     const text = "This endpoint is only accessible to service tokens";
     for (const headers of [{ authorization: `Bearer ${holdfast.app.api_key}` }, { api_key: holdfast.app.api_key }]) {
@@ -60,7 +60,7 @@ describe("the token route", () => {
     }
   });
 
-  it("answers Unauthorized to tokens that are unknown, and does not say what is wrong with them", async () => {
+  it("replies Unauthorized to unknown tokens, without the reason", async () => {
     const holdfast = await connected();
     const { service_token } = holdfast.app;
     const [prefix = "", id = "", ...rest] = service_token.split("_");
@@ -85,14 +85,14 @@ describe("the token route", () => {
     }
   });
 
-  it("says that a token is missing when none was sent", async () => {
+  it("reports a missing token when none was sent", async () => {
     const holdfast = await connected();
     const reply = await holdfast.request("GET", tokenPath(holdfast));
     expect([reply.status, reply.code]).toEqual([401, "missing_token"]);
     expect(reply.headers.get("www-authenticate")).toBe('Bearer realm="holdfast"');
   });
 
-  it("takes exactly one header of exactly one form", async () => {
+  it("accepts exactly one header of exactly one form", async () => {
     const holdfast = await connected();
     const { service_token } = holdfast.app;
     const basic = `Basic ${Buffer.from(`x:${service_token}`).toString("base64")}`;
@@ -144,10 +144,10 @@ describe("the token route", () => {
   });
 });
 
-describe("tokens that end", () => {
+describe("tokens that stop working", () => {
   const tokens = ({ app }: TestServer) => `/api/management/apps/${app.app_id}/tokens`;
 
-  it("are refused at once when they were revoked here, with a word for who knows the secret", async () => {
+  it("are refused at once after a revocation here, with the reason for callers who know the secret", async () => {
     const holdfast = await connected();
     const made = await holdfast.manage("POST", tokens(holdfast), { json: { name: "second" } });
     const second = String(made.json["service_token"]);
@@ -162,7 +162,7 @@ describe("tokens that end", () => {
     expect((await holdfast.token("googlecalendar")).status).toBe(200);
   });
 
-  it("are refused within a second when another process revoked them", async () => {
+  it("are refused within a second after another process revoked them", async () => {
     const holdfast = await connected();
     expect((await holdfast.token("googlecalendar")).status).toBe(200);
     const command = await commandBeside(holdfast);
@@ -173,7 +173,7 @@ describe("tokens that end", () => {
     await command.close();
   });
 
-  it("end at their time", async () => {
+  it("expire on time", async () => {
     const holdfast = await connected();
     const made = await holdfast.manage("POST", tokens(holdfast), { json: { name: "short", expires_in_s: 60 } });
     const header = `Bearer ${String(made.json["service_token"])}`;
@@ -183,7 +183,7 @@ describe("tokens that end", () => {
     expect(brief(await withHeader(holdfast, header)).slice(0, 2)).toEqual([401, "token_expired"]);
   });
 
-  it("are two at a time, so that they can be rotated", async () => {
+  it("are at most two at a time, so that they can be rotated", async () => {
     const holdfast = await connected();
     const make = () => holdfast.manage("POST", tokens(holdfast), { json: { name: "next" } });
     expect((await make()).status).toBe(200);
@@ -210,7 +210,7 @@ describe("tokens that end", () => {
     expect(await until("it is written", lastUse)).toBe(used_at);
   });
 
-  it("of functions work while their invocation does, for their app only", async () => {
+  it("of functions work during their invocation, for their app only", async () => {
     const holdfast = await connected();
     const other = await holdfast.createApp("other");
     const { functionTokens } = holdfast.installation;
@@ -236,7 +236,7 @@ describe("tokens that end", () => {
     expect((await withHeader(holdfast, `Bearer ${token}`)).code).toBe("invalid_token");
   });
 
-  it("of a deleted app are worth nothing", async () => {
+  it("of a deleted app do not work", async () => {
     const holdfast = await connected();
     await holdfast.manage("DELETE", `/api/management/apps/${holdfast.app.app_id}`);
     expect((await holdfast.token("googlecalendar")).code).toBe("invalid_token");
@@ -262,7 +262,7 @@ describe("the builder's routes", () => {
     ["DELETE", "/api/management/clients/slack"],
   ];
 
-  it("refuse service tokens, unknown keys and nobody at all, each in its own way", async () => {
+  it("refuse service tokens, unknown keys and missing credentials, each with its own error", async () => {
     const holdfast = await startTestServer();
     await holdfast.setClient("slack");
     const { app } = holdfast;
@@ -287,7 +287,7 @@ describe("the builder's routes", () => {
     expect(await holdfast.installation.clients.list()).toHaveLength(1);
   });
 
-  it("take an API key in its own header and as a bearer", async () => {
+  it("accept an API key in its own header and as a bearer token", async () => {
     const holdfast = await startTestServer();
     const path = `/api/apps/${holdfast.app.app_id}/external-auth/list`;
     for (const headers of [
@@ -298,14 +298,14 @@ describe("the builder's routes", () => {
       expect((await holdfast.request("GET", path, { headers })).json).toEqual({ integrations: [] });
   });
 
-  it("say nothing of an app that is not there but that", async () => {
+  it("report an unknown app as not found, and nothing else", async () => {
     const holdfast = await startTestServer();
     const reply = await holdfast.manage("GET", "/api/apps/app_00000000000000000000/external-auth/list");
     expect([reply.status, reply.code]).toEqual([404, "not_found"]);
   });
 });
 
-describe("what is released", () => {
+describe("a released token", () => {
   it("is in the audit trail within a second: who, what, and by which request", async () => {
     const holdfast = await connected();
     await holdfast.request("GET", tokenPath(holdfast), {
@@ -320,7 +320,7 @@ describe("what is released", () => {
     expect(found).toMatchObject({ actor: `service_token:${id}`, target: "googlecalendar", request_id: "the-one" });
   });
 
-  it("waits in memory while the trail cannot be written, and is not lost", async () => {
+  it("is recorded in memory while the trail cannot be written, and is not lost", async () => {
     const holdfast = await connected();
     const { store, audit } = holdfast.installation;
     await audit.flush();
@@ -334,8 +334,10 @@ describe("what is released", () => {
     expect(events.filter(({ action }) => action === "token.released")).toHaveLength(1);
     expect(holdfast.log).toContainEqual(expect.objectContaining({ event: "audit_delayed" }));
   });
+});
 
-  it("forgets sessions that can let nobody in any more", async () => {
+describe("sessions", () => {
+  it("are deleted once they can no longer sign in", async () => {
     const holdfast = await connected();
     await holdfast.signedIn();
     await holdfast.clock.jump(8 * DAY);
@@ -347,12 +349,12 @@ describe("what is released", () => {
   });
 });
 
-/** What a command on the server's machine opens, while the server runs. */
+/** Opens the installation as a command on the server's machine does, while the server runs. */
 function commandBeside({ config, clock }: TestServer) {
   return openInstallation({ config: { ...config, data_dir: join(config.data_dir) }, clock, log: silentLog }, "command");
 }
 
-/** fetch joins two headers of one name; a raw client need not. */
+/** fetch joins two headers of one name. A raw client can send both. */
 function twoHeaders(holdfast: TestServer, value: string): Promise<{ status: number; code: unknown }> {
   return new Promise((resolve, reject) => {
     const sent = httpRequest(`${holdfast.url}${tokenPath(holdfast)}`, {

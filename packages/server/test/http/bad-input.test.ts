@@ -18,13 +18,13 @@ const put = (body: string | Uint8Array<ArrayBuffer>, type = "application/json", 
 const integration = () => `/api/apps/${holdfast.app.app_id}/external-auth/integrations/googlecalendar`;
 const createApp = (json: unknown) => holdfast.manage("POST", "/api/management/apps", { json });
 
-/** What an error says, and whether it says so in the one body that both public clients understand. */
-function told({ status, code, json, extra, headers }: Reply) {
+/** Returns what tests compare of an error: the parts that both public clients read. */
+function errorOf({ status, code, json, extra, headers }: Reply) {
   const { message, detail, retryable, request_id } = json;
   return {
     status,
     code,
-    texts: typeof message === "string" && message !== "" && detail === message,
+    has_message: typeof message === "string" && message !== "" && detail === message,
     retryable,
     who_must_act: extra["who_must_act"],
     same_request_id: request_id === headers.get("x-request-id"),
@@ -33,11 +33,11 @@ function told({ status, code, json, extra, headers }: Reply) {
   };
 }
 
-function refusal(status: number, code: keyof typeof ERRORS): ReturnType<typeof told> {
+function refusal(status: number, code: keyof typeof ERRORS): ReturnType<typeof errorOf> {
   return {
     status,
     code,
-    texts: true,
+    has_message: true,
     retryable: ERRORS[code].retryable,
     who_must_act: ERRORS[code].who_must_act,
     same_request_id: true,
@@ -47,12 +47,12 @@ function refusal(status: number, code: keyof typeof ERRORS): ReturnType<typeof t
 }
 
 describe("addresses and methods", () => {
-  it("answers 404 to an address that is not there", async () => {
+  it("replies 404 to an unknown address", async () => {
     for (const path of ["/nowhere", "/api", "//", "/api/apps/x/external-auth/tokens", "/.git/config"])
-      expect(told(await holdfast.manage("GET", path))).toEqual(refusal(404, "route_not_found"));
+      expect(errorOf(await holdfast.manage("GET", path))).toEqual(refusal(404, "route_not_found"));
   });
 
-  it("answers 405 with the methods that are allowed", async () => {
+  it("replies 405 with the allowed methods", async () => {
     for (const [method, path, allow] of [
       ["POST", `/api/apps/${holdfast.app.app_id}/external-auth/tokens/slack`, "GET, HEAD, OPTIONS"],
       ["PATCH", integration(), "DELETE, PUT"],
@@ -61,28 +61,30 @@ describe("addresses and methods", () => {
       ["PUT", "/healthz", "GET, HEAD"],
     ] as const) {
       const reply = await holdfast.manage(method, path);
-      expect(told(reply)).toEqual(refusal(405, "method_not_allowed"));
+      expect(errorOf(reply)).toEqual(refusal(405, "method_not_allowed"));
       expect(reply.headers.get("allow")).toBe(allow);
     }
   });
 
-  it("answers 414 to an address of more than 8 KiB, wherever its length lies", async () => {
+  it("replies 414 to an address of more than 8 KiB, in the path and in the query", async () => {
     const long = "x".repeat(9 * 1024);
     for (const path of [`/${long}`, `/api/apps/${long}/external-auth/list`, `/healthz?${long}`, `/connect/${long}`])
-      expect(told(await holdfast.manage("GET", path))).toEqual(refusal(414, "url_too_long"));
+      expect(errorOf(await holdfast.manage("GET", path))).toEqual(refusal(414, "url_too_long"));
   });
 
-  it("answers 400 to broken percent-encoding", async () => {
-    expect(told(await holdfast.manage("GET", "/api/apps/%zz/external-auth/list"))).toEqual(refusal(400, "bad_request"));
+  it("replies 400 to broken percent-encoding", async () => {
+    expect(errorOf(await holdfast.manage("GET", "/api/apps/%zz/external-auth/list"))).toEqual(
+      refusal(400, "bad_request"),
+    );
   });
 
-  it("refuses headers of more than 16 KiB in all", async () => {
+  it("refuses headers of more than 16 KiB in total", async () => {
     expect(await raw(`GET /healthz HTTP/1.1\r\nhost: x\r\na: ${"x".repeat(17_000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1.1 431 /,
     );
   });
 
-  it("is no proxy: CONNECT gets 405", async () => {
+  it("is not a proxy: CONNECT gets 405", async () => {
     expect(await raw("CONNECT internal:443 HTTP/1.1\r\nhost: internal\r\n\r\n")).toMatch(
       /^HTTP\/1.1 405 .*allow: GET/s,
     );
@@ -94,13 +96,13 @@ describe("addresses and methods", () => {
     "GET /healthz HTTP/1.1\r\nhost: x\r\na: b\r\n folded\r\n\r\n",
     "GET /healthz HTTP/1.1\nhost: x\n\n",
     "GARBAGE\r\n\r\n",
-  ])("closes a connection that could be read in two ways: %j", async (request) => {
+  ])("closes a connection with an ambiguous request: %j", async (request) => {
     const answer = await raw(request);
     expect(answer).toMatch(/^HTTP\/1.1 400 /);
     expect(answer).not.toContain("200 OK");
   });
 
-  it("gives the caller's request id back when it is one, and an own one otherwise", async () => {
+  it("returns the caller's request id when it is valid, and a new one otherwise", async () => {
     const asked = (id: string) => holdfast.request("GET", "/healthz", { headers: { "x-request-id": id } });
     expect((await asked("abc-123_X")).headers.get("x-request-id")).toBe("abc-123_X");
     for (const id of ["", "x".repeat(65), "a b", "<script>"])
@@ -109,29 +111,29 @@ describe("addresses and methods", () => {
 });
 
 describe("bodies", () => {
-  it("takes JSON and nothing else", async () => {
+  it("accepts JSON only", async () => {
     for (const type of [
       "text/plain",
       "application/xml",
       "multipart/form-data; boundary=x",
       "application/x-www-form-urlencoded",
     ])
-      expect(told(await put('{"scopes":[]}', type))).toEqual(refusal(415, "unsupported_media_type"));
+      expect(errorOf(await put('{"scopes":[]}', type))).toEqual(refusal(415, "unsupported_media_type"));
     expect((await put('{"scopes":[]}', "application/json; charset=utf-8")).status).toBe(200);
   });
 
   it.for(["{", "[1,2", '{"scopes":[]} x', "{'scopes':[]}", "\u0000", "NaN", '{"scopes":[],}', "undefined"])(
     "calls %j no JSON",
     async (body) => {
-      expect(told(await put(body))).toEqual(refusal(400, "invalid_json"));
+      expect(errorOf(await put(body))).toEqual(refusal(400, "invalid_json"));
     },
   );
 
-  it("calls bytes that are no UTF-8 no JSON", async () => {
-    expect(told(await put(new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])))).toEqual(
+  it("reports bytes that are not UTF-8 as invalid JSON", async () => {
+    expect(errorOf(await put(new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])))).toEqual(
       refusal(400, "invalid_json"),
     );
-    expect(told(await put(new Uint8Array(Buffer.from('{"scopes":[]}', "utf16le"))))).toEqual(
+    expect(errorOf(await put(new Uint8Array(Buffer.from('{"scopes":[]}', "utf16le"))))).toEqual(
       refusal(400, "invalid_json"),
     );
   });
@@ -143,29 +145,31 @@ describe("bodies", () => {
     '{"scopes":[{"prototype":1}]}',
     '{"\\u005f_proto__":1}',
   ])("refuses the forbidden key in %s", async (body) => {
-    expect(told(await put(body))).toEqual(refusal(400, "forbidden_key"));
+    expect(errorOf(await put(body))).toEqual(refusal(400, "forbidden_key"));
     expect(Object.hasOwn(Object.prototype, "a")).toBe(false);
   });
 
-  it("refuses what is nested without end", async () => {
+  it("refuses a body that is nested too deeply", async () => {
     const nested = (depth: number) => `{"x":${"[".repeat(depth)}${"]".repeat(depth)},"scopes":[]}`;
     expect((await put(nested(31))).status).toBe(200);
     for (const depth of [32, 1_000, 100_000])
-      expect(told(await put(nested(depth)))).toEqual(refusal(400, "invalid_json"));
+      expect(errorOf(await put(nested(depth)))).toEqual(refusal(400, "invalid_json"));
   });
 
-  it("refuses 300 KB, however they are announced", async () => {
-    expect(told(await put(JSON.stringify({ scopes: ["x".repeat(300_000)] })))).toEqual(refusal(413, "body_too_large"));
+  it("refuses 300 KB, with and without a content length", async () => {
+    expect(errorOf(await put(JSON.stringify({ scopes: ["x".repeat(300_000)] })))).toEqual(
+      refusal(413, "body_too_large"),
+    );
     const chunked = await raw(
       `PUT ${integration()} HTTP/1.1\r\nhost: x\r\napi_key: ${holdfast.app.api_key}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n49400\r\n${"x".repeat(0x49400)}\r\n0\r\n\r\n`,
     );
     expect(chunked).toMatch(/^HTTP\/1.1 413 /);
   });
 
-  it("takes no body as no body, as clients announce JSON also then", async () => {
+  it("treats an empty body as absent, because clients send a JSON content type with it", async () => {
     const reply = await holdfast.manage("DELETE", integration(), { headers: { "content-type": "application/json" } });
     expect(reply.status).toBe(200);
-    expect(told(await put(""))).toEqual(refusal(400, "invalid_field"));
+    expect(errorOf(await put(""))).toEqual(refusal(400, "invalid_field"));
   });
 
   it.for([
@@ -176,35 +180,35 @@ describe("bodies", () => {
     [[], "/"],
     ["x", "/"],
     [null, "/"],
-  ] as const)("names the field that is wrong in %j", async ([body, name]) => {
+  ] as const)("names the wrong field in %j", async ([body, name]) => {
     const reply = await createApp(body);
-    expect(told(reply)).toEqual(refusal(400, "invalid_field"));
+    expect(errorOf(reply)).toEqual(refusal(400, "invalid_field"));
     expect(reply.extra["errors"]).toMatchObject([{ name, message: expect.any(String) }]);
   });
 
-  it("names all wrong fields at once", async () => {
+  it("names all wrong fields in one reply", async () => {
     const reply = await holdfast.manage("PUT", "/api/management/clients/slack", { json: { client_id: 1 } });
-    expect(told(reply)).toEqual(refusal(400, "invalid_field"));
+    expect(errorOf(reply)).toEqual(refusal(400, "invalid_field"));
     expect(reply.extra["errors"]).toHaveLength(2);
   });
 
   it.for(["", "   ", "a".repeat(101), "a\u202eb", "a\u200bb", "a\nb", "\u0000", "\ud800"])(
     "does not take %j for a name",
     async (name) => {
-      expect(told(await createApp({ name }))).toEqual(refusal(400, "invalid_name"));
+      expect(errorOf(await createApp({ name }))).toEqual(refusal(400, "invalid_name"));
     },
   );
 
-  it("refuses fields it does not know on its own routes, and never sets what is not to be set", async () => {
+  it("refuses unknown fields on its own routes, and never sets a protected field", async () => {
     for (const extra of [{ id: "app_mine" }, { user_id: "x" }, { role: "owner" }, { Name: "x" }]) {
       const reply = await createApp({ name: "one", ...extra });
-      expect(told(reply)).toEqual(refusal(400, "unknown_field"));
+      expect(errorOf(reply)).toEqual(refusal(400, "unknown_field"));
       expect(reply.extra["errors"]).toMatchObject([{ name: `/${Object.keys(extra)[0]}` }]);
     }
     expect(await holdfast.installation.apps.list()).toHaveLength(1);
   });
 
-  it("ignores fields it does not know on routes that public clients call", async () => {
+  it("ignores unknown fields on routes that public clients call", async () => {
     const reply = await put('{"scopes":[],"status":"active","id":"x","notify_chat_on_success":true}');
     expect(reply.status).toBe(200);
     expect(reply.json["already_authorized"]).toBe(false);
@@ -220,16 +224,16 @@ describe("bodies", () => {
     { connection_config: { a: "x".repeat(1025) } },
     { connection_config: Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`k${index}`, "v"])) },
     { return_to: 7 },
-  ])("does not take %j for a request", async (body) => {
-    expect(told(await put(JSON.stringify(body)))).toEqual(refusal(400, "invalid_field"));
+  ])("refuses %j as a request", async (body) => {
+    expect(errorOf(await put(JSON.stringify(body)))).toEqual(refusal(400, "invalid_field"));
   });
 
-  it.for(["59", "-0", "1e309", "60.5", '"60"', "null", "{}"])("does not take %s for a lifetime", async (lifetime) => {
+  it.for(["59", "-0", "1e309", "60.5", '"60"', "null", "{}"])("refuses %s as a lifetime", async (lifetime) => {
     const reply = await holdfast.manage("POST", `/api/management/apps/${holdfast.app.app_id}/tokens`, {
       body: `{"name":"x","expires_in_s":${lifetime}}`,
       headers: { "content-type": "application/json" },
     });
-    expect(told(reply)).toEqual(refusal(400, "invalid_field"));
+    expect(errorOf(reply)).toEqual(refusal(400, "invalid_field"));
   });
 
   it.for(["a\nb", "", "x".repeat(4097), "\u00e9", "a\u0000b"])(
@@ -238,13 +242,13 @@ describe("bodies", () => {
       const reply = await holdfast.manage("PUT", "/api/management/clients/notion", {
         json: { client_id: "x", client_secret },
       });
-      expect(told(reply)).toEqual(refusal(400, "invalid_field"));
+      expect(errorOf(reply)).toEqual(refusal(400, "invalid_field"));
       expect(reply.text).not.toContain(client_secret === "" ? "secret-of" : client_secret);
     },
   );
 });
 
-describe("services that are none", () => {
+describe("services that do not exist", () => {
   const everywhere: readonly ((type: string) => Promise<Reply>)[] = [
     (type) => holdfast.token(type),
     (type) => holdfast.initiate(type),
@@ -265,10 +269,10 @@ describe("services that are none", () => {
     ["googlecalender", "googlecalendar"],
     ["slack-bot", "slackbot"],
     ["sales_force", "salesforce"],
-  ] as const)("offers the nearest name: %s, did you mean %s", async ([type, meant]) => {
+  ] as const)("suggests the nearest name: %s, did you mean %s", async ([type, meant]) => {
     for (const call of everywhere) {
       const reply = await call(type);
-      expect(told(reply)).toEqual(refusal(404, "unknown_service"));
+      expect(errorOf(reply)).toEqual(refusal(404, "unknown_service"));
       expect(reply.json["message"]).toContain(`Did you mean "${meant}"?`);
     }
   });
@@ -276,7 +280,7 @@ describe("services that are none", () => {
   it.for(["__proto__", "constructor", "tostring", "hasownproperty", "connectors", "0", "-", "_"])(
     "knows no service %s",
     async (type) => {
-      for (const call of everywhere) expect(told(await call(type))).toEqual(refusal(404, "unknown_service"));
+      for (const call of everywhere) expect(errorOf(await call(type))).toEqual(refusal(404, "unknown_service"));
     },
   );
 
@@ -297,43 +301,45 @@ describe("services that are none", () => {
     "*",
     "slack;",
     "sl,ack",
-  ])("does not take %s for the name of a service", async (type) => {
-    for (const call of everywhere) expect(told(await call(type))).toEqual(refusal(400, "invalid_service"));
+  ])("refuses %s as the name of a service", async (type) => {
+    for (const call of everywhere) expect(errorOf(await call(type))).toEqual(refusal(400, "invalid_service"));
   });
 
-  it("does not let a name leave its route", async () => {
+  it("does not let a name escape its route", async () => {
     const before = await holdfast.installation.apps.list();
     const reply = await holdfast.manage(
       "DELETE",
       `/api/apps/${holdfast.app.app_id}/external-auth/integrations/..%2F..%2F..%2F..%2Fmanagement%2Fapps`,
     );
-    expect(told(reply)).toEqual(refusal(400, "invalid_service"));
+    expect(errorOf(reply)).toEqual(refusal(400, "invalid_service"));
     expect(await holdfast.installation.apps.list()).toEqual(before);
   });
 
-  it("says what to do where a service is known but nothing is connected", async () => {
+  it("says what to do for a known service without a connection", async () => {
     const reply = await holdfast.token("notion");
-    expect(told(reply)).toEqual(refusal(404, "not_connected"));
+    expect(errorOf(reply)).toEqual(refusal(404, "not_connected"));
     expect(reply.extra).toMatchObject({
       reconnect_url: `${holdfast.config.public_url}/apps/${holdfast.app.app_id}/connect/notion`,
     });
   });
 
-  it.for(["x", "A".repeat(64), "a".repeat(63), ""])("looks at a rejected token's hash: %j", async (hash) => {
+  it.for(["x", "A".repeat(64), "a".repeat(63), ""])("checks a rejected token's hash: %j", async (hash) => {
     const reply = await holdfast.request("GET", `/api/apps/${holdfast.app.app_id}/external-auth/tokens/slack`, {
       headers: { authorization: `Bearer ${holdfast.app.service_token}`, "x-holdfast-rejected-token-hash": hash },
     });
-    expect(told(reply)).toEqual(refusal(400, "invalid_field"));
+    expect(errorOf(reply)).toEqual(refusal(400, "invalid_field"));
   });
 
-  it.for(["x", "flw_%00", "..%2F", "%F0%9F%92%A9", "x".repeat(500)])("has no consent %s", async (flow) => {
+  it.for(["x", "flw_%00", "..%2F", "%F0%9F%92%A9", "x".repeat(500)])("finds no consent %s", async (flow) => {
     const person = await holdfast.signedIn();
     for (const address of [`/connect/${flow}`, `/connect/${flow}/go`, `/connect/${flow}/result`])
-      expect(told(await person.get(address, { accept: "application/json" }))).toEqual(refusal(404, "flow_not_found"));
+      expect(errorOf(await person.get(address, { accept: "application/json" }))).toEqual(
+        refusal(404, "flow_not_found"),
+      );
   });
 });
 
-describe("whatever comes in", () => {
+describe("any input", () => {
   const segment = fc.oneof(
     fc.constantFrom(
       "api",
@@ -401,8 +407,8 @@ describe("whatever comes in", () => {
     accept: fc.constantFrom("application/json", "text/html", "*/*"),
   });
 
-  it("is never answered with a 5xx, and the next good request is", async () => {
-    // An own server: random requests may well delete an app.
+  it("never gets a 5xx reply, and the next valid request succeeds", async () => {
+    // A separate server, because random requests can delete an app.
     const own = await startTestServer();
     await own.setClient("slack");
     const person = await own.signedIn();
@@ -433,12 +439,12 @@ describe("whatever comes in", () => {
     expect((await own.request("GET", "/healthz")).status).toBe(200);
   });
 
-  it.for(["/healthz", "/readyz"])("leaves %s open to everybody", async (path) => {
+  it.for(["/healthz", "/readyz"])("leaves %s open to every caller", async (path) => {
     expect((await holdfast.request("GET", path)).status).toBe(200);
   });
 });
 
-/** Bytes as they are, to the listening socket; everything that comes back until it closes or answers. */
+/** Sends raw bytes to the server. Returns the response head, or what arrived before the close. */
 function raw(request: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(holdfast.url);
@@ -450,7 +456,7 @@ function raw(request: string): Promise<string> {
       if (text.includes("\r\n\r\n")) socket.destroy();
     });
     socket.on("close", () => resolve(text));
-    // A server that refuses early may reset what is still being written.
+    // A server that refuses early can reset the connection while the client still writes.
     socket.on("error", (error) => (text === "" ? reject(error) : resolve(text)));
     socket.write(request);
   });

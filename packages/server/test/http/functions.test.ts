@@ -1,4 +1,4 @@
-/** Calling functions over HTTP: which methods reach one, which none, and the app's switch. */
+/** Calls of functions over HTTP: the methods that reach a function, and the app's switch. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
@@ -26,7 +26,7 @@ interface Answer {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
-/** Not by fetch, which sends no TRACE. */
+/** Sends a raw request, because fetch sends no TRACE. */
 function call(
   { url, app }: TestServer,
   method: string,
@@ -42,7 +42,7 @@ function call(
   });
 }
 
-it("reaches a function with every method but TRACE, which is refused and names the others", async () => {
+it("reaches a function with every method except TRACE, whose refusal names the others", async () => {
   const holdfast = await ready();
   const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
   for (const method of methods) {
@@ -56,7 +56,7 @@ it("reaches a function with every method but TRACE, which is refused and names t
   expect((await call(holdfast, "GET")).headers["x-calls"]).toBe(String(methods.length + 1));
 });
 
-it("lets a browser of another origin ask first, without calling the function", async () => {
+it("replies to a preflight from another origin without calling the function", async () => {
   const holdfast = await ready();
   const preflight = { origin: "https://shop.example", "access-control-request-method": "POST" };
   const { status, headers } = await call(holdfast, "OPTIONS", preflight);
@@ -64,7 +64,7 @@ it("lets a browser of another origin ask first, without calling the function", a
   expect((await call(holdfast, "POST")).headers["x-calls"]).toBe("1");
 });
 
-it("refuses to call a function of an app whose functions are off, and calls it when they are on again", async () => {
+it("refuses to call functions of an app that has them off, and calls them when they are on again", async () => {
   const holdfast = await ready();
   const path = `/api/apps/${holdfast.app.app_id}/functions/echo`;
   const change = (functions_enabled: boolean) =>

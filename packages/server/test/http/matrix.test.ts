@@ -1,6 +1,6 @@
 /**
- * Route by role by own and foreign app, over every route that the server has. A request that is refused must be refused in
- * the one right way and change nothing; one that is allowed may end in any answer but a refusal.
+ * Every route of the server by role, for the caller's own app and another one. A refused request
+ * must get the right error and change nothing. An allowed request can end in any other reply.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "../../src/core/ids.ts";
@@ -21,7 +21,7 @@ beforeAll(async () => {
   const { store } = holdfast.installation;
   const { workspace_id, user_id: owner } = holdfast.builder;
   const add = (role: Role) => addAccount(store, { name: role, email: `${role}@example.com`, workspace_id, role });
-  // They are in the first workspace with their roles, too: there it is decided what concerns the installation.
+  // They have the same roles in the first workspace, which decides for the whole installation.
   const [admin, editor, viewer] = [await add("admin"), await add("editor"), await add("viewer")];
   const elsewhere = await holdfast.installation.accounts.createWorkspace("elsewhere", owner);
   const other = await addAccount(store, {
@@ -44,7 +44,7 @@ beforeAll(async () => {
 
 afterAll(() => holdfast.close());
 
-/** A workspace of its own for a request that may change it. */
+/** A separate workspace, for a request that can change it. */
 interface World {
   readonly workspace_id: WorkspaceId;
   readonly app_id: AppId;
@@ -76,7 +76,7 @@ async function makeWorld(name: string): Promise<World> {
 interface Caller {
   readonly name: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** In the world's workspace; null: a stranger there. */
+  /** The role in the world's workspace. Null is not a member. */
   readonly role: Role | null;
   readonly is_key: boolean;
 }
@@ -141,7 +141,7 @@ const isBuilder = (entry: readonly [string, Line]): entry is [string, BuilderLin
 const of = (by: Line["by"]) => lines.filter(([, line]) => line.by === by);
 
 describe("the matrix", () => {
-  it("has a line for every route, and none for a route that is not there", async () => {
+  it("has a line for every route, and none for an unknown route", async () => {
     const { installation } = holdfast;
     const http = await createHttpServer({ ...installation, functions: null, ready: () => Promise.resolve(true) });
     await http.ready();
@@ -151,7 +151,7 @@ describe("the matrix", () => {
 });
 
 describe("a builder's route", () => {
-  it.for(lines.filter(isBuilder))("%s lets in who may, and nobody else", async ([route, line]) => {
+  it.for(lines.filter(isBuilder))("%s admits the callers on its line, and no others", async ([route, line]) => {
     const wrong: string[] = [];
     const base = await makeWorld(`base of ${route}`.slice(0, 100));
     const own: Ids = { app: base.app_id, workspace: base.workspace_id };
@@ -169,7 +169,7 @@ describe("a builder's route", () => {
         expectIs(name, refusalOf(await call(route, line, own, headers)), "403 insufficient_role");
       } else if (line.on === "app" || line.on === "workspace") {
         if (caller.role === null) {
-          // The very bytes that what is not there gets.
+          // The same bytes as for an unknown one.
           const missing = bytesOf(await call(route, line, MISSING, headers));
           expectIs(name, bytesOf(await call(route, line, own, headers)), missing);
           expectIs(name, missing.slice(0, 4), "404 ");
@@ -194,7 +194,7 @@ describe("a builder's route", () => {
   });
 });
 
-/** In a workspace made for it, since it may be gone afterwards. */
+/** Runs in a workspace created for it, which can be deleted afterwards. */
 async function allowed(route: string, line: BuilderLine, { name }: Caller): Promise<readonly string[]> {
   const world = await makeWorld("scratch");
   const caller = (await callersOf(world)).find((one) => one.name === name);
@@ -223,18 +223,21 @@ describe("an app's route", () => {
 });
 
 describe("a page", () => {
-  it.for([...of("page"), ...of("form")])("%s is for who is signed in, by a session alone", async ([route, line]) => {
-    const world = await makeWorld("pages");
-    const ids = { app: world.app_id, workspace: world.workspace_id };
-    for (const headers of [
-      {},
-      { api_key: await world.key("admin") },
-      { authorization: `Bearer ${world.service_token}` },
-    ])
-      expect(refusalOf(await call(route, line, ids, headers))).toBe("401 sign_in_required");
-  });
+  it.for([...of("page"), ...of("form")])(
+    "%s requires a browser session, and accepts nothing else",
+    async ([route, line]) => {
+      const world = await makeWorld("pages");
+      const ids = { app: world.app_id, workspace: world.workspace_id };
+      for (const headers of [
+        {},
+        { api_key: await world.key("admin") },
+        { authorization: `Bearer ${world.service_token}` },
+      ])
+        expect(refusalOf(await call(route, line, ids, headers))).toBe("401 sign_in_required");
+    },
+  );
 
-  it.for(of("form"))("%s takes no form without its token", async ([route, line]) => {
+  it.for(of("form"))("%s refuses a form without its token", async ([route, line]) => {
     const world = await makeWorld("forms");
     const ids = { app: world.app_id, workspace: world.workspace_id };
     const headers = { cookie: cookies.owner, origin: holdfast.config.public_url };
@@ -242,7 +245,7 @@ describe("a page", () => {
     expect(refusalOf(reply)).toBe("403 csrf");
   });
 
-  it("of an app is for its editors, and for others not there", async () => {
+  it("of an app is for its editors, and others get not found", async () => {
     const world = await makeWorld("connect page");
     const route = "GET /apps/:app/connect/:integration_type";
     const ask = (name: Role | "other", app: string = world.app_id) =>
@@ -253,7 +256,7 @@ describe("a page", () => {
     expect((await ask("other")).status).toBe(404);
   });
 
-  it("of a consent is for who began it, while they are an editor", async () => {
+  it("of a consent is for its initiator, while they are an editor", async () => {
     const world = await makeWorld("flows");
     await holdfast.setClient("slack");
     const initiated = await holdfast.installation.connect.initiate({
@@ -275,7 +278,7 @@ describe("a page", () => {
 
 describe("a link", () => {
   it.for(of("link").filter(([route]) => route.includes(":token")))(
-    "%s is worth nothing when unknown",
+    "%s refuses an unknown token",
     async ([route, line]) => {
       const headers = { cookie: cookies.owner, origin: holdfast.config.public_url };
       expect((await call(route, line, MISSING, headers)).status).toBe(400);

@@ -1,9 +1,10 @@
 /**
- * Who may call what: each route once, as data. The oracle of matrix.test.ts, and of review: a route without a line fails.
+ * The access rules: each route once, as data. matrix.test.ts checks them, and a route without a
+ * line fails.
  *
- * Written from the table of roles, not from the code: viewers read; editors also connect, disconnect, push, deploy and make
- * service tokens; administrators also have OAuth clients, members, keys, the plan, governance and the audit export; owners
- * also delete and hand over the workspace.
+ * Written from the table of roles, not from the code. Viewers read. Editors also connect,
+ * disconnect, push, deploy and create service tokens. Admins also manage OAuth clients, members,
+ * keys, the plan, governance and the audit export. Owners also delete and transfer the workspace.
  */
 import type { Role } from "../../src/core/roles.ts";
 
@@ -15,28 +16,28 @@ export interface Sample {
 /** A builder's route. */
 export interface BuilderLine extends Sample {
   readonly by: "builder";
-  /** What the path, the query or the body names: with `{app}` and `{workspace}` in their places. */
+  /** The path, query and body of the request. `{app}` and `{workspace}` are placeholders. */
   readonly on: "app" | "workspace" | "installation" | "nothing";
   readonly least: Role;
-  /** Takes a person who is signed in, not a key. */
+  /** Requires a signed-in user. A key is not enough. */
   readonly person?: true;
 }
 
 export type Line =
   | BuilderLine
-  /** An app's backend. */
+  /** A token of an app's backend. */
   | { readonly by: "service_token" }
-  /** Anybody; decides by itself whom it answers, or holds nothing of anybody's. */
+  /** Every caller: the route checks callers itself, or shows no user data. */
   | { readonly by: "anyone" }
-  /** A page for whoever is signed in; of an app, for its editors; of a workspace, for its members. */
+  /** A page for signed-in users. An app's is for its editors, a workspace's for its members. */
   | { readonly by: "page"; readonly on?: "app" | "flow" | "workspace" }
-  /** A form of such a page, which needs its token; of a workspace's, for who has this role there. */
+  /** A form of such a page, with its token. A workspace's form needs this role. */
   | { readonly by: "form"; readonly least?: Role }
-  /** Whoever holds the link, or knows the password. */
+  /** Every visitor who has the link or the password. */
   | { readonly by: "link" }
-  /** A protocol with rules and tests of its own: RFC 8628, 6749, 7009. */
+  /** A protocol with its own rules and tests: RFC 8628, 6749, 7009. */
   | { readonly by: "protocol" }
-  /** The provider's redirect: bound to the flow's browser and person. */
+  /** The provider's redirect, bound to the flow's browser and user. */
   | { readonly by: "provider" };
 
 const app = (least: Role, sample: Sample = {}): Line => ({ by: "builder", on: "app", least, ...sample });
@@ -102,7 +103,7 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   [`POST ${MANAGEMENT}/apps/:app/tokens`]: app("editor", { json: { name: "made" } }),
   [`DELETE ${MANAGEMENT}/apps/:app/tokens/:token`]: app("editor"),
 
-  // What concerns the whole installation is up to its first workspace.
+  // The first workspace decides for the whole installation.
   [`GET ${MANAGEMENT}/clients`]: installation("viewer"),
   [`PUT ${MANAGEMENT}/clients/:integration_type`]: installation("admin", {
     json: { client_id: "x", client_secret: "y" },

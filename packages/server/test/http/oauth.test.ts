@@ -19,7 +19,7 @@ const token = (holdfast: TestServer, fields: Readonly<Record<string, string>>): 
 const poll = (holdfast: TestServer, device_code: string): Promise<Reply> =>
   token(holdfast, { grant_type: DEVICE_GRANT, device_code });
 
-/** As the public CLI sends it: JSON. */
+/** Sends JSON, as the public CLI does. */
 async function begin(holdfast: TestServer): Promise<{ device_code: string; user_code: string }> {
   const { json } = await holdfast.request("POST", "/oauth/device/code", {
     json: { ...CLIENT, scope: "apps:read apps:write sandbox:write" },
@@ -27,7 +27,7 @@ async function begin(holdfast: TestServer): Promise<{ device_code: string; user_
   return { device_code: String(json["device_code"]), user_code: String(json["user_code"]) };
 }
 
-/** Types the code, and presses the button. */
+/** Enters the code and presses the button. */
 async function decide(person: Browser, user_code: string, decision = "approved"): Promise<Reply> {
   const opened = await person.get("/device");
   const asked = await person.post("/device", { ...fieldsOf(opened.text), user_code });
@@ -45,7 +45,7 @@ const userinfo = (holdfast: TestServer, bearer: string): Promise<Reply> =>
   holdfast.request("GET", "/oauth/userinfo", { headers: { authorization: `Bearer ${bearer}` } });
 
 describe("the login of a command line", () => {
-  it("goes from the code over the page to tokens, a name, a refresh and the end", async () => {
+  it("goes from the code to the page, tokens, a name, a refresh and a revocation", async () => {
     const holdfast = await startTestServer();
     const begun = await holdfast.request("POST", "/oauth/device/code", {
       json: { ...CLIENT, scope: "apps:read apps:write sandbox:write" },
@@ -99,7 +99,7 @@ describe("the login of a command line", () => {
     expect(over.headers.get("www-authenticate")).toContain("invalid_token");
   });
 
-  it("gives one of ten polls at once the tokens, which work", async () => {
+  it("gives working tokens to one of ten concurrent polls", async () => {
     const holdfast = await startTestServer();
     const { device_code, user_code } = await begin(holdfast);
     await decide(await holdfast.signedIn(), user_code);
@@ -111,7 +111,7 @@ describe("the login of a command line", () => {
     expect((await userinfo(holdfast, String(issued[0]?.json["access_token"]))).status).toBe(200);
   });
 
-  it("ends when its code comes back before its token was used", async () => {
+  it("ends when its code is used again before its first access token", async () => {
     const holdfast = await startTestServer();
     const { device_code, user_code } = await begin(holdfast);
     await decide(await holdfast.signedIn(), user_code);
@@ -128,7 +128,7 @@ describe("the login of a command line", () => {
     expect([refreshed.status, refreshed.json["error"]]).toEqual([400, "invalid_grant"]);
   });
 
-  it("is told the protocol's errors with 400, each with a description", async () => {
+  it("gets the protocol's errors with 400, each with a description", async () => {
     const holdfast = await startTestServer();
     const { device_code, user_code } = await begin(holdfast);
     const errors: unknown[] = [];
@@ -187,7 +187,7 @@ describe("the login of a command line", () => {
     ]);
   });
 
-  it("answers what is not the protocol's in the protocol's form", async () => {
+  it("reports other errors in the protocol's form", async () => {
     const holdfast = await startTestServer();
     const unread = await holdfast.request("POST", "/oauth/token", {
       headers: { "content-type": "text/xml" },
@@ -199,7 +199,7 @@ describe("the login of a command line", () => {
     expect([sixth.status, sixth.json["error"], sixth.headers.get("retry-after")]).toEqual([429, "slow_down", "600"]);
   });
 
-  it("ends for a person whose account is gone", async () => {
+  it("ends for a user whose account was deleted", async () => {
     const holdfast = await startTestServer();
     const { access_token } = await loggedIn(holdfast);
     await holdfast.installation.store.deleteLibraryRows("auth_user", [
@@ -210,13 +210,13 @@ describe("the login of a command line", () => {
 });
 
 describe("the page", () => {
-  it("shows who asks and from where, warns, and does nothing without the button", async () => {
+  it("shows the client and its address, warns, and does nothing before the button is pressed", async () => {
     const holdfast = await startTestServer();
     const { device_code, user_code } = await begin(holdfast);
     const person = await holdfast.signedIn();
     const prefilled = await person.get(`/device?user_code=${user_code}`);
     expect(fieldsOf(prefilled.text)["user_code"]).toBe(user_code);
-    // Opening says nothing about whether the code is good.
+    // Opening the page does not show whether the code is valid.
     expect(textOf(prefilled.text)).not.toContain("command line at the address");
     const asked = await person.post("/device", fieldsOf(prefilled.text));
     const text = textOf(asked.text);
@@ -226,7 +226,7 @@ describe("the page", () => {
     expect((await poll(holdfast, device_code)).json["error"]).toBe("authorization_pending");
   });
 
-  it("needs a sign-in, a form of ours and a page of ours", async () => {
+  it("needs a sign-in, our form and our page", async () => {
     const holdfast = await startTestServer();
     const { user_code, device_code } = await begin(holdfast);
     const stranger = holdfast.browser();
@@ -243,7 +243,7 @@ describe("the page", () => {
     expect((await person.post("/device", fields)).status).toBe(200);
   });
 
-  it("refuses wrong codes, after five of them the right one too, and says when to come back", async () => {
+  it("refuses wrong codes, after five of them the right one too, and says when to retry", async () => {
     const holdfast = await startTestServer();
     const person = await holdfast.signedIn();
     const { user_code } = await begin(holdfast);
@@ -255,7 +255,7 @@ describe("the page", () => {
     expect(textOf(right.text)).toContain("rate_limited");
   });
 
-  it("is no page for a second decision", async () => {
+  it("refuses a second decision", async () => {
     const holdfast = await startTestServer();
     const { user_code } = await begin(holdfast);
     const person = await holdfast.signedIn();
@@ -265,7 +265,7 @@ describe("the page", () => {
     expect([again.status, textOf(again.text)]).toEqual([400, expect.stringContaining("user_code_invalid")]);
   });
 
-  it("leaves a trail: who let in what, from where", async () => {
+  it("records who signed in which client, and from where", async () => {
     const holdfast = await startTestServer();
     await loggedIn(holdfast);
     const { audit, store } = holdfast.installation;

@@ -1,4 +1,4 @@
-/** What the public clients ask of the platform: who may, who may not, and exactly which keys the answers have. */
+/** Calls of the public clients to the platform: access, and the exact keys of the replies. */
 import { describe, expect, it } from "vitest";
 import { asAppId } from "../../src/core/ids.ts";
 import { MINUTE } from "../support/clock.ts";
@@ -6,9 +6,9 @@ import { asList, type Json, type Reply } from "../support/http.ts";
 import { addAccount, startTestServer, type TestServer } from "../support/server.ts";
 
 const keys = (value: unknown): readonly string[] => Object.keys(Object(value)).toSorted();
-const told = ({ status, code }: Reply): unknown => [status, code];
+const errorOf = ({ status, code }: Reply): unknown => [status, code];
 
-/** Every route of an app's builder that this file speaks of. */
+/** The builder's routes that this file tests. */
 function routes({ app }: TestServer, app_id: string = app.app_id): readonly (readonly [string, string, unknown?])[] {
   const base = `/api/apps/${app_id}`;
   const external = `${base}/external-auth`;
@@ -30,7 +30,7 @@ function routes({ app }: TestServer, app_id: string = app.app_id): readonly (rea
   ];
 }
 
-it("leads from the dashboards that the public command line prints to the start page", async () => {
+it("redirects the dashboard addresses that the public command line prints to the start page", async () => {
   const holdfast = await startTestServer();
   for (const page of ["overview", "app-connections"]) {
     const reply = await holdfast.request("GET", `/apps/${holdfast.app.app_id}/editor/workspace/${page}`);
@@ -47,31 +47,31 @@ describe("callers", () => {
       ["GET", "/api/workspace/workspaces"],
     ] as const;
     for (const [method, path, json] of [...routes(holdfast), ...others])
-      expect([method, path, told(await holdfast.request(method, path, { json }))]).toEqual([
+      expect([method, path, errorOf(await holdfast.request(method, path, { json }))]).toEqual([
         method,
         path,
         [401, "missing_token"],
       ]);
   });
 
-  it("with a service token are told that it takes a builder", async () => {
+  it("with a service token are refused: the routes are for builders", async () => {
     const holdfast = await startTestServer();
     const headers = { authorization: `Bearer ${holdfast.app.service_token}` };
     for (const [method, path, json] of routes(holdfast))
-      expect(told(await holdfast.request(method, path, { json, headers }))).toEqual([403, "builder_required"]);
+      expect(errorOf(await holdfast.request(method, path, { json, headers }))).toEqual([403, "builder_required"]);
   });
 
-  it("find no app that is not there", async () => {
+  it("do not find an unknown app", async () => {
     const holdfast = await startTestServer();
     for (const [method, path, json] of routes(holdfast, "app_00000000000000000000"))
-      expect([method, path, told(await holdfast.manage(method, path, { json }))]).toEqual([
+      expect([method, path, errorOf(await holdfast.manage(method, path, { json }))]).toEqual([
         method,
         path,
         [404, "not_found"],
       ]);
   });
 
-  it("are told which field is wrong", async () => {
+  it("learn which field is wrong", async () => {
     const holdfast = await startTestServer();
     const base = `/api/apps/${holdfast.app.app_id}`;
     const external = `${base}/external-auth`;
@@ -86,12 +86,12 @@ describe("callers", () => {
       ["GET", "/api/apps?limit=0", undefined, "limit"],
     ] as const) {
       const reply = await holdfast.manage(method, path, { json });
-      expect([path, told(reply)]).toEqual([path, [400, "invalid_field"]]);
+      expect([path, errorOf(reply)]).toEqual([path, [400, "invalid_field"]]);
       expect(asList(reply.extra["errors"]).map((error) => error["name"])).toContain(name);
     }
   });
 
-  it("get their request id back, and one of ours when theirs is none", async () => {
+  it("get their own request id back, or a new one when it is invalid", async () => {
     const holdfast = await startTestServer();
     const headers = { "x-request-id": "0b9f4a0e-6c2b-4f0c-8f59-1f1f6a1b2c3d" };
     for (const [method, path, json] of routes(holdfast))
@@ -140,25 +140,25 @@ describe("shapes", () => {
     ).toEqual(["missing_scopes", "status"]);
   });
 
-  it("what can be connected is public, the same with and without an app", async () => {
+  it("of the available services are public, the same with and without an app", async () => {
     const holdfast = await startTestServer();
     const open = await holdfast.request("GET", "/api/external-auth/available-integrations");
     const ofApp = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/external-auth/available-integrations`);
     expect([open.status, open.text]).toEqual([200, ofApp.text]);
   });
 
-  it("of stripe say that there is none", async () => {
+  it("of stripe report that it is not supported", async () => {
     const holdfast = await startTestServer();
     const stripe = `/api/apps/${holdfast.app.app_id}/payments/stripe`;
     expect((await holdfast.manage("GET", `${stripe}/status`)).json).toEqual({ stripe_mode: null });
     for (let time = 0; time < 2; time += 1)
       expect((await holdfast.manage("DELETE", stripe)).json).toEqual({ success: true });
     const refused = await holdfast.manage("POST", `${stripe}/install`);
-    expect(told(refused)).toEqual([409, "stripe_unsupported"]);
+    expect(errorOf(refused)).toEqual([409, "stripe_unsupported"]);
     expect(refused.json["message"]).toContain("remove the stripe file");
   });
 
-  it("of apps are the contract's: a bare list, the fields asked for, the latest first", async () => {
+  it("of apps are the contract's: a bare list, the requested fields, the newest first", async () => {
     const holdfast = await startTestServer();
     await holdfast.clock.jump(1000);
     const created = await holdfast.manage("POST", "/api/apps", {
@@ -191,17 +191,17 @@ describe("shapes", () => {
     expect(changed.json).toMatchObject({ id, public_settings: "workspace_with_login", user_description: "sells" });
     expect((await holdfast.manage("POST", "/api/apps", { json: { name: "Shop" } })).status).toBe(409);
     const foreign = { name: "Other", organization_id: "wsp_00000000000000000000" };
-    expect(told(await holdfast.manage("POST", "/api/apps", { json: foreign }))).toEqual([404, "not_found"]);
+    expect(errorOf(await holdfast.manage("POST", "/api/apps", { json: foreign }))).toEqual([404, "not_found"]);
   });
 
-  it("a new app leaves no credential that nobody was shown", async () => {
+  it("a new app leaves no credential that its creator never saw", async () => {
     const holdfast = await startTestServer();
     const { json } = await holdfast.manage("POST", "/api/apps", { json: { name: "Shop" } });
     const tokens = await holdfast.manage("GET", `/api/management/apps/${String(json["id"])}/tokens`);
     expect(asList(tokens.json["tokens"]).filter((token) => token["revoked_at"] === null)).toEqual([]);
   });
 
-  it("a new app goes where its maker may make one, or into the workspace that is named", async () => {
+  it("a new app goes into the named workspace, or into one where its creator can create apps", async () => {
     const holdfast = await startTestServer();
     const { accounts, apiKeys, store } = holdfast.installation;
     const { workspace_id: team } = holdfast.builder;
@@ -251,7 +251,7 @@ describe("the SDK in a browser", () => {
     ["POST", `/api/apps/${app.app_id}/analytics/track/batch`],
   ];
 
-  it("may call from any origin, with the headers it sends and without a cookie", async () => {
+  it("can call from any origin, with the headers it sends and without a cookie", async () => {
     const holdfast = await startTestServer();
     for (const [method, path] of sdkPaths(holdfast)) {
       const preflight = await holdfast.request("OPTIONS", path, {
@@ -270,7 +270,7 @@ describe("the SDK in a browser", () => {
     }
   });
 
-  it("may not call what a session opens: those answers say nothing of origins", async () => {
+  it("cannot call routes that accept a session: their replies have no CORS headers", async () => {
     const holdfast = await startTestServer();
     const { app_id } = holdfast.app;
     const paths = routes(holdfast).map(([method, path]) => [method, path] as const);
@@ -292,7 +292,7 @@ describe("the SDK in a browser", () => {
     }
   });
 
-  it("gets an answer to its events, whatever they are, and to who the user is", async () => {
+  it("gets a reply to events of any content type, and to its question for the user", async () => {
     const holdfast = await startTestServer();
     const base = `/api/apps/${holdfast.app.app_id}`;
     for (const sent of [
@@ -305,6 +305,6 @@ describe("the SDK in a browser", () => {
       headers: { authorization: "Bearer x.y.z" },
     });
     expect([me.status, me.json]).toEqual([200, { id: null, email: null, full_name: null, role: null }]);
-    expect(told(await holdfast.request("GET", `${base}/entities/User/me`))).toEqual([401, "missing_token"]);
+    expect(errorOf(await holdfast.request("GET", `${base}/entities/User/me`))).toEqual([401, "missing_token"]);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * What the command line pulls it can push: PUT with exactly what the list gave finds everything authorised, for every service
- * of the catalog, whatever was declared, and however much of it was granted.
+ * A push of pulled connectors changes nothing: PUT with the listed scopes finds everything
+ * authorized, for every service of the catalog, every declaration, and full or partial grants.
  */
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
@@ -12,13 +12,13 @@ import type { Browser } from "../support/browser.ts";
 import { asList, type Json } from "../support/http.ts";
 import { openTestServer, type TestApp, type TestServer } from "../support/server.ts";
 
-/** Some vendors take no other redirect address. The tests' browser leads it to the server on loopback. */
+/** Some vendors require https. The tests' browser leads this address to the server on loopback. */
 const PUBLIC_URL = "https://connect.example.com";
 
 let holdfast: TestServer;
 let person: Browser;
 beforeAll(async () => {
-  // An app with its key for each declaration, and one person who connects them all in what is one minute to the server.
+  // An app with a key for each declaration. One user connects them all within the server's minute.
   const limits = { live_api_keys_per_workspace: 1_000, requests_per_minute: 100_000 };
   holdfast = await openTestServer({ public_url: PUBLIC_URL, limits });
   person = await holdfast.signedIn();
@@ -34,7 +34,7 @@ async function listed(app: TestApp, integration_type: string): Promise<Json> {
   return found;
 }
 
-/** No declaration, and some that people write: in any order, also twice, also with what is required anyway. */
+/** An empty declaration, and others: in any order, with repetitions, with required scopes. */
 function declarations({
   id,
   default_scopes,
@@ -52,7 +52,7 @@ describe.each([...providers.values()])("$id", (provider) => {
   it.each([
     ["granted in full", []],
     ["granted in part", ["partial-scopes"]],
-  ])("is in step after a pull, %s", async (_how, modes) => {
+  ])("is up to date after a pull, %s", async (_how, modes) => {
     const client_id = await holdfast.setClient(provider.id, [], "pull");
     holdfast.simulator.setModes({ client_id, modes });
     for (const [index, declared] of declarations(provider).entries()) {

@@ -13,7 +13,10 @@ const statusesOf = async (count: number, request: () => Promise<Reply>): Promise
   return statuses;
 };
 
-/** As in production: tests' servers do not count requests, since their clocks stand still. */
+/**
+ * The limits of production. Other tests' servers count no requests, because their clocks stand
+ * still.
+ */
 const { lists_per_minute, status_polls_per_minute, disconnects_per_minute } = LIMITS;
 const COUNTED = { lists_per_minute, status_polls_per_minute, disconnects_per_minute };
 
@@ -28,7 +31,7 @@ describe("limits of requests", () => {
     ["lists", 60, "GET", "list"],
     ["polls of a consent", 70, "GET", "status?integration_type=slack&connection_id=flw_1"],
     ["disconnects", 10, "DELETE", "integrations/slack"],
-  ])("let %s through so often a minute: %i", async (_what, limit, method, path) => {
+  ])("allow %s this often per minute: %i", async (_what, limit, method, path) => {
     const holdfast = await startTestServer({ limits: COUNTED });
     const call = () => holdfast.manage(method, external(holdfast, path));
     expect(await statusesOf(limit, call)).not.toContain(429);
@@ -40,7 +43,7 @@ describe("limits of requests", () => {
     expect((await call()).status).not.toBe(429);
   });
 
-  it("let a consent be polled every two seconds for as long as it takes", async () => {
+  it("allow polling a consent every two seconds until it ends", async () => {
     const holdfast = await startTestServer({ limits: COUNTED });
     for (let n = 0; n < 90; n += 1) {
       const { status } = await holdfast.manage(
@@ -52,7 +55,7 @@ describe("limits of requests", () => {
     }
   });
 
-  it("count each key and each session by itself, and who shows none by address", async () => {
+  it("count each key and each session separately, and callers without one by address", async () => {
     const holdfast = await startTestServer({ limits: { lists_per_minute: 2, requests_per_minute: 4 } });
     const other = await holdfast.createApp("other");
     const list = (api_key: string) => holdfast.request("GET", external(holdfast, "list"), { headers: { api_key } });
@@ -63,7 +66,7 @@ describe("limits of requests", () => {
     expect((await two.get("/")).status).toBe(200);
   });
 
-  it("do not touch reads of tokens unless the operator sets one", async () => {
+  it("do not apply to token reads unless the operator sets one", async () => {
     const free = await startTestServer({ limits: { requests_per_minute: 1 } });
     expect(await statusesOf(50, () => tokenWith(free, free.app.service_token))).not.toContain(429);
     const limited = await startTestServer({ limits: { token_reads_per_minute: 2 } });
@@ -73,11 +76,11 @@ describe("limits of requests", () => {
     expect((await tokenWith(limited, limited.app.service_token)).status).not.toBe(429);
   });
 
-  it("stop an address whose credentials are refused again and again, but not who sends a good one from there", async () => {
+  it("stop an address after repeated refusals, except for its callers with a valid credential", async () => {
     const holdfast = await startTestServer({ limits: { failed_authentications_per_minute: 3 } });
     const wrong = await statusesOf(5, () => tokenWith(holdfast, "made up"));
     expect(wrong).toEqual([401, 401, 401, 429, 429]);
-    // Each guess with a key of its own is still one of that address.
+    // Guesses with different keys still count for the same address.
     expect((await holdfast.request("GET", external(holdfast, "list"), { headers: { api_key: "b44k_x" } })).status).toBe(
       429,
     );
@@ -86,7 +89,7 @@ describe("limits of requests", () => {
     expect((await tokenWith(holdfast, "made up")).status).toBe(401);
   });
 
-  it("know no way around by made-up credentials", async () => {
+  it("cannot be evaded with invented credentials", async () => {
     const holdfast = await startTestServer({
       limits: { requests_per_minute: 3, failed_authentications_per_minute: 3 },
     });
@@ -102,7 +105,7 @@ describe("limits of requests", () => {
     expect(await statusesOf(1, withAny("/nowhere"))).toEqual([429]);
   });
 
-  it("tell command lines to slow down, which makes them go on", async () => {
+  it("reply slow_down to command lines, which then keep polling", async () => {
     const holdfast = await startTestServer({ limits: { oauth_requests_per_minute: 1 } });
     const poll = () => holdfast.request("POST", "/oauth/token", { json: { client_id: "base44_cli" } });
     expect((await poll()).json["error"]).toBe("invalid_request");
@@ -129,29 +132,29 @@ describe("limits of requests", () => {
 describe("the address of a client", () => {
   const failing = { failed_authentications_per_minute: 1 };
 
-  it("is the socket's, whatever X-Forwarded-For says", async () => {
+  it("is the socket's, regardless of X-Forwarded-For", async () => {
     const holdfast = await startTestServer({ limits: failing });
     const from = (address: string) => tokenWith(holdfast, "made up", { "x-forwarded-for": address });
     expect([(await from("192.0.2.1")).status, (await from("192.0.2.2")).status]).toEqual([401, 429]);
   });
 
-  it("is what a trusted proxy says, the last one that no trusted proxy has", async () => {
+  it("is what trusted proxies report: the last address that is not a trusted proxy", async () => {
     const holdfast = await startTestServer({
       limits: failing,
       config: { trusted_proxies: ["127.0.0.0/8", "10.0.0.0/8"] },
     });
     const from = (addresses: string) => tokenWith(holdfast, "made up", { "x-forwarded-for": addresses });
     expect((await from("192.0.2.1")).status).toBe(401);
-    // What the client made up stands before what the proxies saw.
+    // The client's own entry stands before those of the proxies.
     expect((await from("203.0.113.9, 192.0.2.1, 10.1.2.3")).status).toBe(429);
     expect((await from("192.0.2.2")).status).toBe(401);
-    // One network of IPv6 is one client.
+    // One IPv6 network counts as one client.
     expect((await from("2001:db8:1:2::1")).status).toBe(401);
     expect((await from("2001:db8:1:2:ffff::2")).status).toBe(429);
     expect((await from("2001:db8:1:3::1")).status).toBe(401);
   });
 
-  it("is no text that a proxy made up", async () => {
+  it("is never arbitrary text from a proxy", async () => {
     const holdfast = await startTestServer({ config: { trusted_proxies: ["127.0.0.1"] } });
     await holdfast.manage("DELETE", external(holdfast, "integrations/slack"), {
       headers: { "x-forwarded-for": "<script>" },
@@ -161,7 +164,7 @@ describe("the address of a client", () => {
     expect(event).toMatchObject({ action: "connector.disconnect", address: "127.0.0.1" });
   });
 
-  it("is believed from addresses and networks only: anything else stops the start", () => {
+  it("is trusted from addresses and networks only: any other setting stops the start", () => {
     const load = (value: string) => loadConfig({}, { HOLDFAST_TRUSTED_PROXIES: value });
     expect(load("10.0.0.0/8, 192.168.1.7,2001:db8::/32").trusted_proxies).toEqual([
       "10.0.0.0/8",

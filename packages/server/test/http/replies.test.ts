@@ -9,7 +9,7 @@ import { startTestServer, type TestServer } from "../support/server.ts";
 
 const TYPES = ["googlecalendar", "slack", "slackbot", "github", "notion", "salesforce"] as const;
 
-/** All that must never leave the server, in the forms in which it could. */
+/** The secrets that must never leave the server, in every encoding that could leak. */
 async function canaries({ installation, app, config }: TestServer, type: string): Promise<readonly string[]> {
   const { vault, store } = installation;
   const row = await store.findConnection(app.app_id, type);
@@ -34,7 +34,7 @@ async function canaries({ installation, app, config }: TestServer, type: string)
   ];
 }
 
-/** Every JSON route and page that has something to say about a connection. */
+/** Every JSON route and page about a connection. */
 function everyReply(holdfast: TestServer, type: string): readonly (() => Promise<Reply>)[] {
   const { app } = holdfast;
   const external = `/api/apps/${app.app_id}/external-auth`;
@@ -55,7 +55,7 @@ function everyReply(holdfast: TestServer, type: string): readonly (() => Promise
 }
 
 describe("replies", () => {
-  it.for(TYPES)("about %s carry no refresh token, no client secret, no ciphertext, no key", async (type) => {
+  it.for(TYPES)("about %s contain no refresh token, no client secret, no ciphertext, no key", async (type) => {
     const holdfast = await startTestServer();
     await holdfast.setClient(type, ["rotate"], "canary");
     await holdfast.connect(type);
@@ -66,12 +66,12 @@ describe("replies", () => {
     );
     for (const call of [...everyReply(holdfast, type), ...pages]) {
       const { text, headers } = await call();
-      const told = `${text}${JSON.stringify([...headers])}`;
-      for (const secret of secrets) expect(told).not.toContain(secret);
+      const sent = `${text}${JSON.stringify([...headers])}`;
+      for (const secret of secrets) expect(sent).not.toContain(secret);
     }
   });
 
-  it.for(TYPES)("give a token of %s as exactly three fields", async (type) => {
+  it.for(TYPES)("return a token of %s as exactly three fields", async (type) => {
     const holdfast = await startTestServer();
     await holdfast.connect(type);
     const { json } = await holdfast.token(type);
@@ -81,7 +81,7 @@ describe("replies", () => {
     expect(values.filter((value) => typeof value !== "string")).toEqual([]);
   });
 
-  it("send nothing that a schema does not declare, even when a service returns more", async () => {
+  it("contain only what a schema declares, even when a service returns more", async () => {
     const holdfast = await startTestServer();
     await holdfast.connect("slack");
     const { connections } = holdfast.installation;
@@ -127,7 +127,7 @@ describe("replies", () => {
     ]);
   });
 
-  it("let nobody store pages, run scripts in them, or frame them", async () => {
+  it("forbid storing pages, running scripts in them, and framing them", async () => {
     const holdfast = await startTestServer();
     await holdfast.setClient("slack");
     const person = await holdfast.signedIn();
@@ -146,7 +146,7 @@ describe("replies", () => {
     }
   });
 
-  it("escape what people typed", async () => {
+  it("escape what users typed", async () => {
     const holdfast = await startTestServer();
     const name = `<img src=x onerror=alert(1)> "&' </title>`;
     const app = await holdfast.createApp(name);

@@ -1,4 +1,6 @@
-/** A workspace's page as people use it: without scripts, by its own forms, each with the token that the page brought. */
+/**
+ * A workspace's page as users see it: without scripts, by its forms, each with the page's token.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Role } from "../../src/core/roles.ts";
 import type { UserId } from "../../src/core/types.ts";
@@ -10,7 +12,7 @@ import { MATRIX } from "./matrix.ts";
 
 const ROLES = ["owner", "admin", "editor", "viewer"] as const;
 
-/** Somebody on the page: sends its forms, with its token. */
+/** A user of the page, who sends its forms with its token. */
 async function onPage(holdfast: TestServer, user_id: UserId = holdfast.builder.user_id) {
   const browser = await holdfast.signedIn(user_id);
   const path = `/workspaces/${holdfast.builder.workspace_id}`;
@@ -29,11 +31,11 @@ function add({ installation, builder }: TestServer, role: Role, name: string = r
 }
 
 const shownSecret = (page: string): string => /<p class="secret"><code>([^<]*)<\/code>/.exec(page)?.[1] ?? "";
-/** The hidden value of the line in which this stands. */
+/** Returns the hidden value of the line that contains this text. */
 const valueBeside = (page: string, words: string, name: string): string =>
   new RegExp(`${words}(?:(?!</li>)[^])*?name="${name}" value="([^"]*)"`).exec(page)?.[1] ?? "";
 
-describe("who may", () => {
+describe("access", () => {
   let holdfast: TestServer;
   let people: Record<Role | "stranger", UserId>;
   beforeAll(async () => {
@@ -52,7 +54,7 @@ describe("who may", () => {
     return () => holdfast.close();
   });
 
-  /** Filled in so that whoever may gets what they want, or is told that it is not there. */
+  /** Filled in so that an allowed user succeeds, or gets not found. */
   const SAMPLE = { email: "x@example.com", role: "viewer", name: "x", scope: "read", life: "30d", user: "usr_nobody" };
 
   const forms = Object.entries(MATRIX).flatMap(([route, line]) =>
@@ -61,7 +63,7 @@ describe("who may", () => {
       : [],
   );
 
-  it.for(forms)("$route is for its role and those above", async ({ form, least }) => {
+  it.for(forms)("$route is for its role and higher ones", async ({ form, least }) => {
     const found: string[] = [];
     for (const role of ROLES) {
       const { send } = await onPage(holdfast, people[role]);
@@ -74,7 +76,7 @@ describe("who may", () => {
     expect(found).toEqual(ROLES.map((role, index) => `${role} ${index <= may ? "yes" : "no"}`));
   });
 
-  it.for(forms)("$route is not there for a stranger, whether the workspace is or not", async ({ form }) => {
+  it.for(forms)("$route is not found for a non-member, whether the workspace exists or not", async ({ form }) => {
     const stranger = await holdfast.signedIn(people.stranger);
     const { form_token = "" } = fieldsOf((await stranger.get("/account")).text);
     const ask = async (workspace_id: string) => {
@@ -88,7 +90,7 @@ describe("who may", () => {
     expect(await ask(holdfast.builder.workspace_id)).toBe(missing);
   });
 
-  it("sees the page: members all, with the forms of their role, all but the last owner one to leave; others not even that it is there", async () => {
+  it("to the page is for members, with the forms of their role, and all except the last owner can leave. To others it does not exist", async () => {
     const wanted: Readonly<Record<Role, readonly string[]>> = {
       viewer: ["leave"],
       editor: ["leave"],
@@ -110,7 +112,7 @@ describe("who may", () => {
     expect(await ask(holdfast.builder.workspace_id)).toMatch(/^404 /);
   });
 
-  it("is offered no role above their own, and none for somebody who has one", async () => {
+  it("offers no role above one's own, and none for a member with a higher role", async () => {
     const { text } = await (await onPage(holdfast, people.admin)).show();
     expect(text).not.toContain('value="owner"');
     expect(text).not.toContain(`value="${people.owner}"`);
@@ -119,7 +121,7 @@ describe("who may", () => {
 });
 
 describe("members on the page", () => {
-  it("get another role, are removed, and the last owner stays", async () => {
+  it("change roles and are removed, except for the last owner", async () => {
     const holdfast = await startTestServer();
     const bob = await add(holdfast, "viewer", "bob");
     const { show, send } = await onPage(holdfast);
@@ -139,7 +141,7 @@ describe("members on the page", () => {
     expect(textOf((await show()).text)).not.toContain("bob");
   });
 
-  it("leave by themselves, whatever their role, all but the last owner", async () => {
+  it("can leave in any role, except for the last owner", async () => {
     const holdfast = await startTestServer();
     for (const role of ["viewer", "admin"] as const) {
       const { browser, show, send } = await onPage(holdfast, await add(holdfast, role));
@@ -155,7 +157,7 @@ describe("members on the page", () => {
     expect((await owner.show()).status).toBe(200);
   });
 
-  it("are shown as text, whatever they call themselves", async () => {
+  it("are shown as text, for any name", async () => {
     const holdfast = await startTestServer();
     await add(holdfast, "viewer", "<b>x</b>");
     const { text } = await (await onPage(holdfast)).show();
@@ -171,7 +173,7 @@ describe("invitations on the page", () => {
     return browser.post(link, { ...fieldsOf((await browser.get(link)).text), ...NEW });
   }
 
-  it("are made, shown once, listed, accepted, and gone", async () => {
+  it("are created, shown once, listed, accepted, and then no longer listed", async () => {
     const holdfast = await startTestServer();
     const { show, send } = await onPage(holdfast);
     const made = await send("invitations", { email: "New@Example.com", role: "editor" });
@@ -188,7 +190,7 @@ describe("invitations on the page", () => {
     expect(textOf((await show()).text)).toContain("No pending invitations.");
   });
 
-  it("are revoked, and their link with them", async () => {
+  it("stop working with their link when revoked", async () => {
     const holdfast = await startTestServer();
     const { show, send } = await onPage(holdfast);
     const link = shownSecret((await send("invitations", { email: "new@example.com", role: "viewer" })).text);
@@ -198,7 +200,7 @@ describe("invitations on the page", () => {
     expect((await send("invitations/revoke", { invitation })).status).toBe(404);
   });
 
-  it("say what is wrong with an address, and give no role above one's own", async () => {
+  it("report an invalid address, and grant no role above one's own", async () => {
     const holdfast = await startTestServer();
     const { send } = await onPage(holdfast, await add(holdfast, "admin"));
     expect(textOf((await send("invitations", { email: "x", role: "viewer" })).text)).toContain("invalid_email");
@@ -211,7 +213,7 @@ describe("API keys on the page", () => {
   const list = (holdfast: TestServer, api_key: string) =>
     holdfast.request("GET", `/api/apps/${holdfast.app.app_id}/external-auth/list`, { headers: { api_key } });
 
-  it("are made with a scope and an end, shown once, and work until then", async () => {
+  it("are created with a scope and an expiry, shown once, and work until then", async () => {
     const holdfast = await startTestServer();
     const { show, send } = await onPage(holdfast);
     const made = await send("keys", { name: "ci <1>", scope: "read", life: "30d" });
@@ -233,7 +235,7 @@ describe("API keys on the page", () => {
     expect(textOf(later.text)).toContain("1 revoked or expired");
   });
 
-  it("live until they are revoked when that is chosen, and are refused at once then", async () => {
+  it("work until revoked when they never expire, and are refused at once then", async () => {
     const holdfast = await startTestServer();
     const { send } = await onPage(holdfast);
     const api_key = shownSecret((await send("keys", { name: "forever", scope: "admin", life: "unlimited" })).text);
@@ -246,7 +248,7 @@ describe("API keys on the page", () => {
     expect((await later.send("keys/revoke", { key })).status).toBe(404);
   });
 
-  it("are not made of values that the page does not offer", async () => {
+  it("are not created from values that the page does not offer", async () => {
     const holdfast = await startTestServer();
     const { send } = await onPage(holdfast);
     const good = { name: "x", scope: "read", life: "30d" };
@@ -257,7 +259,7 @@ describe("API keys on the page", () => {
   });
 });
 
-it("leaves in the trail who did what on the page, and no secret", async () => {
+it("records who did what on the page, without secrets", async () => {
   const holdfast = await startTestServer();
   const bob = await add(holdfast, "viewer", "bob");
   const { send } = await onPage(holdfast);
