@@ -203,7 +203,10 @@ const PROVIDER: readonly Fault[] = [
   {
     id: "F32",
     title: "429 with every form of Retry-After",
-    tests: named(LIMITS, "stops the others of its provider and OAuth client until Retry-After, and no other provider"),
+    tests: named(
+      LIMITS,
+      "stops other requests of its provider and OAuth client until Retry-After, and no other provider's",
+    ),
   },
   { id: "F33", title: "500, 502, 503, 504", tests: named(CLASSIFICATION, "%s ($id) -> %o") },
   { id: "F34", title: "200 with an HTML page" },
@@ -245,7 +248,10 @@ const LIFE_CYCLE: readonly Fault[] = [
   {
     id: "F53",
     title: "a connection that always fails",
-    tests: named(LIMITS, "is tried less and less often, at last once an hour, and needs a new consent after four days"),
+    tests: named(
+      LIMITS,
+      "is retried less and less often, at last once an hour, and needs a new consent after four days",
+    ),
   },
   {
     id: "F54",

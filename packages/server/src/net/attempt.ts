@@ -82,7 +82,7 @@ export function beginSending(attempt: Attempt, socket: Socket): boolean {
   attempt.phase = "sent";
   attempt.cancelConnect();
   // undici treats a reset after the headers of a "Connection: close" response as the end of its
-  // body, and reports its own error for every such connection.
+  // body. It reports its own error for every such connection.
   socket.once("error", (cause: NodeJS.ErrnoException) => {
     attempt.was_reset = cause.code === "ECONNRESET";
   });

@@ -1,6 +1,6 @@
 /**
  * Grants that are installations of an app (Wix's OAuth). Checks the signature that binds an
- * installation to the app's secret, and requests access tokens for it with the client's credentials
+ * installation to the app's secret. Requests access tokens for it with the client's credentials
  * (RFC 6749 §4.4, plus the installation's id).
  *
  * The id alone proves nothing. It is not a secret, so anyone who learns it could link another

@@ -20,7 +20,7 @@ export interface IssuedTokens {
   /** Lifetimes in seconds, as stated in the response. Null if not stated. */
   readonly announced_s: number | null;
   readonly refresh_announced_s: number | null;
-  /** Null if the response has none (RFC 6749 §5.1: as requested; on refresh, as before). */
+  /** Null if the response has none: as requested (RFC 6749 §5.1), or as before on refresh (§6). */
   readonly scopes: readonly string[] | null;
   /** Values that the catalog derives from the token response. */
   readonly config: ConnectionConfig;

@@ -16,8 +16,8 @@ const isOk = (received: TokenResponse): boolean => received.status >= 200 && rec
 
 /**
  * The vendor reports errors as HTTP 200 with `error` in the body. Sets the status to 400, or to the
- * one configured for that error: 429 for a rate limit, 500 if the vendor documents that part of the
- * operation may have happened.
+ * one configured for that error. That is 429 for a rate limit, and 500 if the vendor documents that
+ * part of the operation may have happened.
  */
 export function errorInOkResponse(statuses: Readonly<Record<string, number>> = {}): Deviation {
   return {

@@ -86,9 +86,9 @@ export interface AppInstall {
  * - `rotates`, `grace`: each refresh replaces the token. The old one stays valid for `grace_s`.
  * - `rotates`, `strict`: single use. Reuse can revoke the whole grant (RFC 9700 §4.14.2).
  *
- * If the response does not say when the refresh token expires, it expires `refresh_idle_s` after
- * issue or last use, or `refresh_absolute_s` after the consent, used or not. At most one of them is
- * set. If both are null, the expiry is unknown.
+ * These apply if the response does not say when the refresh token expires. It expires
+ * `refresh_idle_s` after issue or last use, or `refresh_absolute_s` after the consent, used or not.
+ * At most one of them is set. If both are null, the expiry is unknown.
  */
 export interface Lifetime {
   readonly access_s: number | null;
@@ -231,7 +231,7 @@ export interface Provider {
   readonly revocation: Revocation;
   readonly hosts: readonly ApiHost[];
   readonly errors: ErrorNames;
-  /** Applied in this order, each to the result of the one before. */
+  /** Applied in this order, each to the result of the previous one. */
   readonly deviations: readonly Deviation[];
   readonly sources: readonly string[];
   /** Fields based on memory or on a single source, each with the test that would settle it. */

@@ -32,8 +32,9 @@ export function accepts(field: Pick<ConfigField, "pattern" | "under">, value: st
 }
 
 /**
- * Fills in a provider's URL template. Returns null if a value is missing or not allowed, or if the
- * result is not an https URL at exactly the host that the template and its values spell out.
+ * Fills in a provider's URL template. Returns null if a value is missing or not allowed. Also
+ * returns null unless the result is an https URL at exactly the host that the template and its
+ * values spell out.
  *
  * @param client_id replaces `{client_id}`, for vendors that put it in a path
  */

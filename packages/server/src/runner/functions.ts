@@ -4,9 +4,9 @@
  * It must not know how tokens are created or stored, or who is allowed to call a function.
  *
  * An invocation ends when its response is complete *and* the child reports that all promises given
- * to `waitUntil` have settled, at the latest `function_token_grace_ms` after the response. It ends
- * at once if it fails or times out. Then `endInvocation` is called, once, and the invocation's
- * token must stop working.
+ * to `waitUntil` have settled. It ends `function_token_grace_ms` after the response at the latest.
+ * It ends at once if it fails or times out. Then `endInvocation` is called, once, and the
+ * invocation's token must stop working.
  */
 import type { Readable } from "node:stream";
 import { within, type Clock } from "../core/clock.ts";

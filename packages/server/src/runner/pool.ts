@@ -1,7 +1,6 @@
 /**
- * Decides which processes are alive: at most one that accepts work per app and function, a limited
- * number in total, and none idle for too long. Counts open invocations, and does not know their
- * content.
+ * Decides which processes are alive. At most one per app and function accepts work, their total is
+ * limited, and none is idle for too long. Counts open invocations, and does not know their content.
  *
  * A *retired* process accepts no new work and ends with its last invocation, because its version is
  * outdated or an invocation timed out. It is not killed at once, since its other invocations may

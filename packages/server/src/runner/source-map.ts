@@ -3,7 +3,7 @@
  * file and line.
  *
  * The map contains only paths inside the function's folder. Deno reads the files in a map when it
- * prints an error, and a function could have its own map that names one of the server's files.
+ * prints an error. A function could have its own map that names a file of the server.
  */
 import { posix, relative, sep } from "node:path";
 import { isJsonObject, type JsonValue } from "../core/types.ts";

@@ -40,7 +40,9 @@ export interface Engine {
   writeEach<T>(operation: Operation<T>): Promise<T>;
   /** Calls `listener` with each notice. The returned function stops it. */
   onChange(listener: (notice: ChangeNotice) => void): () => void;
-  /** Reports whether the owner of a lease is certainly dead, so that no late response can come. */
+  /**
+   * Reports whether the owner of a lease is certainly dead. A dead owner stores no late response.
+   */
   ownerIsDead(lease: Lease, own: string): Promise<boolean>;
   /**
    * Removes deleted and replaced data from the files now, or at the next commit with no concurrent

@@ -2,8 +2,8 @@
  * A store operation: an async function over a transaction that queries and computes. The same code
  * runs inside a group commit on SQLite and inside a transaction on PostgreSQL.
  *
- * An operation runs one query at a time and waits for nothing but the database. It can run again
- * from the start after a serialization failure, so it has no other effects.
+ * An operation runs one query at a time and waits only for the database. It can run again from the
+ * start after a serialization failure, so it has no other effects.
  */
 import {
   DummyDriver,

@@ -102,7 +102,7 @@ export function missingKey(path: string, evidence = ""): ApiError {
 
 /**
  * Creates the file and syncs it to disk. Root can rotate the keys of a service that runs as another
- * user, so the file gets that owner: a file that the service cannot read is an outage.
+ * user, so the file gets that owner. A file that the service cannot read is an outage.
  */
 function writeDurably(path: string, text: string, owner?: { uid: number; gid: number }): void {
   const file = openSync(path, "wx", 0o600);

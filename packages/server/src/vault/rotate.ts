@@ -1,7 +1,7 @@
 /**
- * Rotates the master key while servers run, in three steps: adds a new first line to the key file,
- * wraps every data key under it, and removes the old lines. Records do not change, only the small
- * wrapped data keys do.
+ * Rotates the master key while servers run. The steps: add a new first line to the key file, wrap
+ * every data key under it, remove the old lines. Records do not change. Only the small wrapped data
+ * keys do.
  *
  * Each step can be killed at any point and repeated. Until the last step the file has both keys, so
  * everything can be decrypted at any moment. With HOLDFAST_MASTER_KEY the operator does the first

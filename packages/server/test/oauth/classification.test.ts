@@ -150,7 +150,7 @@ const MATRIX: readonly [string, Provider, Respond, object][] = [
   ["tokens followed by endless spaces", plain, raw(JSON.stringify(good) + " ".repeat(600_000)), bad],
   ["a list", plain, body([good]), bad],
   [
-    "a form where JSON is due",
+    "a form instead of JSON",
     plain,
     raw("access_token=a&token_type=bearer", 200, { "content-type": "application/x-www-form-urlencoded" }),
     bad,
@@ -168,7 +168,7 @@ const MATRIX: readonly [string, Provider, Respond, object][] = [
   ["token type mac", plain, body({ ...good, token_type: "mac" }), unknown("unsupported_token_type")],
   ["token type dpop", plain, body({ ...good, token_type: "DPoP" }), unknown("unsupported_token_type")],
   [
-    "token type bot where the catalog knows none",
+    "token type bot if the catalog names no bot type",
     plain,
     body({ ...good, token_type: "bot" }),
     unknown("unsupported_token_type"),

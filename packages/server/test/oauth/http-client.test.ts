@@ -198,7 +198,7 @@ describe("a request that may have been sent", () => {
   it.each<[string, (socket: Socket) => void]>([
     ["is reset before the headers", (socket) => socket.resetAndDestroy()],
     ["is closed before the headers", (socket) => socket.end()],
-    ["gets something that is not HTTP", (socket) => socket.end("SSH-2.0-OpenSSH\r\n\r\n")],
+    ["gets a response that is not HTTP", (socket) => socket.end("SSH-2.0-OpenSSH\r\n\r\n")],
     [
       "is reset in the middle of a counted body",
       (socket) => socket.write(`${head}Content-Length: 10\r\n\r\nabc`, () => socket.resetAndDestroy()),

@@ -54,7 +54,7 @@ export interface FakeProvider {
   readonly seen: readonly Seen[];
 }
 
-/** Calls `respond` for each request, after all of it has arrived. Closed when the test ends. */
+/** Calls `respond` for each request, once all of it has arrived. Closes when the test ends. */
 export async function fakeProvider(respond: (response: ServerResponse, seen: Seen) => void): Promise<FakeProvider> {
   const seen: Seen[] = [];
   const server = createServer((request, response) => {

@@ -88,7 +88,7 @@ describe("processes", () => {
     expect(bench.logs).toEqual([]);
   });
 
-  it("are limited: the longest idle one is replaced, and a call that finds none is refused", async () => {
+  it("are limited: the longest idle process is replaced, and a call without one is refused", async () => {
     await using bench = await openWorkbench({
       files: { "a.js": PID, "b.js": PID, "gate.js": GATE },
       limits: { function_processes: 2 },
@@ -206,7 +206,7 @@ describe("an invocation that fails", () => {
     await bench.endedCount(1);
   });
 
-  it("because it runs out of memory says so", async () => {
+  it("because it runs out of memory returns function_out_of_memory", async () => {
     await using bench = await openWorkbench({
       files: {
         "eat.js": `Deno.serve(() => { const all = []; for (;;) all.push({ n: all.length, text: [all.length] }); });`,
@@ -226,7 +226,7 @@ describe("an invocation that fails", () => {
     expect((await bench.call("exit")).body).toBe("alive");
   });
 
-  it("because its body is too large does so with and without a content length", async () => {
+  it("because its body is too large fails with and without a content length", async () => {
     await using bench = await openWorkbench({
       files: { "echo.js": `Deno.serve(async (req) => new Response(await req.text()));` },
       limits: { function_body_bytes: 10 },

@@ -61,7 +61,7 @@ describe("names of functions", () => {
     "bad name",
     "a\0b",
     "etc/hosts",
-  ])("%j is not one", async (name) => {
+  ])("%j is not a name", async (name) => {
     await expect(findFunction(dir, name)).rejects.toMatchObject({ code: "function_not_found" });
   });
 
@@ -111,7 +111,7 @@ describe("the output of a process", () => {
     }
   });
 
-  it("loses the end of long lines, and everything over the limit until the window ends", async () => {
+  it("loses the end of long lines, and everything above the limit until the window ends", async () => {
     expect((await read([bytes("0123456789abc\nx\n")])).lines).toEqual(["0123456789", "x"]);
     const clock = { ms: 0 };
     const stream = new PassThrough();

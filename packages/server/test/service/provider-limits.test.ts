@@ -27,7 +27,7 @@ const statuses = async (replies: Promise<readonly { readonly status: number }[]>
   (await replies).map(({ status }) => status);
 
 describe("a 429 of one connection", () => {
-  it("stops the others of its provider and OAuth client until Retry-After, and no other provider", async () => {
+  it("stops other requests of its provider and OAuth client until Retry-After, and no other provider's", async () => {
     const { holdfast, apps } = await connected(2);
     holdfast.simulator.setModes({ host: GOOGLE, modes: ["429-7s"] });
     await holdfast.clock.jump(9 * HOUR);
@@ -52,7 +52,7 @@ describe("a 429 of one connection", () => {
   });
 });
 
-describe("a reader who is put off", () => {
+describe("a reader that is put off", () => {
   /** Returns two apps. `stop` stops the service and OAuth client of both by a 429 of the first. */
   async function stopped() {
     const { holdfast, apps } = await connected(2);
@@ -83,7 +83,7 @@ describe("a reader who is put off", () => {
     expect((await holdfast.token("googlecalendar", { app: second })).code).toBe("oauth_client_rejected");
   });
 
-  it("uses up no permit, and neither does a reader who comes before the next attempt is allowed", async () => {
+  it("uses up no permit, and neither does a reader that comes before the next attempt is allowed", async () => {
     const { holdfast, apps } = await connected(1, { provider_concurrency: 1 });
     await holdfast.clock.jump(2 * HOUR);
     holdfast.simulator.setModes({ host: GOOGLE, modes: ["500"] });
@@ -125,7 +125,7 @@ describe("many tokens due at once", () => {
     expect(holdfast.refreshes(GITHUB)).toHaveLength(1);
   });
 
-  it("let readers of expired ones through in order, and put off those who would wait too long", async () => {
+  it("let readers of expired ones through in order, and put off readers that would wait too long", async () => {
     const { holdfast, apps } = await connected(12, LOW);
     await holdfast.clock.jump(2 * HOUR);
     const pending = read(holdfast, apps);
@@ -149,7 +149,7 @@ describe("many tokens due at once", () => {
 });
 
 describe("a connection that always fails", () => {
-  it("is tried less and less often, at last once an hour, and needs a new consent after four days", async () => {
+  it("is retried less and less often, at last once an hour, and needs a new consent after four days", async () => {
     const { holdfast, apps } = await connected(1, {}, () => 0.999);
     await holdfast.clock.jump(54 * MINUTE);
     holdfast.simulator.setModes({ host: GOOGLE, modes: ["try-later"] });

@@ -85,7 +85,7 @@ describe("a spilled record", () => {
     expect(await (await open()).pending()).toEqual([]);
   });
 
-  it("can be committed again for ten minutes after its commit, also after a restart", async () => {
+  it("can be committed again for ten minutes after its commit, even after a restart", async () => {
     const { spill, open, clock } = await bench();
     await spill.append(record("a"));
     await spill.committed(connection("a"), 1);
@@ -97,7 +97,7 @@ describe("a spilled record", () => {
     expect(await (await open()).repairable()).toEqual([]);
   });
 
-  it("is replaced by a newer one of the same attempt, but not by other attempts", async () => {
+  it("is replaced by a newer record of the same attempt, and by no other attempt", async () => {
     const { spill, open } = await bench();
     await spill.append(record("a", 1, "first"));
     await spill.append(record("a", 2, "other attempt"));
@@ -284,7 +284,7 @@ describe("the space in the file", () => {
     expect(slow.unreadable).toBe(0);
   });
 
-  it("that was reused is not marked as committed by the late mark of the record before", async () => {
+  it("that was reused is not marked as committed by the late mark of its earlier record", async () => {
     const { spill, path, open } = await bench(1);
     await spill.append(record("a"));
     await spill.committed(connection("a"), 1);

@@ -17,7 +17,7 @@ const REFUSED: TokenOutcome = { kind: "refused", error: "invalid_grant" };
 const DOWN: TokenOutcome = { kind: "unknown", error: "http_503" };
 const UNREACHABLE: TokenOutcome = { kind: "retry_later", sent: false, retry_after_ms: null, error: "connect_failed" };
 const OTHER_4XX: TokenOutcome = { kind: "retry_later", sent: true, retry_after_ms: null, error: "http_404" };
-/** The process was paused between claim and send. The provider has no part in it. */
+/** The process was paused between claim and send. The provider was not involved. */
 const GAVE_UP: TokenOutcome = { kind: "retry_later", sent: false, retry_after_ms: null, error: "gave_up" };
 const WAIT_7_S: TokenOutcome = { kind: "retry_later", sent: true, retry_after_ms: 7_000, error: "http_429" };
 
@@ -34,7 +34,9 @@ function permitOf(entry: Entry): Permit {
   return entry.permit;
 }
 
-/** Sends a background request that ends at once, if it can be sent now. Reports whether it was. */
+/**
+ * Sends a background request that ends at once, if it can be sent now. Reports whether it was sent.
+ */
 async function send(throttle: Throttle, to: Target, outcome = REFUSED, caller: "reader" | "background" = "background") {
   const entry = await throttle.enter(to, caller, false);
   if (entry.kind === "go") entry.permit.ended(outcome);
@@ -88,7 +90,7 @@ describe("the rate", () => {
     );
   });
 
-  it("leaves a share to readers, who go before background work", async () => {
+  it("leaves a share to readers, which go before background work", async () => {
     const { clock, throttle } = open({ provider_requests_per_s: 1, provider_burst: 8, provider_concurrency: 100 });
     const to = target();
     let sent = 0;
@@ -143,7 +145,7 @@ describe("the rate", () => {
     expect((await third).kind).toBe("go");
   });
 
-  it("puts off readers who would wait longer than the line lasts, and returns when to come back", async () => {
+  it("puts off readers that would wait longer than the line lasts, and returns when to retry", async () => {
     const { clock, throttle } = open({ provider_requests_per_s: 2, provider_burst: 1, provider_line_ms: 2_000 });
     const to = target();
     const entries = Array.from({ length: 7 }, () => throttle.enter(to, "reader", true));

@@ -131,7 +131,7 @@ describe("PostgreSQL", () => {
         runs += 1;
         if (runs === 2) both_read.resolve();
         const value = Number(row?.value);
-        // Until the other transaction has read, too.
+        // Wait until the other transaction has read too.
         if (runs <= 2) await pause(tx);
         await tx.db
           .updateTable("settings")
@@ -144,7 +144,7 @@ describe("PostgreSQL", () => {
     expect(runs).toBe(3);
   });
 
-  it("reports an insert of an existing key as the defect that it is, and continues", async () => {
+  it("reports an insert of an existing key as a defect, and continues", async () => {
     const { store } = await node();
     const insert = () =>
       store.transaction(async (tx) => {
@@ -370,7 +370,7 @@ async function pause(tx: { db: Parameters<Parameters<Store["transaction"]>[0]>[0
   await tx.db.selectNoFrom((select) => select.fn("pg_sleep", [select.val(0.2)]).as("slept")).execute();
 }
 
-/** Ends the node's session but not its pool, as a firewall does that drops a connection. */
+/** Ends the node's session but not its pool, like a firewall that drops one connection. */
 async function endSessionOf(owner: string): Promise<void> {
   await database.query(
     "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid::int8 << 32) | objid::int8 = hashtextextended($1, 0)",

@@ -50,7 +50,7 @@ describeStore({ engine: "SQLite" }, async () => {
 
 describe("declarations of writes", () => {
   it("are checked for every function that writes a cached table", () => {
-    // Fails in a run of some tests, since it needs those before it.
+    // Fails when it runs alone, because it needs the tests before it.
     expect(writers().filter((name) => !executed.has(name))).toEqual([]);
     expect(writersIn("planted.ts", 'async function planted() {\n  db.updateTable("apps");\n}\n')).toEqual([
       "planted.ts:planted",

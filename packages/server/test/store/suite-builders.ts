@@ -20,7 +20,7 @@ const own = (store: Store) => store.defaultWorkspace(newWorkspaceId(), "builder"
 
 export function describeBuilders(open: OpenStores): void {
   describe("workspaces", () => {
-    it("include one that is the installation's own, created by the first call, and again after its deletion", async () => {
+    it("include the installation's own, created by the first call, and again after its deletion", async () => {
       const { store, other } = await open();
       const found = await Promise.all([own(store), own(other), own(store)]);
       expect(new Set(found).size).toBe(1);

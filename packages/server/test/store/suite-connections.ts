@@ -165,7 +165,7 @@ export function describeConnections(open: OpenStores): void {
       expect([await remove(), await remove()]).toEqual([true, false]);
     });
 
-    it("warns of the end of a refresh token 7 days and 1 day before, once each", async () => {
+    it("warns of the expiry of a refresh token 7 days and 1 day before, once each", async () => {
       const { store, other, now, advance } = await open();
       const row = await stored(store, { refresh_token_expires_at: plus(now(), 8 * DAY_MS) });
       await stored(store, { refresh_token_expires_at: plus(now(), 30 * DAY_MS) });

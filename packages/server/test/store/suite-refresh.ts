@@ -1,6 +1,4 @@
-/**
- * The refresh protocol in the store: who can send, which response counts, what a failure stores.
- */
+/** The refresh protocol in the store: claims, commits by lineage, failures, and due rows. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newOAuthClientId } from "../../src/core/ids.ts";
@@ -36,7 +34,7 @@ const end = (
     changeStatus(tx, { id: row.id, generation: row.generation, status, reason: "revoked", confirm_in_ms }),
   );
 
-/** Returns what a sweeper would reserve now, without keeping the reservation. */
+/** Returns the rows that a sweeper would reserve now, without keeping the reservation. */
 async function due(store: Store, count: number, except: readonly OAuthClientId[] = []): Promise<ConnectionRow[]> {
   const rows = await store.reserveDue(count, except, LEASE_MS);
   await store.unreserve(rows.map(({ id }) => id));
@@ -144,9 +142,9 @@ export function describeRefreshProtocol(open: OpenStores): void {
       ["the provider no longer accepts it", { resend_ms: LEASE_MS }, "overdue"],
       ["a second use ends the grant", { resend_ms: 0 }, "overdue"],
       ["a second use ends the grant, but the holder is dead", { resend_ms: 0, dead_owner: "node_one" }, "claimed"],
-      ["another node than the holder is dead", { resend_ms: 0, dead_owner: "node_three" }, "overdue"],
+      ["a node other than the holder is dead", { resend_ms: 0, dead_owner: "node_three" }, "overdue"],
       ["the holder itself claims", { resend_ms: 0, owner: "node_one" }, "claimed"],
-      ["the wait for the holder is over", { resend_ms: 0, holder_wait_ms: 0 }, "claimed"],
+      ["the wait for the holder has ended", { resend_ms: 0, holder_wait_ms: 0 }, "claimed"],
     ] as const)("when the lease expired without an outcome, and %s: %s", async ([, request, expected]) => {
       const { store, advance } = await open();
       const row = await stored(store);

@@ -31,7 +31,7 @@ const put = (store: Store, one: NewOutboxItem) => store.transaction((tx) => enqu
 
 export function describeSystem(open: OpenStores): void {
   describe("data keys", () => {
-    it("have one current key per scope: the slower creator gets the faster one's", async () => {
+    it("have one current key per scope: the slower creator gets the key of the faster one", async () => {
       const opened = await open();
       const { store, other } = opened;
       const made = await Promise.all([
@@ -217,7 +217,7 @@ export function describeSystem(open: OpenStores): void {
       return items;
     }
 
-    it("are reserved one per connection, the next one when the first is done", async () => {
+    it("are reserved one per connection, and the next one when the first is done", async () => {
       const opened = await open();
       const { store } = opened;
       const [[a1, a2], [b1, b2]] = [await line(store, 2), await line(store, 2)];

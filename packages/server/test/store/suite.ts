@@ -19,7 +19,7 @@ import { describeSystem } from "./suite-system.ts";
 
 export interface OpenStore {
   readonly store: Store;
-  /** A second handle on the same database, as another process has one. */
+  /** A second handle on the same database, as in another process. */
   readonly other: Store;
   /** The database's clock. */
   now(): Instant;

@@ -2,8 +2,8 @@
  * The provider's response to a consent (RFC 6749 §4.1.2), from the callback to a stored connection.
  *
  * The order matters. The shape of the parameters is checked first. Then the state consumes the
- * flow, once, so a check that fails later cannot be repeated. No token is requested before all of
- * these match: the vendor's own redirect URI (mix-up, RFC 9700 §4.4), the browser that started the
+ * flow, once, so a check that fails later cannot be repeated. Four values must match before a token
+ * is requested: the vendor's own redirect URI (mix-up, RFC 9700 §4.4), the browser that started the
  * flow, the builder who initiated it, and the issuer (RFC 9207 §2.4). consent.ts stores the tokens.
  */
 import { ApiError, type ErrorCode } from "../../core/errors.ts";

@@ -1,6 +1,7 @@
 /**
- * The steps before the provider: the data of the confirm page, the start of the flow when the
- * builder presses Connect, and the authorization URL behind the go page. Reading changes nothing.
+ * The steps before the provider. They return the data of the confirm page, start the flow when the
+ * builder presses Connect, and return the authorization URL for the go page. Reading changes
+ * nothing.
  */
 import { createHash } from "node:crypto";
 import { ApiError } from "../../core/errors.ts";

@@ -4,7 +4,7 @@
  *
  * A refusal counts only for the latest attempt, and only if the row has not changed since.
  * Otherwise another refresh with the same token committed, and its tokens are valid. The reason
- * depends on the intent: if an earlier request's outcome is unknown, the provider may have carried
+ * depends on the intent. If an earlier request's outcome is unknown, the provider may have carried
  * it out, and now refuses a token that it replaced.
  */
 import type { ReasonCode } from "../../core/status.ts";

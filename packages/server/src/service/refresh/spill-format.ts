@@ -1,7 +1,7 @@
 /**
  * The layout of the spill file. Pure: bytes in, bytes out. Must not know what a record means.
  *
- * The file is preallocated in blocks of 4 KiB, so that a full disk cannot refuse a write, and a
+ * The file is preallocated in blocks of 4 KiB. A full disk therefore cannot refuse a write, and a
  * torn page never damages a neighbor. A record lies in adjacent blocks and begins at the first byte
  * of a block. Numbers are big-endian:
  *

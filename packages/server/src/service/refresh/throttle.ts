@@ -1,6 +1,6 @@
 /**
  * Decides which refreshes can be sent now. There is one lane per service and OAuth client, because
- * providers count requests that way: a 429 of one connection concerns every connection of the same
+ * providers count requests that way. A 429 of one connection concerns every connection of the same
  * client, and no others.
  *
  * Readers go first. They can wait in a short line, and while a reader waits, background work is

@@ -1,6 +1,6 @@
 /**
  * Servers with TLS faults that a client must notice before it sends anything. They take the place
- * of the gateway, because only that reaches a port other than 443.
+ * of the gateway, because only the gateway reaches a port other than 443.
  */
 import { createServer as createHttpsServer } from "node:https";
 import { createServer, type Server, type Socket } from "node:net";

@@ -75,7 +75,7 @@ describe("when the database fails after the request was sent", () => {
     return { holdfast, newest };
   }
 
-  it("F20: commits again what a failover lost, when the database is back", async () => {
+  it("F20: repeats the commits that a failover lost, when the database is back", async () => {
     const { holdfast, newest } = await failedOver();
     await holdfast.installation.refresher.repair();
     expect(await holdfast.row("github")).toMatchObject({ generation: 2, intent_at: null });
@@ -101,7 +101,7 @@ describe("when the database fails after the request was sent", () => {
 });
 
 describe("after a crash between claim and response", () => {
-  /** Leaves a row as a process does that died with a request on the wire. */
+  /** Leaves a row as if its process had died with a request on the wire. */
   async function crashed(integration_type: "googlecalendar" | "github") {
     const { holdfast } = await connected(integration_type);
     await holdfast.clock.jump(9 * HOUR);

@@ -13,7 +13,7 @@ describe("a connection that was revoked at the provider", () => {
   }
 
   it.for(["googlecalendar", "github"] as const)(
-    "returns at the first read who must act, and where: %s",
+    "returns who must act, and where, at the first read: %s",
     async (type) => {
       const { holdfast, reply } = await revoked(type);
       expect([reply.status, reply.code, reply.json["retryable"]]).toEqual([409, "connection_expired", false]);
@@ -57,7 +57,7 @@ describe("a connection that was revoked at the provider", () => {
     holdfast.simulator.setLifetimes({ refresh_token_s: 10 * 3600 });
     await holdfast.connect("googlecalendar");
     await holdfast.clock.jump(2 * HOUR);
-    // A provider whose clock is wrong refuses for a while what it accepts later.
+    // A provider whose clock is wrong refuses a token for a while, and accepts it later.
     holdfast.simulator.advance(20 * HOUR);
     expect((await holdfast.token("googlecalendar")).code).toBe("connection_expired");
     holdfast.simulator.advance(-20 * HOUR);

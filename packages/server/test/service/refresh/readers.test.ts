@@ -18,7 +18,7 @@ const SERVICES = [
 ] as const;
 
 describe("many callers, one refresh", () => {
-  it.for(SERVICES)("serves 200 callers of %s one and the same new token", async ([type, modes, age_ms]) => {
+  it.for(SERVICES)("serves the same new token to 200 callers of %s", async ([type, modes, age_ms]) => {
     const holdfast = await startTestServer();
     await holdfast.setClient(type, modes);
     await holdfast.connect(type);

@@ -34,7 +34,7 @@ describe("a receiver that fails", () => {
     expect(node.webhooks.counts()).toEqual({ delivered: 1, failed: 1, given_up: 0 });
   });
 
-  it("F60: gets a connection's events in order when one fails, and those of others meanwhile", async () => {
+  it("F60: gets a connection's events in order when one fails, and other connections' events meanwhile", async () => {
     const [failing, other] = [newConnectionId(), newConnectionId()];
     const receiver = await startReceiver((response, one) =>
       status(one.data["connection_id"] === failing ? 503 : 200)(response, one),
@@ -107,7 +107,7 @@ describe("a receiver that fails", () => {
       waits.push(wait_ms / SECOND);
       await node.clock.jump(wait_ms);
     }
-    // Half of each, because the test's random numbers are all one half.
+    // Half of each wait, because every random number of the test is 0.5.
     expect(waits).toEqual([2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800, 1800, 1800]);
   });
 

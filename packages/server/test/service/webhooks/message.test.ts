@@ -38,7 +38,7 @@ describe("a webhook", () => {
     expect(node.webhooks.counts()).toEqual({ delivered: 1, failed: 0, given_up: 0 });
   });
 
-  it("has the URL to connect again only if a user has to", async () => {
+  it("has a reconnect_url only if a user must connect again", async () => {
     const receiver = await startReceiver();
     const node = await startNode(receiver.url);
     for (const type of EVENT_TYPES) await node.emit(type, newConnectionId());
@@ -65,7 +65,7 @@ describe("a webhook", () => {
     });
   });
 
-  it("is not sent for unwanted events, but for unknown events of a newer server", async () => {
+  it("is not sent for unwanted events, and is sent for unknown events of a newer server", async () => {
     const receiver = await startReceiver();
     const node = await startNode(receiver.url, { events_wanted: ["connection.disconnected"] });
     const connection_id = newConnectionId();

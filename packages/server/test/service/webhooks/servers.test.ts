@@ -28,7 +28,7 @@ describe("servers", () => {
     expect(receiver.received[1]?.id).toBe(receiver.received[0]?.id);
   });
 
-  it("F60: that die while they send leave the event to others when the reservation expires", async () => {
+  it("F60: leave the event to others when they die while sending, after the reservation expires", async () => {
     const receiver = await startReceiver(hang);
     const one = await startNode(receiver.url, { limits: { webhook_deadline_ms: HOUR } });
     const other = await startNode(receiver.url, one);
@@ -78,7 +78,7 @@ describe("servers", () => {
     expect(await holdfast.events()).toEqual(["connection.connected", "connection.refreshed", "connection.refreshed"]);
   });
 
-  it("go on after a short database outage", async () => {
+  it("continue after a short database outage", async () => {
     const receiver = await startReceiver();
     const node = await startNode(receiver.url);
     node.webhooks.start();
