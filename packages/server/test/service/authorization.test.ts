@@ -58,8 +58,8 @@ const member = ({ installation, builder }: TestServer, role: Role) =>
 
 describe("roles", () => {
   it("allow what the table says: every action has one least role", () => {
-    const told = Object.fromEntries(ROLES.flatMap((role) => ALLOWED[role].map((action) => [action, role])));
-    expect(ACTIONS).toEqual(told);
+    const expected = Object.fromEntries(ROLES.flatMap((role) => ALLOWED[role].map((action) => [action, role])));
+    expect(ACTIONS).toEqual(expected);
   });
 
   it("are looked up at each use, so that a change takes effect at once", async () => {

@@ -29,8 +29,8 @@ export async function stderrLog({ log_level }: Pick<Config, "log_level">): Promi
 }
 
 /**
- * Adds a command's action to the audit trail, under the same name as the HTTP route's. Resolves when
- * it is stored, so that an interrupted command loses no line.
+ * Adds a command's action to the audit trail, under the same name as the HTTP route's. Resolves
+ * when it is stored, so that an interrupted command loses no line.
  */
 export async function record(
   { audit }: Pick<Installation, "audit">,

@@ -1,8 +1,8 @@
 /**
  * Translates between the account library's records and rows of our tables. Names become our tables
- * and columns. A session token becomes its SHA-256, so a copy of the database signs nobody in. The
- * library reads the system's clock and the database has its own, so times move by the difference,
- * both ways.
+ * and columns. A session token becomes its SHA-256, so a copy of the database cannot be used to
+ * sign in. The library reads the system's clock and the database has its own, so times move by the
+ * difference, both ways.
  */
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { newId, newUserId, newWorkspaceId } from "../../core/ids.ts";
