@@ -1,12 +1,15 @@
 /**
- * What can go wrong, as data: each seed draws some of these kinds and how often they strike. A kind is counted when it really
- * happened, not when it could have.
+ * The kinds of faults, as data. Each seed draws some of them, and how often they happen. A kind
+ * counts when it really happened, not when it could have.
  */
 import type { Random } from "./random.ts";
 
-/** Where a fault strikes, and how often at most: a share of the steps, requests, reads or writes, or times in a run. */
+/**
+ * Where a fault happens, and how often at most: a share of the steps, requests, reads or writes, or
+ * a number of times per run.
+ */
 export const FAULTS = {
-  // A process, at any await.
+  // Processes, at any await.
   crash: ["step", 0.03],
   crash_of_all_nodes: ["time", 1],
   crash_noticed_late: ["crash", 0.5],
@@ -18,17 +21,17 @@ export const FAULTS = {
   clock_ahead_day: ["node", 0.4],
   clock_behind_day: ["node", 0.4],
   clock_set_back: ["time", 1],
-  // The way to the provider and back.
+  // The network to the provider and back.
   dns_failed: ["request", 0.3],
   connect_failed: ["request", 0.3],
   tls_failed: ["request", 0.3],
   request_lost: ["request", 0.2],
   request_reset: ["request", 0.2],
   processed_late: ["request", 0.3],
-  answer_lost: ["request", 0.2],
-  answer_reset: ["request", 0.2],
-  answer_slow: ["request", 0.3],
-  answer_too_late: ["request", 0.2],
+  response_lost: ["request", 0.2],
+  response_reset: ["request", 0.2],
+  response_slow: ["request", 0.3],
+  response_too_late: ["request", 0.2],
   // The provider.
   server_error_before: ["request", 0.3],
   server_error_after: ["request", 0.2],
@@ -58,9 +61,9 @@ export const FAULTS = {
   spill_full: ["spill", 0.3],
   spill_slow: ["spill", 0.3],
   spill_mark_lost: ["spill", 0.5],
-  // People.
+  // Users and builders.
   consented_again: ["time", 2],
-  consent_ends_older_grants: ["person", 0.8],
+  consent_ends_older_grants: ["consent", 0.8],
   disconnected: ["time", 0.5],
   removed: ["time", 0.3],
   app_deleted: ["time", 0.3],
@@ -68,26 +71,26 @@ export const FAULTS = {
 } as const satisfies Record<string, readonly [Place, number]>;
 
 export type FaultName = keyof typeof FAULTS;
-type Place = "person" | "step" | "request" | "write" | "spill" | "crash" | "node" | "time";
+type Place = "consent" | "step" | "request" | "write" | "spill" | "crash" | "node" | "time";
 
 export const FAULT_NAMES = Object.keys(FAULTS).filter((name): name is FaultName => Object.hasOwn(FAULTS, name));
 
-/** How often each kind strikes in one run; 0 for those that were not drawn. */
+/** How often each kind happens in one run. 0 for those that were not drawn. */
 export type Profile = Record<FaultName, number>;
 
-function nothing(): Profile {
+function noFaults(): Profile {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every name is there.
   return Object.fromEntries(FAULT_NAMES.map((name) => [name, 0])) as Profile;
 }
 
-/** A few kinds, or many: bugs hide from runs where everything fails at once. */
+/** Draws a few kinds, or many: some bugs do not show if everything fails at once. */
 export function drawProfile(random: Random): Profile {
   const share = random.pick([0.06, 0.12, 0.25, 0.5]);
   const strength = random.pick([0.2, 0.5, 1]);
   const drawn = FAULT_NAMES.map((name) => [name, random.chance(share) ? FAULTS[name][1] * strength : 0] as const);
-  return { ...nothing(), ...Object.fromEntries(drawn) };
+  return { ...noFaults(), ...Object.fromEntries(drawn) };
 }
 
-export function profileOf(strikes: Partial<Record<FaultName, number>>): Profile {
-  return { ...nothing(), ...strikes };
+export function profileOf(rates: Partial<Record<FaultName, number>>): Profile {
+  return { ...noFaults(), ...rates };
 }

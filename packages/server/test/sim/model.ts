@@ -1,20 +1,21 @@
 /**
- * The loss table: how many connections are lost when one kind of fault strikes far more often than in life, for each rotation
- * class. Three thousand episodes to a cell, each with its own seed, so that every figure can be had again.
+ * The table of losses: how many connections are lost if one kind of fault is far more frequent than
+ * in production, for each rotation class. Each cell has three thousand episodes, each with its own
+ * seed, so that every figure can be reproduced.
  */
 import type { RotationClass } from "../../src/providers/provider.ts";
 import { openSharedDatabase } from "./database.ts";
 import { runEpisode, type Plan } from "./episode.ts";
 import { profileOf, type FaultName } from "./faults.ts";
 
-const CELLS: readonly { readonly name: string; readonly strikes: Partial<Record<FaultName, number>> }[] = [
-  { name: "crash, 3 % per step", strikes: { crash: 0.03 } },
-  { name: "answer lost, 10 %", strikes: { answer_lost: 0.1 } },
-  { name: "database down after the request", strikes: { database_down_after_send: 0.3 } },
-  { name: "pause of up to 90 s, 5 % per step", strikes: { pause_up_to_90s: 0.05 } },
+const CELLS: readonly { readonly name: string; readonly rates: Partial<Record<FaultName, number>> }[] = [
+  { name: "crash, 3 % per step", rates: { crash: 0.03 } },
+  { name: "response lost, 10 %", rates: { response_lost: 0.1 } },
+  { name: "database down after the request", rates: { database_down_after_send: 0.3 } },
+  { name: "pause of up to 90 s, 5 % per step", rates: { pause_up_to_90s: 0.05 } },
   {
     name: "all together",
-    strikes: { crash: 0.03, answer_lost: 0.1, database_down_after_send: 0.3, pause_up_to_90s: 0.05 },
+    rates: { crash: 0.03, response_lost: 0.1, database_down_after_send: 0.3, pause_up_to_90s: 0.05 },
   },
 ];
 const CLASSES: readonly RotationClass[] = ["none", "grace", "strict"];
@@ -28,8 +29,8 @@ export interface Cell {
   readonly violations: readonly string[];
 }
 
-/** A token that has just ended is refreshed among faults, and then there is quiet. */
-function episodeOf(seed: number, rotation: RotationClass, strikes: Partial<Record<FaultName, number>>): Plan {
+/** Refreshes a token that has just expired, with faults. Then the faults end. */
+function episodeOf(seed: number, rotation: RotationClass, rates: Partial<Record<FaultName, number>>): Plan {
   return {
     seed,
     rotation,
@@ -37,7 +38,7 @@ function episodeOf(seed: number, rotation: RotationClass, strikes: Partial<Recor
     access_ms: 120_000,
     connections: 1,
     faulty_ms: 40_000,
-    profile: profileOf(strikes),
+    profile: profileOf(rates),
     ages: [1.2],
     ends_early: false,
   };
@@ -46,13 +47,13 @@ function episodeOf(seed: number, rotation: RotationClass, strikes: Partial<Recor
 async function runModel(episodes: number): Promise<Cell[]> {
   const shared = await openSharedDatabase();
   const cells: Cell[] = [];
-  for (const [row, { name, strikes }] of CELLS.entries()) {
+  for (const [row, { name, rates }] of CELLS.entries()) {
     for (const [column, rotation] of CLASSES.entries()) {
       const first_seed = 1 + (row * CLASSES.length + column) * episodes;
       let lost = 0;
       const violations: string[] = [];
       for (let seed = first_seed; seed < first_seed + episodes; seed += 1) {
-        const outcome = await runEpisode(shared, episodeOf(seed, rotation, strikes), false);
+        const outcome = await runEpisode(shared, episodeOf(seed, rotation, rates), false);
         lost += outcome.lost;
         violations.push(...outcome.violations.map((violation) => `seed ${seed}: ${violation}`));
       }

@@ -1,6 +1,7 @@
 /**
- * A node: the real services of one server process, put together as in installation.ts and app.ts, over everything that is
- * simulated. A restart makes a new one on the same machine: same disk, same clock, another owner.
+ * A node: the real services of one server process, wired as in installation.ts and app.ts, over the
+ * simulated parts. A restart creates a new node on the same machine: same disk, same clock, another
+ * owner.
  */
 import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import type { Clock } from "../../src/core/clock.ts";
@@ -24,7 +25,7 @@ import type { Vault } from "../../src/vault/seal.ts";
 import type { ProviderModel } from "./provider.ts";
 import type { Life, World } from "./world.ts";
 
-/** As in production. Only that room for ten thousand tokens is not laid out at each start of a node. */
+/** As in production, but each start does not allocate a cache for ten thousand tokens. */
 const limits: Limits = { ...LIMITS, token_cache_entries: 8 };
 
 export interface Node {
@@ -34,7 +35,7 @@ export interface Node {
   readonly clock: Clock;
   readonly store: Store;
   readonly refresher: Refresher;
-  /** As far as this node knows. */
+  /** Reports whether this node considers the database reachable. */
   readonly isDatabaseThere: () => boolean;
 }
 
@@ -93,11 +94,11 @@ export interface NodeOptions {
   readonly catalog: Catalog;
   readonly spill: Spill;
   readonly revoking: (connection: string, refresh_token: string | null) => void;
-  /** The node says that an answer of its was turned away. */
+  /** Called when the node logs that its response was superseded. */
   readonly superseded: (connection: string) => void;
-  /** It takes requests now. */
+  /** Called when the node accepts requests. */
   readonly started: () => void;
-  /** The server could not start, and its process ended. */
+  /** Called when the server could not start, so that its process ends. */
   readonly failedToStart: () => void;
 }
 
@@ -150,9 +151,6 @@ export function startNode({
 }
 
 function clientsOf(engine: Engine): OAuthClients {
-  const unused = (): never => {
-    throw new Error("The engine needs nothing but clients that are opened.");
-  };
   return {
     set: unused,
     list: unused,
@@ -165,7 +163,11 @@ function clientsOf(engine: Engine): OAuthClients {
   };
 }
 
-/** Nothing is sent here, but nothing may be asked for that would hurt, either. */
+function unused(): never {
+  throw new Error("The engine only opens clients here.");
+}
+
+/** Sends nothing, but checks what the engine would revoke. */
 function revocationsOf(revoking: NodeOptions["revoking"]): Omit<Revocations, "prepareTokens"> {
   return {
     prepare: () => Promise.resolve(null),
@@ -175,13 +177,13 @@ function revocationsOf(revoking: NodeOptions["revoking"]): Omit<Revocations, "pr
 }
 
 function logOf(world: World, life: Life, superseded: NodeOptions["superseded"]): Log {
-  const line = (event: string, fields: LogFields = {}): void => {
+  const write = (event: string, fields: LogFields = {}): void => {
     if (event === "refresh_superseded" && fields.connection_id !== undefined) superseded(fields.connection_id);
-    world.note(() => {
+    world.trace(() => {
       const { error, ...rest } = fields;
-      const why = error instanceof Error ? ` ${error.message}` : "";
-      return `${life.owner} log ${event} ${JSON.stringify(rest)}${why}`;
+      const message = error instanceof Error ? ` ${error.message}` : "";
+      return `${life.owner} log ${event} ${JSON.stringify(rest)}${message}`;
     });
   };
-  return { debug: () => {}, info: line, warn: line, error: line };
+  return { debug: () => {}, info: write, warn: write, error: write };
 }

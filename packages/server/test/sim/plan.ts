@@ -1,10 +1,10 @@
-/** What a seed stands for: the provider's kind, how long it goes on, and what goes wrong. */
+/** The plan that a seed stands for: the kind of provider, the duration and the faults. */
 import type { Plan } from "./episode.ts";
 import { drawProfile } from "./faults.ts";
 import { createRandom } from "./random.ts";
 
 export function planOf(seed: number): Plan {
-  // Not the numbers that the run itself draws.
+  // A seed of its own, so that the run itself draws other numbers.
   const random = createRandom(seed ^ 0x5eed);
   return {
     seed,

@@ -1,6 +1,7 @@
 /**
- * The simulation's command. Runs seeds on two threads, prints each one that fails with what happened in it, and ends with one
- * line of JSON: `{"seeds", "fault_kinds", "invariants_checked", "failures"}`. Exit 1 when a seed failed.
+ * The command of the simulation. Runs seeds on two threads and prints the history of each seed that
+ * fails. The last line is JSON: `{"seeds", "fault_kinds", "invariants_checked", "failures"}`. Exits
+ * with 1 if a seed failed.
  *
  *   node -C holdfast-source packages/server/test/sim/run.ts --seeds 10000 [--from 1] [--plant NAME] [--threads N]
  *   node -C holdfast-source packages/server/test/sim/run.ts --seed 4711 --trace
@@ -40,7 +41,7 @@ if (isMainThread) await main();
 else await work();
 
 async function work(): Promise<void> {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what main() below hands over.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- main() below passes it.
   const job = workerData as Job;
   if (job.plant !== null) plant(job.plant);
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window.
@@ -48,7 +49,7 @@ async function work(): Promise<void> {
 }
 
 async function runSeeds({ from, to, step, plant: planted }: Job): Promise<Batch> {
-  // After the plant: what these import is what it changes.
+  // After the plant, because it changes modules that these import.
   const [{ openSharedDatabase }, { runEpisode }, { planOf }] = await Promise.all([
     import("./database.ts"),
     import("./episode.ts"),
@@ -66,15 +67,15 @@ async function runSeeds({ from, to, step, plant: planted }: Job): Promise<Batch>
     for (const kind of outcome.counts.keys()) kinds.add(kind);
     if (outcome.violations.length === 0) continue;
     if (planted !== null && !outcome.violations.some((violation) => shows(planted, violation))) continue;
-    // The same seed again, with its story.
-    const told = failures.length < FAILURES_SHOWN ? await runEpisode(shared, planOf(seed), true) : outcome;
+    // Runs the same seed again for its history.
+    const traced = failures.length < FAILURES_SHOWN ? await runEpisode(shared, planOf(seed), true) : outcome;
     failures.push({
       seed,
       violations: outcome.violations,
       faults: [...outcome.counts].map(([name, count]) => `${name} ${count}`),
-      history: told.history.slice(-HISTORY_LINES),
+      history: traced.history.slice(-HISTORY_LINES),
     });
-    // A planted bug is found with the first failure that shows it.
+    // The first failure that shows the planted bug is enough.
     if (planted !== null) break;
   }
   return { seeds, kinds: [...kinds], checks, failures };
@@ -94,7 +95,7 @@ async function main(): Promise<void> {
   });
   const planted = values.plant ?? null;
   if (planted !== null && !isPlant(planted))
-    throw new Error(`There is no planted bug ${planted}. There are: ${Object.keys(PLANTS).join(", ")}.`);
+    throw new Error(`There is no plant ${planted}. Plants: ${Object.keys(PLANTS).join(", ")}.`);
   if (values.model) {
     const { printModel } = await import("./model.ts");
     await printModel(numberOf(values.seeds ?? "3000"));
@@ -126,7 +127,7 @@ function onThreads(threads: number, from: number, to: number, planted: PlantName
 
 function report(batches: readonly Batch[]): void {
   const failures = batches.flatMap((batch) => batch.failures).toSorted((a, b) => a.seed - b.seed);
-  for (const failure of failures.slice(0, FAILURES_SHOWN)) show(failure);
+  for (const failure of failures.slice(0, FAILURES_SHOWN)) print(failure);
   if (failures.length > FAILURES_SHOWN) {
     const rest = failures.slice(FAILURES_SHOWN);
     process.stdout.write(`And ${rest.length} more:\n`);
@@ -144,7 +145,7 @@ function report(batches: readonly Batch[]): void {
   if (failures.length > 0) process.exitCode = 1;
 }
 
-function show({ seed, violations, faults, history }: Failure): void {
+function print({ seed, violations, faults, history }: Failure): void {
   process.stdout.write(`Seed ${seed} failed: ${violations.join("; ")}\n  faults: ${faults.join(", ")}\n`);
   for (const line of history) process.stdout.write(`  ${line}\n`);
 }

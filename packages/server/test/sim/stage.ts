@@ -1,4 +1,4 @@
-/** What the parts of one run share: the world, the provider, the database, the machines, and the judge that sees them all. */
+/** What the parts of a run share: world, provider, database, machines, and the observer of all. */
 import { instant, type AppId, type ConnectionId, type Instant, type OAuthClientId } from "../../src/core/types.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { Catalog } from "../../src/providers/index.ts";
@@ -6,9 +6,9 @@ import type { Vault } from "../../src/vault/seal.ts";
 import type { Cluster } from "./cluster.ts";
 import type { SharedDatabase } from "./database.ts";
 import type { Profile } from "./faults.ts";
-import type { Judge } from "./judge.ts";
 import type { Weather } from "./network.ts";
 import type { Node } from "./node.ts";
+import type { Observer } from "./observer.ts";
 import type { ProviderModel } from "./provider.ts";
 import type { Disk } from "./spill.ts";
 import type { World } from "./world.ts";
@@ -23,9 +23,9 @@ export interface Machine {
   readonly node: number;
   readonly disk: Disk;
   boots: number;
-  /** How far its wall clock is off. */
+  /** Error of its wall clock. */
   skew_ms: number;
-  /** Null: no process runs. */
+  /** Null if no process runs. */
   current: Node | null;
 }
 
@@ -38,14 +38,14 @@ export interface Stage {
   readonly weather: Weather;
   readonly database: SharedDatabase;
   readonly cluster: Cluster;
-  readonly judge: Judge;
+  readonly observer: Observer;
   readonly vault: Vault;
   readonly subjects: readonly [Subject, ...Subject[]];
-  /** Apps that were deleted, and their keys with them. */
-  readonly gone_apps: Set<string>;
+  /** Deleted apps, whose keys are deleted, too. */
+  readonly deleted_apps: Set<string>;
   readonly machines: readonly [Machine, ...Machine[]];
-  /** Nothing goes wrong any more. */
-  calm: boolean;
+  /** The faults have ended. */
+  is_calm: boolean;
 }
 
 export const NODES = 3;
@@ -53,7 +53,7 @@ export const TYPE = "simulated";
 /** True time 0. */
 export const WALL: Instant = instant(Date.UTC(2026, 10, 23, 12));
 
-/* oxlint-disable typescript/no-unsafe-type-assertion -- ids, which only have to be unlike each other. */
+/* oxlint-disable typescript/no-unsafe-type-assertion -- ids, which only have to differ. */
 export const CLIENT_ID = "cli_simulated" as OAuthClientId;
 export const subjectOf = (index: number): Subject => ({
   id: `con_${index}` as ConnectionId,

@@ -1,35 +1,38 @@
 /**
- * A vault without ciphers, so that ten thousand runs fit into a minute. It keeps what the engine relies on: what was sealed
- * for one place opens nowhere else, and nothing is sealed for an app that is gone.
+ * A vault without ciphers, so that ten thousand runs take a minute. It keeps the rules that the
+ * engine relies on: a value opens only in the place that it was sealed for, and nothing can be
+ * sealed for a deleted app.
  */
 import { ApiError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../../src/vault/seal.ts";
 
-const placeOf = ({ table, column, scope, row_id, generation }: SealContext): string =>
-  `${table}|${column}|${scope}|${row_id}|${generation}\n`;
+type IsDeleted = (scope: string) => boolean;
 
-export function createSimulatedVault(isGone: (scope: string) => boolean): Vault {
-  function open(context: SealContext, sealed: Uint8Array): Secret {
-    const text = Buffer.from(sealed).toString("latin1");
-    const place = placeOf(context);
-    if (!text.startsWith(place) || isGone(context.scope)) throw new ApiError("credential_unreadable");
-    return new Secret(text.slice(place.length));
-  }
+export function createSimulatedVault(isDeleted: IsDeleted): Vault {
   return {
     seal: (context, plaintext) =>
-      isGone(context.scope)
-        ? Promise.reject(new ApiError("not_found", { message: "There is no such app." }))
+      isDeleted(context.scope)
+        ? Promise.reject(appDeleted())
         : Promise.resolve(sealedFromStorage(Buffer.from(placeOf(context) + plaintext.expose(), "latin1"))),
-    open: async (context, sealed) => open(context, sealed),
-    openCached: open,
+    open: async (context, sealed) => open(isDeleted, context, sealed),
+    openCached: (context, sealed) => open(isDeleted, context, sealed),
     fingerprint: (secret) => fingerprintOf(secret.expose()),
-    prepare: (scope) =>
-      isGone(scope)
-        ? Promise.reject(new ApiError("not_found", { message: "There is no such app." }))
-        : Promise.resolve(),
+    prepare: (scope) => (isDeleted(scope) ? Promise.reject(appDeleted()) : Promise.resolve()),
     forget: () => {},
   };
 }
+
+function open(isDeleted: IsDeleted, context: SealContext, sealed: Uint8Array): Secret {
+  const text = Buffer.from(sealed).toString("latin1");
+  const place = placeOf(context);
+  if (!text.startsWith(place) || isDeleted(context.scope)) throw new ApiError("credential_unreadable");
+  return new Secret(text.slice(place.length));
+}
+
+const placeOf = ({ table, column, scope, row_id, generation }: SealContext): string =>
+  `${table}|${column}|${scope}|${row_id}|${generation}\n`;
+
+const appDeleted = (): ApiError => new ApiError("not_found", { message: "There is no such app." });
 
 export const fingerprintOf = (token: string): string => `fp.${token}`;
