@@ -1,4 +1,6 @@
-/** The faults of a provider, F29 to F49, and all their consequences, each through a whole server. */
+/**
+ * The faults of a provider, F29 to F49, and all their consequences, each through a whole server.
+ */
 import { clientSecretOf } from "@holdfast/simulator";
 import { afterAll, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";

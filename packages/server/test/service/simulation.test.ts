@@ -8,7 +8,10 @@ import { PLANTS } from "../sim/plants.ts";
 const COMMAND = fileURLToPath(new URL("../sim/run.ts", import.meta.url));
 const REGRESSIONS = new URL("../sim/regressions.json", import.meta.url);
 const LIMIT_MS = 60_000;
-/** `npm test` does one trip of each heavy suite. Every kind of fault occurs within 2,000 seeds, and most within 500. */
+/**
+ * `npm test` does one trip of each heavy suite. Every kind of fault occurs within 2,000 seeds, and
+ * most within 500.
+ */
 const SEEDS = process.env["TESTS"] === "all" ? 2_000 : 500;
 const FAULT_KINDS = SEEDS === 2_000 ? FAULT_NAMES.length : 50;
 /** The plant that the fewest seeds reveal. */

@@ -45,7 +45,8 @@ async function send(throttle: Throttle, to: Target, outcome = REFUSED, caller: "
 
 /** Returns by how many requests the worst window exceeds the rate. `times`: ascending. */
 function excess(times: readonly number[], { provider_burst, provider_requests_per_s }: Limits): number {
-  // A window begins at a request. One pass is enough, because an earlier window's allowance only grows.
+  // A window begins at a request. One pass is enough, because an earlier window's allowance only
+  // grows.
   let worst = -Infinity;
   let least = Infinity;
   for (const [index, at] of times.entries()) {

@@ -1,4 +1,6 @@
-/** The Engine of one process: its operations travel to the database server and back, and can fail. */
+/**
+ * The Engine of one process: its operations travel to the database server and back, and can fail.
+ */
 import { ApiError } from "../../src/core/errors.ts";
 import type { Instant } from "../../src/core/types.ts";
 import type { Engine, Lease } from "../../src/store/engine.ts";

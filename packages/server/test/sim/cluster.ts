@@ -40,7 +40,9 @@ export interface Cluster {
   jumpClock(ms: number): void;
   /** A process died. The server may notice it only later. */
   died(life: Life, noticed_in_ms: number): void;
-  /** Reports whether the server considered this process dead at some time since, although it lived. */
+  /**
+   * Reports whether the server considered this process dead at some time since, although it lived.
+   */
   lockLostSince(owner: string, at: number): boolean;
   /** Ends all failures. */
   heal(): void;

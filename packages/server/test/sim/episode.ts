@@ -1,6 +1,6 @@
 /**
- * One run: three nodes, their readers and a provider, for some minutes of simulated time with faults.
- * Then the faults end, and everything must settle. The same plan always gives the same run.
+ * One run: three nodes, their readers and a provider, for some minutes of simulated time with
+ * faults. Then the faults end, and everything must settle. The same plan always gives the same run.
  */
 import { newWorkspaceId } from "../../src/core/ids.ts";
 import { plus } from "../../src/core/types.ts";
@@ -48,7 +48,9 @@ export interface Outcome {
   readonly simulated_ms: number;
 }
 
-/** Longer than the longest wait: a strict lease, five minutes for its holder, and a few failures. */
+/**
+ * Longer than the longest wait: a strict lease, five minutes for its holder, and a few failures.
+ */
 const SETTLE_MS = 1_800_000;
 const DAY_MS = 86_400_000;
 

@@ -46,8 +46,8 @@ export interface ObserverState extends ObserverOptions {
 }
 
 /**
- * The most that a healthy node needs for a refresh: a lease of 20 s, a sweep, and the longest of the
- * first retries.
+ * The most that a healthy node needs for a refresh: a lease of 20 s, a sweep, and the longest of
+ * the first retries.
  */
 export const HELP_MS = 45_000;
 export function check({ world }: ObserverState, name: InvariantName, holds: boolean, detail: () => string): void {

@@ -1,7 +1,7 @@
 /**
- * Bugs that the simulation must find. They are planted into the real sources as these are loaded, so
- * that production code needs no switch for them. Each replaces exactly one place. If the source no
- * longer has that place, loading fails, and the plant must be updated.
+ * Bugs that the simulation must find. They are planted into the real sources as these are loaded,
+ * so that production code needs no switch for them. Each replaces exactly one place. If the source
+ * no longer has that place, loading fails, and the plant must be updated.
  */
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";

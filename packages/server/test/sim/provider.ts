@@ -3,9 +3,9 @@
  * engine can only guess it, but the invariants look it up here. Tokens are strings that name their
  * connection. Instants are true time.
  *
- * Rotation: `none` keeps the refresh token. `grace` issues a new one at each use, and accepts the old
- * one for `grace_ms` after its first use. `strict` accepts no second use. A later use revokes the
- * whole grant (RFC 9700 §4.14.2).
+ * Rotation: `none` keeps the refresh token. `grace` issues a new one at each use, and accepts the
+ * old one for `grace_ms` after its first use. `strict` accepts no second use. A later use revokes
+ * the whole grant (RFC 9700 §4.14.2).
  */
 import type { RotationClass } from "../../src/providers/provider.ts";
 
@@ -55,9 +55,13 @@ export interface ProviderModel {
   readonly access_ms: number;
   /** Creates a grant. Its access token was issued `age_ms` ago. */
   consent(connection: string, age_ms?: number): Issued & { readonly refresh: RefreshToken };
-  /** Returns new tokens, or null for `invalid_grant`. `keep`: does not replace the refresh token. */
+  /**
+   * Returns new tokens, or null for `invalid_grant`. `keep`: does not replace the refresh token.
+   */
   refresh(text: string, keep: boolean, sent_by: Sender): Issued | null;
-  /** Reports whether a response without a refresh token is plausible: the token was never replaced. */
+  /**
+   * Reports whether a response without a refresh token is plausible: the token was never replaced.
+   */
   canKeep(text: string): boolean;
   revoke(connection: string, by: "user" | "us", only?: Grant): void;
   /** Reports whether a refresh with this token would succeed now. */

@@ -3,9 +3,9 @@
  * fails. The last line is JSON: `{"seeds", "fault_kinds", "invariants_checked", "failures"}`. Exits
  * with 1 if a seed failed.
  *
- *   node -C holdfast-source packages/server/test/sim/run.ts --seeds 10000 [--from 1] [--plant NAME] [--threads N]
- *   node -C holdfast-source packages/server/test/sim/run.ts --seed 4711 --trace
- *   node -C holdfast-source packages/server/test/sim/run.ts --model
+ *   npm run sim -- --seeds 10000 [--from 1] [--plant NAME] [--threads N]
+ *   npm run sim -- --seed 4711 --trace
+ *   npm run sim -- --model [--seeds 3000]
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";

@@ -1,6 +1,7 @@
 /**
- * Simulated time, and the processes that live in it. One thread, one queue of events. The next event
- * runs when all microtasks of the previous one have ended, so a seed always gives the same run.
+ * Simulated time, and the processes that live in it. One thread, one queue of events. The next
+ * event runs when all microtasks of the previous one have ended, so a seed always gives the same
+ * run.
  *
  * A dead process gets no more events: none of its promises settles again, as if it had been killed
  * at an `await`. A paused one gets its events when it resumes, in order. Instants and durations are

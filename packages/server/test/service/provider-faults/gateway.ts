@@ -147,8 +147,8 @@ export const resets: Behavior = ({ socket }) => void socket.resetAndDestroy();
 export const closes: Behavior = ({ socket }) => void socket.end();
 
 /**
- * Processes the request, so that a rotating refresh token is used up. `then` handles the simulator's
- * response.
+ * Processes the request, so that a rotating refresh token is used up. `then` handles the
+ * simulator's response.
  */
 export const processed =
   (then: (body: string) => Behavior): Behavior =>

@@ -1,7 +1,7 @@
 /**
  * Two connections of one service behind a provider that can be made to fail. The token of one has
- * expired, and that of the other is valid for six more minutes. The effects of a fault are read from
- * replies, rows, log and wire, as words for a table.
+ * expired, and that of the other is valid for six more minutes. The effects of a fault are read
+ * from replies, rows, log and wire, as words for a table.
  */
 import { startSimulator } from "@holdfast/simulator";
 import { onTestFinished } from "vitest";
@@ -120,8 +120,8 @@ export async function openStage(rotation: Rotation, service: Service = {}): Prom
 }
 
 /**
- * Makes refreshes meet this fault from now on. Returns the new stage, and a function that counts the
- * attempts that reached the provider.
+ * Makes refreshes meet this fault from now on. Returns the new stage, and a function that counts
+ * the attempts that reached the provider.
  */
 export async function strike(stage: Stage, fault: Fault): Promise<[Stage, () => number]> {
   const { gateway, holdfast, host } = stage;

@@ -6,8 +6,8 @@ import { onTestFinished } from "vitest";
 import { startTestServer, type TestServer } from "../../support/server.ts";
 
 /**
- * Connects a Google account, whose refresh token stays, or a GitHub App user, whose refresh token is
- * single-use. The provider has the given faults.
+ * Connects a Google account, whose refresh token stays, or a GitHub App user, whose refresh token
+ * is single-use. The provider has the given faults.
  */
 export async function connected(
   integration_type: "googlecalendar" | "github",
