@@ -71,7 +71,7 @@ it.each([
   expect(() => readConnectorFiles(temporaryDirectory(files))).toThrow(sentence);
 });
 
-it("writes no file outside the directory, whatever name the server gives a connector", () => {
+it("writes no file outside the directory for any connector name from the server", () => {
   expect(() => planPull(temporaryDirectory(), [{ type: "../../evil", scopes: [] }])).toThrow(
     /not from a Holdfast server/,
   );

@@ -42,7 +42,7 @@ describe("tries that are counted in the database", () => {
     const rules = [rule("login:ada@example.com", 1), rule("all", 2)];
     await rateLimits.attempt(rules, wrong);
     for (let n = 0; n < 5; n += 1) await expect(rateLimits.attempt(rules, wrong)).rejects.toThrow("Retry-After");
-    expect(await rateLimits.attempt([rule("somebody else", 1), rule("all", 2)], wrong)).toBeNull();
+    expect(await rateLimits.attempt([rule("another caller", 1), rule("all", 2)], wrong)).toBeNull();
     const rows = await store.transaction(async (tx) => {
       return await tx.db.selectFrom("rate_windows").selectAll().execute();
     });

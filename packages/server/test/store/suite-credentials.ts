@@ -205,9 +205,9 @@ export function describeCredentials(open: OpenStores): void {
       const { store, other, now } = await open();
       const user_id = newUserId();
       await store.createSetupLink("link", plus(now(), 1_000));
-      await store.createSetupLink("as somebody", plus(now(), 1_000), user_id);
+      await store.createSetupLink("as a user", plus(now(), 1_000), user_id);
       expect(await store.openSetupLink("link")).toEqual({ user_id: null });
-      expect(await store.openSetupLink("as somebody")).toEqual({ user_id });
+      expect(await store.openSetupLink("as a user")).toEqual({ user_id });
       const used = await Promise.all([
         store.useSetupLink("link"),
         other.useSetupLink("link"),

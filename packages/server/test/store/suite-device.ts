@@ -206,7 +206,7 @@ export function describeDevice(open: OpenStores): void {
       for (const wrong of [
         used("access of ses_1"),
         used("refresh of ses_1", "holdfast_cli"),
-        used("refresh of nobody"),
+        used("refresh of no session"),
       ])
         expect(await store.rotateCliToken(wrong, pair("1"), ROTATION)).toEqual({ kind: "unknown" });
       expect(await store.listCliSessions("usr_1")).toHaveLength(1);
