@@ -42,7 +42,8 @@ export function startPage(user: SessionUser, workspaces: readonly WorkspaceSecti
 }
 
 function workspaceSection({ id, name, apps }: WorkspaceSection): Html {
-  const none = html`<p>No apps yet. To create one, run this on the server: <code>holdfast apps create NAME</code></p>`;
+  const none = html`<p>No apps yet. To create one, run this on the server:</p>
+    <p class="command"><code>holdfast apps create NAME</code></p>`;
   return html`<h2>${name}</h2>
     <p><a href="/workspaces/${id}">Members, invitations and API keys</a></p>
     ${apps.length === 0 ? none : apps.map(appSection)}`;
@@ -63,9 +64,9 @@ function appSection({ id, name, services }: AppSection): Html {
 }
 
 const NO_SERVICES = html`<p>
-  No service can be connected yet, because no OAuth client is set. To set one, run this on the server:
-  <code>holdfast clients set TYPE --client-id ID --client-secret-stdin</code>
-</p>`;
+    No service can be connected yet, because no OAuth client is set. To set one, run this on the server:
+  </p>
+  <p class="command"><code>holdfast clients set TYPE --client-id ID --client-secret-stdin</code></p>`;
 
 function serviceRow({ name, connect_url, connection }: ServiceRow): Html {
   if (connection === null)

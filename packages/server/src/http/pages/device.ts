@@ -67,7 +67,7 @@ function codePage(user_code: string, session: Secret): Page {
 }
 
 function decisionPage({ client_name, address, created_at }: PendingLogin, user_code: string, session: Secret): Page {
-  const body = html`<p><b>${client_name}</b> at the address <b>${address}</b> asks to act on your behalf.</p>
+  const body = html`<p>The <b>${client_name}</b> at the address <b>${address}</b> asks to act on your behalf.</p>
     <p class="soft">Requested at ${formatTime(created_at)}.</p>
     <p>
       <b>Did you start this?</b> Agree only if you just ran the login command yourself and it shows the code
@@ -79,7 +79,7 @@ function decisionPage({ client_name, address, created_at }: PendingLogin, user_c
       <button name="decision" value="approved">Yes, sign in</button>
       <button class="quiet" name="decision" value="denied">No, deny</button>
     </form>`;
-  return { title: `Sign in to ${client_name}?`, body };
+  return { title: `Sign in to the ${client_name}?`, body };
 }
 
 function donePage(decision: "approved" | "denied", { client_name }: PendingLogin): Page {
@@ -87,11 +87,11 @@ function donePage(decision: "approved" | "denied", { client_name }: PendingLogin
     return {
       title: "Request denied",
       mark: "good",
-      body: html`<p>${client_name} was not signed in. You can close this page.</p>`,
+      body: html`<p>The ${client_name} was not signed in. You can close this page.</p>`,
     };
   return {
     title: "Signed in",
     mark: "good",
-    body: html`<p>${client_name} will be signed in within a few seconds. You can close this page.</p>`,
+    body: html`<p>The ${client_name} will be signed in within a few seconds. You can close this page.</p>`,
   };
 }
