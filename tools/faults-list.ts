@@ -38,7 +38,7 @@ const CRASHES: readonly Fault[] = [
         "e2e/several-nodes.test.ts",
         "refreshes an expired single-use token once for 300 readers, and rejects a revoked token on every node",
       ),
-      ...named(READERS, "serves 200 callers of %s one and the same new token"),
+      ...named(READERS, "serves the same new token to 200 callers of %s"),
     ],
   },
   {

@@ -86,9 +86,9 @@ export interface AppInstall {
  * - `rotates`, `grace`: each refresh replaces the token. The old one stays valid for `grace_s`.
  * - `rotates`, `strict`: single use. Reuse can revoke the whole grant (RFC 9700 §4.14.2).
  *
- * These apply if the response does not say when the refresh token expires. It expires
- * `refresh_idle_s` after issue or last use, or `refresh_absolute_s` after the consent, used or not.
- * At most one of them is set. If both are null, the expiry is unknown.
+ * `refresh_idle_s` and `refresh_absolute_s` apply if the response does not say when the refresh
+ * token expires. It expires that long after issue or last use, or that long after the consent, used
+ * or not. At most one of them is set. If both are null, the expiry is unknown.
  */
 export interface Lifetime {
   readonly access_s: number | null;

@@ -1,8 +1,8 @@
 /**
  * Limits the requests of one OAuth client to one provider, by four rules: a token bucket, a cap on
- * requests in flight, a pause that the provider requested, and a circuit breaker. Source of the
- * pause: RFC 9110 §10.2.3. A value and functions over it. Knows no connection, no line and no
- * timer.
+ * requests in flight, a pause that the provider requested, and a circuit breaker. The pause is a
+ * Retry-After (RFC 9110 §10.2.3). A value and functions over it. Knows no connection, no line and
+ * no timer.
  *
  * `now` is the monotonic clock in milliseconds. A `reader` waits for the token. `background` work
  * has no reader, and leaves a share of each limit to readers.
