@@ -21,25 +21,9 @@ const files = readFiles([
 ]);
 const ids = [...providers.keys()];
 
-/**
- * Rules that the repository does not satisfy yet, and where it does not. Remove a line as soon as
- * it does.
- */
-const NOT_YET: readonly { readonly claim: string; readonly except: RegExp }[] = [
-  { claim: "uses none of the words", except: /^packages\/server\/|^[A-Z]+\.md$|^tools\/faults-list\.ts$/ },
-  { claim: "has no comment wider", except: /^packages\/server\// },
-  { claim: "has no function over 60 lines", except: /^packages\/server\// },
-];
-
-/** Returns the files that a rule holds for today. */
-function filesUnder(claim: string): readonly SourceFile[] {
-  const not_yet = NOT_YET.find((entry) => claim.startsWith(entry.claim));
-  return not_yet === undefined ? files : files.filter(({ path }) => !not_yet.except.test(path));
-}
-
 describe("the repository", () => {
-  it.each(rules(ids))("$claim", ({ claim, check }) => {
-    expect(check(filesUnder(claim))).toEqual([]);
+  it.each(rules(ids))("$claim", ({ check }) => {
+    expect(check(files)).toEqual([]);
   });
 
   it("is read, every layer of it", () => {

@@ -46,7 +46,8 @@ it("is not held twice if a successor finishes between the check and the takeover
   let third: Lock | null = null;
   const slow = tryLock(base, (path) => {
     if (third !== null) return false;
-    // While this process checks the dead holder, another one takes over, finishes, and a third acquires.
+    // While this process checks the dead holder, another process takes over and finishes, and a
+    // third acquires the lock.
     held(tryLock(base, dead)).release();
     third = tryLock(base, live);
     return existsSync(path);

@@ -1,6 +1,6 @@
 /**
- * The figures of ARCHITECTURE.md: one for each trip, a line for each step, as `function  file  what it
- * does`. Indentation shows which step calls which and means nothing to the reader of this file.
+ * The figures of ARCHITECTURE.md: one for each trip, a line for each step, as `function  file` and a
+ * remark. Indentation shows which step calls which. This file ignores it.
  */
 import { readFileSync } from "node:fs";
 import type { Call } from "./trace.ts";

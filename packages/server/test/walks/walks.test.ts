@@ -1,4 +1,4 @@
-/** The five figures of ARCHITECTURE.md are true: each step of a figure happens, in the figure's order. */
+/** The five figures of ARCHITECTURE.md are true: each step happens, in the figure's order. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
