@@ -1,5 +1,5 @@
 /**
- * The figures of ARCHITECTURE.md: one for each trip, a line for each step, as `function  file` and a
+ * The figures of ARCHITECTURE.md: one for each trip. A line is a step, as `function  file` and a
  * remark. Indentation shows which step calls which. This file ignores it.
  */
 import { readFileSync } from "node:fs";
