@@ -55,7 +55,7 @@ const PUBLIC_URL_SETTING = "public_url";
 
 /**
  * @throws ApiError `missing_master_key`, `wrong_master_key`, `schema_too_new`,
- * `database_unavailable`
+ *   `database_unavailable`
  */
 export async function openInstallation(options: InstallationOptions, mode: "serve" | "command"): Promise<Installation> {
   const { config } = options;

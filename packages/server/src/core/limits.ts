@@ -165,8 +165,8 @@ export const LIMITS = {
    */
   provider_reader_percent: 25,
   /**
-   * How long a reader of an expired token queues. Well below `reader_wait_ms`, to leave time for
-   * the response.
+   * How long a reader of an expired token waits in line. Well below `reader_wait_ms`, to leave time
+   * for the response.
    */
   provider_line_ms: 5_000,
   /** Services and OAuth clients whose traffic is remembered. */

@@ -24,7 +24,7 @@ const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "sile
 const DEFAULT_PORT = 4180;
 const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-/** Messages never repeat the URL, because it can hold a password. */
+/** Parses the database's URL. Messages never repeat it, because it can hold a password. */
 export function parseDatabaseUrl(flag: string | undefined, variable: string | undefined): Secret | null {
   const text = flag ?? variable ?? "";
   if (text === "") return null;
@@ -46,7 +46,7 @@ const SOME_SECRET = "Create one with: echo whsec_$(openssl rand -base64 32)";
 const WEBHOOK_SECRET = /^whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const WEBHOOK_SECRET_BYTES = { least: 24, most: 64 };
 
-/** Messages repeat neither the URL nor the secret. */
+/** Parses the webhook's URL and secrets. Messages repeat neither. */
 export function parseWebhook(address = "", secret = ""): WebhookTarget | null {
   if (address === "" && secret === "") return null;
   if (address === "") throw wrong("HOLDFAST_WEBHOOK_SECRET is set without HOLDFAST_WEBHOOK_URL. Set both, or neither.");
@@ -73,7 +73,8 @@ function isWebhookSecret(text: string): boolean {
 }
 
 /**
- * The default leaves out `connection.refreshed`, which every connection sends about once an hour.
+ * Returns the events to send. The default leaves out `connection.refreshed`, which every connection
+ * sends about once an hour.
  */
 export function parseEvents(text = "", webhook: WebhookTarget | null): ReadonlySet<EventType> {
   if (text === "")
@@ -93,7 +94,8 @@ export function parseEvents(text = "", webhook: WebhookTarget | null): ReadonlyS
 const SOME_PROXIES = "Example: HOLDFAST_TRUSTED_PROXIES=10.0.0.0/8,192.168.1.7";
 
 /**
- * A trusted proxy can claim any client address, so entries are addresses and networks, never names.
+ * Parses the trusted proxies. A trusted proxy can claim any client address, so entries are
+ * addresses and networks, never names.
  */
 export function parseProxies(text = ""): readonly string[] {
   if (text === "") return [];

@@ -58,7 +58,10 @@ function startDeadline(attempt: Attempt): void {
   });
 }
 
-/** Before the connection is established, no byte can have left. After that, some may have. */
+/**
+ * Stops the attempt, once. Before the connection is established, no byte can have left. After that,
+ * some may have.
+ */
 function stop(attempt: Attempt, before: FailureReason, after: FailureReason): void {
   attempt.stopped ??=
     attempt.phase === "connecting" ? { kind: "not_sent", reason: before } : { kind: "maybe_sent", reason: after };

@@ -54,7 +54,10 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   return url.href;
 }
 
-/** The vendor has no state parameter, so the state goes into the query of the return URL. */
+/**
+ * Returns the install URL. The vendor has no state parameter, so the state goes into the query of
+ * the return URL.
+ */
 function installUrl(url: URL, flow: AppInstall, { client_id, redirect_uri, state }: AuthorizationRequest): string {
   const return_url = new URL(redirect_uri);
   return_url.searchParams.set("state", state);

@@ -68,7 +68,10 @@ interface Success {
   readonly response: Response;
 }
 
-/** A successful response must contain usable tokens. If not, the grant may be consumed anyway. */
+/**
+ * Reads the tokens of a successful response. Without usable tokens the outcome is `unknown`,
+ * because the grant may be consumed anyway.
+ */
 async function accept(deps: OAuthDeps, call: TokenCall, success: Success, body: JsonValue): Promise<TokenOutcome> {
   const bad: TokenOutcome = { kind: "unknown", error: BAD_RESPONSE };
   const wrongType: TokenOutcome = { kind: "unknown", error: UNSUPPORTED_TYPE };

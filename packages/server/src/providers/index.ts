@@ -157,7 +157,7 @@ export const providers: ReadonlyMap<string, Provider> = new Map(BUILT_IN.map((pr
 /**
  * Creates the catalog from the built-in providers and `extra` ones.
  * @throws Error if two have the same id, since one would silently send tokens to the other's
- * endpoint
+ *   endpoint
  */
 export function createCatalog(extra: readonly Provider[] = []): Catalog {
   const list = [...BUILT_IN, ...extra];

@@ -153,7 +153,7 @@ async function reportDone(id: string, completed: Promise<void>, pending: Set<Pro
   print(`@@done ${id}`);
 }
 
-/** With a gateway, sends `https://HOST/PATH` of a known vendor to `GATEWAY/HOST/PATH`. */
+/** Makes fetch send `https://HOST/PATH` of a known vendor to `GATEWAY/HOST/PATH`. */
 function replaceFetch(gateway: string, hosts: readonly string[]): void {
   const fetch = globalThis.fetch;
   const rewritten = (address: string): string | null => {
@@ -192,7 +192,10 @@ function replaceEnvironment(secrets: Readonly<Record<string, string>>): void {
   );
 }
 
-/** An unhandled rejection of one invocation must not end the process for all others. */
+/**
+ * Logs stray errors. An unhandled rejection of one invocation must not end the process for all
+ * others.
+ */
 function keepRunningAfterStrayErrors(): void {
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();

@@ -163,8 +163,8 @@ function functionPlugin(source: FunctionSource, read: Read): Plugin {
 }
 
 /**
- * esbuild would open the file in `//# sourceMappingURL=file:///etc/passwd`, and quote it in the
- * error.
+ * Removes source map comments. esbuild would open the file that such a comment names, and quote it
+ * in the error: `//# sourceMappingURL=file:///etc/passwd`.
  */
 function withoutMapComments(contents: Uint8Array): string {
   return Buffer.from(contents).toString("utf8").replaceAll("sourceMappingURL=", "sourceMappingURL:");

@@ -63,8 +63,8 @@ const FLAGS = [
 ] as const;
 
 /**
- * Without --allow-read, and with a single file that imports only node: modules, Deno opens no file
- * for a function.
+ * Returns Deno's arguments. Without --allow-read, and with a single file that imports only node:
+ * modules, Deno opens no file for a function.
  */
 export function denoArguments({ reachable, heap_mb }: Omit<DenoOptions, "directory">): string[] {
   return [
@@ -95,8 +95,8 @@ export function spawnDeno(binary: string, options: DenoOptions): DenoProcess {
 export type Exit = { readonly code: number | null; readonly signal: string | null };
 
 /**
- * V8 traps if its heap is full (SIGTRAP, or 133 from a shell). A SIGKILL that this server did not
- * send is from the OOM killer.
+ * Reports whether memory ran out. V8 traps if its heap is full (SIGTRAP, or 133 from a shell). A
+ * SIGKILL that this server did not send is from the OOM killer.
  */
 export function isOutOfMemory({ code, signal }: Exit): boolean {
   return (

@@ -58,7 +58,9 @@ export function createVersions(source_bytes: number): Versions {
   };
 }
 
-/** Parallel calls share one check, so that twenty of them bundle once. */
+/**
+ * Returns the current version. Parallel calls share one check, so that twenty of them bundle once.
+ */
 function current(state: State, source: FunctionSource): Promise<Version> {
   const running = state.pending.get(source.entry);
   if (running !== undefined) return running;
@@ -140,7 +142,8 @@ async function openWorkshop(): Promise<Workshop> {
 }
 
 /**
- * A process that is exiting can still write its cache. A leftover temporary folder is not an error.
+ * Removes a version's folder. An exiting process can still write its cache, so a leftover temporary
+ * folder is not an error.
  */
 async function remove(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});

@@ -51,7 +51,11 @@ async function migrateLocked(options: PostgresOptions): Promise<void> {
   }
 }
 
-/** @throws ApiError `configuration` if the database is too old, or can lose acknowledged writes */
+/**
+ * Checks version and settings of the server.
+ *
+ * @throws ApiError `configuration` if it is too old, or can lose acknowledged writes
+ */
 async function checkServer(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ version: number; synchronous: string }>(
     "select current_setting('server_version_num')::int as version, current_setting('synchronous_commit') as synchronous",

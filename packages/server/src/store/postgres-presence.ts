@@ -175,7 +175,10 @@ async function reconnect(state: State): Promise<void> {
   notify(state, "reconnected");
 }
 
-/** Not awaited: on a dead connection it can take long, and no new session would open until then. */
+/**
+ * Ends a session without waiting. On a dead connection that can take long, and no new session would
+ * open until then.
+ */
 function endSession({ warn }: State, session: Session): void {
   void session.end().catch(warn);
 }

@@ -195,7 +195,10 @@ function isConflict(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && CONFLICTS.has(error.code ?? "");
 }
 
-/** A conflict means that nothing was committed. After any other failure it is unknown. */
+/**
+ * Throws the error of a failed commit. A conflict means that nothing was committed. After any other
+ * failure that is unknown.
+ */
 function commitFailed(error: unknown): never {
   if (isConflict(error)) throw error;
   throw new ApiError("database_unavailable", { cause: error });

@@ -154,7 +154,10 @@ async function purge(state: State): Promise<void> {
   if (!state.is_closed && state.committing === null) emptyLogIfDue(state);
 }
 
-/** Polls, since SQLite sends no notifications. */
+/**
+ * Watches the data version for writes of other processes. Polls, because SQLite sends no
+ * notifications.
+ */
 function watchDataVersion({ connection, clock, limits }: State, listener: (notice: ChangeNotice) => void): () => void {
   let known = dataVersion(connection);
   return every(clock, limits.data_version_poll_ms, () => {

@@ -118,7 +118,10 @@ function writeDurably(path: string, text: string, owner?: { uid: number; gid: nu
   syncDirectory(dirname(path));
 }
 
-/** Without this, a power failure can undo the rename although the file's content is safe. */
+/**
+ * Syncs the directory entry. Otherwise a power failure can undo the rename, although the file's
+ * content is safe.
+ */
 function syncDirectory(path: string): void {
   const directory = openSync(path, "r");
   try {

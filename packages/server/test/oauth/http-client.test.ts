@@ -17,7 +17,10 @@ const request = (changes: Partial<OutboundRequest> = {}): OutboundRequest => ({
   ...changes,
 });
 
-/** A raw TCP server. `onRequest` gets the socket when the first bytes of a request have arrived. */
+/**
+ * Starts a raw TCP server. `onRequest` gets the socket when the first bytes of a request have
+ * arrived.
+ */
 async function rawServer(onRequest: (socket: Socket) => void): Promise<{ origin: string; connections: () => number }> {
   let connections = 0;
   const open = new Set<Socket>();

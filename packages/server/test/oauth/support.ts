@@ -106,7 +106,7 @@ export function rig(gateway: string, limits: Partial<Limits> = {}, clock = manua
   return { client: createOAuthProtocol({ httpClient, clock, limits: all }), httpClient, clock, limits: all };
 }
 
-/** A provider that follows the RFCs exactly. */
+/** Returns a provider that follows the RFCs exactly. */
 export function plainProvider(changes: Partial<ProviderDefinition> = {}): Provider {
   return defineProvider({
     id: "plain",

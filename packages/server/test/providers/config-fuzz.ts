@@ -44,7 +44,9 @@ export interface FuzzReport {
   readonly broken: readonly string[];
 }
 
-/** A deterministic random generator (mulberry32): the same seed produces the same configs. */
+/**
+ * Returns a deterministic random generator (mulberry32): the same seed produces the same configs.
+ */
 function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

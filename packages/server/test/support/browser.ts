@@ -42,6 +42,8 @@ export interface Browser {
 }
 
 /**
+ * Creates a browser without cookies.
+ *
  * @param public_url origin of pages and callbacks
  * @param listen_url origin at which the server listens for them
  */

@@ -34,7 +34,7 @@ interface Timer {
   readonly action: () => void;
 }
 
-/** @param start initial wall clock, 2026-11-23T12:00:00Z by default */
+/** Creates a clock at rest. @param start initial wall clock, 2026-11-23T12:00:00Z by default */
 export function manualClock(start: Instant = instant(Date.UTC(2026, 10, 23, 12))): ManualClock {
   let monotonic = 0;
   let wall_offset = start - 0;

@@ -124,7 +124,7 @@ export interface TestServer {
   initiate(integration_type: string, body?: unknown, app?: TestApp): Promise<Reply>;
   /** Runs a whole consent. Registers a well-behaved OAuth client if there is none. */
   connect(integration_type: string, options?: ConnectOptions): Promise<void>;
-  /** Sends GET external-auth/tokens/:type. `rejected` is an access token that the API refused. */
+  /** Sends GET external-auth/tokens/:type. `rejected` is an access token that the API rejected. */
   token(integration_type: string, options?: { app?: TestApp; rejected?: string }): Promise<Reply>;
   /**
    * Returns the access token.

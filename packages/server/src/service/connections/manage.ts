@@ -45,7 +45,9 @@ export async function disconnect(deps: ConnectionsDeps, app_id: AppId, integrati
 
 /**
  * Finds a connection. A service that was removed from the catalog can still be disconnected if it
- * is connected. @throws ApiError `invalid_service`, `unknown_service`
+ * is connected.
+ *
+ * @throws ApiError `invalid_service`, `unknown_service`
  */
 async function findKnown(
   { store, catalog }: ConnectionsDeps,

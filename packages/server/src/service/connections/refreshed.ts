@@ -9,8 +9,9 @@ import { served, servedUnsaved } from "./served.ts";
 import type { ConnectionsDeps, Served } from "./types.ts";
 
 /**
- * Serves a refreshed token, because the old one no longer works. @throws ApiError if no refresh
- * ends in time
+ * Serves a refreshed token, because the old one no longer works.
+ *
+ * @throws ApiError if no refresh ends in time
  */
 export async function refreshed(deps: ConnectionsDeps, row: ConnectionRow, wait_ms: number): Promise<Served> {
   const { refresher, urls, clock, limits } = deps;

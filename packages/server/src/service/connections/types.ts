@@ -9,8 +9,9 @@ import type { Refresher } from "../refresh/refresh.ts";
 
 export interface Connections {
   /**
-   * Returns a valid access token. @throws ApiError whose code says why there is none, and who must
-   * act
+   * Returns a valid access token.
+   *
+   * @throws ApiError whose code says why there is none, and who must act
    */
   get(app_id: AppId, integration_type: string, requirements: TokenRequirements): Promise<Served>;
   list(app_id: AppId): Promise<readonly ConnectionSummary[]>;

@@ -31,7 +31,7 @@ export function withScopes(
   return checkScopes([...(declared.length === 0 ? provider.default_scopes : declared), ...added]);
 }
 
-/** @throws ApiError `invalid_scope` */
+/** Returns the scopes if they are valid. @throws ApiError `invalid_scope` */
 export function checkScopes(scopes: readonly string[]): readonly string[] {
   const list = unique(scopes);
   const bad = list.filter((scope) => !SCOPE_TOKEN.test(scope));

@@ -157,7 +157,7 @@ export async function savedConfig(
   return { provider, config: current === null ? {} : inputConfig(provider, current.config ?? {}) };
 }
 
-/** @throws ApiError `connector_blocked` if the workspace has turned the service off */
+/** Requires that the workspace allows the service. @throws ApiError `connector_blocked` */
 export async function requireAllowed(store: Store, { workspace_id }: AppRow, provider: Provider): Promise<void> {
   const switches = await store.getGovernance(workspace_id, provider.id);
   if (switches?.builder_connection_enabled === false)

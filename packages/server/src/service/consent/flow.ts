@@ -33,7 +33,11 @@ export async function ownFlow({ store }: Pick<Ground, "store">, id: FlowId, prin
   return flow;
 }
 
-/** @throws ApiError `state_used`, `flow_expired` */
+/**
+ * Requires a flow that was neither consumed nor finished, and has not expired.
+ *
+ * @throws ApiError `state_used`, `flow_expired`
+ */
 export function requireOpen({ clock }: Pick<Ground, "clock">, flow: FlowRow): void {
   if (flow.outcome !== null || flow.taken_at !== null) throw new ApiError("state_used");
   if (flow.expires_at <= clock.now()) throw new ApiError("flow_expired");
@@ -56,7 +60,11 @@ export function sealSecrets(
   return vault.seal(secretsContext(flow), new Secret(text));
 }
 
-/** @throws ApiError `state_unknown` if the flow was not started, or ended */
+/**
+ * Opens the secrets of a started flow.
+ *
+ * @throws ApiError `state_unknown` if the flow was not started, or ended
+ */
 export async function openSecrets(vault: Vault, flow: FlowRow): Promise<FlowSecrets> {
   if (flow.sealed_request === null) throw new ApiError("state_unknown");
   const text = await vault.open(secretsContext(flow), sealedFromStorage(flow.sealed_request));

@@ -117,7 +117,7 @@ export async function authorizationUrl(deps: StartDeps, flow: FlowRow, browser: 
   return throughGateway(gateway, url);
 }
 
-/** S256 of RFC 7636 §4.2. */
+/** Returns the S256 code challenge (RFC 7636 §4.2). */
 function codeChallenge(code_verifier: Secret): string {
   return createHash("sha256").update(code_verifier.expose()).digest("base64url");
 }

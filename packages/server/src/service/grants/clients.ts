@@ -57,7 +57,9 @@ export interface NewClient {
 export interface OAuthClients {
   /**
    * Registers a client for a service, or replaces its secret. A new client id ends the connections
-   * of the previous one (`client_changed`). @throws ApiError `invalid_field`
+   * of the previous one (`client_changed`).
+   *
+   * @throws ApiError `invalid_field`
    */
   set(client: NewClient): Promise<ClientSummary>;
   /** Returns the clients of a workspace, of the installation (null), or all of them (unset). */

@@ -31,7 +31,10 @@ export function itemForTokens(
   return itemFor(deps, row, access_token, refresh_token);
 }
 
-/** Unreadable tokens cannot be revoked, and must not prevent a disconnect. */
+/**
+ * Opens a token, or returns null. Unreadable tokens cannot be revoked, and must not prevent a
+ * disconnect.
+ */
 async function openOrNull(
   { vault }: ItemDeps,
   row: ConnectionRow,

@@ -91,7 +91,10 @@ async function commitUntilDone(
   }
 }
 
-/** A deleted app has no key to seal with. Retrying would never end. */
+/**
+ * Reports whether the connection is deleted. A deleted app has no key to seal with, so retrying
+ * would never end.
+ */
 async function isDeleted({ store }: CommitDeps, id: ConnectionId): Promise<boolean> {
   return (await store.getConnection(id).catch(() => undefined)) === null;
 }

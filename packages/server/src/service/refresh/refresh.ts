@@ -30,7 +30,9 @@ import { failed, type RefreshDeps, type RefreshMode, type RefreshResult } from "
 export interface Refresher {
   /**
    * Refreshes a connection, unless another attempt already did, or none is allowed yet. Callers in
-   * this process share one attempt per connection. @throws ApiError, and no other error
+   * this process share one attempt per connection.
+   *
+   * @throws ApiError, and no other error
    */
   refresh(seen: ConnectionRow, mode: RefreshMode): Promise<RefreshResult>;
   /** Returns the grant that is not in the database yet, or null. Does not query the database. */

@@ -19,8 +19,10 @@ export function encodeRecord(record: SpillRecord): Secret {
 }
 
 /**
- * Returns the record. @throws ApiError `credential_unreadable` for another shape, which only
- * another version of this file can have written
+ * Returns the record.
+ *
+ * @throws ApiError `credential_unreadable` for another shape, which only another version of this
+ *   file can have written
  */
 export function decodeRecord(text: Secret): SpillRecord {
   const value = parseJson(text);
@@ -41,7 +43,7 @@ export function decodeRecord(text: Secret): SpillRecord {
   return { ...ids, parent_fp, attempt, at: instant(at), payload: new Secret(payload) };
 }
 
-/** The error of JSON.parse quotes the text, so it must not escape. */
+/** Parses the record's JSON. The error of JSON.parse quotes the text, so it must not escape. */
 function parseJson(text: Secret): unknown {
   try {
     return JSON.parse(text.expose());

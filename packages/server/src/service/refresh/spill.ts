@@ -78,8 +78,9 @@ interface SpillState extends SpillOptions {
 }
 
 /**
- * Opens or creates the file, and finds its records. @throws ApiError `storage_full` if it cannot be
- * preallocated
+ * Opens or creates the file, and finds its records.
+ *
+ * @throws ApiError `storage_full` if it cannot be preallocated
  */
 export async function openSpill(options: SpillOptions): Promise<Spill> {
   const spill = await openState(options);

@@ -121,7 +121,7 @@ export async function getUser({ db }: Transaction, id: UserId): Promise<UserRow 
   return await USER.first(db.selectFrom("auth_user").select(USER_COLUMNS).where("id", "=", id));
 }
 
-/** @param email in lower case */
+/** Returns the user with this email address, which must be in lower case. */
 export async function findUser({ db }: Transaction, email: string): Promise<UserRow | null> {
   return await USER.first(db.selectFrom("auth_user").select(USER_COLUMNS).where("email", "=", email));
 }

@@ -37,7 +37,7 @@ export type CodeCreation =
   | { readonly kind: "taken" }
   | { readonly kind: "too_many"; readonly until: Instant };
 
-/** @param limit live codes per network */
+/** Creates a device code. `limit` is the number of live codes per network. */
 export async function createDeviceCode(tx: Transaction, code: NewDeviceCode, limit: number): Promise<CodeCreation> {
   const { db, now } = tx;
   if ((await findDeviceCode(tx, [code.user_code_hash])) !== null) return { kind: "taken" };
@@ -110,7 +110,7 @@ export type Redemption =
 export interface Poll {
   readonly device_hash: string;
   readonly client_id: string;
-  /** When the request arrived. A request concurrent with the successful one is no second use. */
+  /** When the request arrived. A request concurrent with the successful one is not a second use. */
   readonly arrived_at: Instant;
   /** The id of the session that an approved code becomes. */
   readonly session_id: string;

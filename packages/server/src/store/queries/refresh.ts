@@ -209,7 +209,8 @@ export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Pro
 }
 
 /**
- * Lineage: the stored token was exchanged, or an earlier attempt exchanged it for the stored pair.
+ * Reports whether a response counts by lineage: the stored token was exchanged for it, or an
+ * earlier attempt exchanged the same token for the stored pair.
  */
 function isDescendant(row: ConnectionRow, commit: RefreshCommit): boolean {
   // The client was removed meanwhile: its tokens cannot be refreshed again, and the builder was
@@ -282,7 +283,9 @@ export async function reserveDue(
   return found;
 }
 
-/** One statement, so that it needs no transaction. Skips locked rows instead of waiting. */
+/**
+ * Reserves rows in one statement, which needs no transaction. Skips locked rows instead of waiting.
+ */
 async function reserve(
   { db, now, skip_locked }: Transaction,
   kind: "open" | "due" | "confirm",

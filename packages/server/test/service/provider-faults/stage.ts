@@ -244,7 +244,11 @@ export interface Later {
   readonly events: readonly string[];
 }
 
-/** @param patience_ms how long after the earliest possible time the reader comes */
+/**
+ * Returns a sweep before the scheduled time, and a reader after it.
+ *
+ * @param patience_ms how long after the earliest possible time the reader comes
+ */
 export async function later(stage: Stage, patience_ms: number): Promise<Later> {
   const { holdfast, type, apps } = stage;
   const row = await holdfast.row(type, apps.expired);
