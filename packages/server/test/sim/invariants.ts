@@ -1,9 +1,5 @@
 /**
-<<<<<<< Updated upstream
  * The invariants of the simulation. They hold in any run, with any faults. observer.ts checks them.
-=======
- * The invariants of the simulation. They hold in any run with any faults. observer.ts checks them.
->>>>>>> Stashed changes
  */
 export const INVARIANTS = {
   stored_token_is_valid: "The provider accepts the stored refresh token of an active connection.",
