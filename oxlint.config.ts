@@ -2,7 +2,7 @@ import { defineConfig } from "oxlint";
 import { importRules } from "./tools/layers.ts";
 
 /** Layers in which each returned promise is awaited. forgotten-await.test.ts plants omissions. */
-export const RETURNS_AWAITED: readonly string[] = ["store"];
+export const RETURNS_AWAITED: readonly string[] = ["store", "service", "http"];
 
 export default defineConfig({
   plugins: ["typescript", "import", "unicorn", "promise", "node", "vitest"],

@@ -90,9 +90,9 @@ export async function requireAppToken(
 export async function requireBuilder(context: HttpContext, request: FastifyRequest): Promise<BuilderPrincipal> {
   refuseTokenInUrl(context, request);
   const { api_key } = request.headers;
-  if (typeof api_key === "string") return context.credentials.builder(api_key.trim());
+  if (typeof api_key === "string") return await context.credentials.builder(api_key.trim());
   const bearer = bearerOf(request);
-  if (bearer !== null) return context.credentials.builder(bearer);
+  if (bearer !== null) return await context.credentials.builder(bearer);
   const visitor = await sessionOf(context, request);
   if (visitor === null)
     throw new ApiError("missing_token", {

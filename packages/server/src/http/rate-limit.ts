@@ -100,7 +100,7 @@ export async function limitRequests(
   server.addHook("onRequest", async (request) => {
     const { url } = request.routeOptions;
     const name = url === undefined ? "requests_per_minute" : limitOf(request.method, url);
-    const error = name === null ? null : await count(limiters[name], request);
+    const error: ApiError | null = name === null ? null : await count(limiters[name], request);
     if (error !== null) throw error;
   });
 

@@ -62,8 +62,9 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
     context.audit.from({ address: clientAddress(request), request_id: request.id }, done),
   );
   const fail = handleErrors(context.config, context.log);
-  server.setErrorHandler(async (thrown: FastifyError | Error, request, reply) =>
-    fail(await limitRefusals(toApiError(thrown), request), request, reply),
+  server.setErrorHandler(
+    async (thrown: FastifyError | Error, request, reply) =>
+      await fail(await limitRefusals(toApiError(thrown), request), request, reply),
   );
   server.setNotFoundHandler((request, reply) => sendNotFound(context.config, request, reply, methodsOf));
   await registerRoutes(server, context);

@@ -102,7 +102,9 @@ export function createAudit(deps: AuditDeps): Audit {
     release: (entry) => release(state, entry),
     from: (origin, next) => state.origins.run(origin, next),
     export: (range) => exportPage(state, range),
-    flush: async () => void (await state.buffer.flush()),
+    async flush() {
+      await state.buffer.flush();
+    },
     close: () => state.buffer.close(),
   };
 }

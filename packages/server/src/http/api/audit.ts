@@ -26,7 +26,7 @@ export function auditRoutes(server: HttpServer, context: HttpContext): void {
       cursor,
     });
     if (next !== null) void reply.header("x-next-cursor", next);
-    return reply
+    return await reply
       .header("cache-control", "no-store")
       .type("application/x-ndjson; charset=utf-8")
       .send(events.map(auditLine).join(""));

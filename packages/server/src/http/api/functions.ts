@@ -36,7 +36,7 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
           user_authorization: null,
         });
         for (const [name, value] of Object.entries(answer.headers)) void reply.header(name, value);
-        return reply.code(answer.status).send(answer.body);
+        return await reply.code(answer.status).send(answer.body);
       },
     });
     done();

@@ -20,7 +20,7 @@ export function governanceRoutes(server: HttpServer, context: HttpContext): void
     { schema: { params: WorkspaceServiceParams, response: { 200: SwitchesReply } } },
     async (request) => {
       const { id } = await requireWorkspaceBuilder(context, request, request.params.workspace, "governance.read");
-      return governance.get(id, request.params.integration_type);
+      return await governance.get(id, request.params.integration_type);
     },
   );
 

@@ -10,6 +10,6 @@ export function healthRoutes(server: HttpServer, context: HttpContext): void {
 
   server.get("/readyz", { schema: { response: { 200: Reply, 503: Reply } } }, async (_request, reply) => {
     const ready = await context.ready();
-    return reply.code(ready ? 200 : 503).send({ status: ready ? "ready" : "not ready" });
+    return await reply.code(ready ? 200 : 503).send({ status: ready ? "ready" : "not ready" });
   });
 }

@@ -58,7 +58,7 @@ function tokenRoutes(server: HttpServer, { device, cliSessions }: HttpContext): 
 
   server.post("/oauth/revoke", async (request, reply) => {
     await cliSessions.revoke(requiredField(request, "token"), requiredField(request, "client_id"));
-    return reply.code(200).send();
+    return await reply.code(200).send();
   });
 }
 

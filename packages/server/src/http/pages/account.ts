@@ -42,7 +42,7 @@ function startRoutes(server: HttpServer, context: HttpContext): void {
     const workspaces = await authorization.workspaces(browserPrincipal(principal));
     const registered = (await clients.list()).map((client) => client.integration_type);
     const sections = await Promise.all(workspaces.map((workspace) => workspaceSection(context, workspace, registered)));
-    return sendPage(reply, config, startPage(user, sections, formToken(session)));
+    return await sendPage(reply, config, startPage(user, sections, formToken(session)));
   });
 }
 
@@ -80,7 +80,7 @@ function accountRoute(server: HttpServer, context: HttpContext): void {
     const { user, session } = await signedIn(context, request);
     const browsers = await context.accounts.listSessions(user.user_id);
     const command_lines = await context.cliSessions.list(user.user_id);
-    return sendPage(reply, context.config, accountPage(user, browsers, command_lines, formToken(session)));
+    return await sendPage(reply, context.config, accountPage(user, browsers, command_lines, formToken(session)));
   });
 }
 
@@ -94,7 +94,7 @@ function passwordRoute(server: HttpServer, context: HttpContext): void {
     const [current, next] = [new Secret(textOf(form["current"])), new Secret(textOf(form["password"]))];
     const renewed = await accounts.changePassword(user, session, current, next, visitorOf(request));
     setCookie(reply, config, "session", renewed, config.limits.session_absolute_ms / 1000);
-    return sendPage(reply, config, PASSWORD_CHANGED);
+    return await sendPage(reply, config, PASSWORD_CHANGED);
   });
 }
 
@@ -107,7 +107,7 @@ function sessionRoutes(server: HttpServer, context: HttpContext): void {
     const id = request.body?.["session"];
     if (typeof id !== "string") throw new ApiError("not_found");
     if (!(await cliSessions.end(user.user_id, id))) await accounts.endSession(user, id);
-    return reply.redirect(`${urls.public_url}/account`, 303);
+    return await reply.redirect(`${urls.public_url}/account`, 303);
   });
 
   server.post<FormRoute>("/account/sign-out-everywhere", async (request, reply) => {
@@ -115,6 +115,6 @@ function sessionRoutes(server: HttpServer, context: HttpContext): void {
     checkForm(context, request, session, request.body?.["form_token"]);
     await accounts.signOutEverywhere(user);
     clearCookie(reply, config, "session");
-    return sendPage(reply, config, SIGNED_OUT_EVERYWHERE);
+    return await sendPage(reply, config, SIGNED_OUT_EVERYWHERE);
   });
 }

@@ -33,5 +33,5 @@ async function handleCallback(
     browser: readCookie(request, config, "flow"),
     principal: visitor?.user.user_id ?? null,
   });
-  return reply.code(303).header("location", urls.result(flow_id)).send();
+  return await reply.code(303).header("location", urls.result(flow_id)).send();
 }

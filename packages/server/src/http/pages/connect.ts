@@ -37,8 +37,8 @@ function confirmRoutes(server: HttpServer, context: HttpContext): void {
     const { principal, session } = await signedIn(context, request);
     const flow = await connect.flow(request.params.flow, principal);
     const app = await connectableApp(context, principal, flow.app_id);
-    if (flow.outcome !== null || flow.taken_at !== null) return reply.redirect(urls.result(flow.id), 303);
-    return sendPage(reply, config, confirmPage(app.name, await connect.confirm(flow, app), formToken(session)));
+    if (flow.outcome !== null || flow.taken_at !== null) return await reply.redirect(urls.result(flow.id), 303);
+    return await sendPage(reply, config, confirmPage(app.name, await connect.confirm(flow, app), formToken(session)));
   });
 
   server.post<FlowRoute & FormRoute>("/connect/:flow", async (request, reply) => {
@@ -52,7 +52,7 @@ function confirmRoutes(server: HttpServer, context: HttpContext): void {
     const app = await connectableApp(context, principal, flow.app_id);
     await connect.start(flow, app, browser, configOf(form));
     setCookie(reply, config, "flow", browser, config.limits.session_absolute_ms / 1000);
-    return reply.redirect(urls.go(request.params.flow), 303);
+    return await reply.redirect(urls.go(request.params.flow), 303);
   });
 }
 
@@ -71,7 +71,7 @@ function goRoute(server: HttpServer, context: HttpContext): void {
     const flow = await connect.flow(request.params.flow, principal);
     await connectableApp(context, principal, flow.app_id);
     const authorization_url = await connect.authorizationUrl(flow, readCookie(request, config, "flow"));
-    return sendPage(reply, config, goPage(catalog.require(flow.integration_type), authorization_url));
+    return await sendPage(reply, config, goPage(catalog.require(flow.integration_type), authorization_url));
   });
 }
 
@@ -84,10 +84,14 @@ function resultRoutes(server: HttpServer, context: HttpContext): void {
     const subject = await connect.subject(flow);
     const change = await consents.waiting(flow);
     if (change === null)
-      return sendPage(reply, config, resultPage(flow, subject, urls.reconnect(flow.app_id, flow.integration_type)));
+      return await sendPage(
+        reply,
+        config,
+        resultPage(flow, subject, urls.reconnect(flow.app_id, flow.integration_type)),
+      );
     if (flow.expires_at <= clock.now()) throw new ApiError("flow_expired");
     if (request.headers.accept?.includes("text/html") !== true) throw new ApiError("account_changed");
-    return sendPage(reply, config, accountChangedPage(flow.id, subject, change, formToken(session)));
+    return await sendPage(reply, config, accountChangedPage(flow.id, subject, change, formToken(session)));
   });
 
   server.post<FlowRoute & FormRoute>("/connect/:flow/account", async (request, reply) => {
@@ -97,7 +101,7 @@ function resultRoutes(server: HttpServer, context: HttpContext): void {
     const flow = await connect.flow(request.params.flow, principal);
     await connectableApp(context, principal, flow.app_id);
     await consents.decide(flow.id, principal, form["decision"] === "replace" ? "replace" : "keep");
-    return reply.redirect(urls.result(flow.id), 303);
+    return await reply.redirect(urls.result(flow.id), 303);
   });
 }
 
@@ -108,7 +112,7 @@ function reconnectRoutes(server: HttpServer, context: HttpContext): void {
     const { principal, session } = await signedIn(context, request);
     const { name } = await connectableApp(context, principal, request.params.app);
     const provider = catalog.require(request.params.integration_type);
-    return sendPage(reply, config, beginPage(provider, name, formToken(session)));
+    return await sendPage(reply, config, beginPage(provider, name, formToken(session)));
   });
 
   server.post<ServiceRoute & FormRoute>("/apps/:app/connect/:integration_type", async (request, reply) => {
@@ -117,6 +121,6 @@ function reconnectRoutes(server: HttpServer, context: HttpContext): void {
     const { app: app_id, integration_type } = request.params;
     await connectableApp(context, principal, app_id);
     const initiated = await connect.reconnect({ app_id, integration_type, initiator: principal });
-    return reply.redirect(initiated.redirect_url ?? urls.public_url, 303);
+    return await reply.redirect(initiated.redirect_url ?? urls.public_url, 303);
   });
 }

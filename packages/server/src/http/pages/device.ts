@@ -25,7 +25,7 @@ export function devicePages(server: HttpServer, context: HttpContext): void {
 
   server.get<{ Querystring: Record<string, unknown> }>("/device", async (request, reply) => {
     const { session } = await approver(context, request);
-    return sendPage(reply, config, codePage(textOf(request.query["user_code"], MAX_CODE_LENGTH), session));
+    return await sendPage(reply, config, codePage(textOf(request.query["user_code"], MAX_CODE_LENGTH), session));
   });
 
   server.post<FormRoute>("/device", async (request, reply) => {
@@ -35,8 +35,12 @@ export function devicePages(server: HttpServer, context: HttpContext): void {
     const user_code = textOf(form["user_code"], MAX_CODE_LENGTH);
     const decision = form["decision"];
     if (decision !== "approved" && decision !== "denied")
-      return sendPage(reply, config, decisionPage(await device.view(user_code, user), user_code, user.session));
-    return sendPage(reply, config, donePage(decision, await device.decide(user_code, user, decision, request.id)));
+      return await sendPage(reply, config, decisionPage(await device.view(user_code, user), user_code, user.session));
+    return await sendPage(
+      reply,
+      config,
+      donePage(decision, await device.decide(user_code, user, decision, request.id)),
+    );
   });
 }
 

@@ -34,14 +34,14 @@ function setupRoutes(server: HttpServer, context: HttpContext): void {
 
   server.get<LinkRoute>("/setup/:token", async (request, reply) => {
     const view = await accounts.viewSetup(request.params.token);
-    return sendPage(reply, config, setupPage(view, guestFormToken(context, request, reply)));
+    return await sendPage(reply, config, setupPage(view, guestFormToken(context, request, reply)));
   });
 
   server.post<LinkRoute & FormRoute>("/setup/:token", async (request, reply) => {
     await accounts.viewSetup(request.params.token);
     checkGuestForm(context, request, request.body?.["form_token"]);
     const session = await accounts.setUp(request.params.token, accountOf(request.body), visitorOf(request));
-    return startSession(context, request, reply, session, "/");
+    return await startSession(context, request, reply, session, "/");
   });
 }
 
@@ -64,7 +64,11 @@ function passwordRoutes(server: HttpServer, context: HttpContext): void {
       return await startSession(context, request, reply, session, next);
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== "sign_in_failed") throw error;
-      return sendPage(reply, config, signInPage(next, email, error.message, guestFormToken(context, request, reply)));
+      return await sendPage(
+        reply,
+        config,
+        signInPage(next, email, error.message, guestFormToken(context, request, reply)),
+      );
     }
   });
 }
@@ -75,7 +79,7 @@ function signOutRoute(server: HttpServer, context: HttpContext): void {
     checkForm(context, request, session, request.body?.["form_token"]);
     await context.accounts.signOut(session);
     clearCookie(reply, context.config, "session");
-    return sendPage(reply, context.config, SIGNED_OUT);
+    return await sendPage(reply, context.config, SIGNED_OUT);
   });
 }
 
@@ -90,7 +94,7 @@ function invitationRoutes(server: HttpServer, context: HttpContext): void {
       visitor === null
         ? invitationPage(view, token, guestFormToken(context, request, reply))
         : joinPage(view, visitor.user.email, formToken(visitor.session));
-    return sendPage(reply, config, page);
+    return await sendPage(reply, config, page);
   });
 
   server.post<LinkRoute & FormRoute>("/invitations/:token", async (request, reply) => {
@@ -102,7 +106,7 @@ function invitationRoutes(server: HttpServer, context: HttpContext): void {
       checkForm(context, request, visitor.session, form["form_token"]);
       await workspaces.accept(token, visitor.user.user_id);
       recordJoin(context, view, visitor.user.user_id);
-      return reply.redirect(`${urls.public_url}/`, 303);
+      return await reply.redirect(`${urls.public_url}/`, 303);
     }
     checkGuestForm(context, request, form["form_token"]);
     // The invitation is for its own address. The form cannot choose another.
@@ -110,7 +114,7 @@ function invitationRoutes(server: HttpServer, context: HttpContext): void {
     const { user_id, session } = await accounts.createAccount(account, visitorOf(request));
     await workspaces.accept(token, user_id);
     recordJoin(context, view, user_id);
-    return startSession(context, request, reply, session, "/");
+    return await startSession(context, request, reply, session, "/");
   });
 }
 
@@ -125,7 +129,7 @@ async function startSession(
   const previous = readCookie(request, config, "session");
   if (previous !== null) await accounts.signOut(previous);
   setCookie(reply, config, "session", session, config.limits.session_absolute_ms / 1000);
-  return reply.redirect(`${urls.public_url}${next}`, 303);
+  return await reply.redirect(`${urls.public_url}${next}`, 303);
 }
 
 function recordJoin(context: HttpContext, { workspace_id, role }: InvitationView, user_id: string): void {

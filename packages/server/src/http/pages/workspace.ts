@@ -72,7 +72,9 @@ export function workspacePages(server: HttpServer, context: HttpContext): void {
     server.post<WorkspaceRoute & FormRoute>(`${BASE}/${path}`, async (request, reply) => {
       const submission = await receive(context, request, action);
       const page = await handle(context, submission);
-      return page === null ? redirectBack(context, reply, submission) : sendPage(reply, context.config, page);
+      return page === null
+        ? await redirectBack(context, reply, submission)
+        : await sendPage(reply, context.config, page);
     });
 }
 
@@ -92,7 +94,7 @@ function viewRoute(server: HttpServer, context: HttpContext): void {
     ]);
     const { user_id } = user;
     const [now, form_token] = [clock.now(), formToken(session)];
-    return sendPage(
+    return await sendPage(
       reply,
       config,
       workspacePage({ workspace, role, user_id, members, invitations, keys, now, form_token }),
@@ -131,7 +133,7 @@ async function redirectBack(
   { id, user_id, path }: Submission,
 ): Promise<FastifyReply> {
   const role = await authorization.roleIn(browserPrincipal(user_id), id);
-  return reply.redirect(`${urls.public_url}${role === null ? "/" : path}`, 303);
+  return await reply.redirect(`${urls.public_url}${role === null ? "/" : path}`, 303);
 }
 
 async function changeRole({ workspaces }: HttpContext, { id, role, word, audit }: Submission): Promise<null> {

@@ -97,7 +97,7 @@ async function requireOnInstallation(deps: AuthorizationDeps, principal: Princip
 }
 
 async function visibleWorkspaces(deps: AuthorizationDeps, principal: Principal): Promise<readonly Membership[]> {
-  if (principal.kind === "installation" || principal.user_id === null) return allWorkspaces(deps, principal);
+  if (principal.kind === "installation" || principal.user_id === null) return await allWorkspaces(deps, principal);
   const { user_id, scope, workspace_id } = principal;
   const rows = await deps.store.membershipsOf(user_id);
   return rows
@@ -109,7 +109,9 @@ async function visibleWorkspaces(deps: AuthorizationDeps, principal: Principal):
 async function allWorkspaces(deps: AuthorizationDeps, principal: Principal): Promise<readonly Membership[]> {
   const only = principal.kind === "builder" ? principal.workspace_id : null;
   const rows = (await deps.store.listWorkspaces()).filter((row) => only === null || row.id === only);
-  return Promise.all(rows.map(async (row) => ({ ...row, role: (await roleIn(deps, principal, row.id)) ?? "viewer" })));
+  return await Promise.all(
+    rows.map(async (row) => ({ ...row, role: (await roleIn(deps, principal, row.id)) ?? "viewer" })),
+  );
 }
 
 function requireSignedIn(principal: Principal): void {

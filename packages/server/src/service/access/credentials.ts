@@ -77,7 +77,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
 }
 
 async function appPrincipal(state: CredentialsState, bearer: string): Promise<AppPrincipal> {
-  if (bearer.startsWith(FUNCTION_TOKEN_PREFIX)) return functionPrincipal(state, bearer);
+  if (bearer.startsWith(FUNCTION_TOKEN_PREFIX)) return await functionPrincipal(state, bearer);
   const parsed = parseCredential(bearer);
   if (parsed === null) throw new ApiError("invalid_token");
   if (parsed.prefix === "b44k") {
@@ -116,7 +116,7 @@ async function readApp({ store, apps }: CredentialsState, app_id: AppId): Promis
 }
 
 async function builderPrincipal(state: CredentialsState, credential: string): Promise<BuilderPrincipal> {
-  if (credential.startsWith(CLI_TOKEN_PREFIX)) return cliPrincipal(state, credential);
+  if (credential.startsWith(CLI_TOKEN_PREFIX)) return await cliPrincipal(state, credential);
   const parsed = parseCredential(credential);
   if (parsed === null)
     throw new ApiError(credential.startsWith(FUNCTION_TOKEN_PREFIX) ? "builder_required" : "invalid_token");

@@ -37,7 +37,9 @@ export function createLibraryAdapter(deps: AdapterDeps) {
     findMany: (page: Page) => findMany(deps, page),
     update: (update: Update) => updateOne(deps, update),
     updateMany: (update: Update) => updateMany(deps, update),
-    delete: async (query: Query) => void (await deleteMany(deps, query)),
+    async delete(query: Query) {
+      await deleteMany(deps, query);
+    },
     deleteMany: (query: Query) => deleteMany(deps, query),
     count: ({ model, where }: Query) => store.countLibraryRows(tableOf(model), toConditions(clock, where)),
   };
@@ -68,14 +70,14 @@ async function findMany({ store, clock }: AdapterDeps, page: Page): Promise<read
 
 async function updateOne(deps: AdapterDeps, update: Update): Promise<LibraryRecord | null> {
   await updateMany(deps, update);
-  return findOne(deps, update);
+  return await findOne(deps, update);
 }
 
 async function updateMany({ store, clock }: AdapterDeps, { model, where, update }: Update): Promise<number> {
   const table = tableOf(model);
-  return store.updateLibraryRows(table, toConditions(clock, where), toRow(clock, table, update));
+  return await store.updateLibraryRows(table, toConditions(clock, where), toRow(clock, table, update));
 }
 
 async function deleteMany({ store, clock }: AdapterDeps, { model, where }: Query): Promise<number> {
-  return store.deleteLibraryRows(tableOf(model), toConditions(clock, where));
+  return await store.deleteLibraryRows(tableOf(model), toConditions(clock, where));
 }

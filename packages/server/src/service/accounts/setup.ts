@@ -51,10 +51,10 @@ export async function setUp(deps: AccountDeps, token: string, account: NewAccoun
   // Checked first: a mistyped account must not use up the link.
   const checked = user_id === null ? checkAccount(account) : null;
   if (!(await deps.store.useSetupLink(sha256Hex(token)))) throw new ApiError("setup_link_invalid");
-  if (checked !== null) return setUpAdministrator(deps, checked, visitor);
+  if (checked !== null) return await setUpAdministrator(deps, checked, visitor);
   if (user_id === null) throw new ApiError("internal");
   record(deps, user_id, "account.sign_in", visitor);
-  return openSession(deps, user_id, visitor);
+  return await openSession(deps, user_id, visitor);
 }
 
 /** Creates the account, or sets the password of the one with this address. */
@@ -69,7 +69,7 @@ async function setUpAdministrator(deps: AccountDeps, account: NewAccount, visito
   await setPassword(deps, known.id, account.password);
   await makeAdministrator(deps, known.id);
   record(deps, known.id, "account.set_password", visitor);
-  return openSession(deps, known.id, visitor);
+  return await openSession(deps, known.id, visitor);
 }
 
 function record({ audit }: AccountDeps, user_id: UserId, action: string, { request_id }: Visitor): void {

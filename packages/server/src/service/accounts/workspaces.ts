@@ -92,7 +92,7 @@ async function create(deps: WorkspacesDeps, typed_name: string, owner: UserId): 
     const message = `An account can be in at most ${limits.workspaces_per_user} workspaces.`;
     throw new ApiError("limit_reached", { message });
   }
-  return get(deps, await accounts.createWorkspace(name, owner));
+  return await get(deps, await accounts.createWorkspace(name, owner));
 }
 
 async function get({ store }: WorkspacesDeps, id: WorkspaceId): Promise<WorkspacesTable> {
@@ -117,7 +117,7 @@ async function shareClients(
   allowed: boolean,
 ): Promise<InstallationSharing> {
   await store.shareInstallationClients(id, allowed);
-  return store.installationSharing(id);
+  return await store.installationSharing(id);
 }
 
 function noSuchWorkspace(): ApiError {

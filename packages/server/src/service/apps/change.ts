@@ -25,7 +25,7 @@ export async function changeApp(
   };
   if (!(await store.changeApp(app, change))) throw nameTaken(name ?? app.name);
   credentials.clear();
-  return existingApp(store, app_id);
+  return await existingApp(store, app_id);
 }
 
 export function nameTaken(name: string): ApiError {

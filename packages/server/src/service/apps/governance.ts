@@ -35,7 +35,7 @@ interface GovernanceDeps extends Pick<Ground, "store" | "catalog"> {
 export function createGovernance(deps: GovernanceDeps): Governance {
   return {
     list: (workspace_id) => list(deps, workspace_id),
-    listOfApp: async (app_id) => list(deps, (await existingApp(deps.store, app_id)).workspace_id),
+    listOfApp: async (app_id) => await list(deps, (await existingApp(deps.store, app_id)).workspace_id),
     get: (workspace_id, integration_type) => get(deps, workspace_id, integration_type),
     set: (workspace_id, integration_type, change) => set(deps, workspace_id, integration_type, change),
   };

@@ -86,7 +86,7 @@ async function answerInTime<T>(gate: Gate, query: () => Promise<T>): Promise<T> 
  * outage.
  */
 async function withRetry<T>(gate: Gate, query: () => Promise<T>): Promise<T> {
-  return query().catch((error: unknown) => {
+  return await query().catch((error: unknown) => {
     if (!isOutage(error) || gate.next_probe_at !== null) throw error;
     return query();
   });

@@ -33,7 +33,9 @@ export async function refreshForLonger(
  */
 export async function replaceRejected(deps: ConnectionsDeps, row: ConnectionRow): Promise<Served> {
   refuseTooSoon(deps, row);
-  return row.sealed_refresh === null ? checkRejected(deps, row) : refreshed(deps, row, deps.limits.reader_wait_ms);
+  return row.sealed_refresh === null
+    ? await checkRejected(deps, row)
+    : await refreshed(deps, row, deps.limits.reader_wait_ms);
 }
 
 /**
@@ -45,7 +47,7 @@ async function checkRejected(deps: ConnectionsDeps, row: ConnectionRow): Promise
   const provider = catalog.require(row.integration_type);
   const open = await openRow(deps, row);
   const health = await oauth.health({ provider, config: open.config ?? {}, access_token: open.access_token });
-  if (health === "dead") return expireNow(deps, row, "rejected_by_api");
+  if (health === "dead") return await expireNow(deps, row, "rejected_by_api");
   if (health === "unknown") throw unavailable(deps, row, "provider_unavailable", limits.reader_retry_ms);
   return served(open);
 }

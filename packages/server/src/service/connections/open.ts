@@ -25,7 +25,7 @@ export async function openConnection(
     catalog.require(integration_type);
     throw notConnected(deps, app_id, integration_type);
   }
-  return openRow(deps, row, epoch);
+  return await openRow(deps, row, epoch);
 }
 
 /** Opens the access token of a row, and caches it. @throws ApiError if the connection has ended */
@@ -42,7 +42,7 @@ export async function openRow(
   const { config } = row;
   // An app builds API URLs from the config. Without it, the app would send the token to another
   // host.
-  if (config === null) return unreadable(deps, row, new ApiError("credential_unreadable"));
+  if (config === null) return await unreadable(deps, row, new ApiError("credential_unreadable"));
   const open = { row, access_token, config: configOrNull(config) };
   deps.cache.put(open, epoch);
   return open;
@@ -55,7 +55,7 @@ export async function openRow(
 async function openAccessToken({ vault }: ConnectionsDeps, row: ConnectionRow, bytes: Uint8Array): Promise<Secret> {
   const sealed = sealedFromStorage(bytes);
   const context = sealContext(row, "access");
-  return vault.openCached(context, sealed) ?? vault.open(context, sealed);
+  return await (vault.openCached(context, sealed) ?? vault.open(context, sealed));
 }
 
 export function configOrNull(config: ConnectionConfig): ConnectionConfig | null {

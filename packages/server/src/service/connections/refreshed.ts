@@ -42,5 +42,5 @@ export async function refreshedOrOld(deps: ConnectionsDeps, open: OpenConnection
   if (result?.kind === "unsaved") return servedUnsaved(result);
   const best = result?.kind === "current" ? await openRow(deps, result.row) : open;
   // The token can expire while the reader waits.
-  return isExpired(best, clock.now()) ? refreshed(deps, best.row, limits.reader_wait_ms) : served(best);
+  return isExpired(best, clock.now()) ? await refreshed(deps, best.row, limits.reader_wait_ms) : served(best);
 }

@@ -22,10 +22,10 @@ export async function serve(
 ): Promise<Served> {
   const { cache } = deps;
   const known = cache.fresh(app_id, integration_type);
-  if (known !== null) return serveOpen(deps, known, requirements);
+  if (known !== null) return await serveOpen(deps, known, requirements);
   const load = (): Promise<OpenConnection> => openConnection(deps, app_id, integration_type);
   const { value, is_stale } = await cache.read(app_id, integration_type, load);
-  return is_stale ? serveStale(deps, value, requirements) : serveOpen(deps, value, requirements);
+  return is_stale ? serveStale(deps, value, requirements) : await serveOpen(deps, value, requirements);
 }
 
 async function serveOpen(
@@ -34,12 +34,12 @@ async function serveOpen(
   { rejected_hash, min_valid_ms }: TokenRequirements,
 ): Promise<Served> {
   const { clock, limits } = deps;
-  if (isRejected(open, rejected_hash)) return replaceRejected(deps, open.row);
+  if (isRejected(open, rejected_hash)) return await replaceRejected(deps, open.row);
   const { row } = open;
   const life = lifeOfRow(row);
   const decision = decide(life, clock.now());
   if (min_valid_ms !== null && decision !== "expired" && !livesFor(life, clock.now(), min_valid_ms)) {
-    return refreshForLonger(deps, row, min_valid_ms);
+    return await refreshForLonger(deps, row, min_valid_ms);
   }
   switch (decision) {
     case "fresh":
@@ -48,11 +48,11 @@ async function serveOpen(
       refreshInBackground(deps, row);
       return served(open);
     case "refresh_now":
-      return row.sealed_refresh === null ? served(open) : refreshedOrOld(deps, open, limits.reader_soft_wait_ms);
+      return row.sealed_refresh === null ? served(open) : await refreshedOrOld(deps, open, limits.reader_soft_wait_ms);
     case "expired":
       return row.sealed_refresh === null
-        ? expireNow(deps, row, "no_refresh_token")
-        : refreshed(deps, row, limits.reader_wait_ms);
+        ? await expireNow(deps, row, "no_refresh_token")
+        : await refreshed(deps, row, limits.reader_wait_ms);
   }
 }
 

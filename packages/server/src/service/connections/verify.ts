@@ -14,7 +14,9 @@ import { expire } from "./expire.ts";
 import type { VerifyDeps } from "./types.ts";
 
 export async function verify(deps: VerifyDeps, app_id: AppId): Promise<void> {
-  return verifyAll(deps, app_id).catch((error: unknown) => deps.log.warn("verification_failed", { app_id, error }));
+  return await verifyAll(deps, app_id).catch((error: unknown) =>
+    deps.log.warn("verification_failed", { app_id, error }),
+  );
 }
 
 async function verifyAll(deps: VerifyDeps, app_id: AppId): Promise<void> {
@@ -58,10 +60,10 @@ async function settle(deps: VerifyDeps, row: ConnectionRow): Promise<void> {
   const is_expired = decide(lifeOfRow(row), clock.now()) === "expired";
   const health = is_expired ? "dead" : await healthOf(deps, row);
   if (health === "unknown") return;
-  if (health === "alive") return store.recordCheck(row.id, row.generation);
+  if (health === "alive") return await store.recordCheck(row.id, row.generation);
   // The grant can be alive although its access token is dead. Only the token endpoint knows.
-  if (row.sealed_refresh !== null) return void (await refresher.refresh(row, "reader"));
-  await expire(deps, row, is_expired ? "no_refresh_token" : "rejected_by_api");
+  if (row.sealed_refresh === null) await expire(deps, row, is_expired ? "no_refresh_token" : "rejected_by_api");
+  else await refresher.refresh(row, "reader");
 }
 
 /** Checks with the provider's API whether the access token works. */
@@ -73,5 +75,5 @@ async function healthOf(
   const { config } = row;
   if (provider === null || config === null || row.sealed_access === null) return "unknown";
   const access_token = await vault.open(sealContext(row, "access"), sealedFromStorage(row.sealed_access));
-  return oauth.health({ provider, config, access_token });
+  return await oauth.health({ provider, config, access_token });
 }

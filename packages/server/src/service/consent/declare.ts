@@ -77,11 +77,11 @@ export async function initiate(deps: DeclareDeps, request: InitiateRequest): Pro
   const declared = await declaredScopes(store, app_id, integration_type, current);
   const scopes = request.scope_change === "add" ? withScopes(provider, declared, sent) : sent;
   if (!force_reconnect && current?.status === "active" && declareTheSame(provider, scopes, declared ?? [])) {
-    if (current.connected_by !== request.initiator) return differentUser(store, provider, current);
-    if (sameConfig(provider, config, kept)) return alreadyConnected(store, current, scopes, declared ?? []);
+    if (current.connected_by !== request.initiator) return await differentUser(store, provider, current);
+    if (sameConfig(provider, config, kept)) return await alreadyConnected(store, current, scopes, declared ?? []);
   }
   if ((await deps.clients.find(app.workspace_id, provider.id)) === null) await refuseWithoutClient(deps, provider);
-  return createFlow(deps, request, scopes, config);
+  return await createFlow(deps, request, scopes, config);
 }
 
 /**
@@ -144,7 +144,13 @@ async function declaredScopes(
 
 export async function reconnect(deps: DeclareDeps, request: ReconnectRequest): Promise<Initiated> {
   const declared = await declaredScopes(deps.store, request.app_id, request.integration_type, null);
-  return initiate(deps, { ...request, scopes: declared ?? [], config: null, return_to: null, force_reconnect: true });
+  return await initiate(deps, {
+    ...request,
+    scopes: declared ?? [],
+    config: null,
+    return_to: null,
+    force_reconnect: true,
+  });
 }
 
 export async function savedConfig(

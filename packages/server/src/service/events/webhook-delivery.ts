@@ -44,8 +44,8 @@ export async function deliver(deps: DeliveryDeps, item: OutboxRow): Promise<void
     return;
   }
   const sent = await send(deps, webhook, item, event);
-  if (sent.kind === "failed") return postpone(deps, item, sent);
-  if (sent.kind === "aborted") return store.postponeEvent(item, item.attempts, 0);
+  if (sent.kind === "failed") return await postpone(deps, item, sent);
+  if (sent.kind === "aborted") return await store.postponeEvent(item, item.attempts, 0);
   counts.delivered += 1;
   await store.finishEvent(item.id);
 }

@@ -20,7 +20,7 @@ export async function itemForRow(deps: ItemDeps, row: ConnectionRow): Promise<Ne
   if (row.sealed_access === null) return null;
   const access_token = await openOrNull(deps, row, "access", row.sealed_access);
   const refresh_token = row.sealed_refresh === null ? null : await openOrNull(deps, row, "refresh", row.sealed_refresh);
-  return itemFor(deps, row, access_token, refresh_token);
+  return await itemFor(deps, row, access_token, refresh_token);
 }
 
 export function itemForTokens(
@@ -41,7 +41,7 @@ async function openOrNull(
   column: "access" | "refresh",
   bytes: Uint8Array,
 ): Promise<Secret | null> {
-  return vault.open(sealContext(row, column), sealedFromStorage(bytes)).catch(() => null);
+  return await vault.open(sealContext(row, column), sealedFromStorage(bytes)).catch(() => null);
 }
 
 async function itemFor(

@@ -79,7 +79,7 @@ async function attempt(deps: RevocationDeps, item: OutboxRow): Promise<Outcome |
   const text = await deps.vault.open(itemContext(item.id), sealedFromStorage(sealed)).catch(() => null);
   const tokens: unknown = text === null ? null : JSON.parse(text.expose());
   if (!isJsonObject(tokens)) return "failed";
-  return send(deps, provider, client_id, stringEntries(details["config"]), tokens);
+  return await send(deps, provider, client_id, stringEntries(details["config"]), tokens);
 }
 
 async function send(

@@ -39,7 +39,7 @@ export async function acquireClaim(
     const claimed_ms = clock.monotonic_ms();
     const claim = await store.claimRefresh({ ...request, dead_owner });
     if (claim.kind === "overdue") dead_owner = await deadHolder(deps, claim.row);
-    const is_released =
+    const is_released: boolean =
       claim.kind === "leased"
         ? await releaseIfDead(deps, claim.row, provider)
         : claim.kind === "overdue" && dead_owner !== null;
@@ -66,9 +66,9 @@ async function releaseIfDead(deps: ClaimDeps, row: ConnectionRow, provider: Prov
   const { id, lease_owner } = row;
   if (lease_owner === null) return false;
   // This process has no request out. The database was down when it should have stored the outcome.
-  if (lease_owner === owner) return store.releaseLease(id, lease_owner, null);
+  if (lease_owner === owner) return await store.releaseLease(id, lease_owner, null);
   if (rotationClass(provider) === "strict" || (await deadHolder(deps, row)) === null) return false;
-  return store.releaseLease(id, lease_owner, resendWindow_ms(provider));
+  return await store.releaseLease(id, lease_owner, resendWindow_ms(provider));
 }
 
 /**

@@ -46,7 +46,7 @@ export async function keep(
   await spill
     .append({ connection_id, app_id, parent_fp, attempt, at: clock.now(), payload: serializeGrant(grant) })
     .catch((error: unknown) => log.error("spill_failed", { connection_id, error }));
-  return save(deps, row, provider, { attempt, parent_fp, grant });
+  return await save(deps, row, provider, { attempt, parent_fp, grant });
 }
 
 /** Commits a grant. If that fails, keeps the grant in memory and retries. */
@@ -60,7 +60,7 @@ export async function save(
   try {
     return await commit(deps, row, provider, received);
   } catch (error) {
-    if (await isDeleted(deps, row.id)) return discard(deps, row, received);
+    if (await isDeleted(deps, row.id)) return await discard(deps, row, received);
     log.error("refresh_commit_delayed", { connection_id: row.id, error });
     const result: RefreshResult = { kind: "unsaved", row, grant: received.grant };
     const done = commitUntilDone(deps, row, provider, received).finally(() => unsaved.delete(row.id));
@@ -125,7 +125,7 @@ async function commit(
       base = row;
       continue;
     }
-    if (row === null) return discard(deps, seen, received);
+    if (row === null) return await discard(deps, seen, received);
     if (row.status === "disconnected") {
       rowChanged(deps, row);
       await discard(deps, row, received);
@@ -155,7 +155,7 @@ async function commitOver(
     last_lifetime_s: base.last_lifetime_s,
     refresh_token_expires_at: base.refresh_token_expires_at,
   });
-  return store.transaction(async (tx) => {
+  return await store.transaction(async (tx) => {
     const { id, generation: base_generation } = base;
     const done = await commitRefresh(tx, {
       id,

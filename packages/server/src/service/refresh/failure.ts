@@ -34,21 +34,22 @@ export async function settleFailure(
     error_name: outcome.error,
   });
   // This request confirms a refusal. Without tokens, the connection stays expired.
-  if (row.status === "expired") return expire(deps, claim, row.reason ?? "revoked", null);
+  if (row.status === "expired") return await expire(deps, claim, row.reason ?? "revoked", null);
   switch (outcome.kind) {
     case "refused": {
       const reason = row.intent_at === null ? "revoked" : "refresh_outcome_unknown";
-      return expire(deps, claim, reason, rotation === "none" ? deps.limits.confirm_refusal_after_ms : null);
+      return await expire(deps, claim, reason, rotation === "none" ? deps.limits.confirm_refusal_after_ms : null);
     }
     case "misconfigured":
-      return fail(deps, claim, rotation, { fail_class: "misconfigured" });
+      return await fail(deps, claim, rotation, { fail_class: "misconfigured" });
     case "retry_later": {
       const { retry_after_ms } = outcome;
-      if (retry_after_ms !== null) return fail(deps, claim, rotation, { fail_class: "throttled", retry_after_ms });
-      return fail(deps, claim, rotation, { fail_class: outcome.sent ? "not_consumed" : "not_sent" });
+      if (retry_after_ms !== null)
+        return await fail(deps, claim, rotation, { fail_class: "throttled", retry_after_ms });
+      return await fail(deps, claim, rotation, { fail_class: outcome.sent ? "not_consumed" : "not_sent" });
     }
     case "unknown":
-      return fail(deps, claim, rotation, { fail_class: "unknown" });
+      return await fail(deps, claim, rotation, { fail_class: "unknown" });
   }
 }
 
@@ -66,7 +67,7 @@ async function fail(
   const { store, clock, limits, owner } = deps;
   const { row, attempt } = claim;
   if (row.failing_since !== null && clock.now() - row.failing_since > limits.give_up_after_ms)
-    return expire(deps, claim, "failing_too_long", null);
+    return await expire(deps, claim, "failing_too_long", null);
   const { failures } = row;
   const retry_in_ms = nextAttempt_ms({ fail_class, rotation, failures, retry_after_ms }, limits, deps.random());
   const after = await store.failRefresh({
@@ -78,7 +79,7 @@ async function fail(
     keep_intent: fail_class === "unknown" || row.intent_at !== null,
     earlier: row.intent_at !== null && row.lease_owner !== owner ? row : null,
   });
-  if (after === null) return reread(deps, row);
+  if (after === null) return await reread(deps, row);
   rowChanged(deps, after);
   const is_fixed = fail_class === "throttled" || fail_class === "misconfigured";
   return failed(
@@ -103,7 +104,7 @@ export async function expire(
     if (ended !== null && row.status === "active") await emit(tx, "connection.needs_reconnect", ended);
     return ended;
   });
-  if (after === null) return reread(deps, row);
+  if (after === null) return await reread(deps, row);
   rowChanged(deps, after);
   deps.log.warn("needs_reconnect", { connection_id: id, integration_type, reason });
   return { kind: "current", row: after };

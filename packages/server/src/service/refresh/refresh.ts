@@ -82,13 +82,13 @@ async function refresh(engine: RefreshEngine, seen: ConnectionRow, mode: Refresh
   const pending = pendingGrant(engine, seen.id);
   if (pending !== null) return pending;
   const running = flights.get(seen.id);
-  if (running === undefined) return start(engine, seen, mode);
+  if (running === undefined) return await start(engine, seen, mode);
   if (running.waiters >= limits.waiters_per_connection) throw new ApiError("refresh_busy", { retry_after_s: 1 });
   running.waiters += 1;
   const result = await running.result;
   // A background attempt obeys a schedule that does not bind a waiting reader.
   return result.kind === "failed" && running.mode === "background" && mode === "reader"
-    ? start(engine, seen, mode)
+    ? await start(engine, seen, mode)
     : result;
 }
 
@@ -130,7 +130,7 @@ async function attemptOnce(engine: RefreshEngine, seen: ConnectionRow, mode: Ref
   // A reader with a valid token does not wait in line.
   const waits = mode === "reader" && (seen.expires_at === null || seen.expires_at <= engine.clock.now());
   const entry = await engine.throttle.enter(seen, mode, waits);
-  if (entry.kind === "put_off") return putOff(engine, seen, mode, entry);
+  if (entry.kind === "put_off") return await putOff(engine, seen, mode, entry);
   try {
     return await claimAndSend(engine, seen, mode, entry.permit);
   } finally {
@@ -180,7 +180,7 @@ async function claimAndSend(
     case "not_yet":
       return notYet(engine, claim.row, rotation);
     case "claimed":
-      return (await recall(engine, claim, provider)) ?? send(engine, claim, provider, claimed_ms, permit);
+      return await ((await recall(engine, claim, provider)) ?? send(engine, claim, provider, claimed_ms, permit));
   }
 }
 

@@ -41,7 +41,7 @@ export async function recall(
   const grant = parseGrant(record.payload);
   if (grant === null || !isRotated(deps, record, grant)) return null;
   log.warn("refresh_replayed", { connection_id: row.id });
-  return save(deps, row, provider, { attempt, parent_fp: record.parent_fp, grant });
+  return await save(deps, row, provider, { attempt, parent_fp: record.parent_fp, grant });
 }
 
 /**

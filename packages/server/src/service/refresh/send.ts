@@ -29,7 +29,7 @@ export async function send(
     await settleUnsent(deps, claim, rotation);
     throw error;
   });
-  if (opened === null) return expire(deps, claim, "client_changed", null);
+  if (opened === null) return await expire(deps, claim, "client_changed", null);
   const { client, refresh_token, config } = opened;
   const deadline_ms = rotation === "strict" ? limits.refresh_deadline_strict_ms : limits.refresh_deadline_ms;
   // A process that was paused after the claim must not send: another one can have the lease by now.
@@ -47,8 +47,8 @@ export async function send(
     onSend: () => clock.monotonic_ms() - claimed_ms <= fence_ms,
   });
   permit.ended(outcome);
-  if (outcome.kind !== "ok") return settleFailure(deps, claim, rotation, outcome);
-  return keep(deps, claim, provider, {
+  if (outcome.kind !== "ok") return await settleFailure(deps, claim, rotation, outcome);
+  return await keep(deps, claim, provider, {
     ...grantOf(outcome.tokens, requested_at),
     refresh_token: outcome.tokens.refresh_token ?? refresh_token,
   });

@@ -155,12 +155,12 @@ async function markCommitted(
 
 async function repairable(spill: SpillState): Promise<SpillRecord[]> {
   const now = spill.clock.now();
-  return readAll(spill, (slot) => slot.committed_at !== null && isKept(spill.map, slot, now));
+  return await readAll(spill, (slot) => slot.committed_at !== null && isKept(spill.map, slot, now));
 }
 
 async function latest(spill: SpillState, connection_id: ConnectionId): Promise<SpillRecord | null> {
   const slot = [...spill.map.by_id.values()].findLast(({ id }) => id.startsWith(recordId(connection_id, "")));
-  return slot === undefined ? null : read(spill, slot);
+  return slot === undefined ? null : await read(spill, slot);
 }
 
 async function readAll(spill: SpillState, isWanted: (slot: Slot) => boolean): Promise<SpillRecord[]> {

@@ -87,7 +87,7 @@ async function enter(throttle: ThrottleState, target: Target, caller: Caller, wa
     lane.line.push({ until: now + limits.provider_line_ms, resolve });
   });
   serveLine(throttle, lane);
-  return turn;
+  return await turn;
 }
 
 function go(throttle: ThrottleState, lane: Lane, caller: Caller): Entry {
