@@ -33,7 +33,8 @@ const MOVES: Readonly<Record<ConnectionStatus, readonly ConnectionStatus[]>> = {
   disconnected: ["active", "disconnected"],
 };
 
-export function mayMove(from: ConnectionStatus, to: ConnectionStatus): boolean {
+/** Reports whether a connection can change from one status to the other. */
+export function canMove(from: ConnectionStatus, to: ConnectionStatus): boolean {
   return MOVES[from].includes(to);
 }
 

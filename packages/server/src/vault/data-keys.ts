@@ -87,7 +87,7 @@ export interface DataKeys {
    */
   permanent(scope: string): Promise<DataKey>;
   /** Drops the scope's keys from memory. */
-  forget(scope: string): void;
+  evict(scope: string): void;
 }
 
 interface Writer {
@@ -112,7 +112,7 @@ interface State {
   readonly loading: Map<string, Promise<DataKey>>;
   readonly refilling: Map<string, Promise<Writer>>;
   /**
-   * Grows with each `forget`, so that a lookup that started before it does not cache the key again.
+   * Grows with each `evict`, so that a lookup that started before it does not cache the key again.
    */
   epoch: number;
 }
@@ -141,7 +141,7 @@ export function createDataKeys(options: {
     take: (scope) => take(state, scope),
     prepare: (scope) => prepare(state, scope),
     permanent: (scope) => permanent(state, scope),
-    forget: (scope) => forget(state, scope),
+    evict: (scope) => evict(state, scope),
   };
 }
 
@@ -174,13 +174,13 @@ async function permanent(state: State, scope: string): Promise<DataKey> {
   return cache(state, (await state.store.current(scope)) ?? (await create(state, scope, null)), epoch);
 }
 
-function forget(state: State, scope: string): void {
+function evict(state: State, scope: string): void {
   state.epoch += 1;
   state.writers.delete(scope);
   for (const [dek_id, key] of state.keys.entries()) if (key.scope === scope) state.keys.delete(dek_id);
 }
 
-/** Returns the row's key and caches it, unless `forget` was called since `epoch`. */
+/** Returns the row's key and caches it, unless `evict` was called since `epoch`. */
 function cache(state: State, row: DataKeyRow, epoch: number): DataKey {
   const known = state.keys.get(row.dek_id);
   if (known !== undefined) return known;

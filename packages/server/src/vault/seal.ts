@@ -62,7 +62,7 @@ export interface Vault {
    */
   prepare(scope: string): Promise<void>;
   /** Drops the scope's data keys from memory, when an app is deleted. */
-  forget(scope: string): void;
+  evict(scope: string): void;
 }
 
 const VERSION = 1;
@@ -105,7 +105,7 @@ export async function createVault(options: {
     },
     fingerprint: (secret) => createHmac("sha256", fingerprint_key).update(secret.expose(), "utf8").digest("hex"),
     prepare: (scope) => keys.prepare(scope),
-    forget: (scope) => keys.forget(scope),
+    evict: (scope) => keys.evict(scope),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What users, builders and the world do during a run: consents, disconnects, outages. Each counts
- * when it really happened.
+ * The actions of users, builders and the world during a run: consents, disconnects, outages. Each
+ * counts when it really happened.
  */
 import { Secret } from "../../src/core/secret.ts";
 import type { Instant } from "../../src/core/types.ts";

@@ -4,7 +4,7 @@ import type { ConnectionRow } from "../../src/store/tables.ts";
 import { check, countEvents, HELP_MS, isExcused, tokenOf, type ObserverState, type Watched } from "./observer-state.ts";
 import type { RefreshToken } from "./provider.ts";
 
-/** Compares all rows with those of the commit before. */
+/** Compares all rows with those of the previous commit. */
 export function rowsChanged(state: ObserverState): void {
   const rows = rowsById(state);
   for (const [id, seen] of state.watched) {
@@ -16,7 +16,7 @@ export function rowsChanged(state: ObserverState): void {
   }
 }
 
-/** After a failover: what the lost commits changed never happened. */
+/** Resets the records to the rows after a failover. The lost commits never happened. */
 export function failedOver(state: ObserverState): void {
   const rows = rowsById(state);
   for (const [id, seen] of state.watched) {
@@ -44,7 +44,7 @@ function compare(state: ObserverState, id: string, seen: Watched, before: Connec
     () => `${id}: ${before.generation} -> ${after.generation}`,
   );
   recordClaim(state, id, before, after);
-  // A consent decides everything anew, the settings included.
+  // A consent replaces everything, including the settings.
   if (is_refreshed && after.win_attempt === null) seen.setting = null;
   const config = JSON.stringify(after.config);
   if (config !== JSON.stringify(before.config) && config.includes("patch-")) seen.setting = config;

@@ -1,4 +1,4 @@
-/** What the observer knows, and the helpers that its parts share. */
+/** The state of the observer, and the helpers that its parts share. */
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import type { Cluster } from "./cluster.ts";
 import type { SharedDatabase } from "./database.ts";
@@ -24,7 +24,7 @@ export interface Claim {
 
 const COUNTED_EVENTS = ["connection.needs_reconnect", "connection.recovered", "connection.disconnected"] as const;
 
-/** What the observer knows of one connection. */
+/** The observer's record of one connection. */
 export interface Watched {
   row: ConnectionRow | null;
   readonly expected: Record<(typeof COUNTED_EVENTS)[number], number>;

@@ -52,8 +52,8 @@ export const PLANTS = {
     meaning: "A refusal ends the connection, even if another refresh stored newer tokens meanwhile.",
     breaks: ["no_needless_end"],
     file: "src/store/queries/connections.ts",
-    find: "row.generation !== change.generation || !mayMove(row.status, change.status)) return null;\n  if (change.attempt !== undefined && change.attempt !== row.attempt) return null;",
-    replace: "!mayMove(row.status, change.status)) return null;",
+    find: "row.generation !== change.generation || !canMove(row.status, change.status)) return null;\n  if (change.attempt !== undefined && change.attempt !== row.attempt) return null;",
+    replace: "!canMove(row.status, change.status)) return null;",
   },
 } as const satisfies Record<string, Plant>;
 

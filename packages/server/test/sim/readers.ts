@@ -1,4 +1,4 @@
-/** Readers that request tokens from the nodes, and which replies they are owed. */
+/** Readers that request tokens from the nodes, and the replies that they are owed. */
 import { ApiError } from "../../src/core/errors.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import type { Node } from "./node.ts";

@@ -19,7 +19,7 @@ export function createSimulatedVault(isDeleted: IsDeleted): Vault {
     openCached: (context, sealed) => open(isDeleted, context, sealed),
     fingerprint: (secret) => fingerprintOf(secret.expose()),
     prepare: (scope) => (isDeleted(scope) ? Promise.reject(appDeleted()) : Promise.resolve()),
-    forget: () => {},
+    evict: () => {},
   };
 }
 

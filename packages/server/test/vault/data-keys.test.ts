@@ -122,7 +122,7 @@ describe("the cache of data keys", () => {
     const vault = await vaultOver(memoryKeys());
     const other = { ...context, scope: "app_two" };
     const [mine, theirs] = [await vault.seal(context, secret), await vault.seal(other, secret)];
-    vault.forget("app_one");
+    vault.evict("app_one");
     expect(vault.openCached(context, mine)).toBeNull();
     expect(vault.openCached(other, theirs)?.expose()).toBe("text");
     expect(dekOf(await vault.seal(context, secret))).toBe(dekOf(mine));
@@ -141,7 +141,7 @@ describe("the cache of data keys", () => {
       },
     });
     const opening = vault.open(context, sealed);
-    vault.forget("app_one");
+    vault.evict("app_one");
     gate.resolve(undefined);
     expect((await opening).expose()).toBe("text");
     expect(vault.openCached(context, sealed)).toBeNull();

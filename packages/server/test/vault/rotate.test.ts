@@ -77,7 +77,7 @@ describe("rotating the master key", () => {
     expect(await retireUnused(directory, keys)).toHaveLength(1);
     expect(load(directory).ids()).toEqual([kek_id]);
 
-    running.forget(context.scope);
+    running.evict(context.scope);
     expect((await running.open(context, early)).expose()).toBe("text");
     // A new data key of the old process is under the new master key. The old one is not in the
     // file.

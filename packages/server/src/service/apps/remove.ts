@@ -25,7 +25,7 @@ export async function removeWorkspace(deps: AppsDeps, workspace_id: WorkspaceId,
     if (left.length > 0) throw new ApiError("workspace_not_empty");
     await deleteWorkspace(tx, workspace_id);
   });
-  deps.vault.forget(workspace_id);
+  deps.vault.evict(workspace_id);
 }
 
 /**
@@ -44,7 +44,7 @@ async function removeApps(
     for (const app_id of app_ids) await deleteApp(tx, app_id);
     await also(tx);
   });
-  for (const app_id of app_ids) vault.forget(app_id);
+  for (const app_id of app_ids) vault.evict(app_id);
   for (const row of rows) cache.drop(row);
   credentials.clear();
   await store.purge();

@@ -2,7 +2,7 @@
  * Connections: reading, storing the tokens of a consent, ending, deleting. Refreshes are in
  * refresh.ts.
  */
-import { mayMove, type ReasonCode } from "../../core/status.ts";
+import { canMove, type ReasonCode } from "../../core/status.ts";
 import { plus, type AppId, type ConnectionId, type OAuthClientId } from "../../core/types.ts";
 import { all, idsOf, run, type Transaction } from "../operation.ts";
 import { CONNECTION } from "../rows.ts";
@@ -197,7 +197,7 @@ export interface StatusChange {
 export async function changeStatus(tx: Transaction, change: StatusChange): Promise<ConnectionRow | null> {
   const { db, now } = tx;
   const row = await getConnection(tx, change.id);
-  if (row === null || row.generation !== change.generation || !mayMove(row.status, change.status)) return null;
+  if (row === null || row.generation !== change.generation || !canMove(row.status, change.status)) return null;
   if (change.attempt !== undefined && change.attempt !== row.attempt) return null;
   // A disconnected connection keeps its scopes and loses its tokens.
   const tokens = {
