@@ -10,7 +10,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync, readFileSync } from "node:fs";
-import { ApiError } from "../../../packages/server/src/core/errors.ts";
+import { CodedError } from "../../../packages/server/src/core/errors.ts";
 import {
   createRefresher as createEngine,
   type Refresher,
@@ -89,7 +89,7 @@ function reach(name: string): Error | null {
   if (plan.action === "kill") process.kill(process.pid, "SIGKILL");
   if (plan.action === "stop") process.kill(process.pid, "SIGSTOP");
   if (!plan.action.startsWith("throw")) return null;
-  return name.startsWith("store.") ? new ApiError("database_unavailable") : new Error(`Injected fault at ${name}.`);
+  return name.startsWith("store.") ? new CodedError("database_unavailable") : new Error(`Injected fault at ${name}.`);
 }
 
 function currentPlan(): Plan | null {

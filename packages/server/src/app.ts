@@ -6,7 +6,7 @@
 import type { AddressInfo } from "node:net";
 import { every } from "./core/clock.ts";
 import { errnoOf } from "./core/errno.ts";
-import { ApiError } from "./core/errors.ts";
+import { CodedError } from "./core/errors.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
 import { createHttpClient } from "./net/http-client.ts";
@@ -37,7 +37,7 @@ interface ServerParts extends OpenedInstallation {
   readonly http: HttpServer;
 }
 
-/** @throws ApiError `database_in_use`, `port_in_use`, and what openInstallation throws */
+/** @throws CodedError `database_in_use`, `port_in_use`, and what openInstallation throws */
 export async function startServer(options: InstallationOptions): Promise<Server> {
   const { config, log } = options;
   const opened = await openLocked(options);
@@ -158,7 +158,7 @@ async function listen(http: HttpServer, host: string, port: number): Promise<str
     await http.listen({ host, port });
   } catch (error) {
     if (errnoOf(error) === "EADDRINUSE") {
-      throw new ApiError("port_in_use", {
+      throw new CodedError("port_in_use", {
         message: `Another program listens on port ${port}. Stop it, or choose another port: --port PORT.`,
         cause: error,
       });

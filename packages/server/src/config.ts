@@ -124,7 +124,7 @@ export interface ClientSettings {
  * Reads the client settings. Call it before `loadConfig`, which removes secrets from the
  * environment.
  *
- * @throws ApiError `configuration`, as `loadConfig` does.
+ * @throws CodedError `configuration`, as `loadConfig` does.
  */
 export function loadClientSettings(environment: Environment = process.env): ClientSettings {
   refuseUnknown(environment);
@@ -152,7 +152,7 @@ function refuseUnknown(environment: Environment): void {
 /**
  * Reads flags and environment, the flags first, and removes secrets from the environment.
  *
- * @throws ApiError `configuration` (exit 78) that names the variable and gives an example.
+ * @throws CodedError `configuration` (exit 78) that names the variable and gives an example.
  */
 export function loadConfig(flags: Flags, environment: Environment = process.env): Config {
   refuseUnknown(environment);

@@ -10,7 +10,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
-import { ApiError } from "./core/errors.ts";
+import { CodedError } from "./core/errors.ts";
 import { newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthProtocol } from "./oauth/protocol.ts";
@@ -54,7 +54,7 @@ export interface Installation extends Omit<Ground, "keyring">, Services {
 const PUBLIC_URL_SETTING = "public_url";
 
 /**
- * @throws ApiError `missing_master_key`, `wrong_master_key`, `schema_too_new`,
+ * @throws CodedError `missing_master_key`, `wrong_master_key`, `schema_too_new`,
  *   `database_unavailable`
  */
 export async function openInstallation(options: InstallationOptions, mode: "serve" | "command"): Promise<Installation> {
@@ -123,8 +123,8 @@ async function keyIdsOnServer(
   return postgresKeyIds({ database_url, clock, limits: config.limits });
 }
 
-function noData({ data_dir, database_url }: Config): ApiError {
-  return new ApiError("not_found", {
+function noData({ data_dir, database_url }: Config): CodedError {
+  return new CodedError("not_found", {
     message:
       database_url === null
         ? `There is no Holdfast data in ${data_dir}. Start the server first (holdfast serve), or name its directory: --data-dir DIRECTORY.`
@@ -167,12 +167,12 @@ async function openHttpClient({ config, clock, ca }: InstallationOptions): Promi
 
 /** Commands never call a provider. The running server does that, from the outbox. */
 const NO_HTTP_CLIENT: HttpClient = {
-  send: () => Promise.reject(new ApiError("internal", { message: "Only the server calls providers." })),
+  send: () => Promise.reject(new CodedError("internal", { message: "Only the server calls providers." })),
 };
 
 /** Commands never refresh, so they have nothing to spill. */
 const NO_SPILL: Spill = {
-  append: () => Promise.reject(new ApiError("internal", { message: "Only the server refreshes tokens." })),
+  append: () => Promise.reject(new CodedError("internal", { message: "Only the server refreshes tokens." })),
   committed: () => Promise.resolve(),
   pending: () => Promise.resolve([]),
   repairable: () => Promise.resolve([]),

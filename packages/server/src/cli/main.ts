@@ -7,7 +7,7 @@
  * nor the catalog. An action imports what it needs.
  */
 import { Command, CommanderError, Option } from "commander";
-import { ApiError, exitCodeOf } from "../core/errors.ts";
+import { CodedError, exitCodeOf } from "../core/errors.ts";
 import { apiKeyCommands } from "./commands/api-keys.ts";
 import { appCommands } from "./commands/apps.ts";
 import { auditCommands } from "./commands/audit.ts";
@@ -69,7 +69,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (!(error instanceof CommanderError)) return reportError(error, json);
     if (error.exitCode === 0) return 0;
     // Without --json, commander has already printed the message.
-    return json ? reportError(new ApiError("usage", { message: messageOf(error) }), json) : exitCodeOf("usage");
+    return json ? reportError(new CodedError("usage", { message: messageOf(error) }), json) : exitCodeOf("usage");
   }
 }
 

@@ -2,7 +2,7 @@
  * Reports an error: as text on stderr with what to do, or with --json as a document on stdout,
  * where programs read results.
  */
-import { ApiError, ERRORS, exitCodeOf } from "../core/errors.ts";
+import { CodedError, ERRORS, exitCodeOf } from "../core/errors.ts";
 import { RemoteError, type Refusal } from "./remote/error.ts";
 
 /** Prints an error. Returns its exit code. */
@@ -41,7 +41,7 @@ type Reported = Omit<Refusal, "status"> & { readonly exit_code: number };
 
 function describe(error: unknown): Reported {
   if (error instanceof RemoteError) return { ...error.refusal, exit_code: error.exit_code };
-  const known = error instanceof ApiError ? error : new ApiError("internal", { cause: error });
+  const known = error instanceof CodedError ? error : new CodedError("internal", { cause: error });
   const { code, message, options } = known;
   return {
     code,

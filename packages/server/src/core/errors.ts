@@ -363,13 +363,13 @@ export interface ErrorOptions {
 }
 
 /** The only error class of the server. Any other thrown error is a bug and returns `internal`. */
-export class ApiError extends Error {
+export class CodedError extends Error {
   readonly code: ErrorCode;
   readonly options: ErrorOptions;
 
   constructor(code: ErrorCode, options: ErrorOptions = {}) {
     super(options.message ?? ERRORS[code].message, options.cause === undefined ? {} : { cause: options.cause });
-    this.name = "ApiError";
+    this.name = "CodedError";
     this.code = code;
     this.options = options;
   }

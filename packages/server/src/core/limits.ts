@@ -346,7 +346,7 @@ export const LIMIT_VARIABLES: ReadonlyMap<string, string> = new Map(
 /**
  * Reads the limits from their variables. Unset ones keep their default.
  *
- * @throws ApiError `configuration`
+ * @throws CodedError `configuration`
  */
 export function parseLimits(environment: Readonly<Record<string, string | undefined>>): Limits {
   const limits: Record<keyof typeof LIMITS, number> = { ...LIMITS };

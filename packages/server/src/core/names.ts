@@ -1,14 +1,15 @@
 /** Checks of names and email addresses that users enter. */
-import { ApiError } from "./errors.ts";
+import { CodedError } from "./errors.ts";
 
 export const NAME_LENGTH = 100;
 /** Control, bidirectional and zero-width characters. They make different names look the same. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
 
-/** Returns the name, normalized (NFC) and trimmed. @throws ApiError `invalid_name` */
+/** Returns the name, normalized (NFC) and trimmed. @throws CodedError `invalid_name` */
 export function checkName(text: string): string {
   const name = text.normalize("NFC").trim();
-  if (name === "" || Array.from(name).length > NAME_LENGTH || INVISIBLE.test(name)) throw new ApiError("invalid_name");
+  if (name === "" || Array.from(name).length > NAME_LENGTH || INVISIBLE.test(name))
+    throw new CodedError("invalid_name");
   return name;
 }
 
@@ -19,10 +20,10 @@ const EMAIL = /^[^\s@<>"'(),:;[\]\\]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/;
 /**
  * Returns the address in the form that is stored and looked up.
  *
- * @throws ApiError `invalid_email`
+ * @throws CodedError `invalid_email`
  */
 export function checkEmail(text: string): string {
   const email = text.normalize("NFC").trim().toLowerCase();
-  if (email.length > EMAIL_LENGTH || !EMAIL.test(email) || INVISIBLE.test(email)) throw new ApiError("invalid_email");
+  if (email.length > EMAIL_LENGTH || !EMAIL.test(email) || INVISIBLE.test(email)) throw new CodedError("invalid_email");
   return email;
 }

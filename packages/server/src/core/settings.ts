@@ -3,10 +3,10 @@
  * environment (config.ts). Each error names the variable, the rule and an example, and never
  * repeats a secret.
  *
- * Errors: ApiError `configuration` (exit 78).
+ * Errors: CodedError `configuration` (exit 78).
  */
 import { isIP } from "node:net";
-import { ApiError } from "./errors.ts";
+import { CodedError } from "./errors.ts";
 import { EVENT_TYPES, isEventType, type EventType } from "./events.ts";
 import { asPlan, CONNECTORS_PLAN, PLANS, type Plan } from "./roles.ts";
 import { Secret } from "./secret.ts";
@@ -166,6 +166,6 @@ export function parseLogLevel(text: string): LogLevel {
 }
 
 /** Returns the error for an invalid setting. */
-export function wrong(message: string): ApiError {
-  return new ApiError("configuration", { message });
+export function wrong(message: string): CodedError {
+  return new CodedError("configuration", { message });
 }

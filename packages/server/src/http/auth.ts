@@ -6,7 +6,7 @@
  */
 import { createHmac } from "node:crypto";
 import type { FastifyRequest } from "fastify";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { asAppId, asWorkspaceId, sameDigest } from "../core/ids.ts";
 import type { Role } from "../core/roles.ts";
 import type { Secret } from "../core/secret.ts";
@@ -37,13 +37,13 @@ function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
     action: "token_in_url",
     target: request.routeOptions.url ?? null,
   });
-  throw new ApiError("token_in_url");
+  throw new CodedError("token_in_url");
 }
 
 /**
  * Returns the bearer token, or null without an Authorization header.
  *
- * @throws ApiError `malformed_token`
+ * @throws CodedError `malformed_token`
  */
 export function bearerOf(request: FastifyRequest): string | null {
   const { authorization } = request.headers;
@@ -52,7 +52,7 @@ export function bearerOf(request: FastifyRequest): string | null {
     (name, index) => index % 2 === 0 && name.toLowerCase() === "authorization",
   );
   const bearer = BEARER.exec(authorization)?.[1];
-  if (sent.length !== 1 || bearer === undefined) throw new ApiError("malformed_token");
+  if (sent.length !== 1 || bearer === undefined) throw new CodedError("malformed_token");
   return bearer;
 }
 
@@ -60,7 +60,7 @@ export function bearerOf(request: FastifyRequest): string | null {
  * Requires a token of the app in the path, as its backend sends it. A token of another app gets the
  * same reply as an unknown app, so that callers cannot discover which apps exist.
  *
- * @throws ApiError `missing_token`, `service_token_required`, `not_found`, and those of the token
+ * @throws CodedError `missing_token`, `service_token_required`, `not_found`, and those of the token
  */
 export async function requireAppToken(
   context: HttpContext,
@@ -71,12 +71,12 @@ export async function requireAppToken(
   const bearer = bearerOf(request);
   if (bearer === null) {
     const { api_key } = request.headers;
-    if (typeof api_key !== "string") throw new ApiError("missing_token");
+    if (typeof api_key !== "string") throw new CodedError("missing_token");
     await context.credentials.builder(api_key);
-    throw new ApiError("service_token_required");
+    throw new CodedError("service_token_required");
   }
   const principal = await context.credentials.app(bearer);
-  if (principal.app_id !== app_id) throw new ApiError("not_found");
+  if (principal.app_id !== app_id) throw new CodedError("not_found");
   requireEntitled(principal.entitlements);
   return principal;
 }
@@ -85,7 +85,7 @@ export async function requireAppToken(
  * Requires a builder, by API key, command line session or browser session. With a browser
  * session, a request that changes something must come from a page of ours.
  *
- * @throws ApiError `missing_token`, `csrf`, and those of the credential
+ * @throws CodedError `missing_token`, `csrf`, and those of the credential
  */
 export async function requireBuilder(context: HttpContext, request: FastifyRequest): Promise<BuilderPrincipal> {
   refuseTokenInUrl(context, request);
@@ -95,10 +95,10 @@ export async function requireBuilder(context: HttpContext, request: FastifyReque
   if (bearer !== null) return await context.credentials.builder(bearer);
   const visitor = await sessionOf(context, request);
   if (visitor === null)
-    throw new ApiError("missing_token", {
+    throw new CodedError("missing_token", {
       message: "Send an API key: the header api_key with a key that starts with b44k_.",
     });
-  if (request.method !== "GET" && !isSameOrigin(context, request, "required")) throw new ApiError("csrf");
+  if (request.method !== "GET" && !isSameOrigin(context, request, "required")) throw new CodedError("csrf");
   return browserPrincipal(visitor.user.user_id);
 }
 
@@ -151,10 +151,10 @@ export async function requireWorkspaceBuilder(
 /**
  * Returns the user behind a credential, which a consent needs.
  *
- * @throws ApiError `no_account`
+ * @throws CodedError `no_account`
  */
 export function requireUser({ user_id }: BuilderPrincipal): UserId {
-  if (user_id === null) throw new ApiError("no_account");
+  if (user_id === null) throw new CodedError("no_account");
   return user_id;
 }
 
@@ -203,10 +203,10 @@ export function formToken(session: Secret): string {
 /**
  * Requires a form that a page of ours showed in this session.
  *
- * @throws ApiError `csrf`
+ * @throws CodedError `csrf`
  */
 export function checkForm(context: HttpContext, request: FastifyRequest, session: Secret, form_token: unknown): void {
   const expected = Buffer.from(formToken(session));
   const valid = typeof form_token === "string" && sameDigest(Buffer.from(form_token), expected);
-  if (!valid || !isSameOrigin(context, request, "if_sent")) throw new ApiError("csrf");
+  if (!valid || !isSameOrigin(context, request, "if_sent")) throw new CodedError("csrf");
 }

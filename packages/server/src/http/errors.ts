@@ -1,11 +1,11 @@
 /**
  * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or
- * a page for a browser. Any other error than an ApiError is a defect. It is logged with its
+ * a page for a browser. Any other error than an CodedError is a defect. It is logged with its
  * request id, and the reply is `internal` without the error's own text.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
-import { ApiError, ERRORS, type ErrorCode, type FieldError } from "../core/errors.ts";
+import { CodedError, ERRORS, type ErrorCode, type FieldError } from "../core/errors.ts";
 import { localPath } from "../core/local-path.ts";
 import type { Log } from "../telemetry/log.ts";
 import { html } from "./pages/html.ts";
@@ -20,7 +20,7 @@ export interface ErrorBody {
   readonly extra_data?: Readonly<Record<string, unknown>>;
 }
 
-function errorBody(error: ApiError, request_id: string): ErrorBody {
+function errorBody(error: CodedError, request_id: string): ErrorBody {
   const { retryable, who_must_act } = ERRORS[error.code];
   const { reason, reconnect_url, errors } = error.options;
   const extra_data = {
@@ -33,7 +33,12 @@ function errorBody(error: ApiError, request_id: string): ErrorBody {
 }
 
 /** Sends an error, as a page to a browser that navigates. */
-export function sendError(request: FastifyRequest, reply: FastifyReply, config: Config, error: ApiError): FastifyReply {
+export function sendError(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  config: Config,
+  error: CodedError,
+): FastifyReply {
   const { retry_after_s, headers } = error.options;
   void reply
     .code(error.status)
@@ -62,7 +67,7 @@ const TITLES: { readonly [Code in ErrorCode]?: string } = {
   flow_expired: "This link has expired",
 };
 
-function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Config, error: ApiError): FastifyReply {
+function sendErrorPage(request: FastifyRequest, reply: FastifyReply, config: Config, error: CodedError): FastifyReply {
   const { errors = [], reconnect_url } = error.options;
   const body = html`<p>${error.message}</p>
     ${
@@ -99,23 +104,23 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_MAX_PARAM_LENGTH: "invalid_field",
 };
 
-/** Converts any error to an ApiError. A defect becomes `internal`. */
-export function toApiError(error: FastifyError | ApiError | Error): ApiError {
-  if (error instanceof ApiError) return error;
+/** Converts any error to an CodedError. A defect becomes `internal`. */
+export function toApiError(error: FastifyError | CodedError | Error): CodedError {
+  if (error instanceof CodedError) return error;
   if ("validation" in error && Array.isArray(error.validation)) return validationError(error.validation);
   const code = "code" in error ? FASTIFY_CODES[error.code] : undefined;
-  if (code !== undefined) return new ApiError(code);
+  if (code !== undefined) return new CodedError(code);
   if (error instanceof SyntaxError && error.message.includes("forbidden prototype"))
-    return new ApiError("forbidden_key");
+    return new CodedError("forbidden_key");
   if (
     "statusCode" in error &&
     typeof error.statusCode === "number" &&
     error.statusCode >= 400 &&
     error.statusCode < 500
   ) {
-    return new ApiError("bad_request", { cause: error });
+    return new CodedError("bad_request", { cause: error });
   }
-  return new ApiError("internal", { cause: error });
+  return new CodedError("internal", { cause: error });
 }
 
 interface AjvFinding {
@@ -126,11 +131,11 @@ interface AjvFinding {
 }
 
 /** Returns one error for all findings, each with its position as a JSON pointer (RFC 6901). */
-function validationError(findings: readonly AjvFinding[]): ApiError {
+function validationError(findings: readonly AjvFinding[]): CodedError {
   const errors = findings.map(fieldError);
   const only_unknown = findings.every((finding) => finding.keyword === "additionalProperties");
   const names = errors.map((error) => `${error.name} ${error.message}`).join("; ");
-  return new ApiError(only_unknown ? "unknown_field" : "invalid_field", {
+  return new CodedError(only_unknown ? "unknown_field" : "invalid_field", {
     errors,
     message: `${ERRORS[only_unknown ? "unknown_field" : "invalid_field"].message} (${names})`,
   });

@@ -3,9 +3,9 @@
  * copied. An empty body counts as absent: the public clients send a JSON content type without a
  * body.
  *
- * Errors: ApiError `invalid_json`, `forbidden_key`.
+ * Errors: CodedError `invalid_json`, `forbidden_key`.
  */
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import type { HttpServer } from "./fastify.ts";
 
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
@@ -18,7 +18,7 @@ export function parseJsonBodies(server: HttpServer): void {
     try {
       done(null, body.length === 0 ? undefined : parseJson(body));
     } catch (error) {
-      done(error instanceof ApiError ? error : new ApiError("invalid_json"), undefined);
+      done(error instanceof CodedError ? error : new CodedError("invalid_json"), undefined);
     }
   });
 }
@@ -33,16 +33,16 @@ function decode(body: Buffer): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(body);
   } catch {
-    throw new ApiError("invalid_json", { message: "The body is not valid UTF-8." });
+    throw new CodedError("invalid_json", { message: "The body is not valid UTF-8." });
   }
 }
 
 function check(value: unknown, depth: number): void {
   if (typeof value !== "object" || value === null) return;
   if (depth === MAX_DEPTH)
-    throw new ApiError("invalid_json", { message: `The body is nested deeper than ${MAX_DEPTH} levels.` });
+    throw new CodedError("invalid_json", { message: `The body is nested deeper than ${MAX_DEPTH} levels.` });
   for (const [key, member] of Object.entries(value)) {
-    if (FORBIDDEN_KEYS.has(key) && !Array.isArray(value)) throw new ApiError("forbidden_key");
+    if (FORBIDDEN_KEYS.has(key) && !Array.isArray(value)) throw new CodedError("forbidden_key");
     check(member, depth + 1);
   }
 }

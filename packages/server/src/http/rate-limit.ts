@@ -4,14 +4,14 @@
  * a limit, because the app's users depend on them. Refused credentials count per address, and
  * never stop a caller with a valid one.
  *
- * Errors: ApiError `rate_limited` with the time left.
+ * Errors: CodedError `rate_limited` with the time left.
  */
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
 import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { sha256Hex } from "../core/secret.ts";
 import type { HttpServer } from "./fastify.ts";
 import { clientNetwork } from "./client-address.ts";
@@ -92,7 +92,7 @@ type Limiter = ReturnType<HttpServer["createRateLimit"]>;
 export async function limitRequests(
   server: HttpServer,
   context: HttpContext,
-): Promise<(error: ApiError, request: FastifyRequest) => Promise<ApiError>> {
+): Promise<(error: CodedError, request: FastifyRequest) => Promise<CodedError>> {
   const { clock, config } = context;
   await server.register(rateLimit, { global: false, store: storeOf(clock, config.limits.rate_limit_entries) });
   const limiters = limitersOf(server, context);
@@ -100,7 +100,7 @@ export async function limitRequests(
   server.addHook("onRequest", async (request) => {
     const { url } = request.routeOptions;
     const name = url === undefined ? "requests_per_minute" : limitOf(request.method, url);
-    const error: ApiError | null = name === null ? null : await count(limiters[name], request);
+    const error: CodedError | null = name === null ? null : await count(limiters[name], request);
     if (error !== null) throw error;
   });
 
@@ -127,10 +127,10 @@ function limitersOf(server: HttpServer, context: HttpContext): Partial<Record<Li
 }
 
 /** Counts a request. Returns the error to throw when it exceeds the limit. */
-async function count(limiter: Limiter | undefined, request: FastifyRequest): Promise<ApiError | null> {
+async function count(limiter: Limiter | undefined, request: FastifyRequest): Promise<CodedError | null> {
   const outcome = await limiter?.(request);
   if (outcome === undefined || outcome.isAllowed || !outcome.isExceeded) return null;
-  return new ApiError("rate_limited", { retry_after_s: Math.max(1, outcome.ttlInSeconds) });
+  return new CodedError("rate_limited", { retry_after_s: Math.max(1, outcome.ttlInSeconds) });
 }
 
 /** Replaces the library's own store, which reads the system's clock instead of ours. */

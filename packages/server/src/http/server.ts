@@ -11,7 +11,7 @@ import formbody from "@fastify/formbody";
 import { fastify, type FastifyError, type FastifyReply, type FastifyRequest } from "fastify";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { Config } from "../config.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { HttpServer } from "./fastify.ts";
 import { clientAddress, trustProxy } from "./client-address.ts";
@@ -86,7 +86,7 @@ function newServer({ config, log }: HttpContext): HttpServer {
     },
     // Errors of the router happen before any hook.
     frameworkErrors: (error, request, reply) => {
-      const refusal = isUrlTooLong(config, request) ? new ApiError("url_too_long") : error;
+      const refusal = isUrlTooLong(config, request) ? new CodedError("url_too_long") : error;
       void handleErrors(config, log)(refusal, request, reply.header("x-request-id", request.id));
     },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
@@ -108,7 +108,7 @@ function isUrlTooLong({ limits }: Config, { raw }: Pick<FastifyRequest, "raw">):
 function addResponseHooks(server: HttpServer, { config, log }: HttpContext): void {
   server.addHook("onRequest", (request, reply, done) => {
     void reply.header("x-request-id", request.id);
-    done(isUrlTooLong(config, request) ? new ApiError("url_too_long") : undefined);
+    done(isUrlTooLong(config, request) ? new CodedError("url_too_long") : undefined);
   });
   // A connection kept alive after the last response would delay the shutdown until its client
   // closes it.
@@ -144,8 +144,8 @@ function sendNotFound(
   const allowed = methodsOf((request.raw.url ?? "").split("?", 1)[0] ?? "");
   const error =
     allowed.length === 0
-      ? new ApiError("route_not_found")
-      : new ApiError("method_not_allowed", { headers: { allow: allowed.join(", ") } });
+      ? new CodedError("route_not_found")
+      : new CodedError("method_not_allowed", { headers: { allow: allowed.join(", ") } });
   return sendError(request, reply, config, error);
 }
 

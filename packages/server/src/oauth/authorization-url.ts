@@ -1,7 +1,7 @@
 /**
  * Builds the authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3): the URL of the consent page.
  */
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { formatScopes, unique } from "../core/scopes.ts";
 import type { ConnectionConfig } from "../core/types.ts";
 import type { AppInstall, Provider } from "../providers/provider.ts";
@@ -22,7 +22,7 @@ export interface AuthorizationRequest {
 /**
  * Returns the authorization URL.
  *
- * @throws ApiError `invalid_connection_config` if the config does not result in a URL of the
+ * @throws CodedError `invalid_connection_config` if the config does not result in a URL of the
  *   provider
  * @throws TypeError if the code challenge does not match the provider's PKCE method: a bug of the
  *   caller
@@ -35,7 +35,7 @@ export function authorizationUrl(request: AuthorizationRequest): string {
     );
   }
   const endpoint = fillTemplate(provider, provider.authorization_url, request.config);
-  if (endpoint === null) throw new ApiError("invalid_connection_config");
+  if (endpoint === null) throw new CodedError("invalid_connection_config");
   const url = new URL(endpoint);
   if (provider.flow.kind === "app_install") return installUrl(url, provider.flow, request);
   const parameters = {
@@ -78,7 +78,7 @@ function configParameters(provider: Provider, config: ConnectionConfig): Record<
       const { name, authorization_param } = field;
       const value = config[name];
       if (authorization_param === undefined || value === undefined) return [];
-      if (!accepts(field, value)) throw new ApiError("invalid_connection_config");
+      if (!accepts(field, value)) throw new CodedError("invalid_connection_config");
       return [[authorization_param, value] as const];
     }),
   );

@@ -9,7 +9,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Value } from "typebox/value";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { isJsonObject } from "../core/types.ts";
 import { checkProvider } from "./check.ts";
 import { providers as builtIn } from "./index.ts";
@@ -39,7 +39,7 @@ export function validateProvider(json: unknown, others: readonly Provider[] = []
 
 /**
  * Loads the providers from all `*.json` files in a directory, sorted by file name.
- * @throws ApiError `configuration`, whose message and `errors` list every problem of every file
+ * @throws CodedError `configuration`, whose message and `errors` list every problem of every file
  */
 export function loadCustomProviders(directory: string): readonly Provider[] {
   const providers: Provider[] = [];
@@ -52,7 +52,7 @@ export function loadCustomProviders(directory: string): readonly Provider[] {
   }
   if (problems.length === 0) return providers;
   const lines = problems.map(({ name, message }) => `  ${name}: ${message}`);
-  throw new ApiError("configuration", {
+  throw new CodedError("configuration", {
     message: `The custom providers in ${directory} have problems. Fix them, or remove the files:\n${lines.join("\n")}`,
     errors: problems,
   });
@@ -60,16 +60,16 @@ export function loadCustomProviders(directory: string): readonly Provider[] {
 
 /**
  * Validates one file and returns its provider.
- * @throws ApiError `configuration`, which lists each field and its rule
- * @throws ApiError `not_found` if the file does not exist
+ * @throws CodedError `configuration`, which lists each field and its rule
+ * @throws CodedError `not_found` if the file does not exist
  */
 export function validateProviderFile(path: string): Provider {
-  if (!existsSync(path)) throw new ApiError("not_found", { message: `The file ${path} does not exist.` });
+  if (!existsSync(path)) throw new CodedError("not_found", { message: `The file ${path} does not exist.` });
   const read = readFile(path);
   const checked: Validation = "json" in read ? validateProvider(read.json) : { problems: [read.problem] };
   if ("provider" in checked) return checked.provider;
   const errors = checked.problems.map(({ pointer, rule }) => ({ name: pointer === "" ? "/" : pointer, message: rule }));
-  throw new ApiError("configuration", { message: `${path} is not a valid service definition.`, errors });
+  throw new CodedError("configuration", { message: `${path} is not a valid service definition.`, errors });
 }
 
 function listFiles(directory: string): readonly string[] {
@@ -79,7 +79,7 @@ function listFiles(directory: string): readonly string[] {
       .toSorted();
   } catch (cause) {
     const message = `Cannot read the directory of custom providers, ${directory}. Create it, or remove the setting.`;
-    throw new ApiError("configuration", { message, cause });
+    throw new CodedError("configuration", { message, cause });
   }
 }
 

@@ -5,7 +5,7 @@
  * tokens in use. The list is written by hand, so a new provider shows up in review. A test checks
  * that it matches the catalog folder.
  */
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { ID_PATTERN } from "../core/ids.ts";
 import { airtable } from "./catalog/airtable.ts";
 import { asana } from "./catalog/asana.ts";
@@ -76,8 +76,8 @@ export interface Catalog {
   get(id: string): Provider | null;
   /**
    * Returns the provider with this id.
-   * @throws ApiError `invalid_service` if `id` cannot be an id
-   * @throws ApiError `unknown_service` if there is none, with the nearest id as a suggestion
+   * @throws CodedError `invalid_service` if `id` cannot be an id
+   * @throws CodedError `unknown_service` if there is none, with the nearest id as a suggestion
    */
   require(id: string): Provider;
   all(): readonly Provider[];
@@ -173,12 +173,12 @@ export function createCatalog(extra: readonly Provider[] = []): Catalog {
 }
 
 function requireProvider(byId: ReadonlyMap<string, Provider>, id: string): Provider {
-  if (!ID_PATTERN.test(id)) throw new ApiError("invalid_service");
+  if (!ID_PATTERN.test(id)) throw new CodedError("invalid_service");
   const provider = byId.get(id);
   if (provider !== undefined) return provider;
   const nearest = nearestOf([...byId.keys()], id);
-  if (nearest === null) throw new ApiError("unknown_service");
-  throw new ApiError("unknown_service", {
+  if (nearest === null) throw new CodedError("unknown_service");
+  throw new CodedError("unknown_service", {
     message: `This server has no service "${id}". Did you mean "${nearest}"?`,
   });
 }

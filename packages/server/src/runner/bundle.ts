@@ -22,7 +22,7 @@ import {
   type Plugin,
   type PluginBuild,
 } from "esbuild";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { sha256Hex } from "../core/secret.ts";
 import { isJsonObject } from "../core/types.ts";
 import { acceptsVersion, classifyImport, type SdkName } from "./imports.ts";
@@ -63,7 +63,7 @@ export async function stampOf(path: string): Promise<string> {
 
 const stampText = ({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string => `${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 
-/** Returns the bundle. @throws ApiError `function_invalid` that names file and line */
+/** Returns the bundle. @throws CodedError `function_invalid` that names file and line */
 export async function bundleFunction(source: FunctionSource, source_bytes: number): Promise<Bundle> {
   const stamps = new Map<string, string>();
   const plugin = functionPlugin(source, ownReader(source_bytes, stamps));
@@ -105,7 +105,7 @@ function invalid(
   { function_name, entry, folder }: FunctionSource,
   messages: readonly Message[],
   cause: unknown,
-): ApiError {
+): CodedError {
   const root = folder ?? dirname(entry);
   const texts = messages.slice(0, 2).map(({ text, location }) => {
     if (location === null) return text;
@@ -113,7 +113,10 @@ function invalid(
     return `${isAbsolute(file) ? relative(root, file) : file}:${location.line}: ${text}`;
   });
   const why = texts.length === 0 ? "The bundler failed." : texts.join(" ");
-  return new ApiError("function_invalid", { message: `The function ${function_name} cannot be loaded. ${why}`, cause });
+  return new CodedError("function_invalid", {
+    message: `The function ${function_name} cannot be loaded. ${why}`,
+    cause,
+  });
 }
 
 function messagesOf(error: unknown): readonly Message[] {

@@ -7,7 +7,7 @@ import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 
 export type DenoProcess = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -26,7 +26,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 export function findDeno(platform: string = process.platform, arch: string = process.arch): string {
   const name = PACKAGES[`${platform}-${arch}`];
   if (name === undefined) {
-    throw new ApiError("configuration", {
+    throw new CodedError("configuration", {
       message: `Functions require Deno, which is not available for ${platform}-${arch}.`,
     });
   }
@@ -37,7 +37,7 @@ export function findDeno(platform: string = process.platform, arch: string = pro
     return join(dirname(fromDeno.resolve(`${name}/package.json`)), "deno");
   } catch (cause) {
     const message = `Functions require Deno, but the npm package ${name} is not installed. Run npm ci without --omit=optional.`;
-    throw new ApiError("configuration", { message, cause });
+    throw new CodedError("configuration", { message, cause });
   }
 }
 

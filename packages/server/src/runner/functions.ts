@@ -10,7 +10,7 @@
  */
 import type { Readable } from "node:stream";
 import { within, type Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
 import { plus, type Instant } from "../core/types.ts";
@@ -76,7 +76,7 @@ export interface FunctionRunner {
   /**
    * Calls a function.
    *
-   * @throws ApiError `function_not_found`, `function_invalid`, `function_error`,
+   * @throws CodedError `function_not_found`, `function_invalid`, `function_error`,
    *   `function_timeout`, `function_out_of_memory`, `overloaded`, `body_too_large`
    */
   invoke(request: FunctionRequest): Promise<FunctionResponse>;
@@ -149,7 +149,7 @@ async function invoke(runner: Runner, request: FunctionRequest): Promise<Functio
 }
 
 function refuseIfClosed(runner: Runner): void {
-  if (runner.is_closed) throw new ApiError("overloaded", { message: "The server is shutting down." });
+  if (runner.is_closed) throw new CodedError("overloaded", { message: "The server is shutting down." });
 }
 
 async function close(runner: Runner): Promise<void> {
@@ -195,7 +195,7 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const body_bytes = limits.function_body_bytes;
   const sending = { port, method, path, headers, body, body_bytes, signal: deadline.signal };
   const response = await sendRequest(sending).catch(async (error: unknown) => {
-    throw error instanceof ApiError ? error : await failureOf(runner, invocation, deadline.signal.aborted);
+    throw error instanceof CodedError ? error : await failureOf(runner, invocation, deadline.signal.aborted);
   });
   // The reader of the body gets its error. Without a listener here, an unread body's error would
   // end the server.
@@ -233,12 +233,12 @@ async function headersFor(
 /**
  * Returns why there is no response. The process gets no more work, because it hangs or has exited.
  */
-async function failureOf(runner: Runner, { slot, request }: Invocation, timed_out: boolean): Promise<ApiError> {
+async function failureOf(runner: Runner, { slot, request }: Invocation, timed_out: boolean): Promise<CodedError> {
   const { limits, clock } = runner.options;
   runner.pool.retire(slot);
   if (timed_out) {
     const message = `The function ${request.function_name} did not respond within ${limits.function_timeout_ms} ms.`;
-    return new ApiError("function_timeout", { message });
+    return new CodedError("function_timeout", { message });
   }
   const exit = await within(clock, slot.process.exited, EXIT_WAIT_MS, { code: null, signal: null });
   return exitError(request.function_name, exit);
@@ -270,17 +270,17 @@ async function endInvocation({ options }: Runner, id: string): Promise<void> {
   }
 }
 
-function reportedFailure(function_name: string, failure: string): ApiError {
+function reportedFailure(function_name: string, failure: string): CodedError {
   if (failure === "no_handler") {
     const message = `The function ${function_name} does not handle requests: call Deno.serve(handler), or export default a function or an object with fetch.`;
-    return new ApiError("function_invalid", { message });
+    return new CodedError("function_invalid", { message });
   }
   if (failure === "load") {
     const message = `The function ${function_name} threw an error while loading. Its log has the error.`;
-    return new ApiError("function_invalid", { message });
+    return new CodedError("function_invalid", { message });
   }
   const message = `The function ${function_name} threw an error before it responded. Its log has the error.`;
-  return new ApiError("function_error", { message });
+  return new CodedError("function_error", { message });
 }
 
 function redacted(line: string, tokens: readonly string[]): string {

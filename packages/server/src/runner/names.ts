@@ -8,7 +8,7 @@
  */
 import { lstat, readdir, realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 
 /** One segment. Uppercase is allowed because existing functions often have camelCase names. */
 const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/;
@@ -32,8 +32,8 @@ export interface FunctionMatch {
 /**
  * Returns the source of a function.
  *
- * @throws ApiError `function_not_found`, also for an invalid name
- * @throws ApiError `function_invalid` if it is reached through a symbolic link
+ * @throws CodedError `function_not_found`, also for an invalid name
+ * @throws CodedError `function_invalid` if it is reached through a symbolic link
  */
 export async function findFunction(functions_dir: string, function_name: string): Promise<FunctionSource> {
   const match = await matchFunction(functions_dir, function_name);
@@ -43,7 +43,7 @@ export async function findFunction(functions_dir: string, function_name: string)
   if (file === null) throw notFound(function_name);
   const entry = await realpath(file.path);
   if (entry !== file.path) {
-    throw new ApiError("function_invalid", {
+    throw new CodedError("function_invalid", {
       message: `The function ${function_name} is reached through a symbolic link. Put its files into the functions directory instead.`,
     });
   }
@@ -109,7 +109,10 @@ async function firstFile(paths: readonly string[]): Promise<string | null> {
   return null;
 }
 
-function notFound(function_name: string): ApiError {
+function notFound(function_name: string): CodedError {
   const is_printable = function_name.length <= 200 && !/[^\w/-]/.test(function_name);
-  return new ApiError("function_not_found", is_printable ? { message: `No function is named ${function_name}.` } : {});
+  return new CodedError(
+    "function_not_found",
+    is_printable ? { message: `No function is named ${function_name}.` } : {},
+  );
 }

@@ -7,7 +7,7 @@
  * succeed.
  */
 import type { Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import type { FunctionProcess } from "./process.ts";
 import type { Version } from "./versions.ts";
 
@@ -20,7 +20,7 @@ export interface Pool {
   /**
    * Returns a process for this key and version, and opens an invocation.
    *
-   * @throws ApiError `overloaded`
+   * @throws CodedError `overloaded`
    */
   take(key: string, version: Version, start: () => FunctionProcess): Slot;
   /** Closes an invocation. */
@@ -81,7 +81,7 @@ function add(state: PoolState, key: string, version: Version, start: () => Funct
     const idle = [...alive].find(({ open }) => open === 0);
     if (idle === undefined) {
       const message = "All function processes of this server are busy. Try again shortly.";
-      throw new ApiError("overloaded", { message, retry_after_s: 1 });
+      throw new CodedError("overloaded", { message, retry_after_s: 1 });
     }
     end(state, idle);
   }

@@ -7,7 +7,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { Transform, type Readable, type TransformCallback } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { isOutOfMemory, spawnDeno, type Exit } from "./deno.ts";
 import { readLines } from "./lines.ts";
 
@@ -29,7 +29,7 @@ export interface ProcessOptions {
 export interface FunctionProcess {
   /** Random, per process. Proves that a request is from the server. */
   readonly key: string;
-  /** The loopback port, once the child listens. Rejects with an ApiError. */
+  /** The loopback port, once the child listens. Rejects with an CodedError. */
   readonly port: Promise<number>;
   readonly exited: Promise<Exit>;
   /** Kills the child immediately, because a function has nothing to clean up. */
@@ -54,7 +54,7 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
   const listening = Promise.withResolvers<number>();
   const cancelStart = clock.after(options.start_timeout_ms, () => {
     listening.reject(
-      new ApiError("function_timeout", { message: `The function ${function_name} did not start in time.` }),
+      new CodedError("function_timeout", { message: `The function ${function_name} did not start in time.` }),
     );
     kill();
   });
@@ -80,10 +80,10 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
 }
 
 /** Returns the error for the invocations of a process that exited on its own. */
-export function exitError(function_name: string, exit: Exit): ApiError {
+export function exitError(function_name: string, exit: Exit): CodedError {
   if (isOutOfMemory(exit))
-    return new ApiError("function_out_of_memory", { message: `The function ${function_name} ran out of memory.` });
-  return new ApiError("function_error", {
+    return new CodedError("function_out_of_memory", { message: `The function ${function_name} ran out of memory.` });
+  return new CodedError("function_error", {
     message: `The process of the function ${function_name} exited before it responded. Its log may say why.`,
   });
 }
@@ -135,5 +135,5 @@ function limited(body_bytes: number): Transform {
   });
 }
 
-const tooLarge = (body_bytes: number): ApiError =>
-  new ApiError("body_too_large", { message: `The body of a function call can have at most ${body_bytes} bytes.` });
+const tooLarge = (body_bytes: number): CodedError =>
+  new CodedError("body_too_large", { message: `The body of a function call can have at most ${body_bytes} bytes.` });

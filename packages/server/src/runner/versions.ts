@@ -25,7 +25,7 @@ export interface Version {
 }
 
 export interface Versions {
-  /** Returns the version of the function's current files. @throws ApiError `function_invalid` */
+  /** Returns the version of the function's current files. @throws CodedError `function_invalid` */
   current(source: FunctionSource): Promise<Version>;
   close(): Promise<void>;
 }

@@ -5,10 +5,10 @@
  * a release is stored before the credential leaves. Must not know HTTP: `from` binds the request
  * that events belong to.
  *
- * Errors: ApiError `audit_unavailable` from `release`.
+ * Errors: CodedError `audit_unavailable` from `release`.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import { instant, type Instant, type WorkspaceId } from "../core/types.ts";
 import type { AuditEventsTable } from "../store/tables.ts";
@@ -74,7 +74,7 @@ export interface Audit {
   /**
    * Returns events, oldest first. The last second of another node can be missing.
    *
-   * @throws ApiError `invalid_field`
+   * @throws CodedError `invalid_field`
    */
   export(range: AuditRange): Promise<AuditPage>;
   flush(): Promise<void>;
@@ -133,7 +133,7 @@ async function append(state: AuditState, entry: AuditEntry): Promise<void> {
   const { store, log } = state;
   await store.appendAudit([{ ...toEvent(state, entry), id: newId("evt") }]).catch((error: unknown) => {
     log.error("audit_unavailable", { error });
-    throw new ApiError("audit_unavailable", { cause: error });
+    throw new CodedError("audit_unavailable", { cause: error });
   });
 }
 
@@ -159,7 +159,7 @@ function parseCursor(text: string): { at: Instant; id: string } {
   const [, at, id] = CURSOR_PATTERN.exec(text) ?? [];
   if (at === undefined || id === undefined) {
     const message = "the X-Next-Cursor header of the page before";
-    throw new ApiError("invalid_field", { errors: [{ name: "cursor", message }] });
+    throw new CodedError("invalid_field", { errors: [{ name: "cursor", message }] });
   }
   return { at: instant(Number(at)), id };
 }

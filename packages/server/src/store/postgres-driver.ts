@@ -2,13 +2,13 @@
  * Shared by the parts of the PostgreSQL engine: opens connections, translates their errors, and
  * reads the database's time.
  *
- * Errors: ApiError `database_unavailable`, `database_busy`, `storage_full`, `invalid_field`.
+ * Errors: CodedError `database_unavailable`, `database_busy`, `storage_full`, `invalid_field`.
  * Conflicts and errors in the SQL stay the driver's.
  */
 import pg from "pg";
 import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { instant, type Instant } from "../core/types.ts";
 
@@ -146,7 +146,7 @@ export function databaseTime(clock: Clock): DatabaseTime {
 }
 
 export function isUnavailable(error: unknown): boolean {
-  return error instanceof ApiError && error.code === "database_unavailable";
+  return error instanceof CodedError && error.code === "database_unavailable";
 }
 
 export function rethrow(error: unknown): never {
@@ -159,18 +159,18 @@ const UNAVAILABLE = /^(?:08|28|3D|53|57P|58|XX|25006|25P03)/;
 const NUL_REFUSED = "A value contains a character that cannot be stored (NUL, written %00 in a URL). Remove it.";
 
 /**
- * Returns the ApiError for a driver error. Conflicts stay as they are, for the retry. So does an
+ * Returns the CodedError for a driver error. Conflicts stay as they are, for the retry. So does an
  * error in the SQL, which is a defect.
  */
 export function translate(error: unknown): unknown {
-  if (error instanceof ApiError) return error;
-  if (!(error instanceof pg.DatabaseError)) return new ApiError("database_unavailable", { cause: error });
+  if (error instanceof CodedError) return error;
+  if (!(error instanceof pg.DatabaseError)) return new CodedError("database_unavailable", { cause: error });
   const code = error.code ?? "";
-  if (code === "53100") return new ApiError("storage_full", { cause: error });
+  if (code === "53100") return new CodedError("storage_full", { cause: error });
   // SQLite can store a NUL, and PostgreSQL text cannot. In any field it is the client's mistake.
-  if (code === "22021") return new ApiError("invalid_field", { message: NUL_REFUSED, cause: error });
+  if (code === "22021") return new CodedError("invalid_field", { message: NUL_REFUSED, cause: error });
   // A statement or a lock timed out.
-  if (code === "57014" || code === "55P03") return new ApiError("database_busy", { cause: error });
-  if (UNAVAILABLE.test(code)) return new ApiError("database_unavailable", { cause: error });
+  if (code === "57014" || code === "55P03") return new CodedError("database_busy", { cause: error });
+  if (UNAVAILABLE.test(code)) return new CodedError("database_unavailable", { cause: error });
   return error;
 }

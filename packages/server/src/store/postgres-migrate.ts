@@ -4,12 +4,12 @@
  *
  * Each step uses its own connection. Nodes that start at the same time migrate one after the other.
  *
- * Errors: ApiError `configuration`, `schema_too_new`, `database_unavailable`.
+ * Errors: CodedError `configuration`, `schema_too_new`, `database_unavailable`.
  */
 import { Kysely, PostgresDialect } from "kysely";
 import { Migrator } from "kysely/migration";
 import pg from "pg";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { COMPATIBILITY_SETTING, migrations, mustMigrate, recordCompatibility } from "./migrations/index.ts";
 import { POSTGRES_TYPES } from "./migrations/types.ts";
 import { connectionOptions, withClient, withRetry, type PostgresOptions } from "./postgres-driver.ts";
@@ -47,14 +47,14 @@ async function migrateLocked(options: PostgresOptions): Promise<void> {
   if (error === undefined) await recordCompatibility(db);
   await db.destroy();
   if (error !== undefined) {
-    throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
+    throw new CodedError("database_unavailable", { message: "The database could not be migrated.", cause: error });
   }
 }
 
 /**
  * Checks version and settings of the server.
  *
- * @throws ApiError `configuration` if it is too old, or can lose acknowledged writes
+ * @throws CodedError `configuration` if it is too old, or can lose acknowledged writes
  */
 async function checkServer(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ version: number; synchronous: string }>(
@@ -62,11 +62,13 @@ async function checkServer(client: pg.Client): Promise<void> {
   );
   const { version = 0, synchronous = "" } = rows[0] ?? {};
   if (version < OLDEST_VERSION) {
-    throw new ApiError("configuration", { message: "Holdfast requires PostgreSQL 14 or newer. Update the database." });
+    throw new CodedError("configuration", {
+      message: "Holdfast requires PostgreSQL 14 or newer. Update the database.",
+    });
   }
   // Losing an acknowledged commit of a rotated refresh token loses the connection.
   if (synchronous === "off") {
-    throw new ApiError("configuration", {
+    throw new CodedError("configuration", {
       message:
         "The database has synchronous_commit = off, so a crash loses acknowledged writes. Turn it on for Holdfast's role: ALTER ROLE … SET synchronous_commit = on.",
     });

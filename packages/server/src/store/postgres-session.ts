@@ -1,10 +1,10 @@
 /**
  * The session that a node keeps open beside its pool, for its lock and for notifications.
  *
- * Errors: ApiError `database_unavailable`, `configuration`.
+ * Errors: CodedError `database_unavailable`, `configuration`.
  */
 import pg from "pg";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { connectionOptions, execute, translate, type DatabaseTime, type PostgresOptions } from "./postgres-driver.ts";
 import { openPresence, type Presence, type Session, type SessionEvents } from "./postgres-presence.ts";
 
@@ -53,7 +53,7 @@ async function openSession(
  * lock that shows this node is alive would stay with another client's connection, and notifications
  * would never arrive.
  *
- * @throws ApiError `configuration`
+ * @throws CodedError `configuration`
  */
 async function refuseProxy(pool: pg.Pool, client: pg.Client): Promise<void> {
   const other = await pool.connect();
@@ -68,7 +68,7 @@ async function refuseProxy(pool: pg.Pool, client: pg.Client): Promise<void> {
   } finally {
     other.release();
   }
-  throw new ApiError("configuration", {
+  throw new CodedError("configuration", {
     message:
       "HOLDFAST_DATABASE_URL leads to a proxy that pools transactions. Holdfast requires its own connections, for locks and notifications. Use the URL of the database itself, or set the proxy to pool sessions.",
   });

@@ -13,13 +13,13 @@
  * Time is the database's, since the nodes' clocks differ and a lease must expire at one instant for
  * all of them.
  *
- * Errors: ApiError `database_unavailable` (also when it is unknown whether a commit happened: read
+ * Errors: CodedError `database_unavailable` (also when it is unknown whether a commit happened: read
  * again), `database_busy`, `storage_full`. While opening also `configuration` and `schema_too_new`.
  * Messages never contain the address.
  */
 import { PostgresAdapter, PostgresQueryCompiler, type Kysely } from "kysely";
 import pg from "pg";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import type { Engine, Lease } from "./engine.ts";
 import { createBinder, invalidatesNothing, type Invalidates, type Operation, type RunQuery } from "./operation.ts";
 import {
@@ -103,7 +103,7 @@ function createPool({ database_url, limits, warn }: PostgresOptions): pg.Pool {
 
 /** Lends a connection of the pool to `action`. */
 async function withPooled<T>(state: State, action: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-  if (state.is_closed) throw new ApiError("database_unavailable", { message: "The server is shutting down." });
+  if (state.is_closed) throw new CodedError("database_unavailable", { message: "The server is shutting down." });
   const client = await state.pool.connect().catch(rethrow);
   let is_broken = false;
   try {
@@ -130,7 +130,7 @@ async function write<T>(state: State, operation: Operation<T>): Promise<T> {
       if (retries < state.limits.database_retries) continue;
       // Still a unique violation, so this is a defect instead of a race: the operation inserts an
       // existing key.
-      throw error.code === UNIQUE_VIOLATION ? error : new ApiError("database_busy", { cause: error });
+      throw error.code === UNIQUE_VIOLATION ? error : new CodedError("database_busy", { cause: error });
     }
   }
 }
@@ -201,5 +201,5 @@ function isConflict(error: unknown): error is pg.DatabaseError {
  */
 function commitFailed(error: unknown): never {
   if (isConflict(error)) throw error;
-  throw new ApiError("database_unavailable", { cause: error });
+  throw new CodedError("database_unavailable", { cause: error });
 }

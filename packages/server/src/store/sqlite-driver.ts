@@ -2,7 +2,7 @@
  * The connection to a SQLite file by better-sqlite3: its settings, its prepared statements, the
  * operation that runs on it, and the meaning of its errors.
  *
- * Errors: ApiError `database_busy`, `storage_full`, `database_unavailable`. Errors in the SQL stay
+ * Errors: CodedError `database_busy`, `storage_full`, `database_unavailable`. Errors in the SQL stay
  * the driver's.
  */
 import { closeSync, openSync } from "node:fs";
@@ -12,7 +12,7 @@ import { SqliteAdapter, SqliteQueryCompiler, type CompiledQuery, type Kysely, ty
 import { LRUCache } from "lru-cache";
 import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { createBinder, type Invalidates, type Operation, type RunQuery } from "./operation.ts";
 import type { Tables } from "./tables.ts";
 
@@ -130,15 +130,15 @@ export function emptyLog({ raw }: Connection, busy_timeout_ms: number): boolean 
 export const dataVersion = ({ raw }: Connection): number => Number(raw.pragma("data_version", { simple: true }));
 
 /**
- * Returns the ApiError for a driver error. Any other error is a defect and is returned as it is.
+ * Returns the CodedError for a driver error. Any other error is a defect and is returned as it is.
  */
 export function translate(error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
   const { code } = error;
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
-    return new ApiError("database_busy", { cause: error });
-  if (code.startsWith("SQLITE_FULL")) return new ApiError("storage_full", { cause: error });
+    return new CodedError("database_busy", { cause: error });
+  if (code.startsWith("SQLITE_FULL")) return new CodedError("storage_full", { cause: error });
   if (/^SQLITE_(IOERR|CANTOPEN|READONLY|CORRUPT|NOTADB)/.test(code))
-    return new ApiError("database_unavailable", { cause: error });
+    return new CodedError("database_unavailable", { cause: error });
   return error;
 }

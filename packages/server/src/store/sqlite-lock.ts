@@ -1,7 +1,7 @@
 /** The lock on a data directory, so that one server at a time serves it. */
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 
 const LOCK_FILE = "serve.lock";
 
@@ -11,7 +11,7 @@ const LOCK_FILE = "serve.lock";
  * The operating system drops the lock when the process ends, however it ends. Commands open the
  * database without this lock.
  *
- * @throws ApiError `database_in_use` (exit code 75)
+ * @throws CodedError `database_in_use` (exit code 75)
  */
 export function lockDataDirectory(data_dir: string): () => void {
   const lock = new Database(join(data_dir, LOCK_FILE), { timeout: 0 });
@@ -19,7 +19,7 @@ export function lockDataDirectory(data_dir: string): () => void {
     lock.exec("begin exclusive");
   } catch (error) {
     lock.close();
-    throw new ApiError("database_in_use", {
+    throw new CodedError("database_in_use", {
       message: `Another holdfast server already serves ${data_dir}. Stop it first, or use another --data-dir.`,
       cause: error,
     });

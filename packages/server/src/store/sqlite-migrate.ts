@@ -2,14 +2,14 @@
  * Prepares a SQLite database for the store: runs its migrations, and reads the ids of its master
  * keys.
  *
- * Errors: ApiError `database_unavailable`, `database_busy`, `schema_too_new`.
+ * Errors: CodedError `database_unavailable`, `database_busy`, `schema_too_new`.
  */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import { Migrator } from "kysely/migration";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { COMPATIBILITY_SETTING, migrations, mustMigrate, recordCompatibility } from "./migrations/index.ts";
 import { SQLITE_TYPES } from "./migrations/types.ts";
 import { DATABASE_FILE, translate } from "./sqlite-driver.ts";
@@ -22,7 +22,7 @@ export async function migrate(raw: Database.Database): Promise<void> {
   const migrator = new Migrator({ db: kysely, provider: { getMigrations: () => Promise.resolve(known) } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) {
-    throw new ApiError("database_unavailable", { message: "The database could not be migrated.", cause: error });
+    throw new CodedError("database_unavailable", { message: "The database could not be migrated.", cause: error });
   }
   await recordCompatibility(kysely);
 }

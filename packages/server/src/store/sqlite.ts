@@ -8,7 +8,7 @@
  * queue. Each has its own savepoint, so that one failure does not undo the others.
  */
 import { every } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import type { ChangeNotice, Engine } from "./engine.ts";
 import { invalidatesNothing, type Invalidates, type Operation } from "./operation.ts";
 import {
@@ -78,7 +78,7 @@ async function read<T>(state: State, operation: Operation<T>): Promise<T> {
 function enqueue<T>(state: State, operation: Operation<T>, invalidates: Invalidates): Promise<T> {
   return new Promise((resolve, reject) => {
     if (state.is_closed) {
-      reject(new ApiError("database_unavailable", { message: "The server is shutting down." }));
+      reject(new CodedError("database_unavailable", { message: "The server is shutting down." }));
       return;
     }
     const run = async (): Promise<() => void> => {

@@ -9,7 +9,7 @@
  * The store sees no plaintext token, knows no provider, and decides nothing that a caller can
  * decide.
  *
- * Errors: ApiError `database_unavailable`, `database_busy`, `storage_full`.
+ * Errors: CodedError `database_unavailable`, `database_busy`, `storage_full`.
  */
 import type { Engine } from "./engine.ts";
 import type { Operation, Transaction } from "./operation.ts";

@@ -8,7 +8,7 @@
  */
 import { pino } from "pino";
 import { errnoOf } from "../core/errno.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import type { LogLevel } from "../core/settings.ts";
 
 export interface LogFields {
@@ -66,7 +66,7 @@ export function createLog(level: LogLevel, write: (line: string) => void): Log {
  * Returns the fields of an error that can be logged. Never a message, which can quote the input.
  */
 function describe(error: unknown): Readonly<Record<string, unknown>> {
-  if (error instanceof ApiError) {
+  if (error instanceof CodedError) {
     const { cause } = error.options;
     return { name: error.name, code: error.code, ...(cause === undefined ? {} : { cause: describe(cause) }) };
   }

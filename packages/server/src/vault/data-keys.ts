@@ -13,7 +13,7 @@
 import { createSecretKey, randomBytes, type KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { Instant } from "../core/types.ts";
 import { KEY_BYTES, lengthPrefixed } from "./aead.ts";
@@ -74,7 +74,7 @@ export interface DataKeys {
   /** Returns the key if it is in memory. */
   cached(dek_id: string): DataKey | null;
   /**
-   * @throws ApiError `credential_unreadable` if there is no such key, or no master key unwraps it
+   * @throws CodedError `credential_unreadable` if there is no such key, or no master key unwraps it
    */
   load(dek_id: string): Promise<DataKey>;
   /** Returns the scope's current key, and counts one encryption. */
@@ -148,7 +148,7 @@ export function createDataKeys(options: {
 async function load(state: State, dek_id: string): Promise<DataKey> {
   const { epoch } = state;
   const row = await state.store.load(dek_id);
-  if (row === null) throw new ApiError("credential_unreadable");
+  if (row === null) throw new CodedError("credential_unreadable");
   return cache(state, row, epoch);
 }
 
@@ -251,14 +251,14 @@ function once<T>(running: Map<string, Promise<T>>, key: string, action: () => Pr
   return promise;
 }
 
-function keyDeleted(): ApiError {
-  return new ApiError("credential_unreadable", {
+function keyDeleted(): CodedError {
+  return new CodedError("credential_unreadable", {
     message: "The data key was deleted, so nothing can be encrypted with it.",
   });
 }
 
-function keyExhausted(dek_id: string): ApiError {
-  return new ApiError("internal", {
+function keyExhausted(dek_id: string): CodedError {
+  return new CodedError("internal", {
     message: `Data key ${dek_id} has reached its limit of 2^32 encryptions, and no new key could be created. Check that the database accepts writes.`,
   });
 }

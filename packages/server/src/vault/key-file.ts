@@ -27,7 +27,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../core/errno.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { KEY_BYTES } from "./aead.ts";
 
 const KEY_FILE = "master.key";
@@ -41,7 +41,7 @@ export const keyFilePath = (data_dir: string): string => join(data_dir, KEY_FILE
 /**
  * Returns the keys in the file, the current one first. Null if there is no file.
  *
- * @throws ApiError `configuration` if other users can read the file, or a line is not a key
+ * @throws CodedError `configuration` if other users can read the file, or a line is not a key
  */
 export function readKeyFile(path: string): Buffer[] | null {
   const text = readPrivate(path);
@@ -66,9 +66,9 @@ export function parseKeyList(text: string): Buffer[] {
  * Creates the first key of a new installation, in a data directory without data. Durable when it
  * returns.
  *
- * @throws ApiError `missing_master_key` if the directory contains a database. Its key exists
+ * @throws CodedError `missing_master_key` if the directory contains a database. Its key exists
  *   elsewhere, and a new key would hide that
- * @throws ApiError `configuration` if there is a key file
+ * @throws CodedError `configuration` if there is a key file
  */
 export function createKeyFile(data_dir: string): void {
   mkdirSync(data_dir, { recursive: true, mode: 0o700 });
@@ -94,8 +94,8 @@ export function replaceKeyFile(path: string, keys: readonly Buffer[], step: (nam
   syncDirectory(dirname(target));
 }
 
-export function missingKey(path: string, evidence = ""): ApiError {
-  return new ApiError("missing_master_key", {
+export function missingKey(path: string, evidence = ""): CodedError {
+  return new CodedError("missing_master_key", {
     message: `There is data${evidence}, but no master key at ${path}. Restore that file from your backup, or set HOLDFAST_MASTER_KEY. No new key was created, because it could not decrypt the data.`,
   });
 }
@@ -176,6 +176,6 @@ function formatKeys(keys: readonly Buffer[]): string {
   return keys.map((key) => `${LINE_FORMAT} ${key.toString("base64")}\n`).join("");
 }
 
-function unusable(message: string, cause?: unknown): ApiError {
-  return new ApiError("configuration", cause === undefined ? { message } : { message, cause });
+function unusable(message: string, cause?: unknown): CodedError {
+  return new CodedError("configuration", cause === undefined ? { message } : { message, cause });
 }

@@ -7,7 +7,7 @@
  * docs/token-format.md.
  */
 import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { decrypt, encrypt, hkdf, lengthPrefixed } from "./aead.ts";
 import { createKeyFile, keyFilePath, missingKey, parseKeyList, readKeyFile } from "./key-file.ts";
@@ -28,7 +28,7 @@ export interface Keyring {
   has(kek_id: string): boolean;
   /** Wraps with the current key and binds `aad` to the result. */
   wrap(plaintext: Uint8Array, aad: Uint8Array): Wrapped;
-  /** @throws ApiError `credential_unreadable` if the key is missing, or did not wrap these bytes */
+  /** @throws CodedError `credential_unreadable` if the key is missing, or did not wrap these bytes */
   unwrap(kek_id: string, wrapped: Uint8Array, aad: Uint8Array): Buffer;
   /** Returns 32 bytes for one purpose, from the current key. A rotation changes them. */
   deriveKey(purpose: string): Buffer;
@@ -53,7 +53,7 @@ export interface KeyringOptions {
  * Returns the keys in HOLDFAST_MASTER_KEY, else in `<data_dir>/master.key`. Creates the file if
  * there is neither, and no data.
  *
- * @throws ApiError `missing_master_key` or `configuration`, both exit 78
+ * @throws CodedError `missing_master_key` or `configuration`, both exit 78
  */
 export function loadKeyring(options: KeyringOptions): Keyring {
   if (options.master_key !== null) return createKeyring(parseKeyList(options.master_key.expose()), () => null);
@@ -71,12 +71,12 @@ export function loadKeyring(options: KeyringOptions): Keyring {
 /**
  * Checks that the keyring has every key that the database uses. Call it before any read or write.
  *
- * @throws ApiError `wrong_master_key`, exit 78
+ * @throws CodedError `wrong_master_key`, exit 78
  */
 export function checkKeyring(keyring: Keyring, stored_kek_ids: readonly string[]): void {
   const absent = [...new Set(stored_kek_ids)].filter((kek_id) => !keyring.has(kek_id));
   if (absent.length === 0) return;
-  throw new ApiError("wrong_master_key", {
+  throw new CodedError("wrong_master_key", {
     message: `The data is encrypted under master key ${absent.join(", ")}, but the configured key is ${keyring.ids().join(", ")}. Restore the master.key (or HOLDFAST_MASTER_KEY) that belongs to this data. Nothing was changed.`,
   });
 }
@@ -130,7 +130,7 @@ function addKeys(ring: Ring, added: readonly Buffer[]): void {
 
 function keyOf(ring: Ring, kek_id: string): MasterKey {
   const key = ring.keys.get(kek_id);
-  if (key === undefined) throw new ApiError("credential_unreadable");
+  if (key === undefined) throw new CodedError("credential_unreadable");
   return key;
 }
 
@@ -141,7 +141,7 @@ function wrap(ring: Ring, plaintext: Uint8Array, aad: Uint8Array): Wrapped {
 
 function unwrap(ring: Ring, kek_id: string, wrapped: Uint8Array, aad: Uint8Array): Buffer {
   const plaintext = decrypt(keyOf(ring, kek_id).wrapping, wrapped, wrapAad(kek_id, aad));
-  if (plaintext === null) throw new ApiError("credential_unreadable");
+  if (plaintext === null) throw new CodedError("credential_unreadable");
   return plaintext;
 }
 

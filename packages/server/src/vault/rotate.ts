@@ -14,7 +14,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { errnoOf } from "../core/errno.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { tryLock } from "../files/lock-file.ts";
 import { KEY_BYTES } from "./aead.ts";
 import { dataKeyAad, type DataKeyRow, type DataKeyStore } from "./data-keys.ts";
@@ -100,7 +100,7 @@ function wrapAgain(keyring: Keyring, row: DataKeyRow): Wrapped | null {
     bytes.fill(0);
     return fresh;
   } catch (error) {
-    if (error instanceof ApiError && error.code === "credential_unreadable") return null;
+    if (error instanceof CodedError && error.code === "credential_unreadable") return null;
     throw error;
   }
 }
@@ -118,7 +118,7 @@ function readKeys(path: string): Buffer[] {
 function withLock<T>(path: string, action: () => T): T {
   const lock = tryLock(`${path}.lock`, isDead);
   if (lock.kind === "busy") {
-    throw new ApiError("configuration", {
+    throw new CodedError("configuration", {
       message: `Another process is changing the master key. Try again when it is done. If no such process exists, delete ${lock.path}.`,
     });
   }

@@ -13,7 +13,7 @@
  */
 import { createHmac } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
-import { ApiError } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { ID_PATTERN } from "../core/ids.ts";
 import { Secret } from "../core/secret.ts";
 import { decrypt, encrypt, lengthPrefixed, utf8 } from "./aead.ts";
@@ -43,12 +43,12 @@ export interface Vault {
    * unreachable.
    */
   seal(context: SealContext, plaintext: Secret): Promise<Sealed>;
-  /** @throws ApiError `credential_unreadable` */
+  /** @throws CodedError `credential_unreadable` */
   open(context: SealContext, sealed: Sealed): Promise<Secret>;
   /**
    * Opens without I/O. Returns null if the data key is not cached.
    *
-   * @throws ApiError `credential_unreadable`
+   * @throws CodedError `credential_unreadable`
    */
   openCached(context: SealContext, sealed: Sealed): Secret | null;
   /**
@@ -77,7 +77,7 @@ export const FINGERPRINT_SCOPE = "installation/fingerprint";
 /**
  * Creates the vault. Reads the installation's fingerprint key, or creates it in an empty database.
  *
- * @throws ApiError `wrong_master_key` if the keyring does not have the data's master key
+ * @throws CodedError `wrong_master_key` if the keyring does not have the data's master key
  */
 export async function createVault(options: {
   readonly keyring: Keyring;
@@ -153,6 +153,6 @@ function associatedData(context: SealContext, dek_id: string): Buffer {
   return lengthPrefixed(Uint8Array.of(VERSION), table, column, scope, row_id, counter, dek_id);
 }
 
-function unreadable(): ApiError {
-  return new ApiError("credential_unreadable");
+function unreadable(): CodedError {
+  return new CodedError("credential_unreadable");
 }

@@ -7,7 +7,7 @@ import { deviceLogin, type Prompt } from "../../src/cli/remote/device-login.ts";
 import { createSession } from "../../src/cli/remote/login-session.ts";
 import { createLoginStore, type Login, type LoginStore } from "../../src/cli/remote/login-store.ts";
 import { createRemote } from "../../src/cli/remote/remote.ts";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret, sha256Hex } from "../../src/core/secret.ts";
 import { instant } from "../../src/core/types.ts";
 import { manualClock, type ManualClock } from "../support/clock.ts";
@@ -45,7 +45,7 @@ function attempt(server: DeviceServer, clock: ManualClock, decisions: readonly (
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => "fulfilled",
-    (error: unknown) => (error instanceof ApiError ? error.code : String(error)),
+    (error: unknown) => (error instanceof CodedError ? error.code : String(error)),
   );
 
 it("shows the code, polls at the server's interval, slower after slow_down, and returns the account", async () => {

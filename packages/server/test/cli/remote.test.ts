@@ -1,6 +1,6 @@
 /** The commands' HTTP client against a real server: what it sends, repeats and reports. */
 import { expect, it } from "vitest";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { RemoteError } from "../../src/cli/remote/error.ts";
 import { createRemote, type Credential, type Remote } from "../../src/cli/remote/remote.ts";
@@ -23,12 +23,12 @@ async function withServer(
   return { server, remote, waited };
 }
 
-const refused = async (promise: Promise<unknown>): Promise<RemoteError | ApiError> => {
+const refused = async (promise: Promise<unknown>): Promise<RemoteError | CodedError> => {
   const error: unknown = await promise.then(
     () => null,
     (thrown: unknown) => thrown,
   );
-  if (error instanceof RemoteError || error instanceof ApiError) return error;
+  if (error instanceof RemoteError || error instanceof CodedError) return error;
   throw new Error(`It was not refused: ${String(error)}`);
 };
 
@@ -119,7 +119,7 @@ it.each([
 ])("refuses %s, and follows no redirect", async (_name, answer, sentence) => {
   const { server, remote } = await withServer([answer], credentialOf(["secret-value"]));
   const error = await refused(remote.call(GET, "account"));
-  expect(error instanceof ApiError && error.code).toBe("invalid_answer");
+  expect(error instanceof CodedError && error.code).toBe("invalid_answer");
   expect(error.message).toMatch(sentence);
   expect(error.message).not.toContain("secret-value");
   expect(server.requests).toHaveLength(1);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Static } from "typebox";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import type { JsonObject, JsonValue } from "../../src/core/types.ts";
 import { authorizationUrl } from "../../src/oauth/authorization-url.ts";
 import { loadCustomProviders, validateProvider } from "../../src/providers/custom.ts";
@@ -61,11 +61,11 @@ function directoryOf(files: Readonly<Record<string, string>>): string {
   return directory;
 }
 
-function rejectionOf(directory: string): ApiError {
+function rejectionOf(directory: string): CodedError {
   try {
     loadCustomProviders(directory);
   } catch (error) {
-    if (error instanceof ApiError) return error;
+    if (error instanceof CodedError) return error;
   }
   throw new Error("the directory was accepted");
 }

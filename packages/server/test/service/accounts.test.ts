@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { openInstallation } from "../../src/installation.ts";
 import { loadConfig } from "../../src/config.ts";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret, sha256Hex } from "../../src/core/secret.ts";
 import type { Visitor } from "../../src/service/accounts/accounts.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
@@ -28,7 +28,7 @@ async function withGrace(options: Parameters<typeof startTestServer>[0] = {}) {
 const codeOf = async (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => "fine",
-    (error: unknown) => (error instanceof ApiError ? error.code : String(error)),
+    (error: unknown) => (error instanceof CodedError ? error.code : String(error)),
   );
 
 const linkToken = (url: string): string => url.split("/").at(-1) ?? "";
@@ -126,7 +126,7 @@ describe("signing in", () => {
       const started_at = performance.now();
       const error = await accounts.signIn(email, new Secret(password), from()).catch((thrown: unknown) => thrown);
       took_ms.push(performance.now() - started_at);
-      answers.push(error instanceof ApiError ? [error.code, error.message, error.status] : error);
+      answers.push(error instanceof CodedError ? [error.code, error.message, error.status] : error);
     }
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     expect(answers[0]).toEqual(["sign_in_failed", "The email address or the password is wrong.", 401]);

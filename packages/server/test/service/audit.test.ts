@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import type { Scope } from "../../src/core/roles.ts";
 import type { UserId, WorkspaceId } from "../../src/core/types.ts";
 import { SECOND, until } from "../support/clock.ts";
@@ -17,7 +17,7 @@ async function connected(options: TestServerOptions = {}): Promise<TestServer> {
 function breakTrail({ installation }: TestServer): () => void {
   const { store } = installation;
   const append = store.appendAudit;
-  const fail = () => Promise.reject(new ApiError("database_unavailable"));
+  const fail = () => Promise.reject(new CodedError("database_unavailable"));
   Object.assign(store, { appendAudit: fail });
   return () => void Object.assign(store, { appendAudit: append });
 }

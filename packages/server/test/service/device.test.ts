@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { GrantError } from "../../src/service/access/grant-error.ts";
 import type { Approver, DeviceCode } from "../../src/service/access/device.ts";
@@ -16,13 +16,13 @@ const approver = (name = "a", network = "192.0.2.9"): Approver => ({
 const begin = ({ installation }: TestServer, network = "192.0.2.1", scope: string | null = null): Promise<DeviceCode> =>
   installation.device.begin({ client_id: "base44_cli", scope, address: network, network });
 
-/** Returns the code of the error, a GrantError's or an ApiError's. */
+/** Returns the code of the error, a GrantError's or an CodedError's. */
 async function refusal(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => "none",
     (error: unknown) => {
       if (error instanceof GrantError) return error.error;
-      if (error instanceof ApiError) return error.code;
+      if (error instanceof CodedError) return error.code;
       throw error;
     },
   );

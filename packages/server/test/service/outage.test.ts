@@ -1,12 +1,12 @@
 import { describe, expect, it, vi } from "vitest";
 import { LIMITS } from "../../src/core/limits.ts";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { createDatabaseGate } from "../../src/service/cache/database-gate.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { HOUR, manualClock, MINUTE, SECOND } from "../support/clock.ts";
 import { startTestServer, type TestServer, type TestServerOptions } from "../support/server.ts";
 
-const fail = (): Promise<never> => Promise.reject(new ApiError("database_unavailable"));
+const fail = (): Promise<never> => Promise.reject(new CodedError("database_unavailable"));
 
 describe("reading from a database that may be down", () => {
   const open = () => {
@@ -67,7 +67,7 @@ describe("reading from a database that may be down", () => {
 
   it("does not treat a missing row, or any other error, as an outage", async () => {
     const { gate } = open();
-    const missing = new ApiError("not_connected");
+    const missing = new CodedError("not_connected");
     await expect(gate.read(() => Promise.reject(missing))).rejects.toBe(missing);
     expect(gate.isOpen()).toBe(true);
   });

@@ -7,7 +7,7 @@ import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant, type AppId, type ConnectionId, type Instant } from "../../src/core/types.ts";
 import type { SpillRecord } from "../../src/service/refresh/spill-record.ts";
@@ -402,7 +402,7 @@ describe("records that cannot be opened", () => {
     for (const name of ["a", "b"]) await spill.append(record(name));
     const locked = await open({
       open: (id, bytes) =>
-        id === "con_a/1" ? Promise.reject(new ApiError("credential_unreadable")) : options.open(id, bytes),
+        id === "con_a/1" ? Promise.reject(new CodedError("credential_unreadable")) : options.open(id, bytes),
     });
     expect(names(await locked.pending())).toEqual(["con_b/1"]);
     expect(locked.unreadable).toBe(1);
@@ -414,7 +414,7 @@ describe("records that cannot be opened", () => {
   it("because the database is down fail the read, instead of being skipped", async () => {
     const { spill, open } = await bench();
     await spill.append(record("a"));
-    const offline = await open({ open: () => Promise.reject(new ApiError("database_unavailable")) });
+    const offline = await open({ open: () => Promise.reject(new CodedError("database_unavailable")) });
     expect((await errorOf(() => offline.pending()))?.code).toBe("database_unavailable");
   });
 

@@ -1,7 +1,7 @@
 /**
  * The Engine of one process: its operations travel to the database server and back, and can fail.
  */
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import type { Instant } from "../../src/core/types.ts";
 import type { Engine, Lease } from "../../src/store/engine.ts";
 import type { Operation } from "../../src/store/operation.ts";
@@ -137,24 +137,24 @@ async function arrive<T>(state: ClusterState, query: Query<T>): Promise<void> {
 }
 
 /** Returns the error of an outage, or null if the database responds to this node. */
-function outageError(state: ClusterState, life: Life, is_write: boolean): ApiError | null {
+function outageError(state: ClusterState, life: Life, is_write: boolean): CodedError | null {
   if (isCutOff(state, life.node)) return unavailable();
   if (!isDown(state) || (state.writes_only && !is_write)) return null;
-  return new ApiError(state.error_code);
+  return new CodedError(state.error_code);
 }
 
 /** Returns the error of a write that was not carried out, or null. */
-function abortedWrite({ world, profile }: ClusterState, life: Life): ApiError | null {
+function abortedWrite({ world, profile }: ClusterState, life: Life): CodedError | null {
   if (world.random.chance(profile.commit_unknown_undone)) {
     world.happened("commit_unknown_undone", life.owner);
     return unavailable();
   }
   if (!world.random.chance(profile.serialization_given_up)) return null;
   world.happened("serialization_given_up", life.owner);
-  return new ApiError("database_busy");
+  return new CodedError("database_busy");
 }
 
-function fail<T>(state: ClusterState, { life, reject }: Query<T>, error: ApiError): void {
+function fail<T>(state: ClusterState, { life, reject }: Query<T>, error: CodedError): void {
   recordFailure(state, life.node);
   state.world.at(life, latency(state), () => reject(error));
 }

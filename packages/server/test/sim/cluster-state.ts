@@ -1,5 +1,5 @@
 /** The state of the database server, and the helpers that the parts of the cluster share. */
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { plus, type Instant } from "../../src/core/types.ts";
@@ -93,7 +93,7 @@ export const isDown = ({ world, down_until }: ClusterState): boolean => world.no
 export const isCutOff = ({ world, cut_off_until }: ClusterState, node: number): boolean =>
   world.now() < (cut_off_until.get(node) ?? 0);
 
-export const unavailable = (): ApiError => new ApiError("database_unavailable");
+export const unavailable = (): CodedError => new CodedError("database_unavailable");
 
 export function recordFailure({ failed_at, world }: ClusterState, node: number): void {
   failed_at.set(node, world.now());

@@ -1,5 +1,5 @@
 /** Readers that request tokens from the nodes, and the replies that they are owed. */
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 import type { Node } from "./node.ts";
 import { TYPE, WALL, type Stage, type Subject } from "./stage.ts";
@@ -82,6 +82,6 @@ function works({ expires_at }: ConnectionRow, now: number): boolean {
 }
 
 export function describe(error: unknown): string {
-  if (error instanceof ApiError) return error.code;
+  if (error instanceof CodedError) return error.code;
   return error instanceof Error ? (error.stack ?? error.message) : "not an error";
 }

@@ -2,7 +2,7 @@
  * A node's spill, in memory. Synced records survive the process, and others are lost with it. The
  * mark of a commit is not synced, as in the real file, so a crash can bring the record back.
  */
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import type { SpillRecord } from "../../src/service/refresh/spill-record.ts";
 import type { Spill } from "../../src/service/refresh/spill.ts";
 import type { Profile } from "./faults.ts";
@@ -75,7 +75,7 @@ function append({ world, profile, life, disk, step }: SpillOptions, record: Spil
       const wait_ms = is_slow ? random.between(200, 5_000) : BLOCK_MS;
       if (random.chance(profile.spill_full)) {
         world.happened("spill_full", life.owner);
-        world.at(life, wait_ms, () => reject(new ApiError("storage_full")));
+        world.at(life, wait_ms, () => reject(new CodedError("storage_full")));
         return;
       }
       world.at(life, wait_ms, () => {

@@ -3,7 +3,7 @@
  * engine relies on: a value opens only in the place that it was sealed for, and nothing can be
  * sealed for a deleted app.
  */
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { sealedFromStorage, type SealContext, type Vault } from "../../src/vault/seal.ts";
 
@@ -26,13 +26,13 @@ export function createSimulatedVault(isDeleted: IsDeleted): Vault {
 function open(isDeleted: IsDeleted, context: SealContext, sealed: Uint8Array): Secret {
   const text = Buffer.from(sealed).toString("latin1");
   const place = placeOf(context);
-  if (!text.startsWith(place) || isDeleted(context.scope)) throw new ApiError("credential_unreadable");
+  if (!text.startsWith(place) || isDeleted(context.scope)) throw new CodedError("credential_unreadable");
   return new Secret(text.slice(place.length));
 }
 
 const placeOf = ({ table, column, scope, row_id, generation }: SealContext): string =>
   `${table}|${column}|${scope}|${row_id}|${generation}\n`;
 
-const appDeleted = (): ApiError => new ApiError("not_found", { message: "There is no such app." });
+const appDeleted = (): CodedError => new CodedError("not_found", { message: "There is no such app." });
 
 export const fingerprintOf = (token: string): string => `fp.${token}`;

@@ -29,7 +29,7 @@ import { onTestFinished } from "vitest";
 import { startServer, type Server } from "../../src/app.ts";
 import { loadConfig, type Config } from "../../src/config.ts";
 import { LIMITS, type Limits } from "../../src/core/limits.ts";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { newId, newUserId, newWorkspaceId } from "../../src/core/ids.ts";
 import type { Role } from "../../src/core/roles.ts";
@@ -362,7 +362,7 @@ async function listenOnFreePort(ground: Ground, log: Json[]): Promise<{ server: 
       });
       return { server, config };
     } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== "port_in_use" || tries === 5) throw error;
+      if (!(error instanceof CodedError) || error.code !== "port_in_use" || tries === 5) throw error;
     }
   }
 }

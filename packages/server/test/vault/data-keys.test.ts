@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import type { Sealed, Vault } from "../../src/vault/seal.ts";
 import { context, errorOf, memoryKeys, vaultOver } from "./support.ts";
@@ -13,7 +13,7 @@ async function sealMany(vault: Vault, count: number): Promise<string[]> {
   return ids;
 }
 
-const down = (): Promise<never> => Promise.reject(new ApiError("database_unavailable"));
+const down = (): Promise<never> => Promise.reject(new CodedError("database_unavailable"));
 
 describe("counting encryptions", () => {
   it("is durable before the first of a batch is used, with one write per batch", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { FINGERPRINT_SCOPE, sealedFromStorage, type SealContext } from "../../src/vault/seal.ts";
 import { context, errorOf, masterKey, memoryKeys, ringOf, vaultOver } from "./support.ts";
@@ -175,7 +175,7 @@ describe("keys that are missing or wrong", () => {
   it("passes on the store's error: an outage is not an unreadable credential", async () => {
     const keys = memoryKeys();
     const sealed = await (await vaultOver(keys)).seal(context, secret);
-    const vault = await vaultOver({ ...keys, load: () => Promise.reject(new ApiError("database_unavailable")) });
+    const vault = await vaultOver({ ...keys, load: () => Promise.reject(new CodedError("database_unavailable")) });
     expect((await errorOf(() => vault.open(context, sealed)))?.code).toBe("database_unavailable");
   });
 });

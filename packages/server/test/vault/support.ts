@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
-import { ApiError, type ErrorCode } from "../../src/core/errors.ts";
+import { CodedError, type ErrorCode } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant } from "../../src/core/types.ts";
 import type { DataKeyLimits, DataKeyStore } from "../../src/vault/data-keys.ts";
@@ -47,13 +47,13 @@ export function vaultOver(
   return createVault({ keyring, data_keys, clock, limits });
 }
 
-/** Returns code and message of the ApiError that `action` throws. Rethrows any other error. */
+/** Returns code and message of the CodedError that `action` throws. Rethrows any other error. */
 export async function errorOf(action: () => unknown): Promise<{ code: ErrorCode; message: string } | null> {
   try {
     await action();
     return null;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
+    if (!(error instanceof CodedError)) throw error;
     return { code: error.code, message: error.message };
   }
 }

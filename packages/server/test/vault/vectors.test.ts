@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ApiError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { instant } from "../../src/core/types.ts";
 import { sealedFromStorage } from "../../src/vault/seal.ts";
@@ -26,7 +26,7 @@ describe("the committed vectors", () => {
     const record = bytes(vector.record);
     const product = await vault.open(vector.context, sealedFromStorage(record)).then(
       (text) => ({ plaintext: text.expose() }),
-      (error: unknown) => ({ code: error instanceof ApiError ? error.code : "a bug" }),
+      (error: unknown) => ({ code: error instanceof CodedError ? error.code : "a bug" }),
     );
     const reference = await openRecord(bytes(vector.kek), row, vector.context, record).catch(() => null);
     const { plaintext = null } = vector;

@@ -9,7 +9,7 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { instant, type Instant } from "../../core/types.ts";
 import { withInstallation, type LocalFlags } from "../remote/local.ts";
@@ -114,7 +114,7 @@ async function toFile(path: string, pages: (write: Write) => Promise<void>): Pro
   } catch (error) {
     rmSync(part, { force: true });
     if (!(error instanceof Error) || !("syscall" in error)) throw error;
-    throw new ApiError("usage", { message: `${path} cannot be written: ${error.message}`, cause: error });
+    throw new CodedError("usage", { message: `${path} cannot be written: ${error.message}`, cause: error });
   }
 }
 
@@ -132,5 +132,5 @@ function time(text: string): Instant {
   const ms = /^\d{1,15}$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(ms)) return instant(ms);
   const message = "--since and --until take a time such as 2026-11-23T12:00:00Z, or milliseconds since 1970.";
-  throw new ApiError("usage", { message });
+  throw new CodedError("usage", { message });
 }

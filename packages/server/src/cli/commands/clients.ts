@@ -3,7 +3,7 @@
  * the installation or for one workspace.
  */
 import type { Command } from "commander";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { withManagement } from "../remote/management.ts";
 import { withTarget, type TargetFlags } from "../remote/target.ts";
 import { readSecret } from "../terminal/input.ts";
@@ -53,7 +53,7 @@ async function set(integration_type: string, flags: SetFlags): Promise<void> {
     const owner = workspace === undefined ? "" : ` --workspace ${workspace}`;
     const example = `printf %s "$SECRET" | holdfast clients set ${integration_type}${owner} --client-id ${client_id} --client-secret-stdin`;
     const message = `Pass the client secret in a file (--client-secret-file PATH) or on standard input, where no process list shows it: ${example}`;
-    throw new ApiError("usage", { message });
+    throw new CodedError("usage", { message });
   }
   const client_secret = await readSecret(path);
   const shared_callback = sharedCallback === true;

@@ -3,7 +3,7 @@
  * so that it is never out of date. The script is static: pressing Tab starts no process.
  */
 import type { Command } from "commander";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { loadCatalog } from "../connectors/catalog.ts";
 import { printResult } from "../terminal/output.ts";
 
@@ -43,7 +43,7 @@ async function complete(program: Command, shell: string, flags: { readonly json?
   const generate = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
   if (generate === undefined) {
     const message = `There are scripts for bash, zsh and fish, not for "${shell.slice(0, 32)}".`;
-    throw new ApiError("usage", { message });
+    throw new CodedError("usage", { message });
   }
   const services = (await loadCatalog()).all();
   const names = services.map(({ id, display_name }) => ({ text: id, description: display_name }));

@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import { systemClock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { configFlag } from "../connectors/config-flag.ts";
 import { CONSENT_TTL_MS, waitForConsent } from "../connectors/consent.ts";
 import { AS, withConnectors, type AppFlags } from "../connectors/open.ts";
@@ -81,5 +81,5 @@ async function waitUntilConnected(integration_type: string, flags: WaitFlags): P
 
 function seconds(text: string): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
-  throw new ApiError("usage", { message: "--timeout-s takes a whole number of seconds from 1 to 99999." });
+  throw new CodedError("usage", { message: "--timeout-s takes a whole number of seconds from 1 to 99999." });
 }

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { loadClientSettings } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { CLIENT_ID, deviceLogin } from "../remote/device-login.ts";
 import { createSession, withLock } from "../remote/login-session.ts";
 import { createLoginStore, type LoginStore } from "../remote/login-store.ts";
@@ -71,7 +71,7 @@ async function logout(flags: Flags): Promise<void> {
   const server_url = serverOf(flags, settings.server_url, store);
   const stored = store.find(server_url);
   if (stored === null)
-    throw new ApiError("not_signed_in", { message: `You are not signed in to ${server_url} on this machine.` });
+    throw new CodedError("not_signed_in", { message: `You are not signed in to ${server_url} on this machine.` });
   await withLock(store, stored, systemClock, wait, async () => {
     // Another command can have renewed it while this one waited for the lock.
     const { refresh_token } = store.find(server_url) ?? stored;
@@ -88,9 +88,9 @@ async function revoke(server_url: string, form: Readonly<Record<string, string>>
   try {
     await remote.send({ method: "POST", path: "/oauth/revoke", form });
   } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== "server_unreachable") throw error;
+    if (!(error instanceof CodedError) || error.code !== "server_unreachable") throw error;
     const message = `${error.message} You are still signed in. To delete the login here anyway: holdfast logout --local-only`;
-    throw new ApiError("server_unreachable", { message });
+    throw new CodedError("server_unreachable", { message });
   }
 }
 
@@ -118,6 +118,6 @@ function open() {
 
 function serverOf(flags: Flags, variable: string | null, store: LoginStore): string {
   const named = flags.server ?? variable ?? store.current();
-  if (named === null) throw new ApiError("not_signed_in");
+  if (named === null) throw new CodedError("not_signed_in");
   return parseServerUrl(named);
 }

@@ -1,6 +1,6 @@
 /** `holdfast simulate`: the simulated services alone, for development and for your own tests. */
 import { Option, type Command } from "commander";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { printResult } from "../terminal/output.ts";
 import { untilStopped } from "../terminal/stop.ts";
 
@@ -26,5 +26,5 @@ async function simulate(flags: { readonly port: number; readonly json?: boolean 
 
 function port(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new ApiError("usage", { message: "--port takes a number from 0 to 65535." });
+  throw new CodedError("usage", { message: "--port takes a number from 0 to 65535." });
 }

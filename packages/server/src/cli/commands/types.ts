@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { loadClientSettings } from "../../config.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { withConnectors, type AppFlags } from "../connectors/open.ts";
 import { withTarget, type TargetFlags } from "../remote/target.ts";
 import { printResult } from "../terminal/output.ts";
@@ -48,7 +48,7 @@ async function namesOf(flags: Flags): Promise<readonly string[]> {
   const files = readConnectorFiles(resolve(flags.dir));
   if (files.length > 0) return files.map(({ type }) => type);
   const message = `There are no connector files in ${resolve(flags.dir)}. Name an app instead (--app APP), or the directory of the files (--dir).`;
-  throw new ApiError("usage", { message });
+  throw new CodedError("usage", { message });
 }
 
 const sorted = (names: readonly string[]): readonly string[] => names.toSorted((a, b) => (a < b ? -1 : 1));

@@ -2,7 +2,7 @@
  * What commands do with an app's connectors: the same calls over HTTP (remote-api.ts) and on the
  * data of this machine (local-api.ts). Values have the names of the wire.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
 import { RemoteError } from "../remote/error.ts";
 import type { Reply } from "../remote/reply.ts";
@@ -45,7 +45,7 @@ export interface ConnectorsApi {
 
 /** Returns the error for a declaration that the contract refuses in a reply with status 200. */
 export function declined(code: string, message: string | null): Error {
-  if (code === "different_user") return new ApiError(code, message === null ? {} : { message });
+  if (code === "different_user") return new CodedError(code, message === null ? {} : { message });
   return new RemoteError({
     status: 400,
     code,

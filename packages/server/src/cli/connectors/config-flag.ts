@@ -1,5 +1,5 @@
 /** Parses `--config name=value …`. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
 
 export function configFlag(pairs: readonly string[] | undefined): ConnectionConfig | null {
@@ -8,7 +8,7 @@ export function configFlag(pairs: readonly string[] | undefined): ConnectionConf
     pairs.map((pair) => {
       const at = pair.indexOf("=");
       if (at < 1)
-        throw new ApiError("usage", {
+        throw new CodedError("usage", {
           message: `--config takes name=value, such as subdomain=acme; got "${pair.slice(0, 64)}".`,
         });
       return [pair.slice(0, at), pair.slice(at + 1)];

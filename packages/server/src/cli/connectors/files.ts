@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { applyEdits, modify, parse, printParseErrorCode, type ParseError } from "jsonc-parser";
 import { errnoOf } from "../../core/errno.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { sameScopes } from "../../core/scopes.ts";
 import { isJsonObject } from "../../core/types.ts";
 import { replaceFile } from "../../files/replace-file.ts";
@@ -75,7 +75,7 @@ export function planPull(directory: string, remote: readonly DeclaredConnector[]
   const types = new Set(remote.map(({ type }) => type));
   for (const { type } of remote) {
     // The name becomes part of a path, which must not leave the directory.
-    if (!TYPE_PATTERN.test(type)) throw new ApiError("invalid_answer");
+    if (!TYPE_PATTERN.test(type)) throw new CodedError("invalid_answer");
   }
   const changed = remote.filter(({ type, scopes }) => {
     const file = files.get(type);
@@ -115,4 +115,4 @@ function isStrings(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((one) => typeof one === "string");
 }
 
-const invalid = (message: string): ApiError => new ApiError("connector_file_invalid", { message });
+const invalid = (message: string): CodedError => new CodedError("connector_file_invalid", { message });

@@ -2,7 +2,7 @@
  * An app's connectors on the server's own machine, over an installation that the command has
  * opened.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asAppId } from "../../core/ids.ts";
 import type { AppId, UserId } from "../../core/types.ts";
 import type { Installation } from "../../installation.ts";
@@ -116,7 +116,7 @@ async function initiatorOf({ apps, workspaces }: Services, app_id: AppId, as: st
     as === undefined ? role === "owner" : email === as.trim().toLowerCase(),
   );
   if (found !== undefined) return found.user_id;
-  if (as === undefined) throw new ApiError("no_account");
+  if (as === undefined) throw new CodedError("no_account");
   const message = `No member of the app's workspace has the address ${as.slice(0, 100)}.`;
-  throw new ApiError("not_found", { message });
+  throw new CodedError("not_found", { message });
 }

@@ -1,5 +1,5 @@
 /** Decides where a command's connectors are, and opens that place once per command. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { withInstallation } from "../remote/local.ts";
 import { resolveTarget, type TargetFlags } from "../remote/target.ts";
 import type { ConnectorsApi } from "./api.ts";
@@ -28,5 +28,5 @@ export async function withConnectors<T>(flags: AppFlags, action: (api: Connector
     return withInstallation(target.flags, (installation) => action(localConnectors(installation, app, as)));
   if (as === undefined) return action(remoteConnectors(target.remote, app));
   const message = "--as works on the server's machine only. On other machines the link is for the signed-in user.";
-  throw new ApiError("usage", { message });
+  throw new CodedError("usage", { message });
 }

@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { systemClock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { RemoteError } from "../remote/error.ts";
 import { createOutput, reportCancelled, type Output } from "../terminal/output.ts";
 import { confirm, confirmOrYes, isInteractive } from "../terminal/ask.ts";
@@ -74,7 +74,7 @@ async function apply(api: ConnectorsApi, { type, change, scopes }: PushStep): Pr
   } catch (error) {
     // A connector that fails must not stop the others.
     if (error instanceof RemoteError) return { type, action: "error", code: error.refusal.code, error: error.message };
-    if (error instanceof ApiError) return { type, action: "error", code: error.code, error: error.message };
+    if (error instanceof CodedError) return { type, action: "error", code: error.code, error: error.message };
     throw error;
   }
 }

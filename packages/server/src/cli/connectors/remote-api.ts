@@ -1,5 +1,5 @@
 /** An app's connectors on a server, over the contract's routes. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Remote } from "../remote/remote.ts";
 import type { Reply } from "../remote/reply.ts";
 import {
@@ -61,5 +61,5 @@ function declaredOf({ error, error_message, other_user_email: _other, ...declare
 async function status(remote: Remote, path: string): Promise<ConsentStatus> {
   const { status: found } = await remote.call({ method: "GET", path }, "consent");
   if (found === "ACTIVE" || found === "PENDING" || found === "FAILED") return found;
-  throw new ApiError("invalid_answer", { message: `The server returned an unknown status: ${found.slice(0, 32)}.` });
+  throw new CodedError("invalid_answer", { message: `The server returned an unknown status: ${found.slice(0, 32)}.` });
 }

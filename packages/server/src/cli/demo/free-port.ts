@@ -1,6 +1,6 @@
 /** Finds a free port by listening on one for a moment. */
 import { createServer } from "node:net";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 
 export async function freePort(): Promise<number> {
   const probe = createServer();
@@ -12,5 +12,5 @@ export async function freePort(): Promise<number> {
     probe.close(resolve);
   });
   if (typeof address === "object" && address !== null) return address.port;
-  throw new ApiError("internal", { message: "No free port was found." });
+  throw new CodedError("internal", { message: "No free port was found." });
 }

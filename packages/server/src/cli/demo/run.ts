@@ -16,7 +16,7 @@ import { Value } from "typebox/value";
 import { startServer, type Server } from "../../app.ts";
 import { loadConfig, type Config } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import type { UserId } from "../../core/types.ts";
 import type { Installation } from "../../installation.ts";
@@ -42,7 +42,7 @@ type Scenario = Static<typeof Scenario>;
 
 export async function runDemo(flags: DemoFlags): Promise<void> {
   if (flags.once === true && flags.auto !== true)
-    throw new ApiError("usage", { message: "--once exits after what --auto does. Use both: --auto --once." });
+    throw new CodedError("usage", { message: "--once exits after what --auto does. Use both: --auto --once." });
   // Before the first file: an early Ctrl-C must not leave the temporary data behind.
   const signal = stopSignal();
   const data_dir = mkdtempSync(join(tmpdir(), "holdfast-demo-"));
@@ -158,7 +158,7 @@ async function callFunction(url: string, body: Readonly<Record<string, string>>)
   const result: unknown = await reply.json();
   if (reply.ok) return result;
   const message = `The demo function answered ${reply.status}: ${JSON.stringify(result)}`;
-  throw new ApiError("function_error", { message });
+  throw new CodedError("function_error", { message });
 }
 
 function printStage(flags: DemoFlags, stage: Stage, simulator_url: string, outcome: Outcome): void {
@@ -207,5 +207,5 @@ function examplesDirectory(): string {
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(join(path, "demo.json")));
   if (found !== undefined) return found;
-  throw new ApiError("internal", { message: "The examples of the demo are missing from this package." });
+  throw new CodedError("internal", { message: "The examples of the demo are missing from this package." });
 }

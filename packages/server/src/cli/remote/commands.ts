@@ -3,7 +3,7 @@
  * user typed, and prints its reply. The server decides who is allowed to do it.
  */
 import type { Command } from "commander";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { createOutput } from "../terminal/output.ts";
 import type { Call, Remote } from "./remote.ts";
 import type { Reply, ReplyName } from "./reply.ts";
@@ -90,7 +90,7 @@ async function onlyWorkspace(remote: Remote): Promise<string> {
     only === undefined
       ? "You are not in any workspace. Create one: holdfast workspaces create NAME"
       : `You are in several workspaces. Choose one with --workspace: ${names}`;
-  throw new ApiError("usage", { message });
+  throw new CodedError("usage", { message });
 }
 
 /** Returns the id of a member who is named by id or by email address. */
@@ -101,5 +101,5 @@ export async function memberId(invocation: Invocation, named: string): Promise<s
   const { members } = await invocation.remote.call({ method: "GET", path }, "members");
   const found = members.find((member) => member.email === email);
   if (found !== undefined) return found.user_id;
-  throw new ApiError("not_found", { message: `No member of the workspace has the address ${email.slice(0, 100)}.` });
+  throw new CodedError("not_found", { message: `No member of the workspace has the address ${email.slice(0, 100)}.` });
 }

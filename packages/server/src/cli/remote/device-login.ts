@@ -3,7 +3,7 @@
  * server has a page where a signed-in user enters the code that the command prints.
  */
 import type { Clock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
 import type { Wait } from "../terminal/wait.ts";
@@ -32,7 +32,7 @@ export interface DeviceLoginDeps {
   readonly show: (prompt: Prompt) => void;
 }
 
-/** @throws ApiError `login_refused`, `login_expired`, and the errors of `Remote.call` */
+/** @throws CodedError `login_refused`, `login_expired`, and the errors of `Remote.call` */
 export async function deviceLogin({ remote, clock, wait, show }: DeviceLoginDeps): Promise<Login> {
   const json = { client_id: CLIENT_ID, scope: SCOPE };
   const started = await remote.call({ method: "POST", path: "/oauth/device/code", json }, "device_code");
@@ -60,16 +60,16 @@ async function poll(
       return await remote.call({ method: "POST", path: "/oauth/token", form }, "oauth_tokens");
     } catch (error) {
       if (isRefused(error, "slow_down")) interval_s += SLOW_DOWN_S;
-      else if (isRefused(error, "access_denied")) throw new ApiError("login_refused");
+      else if (isRefused(error, "access_denied")) throw new CodedError("login_refused");
       else if (isRefused(error, "expired_token")) break;
       // An unreachable server has not refused (RFC 8628 section 3.5).
       else if (!isRefused(error, "authorization_pending") && !isUnreachable(error)) throw error;
     }
   }
-  throw new ApiError("login_expired");
+  throw new CodedError("login_expired");
 }
 
-const isUnreachable = (error: unknown): boolean => error instanceof ApiError && error.code === "server_unreachable";
+const isUnreachable = (error: unknown): boolean => error instanceof CodedError && error.code === "server_unreachable";
 
 function bearer(access_token: Secret): Credential {
   return {

@@ -9,7 +9,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
 import { tryLock } from "../../files/lock-file.ts";
@@ -59,7 +59,7 @@ function requireLogin({ store, remote: { server_url } }: Pick<SessionDeps, "stor
   const login = store.find(server_url);
   if (login !== null) return login;
   const message = `You are not signed in to ${server_url} on this machine. Sign in: holdfast login --server ${server_url}`;
-  throw new ApiError("not_signed_in", { message });
+  throw new CodedError("not_signed_in", { message });
 }
 
 function renew(deps: SessionDeps, seen: Login): Promise<Login> {
@@ -88,7 +88,7 @@ async function refresh({ store, remote, clock }: SessionDeps, { refresh_token, e
     if (!isRefused(error, "invalid_grant")) throw error;
     store.remove(server_url);
     const message = `The login to ${server_url} has expired. To sign in again: holdfast login --server ${server_url}`;
-    throw new ApiError("not_signed_in", { message });
+    throw new CodedError("not_signed_in", { message });
   }
 }
 

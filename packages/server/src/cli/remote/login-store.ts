@@ -5,7 +5,7 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../core/errno.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { instant, isJsonObject, type Instant } from "../../core/types.ts";
 import { replaceFile } from "../../files/replace-file.ts";
@@ -58,7 +58,7 @@ function read(directory: string): Stored {
       servers: stored["servers"],
     };
   const message = `${path} is damaged. Delete it and sign in again: holdfast login.`;
-  throw new ApiError("configuration", { message });
+  throw new CodedError("configuration", { message });
 }
 
 /** Returns null if there is no file. */
@@ -70,7 +70,7 @@ function readPrivate(path: string): string | null {
     return text;
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return null;
-    throw new ApiError("configuration", { message: `${path} cannot be read. Check who owns it.`, cause: error });
+    throw new CodedError("configuration", { message: `${path} cannot be read. Check who owns it.`, cause: error });
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { errnoOf } from "../../core/errno.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import { VERSION } from "../terminal/version.ts";
 import { wait as waitFor, type Wait } from "../terminal/wait.ts";
@@ -45,7 +45,7 @@ type Header = readonly [name: string, value: Secret];
 
 export interface Remote {
   readonly server_url: string;
-  /** @throws RemoteError if the server refuses; ApiError `server_unreachable`, `invalid_answer` */
+  /** @throws RemoteError if the server refuses; CodedError `server_unreachable`, `invalid_answer` */
   call<N extends ReplyName>(call: Call, reply: N): Promise<Reply<N>>;
   /** The same, ignoring the reply's body, which can be empty. */
   send(call: Call): Promise<void>;
@@ -105,7 +105,7 @@ async function readPage(options: RemoteOptions, call: Call): Promise<Page> {
   throw unexpected(options, call, "a reply that is not JSON lines");
 }
 
-/** Returns the reply of a call that the server accepted. @throws RemoteError, ApiError */
+/** Returns the reply of a call that the server accepted. @throws RemoteError, CodedError */
 async function accepted(options: RemoteOptions, call: Call): Promise<HttpReply> {
   const { server_url, credential } = options;
   const reply = await authorized(options, call);
@@ -184,16 +184,16 @@ function parse(text: string): unknown {
   }
 }
 
-function unexpected({ server_url }: RemoteOptions, { method, path }: Call, what: string): ApiError {
+function unexpected({ server_url }: RemoteOptions, { method, path }: Call, what: string): CodedError {
   const message = `${server_url} answered ${method} ${path} with ${what}. Is it a Holdfast server, of a version that fits this command?`;
-  return new ApiError("invalid_answer", { message });
+  return new CodedError("invalid_answer", { message });
 }
 
-function unreachable(server_url: string, cause: unknown): ApiError {
+function unreachable(server_url: string, cause: unknown): CodedError {
   const timed_out = cause instanceof DOMException && cause.name === "TimeoutError";
   const what = timed_out ? "did not answer in time" : `cannot be reached${reasonOf(cause)}`;
   const message = `${server_url} ${what}. Check that the server is running and that the address is right: --server or HOLDFAST_SERVER_URL.`;
-  return new ApiError("server_unreachable", { message, cause });
+  return new CodedError("server_unreachable", { message, cause });
 }
 
 /** Returns the error code, which fetch puts one level down, in parentheses. */
@@ -202,10 +202,10 @@ function reasonOf(cause: unknown): string {
   return code === null ? "" : ` (${code})`;
 }
 
-function moved(server_url: string, location: string | null): ApiError {
+function moved(server_url: string, location: string | null): CodedError {
   const where = location !== null && URL.canParse(location, server_url) ? new URL(location, server_url).origin : null;
   const advice =
     where === null || where === server_url ? "Check the address" : `Is it ${where}? Then use --server ${where}`;
   const message = `${server_url} redirects to another address. Commands do not follow redirects, because they would send the credential along. ${advice}.`;
-  return new ApiError("invalid_answer", { message });
+  return new CodedError("invalid_answer", { message });
 }

@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { Option, type Command } from "commander";
 import { loadClientSettings, type ClientSettings } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { parseCredential } from "../../core/ids.ts";
 import type { Secret } from "../../core/secret.ts";
 import { DATA_DIR, type LocalFlags } from "./local.ts";
@@ -60,7 +60,7 @@ export function withApp(command: Command): Command {
 export function resolveTarget(flags: TargetFlags, settings: ClientSettings = loadClientSettings()): Target {
   if (flags.server !== undefined && flags.dataDir !== undefined) {
     const message = "--server names a server on another machine, --data-dir data on this machine. Use one of them.";
-    throw new ApiError("usage", { message });
+    throw new CodedError("usage", { message });
   }
   const local: Target = { kind: "local", flags };
   if (flags.dataDir !== undefined) return local;
@@ -73,7 +73,7 @@ export function resolveTarget(flags: TargetFlags, settings: ClientSettings = loa
     settings.api_key === null
       ? "This directory has no server data, and you are not signed in. On the server's machine: name the data with --data-dir DIRECTORY. From another machine: holdfast login --server URL"
       : "HOLDFAST_API_KEY is set, but no server. Name the server: --server URL, or HOLDFAST_SERVER_URL.";
-  throw new ApiError(settings.api_key === null ? "not_signed_in" : "usage", { message });
+  throw new CodedError(settings.api_key === null ? "not_signed_in" : "usage", { message });
 }
 
 /**
@@ -85,7 +85,7 @@ export function resolveRemote({ server }: TargetFlags, settings: ClientSettings 
   if (named !== null) return remoteAt(parseServerUrl(named), settings);
   const message =
     "This command needs a running server and a login. Sign in: holdfast login --server URL. Or name the server (--server URL) and set HOLDFAST_API_KEY.";
-  throw new ApiError("not_signed_in", { message });
+  throw new CodedError("not_signed_in", { message });
 }
 
 /**
@@ -117,7 +117,7 @@ export function keyId(api_key: Secret): string {
     parsed === null
       ? "HOLDFAST_API_KEY is not an API key. A key starts with b44k_. Check that you copied all of it."
       : "HOLDFAST_API_KEY is a service token (hfs_…), which is for an app's backend. Commands need an API key (b44k_…).";
-  throw new ApiError("usage", { message });
+  throw new CodedError("usage", { message });
 }
 
 export function parseServerUrl(text: string): string {
@@ -132,12 +132,12 @@ export function parseServerUrl(text: string): string {
     url.pathname !== "/" ||
     url.search !== ""
   )
-    throw new ApiError("usage", {
+    throw new CodedError("usage", {
       message: `The server's address must be an origin, without a path or user. ${example}`,
     });
   if (url.protocol === "http:" && !LOOPBACK.has(url.hostname)) {
     const message = `${url.origin} is plain http, so any network on the way could read the credential. Use https. ${example}`;
-    throw new ApiError("usage", { message });
+    throw new CodedError("usage", { message });
   }
   return url.origin;
 }

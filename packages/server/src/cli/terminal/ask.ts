@@ -1,6 +1,6 @@
 /** Questions to the user at a terminal. Without a terminal, nothing is asked. */
 import { createInterface } from "node:readline/promises";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 
 /** Reports whether a user reads the messages and can answer. */
 export const isInteractive = (): boolean => process.stdin.isTTY && process.stderr.isTTY;
@@ -20,10 +20,10 @@ export async function confirm(question: string): Promise<boolean> {
  * Asks before a command replaces or deletes something, unless the user passed `--yes`. A program
  * must pass it.
  *
- * @throws ApiError `usage`
+ * @throws CodedError `usage`
  */
 export async function confirmOrYes(yes: boolean, consequence: string): Promise<boolean> {
   if (yes) return true;
   if (isInteractive()) return confirm("Continue?");
-  throw new ApiError("usage", { message: `${consequence} Nothing was done. To do it without a question: --yes` });
+  throw new CodedError("usage", { message: `${consequence} Nothing was done. To do it without a question: --yes` });
 }

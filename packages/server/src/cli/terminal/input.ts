@@ -3,7 +3,7 @@
  * an argument: arguments appear in the process list and the shell's history.
  */
 import { createReadStream } from "node:fs";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 
 const MAX_BYTES = 8_192;
@@ -12,7 +12,7 @@ const MAX_BYTES = 8_192;
  * Reads a secret from a file, or from standard input if `path` is null. Drops space around it, such
  * as a final newline.
  *
- * @throws ApiError `usage`
+ * @throws CodedError `usage`
  */
 export async function readSecret(path: string | null): Promise<Secret> {
   const from = path === null ? "on standard input" : `in the file "${path}"`;
@@ -23,16 +23,17 @@ export async function readSecret(path: string | null): Promise<Secret> {
   try {
     for await (const chunk of source) {
       text += String(chunk);
-      if (text.length > MAX_BYTES) throw new ApiError("usage", { message: `The secret ${from} is longer than 8 KiB.` });
+      if (text.length > MAX_BYTES)
+        throw new CodedError("usage", { message: `The secret ${from} is longer than 8 KiB.` });
     }
   } catch (error) {
-    if (error instanceof ApiError || path === null) throw error;
+    if (error instanceof CodedError || path === null) throw error;
     const message = `The secret's file "${path}" cannot be read. Check that it exists and that you can read it.`;
-    throw new ApiError("usage", { message, cause: error });
+    throw new CodedError("usage", { message, cause: error });
   }
   const secret = text.trim();
   if (secret === "")
-    throw new ApiError("usage", {
+    throw new CodedError("usage", {
       message: `There is no secret ${from}. Example: printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin, or --client-secret-file PATH`,
     });
   return new Secret(secret);
@@ -41,6 +42,6 @@ export async function readSecret(path: string | null): Promise<Secret> {
 /** Parses the value of --expires-in-days. The server accepts at most ten years. */
 export function days(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text) || Number(text) > 3650)
-    throw new ApiError("usage", { message: "--expires-in-days takes a whole number from 1 to 3650." });
+    throw new CodedError("usage", { message: "--expires-in-days takes a whole number from 1 to 3650." });
   return Number(text);
 }

@@ -3,7 +3,7 @@
  * and is absent on the last. Times are ms since the epoch or RFC 3339. `since` is inclusive,
  * `until` is not.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { roleReaches } from "../../core/roles.ts";
 import { instant, type Instant } from "../../core/types.ts";
@@ -55,7 +55,7 @@ async function rangeOf(
   const memberships = await authorization.workspaces(principal);
   const own = memberships.filter(({ role }) => roleReaches(role, ACTIONS["audit.export"])).map(({ id }) => id);
   if (own.length === 0)
-    throw new ApiError("insufficient_role", {
+    throw new CodedError("insufficient_role", {
       message: `This needs the ${ACTIONS["audit.export"]} role in a workspace.`,
     });
   return { app_id: null, workspace_ids: own, installation: await canExportInstallation(authorization, principal) };
@@ -69,7 +69,7 @@ async function canExportInstallation(
     await authorization.installation(principal, "audit.export");
     return true;
   } catch (error) {
-    if (error instanceof ApiError && error.code === "insufficient_role") return false;
+    if (error instanceof CodedError && error.code === "insufficient_role") return false;
     throw error;
   }
 }
@@ -79,7 +79,7 @@ function instantOf(name: string, text: string | undefined): Instant | null {
   const ms = /^\d{1,15}$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(ms)) {
     const message = "a time as 2026-11-23T12:00:00Z, or milliseconds since 1970";
-    throw new ApiError("invalid_field", { errors: [{ name, message }] });
+    throw new CodedError("invalid_field", { errors: [{ name, message }] });
   }
   return instant(ms);
 }

@@ -2,7 +2,7 @@
  * Calls of functions. A function is public and checks its callers itself, so these routes require
  * no credential.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { AppId } from "../../core/types.ts";
 import type { HttpServer } from "../fastify.ts";
 import type { HttpContext } from "../context.ts";
@@ -23,9 +23,9 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
       method: [...METHODS],
       url: "/api/apps/:app/functions/*",
       handler: async (request, reply) => {
-        if (context.functions === null) throw new ApiError("functions_not_served");
+        if (context.functions === null) throw new CodedError("functions_not_served");
         const { id: app_id, functions_enabled } = await context.apps.get(request.params.app);
-        if (!functions_enabled) throw new ApiError("functions_disabled");
+        if (!functions_enabled) throw new CodedError("functions_disabled");
         const answer = await context.functions.invoke({
           app_id,
           function_name: request.params["*"],

@@ -6,7 +6,7 @@
  */
 import formbody from "@fastify/formbody";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { isJsonObject } from "../../core/types.ts";
 import type { IssuedTokens } from "../../service/access/cli-tokens.ts";
 import { GrantError } from "../../service/access/grant-error.ts";
@@ -65,10 +65,10 @@ function tokenRoutes(server: HttpServer, { device, cliSessions }: HttpContext): 
 function userinfoRoute(server: HttpServer, { cliSessions }: HttpContext): void {
   server.get("/oauth/userinfo", { schema: { response: { 200: UserInfoReply } } }, async (request) => {
     const bearer = bearerOf(request);
-    if (bearer === null) throw new ApiError("missing_token");
+    if (bearer === null) throw new CodedError("missing_token");
     const principal = await cliSessions.verifyCliSession(bearer);
     const user = principal === null ? null : await cliSessions.account(principal.user_id);
-    if (principal === null || user === null) throw new ApiError("invalid_token");
+    if (principal === null || user === null) throw new CodedError("invalid_token");
     return { sub: principal.user_id, ...user };
   });
 }
@@ -80,7 +80,7 @@ function sendOAuthError(
   reply: FastifyReply,
 ): FastifyReply {
   const refusal = thrown instanceof GrantError ? thrown : toApiError(thrown);
-  if (refusal instanceof ApiError) {
+  if (refusal instanceof CodedError) {
     // The server's own handler counts refused bearers and replies as RFC 6750 says.
     if (refusal.status === 401) throw thrown;
     if (refusal.status === 500)
@@ -89,13 +89,13 @@ function sendOAuthError(
     if (wait_s !== null) void reply.header("retry-after", String(wait_s));
   }
   return reply
-    .code(refusal instanceof ApiError ? refusal.status : 400)
+    .code(refusal instanceof CodedError ? refusal.status : 400)
     .type("application/json; charset=utf-8")
     .serializer(JSON.stringify)
     .send({ error: errorName(refusal), error_description: refusal.message });
 }
 
-function errorName(refusal: GrantError | ApiError): string {
+function errorName(refusal: GrantError | CodedError): string {
   if (refusal instanceof GrantError) return refusal.error;
   if (refusal.status === 429) return "slow_down";
   if (refusal.status === 503) return "temporarily_unavailable";

@@ -2,7 +2,7 @@
  * What the public command line needs besides connectors: apps, workspaces, stripe. The shapes are
  * the contract's. Our own routes for the same things are in management.ts.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
@@ -129,7 +129,7 @@ function stripeRoutes(server: HttpServer, context: HttpContext): void {
 
   server.post(`${STRIPE}/install`, { schema: { params: AppParams } }, async (request) => {
     await requireAppBuilder(context, request, request.params.app, "connector.connect");
-    throw new ApiError("stripe_unsupported");
+    throw new CodedError("stripe_unsupported");
   });
 
   server.delete(STRIPE, { schema: { params: AppParams, response: { 200: SuccessReply } } }, async (request) => {
@@ -181,7 +181,7 @@ function limitOf(limit: string | undefined): number {
   if (limit === undefined) return MAX_APPS;
   if (!/^[1-9]\d{0,3}$/.test(limit)) {
     const message = `a whole number from 1 to ${MAX_APPS}`;
-    throw new ApiError("invalid_field", { errors: [{ name: "limit", message }] });
+    throw new CodedError("invalid_field", { errors: [{ name: "limit", message }] });
   }
   return Math.min(Number(limit), MAX_APPS);
 }

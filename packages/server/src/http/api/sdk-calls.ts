@@ -2,7 +2,7 @@
  * Calls that the SDK makes for every app when it starts in a browser, beyond connectors. The server
  * knows no app users and stores no analytics. These replies only let the SDK continue.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { HttpServer } from "../fastify.ts";
 import { AppParams } from "../../wire/fields.ts";
 import { UserReply } from "../../wire/platform.ts";
@@ -16,7 +16,7 @@ export function sdkCallRoutes(server: HttpServer): void {
     (request, reply) => {
       // Without a token no user is signed in. After any refusal, an app that needs a user opens
       // its login.
-      if (request.headers.authorization === undefined) throw new ApiError("missing_token");
+      if (request.headers.authorization === undefined) throw new CodedError("missing_token");
       void reply.header("cache-control", "no-store");
       return NO_USER;
     },

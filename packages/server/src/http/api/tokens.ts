@@ -1,5 +1,5 @@
 /** Access tokens for apps' backends: the route that everything else supports. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
@@ -44,7 +44,7 @@ function minValid(text: string | undefined): number | null {
   if (text === undefined) return null;
   if (!/^[1-9]\d{0,4}$/.test(text) || Number(text) > MAX_MIN_VALID_S) {
     const message = `a whole number of seconds from 1 to ${MAX_MIN_VALID_S}`;
-    throw new ApiError("invalid_field", { errors: [{ name: "min_valid_seconds", message }] });
+    throw new CodedError("invalid_field", { errors: [{ name: "min_valid_seconds", message }] });
   }
   return Number(text) * 1000;
 }
@@ -52,7 +52,7 @@ function minValid(text: string | undefined): number | null {
 function rejectedHash(header: string | readonly string[] | undefined): string | null {
   if (header === undefined) return null;
   if (typeof header !== "string" || !/^[0-9a-f]{64}$/.test(header)) {
-    throw new ApiError("invalid_field", {
+    throw new CodedError("invalid_field", {
       errors: [
         { name: REJECTED_HEADER, message: "the SHA-256 of the refused access token, as 64 lower-case hex digits" },
       ],

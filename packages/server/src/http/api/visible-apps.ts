@@ -1,5 +1,5 @@
 /** The apps and workspaces that a builder can use. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asWorkspaceId } from "../../core/ids.ts";
 import { roleReaches } from "../../core/roles.ts";
 import type { WorkspaceId } from "../../core/types.ts";
@@ -21,7 +21,7 @@ export async function appsOf(
  * Returns the workspace for a new app: the named one, the credential's own, or the first in which
  * the builder can create apps.
  *
- * @throws ApiError `not_found` when the builder is in no workspace
+ * @throws CodedError `not_found` when the builder is in no workspace
  */
 export async function workspaceForApps(
   { authorization }: HttpContext,
@@ -32,6 +32,6 @@ export async function workspaceForApps(
   if (builder.workspace_id !== null) return builder.workspace_id;
   const all = await authorization.workspaces(builder);
   const workspace = all.find(({ role }) => roleReaches(role, ACTIONS["app.create"])) ?? all[0];
-  if (workspace === undefined) throw new ApiError("not_found", { message: "You are in no workspace." });
+  if (workspace === undefined) throw new CodedError("not_found", { message: "You are in no workspace." });
   return workspace.id;
 }

@@ -2,7 +2,7 @@
  * The user's own pages: the start page with the apps of their workspaces, and the account with
  * its sessions.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import type { Membership } from "../../service/access/authorization.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
@@ -105,7 +105,7 @@ function sessionRoutes(server: HttpServer, context: HttpContext): void {
     const { user, session } = await signedIn(context, request);
     checkForm(context, request, session, request.body?.["form_token"]);
     const id = request.body?.["session"];
-    if (typeof id !== "string") throw new ApiError("not_found");
+    if (typeof id !== "string") throw new CodedError("not_found");
     if (!(await cliSessions.end(user.user_id, id))) await accounts.endSession(user, id);
     return await reply.redirect(`${urls.public_url}/account`, 303);
   });

@@ -1,5 +1,5 @@
 /** Views of the connect flow: pure functions from data to pages. */
-import { ApiError, ERRORS, type ErrorCode } from "../../core/errors.ts";
+import { CodedError, ERRORS, type ErrorCode } from "../../core/errors.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { ConnectFlow, FlowSubject } from "../../service/consent/connect.ts";
@@ -116,7 +116,7 @@ export function accountChangedPage(
   return { title: "This is a different account", mark: "bad", status: ERRORS.account_changed.status, body };
 }
 
-/** @throws ApiError `flow_not_found` when the flow has no outcome yet */
+/** @throws CodedError `flow_not_found` when the flow has no outcome yet */
 export function resultPage(flow: Flow, { app, provider }: FlowSubject, reconnect_url: string): Page {
   if (flow.outcome === "connected") {
     const back =
@@ -130,7 +130,7 @@ export function resultPage(flow: Flow, { app, provider }: FlowSubject, reconnect
         ${back}`,
     };
   }
-  if (flow.outcome === null) throw new ApiError("flow_not_found", { message: "This consent is not complete yet." });
+  if (flow.outcome === null) throw new CodedError("flow_not_found", { message: "This consent is not complete yet." });
   const text = isErrorCode(flow.outcome) ? ERRORS[flow.outcome].message : ERRORS.internal.message;
   return {
     title: `${provider.display_name} was not connected`,

@@ -2,7 +2,7 @@
  * The pages of the connect flow: confirm, go, result, the choice between two accounts, and the link
  * that errors contain. GET changes nothing.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import type { AppId, FlowId } from "../../core/types.ts";
@@ -89,8 +89,8 @@ function resultRoutes(server: HttpServer, context: HttpContext): void {
         config,
         resultPage(flow, subject, urls.reconnect(flow.app_id, flow.integration_type)),
       );
-    if (flow.expires_at <= clock.now()) throw new ApiError("flow_expired");
-    if (request.headers.accept?.includes("text/html") !== true) throw new ApiError("account_changed");
+    if (flow.expires_at <= clock.now()) throw new CodedError("flow_expired");
+    if (request.headers.accept?.includes("text/html") !== true) throw new CodedError("account_changed");
     return await sendPage(reply, config, accountChangedPage(flow.id, subject, change, formToken(session)));
   });
 

@@ -4,10 +4,10 @@
  * token nor set the cookie. Without this check an attacker could sign a user in to the attacker's
  * account, where the user would then connect their own (login CSRF, RFC 6819 §4.4.1.13).
  *
- * Errors: ApiError `csrf`.
+ * Errors: CodedError `csrf`.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import { checkForm, formToken, isSameOrigin } from "../auth.ts";
@@ -27,10 +27,10 @@ export function guestFormToken({ config }: HttpContext, request: FastifyRequest,
 /**
  * Requires a form that this server showed to this browser, sent from a page of ours.
  *
- * @throws ApiError `csrf`
+ * @throws CodedError `csrf`
  */
 export function checkGuestForm(context: HttpContext, request: FastifyRequest, form_token: unknown): void {
   const guest = readCookie(request, context.config, "form");
-  if (guest === null || !isSameOrigin(context, request, "required")) throw new ApiError("csrf");
+  if (guest === null || !isSameOrigin(context, request, "required")) throw new CodedError("csrf");
   checkForm(context, request, guest, form_token);
 }

@@ -3,7 +3,7 @@
  * changes nothing, because link previews fetch it too.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { localPath } from "../../core/local-path.ts";
 import { Secret } from "../../core/secret.ts";
 import type { NewAccount } from "../../service/accounts/accounts.ts";
@@ -63,7 +63,7 @@ function passwordRoutes(server: HttpServer, context: HttpContext): void {
       const session = await accounts.signIn(email, password, visitorOf(request));
       return await startSession(context, request, reply, session, next);
     } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== "sign_in_failed") throw error;
+      if (!(error instanceof CodedError) || error.code !== "sign_in_failed") throw error;
       return await sendPage(
         reply,
         config,

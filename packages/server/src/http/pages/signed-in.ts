@@ -3,7 +3,7 @@
  * workspace.
  */
 import type { FastifyRequest } from "fastify";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { AppId, UserId } from "../../core/types.ts";
 import type { AppRow } from "../../service/apps/apps.ts";
 import { requireConnectors } from "../../service/access/entitlements.ts";
@@ -14,10 +14,10 @@ export interface SignedIn extends BrowserSession {
   readonly principal: UserId;
 }
 
-/** @throws ApiError `sign_in_required`, whose page leads to the sign-in page */
+/** @throws CodedError `sign_in_required`, whose page leads to the sign-in page */
 export async function signedIn(context: HttpContext, request: FastifyRequest): Promise<SignedIn> {
   const visitor = await sessionOf(context, request);
-  if (visitor === null) throw new ApiError("sign_in_required");
+  if (visitor === null) throw new CodedError("sign_in_required");
   return { principal: visitor.user.user_id, ...visitor };
 }
 
@@ -25,7 +25,7 @@ export async function signedIn(context: HttpContext, request: FastifyRequest): P
  * Returns an app that this user can connect accounts to. Every step checks this again: a link
  * created earlier does not outlive the role.
  *
- * @throws ApiError `not_found`, `insufficient_role`, `plan_upgrade_required`
+ * @throws CodedError `not_found`, `insufficient_role`, `plan_upgrade_required`
  */
 export async function connectableApp(context: HttpContext, user_id: UserId, app_id: AppId): Promise<AppRow> {
   const app = await context.authorization.app(browserPrincipal(user_id), app_id, "connector.connect");

@@ -3,11 +3,11 @@
  * allows. The forms do what api/workspaces.ts does, and record the same actions. The reply to a
  * form shows a new link or key once, because an address must not contain it.
  *
- * Errors: ApiError `sign_in_required`, `csrf`, `not_found`, `insufficient_role`, `invalid_field`,
+ * Errors: CodedError `sign_in_required`, `csrf`, `not_found`, `insufficient_role`, `invalid_field`,
  * and those of the services.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asUserId, asWorkspaceId } from "../../core/ids.ts";
 import { ROLES, roleReaches, SCOPES, type Role } from "../../core/roles.ts";
 import { plus, type UserId, type WorkspaceId } from "../../core/types.ts";
@@ -190,13 +190,13 @@ async function revokeKey({ apiKeys }: HttpContext, { id, word, audit }: Submissi
   return null;
 }
 
-/** @throws ApiError `invalid_field` */
+/** @throws CodedError `invalid_field` */
 function optionOf<V extends string>(options: readonly V[], name: string, value: string): V {
   const option = options.find((one) => one === value);
   if (option === undefined) throw notAnOption(name);
   return option;
 }
 
-function notAnOption(name: string): ApiError {
-  return new ApiError("invalid_field", { errors: [{ name, message: "is not one of the options on the page" }] });
+function notAnOption(name: string): CodedError {
+  return new CodedError("invalid_field", { errors: [{ name, message: "is not one of the options on the page" }] });
 }

@@ -1,5 +1,5 @@
 /** The least role for each action. Viewers read. Every change needs a role that answers for it. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { roleReaches, type Role } from "../../core/roles.ts";
 
 export const ACTIONS = {
@@ -32,12 +32,12 @@ export const ACTIONS = {
 
 export type Action = keyof typeof ACTIONS;
 
-/** @throws ApiError `insufficient_role` */
+/** @throws CodedError `insufficient_role` */
 export function requireRole(role: Role, action: Action): void {
   const least = ACTIONS[action];
   if (roleReaches(role, least)) return;
   const message = `This needs the ${least} role in the workspace; you are ${withArticle(role)}. An API key has at most the role that its scope allows.`;
-  throw new ApiError("insufficient_role", { message });
+  throw new CodedError("insufficient_role", { message });
 }
 
 function withArticle(role: Role): string {

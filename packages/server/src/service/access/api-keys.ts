@@ -2,7 +2,7 @@
  * API keys, for a builder's programs in one workspace. A key's rights are its scope, capped by its
  * creator's current role (authorization.ts). It is shown once and stored as SHA-256.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { newCredential } from "../../core/ids.ts";
 import { checkName } from "../../core/names.ts";
 import type { Scope } from "../../core/roles.ts";
@@ -29,10 +29,10 @@ export interface CreatedApiKey {
 }
 
 export interface ApiKeys {
-  /** @throws ApiError `invalid_name`, `limit_reached` */
+  /** @throws CodedError `invalid_name`, `limit_reached` */
   create(key: NewApiKey): Promise<CreatedApiKey>;
   list(workspace_id: WorkspaceId): Promise<readonly ApiKeySummary[]>;
-  /** @throws ApiError `not_found` */
+  /** @throws CodedError `not_found` */
   revoke(workspace_id: WorkspaceId, id: string): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ async function create({ store, clock, limits }: ApiKeysDeps, key: NewApiKey): Pr
   // Two requests at once can both pass. Nothing depends on the exact number.
   if (live.length >= most) {
     const message = `A workspace has at most ${most} live API keys. Revoke one first.`;
-    throw new ApiError("limit_reached", { message });
+    throw new CodedError("limit_reached", { message });
   }
   const { credential, id, digest } = newCredential("b44k");
   await store.createApiKey({ ...key, id, name, digest });
@@ -70,7 +70,7 @@ function isLive({ revoked_at, expires_at }: ApiKeysTable, now: Instant): boolean
 async function revoke({ store, credentials }: ApiKeysDeps, workspace_id: WorkspaceId, id: string): Promise<void> {
   const is_revoked = await store.revokeApiKey(workspace_id, id);
   credentials.clear();
-  if (!is_revoked) throw new ApiError("not_found", { message: "The workspace has no live API key with this id." });
+  if (!is_revoked) throw new CodedError("not_found", { message: "The workspace has no live API key with this id." });
 }
 
 function toSummary(row: ApiKeysTable): ApiKeySummary {

@@ -5,9 +5,9 @@
  * or app looks like it does not exist. Must not know how a caller proved who it is: credentials.ts
  * does.
  *
- * Errors: ApiError `not_found`, `insufficient_role`.
+ * Errors: CodedError `not_found`, `insufficient_role`.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { capped, type Role } from "../../core/roles.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import type { Membership } from "../../store/queries/workspaces.ts";
@@ -70,7 +70,7 @@ async function requireIn(
   action: Action,
 ): Promise<Role> {
   const role = await roleIn(deps, principal, workspace_id);
-  if (role === null) throw new ApiError("not_found", { message: "There is no such workspace." });
+  if (role === null) throw new CodedError("not_found", { message: "There is no such workspace." });
   requireRole(role, action);
   return role;
 }
@@ -93,7 +93,7 @@ async function requireOnInstallation(deps: AuthorizationDeps, principal: Princip
   const role = workspace_id === null ? null : await roleIn(deps, principal, workspace_id);
   if (role !== null) return requireRole(role, action);
   const message = "This concerns the whole installation. Only members of its first workspace can do it.";
-  throw new ApiError("insufficient_role", { message });
+  throw new CodedError("insufficient_role", { message });
 }
 
 async function visibleWorkspaces(deps: AuthorizationDeps, principal: Principal): Promise<readonly Membership[]> {
@@ -116,17 +116,17 @@ async function allWorkspaces(deps: AuthorizationDeps, principal: Principal): Pro
 
 function requireSignedIn(principal: Principal): void {
   if (principal.kind === "installation" || (principal.workspace_id === null && principal.scope === null)) return;
-  throw new ApiError("insufficient_role", { message: "This needs a user who is signed in, not an API key." });
+  throw new CodedError("insufficient_role", { message: "This needs a user who is signed in, not an API key." });
 }
 
-function noSuchApp(): ApiError {
-  return new ApiError("not_found", { message: "There is no such app. holdfast apps list shows all." });
+function noSuchApp(): CodedError {
+  return new CodedError("not_found", { message: "There is no such app. holdfast apps list shows all." });
 }
 
 /**
  * Returns the app, for a caller whose rights are checked already.
  *
- * @throws ApiError `not_found`
+ * @throws CodedError `not_found`
  */
 export async function existingApp({ getApp }: Pick<Store, "getApp">, app_id: AppId): Promise<AppRow> {
   const app = await getApp(app_id);

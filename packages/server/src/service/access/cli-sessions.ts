@@ -7,9 +7,9 @@
  * A cached access token is read again after a second. So a session that any node ended is refused
  * on every node within a second, also when notifications are lost. Its own node refuses it at once.
  *
- * Errors: GrantError, and ApiError `database_unavailable`.
+ * Errors: GrantError, and CodedError `database_unavailable`.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asUserId } from "../../core/ids.ts";
 import { sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
@@ -97,14 +97,14 @@ async function find(state: CliSessionsState, hash: string): Promise<FoundCliToke
     if (!is_stale) cache.put(hash, await touch(state, value), epoch);
     return value;
   } catch (error) {
-    if (error instanceof ApiError && error.code === "invalid_token") return null;
+    if (error instanceof CodedError && error.code === "invalid_token") return null;
     throw error;
   }
 }
 
 async function load({ store }: CliSessionsState, hash: string): Promise<FoundCliToken> {
   const found = await store.findCliToken(hash);
-  if (found === null) throw new ApiError("invalid_token");
+  if (found === null) throw new CodedError("invalid_token");
   return found;
 }
 

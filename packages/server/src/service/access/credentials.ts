@@ -5,10 +5,10 @@
  * that a use of the token needs no query. Must not decide what the caller is allowed to do:
  * authorization.ts does.
  *
- * Errors: ApiError `invalid_token`, `token_expired`, `token_revoked`, `service_token_required`,
+ * Errors: CodedError `invalid_token`, `token_expired`, `token_revoked`, `service_token_required`,
  * `builder_required`, `database_unavailable`.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asUserId, parseCredential, sameDigest, type ParsedCredential } from "../../core/ids.ts";
 import type { AppId, Instant } from "../../core/types.ts";
 import type { ApiKeysTable, AppRow, ServiceTokenRow, ServiceTokensTable } from "../../store/tables.ts";
@@ -79,10 +79,10 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
 async function appPrincipal(state: CredentialsState, bearer: string): Promise<AppPrincipal> {
   if (bearer.startsWith(FUNCTION_TOKEN_PREFIX)) return await functionPrincipal(state, bearer);
   const parsed = parseCredential(bearer);
-  if (parsed === null) throw new ApiError("invalid_token");
+  if (parsed === null) throw new CodedError("invalid_token");
   if (parsed.prefix === "b44k") {
     await builderPrincipal(state, bearer);
-    throw new ApiError("service_token_required");
+    throw new CodedError("service_token_required");
   }
   const { store, serviceTokens, clock, uses } = state;
   const row = await verified(state, serviceTokens, parsed, () => store.getServiceToken(parsed.id));
@@ -93,7 +93,7 @@ async function appPrincipal(state: CredentialsState, bearer: string): Promise<Ap
 
 async function functionPrincipal(state: CredentialsState, bearer: string): Promise<AppPrincipal> {
   const claims = state.functionTokens.verify(bearer);
-  if (claims === null) throw new ApiError("invalid_token");
+  if (claims === null) throw new CodedError("invalid_token");
   const { app_id, function_name, invocation_id } = claims;
   const entitlements = state.apps.fresh(app_id) ?? (await readApp(state, app_id));
   return {
@@ -108,7 +108,7 @@ async function readApp({ store, apps }: CredentialsState, app_id: AppId): Promis
   const epoch = apps.epoch();
   const { value, is_stale } = await apps.read(app_id, async () => {
     const row = await store.getApp(app_id);
-    if (row === null) throw new ApiError("invalid_token");
+    if (row === null) throw new CodedError("invalid_token");
     return row;
   });
   if (!is_stale) apps.put(app_id, value, epoch);
@@ -119,8 +119,8 @@ async function builderPrincipal(state: CredentialsState, credential: string): Pr
   if (credential.startsWith(CLI_TOKEN_PREFIX)) return await cliPrincipal(state, credential);
   const parsed = parseCredential(credential);
   if (parsed === null)
-    throw new ApiError(credential.startsWith(FUNCTION_TOKEN_PREFIX) ? "builder_required" : "invalid_token");
-  if (parsed.prefix !== "b44k") throw new ApiError("builder_required");
+    throw new CodedError(credential.startsWith(FUNCTION_TOKEN_PREFIX) ? "builder_required" : "invalid_token");
+  if (parsed.prefix !== "b44k") throw new CodedError("builder_required");
   const { store, apiKeys, clock, uses } = state;
   const row = await verified(state, apiKeys, parsed, () => store.getApiKey(parsed.id));
   uses.keys.set(parsed.id, clock.now());
@@ -130,7 +130,7 @@ async function builderPrincipal(state: CredentialsState, credential: string): Pr
 
 async function cliPrincipal({ cliSessions }: CredentialsState, bearer: string): Promise<BuilderPrincipal> {
   const session = await cliSessions.verifyCliSession(bearer);
-  if (session === null) throw new ApiError("invalid_token");
+  if (session === null) throw new CodedError("invalid_token");
   return {
     kind: "builder",
     user_id: asUserId(session.user_id),
@@ -164,9 +164,9 @@ async function verified<R extends CredentialRow>(
  */
 function check<R extends CredentialRow>(row: R | null, parsed: ParsedCredential, now: Instant): R {
   const is_same = sameDigest(row?.digest ?? Buffer.alloc(32), parsed.digest);
-  if (row === null || !is_same) throw new ApiError("invalid_token");
-  if (row.revoked_at !== null) throw new ApiError("token_revoked");
-  if (row.expires_at !== null && row.expires_at <= now) throw new ApiError("token_expired");
+  if (row === null || !is_same) throw new CodedError("invalid_token");
+  if (row.revoked_at !== null) throw new CodedError("token_revoked");
+  if (row.expires_at !== null && row.expires_at <= now) throw new CodedError("token_expired");
   return row;
 }
 

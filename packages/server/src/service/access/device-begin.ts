@@ -1,5 +1,5 @@
 /** The first request of a device login: a new pair of codes. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import { plus } from "../../core/types.ts";
@@ -29,7 +29,7 @@ export interface DeviceCode {
 
 type BeginDeps = Pick<Ground, "store" | "keyring" | "urls" | "clock" | "limits">;
 
-/** @throws GrantError `invalid_client`, `invalid_scope`, and ApiError `rate_limited` */
+/** @throws GrantError `invalid_client`, `invalid_scope`, and CodedError `rate_limited` */
 export async function beginLogin(deps: BeginDeps, request: LoginRequest): Promise<DeviceCode> {
   const { urls, limits } = deps;
   requireClient(request.client_id);
@@ -51,7 +51,7 @@ export async function beginLogin(deps: BeginDeps, request: LoginRequest): Promis
 /**
  * Stores the codes. Returns false when another login has the same user code.
  *
- * @throws ApiError `rate_limited`
+ * @throws CodedError `rate_limited`
  */
 async function isStored(
   { store, keyring, clock, limits }: BeginDeps,
@@ -68,7 +68,7 @@ async function isStored(
   };
   const created = await store.createDeviceCode(code, limits.device_codes_per_address);
   if (created.kind !== "too_many") return created.kind !== "taken";
-  throw new ApiError("rate_limited", {
+  throw new CodedError("rate_limited", {
     message: `${limits.device_codes_per_address} logins of this address are pending. Finish one of them, or wait.`,
     retry_after_s: secondsUntil(created.until, clock.now()),
   });

@@ -12,11 +12,11 @@
  * The long code is 256 random bits and stored as SHA-256. A plain hash of the short one could be
  * searched, so it is stored as HMAC under a key that the database does not have.
  *
- * Errors: GrantError for the command line. ApiError `user_code_invalid`, `rate_limited` for the
+ * Errors: GrantError for the command line. CodedError `user_code_invalid`, `rate_limited` for the
  * user.
  */
 import type { Limits } from "../../core/limits.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { sha256Hex, type Secret } from "../../core/secret.ts";
 import type { DeviceCodeRow } from "../../store/tables.ts";
 import type { Audit } from "../audit.ts";
@@ -50,7 +50,7 @@ export interface Approver {
 
 export interface Device {
   /**
-   * @throws GrantError, and ApiError `rate_limited` when too many logins of one network are pending
+   * @throws GrantError, and CodedError `rate_limited` when too many logins of one network are pending
    */
   begin(request: LoginRequest): Promise<DeviceCode>;
   /**
@@ -58,9 +58,9 @@ export interface Device {
    * `invalid_grant`
    */
   poll(device_code: string, client_id: string): Promise<IssuedTokens>;
-  /** @throws ApiError `user_code_invalid`, `rate_limited` */
+  /** @throws CodedError `user_code_invalid`, `rate_limited` */
   view(user_code: string, approver: Approver): Promise<PendingLogin>;
-  /** @throws ApiError `user_code_invalid`, `rate_limited` */
+  /** @throws CodedError `user_code_invalid`, `rate_limited` */
   decide(
     user_code: string,
     approver: Approver,
@@ -112,10 +112,10 @@ async function tryCode(
   action: (hashes: readonly string[]) => Promise<DeviceCodeRow | null>,
 ): Promise<DeviceCodeRow> {
   const letters = parseLetters(typed);
-  if (letters === null) throw new ApiError("user_code_invalid");
+  if (letters === null) throw new CodedError("user_code_invalid");
   const hashes = hashLetters(keyring, letters);
   const code = await rateLimits.attempt(guessRules(approver, limits), () => action(hashes));
-  if (code === null) throw new ApiError("user_code_invalid");
+  if (code === null) throw new CodedError("user_code_invalid");
   return code;
 }
 

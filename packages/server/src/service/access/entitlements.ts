@@ -2,21 +2,21 @@
  * What a workspace's plan and an app's own switch allow the app's tokens. Read at each use of a
  * token.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { allowsConnectors, type Plan } from "../../core/roles.ts";
 import type { AppRow } from "../../store/tables.ts";
 
 export type Entitlements = Pick<AppRow, "plan" | "functions_enabled">;
 
-/** @throws ApiError `functions_disabled`, `plan_upgrade_required` */
+/** @throws CodedError `functions_disabled`, `plan_upgrade_required` */
 export function requireEntitled({ plan, functions_enabled }: Entitlements): void {
-  if (!functions_enabled) throw new ApiError("functions_disabled");
+  if (!functions_enabled) throw new CodedError("functions_disabled");
   requireConnectors(plan);
 }
 
-/** @throws ApiError `plan_upgrade_required` */
+/** @throws CodedError `plan_upgrade_required` */
 export function requireConnectors(plan: Plan): void {
   if (allowsConnectors(plan)) return;
   const message = `The workspace has the plan ${plan}. Connectors need the plan builder or a higher one. An admin of the workspace can change it.`;
-  throw new ApiError("plan_upgrade_required", { message });
+  throw new CodedError("plan_upgrade_required", { message });
 }

@@ -7,9 +7,9 @@
  * while their outcomes are unknown. Windows are fixed: around the end of one, twice the limit can
  * pass.
  *
- * Errors: ApiError `rate_limited`, with the time left.
+ * Errors: CodedError `rate_limited`, with the time left.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { sha256Hex } from "../../core/secret.ts";
 import type { Instant } from "../../core/types.ts";
 import type { Ground } from "../ground.ts";
@@ -27,7 +27,7 @@ export interface RateLimits {
    * Runs `action` if all rules allow it, checked in this order. Null and exceptions are wrong
    * tries, which stay counted.
    *
-   * @throws ApiError `rate_limited` without running it
+   * @throws CodedError `rate_limited` without running it
    */
   attempt<T>(rules: readonly Rule[], action: () => Promise<T | null>): Promise<T | null>;
 }
@@ -63,7 +63,7 @@ async function count(deps: RateLimitsDeps, rules: readonly Rule[]): Promise<read
     if (window.count > rule.limit) {
       // A refused client must not use up the limits that it shares with others.
       await uncount(deps, tries);
-      throw new ApiError("rate_limited", { retry_after_s: secondsUntil(window.ends_at, clock.now()) });
+      throw new CodedError("rate_limited", { retry_after_s: secondsUntil(window.ends_at, clock.now()) });
     }
     tries.push({ key, ends_at: window.ends_at });
   }

@@ -4,7 +4,7 @@
  * only an invited user or the holder of a setup link gets an account. Passwords and session tokens
  * are the library's (library.ts). Must not know HTTP, cookies or apps.
  *
- * Errors: ApiError `sign_in_failed`, `rate_limited`, `setup_link_invalid`, `invalid_name`,
+ * Errors: CodedError `sign_in_failed`, `rate_limited`, `setup_link_invalid`, `invalid_name`,
  * `invalid_email`, `invalid_password`, `already_exists`, and what the store throws.
  */
 import { asWorkspaceId, randomToken } from "../../core/ids.ts";
@@ -40,7 +40,7 @@ export interface Accounts {
   /** Changes the password, ends all other sessions, and returns the new one. */
   changePassword(user: SessionUser, session: Secret, current: Secret, next: Secret, visitor: Visitor): Promise<Secret>;
   listSessions(user_id: UserId): Promise<readonly SessionRow[]>;
-  /** @throws ApiError `not_found` */
+  /** @throws CodedError `not_found` */
   endSession(user: SessionUser, session_id: string): Promise<void>;
   /** Ends the sessions of browsers and of command lines. */
   signOutEverywhere(user: SessionUser): Promise<void>;

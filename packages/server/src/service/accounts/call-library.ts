@@ -2,13 +2,13 @@
  * Calls the account library. It is loaded at the first call, since loading it takes longer than the
  * server's start.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AccountLibrary } from "./library.ts";
 import { ADDRESS_HEADER } from "./password-rules.ts";
 import type { AccountsDeps, Visitor } from "./types.ts";
 
-/** @throws ApiError `sign_in_failed` for a wrong password, and what the store throws */
+/** @throws CodedError `sign_in_failed` for a wrong password, and what the store throws */
 export type CallLibrary = <T>(call: (library: AccountLibrary) => Promise<T>) => Promise<T>;
 
 export function createCallLibrary(deps: Omit<AccountsDeps, "rateLimits" | "cliSessions">): CallLibrary {
@@ -46,19 +46,19 @@ const GUESSED_WRONG = new Set([
 ]);
 
 /**
- * Returns the ApiError that the library wrapped, `sign_in_failed` for a wrong guess, or the error
+ * Returns the CodedError that the library wrapped, `sign_in_failed` for a wrong guess, or the error
  * itself.
  */
 function translate(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  if (error.cause instanceof ApiError) return error.cause;
+  if (error.cause instanceof CodedError) return error.cause;
   const code = "body" in error ? Object(error.body).code : undefined;
-  return GUESSED_WRONG.has(code) ? new ApiError("sign_in_failed", { cause: error }) : error;
+  return GUESSED_WRONG.has(code) ? new CodedError("sign_in_failed", { cause: error }) : error;
 }
 
 /** Returns null for a wrong password, which makes the rate limits count the try. */
 export function nullIfWrong(error: unknown): null {
-  if (error instanceof ApiError && error.code === "sign_in_failed") return null;
+  if (error instanceof CodedError && error.code === "sign_in_failed") return null;
   throw error;
 }
 

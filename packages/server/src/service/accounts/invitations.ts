@@ -2,7 +2,7 @@
  * Invitations: a one-time link for one email address and one role. The user who opens it creates an
  * account with that address, or joins with the account that is signed in.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { newId, randomToken } from "../../core/ids.ts";
 import { checkEmail } from "../../core/names.ts";
 import { roleReaches, type Role } from "../../core/roles.ts";
@@ -39,7 +39,7 @@ export interface CreatedInvitation {
 
 type InvitationDeps = Pick<Ground, "store" | "urls" | "clock" | "limits">;
 
-/** @throws ApiError `insufficient_role`, `invalid_email` */
+/** @throws CodedError `insufficient_role`, `invalid_email` */
 export async function invite(
   { store, urls, clock, limits }: InvitationDeps,
   workspace_id: WorkspaceId,
@@ -71,28 +71,28 @@ function toSummary({ id, email, role, invited_by, created_at, expires_at }: Invi
   return { id, email, role, invited_by, created_at, expires_at };
 }
 
-/** @throws ApiError `not_found` */
+/** @throws CodedError `not_found` */
 export async function revokeInvitation(
   { store }: InvitationDeps,
   id: WorkspaceId,
   invitation_id: string,
 ): Promise<void> {
   if (await store.deleteInvitation(id, invitation_id)) return;
-  throw new ApiError("not_found", { message: "The workspace has no pending invitation with this id." });
+  throw new CodedError("not_found", { message: "The workspace has no pending invitation with this id." });
 }
 
-/** @throws ApiError `invitation_invalid` */
+/** @throws CodedError `invitation_invalid` */
 export async function viewInvitation({ store }: InvitationDeps, token: string): Promise<InvitationView> {
   const found = LINK_PATTERN.test(token) ? await store.findInvitation(sha256Hex(token)) : null;
-  if (found === null) throw new ApiError("invitation_invalid");
+  if (found === null) throw new CodedError("invitation_invalid");
   const { workspace_id, workspace_name, email, role } = found;
   return { workspace_id, workspace_name, email, role };
 }
 
-/** @throws ApiError `invitation_invalid` */
+/** @throws CodedError `invitation_invalid` */
 export async function acceptInvitation(deps: InvitationDeps, token: string, user_id: UserId): Promise<InvitationView> {
   const view = await viewInvitation(deps, token);
   const accepted = await deps.store.acceptInvitation(sha256Hex(token), user_id, newId("mem"));
-  if (accepted === null) throw new ApiError("invitation_invalid");
+  if (accepted === null) throw new CodedError("invitation_invalid");
   return view;
 }

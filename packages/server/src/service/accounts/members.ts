@@ -1,11 +1,11 @@
 /** Changes of a member's role, each in one transaction with the check of the last owner. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Role } from "../../core/roles.ts";
 import type { UserId, WorkspaceId } from "../../core/types.ts";
 import { setRole, type MemberChange } from "../../store/queries/workspaces.ts";
 import type { Ground } from "../ground.ts";
 
-/** @throws ApiError `not_found`, `last_owner`, `insufficient_role` */
+/** @throws CodedError `not_found`, `last_owner`, `insufficient_role` */
 export async function setMemberRole(
   { store }: Pick<Ground, "store">,
   id: WorkspaceId,
@@ -16,7 +16,7 @@ export async function setMemberRole(
   requireChanged(await store.transaction(async (tx) => await setRole(tx, id, user_id, role, by)));
 }
 
-/** @throws ApiError `not_found` */
+/** @throws CodedError `not_found` */
 export async function transfer(
   { store }: Pick<Ground, "store">,
   id: WorkspaceId,
@@ -33,12 +33,12 @@ export async function transfer(
 
 function requireChanged(change: MemberChange): void {
   if (change === "changed") return;
-  if (change === "last_owner") throw new ApiError("last_owner");
-  if (change === "missing") throw new ApiError("not_found", { message: "The workspace has no such member." });
+  if (change === "last_owner") throw new CodedError("last_owner");
+  if (change === "missing") throw new CodedError("not_found", { message: "The workspace has no such member." });
   throw roleAboveOwn("admin");
 }
 
-export function roleAboveOwn(own: Role): ApiError {
+export function roleAboveOwn(own: Role): CodedError {
   const message = `You cannot give or change a role above your own, which is ${own}.`;
-  return new ApiError("insufficient_role", { message });
+  return new CodedError("insufficient_role", { message });
 }

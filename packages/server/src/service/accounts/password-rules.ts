@@ -2,7 +2,7 @@
  * Constants that the library and its callers share. A file apart, so that callers do not load the
  * library.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 
 /**
@@ -13,8 +13,8 @@ export const ADDRESS_HEADER = "x-holdfast-address";
 /** In characters. There is a maximum because hashing a longer password takes longer. */
 export const PASSWORD_LENGTH = { least: 10, most: 128 };
 
-/** @throws ApiError `invalid_password` */
+/** @throws CodedError `invalid_password` */
 export function checkPassword(password: Secret): void {
   const { length } = Array.from(password.expose());
-  if (length < PASSWORD_LENGTH.least || length > PASSWORD_LENGTH.most) throw new ApiError("invalid_password");
+  if (length < PASSWORD_LENGTH.least || length > PASSWORD_LENGTH.most) throw new CodedError("invalid_password");
 }

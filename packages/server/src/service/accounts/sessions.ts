@@ -1,6 +1,6 @@
 /** Browser sessions: opening one without a password, finding its user, ending them. */
 import { systemClock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asUserId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import type { UserId } from "../../core/types.ts";
@@ -48,7 +48,7 @@ export async function endSession(
   { user_id }: SessionUser,
   session_id: string,
 ): Promise<void> {
-  if (!(await store.endSession(user_id, session_id))) throw new ApiError("not_found");
+  if (!(await store.endSession(user_id, session_id))) throw new CodedError("not_found");
   audit.record({ actor: `user:${user_id}`, action: "session.end", target: user_id });
 }
 

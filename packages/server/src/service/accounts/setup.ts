@@ -3,7 +3,7 @@
  * server's machine creates them. They make administrators, which is no new power for a user of that
  * machine: the database and the keys are there.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asUserId, newWorkspaceId, randomToken } from "../../core/ids.ts";
 import { roleReaches } from "../../core/roles.ts";
 import { sha256Hex, type Secret } from "../../core/secret.ts";
@@ -42,7 +42,7 @@ export async function viewSetup({ store }: AccountDeps, token: string): Promise<
 
 async function openLink(store: AccountDeps["store"], token: string) {
   const link = LINK_PATTERN.test(token) ? await store.openSetupLink(sha256Hex(token)) : null;
-  if (link === null) throw new ApiError("setup_link_invalid");
+  if (link === null) throw new CodedError("setup_link_invalid");
   return link;
 }
 
@@ -50,9 +50,9 @@ export async function setUp(deps: AccountDeps, token: string, account: NewAccoun
   const { user_id } = await openLink(deps.store, token);
   // Checked first: a mistyped account must not use up the link.
   const checked = user_id === null ? checkAccount(account) : null;
-  if (!(await deps.store.useSetupLink(sha256Hex(token)))) throw new ApiError("setup_link_invalid");
+  if (!(await deps.store.useSetupLink(sha256Hex(token)))) throw new CodedError("setup_link_invalid");
   if (checked !== null) return await setUpAdministrator(deps, checked, visitor);
-  if (user_id === null) throw new ApiError("internal");
+  if (user_id === null) throw new CodedError("internal");
   record(deps, user_id, "account.sign_in", visitor);
   return await openSession(deps, user_id, visitor);
 }

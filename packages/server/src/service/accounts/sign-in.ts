@@ -1,5 +1,5 @@
 /** Signing in, creating an account, changing a password. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asUserId } from "../../core/ids.ts";
 import { checkEmail, checkName } from "../../core/names.ts";
 import { Secret } from "../../core/secret.ts";
@@ -20,7 +20,7 @@ export async function signIn(
   const signedIn = await deps.rateLimits.attempt(guessRules(deps, email, visitor), () =>
     deps.callLibrary(({ api }) => api.signInEmail({ body, headers: headersOf(visitor) })).catch(nullIfWrong),
   );
-  if (signedIn === null) throw new ApiError("sign_in_failed");
+  if (signedIn === null) throw new CodedError("sign_in_failed");
   return new Secret(signedIn.token);
 }
 
@@ -48,7 +48,7 @@ export async function createAccount(
 /**
  * Returns the account with its name and address normalized.
  *
- * @throws ApiError `invalid_name`, `invalid_email`, `invalid_password`
+ * @throws CodedError `invalid_name`, `invalid_email`, `invalid_password`
  */
 export function checkAccount({ name, email, password }: NewAccount): NewAccount {
   checkPassword(password);
@@ -58,7 +58,7 @@ export function checkAccount({ name, email, password }: NewAccount): NewAccount 
 /**
  * Creates a checked account and a session.
  *
- * @throws ApiError `already_exists`
+ * @throws CodedError `already_exists`
  */
 export async function signUp(
   { store, callLibrary }: AccountDeps,
@@ -67,18 +67,18 @@ export async function signUp(
 ): Promise<{ user_id: UserId; session: Secret }> {
   if ((await store.findUser(email)) !== null) {
     const message = "There is already an account with this email address. Sign in with it.";
-    throw new ApiError("already_exists", { message });
+    throw new CodedError("already_exists", { message });
   }
   const body = { name, email, password: password.expose() };
   const { token, user } = await callLibrary(({ api }) => api.signUpEmail({ body, headers: headersOf(visitor) }));
-  if (token === null) throw new ApiError("internal");
+  if (token === null) throw new CodedError("internal");
   return { user_id: asUserId(user.id), session: new Secret(token) };
 }
 
 /**
  * Changes the password and returns the new session.
  *
- * @throws ApiError `sign_in_failed`, `invalid_password`, `rate_limited`
+ * @throws CodedError `sign_in_failed`, `invalid_password`, `rate_limited`
  */
 export async function changePassword(
   deps: AccountDeps,
@@ -94,7 +94,7 @@ export async function changePassword(
   const token = await deps.rateLimits.attempt(guessRules(deps, email, visitor), () =>
     deps.callLibrary(async ({ api }) => (await api.changePassword({ body, headers })).token).catch(nullIfWrong),
   );
-  if (token === null) throw new ApiError("sign_in_failed", { message: "The current password is wrong." });
+  if (token === null) throw new CodedError("sign_in_failed", { message: "The current password is wrong." });
   await deps.cliSessions.endAll(user_id);
   const { request_id } = visitor;
   deps.audit.record({ actor: `user:${user_id}`, action: "account.change_password", target: user_id, request_id });

@@ -4,10 +4,10 @@
  * changes a role above their own, and the last owner stays. Does not check roles:
  * access/authorization.ts does.
  *
- * Errors: ApiError `not_found`, `insufficient_role`, `last_owner`, `limit_reached`,
+ * Errors: CodedError `not_found`, `insufficient_role`, `last_owner`, `limit_reached`,
  * `invitation_invalid`, `invalid_name`, `invalid_email`.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { checkName } from "../../core/names.ts";
 import type { Plan, Role } from "../../core/roles.ts";
 import type { UserId, WorkspaceId } from "../../core/types.ts";
@@ -90,7 +90,7 @@ async function create(deps: WorkspacesDeps, typed_name: string, owner: UserId): 
   const name = checkName(typed_name);
   if ((await store.membershipsOf(owner)).length >= limits.workspaces_per_user) {
     const message = `An account can be in at most ${limits.workspaces_per_user} workspaces.`;
-    throw new ApiError("limit_reached", { message });
+    throw new CodedError("limit_reached", { message });
   }
   return await get(deps, await accounts.createWorkspace(name, owner));
 }
@@ -120,6 +120,6 @@ async function shareClients(
   return await store.installationSharing(id);
 }
 
-function noSuchWorkspace(): ApiError {
-  return new ApiError("not_found", { message: "There is no such workspace." });
+function noSuchWorkspace(): CodedError {
+  return new CodedError("not_found", { message: "There is no such workspace." });
 }

@@ -3,7 +3,7 @@
  * connections in one transaction, and queues the revocation of its tokens at the providers. Must
  * not check roles: access/authorization.ts does.
  *
- * Errors: ApiError `not_found`, `already_exists`, `invalid_name`, `workspace_not_empty`,
+ * Errors: CodedError `not_found`, `already_exists`, `invalid_name`, `workspace_not_empty`,
  * `too_many_tokens`.
  */
 import { newWorkspaceId } from "../../core/ids.ts";
@@ -42,7 +42,7 @@ export interface Apps {
   /**
    * Deletes a workspace and what it owns.
    *
-   * @throws ApiError `workspace_not_empty` unless `with_apps`
+   * @throws CodedError `workspace_not_empty` unless `with_apps`
    */
   removeWorkspace(workspace_id: WorkspaceId, with_apps: boolean): Promise<void>;
   createToken(app_id: AppId, name: string, expires_at: Instant | null): Promise<CreatedServiceToken>;

@@ -1,5 +1,5 @@
 /** Renaming an app and its switch for functions. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { checkName } from "../../core/names.ts";
 import type { AppId } from "../../core/types.ts";
 import type { AppRow } from "../../store/tables.ts";
@@ -12,7 +12,7 @@ export interface AppChange {
   readonly functions_enabled?: boolean;
 }
 
-/** @throws ApiError `not_found`, `invalid_name`, `already_exists` */
+/** @throws CodedError `not_found`, `invalid_name`, `already_exists` */
 export async function changeApp(
   { store, credentials }: AppsDeps,
   app_id: AppId,
@@ -28,7 +28,7 @@ export async function changeApp(
   return await existingApp(store, app_id);
 }
 
-export function nameTaken(name: string): ApiError {
+export function nameTaken(name: string): CodedError {
   const message = `There is already an app named "${name}". Choose another name.`;
-  return new ApiError("already_exists", { message });
+  return new CodedError("already_exists", { message });
 }

@@ -1,5 +1,5 @@
 /** Creating an app, alone or with its first credentials. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { newAppId, newWorkspaceId } from "../../core/ids.ts";
 import { checkName, NAME_LENGTH } from "../../core/names.ts";
 import type { Scope } from "../../core/roles.ts";
@@ -64,6 +64,6 @@ async function firstOwner({ store }: AppsDeps, workspace_id: WorkspaceId): Promi
 }
 
 function nullIfLimited(error: unknown): null {
-  if (error instanceof ApiError && error.code === "limit_reached") return null;
+  if (error instanceof CodedError && error.code === "limit_reached") return null;
   throw error;
 }

@@ -1,5 +1,5 @@
 /** Deleting an app, or a workspace with its apps. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import type { Transaction } from "../../store/operation.ts";
 import { deleteApp, listApps } from "../../store/queries/apps.ts";
@@ -8,21 +8,21 @@ import { deleteWorkspace } from "../../store/queries/workspaces.ts";
 import { existingApp } from "../access/authorization.ts";
 import type { AppsDeps } from "./types.ts";
 
-/** @throws ApiError `not_found` */
+/** @throws CodedError `not_found` */
 export async function removeApp(deps: AppsDeps, app_id: AppId): Promise<void> {
   await existingApp(deps.store, app_id);
   await removeApps(deps, [app_id], async () => {});
 }
 
-/** @throws ApiError `workspace_not_empty` */
+/** @throws CodedError `workspace_not_empty` */
 export async function removeWorkspace(deps: AppsDeps, workspace_id: WorkspaceId, with_apps: boolean): Promise<void> {
   const apps = await deps.store.listApps(workspace_id);
-  if (apps.length > 0 && !with_apps) throw new ApiError("workspace_not_empty");
+  if (apps.length > 0 && !with_apps) throw new CodedError("workspace_not_empty");
   const app_ids = apps.map((app) => app.id);
   await removeApps(deps, app_ids, async (tx) => {
     // An app that was created meanwhile would be left without a workspace.
     const left = await listApps(tx, workspace_id);
-    if (left.length > 0) throw new ApiError("workspace_not_empty");
+    if (left.length > 0) throw new CodedError("workspace_not_empty");
     await deleteWorkspace(tx, workspace_id);
   });
   deps.vault.evict(workspace_id);

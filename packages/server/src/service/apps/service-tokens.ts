@@ -1,5 +1,5 @@
 /** Service tokens of an app's backends. A token is shown once and stored as SHA-256. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { newCredential } from "../../core/ids.ts";
 import { checkName } from "../../core/names.ts";
 import type { Secret } from "../../core/secret.ts";
@@ -15,7 +15,7 @@ export interface CreatedServiceToken {
   readonly service_token: Secret;
 }
 
-/** @throws ApiError `invalid_name`, `not_found`, `too_many_tokens` */
+/** @throws CodedError `invalid_name`, `not_found`, `too_many_tokens` */
 export async function createServiceToken(
   { store, limits }: AppsDeps,
   app_id: AppId,
@@ -27,7 +27,7 @@ export async function createServiceToken(
   const { credential, id, digest } = newCredential("hfs");
   const token = { app_id, id, name, digest, expires_at };
   if (!(await store.createServiceToken(token, limits.live_service_tokens_per_app)))
-    throw new ApiError("too_many_tokens");
+    throw new CodedError("too_many_tokens");
   return { id, service_token: credential };
 }
 
@@ -41,11 +41,11 @@ function toSummary(row: ServiceTokensTable): ServiceTokenSummary {
   return { id, name, created_at, expires_at, revoked_at, last_used_at };
 }
 
-/** @throws ApiError `not_found` */
+/** @throws CodedError `not_found` */
 export async function revokeServiceToken({ store, credentials }: AppsDeps, app_id: AppId, id: string): Promise<void> {
   const is_revoked = await store.revokeServiceToken(app_id, id);
   credentials.clear();
   if (is_revoked) return;
   const message = "The app has no live token with this id. holdfast tokens list shows all.";
-  throw new ApiError("not_found", { message });
+  throw new CodedError("not_found", { message });
 }

@@ -3,15 +3,15 @@
  * The first read that fails closes the gate, and later reads fail at once. While it is closed, one
  * read per `database_probe_ms` tests whether the database is back.
  *
- * Only for reads, which can be abandoned and repeated. Errors: ApiError `database_unavailable`, and
+ * Only for reads, which can be abandoned and repeated. Errors: CodedError `database_unavailable`, and
  * the errors of the read itself.
  */
 import { within } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Ground } from "../ground.ts";
 
 export interface DatabaseGate {
-  /** Runs a read. @throws ApiError `database_unavailable` at once while the gate is closed */
+  /** Runs a read. @throws CodedError `database_unavailable` at once while the gate is closed */
   read<T>(query: () => Promise<T>): Promise<T>;
   isOpen(): boolean;
   /** Opens the gate, because the database answered a query that did not pass through it. */
@@ -93,9 +93,9 @@ async function withRetry<T>(gate: Gate, query: () => Promise<T>): Promise<T> {
 }
 
 export function isOutage(error: unknown): boolean {
-  return error instanceof ApiError && error.code === "database_unavailable";
+  return error instanceof CodedError && error.code === "database_unavailable";
 }
 
-function unavailable(): ApiError {
-  return new ApiError("database_unavailable", { retry_after_s: 1 });
+function unavailable(): CodedError {
+  return new CodedError("database_unavailable", { retry_after_s: 1 });
 }

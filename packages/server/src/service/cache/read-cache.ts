@@ -20,7 +20,7 @@ export interface ReadCache<V> {
    * Returns the value that `load` reads or, during an outage, the stale one. Concurrent callers of
    * one key share one load.
    *
-   * @throws what `load` throws, and ApiError `database_unavailable`
+   * @throws what `load` throws, and CodedError `database_unavailable`
    */
   read(key: string, load: () => Promise<V>): Promise<Read<V>>;
   /** Returns the mark that `put` needs. Call it before the read. */

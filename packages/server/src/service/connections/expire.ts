@@ -25,7 +25,7 @@ export async function expire(
   return expired;
 }
 
-/** Expires the connection. @throws ApiError always: there is no token to serve */
+/** Expires the connection. @throws CodedError always: there is no token to serve */
 export async function expireNow(deps: ConnectionsDeps, row: ConnectionRow, reason: ReasonCode): Promise<never> {
   const expired = await expire(deps, row, reason);
   throw ended(deps, expired ?? { ...row, status: "expired", reason });

@@ -1,5 +1,5 @@
 /** Lists, disconnects and removes connections. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { ID_PATTERN } from "../../core/ids.ts";
 import type { AppId } from "../../core/types.ts";
 import { removeConnector } from "../../store/queries/apps.ts";
@@ -47,14 +47,14 @@ export async function disconnect(deps: ConnectionsDeps, app_id: AppId, integrati
  * Finds a connection. A service that was removed from the catalog can still be disconnected if it
  * is connected.
  *
- * @throws ApiError `invalid_service`, `unknown_service`
+ * @throws CodedError `invalid_service`, `unknown_service`
  */
 async function findKnown(
   { store, catalog }: ConnectionsDeps,
   app_id: AppId,
   integration_type: string,
 ): Promise<ConnectionRow | null> {
-  if (!ID_PATTERN.test(integration_type)) throw new ApiError("invalid_service");
+  if (!ID_PATTERN.test(integration_type)) throw new CodedError("invalid_service");
   const row = await store.findConnection(app_id, integration_type);
   if (row === null) catalog.require(integration_type);
   return row;

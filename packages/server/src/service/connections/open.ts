@@ -1,5 +1,5 @@
 /** Reads a connection's row and opens its access token. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { decide } from "../../core/expiry.ts";
 import { ID_PATTERN } from "../../core/ids.ts";
 import type { Secret } from "../../core/secret.ts";
@@ -18,7 +18,7 @@ export async function openConnection(
 ): Promise<OpenConnection> {
   const { cache, store, catalog } = deps;
   // Checked before the query, because not every database accepts every string.
-  if (!ID_PATTERN.test(integration_type)) throw new ApiError("invalid_service");
+  if (!ID_PATTERN.test(integration_type)) throw new CodedError("invalid_service");
   const epoch = cache.epoch();
   const row = await store.findConnection(app_id, integration_type);
   if (row === null) {
@@ -28,21 +28,21 @@ export async function openConnection(
   return await openRow(deps, row, epoch);
 }
 
-/** Opens the access token of a row, and caches it. @throws ApiError if the connection has ended */
+/** Opens the access token of a row, and caches it. @throws CodedError if the connection has ended */
 export async function openRow(
   deps: ConnectionsDeps,
   row: ConnectionRow,
   epoch = deps.cache.epoch(),
 ): Promise<OpenConnection> {
   if (row.status !== "active" || row.sealed_access === null) throw ended(deps, row);
-  if (row.blocked_at !== null) throw new ApiError("connector_blocked", { reason: "connector_blocked" });
+  if (row.blocked_at !== null) throw new CodedError("connector_blocked", { reason: "connector_blocked" });
   const access_token = await openAccessToken(deps, row, row.sealed_access).catch((error: unknown) =>
     unreadable(deps, row, error),
   );
   const { config } = row;
   // An app builds API URLs from the config. Without it, the app would send the token to another
   // host.
-  if (config === null) return await unreadable(deps, row, new ApiError("credential_unreadable"));
+  if (config === null) return await unreadable(deps, row, new CodedError("credential_unreadable"));
   const open = { row, access_token, config: configOrNull(config) };
   deps.cache.put(open, epoch);
   return open;

@@ -1,6 +1,6 @@
 /** Waits for a refresh, and serves its token. */
 import { within } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import type { OpenConnection } from "../cache/token-cache.ts";
 import { isExpired, openRow } from "./open.ts";
@@ -11,7 +11,7 @@ import type { ConnectionsDeps, Served } from "./types.ts";
 /**
  * Serves a refreshed token, because the old one no longer works.
  *
- * @throws ApiError if no refresh ends in time
+ * @throws CodedError if no refresh ends in time
  */
 export async function refreshed(deps: ConnectionsDeps, row: ConnectionRow, wait_ms: number): Promise<Served> {
   const { refresher, urls, clock, limits } = deps;
@@ -28,7 +28,7 @@ export async function refreshed(deps: ConnectionsDeps, row: ConnectionRow, wait_
     case "failed":
       throw unavailable(deps, row, result.code, result.retry_after_ms);
     case "deleted":
-      throw new ApiError("not_connected", { reconnect_url: urls.reconnect(row.app_id, row.integration_type) });
+      throw new CodedError("not_connected", { reconnect_url: urls.reconnect(row.app_id, row.integration_type) });
   }
 }
 

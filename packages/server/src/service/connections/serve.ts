@@ -1,5 +1,5 @@
 /** Serves access tokens: the hot path. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { decide, livesFor } from "../../core/expiry.ts";
 import { sha256Hex } from "../../core/secret.ts";
 import type { AppId } from "../../core/types.ts";
@@ -13,7 +13,7 @@ import { refreshed, refreshedOrOld } from "./refreshed.ts";
 import { served, servedUnsaved } from "./served.ts";
 import type { ServeDeps, Served, TokenRequirements } from "./types.ts";
 
-/** Returns a valid access token, from memory if possible. @throws ApiError */
+/** Returns a valid access token, from memory if possible. @throws CodedError */
 export async function serve(
   deps: ServeDeps,
   app_id: AppId,
@@ -70,7 +70,7 @@ function serveStale(
   if (pending?.kind === "unsaved") return servedUnsaved(pending);
   const is_short = min_valid_ms !== null && !livesFor(lifeOfRow(row), clock.now(), min_valid_ms);
   if (isRejected(open, rejected_hash) || is_short || isExpired(open, clock.now()))
-    throw new ApiError("database_unavailable", { retry_after_s: 1 });
+    throw new CodedError("database_unavailable", { retry_after_s: 1 });
   return { ...served(open), is_stale: true };
 }
 

@@ -11,7 +11,7 @@ export interface Connections {
   /**
    * Returns a valid access token.
    *
-   * @throws ApiError whose code says why there is none, and who must act
+   * @throws CodedError whose code says why there is none, and who must act
    */
   get(app_id: AppId, integration_type: string, requirements: TokenRequirements): Promise<Served>;
   list(app_id: AppId): Promise<readonly ConnectionSummary[]>;

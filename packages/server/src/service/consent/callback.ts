@@ -6,7 +6,7 @@
  * is requested: the vendor's own redirect URI (mix-up, RFC 9700 §4.4), the browser that started the
  * flow, the builder who initiated it, and the issuer (RFC 9207 §2.4). consent.ts stores the tokens.
  */
-import { ApiError, type ErrorCode } from "../../core/errors.ts";
+import { CodedError, type ErrorCode } from "../../core/errors.ts";
 import { sha256Hex, type Secret } from "../../core/secret.ts";
 import type { FlowId } from "../../core/types.ts";
 import type { CallbackGrant } from "../../oauth/callback.ts";
@@ -45,7 +45,7 @@ export interface Callback {
   /**
    * Returns the flow whose result page to show: connected, denied, or waiting for a decision.
    *
-   * @throws ApiError when the callback leads to no result page
+   * @throws CodedError when the callback leads to no result page
    */
   handle(request: CallbackRequest): Promise<FlowId>;
 }
@@ -60,7 +60,7 @@ async function handle(deps: CallbackDeps, request: CallbackRequest): Promise<Flo
   try {
     return await complete(deps, request, flow);
   } catch (error) {
-    const code: ErrorCode = error instanceof ApiError ? error.code : "internal";
+    const code: ErrorCode = error instanceof CodedError ? error.code : "internal";
     await store.finishFlow(flow.id, code, null);
     recordOutcome(audit, flow, code);
     const { id: flow_id, app_id, integration_type } = flow;
@@ -72,35 +72,35 @@ async function handle(deps: CallbackDeps, request: CallbackRequest): Promise<Flo
 /**
  * Consumes the flow of this state.
  *
- * @throws ApiError `duplicate_parameter`, `state_missing`, `state_unknown`, `state_used`,
+ * @throws CodedError `duplicate_parameter`, `state_missing`, `state_unknown`, `state_used`,
  *   `state_expired`
  */
 async function consumeFlow({ store, clock }: CallbackDeps, parameters: URLSearchParams): Promise<FlowRow> {
-  if (DECISIVE.some((name) => parameters.getAll(name).length > 1)) throw new ApiError("duplicate_parameter");
+  if (DECISIVE.some((name) => parameters.getAll(name).length > 1)) throw new CodedError("duplicate_parameter");
   const state = parameters.get("state");
-  if (state === null || state === "") throw new ApiError("state_missing");
-  if (!STATE_PATTERN.test(state)) throw new ApiError("state_unknown");
+  if (state === null || state === "") throw new CodedError("state_missing");
+  if (!STATE_PATTERN.test(state)) throw new CodedError("state_unknown");
   const state_hash = sha256Hex(state);
   const taken = await store.consumeFlow(state_hash);
   if (taken !== null) return taken;
   const stored = await store.findFlowByState(state_hash);
-  if (stored === null) throw new ApiError("state_unknown");
+  if (stored === null) throw new CodedError("state_unknown");
   const has_expired = stored.taken_at === null && stored.expires_at <= clock.now();
-  throw new ApiError(has_expired ? "state_expired" : "state_used");
+  throw new CodedError(has_expired ? "state_expired" : "state_used");
 }
 
 async function complete(deps: CallbackDeps, request: CallbackRequest, flow: FlowRow): Promise<FlowId> {
   const { store, catalog, oauth, audit, log } = deps;
   const { parameters } = request;
   const provider = catalog.require(flow.integration_type);
-  if (request.vendor !== flow.vendor) throw new ApiError("flow_context_mismatch");
+  if (request.vendor !== flow.vendor) throw new CodedError("flow_context_mismatch");
   if (request.browser === null || sha256Hex(request.browser.expose()) !== flow.browser_hash)
-    throw new ApiError("state_session_mismatch");
-  if (request.principal !== flow.initiator) throw new ApiError("flow_user_mismatch");
+    throw new CodedError("state_session_mismatch");
+  if (request.principal !== flow.initiator) throw new CodedError("flow_user_mismatch");
   checkIssuer(provider, parameters.get("iss"));
   const reading = oauth.readCallback(provider, parameters);
-  if (reading.kind === "repeated") throw new ApiError("duplicate_parameter");
-  if (reading.kind === "invalid") throw new ApiError("callback_invalid");
+  if (reading.kind === "repeated") throw new CodedError("duplicate_parameter");
+  if (reading.kind === "invalid") throw new CodedError("callback_invalid");
   if (reading.kind === "denied") {
     await store.finishFlow(flow.id, "consent_denied", null);
     recordOutcome(audit, flow, "consent_denied");
@@ -120,7 +120,7 @@ async function connect(
 ): Promise<void> {
   const { code_verifier } = await openSecrets(vault, flow);
   const client = flow.oauth_client_id === null ? null : await clients.open(flow.oauth_client_id);
-  if (client === null || flow.redirect_uri === null) throw new ApiError("oauth_client_missing");
+  if (client === null || flow.redirect_uri === null) throw new CodedError("oauth_client_missing");
   const { config, redirect_uri } = flow;
   const requested_scopes = effectiveScopes(provider, flow.scopes);
   const exchange = { provider, config, client, redirect_uri, callback, code_verifier, requested_scopes };
@@ -151,13 +151,13 @@ async function connect(
  */
 function checkIssuer(provider: Provider, iss: string | null): void {
   if (provider.issuer === null) return;
-  if (iss === null ? provider.issuer.required : iss !== provider.issuer.value) throw new ApiError("issuer_mismatch");
+  if (iss === null ? provider.issuer.required : iss !== provider.issuer.value) throw new CodedError("issuer_mismatch");
 }
 
-function exchangeError(kind: "retry_later" | "refused" | "misconfigured" | "unknown", reason: string): ApiError {
-  if (kind === "misconfigured") return new ApiError("oauth_client_rejected", { reason });
-  if (kind === "refused") return new ApiError("code_exchange_failed", { reason });
-  return new ApiError("provider_unavailable", {
+function exchangeError(kind: "retry_later" | "refused" | "misconfigured" | "unknown", reason: string): CodedError {
+  if (kind === "misconfigured") return new CodedError("oauth_client_rejected", { reason });
+  if (kind === "refused") return new CodedError("code_exchange_failed", { reason });
+  return new CodedError("provider_unavailable", {
     reason,
     retry_after_s: 1,
     message: "The provider did not respond properly to the code exchange. Nothing was connected. Start again.",

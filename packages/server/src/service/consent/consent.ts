@@ -4,7 +4,7 @@
  * flow, until the builder decides on a page which account the app uses. Without a decision in time,
  * its tokens are revoked.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { newConnectionId } from "../../core/ids.ts";
 import { plus, type Account, type ConnectionConfig, type FlowId } from "../../core/types.ts";
 import type { Transaction } from "../../store/operation.ts";
@@ -55,7 +55,7 @@ export interface Consents {
   /**
    * Carries out the builder's decision.
    *
-   * @throws ApiError `flow_not_found`, `flow_user_mismatch`, `flow_expired`
+   * @throws CodedError `flow_not_found`, `flow_user_mismatch`, `flow_expired`
    */
   decide(id: FlowId, principal: string, decision: "replace" | "keep"): Promise<void>;
 }
@@ -92,7 +92,7 @@ async function hold(deps: ConsentDeps, flow: FlowRow, current: ConnectionRow, co
   const sealed = await sealHeld(vault, flow, { ...consent, revocation_id: revocation?.id ?? null });
   const ttl_ms = limits.flow_ttl_ms;
   await store.transaction(async (tx) => {
-    if (!(await holdFlow(tx, flow.id, sealed, ttl_ms))) throw new ApiError("state_used");
+    if (!(await holdFlow(tx, flow.id, sealed, ttl_ms))) throw new CodedError("state_used");
     if (revocation === null) return;
     await enqueue(tx, revocation);
     await postponeOutbox(tx, revocation.id, 0, plus(tx.now, ttl_ms + REVOKE_AFTER_MS));
@@ -105,7 +105,7 @@ async function hold(deps: ConsentDeps, flow: FlowRow, current: ConnectionRow, co
  * Stores the consent as the app's connection, in place of the current one.
  *
  * @param also runs in the same transaction
- * @throws ApiError `database_busy` when other consents keep replacing the connection
+ * @throws CodedError `database_busy` when other consents keep replacing the connection
  */
 async function connect(
   deps: ConsentDeps,
@@ -135,7 +135,7 @@ async function connect(
     }
     replaced = await store.findConnection(app_id, integration_type);
   }
-  throw new ApiError("database_busy");
+  throw new CodedError("database_busy");
 }
 
 /** Returns the connection's new row, with the tokens sealed for it. */
@@ -182,13 +182,13 @@ async function decide(deps: ConsentDeps, id: FlowId, principal: string, decision
   // The button was pressed twice. The next page shows the outcome.
   if (flow.outcome !== null) return;
   const held = await openHeld(vault, flow);
-  if (held === null) throw new ApiError("flow_not_found");
-  if (flow.expires_at <= clock.now()) throw new ApiError("flow_expired");
+  if (held === null) throw new CodedError("flow_not_found");
+  if (flow.expires_at <= clock.now()) throw new CodedError("flow_expired");
   const { revocation_id } = held;
   if (decision === "replace") {
     const current = await store.findConnection(flow.app_id, flow.integration_type);
     await connect(deps, flow, current, held, async (tx) => {
-      if (revocation_id !== null && !(await endOutbox(tx, revocation_id))) throw new ApiError("flow_expired");
+      if (revocation_id !== null && !(await endOutbox(tx, revocation_id))) throw new CodedError("flow_expired");
     });
     return;
   }

@@ -1,6 +1,6 @@
 /** A connector as an app declares it, checked and compared: its scopes and its settings. Pure. */
 import { isDeepStrictEqual } from "node:util";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { SCOPE_TOKEN, sameScopes, unique } from "../../core/scopes.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
 import { withDefaults, type Provider } from "../../providers/provider.ts";
@@ -31,14 +31,14 @@ export function withScopes(
   return checkScopes([...(declared.length === 0 ? provider.default_scopes : declared), ...added]);
 }
 
-/** Returns the scopes if they are valid. @throws ApiError `invalid_scope` */
+/** Returns the scopes if they are valid. @throws CodedError `invalid_scope` */
 export function checkScopes(scopes: readonly string[]): readonly string[] {
   const list = unique(scopes);
   const bad = list.filter((scope) => !SCOPE_TOKEN.test(scope));
   if (bad.length > 0 || list.length > MAX_SCOPES) {
     const message =
       list.length > MAX_SCOPES ? `at most ${MAX_SCOPES}` : "visible ASCII characters without quotes, at most 256";
-    throw new ApiError("invalid_scope", { errors: [{ name: "scopes", message }] });
+    throw new CodedError("invalid_scope", { errors: [{ name: "scopes", message }] });
   }
   return list;
 }
@@ -46,7 +46,7 @@ export function checkScopes(scopes: readonly string[]): readonly string[] {
 /**
  * Checks the given values. The confirm page asks for missing ones.
  *
- * @throws ApiError `invalid_connection_config`
+ * @throws CodedError `invalid_connection_config`
  */
 export function checkGiven(provider: Provider, given: ConnectionConfig): ConnectionConfig {
   const checked = checkConfig(provider, given);
@@ -55,10 +55,10 @@ export function checkGiven(provider: Provider, given: ConnectionConfig): Connect
   return withoutBlanks(given);
 }
 
-export function configError(errors: readonly ConfigError[]): ApiError {
+export function configError(errors: readonly ConfigError[]): CodedError {
   const only_missing = errors.every((error) => error.kind === "missing");
   const fields = errors.map(({ name, message }) => ({ name, message }));
-  return new ApiError(only_missing ? "missing_connection_config" : "invalid_connection_config", {
+  return new CodedError(only_missing ? "missing_connection_config" : "invalid_connection_config", {
     errors: fields,
     message: fields.map((field) => field.message).join(" "),
   });

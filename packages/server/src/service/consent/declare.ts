@@ -5,7 +5,7 @@
  * is complete, unless it requests nothing new.
  */
 import { isDeepStrictEqual } from "node:util";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asUserId, newFlowId } from "../../core/ids.ts";
 import { isLocalPath } from "../../core/local-path.ts";
 import type { AppId, ConnectionConfig } from "../../core/types.ts";
@@ -59,7 +59,7 @@ const NO_ERROR = { error: null, error_message: null, other_user_email: null } as
 /**
  * Returns the connection when it covers the request, otherwise a link to a new consent.
  *
- * @throws ApiError `unknown_service`, `not_found`, `connector_blocked`, `invalid_scope`,
+ * @throws CodedError `unknown_service`, `not_found`, `connector_blocked`, `invalid_scope`,
  *   `invalid_return_to`, `invalid_connection_config`, `oauth_client_missing`, `too_many_flows`
  */
 export async function initiate(deps: DeclareDeps, request: InitiateRequest): Promise<Initiated> {
@@ -69,7 +69,7 @@ export async function initiate(deps: DeclareDeps, request: InitiateRequest): Pro
   const app = await existingApp(store, app_id);
   await requireAllowed(store, app, provider);
   const sent = checkScopes(request.scopes);
-  if (return_to !== null && !isLocalPath(return_to)) throw new ApiError("invalid_return_to");
+  if (return_to !== null && !isLocalPath(return_to)) throw new CodedError("invalid_return_to");
   const current = await store.findConnection(app_id, integration_type);
   const kept = current === null ? {} : inputConfig(provider, current.config ?? {});
   const config = request.config === null ? kept : checkGiven(provider, request.config);
@@ -125,7 +125,7 @@ async function createFlow(
     { ttl_ms: limits.flow_ttl_ms, pending: limits.pending_flows_per_initiator },
   );
   if (creation.kind === "too_many")
-    throw new ApiError("too_many_flows", { retry_after_s: Math.ceil(limits.flow_ttl_ms / 1000) });
+    throw new CodedError("too_many_flows", { retry_after_s: Math.ceil(limits.flow_ttl_ms / 1000) });
   const { id } = creation.flow;
   return { redirect_url: urls.connect(id), connection_id: id, already_authorized: false, ...NO_ERROR };
 }
@@ -163,28 +163,28 @@ export async function savedConfig(
   return { provider, config: current === null ? {} : inputConfig(provider, current.config ?? {}) };
 }
 
-/** Requires that the workspace allows the service. @throws ApiError `connector_blocked` */
+/** Requires that the workspace allows the service. @throws CodedError `connector_blocked` */
 export async function requireAllowed(store: Store, { workspace_id }: AppRow, provider: Provider): Promise<void> {
   const switches = await store.getGovernance(workspace_id, provider.id);
   if (switches?.builder_connection_enabled === false)
-    throw new ApiError("connector_blocked", { reason: "connector_blocked" });
+    throw new CodedError("connector_blocked", { reason: "connector_blocked" });
 }
 
 /**
  * Refuses a consent for which the workspace has no OAuth client.
  *
- * @throws ApiError `oauth_client_missing`
+ * @throws CodedError `oauth_client_missing`
  */
 export async function refuseWithoutClient({ store }: Pick<Ground, "store">, provider: Provider): Promise<never> {
   if ((await store.installationClient(provider.id)) === null) throw missingClient(provider);
-  throw new ApiError("oauth_client_missing", {
+  throw new CodedError("oauth_client_missing", {
     message: `The OAuth client for ${provider.display_name} belongs to the owners of this installation, and this workspace has other owners. Set a client of the workspace's own, registered at ${provider.registration.url}. Or ask an admin of the installation to share its clients with the workspace.`,
     reason: "installation_client_not_shared",
   });
 }
 
-export function missingClient(provider: Provider): ApiError {
-  return new ApiError("oauth_client_missing", {
+export function missingClient(provider: Provider): CodedError {
+  return new CodedError("oauth_client_missing", {
     message: `No OAuth client is set for ${provider.display_name}. Register one at ${provider.registration.url}, then run: holdfast clients set ${provider.id} --client-id ID --client-secret-stdin.`,
   });
 }

@@ -7,7 +7,7 @@
  *
  * Owns the checks and secrets of a flow that every step uses. Knows no HTTP and sends nothing.
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { isJsonObject, type FlowId } from "../../core/types.ts";
 import type { FlowRow } from "../../store/tables.ts";
@@ -24,23 +24,23 @@ export interface FlowSecrets {
 /**
  * Returns a flow of this builder.
  *
- * @throws ApiError `flow_not_found`, `flow_user_mismatch`
+ * @throws CodedError `flow_not_found`, `flow_user_mismatch`
  */
 export async function ownFlow({ store }: Pick<Ground, "store">, id: FlowId, principal: string): Promise<FlowRow> {
   const flow = await store.getFlow(id);
-  if (flow === null) throw new ApiError("flow_not_found");
-  if (flow.initiator !== principal) throw new ApiError("flow_user_mismatch");
+  if (flow === null) throw new CodedError("flow_not_found");
+  if (flow.initiator !== principal) throw new CodedError("flow_user_mismatch");
   return flow;
 }
 
 /**
  * Requires a flow that was neither consumed nor finished, and has not expired.
  *
- * @throws ApiError `state_used`, `flow_expired`
+ * @throws CodedError `state_used`, `flow_expired`
  */
 export function requireOpen({ clock }: Pick<Ground, "clock">, flow: FlowRow): void {
-  if (flow.outcome !== null || flow.taken_at !== null) throw new ApiError("state_used");
-  if (flow.expires_at <= clock.now()) throw new ApiError("flow_expired");
+  if (flow.outcome !== null || flow.taken_at !== null) throw new CodedError("state_used");
+  if (flow.expires_at <= clock.now()) throw new CodedError("flow_expired");
 }
 
 const secretsContext = (flow: Pick<FlowRow, "app_id" | "id">): SealContext => ({
@@ -63,13 +63,13 @@ export function sealSecrets(
 /**
  * Opens the secrets of a started flow.
  *
- * @throws ApiError `state_unknown` if the flow was not started, or ended
+ * @throws CodedError `state_unknown` if the flow was not started, or ended
  */
 export async function openSecrets(vault: Vault, flow: FlowRow): Promise<FlowSecrets> {
-  if (flow.sealed_request === null) throw new ApiError("state_unknown");
+  if (flow.sealed_request === null) throw new CodedError("state_unknown");
   const text = await vault.open(secretsContext(flow), sealedFromStorage(flow.sealed_request));
   const value: unknown = JSON.parse(text.expose());
-  if (!isJsonObject(value) || typeof value["state"] !== "string") throw new ApiError("state_unknown");
+  if (!isJsonObject(value) || typeof value["state"] !== "string") throw new CodedError("state_unknown");
   const { code_verifier } = value;
   return {
     state: new Secret(value["state"]),

@@ -4,7 +4,7 @@
  * nothing.
  */
 import { createHash } from "node:crypto";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { Secret, sha256Hex } from "../../core/secret.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
@@ -54,7 +54,7 @@ export async function viewConfirm(deps: StartDeps, flow: FlowRow, app: AppRow): 
  * Starts a flow: creates state and code verifier (RFC 7636) and binds the flow to one browser.
  *
  * @param browser the secret of this browser's flow cookie
- * @throws ApiError `state_used`, `flow_expired`, `connector_blocked`, `oauth_client_missing`,
+ * @throws CodedError `state_used`, `flow_expired`, `connector_blocked`, `oauth_client_missing`,
  *   `https_redirect_required`, `missing_connection_config`, `invalid_connection_config`
  */
 export async function start(
@@ -85,13 +85,13 @@ export async function start(
     sealed_request: await sealSecrets(vault, flow, { state, code_verifier }),
     config: checked.config,
   });
-  if (!started) throw new ApiError("flow_expired");
+  if (!started) throw new CodedError("flow_expired");
 }
 
 /**
  * Returns the provider's authorization URL of a started flow, for the browser that started it.
  *
- * @throws ApiError `state_used`, `flow_expired`, `flow_not_found`, `state_session_mismatch`
+ * @throws CodedError `state_used`, `flow_expired`, `flow_not_found`, `state_session_mismatch`
  */
 export async function authorizationUrl(deps: StartDeps, flow: FlowRow, browser: Secret | null): Promise<string> {
   const { store, vault, catalog, oauth, gateway } = deps;
@@ -99,9 +99,9 @@ export async function authorizationUrl(deps: StartDeps, flow: FlowRow, browser: 
   requireOpen(deps, flow);
   const { oauth_client_id, redirect_uri } = flow;
   if (oauth_client_id === null || redirect_uri === null || flow.sealed_request === null)
-    throw new ApiError("flow_not_found");
+    throw new CodedError("flow_not_found");
   if (browser === null || sha256Hex(browser.expose()) !== flow.browser_hash)
-    throw new ApiError("state_session_mismatch");
+    throw new CodedError("state_session_mismatch");
   const client = await store.getClient(oauth_client_id);
   if (client === null) throw missingClient(provider);
   const { state, code_verifier } = await openSecrets(vault, flow);
@@ -132,7 +132,7 @@ function redirectUri({ urls }: StartDeps, provider: Provider, client: OAuthClien
  */
 function requireRedirect({ gateway, urls }: StartDeps, provider: Provider, redirect_uri: string): void {
   if (gateway !== null || acceptsRedirect(provider, redirect_uri)) return;
-  throw new ApiError("https_redirect_required", {
+  throw new CodedError("https_redirect_required", {
     message: `${provider.display_name} redirects only to https URLs, and this server's URL is ${urls.public_url}. Serve it over https and set HOLDFAST_PUBLIC_URL to that URL.`,
   });
 }

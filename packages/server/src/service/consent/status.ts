@@ -1,5 +1,5 @@
 /** The status of a consent or of the connection it led to, for clients that poll. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { asFlowId } from "../../core/ids.ts";
 import type { AppId } from "../../core/types.ts";
 import { notGranted } from "../grants/grant.ts";
@@ -22,7 +22,7 @@ export interface StatusQuery {
 /**
  * Returns the status of a consent. A consent of another builder of the app is always PENDING.
  *
- * @throws ApiError `not_found`, `unknown_service`
+ * @throws CodedError `not_found`, `unknown_service`
  */
 export async function statusOf(
   { store, catalog, clock }: Pick<Ground, "store" | "catalog" | "clock">,
@@ -39,7 +39,7 @@ export async function statusOf(
     return { status: "ACTIVE", missing_scopes: notGranted(row) };
   }
   if (row === null || row.id !== connection_id)
-    throw new ApiError("not_found", {
+    throw new CodedError("not_found", {
       message: "No consent or connection has this connection_id. It may be older than an hour.",
     });
   if (row.connected_by !== principal) return another_builders;

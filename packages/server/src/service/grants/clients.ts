@@ -9,7 +9,7 @@
  * them only if an operator allows it (draft-ietf-oauth-security-topics-update: registrations are
  * not shared).
  */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { newOAuthClientId } from "../../core/ids.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { OAuthClientId, WorkspaceId } from "../../core/types.ts";
@@ -59,12 +59,12 @@ export interface OAuthClients {
    * Registers a client for a service, or replaces its secret. A new client id ends the connections
    * of the previous one (`client_changed`).
    *
-   * @throws ApiError `invalid_field`
+   * @throws CodedError `invalid_field`
    */
   set(client: NewClient): Promise<ClientSummary>;
   /** Returns the clients of a workspace, of the installation (null), or all of them (unset). */
   list(workspace_id?: WorkspaceId | null): Promise<readonly ClientSummary[]>;
-  /** Removes a client. Its connections need a new consent. @throws ApiError `not_found` */
+  /** Removes a client. Its connections need a new consent. @throws CodedError `not_found` */
   remove(integration_type: string, workspace_id?: WorkspaceId | null): Promise<void>;
   /** Returns a client with its secret, or null if it was removed. */
   open(id: OAuthClientId): Promise<OpenClient | null>;
@@ -112,12 +112,12 @@ async function setClient(
   // worth the effort.
   cache.clear();
   const saved = await store.getClient(id);
-  if (saved === null) throw new ApiError("internal");
+  if (saved === null) throw new CodedError("internal");
   return summary(saved);
 }
 
 function requireMatch(name: string, value: string, pattern: RegExp, message: string): void {
-  if (!pattern.test(value)) throw new ApiError("invalid_field", { errors: [{ name, message }] });
+  if (!pattern.test(value)) throw new CodedError("invalid_field", { errors: [{ name, message }] });
 }
 
 async function listClients(
@@ -140,7 +140,7 @@ async function removeClient(
     return true;
   });
   cache.clear();
-  if (!is_removed) throw new ApiError("not_found", { message: `No OAuth client is set for ${integration_type}.` });
+  if (!is_removed) throw new CodedError("not_found", { message: `No OAuth client is set for ${integration_type}.` });
 }
 
 async function openClient({ store, vault }: ClientDeps, id: OAuthClientId): Promise<OpenClient | null> {

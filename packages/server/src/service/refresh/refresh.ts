@@ -12,7 +12,7 @@
  * exception.
  */
 import { delay } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { ConnectionId, OAuthClientId } from "../../core/types.ts";
 import { rotationClass } from "../../providers/provider.ts";
 import type { Urgency } from "../../store/queries/refresh.ts";
@@ -32,7 +32,7 @@ export interface Refresher {
    * Refreshes a connection, unless another attempt already did, or none is allowed yet. Callers in
    * this process share one attempt per connection.
    *
-   * @throws ApiError, and no other error
+   * @throws CodedError, and no other error
    */
   refresh(seen: ConnectionRow, mode: RefreshMode): Promise<RefreshResult>;
   /** Returns the grant that is not in the database yet, or null. Does not query the database. */
@@ -83,7 +83,7 @@ async function refresh(engine: RefreshEngine, seen: ConnectionRow, mode: Refresh
   if (pending !== null) return pending;
   const running = flights.get(seen.id);
   if (running === undefined) return await start(engine, seen, mode);
-  if (running.waiters >= limits.waiters_per_connection) throw new ApiError("refresh_busy", { retry_after_s: 1 });
+  if (running.waiters >= limits.waiters_per_connection) throw new CodedError("refresh_busy", { retry_after_s: 1 });
   running.waiters += 1;
   const result = await running.result;
   // A background attempt obeys a schedule that does not bind a waiting reader.
@@ -162,7 +162,7 @@ async function claimAndSend(
   permit: Permit,
 ): Promise<Attempt> {
   const provider = engine.catalog.get(seen.integration_type);
-  if (provider === null) throw new ApiError("unknown_service");
+  if (provider === null) throw new CodedError("unknown_service");
   const rotation = rotationClass(provider);
   const urgency: Urgency =
     mode === "background"

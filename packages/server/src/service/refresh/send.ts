@@ -1,5 +1,5 @@
 /** Sends a refresh token, under a lease. The only module that does. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { ConnectionConfig } from "../../core/types.ts";
 import { rotationClass, type Provider } from "../../providers/provider.ts";
@@ -64,7 +64,7 @@ async function openForSending(
   sealed_refresh: Uint8Array,
 ): Promise<{ client: OpenClient; refresh_token: Secret; config: ConnectionConfig } | null> {
   // Without its config the request could go to another address.
-  if (row.config === null) throw new ApiError("credential_unreadable", { reason: "credential_unreadable" });
+  if (row.config === null) throw new CodedError("credential_unreadable", { reason: "credential_unreadable" });
   const client = await clients.open(row.oauth_client_id);
   if (client === null) return null;
   await vault.prepare(row.app_id);

@@ -1,13 +1,13 @@
 /**
  * Reads, writes and syncs the blocks of the spill file. Must not know what a record means.
  *
- * Errors: ApiError `storage_full` (503) if the disk is full, `internal` for other disk errors.
+ * Errors: CodedError `storage_full` (503) if the disk is full, `internal` for other disk errors.
  */
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errnoOf } from "../../core/errno.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Instant } from "../../core/types.ts";
 import {
   BLOCK_BYTES,
@@ -140,7 +140,7 @@ function rethrow(cause: unknown): never {
   throw diskError(cause);
 }
 
-function diskError(cause: unknown): ApiError {
+function diskError(cause: unknown): CodedError {
   const code = errnoOf(cause);
-  return new ApiError(code === "ENOSPC" || code === "EDQUOT" ? "storage_full" : "internal", { cause });
+  return new CodedError(code === "ENOSPC" || code === "EDQUOT" ? "storage_full" : "internal", { cause });
 }

@@ -1,5 +1,5 @@
 /** A spilled token response, and the JSON that is sealed for the spill file. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { instant, isJsonObject, type AppId, type ConnectionId, type Instant } from "../../core/types.ts";
 
@@ -21,12 +21,12 @@ export function encodeRecord(record: SpillRecord): Secret {
 /**
  * Returns the record.
  *
- * @throws ApiError `credential_unreadable` for another shape, which only another version of this
+ * @throws CodedError `credential_unreadable` for another shape, which only another version of this
  *   file can have written
  */
 export function decodeRecord(text: Secret): SpillRecord {
   const value = parseJson(text);
-  if (!isJsonObject(value)) throw new ApiError("credential_unreadable");
+  if (!isJsonObject(value)) throw new CodedError("credential_unreadable");
   const { connection_id, app_id, parent_fp, attempt, at, payload } = value;
   if (
     typeof connection_id !== "string" ||
@@ -36,7 +36,7 @@ export function decodeRecord(text: Secret): SpillRecord {
     typeof at !== "number" ||
     typeof payload !== "string"
   ) {
-    throw new ApiError("credential_unreadable");
+    throw new CodedError("credential_unreadable");
   }
   /* oxlint-disable-next-line typescript/no-unsafe-type-assertion -- ids that were branded when they were written. */
   const ids = { connection_id: connection_id as ConnectionId, app_id: app_id as AppId };

@@ -12,12 +12,12 @@
  * because the commit by lineage refuses stale records.
  *
  * One process per file. Must not know the content of a token response, nor any database. Errors:
- * ApiError `storage_full` (503), `internal` for other disk errors, and those of `seal` and `open`.
+ * CodedError `storage_full` (503), `internal` for other disk errors, and those of `seal` and `open`.
  */
 import type { FileHandle } from "node:fs/promises";
 import type { Limits } from "../../core/limits.ts";
 import type { Clock } from "../../core/clock.ts";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { ConnectionId } from "../../core/types.ts";
 import {
@@ -80,7 +80,7 @@ interface SpillState extends SpillOptions {
 /**
  * Opens or creates the file, and finds its records.
  *
- * @throws ApiError `storage_full` if it cannot be preallocated
+ * @throws CodedError `storage_full` if it cannot be preallocated
  */
 export async function openSpill(options: SpillOptions): Promise<Spill> {
   const spill = await openState(options);
@@ -184,14 +184,14 @@ async function read(spill: SpillState, slot: Slot): Promise<SpillRecord | null> 
     unreadable.delete(slot);
     return record;
   } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== "credential_unreadable") throw error;
+    if (!(error instanceof CodedError) || error.code !== "credential_unreadable") throw error;
     unreadable.add(slot);
     return null;
   }
 }
 
-function full(): ApiError {
-  return new ApiError("storage_full", {
+function full(): CodedError {
+  return new CodedError("storage_full", {
     message:
       "The spill file is full of token responses that wait for the database. Start the database again, or raise HOLDFAST_SPILL_BYTES.",
   });

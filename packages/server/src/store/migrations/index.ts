@@ -7,7 +7,7 @@
  */
 import { sql, type Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import { initial } from "./0001-initial.ts";
 import { turns } from "./0002-turns.ts";
 import { builders } from "./0003-builders.ts";
@@ -41,7 +41,7 @@ export async function recordCompatibility(db: Kysely<unknown>): Promise<void> {
  * Reports whether `applied` lacks some of `known`.
  *
  * @param compatible_with the value that a newer server stored, or null
- * @throws ApiError `schema_too_new` if this version cannot work on the schema
+ * @throws CodedError `schema_too_new` if this version cannot work on the schema
  */
 export function mustMigrate(
   known: Readonly<Record<string, Migration>>,
@@ -52,7 +52,7 @@ export function mustMigrate(
   const is_missing = Object.keys(known).some((name) => !applied.includes(name));
   const is_compatible = compatible_with !== null && Object.hasOwn(known, compatible_with) && !is_missing;
   if (unknown === undefined || is_compatible) return is_missing;
-  throw new ApiError("schema_too_new", {
+  throw new CodedError("schema_too_new", {
     message: `The database has the migration ${unknown}, which this version does not know. Run the newer Holdfast that wrote it.`,
   });
 }

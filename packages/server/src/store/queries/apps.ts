@@ -1,5 +1,5 @@
 /** Apps, and the connectors that an app declares. */
-import { ApiError } from "../../core/errors.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { APP, CONNECTOR } from "../rows.ts";
@@ -42,17 +42,17 @@ export async function getApp({ db }: Transaction, id: AppId): Promise<AppRow | n
  * Requires an app before a row is stored for it. Without the app, nothing would ever delete that
  * row.
  *
- * @throws ApiError `not_found`
+ * @throws CodedError `not_found`
  */
 export async function requireApp({ db }: Transaction, id: AppId): Promise<void> {
   const found = await first(db.selectFrom("apps").select("id").where("id", "=", id));
-  if (found === null) throw new ApiError("not_found", { message: "There is no such app." });
+  if (found === null) throw new CodedError("not_found", { message: "There is no such app." });
 }
 
-/** Requires a workspace, as `requireApp` requires an app. @throws ApiError `not_found` */
+/** Requires a workspace, as `requireApp` requires an app. @throws CodedError `not_found` */
 export async function requireWorkspace({ db }: Transaction, id: WorkspaceId): Promise<void> {
   const found = await first(db.selectFrom("workspaces").select("id").where("id", "=", id));
-  if (found === null) throw new ApiError("not_found", { message: "There is no such workspace." });
+  if (found === null) throw new CodedError("not_found", { message: "There is no such workspace." });
 }
 
 /** Returns the apps of one workspace, or (null) of all. */

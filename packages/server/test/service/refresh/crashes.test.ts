@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, it, vi } from "vitest";
-import { ApiError } from "../../../src/core/errors.ts";
+import { CodedError } from "../../../src/core/errors.ts";
 import { run } from "../../../src/store/operation.ts";
 import { CONNECTION } from "../../../src/store/rows.ts";
 import { HOUR, MINUTE, SECOND, until } from "../../support/clock.ts";
@@ -13,7 +13,7 @@ describe("when the database fails after the request was sent", () => {
     const { holdfast, first } = await connected("github");
     const { store } = holdfast.installation;
     await holdfast.clock.jump(9 * HOUR);
-    const broken = vi.spyOn(store, "transaction").mockRejectedValue(new ApiError("database_unavailable"));
+    const broken = vi.spyOn(store, "transaction").mockRejectedValue(new CodedError("database_unavailable"));
     const replies = await many(20, () => holdfast.token("github"));
     expect(new Set(replies.map(({ status, json }) => `${status} ${String(json["access_token"])}`)).size).toBe(1);
     expect(replies[0]?.status).toBe(200);
@@ -33,7 +33,7 @@ describe("when the database fails after the request was sent", () => {
     const { holdfast } = await connected("github");
     await holdfast.clock.jump(9 * HOUR);
     const broken = vi.spyOn(holdfast.installation.store, "transaction");
-    broken.mockRejectedValue(new ApiError("database_unavailable"));
+    broken.mockRejectedValue(new CodedError("database_unavailable"));
     const served = await holdfast.accessToken("github");
     // A crash at this moment would leave these files.
     const copy = copyDirectory(holdfast.config.data_dir);
@@ -49,7 +49,7 @@ describe("when the database fails after the request was sent", () => {
     const { holdfast } = await connected("github");
     await holdfast.clock.jump(9 * HOUR);
     const broken = vi.spyOn(holdfast.installation.store, "transaction");
-    broken.mockRejectedValue(new ApiError("database_unavailable"));
+    broken.mockRejectedValue(new CodedError("database_unavailable"));
     await holdfast.accessToken("github");
     const copy = copyDirectory(holdfast.config.data_dir);
     const database = new Database(join(copy, "holdfast.db"));
@@ -94,7 +94,7 @@ describe("when the database fails after the request was sent", () => {
   it("sends nothing if the claim cannot be stored", async () => {
     const { holdfast } = await connected("github");
     await holdfast.clock.jump(9 * HOUR);
-    vi.spyOn(holdfast.installation.store, "claimRefresh").mockRejectedValue(new ApiError("storage_full"));
+    vi.spyOn(holdfast.installation.store, "claimRefresh").mockRejectedValue(new CodedError("storage_full"));
     expect((await holdfast.token("github")).code).toBe("storage_full");
     expect(holdfast.refreshes()).toHaveLength(0);
   });
