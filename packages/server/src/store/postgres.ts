@@ -13,8 +13,8 @@
  * Time is the database's, since the nodes' clocks differ and a lease must expire at one instant for
  * all of them.
  *
- * Errors: CodedError `database_unavailable` (also when it is unknown whether a commit happened: read
- * again), `database_busy`, `storage_full`. While opening also `configuration` and `schema_too_new`.
+ * Errors: CodedError `database_unavailable` (also when it is unknown whether a commit happened:
+ * read again), `database_busy`, `storage_full`. While opening also `configuration` and `schema_too_new`.
  * Messages never contain the address.
  */
 import { PostgresAdapter, PostgresQueryCompiler, type Kysely } from "kysely";

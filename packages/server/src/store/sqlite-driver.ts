@@ -2,8 +2,8 @@
  * The connection to a SQLite file by better-sqlite3: its settings, its prepared statements, the
  * operation that runs on it, and the meaning of its errors.
  *
- * Errors: CodedError `database_busy`, `storage_full`, `database_unavailable`. Errors in the SQL stay
- * the driver's.
+ * Errors: CodedError `database_busy`, `storage_full`, `database_unavailable`. Errors in the SQL
+ * stay the driver's.
  */
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";

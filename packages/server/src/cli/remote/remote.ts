@@ -45,7 +45,7 @@ type Header = readonly [name: string, value: Secret];
 
 export interface Remote {
   readonly server_url: string;
-  /** @throws RemoteError if the server refuses; CodedError `server_unreachable`, `invalid_answer` */
+  /** @throws RemoteError on a refusal, CodedError `server_unreachable`, `invalid_answer` */
   call<N extends ReplyName>(call: Call, reply: N): Promise<Reply<N>>;
   /** The same, ignoring the reply's body, which can be empty. */
   send(call: Call): Promise<void>;

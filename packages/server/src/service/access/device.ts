@@ -50,7 +50,7 @@ export interface Approver {
 
 export interface Device {
   /**
-   * @throws GrantError, and CodedError `rate_limited` when too many logins of one network are pending
+   * @throws GrantError, and CodedError `rate_limited` if too many logins of a network are pending
    */
   begin(request: LoginRequest): Promise<DeviceCode>;
   /**

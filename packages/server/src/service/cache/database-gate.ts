@@ -3,8 +3,8 @@
  * The first read that fails closes the gate, and later reads fail at once. While it is closed, one
  * read per `database_probe_ms` tests whether the database is back.
  *
- * Only for reads, which can be abandoned and repeated. Errors: CodedError `database_unavailable`, and
- * the errors of the read itself.
+ * Only for reads, which can be abandoned and repeated. Errors: CodedError `database_unavailable`,
+ * and the errors of the read itself.
  */
 import { within } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";

@@ -28,7 +28,7 @@ export async function openConnection(
   return await openRow(deps, row, epoch);
 }
 
-/** Opens the access token of a row, and caches it. @throws CodedError if the connection has ended */
+/** Opens the access token of a row, and caches it. @throws CodedError if the connection ended */
 export async function openRow(
   deps: ConnectionsDeps,
   row: ConnectionRow,

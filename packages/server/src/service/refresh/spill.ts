@@ -11,8 +11,9 @@
  * record whose append failed, because its bytes may have reached the disk. Both are harmless,
  * because the commit by lineage refuses stale records.
  *
- * One process per file. Must not know the content of a token response, nor any database. Errors:
- * CodedError `storage_full` (503), `internal` for other disk errors, and those of `seal` and `open`.
+ * One process per file. Must not know the content of a token response, nor any database.
+ * Errors: CodedError `storage_full` (503), `internal` for other disk errors, and those of `seal`
+ * and `open`.
  */
 import type { FileHandle } from "node:fs/promises";
 import type { Limits } from "../../core/limits.ts";
