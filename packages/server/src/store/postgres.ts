@@ -14,7 +14,8 @@
  * all of them.
  *
  * Errors: CodedError `database_unavailable` (also when it is unknown whether a commit happened:
- * read again), `database_busy`, `storage_full`. While opening also `configuration` and `schema_too_new`.
+ * read again), `database_busy`, `storage_full`. While opening also `configuration` and
+ * `schema_too_new`.
  * Messages never contain the address.
  */
 import { PostgresAdapter, PostgresQueryCompiler, type Kysely } from "kysely";

@@ -28,7 +28,7 @@ export interface Keyring {
   has(kek_id: string): boolean;
   /** Wraps with the current key and binds `aad` to the result. */
   wrap(plaintext: Uint8Array, aad: Uint8Array): Wrapped;
-  /** @throws CodedError `credential_unreadable` if the key is missing or did not wrap these bytes */
+  /** @throws CodedError `credential_unreadable` if the key is missing or wrapped other bytes */
   unwrap(kek_id: string, wrapped: Uint8Array, aad: Uint8Array): Buffer;
   /** Returns 32 bytes for one purpose, from the current key. A rotation changes them. */
   deriveKey(purpose: string): Buffer;
