@@ -23,7 +23,7 @@ import {
   type Site,
 } from "./support/server.ts";
 
-const KILLS = process.env["TESTS"] === "all" ? 10 : 2;
+const KILLS = process.env["TESTS"] === "all" ? 10 : 1;
 const APPS = 3;
 /**
  * Each client gives a kill a moment on each side of the provider's processing: `stall` waits before
