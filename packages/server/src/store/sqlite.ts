@@ -122,6 +122,8 @@ function schedule(state: State): void {
 /** Commits up to `group_commit_items` of the queue. */
 async function flush(state: State): Promise<void> {
   state.is_scheduled = false;
+  // close() commits the queue itself, so a flush that was scheduled before finds nothing to do.
+  if (state.committing !== null || !state.connection.raw.open) return;
   const batch = state.queue.slice(0, state.limits.group_commit_items);
   state.queue = state.queue.slice(batch.length);
   state.committing = commit(state.connection, batch);
@@ -176,5 +178,7 @@ async function close(state: State): Promise<void> {
   state.is_closed = true;
   await commitEnded(state);
   while (state.queue.length > 0) await flush(state);
+  // A read that began before ends within its turn of the event loop.
+  await new Promise((resolve) => void setImmediate(resolve));
   state.connection.raw.close();
 }

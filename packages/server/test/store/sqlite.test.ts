@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import Database from "better-sqlite3";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { LIMITS, type Limits } from "../../src/core/limits.ts";
-import { putSetting } from "../../src/store/queries/system.ts";
+import { getSetting, putSetting } from "../../src/store/queries/system.ts";
 import { lockDataDirectory } from "../../src/store/sqlite-lock.ts";
 import { storedKeyIds } from "../../src/store/sqlite-migrate.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
@@ -176,6 +176,47 @@ describe("SQLite", () => {
     await expect(store.putSetting("c", "3")).rejects.toMatchObject({ code: "database_unavailable" });
     const again = await openOne(data_dir);
     expect([await again.getSetting("a"), await again.getSetting("b")]).toEqual(["1", "2"]);
+  });
+
+  it("closes quietly with purged data still in the log and a write queued", async () => {
+    const rejections = vi.fn<(error: unknown) => void>();
+    process.on("unhandledRejection", rejections);
+    onTestFinished(() => void process.off("unhandledRejection", rejections));
+    const data_dir = directory();
+    const store = createStore(await openSqlite({ data_dir, clock: manualClock(), limits: LIMITS }));
+    await store.putSetting("a", "1");
+    const reader = new Database(join(data_dir, "holdfast.db"));
+    onTestFinished(() => void reader.close());
+    reader.exec("begin");
+    reader.prepare("select value from settings").all();
+    await store.putSetting("a", "2");
+    await store.purge();
+    const queued = store.putSetting("a", "3");
+    await store.close();
+    await queued;
+    await new Promise((resolve) => void setTimeout(resolve, 10));
+    expect(rejections).not.toHaveBeenCalled();
+  });
+
+  it("lets a read that began before finish when it closes", async () => {
+    const engine = await openSqlite({ data_dir: directory(), clock: manualClock(), limits: LIMITS });
+    const read = engine.read(async (tx) => {
+      const names = ["a", "b", "c", "d"];
+      for (const name of names) await getSetting(tx, name);
+      return names.length;
+    });
+    await engine.close();
+    expect(await read).toBe(4);
+  });
+
+  it("loses no other write of its last commit to an operation that waits", async () => {
+    const store = createStore(await openSqlite({ data_dir: directory(), clock: manualClock(), limits: LIMITS }));
+    const results = Promise.allSettled([
+      store.transaction(async () => await new Promise<never>(() => {})),
+      store.putSetting("a", "1"),
+    ]);
+    await store.close();
+    expect((await results).map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
   });
 
   it("refuses an operation that waits for anything but the database, and rolls back its writes", async () => {
