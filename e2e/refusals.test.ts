@@ -115,7 +115,7 @@ describe("a resource in use exits with 75", () => {
     const { exit_code, stderr } = await holdfast(["serve", "--port", String(port)], { home });
 
     expect(exit_code).toBe(75);
-    expect(stderr).toContain(`Another program listens on port ${port}`);
+    expect(stderr).toContain(`Another program is already listening on port ${port}`);
   });
 });
 

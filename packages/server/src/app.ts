@@ -20,7 +20,7 @@ export interface Server {
   readonly installation: Installation;
   readonly sweeper: Sweeper;
   readonly webhooks: Webhooks;
-  /** The address on which it listens. Behind a proxy this is not the public URL. */
+  /** The address that the server listens on. Behind a proxy this is not the public URL. */
   readonly url: string;
   /** Refuses new requests, waits for refreshes in flight, closes everything. */
   close(): Promise<void>;
@@ -159,7 +159,7 @@ async function listen(http: HttpServer, host: string, port: number): Promise<str
   } catch (error) {
     if (errnoOf(error) === "EADDRINUSE") {
       throw new CodedError("port_in_use", {
-        message: `Another program listens on port ${port}. Stop it, or choose another port: --port PORT.`,
+        message: `Another program is already listening on port ${port}. Stop it, or choose another port: --port PORT.`,
         cause: error,
       });
     }

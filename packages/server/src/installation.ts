@@ -63,7 +63,7 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const catalog = options.catalog ?? (await openCatalog(config));
   const keyring = await openKeys(options, mode);
   options.beforeOpen?.();
-  // New at every start, so that leases of a crashed process are not taken for ours.
+  // New at every start, so that a crashed process's leases do not look like ours.
   const owner = newId("node");
   const engine = await openEngine(options, mode === "serve" ? owner : null);
   const store = createStore(engine);

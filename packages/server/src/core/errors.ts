@@ -1,7 +1,7 @@
 /**
- * The closed table of errors. Each code has one HTTP status, whether a retry can help, who must
- * act, and a message that says what to do. `docs/errors.md` is generated from it. A removed code
- * stays in RETIRED, so that it never gets a second meaning.
+ * The closed table of errors. Each code has one HTTP status, a retry flag, the party that must act,
+ * and a message that says what to do. `docs/errors.md` is generated from it. A removed code stays
+ * in RETIRED, so that it never gets a second meaning.
  *
  * Wire body (both public clients need strings in `message` and `detail`): `{ message, detail, code,
  * request_id, retryable, extra_data? }`.
@@ -158,7 +158,7 @@ export const ERRORS = {
   min_valid_unavailable: row(
     409,
     "caller",
-    "Access tokens of this connection never stay valid that long. Request fewer min_valid_seconds.",
+    "Access tokens of this connection are never valid that long. Request a smaller min_valid_seconds.",
   ),
   https_redirect_required: row(
     409,
@@ -314,7 +314,7 @@ export const ERRORS = {
   // Commands and start-up.
   usage: row(400, "caller", "The command was not understood.", { exit_code: 2 }),
   server_unreachable: row(503, "operator", "The server does not respond.", again),
-  not_signed_in: row(401, "caller", "You are not logged in on this machine. Log in: holdfast login --server URL."),
+  not_signed_in: row(401, "caller", "You are not signed in on this machine. Sign in: holdfast login --server URL."),
   login_refused: row(403, "caller", "The login was refused on the server's page. To try again, run holdfast login."),
   login_expired: row(400, "caller", "The login was not confirmed in time. To try again, run holdfast login."),
   invalid_answer: row(

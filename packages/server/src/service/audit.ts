@@ -1,6 +1,6 @@
 /**
  * The audit trail: who did what to which app and service, from which address, in which request,
- * without any secret. Events are only added. Most wait in a bounded buffer (audit-buffer.ts),
+ * without any secret. Events are append-only. Most wait in a bounded buffer (audit-buffer.ts),
  * because releases of credentials are too many to write one by one. With `audit_release: "before"`
  * a release is stored before the credential leaves. Must not know HTTP: `from` binds the request
  * that events belong to.
@@ -15,10 +15,7 @@ import type { AuditEventsTable } from "../store/tables.ts";
 import { createAuditBuffer, type AuditBuffer } from "./audit-buffer.ts";
 import type { Ground } from "./ground.ts";
 
-/**
- * One action. The default of `request_id` and `address` is the request that is being handled, if
- * any.
- */
+/** One action. `request_id` and `address` default to the current request, if any. */
 export interface AuditEntry {
   /** The public id of a token, session or user, never the credential. */
   readonly actor: string;
@@ -60,7 +57,7 @@ export interface AuditRange {
   readonly since: Instant | null;
   /** Exclusive. */
   readonly until: Instant | null;
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   readonly cursor: string | null;
 }
 
@@ -158,7 +155,7 @@ const CURSOR_PATTERN = /^(\d{1,15})\.(evt_[a-z0-9]{20})$/;
 function parseCursor(text: string): { at: Instant; id: string } {
   const [, at, id] = CURSOR_PATTERN.exec(text) ?? [];
   if (at === undefined || id === undefined) {
-    const message = "the X-Next-Cursor header of the page before";
+    const message = "the X-Next-Cursor header of the previous page";
     throw new CodedError("invalid_field", { errors: [{ name: "cursor", message }] });
   }
   return { at: instant(Number(at)), id };

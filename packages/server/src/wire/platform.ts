@@ -1,5 +1,5 @@
 /**
- * Apps, workspaces and stripe: what the public clients request beside connectors. The server
+ * Apps, workspaces and stripe: what the public clients request besides connectors. The server
  * ignores unknown fields.
  */
 import { Type } from "typebox";

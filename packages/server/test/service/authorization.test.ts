@@ -196,7 +196,7 @@ describe("plans and switches", () => {
     const list = () => holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/external-auth/list`);
     for (const plan of ["free", "starter"]) {
       expect((await holdfast.manage("PATCH", workspace(holdfast), { json: { plan } })).status).toBe(200);
-      expect(await token(holdfast)).toEqual([403, "plan_upgrade_required", expect.stringContaining(`plan ${plan}.`)]);
+      expect(await token(holdfast)).toEqual([403, "plan_upgrade_required", expect.stringContaining(`the ${plan} plan.`)]);
       expect((await list()).code).toBe("plan_upgrade_required");
       const page = await (await holdfast.signedIn()).get(`/apps/${holdfast.app.app_id}/connect/googlecalendar`);
       expect(page.status).toBe(403);
@@ -231,7 +231,7 @@ describe("plans and switches", () => {
     for (const route of closed) {
       const { status: refused, code, json } = await ask(route);
       expect([route[1], refused, code]).toEqual([route[1], 403, "plan_upgrade_required"]);
-      expect(json["message"]).toContain("plan starter.");
+      expect(json["message"]).toContain("the starter plan.");
     }
     // Other routes of the app do not need the plan.
     expect((await holdfast.manage("GET", app)).status).toBe(200);

@@ -1,4 +1,4 @@
-/** The least role for each action. Viewers read. Every change needs a role that answers for it. */
+/** The least role for each action. Viewers read. Changes need a higher role. */
 import { CodedError } from "../../core/errors.ts";
 import { roleReaches, type Role } from "../../core/roles.ts";
 

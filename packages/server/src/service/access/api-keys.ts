@@ -16,7 +16,7 @@ export type ApiKeySummary = Omit<ApiKeysTable, "digest" | "workspace_id">;
 
 export interface NewApiKey {
   readonly workspace_id: WorkspaceId;
-  /** Null when there is no account yet. The first administrator becomes the key's user. */
+  /** Null when there is no account yet. The first admin becomes the key's user. */
   readonly user_id: UserId | null;
   readonly name: string;
   readonly scope: Scope;

@@ -1,9 +1,8 @@
 /**
- * Who is allowed to do what: the caller's role in a workspace, compared with the least role for the
- * action (actions.ts). Every route for builders goes through here. The role is looked up at each
- * use, so a credential never allows more than its user's current role. To a non-member, a workspace
- * or app looks like it does not exist. Must not know how a caller proved who it is: credentials.ts
- * does.
+ * Authorization: compares the caller's role in a workspace with the least role for the action
+ * (actions.ts). Every route for builders goes through here. The role is looked up at each use, so a
+ * credential never allows more than its user's current role. To a non-member, a workspace or app
+ * looks like it does not exist. Must not know how a caller authenticates: credentials.ts does.
  *
  * Errors: CodedError `not_found`, `insufficient_role`.
  */
@@ -22,15 +21,13 @@ export type { Membership };
 export interface Authorization {
   /** Returns null when the workspace does not exist for the principal. */
   roleIn(principal: Principal, workspace_id: WorkspaceId): Promise<Role | null>;
-  /** Returns the principal's role, which allows the action. */
+  /** Returns the principal's role. Throws when it does not allow the action. */
   require(principal: Principal, workspace_id: WorkspaceId, action: Action): Promise<Role>;
-  /** Returns the app, to which the principal is allowed to do the action. */
+  /** Returns the app. Throws when the principal is not allowed to do the action. */
   app(principal: Principal, app_id: AppId, action: Action): Promise<AppRow>;
   /** Returns the workspaces that the principal can see, with its role in each. */
   workspaces(principal: Principal): Promise<readonly Membership[]>;
-  /**
-   * Refuses API keys and read-only logins. For actions that belong to a user, not to a workspace.
-   */
+  /** Refuses API keys and read-only logins, for actions of a user rather than of a workspace. */
   requireSignedIn(principal: Principal): void;
   /**
    * Requires the role in the first workspace, whose members decide about the whole installation.
@@ -124,7 +121,7 @@ function noSuchApp(): CodedError {
 }
 
 /**
- * Returns the app, for a caller whose rights are checked already.
+ * Returns the app for a caller whose rights are already checked.
  *
  * @throws CodedError `not_found`
  */

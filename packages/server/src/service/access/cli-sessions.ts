@@ -1,11 +1,10 @@
 /**
- * Sessions of command lines: finding the user of an access token, new pairs for refresh tokens (RFC
- * 6749 §6), ending a session. Each refresh gives a new pair. A refresh token that is reused later
- * ends its session (RFC 9700 §4.14.2). Owns the cache of access tokens. Must not know how a login
- * began: device.ts.
+ * Sessions of command lines: finds the user of an access token, refreshes tokens (RFC 6749 §6) and
+ * ends sessions. Each refresh issues a new pair. Reusing an old refresh token ends the session (RFC
+ * 9700 §4.14.2). Owns the cache of access tokens. Must not know how a login began: device.ts.
  *
- * A cached access token is read again after a second. So a session that any node ended is refused
- * on every node within a second, also when notifications are lost. Its own node refuses it at once.
+ * A cached access token is read again after a second. So every node refuses an ended session within
+ * a second, even when notifications are lost. The node that ended it refuses it at once.
  *
  * Errors: GrantError, and CodedError `database_unavailable`.
  */
@@ -108,7 +107,7 @@ async function load({ store }: CliSessionsState, hash: string): Promise<FoundCli
   return found;
 }
 
-/** Stores a first use at once: until then, using the device code again ends the session. */
+/** Stores the first use at once. Until then, reusing the device code ends the session. */
 async function touch({ store, clock }: CliSessionsState, token: FoundCliToken): Promise<FoundCliToken> {
   const now = clock.now();
   if (token.first_used_at !== null && now < plus(token.last_used_at, TOUCH_EVERY_MS)) return token;

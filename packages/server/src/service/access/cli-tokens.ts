@@ -11,7 +11,7 @@ export const CLI_TOKEN_PREFIX = "hfc_";
 const REFRESH_TOKEN_PREFIX = "hfr_";
 const TOKEN_PATTERN = /^hf[cr]_[A-Za-z0-9_-]{43}$/;
 
-/** The token reply of RFC 6749 §5.1. The tokens are shown only once. */
+/** The token reply of RFC 6749 §5.1. It is the only reply that contains the tokens. */
 export interface IssuedTokens {
   readonly access_token: Secret;
   readonly refresh_token: Secret;
@@ -31,7 +31,7 @@ export function isRefreshToken(text: string): boolean {
   return text.startsWith(REFRESH_TOKEN_PREFIX) && isCliToken(text);
 }
 
-/** Generates a pair of tokens. `pair` is what the store gets. */
+/** Generates a pair of tokens. `pair` has their hashes, for the store. */
 export function newPair(limits: Limits): { readonly pair: NewPair; readonly tokens: Omit<IssuedTokens, "scope"> } {
   const access = `${CLI_TOKEN_PREFIX}${randomToken()}`;
   const refresh = `${REFRESH_TOKEN_PREFIX}${randomToken()}`;

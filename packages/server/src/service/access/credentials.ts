@@ -1,8 +1,8 @@
 /**
- * Finds the caller that a credential stands for: service tokens, function tokens, API keys,
- * sessions of command lines. Verified rows are cached and bounded. A revocation here drops them at
- * once, one by another process within a second. An app's entitlements are cached with its token, so
- * that a use of the token needs no query. Must not decide what the caller is allowed to do:
+ * Finds the caller behind a credential: a service token, a function token, an API key or a command
+ * line's session. Verified rows are cached, in bounded caches. A revocation by this process drops
+ * them at once, one by another process within a second. An app's entitlements are cached with its
+ * token, so using the token needs no query. Must not decide what the caller is allowed to do:
  * authorization.ts does.
  *
  * Errors: CodedError `invalid_token`, `token_expired`, `token_revoked`, `service_token_required`,
@@ -27,7 +27,10 @@ export interface Credentials {
   builder(credential: string): Promise<BuilderPrincipal>;
   /** Drops the caches. Called after this process changed a credential, app or plan. */
   clear(): void;
-  /** Reads cached rows again at their next use. Called after another process wrote. */
+  /**
+   * Marks cached rows stale, so that their next use reads them again. Called after another process
+   * wrote.
+   */
   markStale(): void;
   /** Stores when tokens and keys were last used. */
   flush(): Promise<void>;
@@ -154,7 +157,8 @@ async function verified<R extends CredentialRow>(
     const found = await find();
     return found ?? check<R>(null, parsed, clock.now());
   });
-  // Revoked rows are cached too. Otherwise an outage would bring back the row from before.
+  // Revoked rows are cached too. Otherwise an outage could bring back the row from before the
+  // revocation.
   if (!is_stale) cache.put(parsed.id, value, epoch);
   return check(value, parsed, clock.now());
 }

@@ -69,7 +69,7 @@ async function isStored(
   const created = await store.createDeviceCode(code, limits.device_codes_per_address);
   if (created.kind !== "too_many") return created.kind !== "taken";
   throw new CodedError("rate_limited", {
-    message: `${limits.device_codes_per_address} logins of this address are pending. Finish one of them, or wait.`,
+    message: `${limits.device_codes_per_address} logins from this address are pending. Finish one, or wait.`,
     retry_after_s: secondsUntil(created.until, clock.now()),
   });
 }

@@ -13,7 +13,7 @@ const JITTER_MS = 1_000;
 
 const DESCRIPTIONS = {
   authorization_pending: "This login has not been approved yet.",
-  slow_down: "This was too soon. Wait five seconds longer between two requests.",
+  slow_down: "This poll came too soon. Wait five seconds longer between polls.",
   access_denied: "This login was denied on the page.",
   expired_token: "This login was not approved in time. Start it again.",
   invalid_grant: "This device code is unknown, or was used already. Start the login again.",
@@ -21,10 +21,7 @@ const DESCRIPTIONS = {
 
 type PollDeps = Pick<DeviceDeps, "store" | "cliSessions" | "audit" | "clock" | "limits">;
 
-/**
- * Exchanges the device code of an approved login for tokens. A code that is used again ends its
- * session.
- */
+/** Exchanges the device code of an approved login for tokens. Reusing the code ends its session. */
 export async function pollLogin(deps: PollDeps, device_code: string, client_id: string): Promise<IssuedTokens> {
   const { store, cliSessions, audit, clock, limits } = deps;
   requireClient(client_id);

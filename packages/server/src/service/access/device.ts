@@ -5,12 +5,13 @@
  *
  * The chance of guessing a user code. It has 8 letters of 20: 20^8 = 2.56e10 = 2^34.6 codes. In the
  * ten minutes of a code, all users together can try 100 wrong ones a minute, 1,000 in all. With 100
- * codes alive at once, one is hit with 1,000 × 100 / 20^8 = 3.9e-6, about 2^-18. (Windows are
- * fixed, and ten minutes can touch eleven of them: 4.3e-6.) One session's 5 tries at one code are 5
- * / 20^8 = 2^-32. A hit only lets the guesser sign in another user's command line as the guesser.
+ * codes alive at once, the chance of hitting one is 1,000 × 100 / 20^8 = 3.9e-6, about 2^-18.
+ * (Windows are fixed, and ten minutes can touch eleven of them: 4.3e-6.) One session's 5 tries at
+ * one code are 5 / 20^8 = 2^-32. A hit only lets the guesser sign in another user's command line as
+ * the guesser.
  *
  * The long code is 256 random bits and stored as SHA-256. A plain hash of the short one could be
- * searched, so it is stored as HMAC under a key that the database does not have.
+ * brute-forced. So it is stored as an HMAC, whose key is not in the database.
  *
  * Errors: GrantError for the command line. CodedError `user_code_invalid`, `rate_limited` for the
  * user.
@@ -119,9 +120,7 @@ async function tryCode(
   return code;
 }
 
-/**
- * The narrowest rule first: a user who is refused there must not use up the limits that all share.
- */
+/** Returns the narrowest rule first: a user refused there must not use up the shared limits. */
 function guessRules({ session, network }: Approver, limits: Limits): readonly Rule[] {
   const window_ms = limits.device_wrong_codes_window_ms;
   return [

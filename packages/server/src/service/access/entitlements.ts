@@ -1,6 +1,6 @@
 /**
- * What a workspace's plan and an app's own switch allow the app's tokens. Read at each use of a
- * token.
+ * Entitlements: what a workspace's plan and an app's switch for functions allow the app's tokens to
+ * do. Checked at each use of a token.
  */
 import { CodedError } from "../../core/errors.ts";
 import { allowsConnectors, type Plan } from "../../core/roles.ts";
@@ -17,6 +17,6 @@ export function requireEntitled({ plan, functions_enabled }: Entitlements): void
 /** @throws CodedError `plan_upgrade_required` */
 export function requireConnectors(plan: Plan): void {
   if (allowsConnectors(plan)) return;
-  const message = `The workspace has the plan ${plan}. Connectors need the plan builder or a higher one. An admin of the workspace can change it.`;
+  const message = `The workspace is on the ${plan} plan. Connectors require the builder plan or a higher one. An admin of the workspace can change it.`;
   throw new CodedError("plan_upgrade_required", { message });
 }

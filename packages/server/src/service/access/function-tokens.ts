@@ -23,7 +23,7 @@ interface Claims {
 export interface FunctionTokens {
   /** Creates the token of a new invocation. */
   mint(claims: Claims): string;
-  /** Refuses the invocation's token from now on. */
+  /** Invalidates the invocation's token. */
   end(invocation_id: string): void;
   /** Returns the app and function of a live invocation's token, or null. */
   verify(token: string): VerifiedFunction | null;

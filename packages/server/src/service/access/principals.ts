@@ -1,4 +1,4 @@
-/** The callers that credentials stand for. Types and one constant. */
+/** The callers behind credentials. Types and one constant. */
 import type { Scope } from "../../core/roles.ts";
 import type { AppId, UserId, WorkspaceId } from "../../core/types.ts";
 import type { Entitlements } from "./entitlements.ts";

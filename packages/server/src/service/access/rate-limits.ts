@@ -1,9 +1,8 @@
 /**
- * Limits on tries that are counted in the database, for all nodes together: codes of the device
- * page, and passwords. For rare and slow things only. http/rate-limit.ts counts all requests, in
- * memory.
+ * Limits on tries, counted in the database for all nodes together: codes on the device page, and
+ * passwords. Only for rare, slow actions. http/rate-limit.ts counts all requests, in memory.
  *
- * A try is counted first and taken back if it was right. So parallel tries cannot pass the limit
+ * Counts a try first, and uncounts it if it was right. So parallel tries cannot exceed the limit
  * while their outcomes are unknown. Windows are fixed: around the end of one, twice the limit can
  * pass.
  *

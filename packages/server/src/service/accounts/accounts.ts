@@ -1,11 +1,11 @@
 /**
  * Builders' accounts: setup links, signing in, browser sessions, passwords. Owns the rules that the
  * account library does not have: guesses are counted, a session ends after its maximum age, and
- * only an invited user or the holder of a setup link gets an account. Passwords and session tokens
- * are the library's (library.ts). Must not know HTTP, cookies or apps.
+ * only an invited user or the holder of a setup link gets an account. The library (library.ts) owns
+ * passwords and session tokens. Must not know HTTP, cookies or apps.
  *
  * Errors: CodedError `sign_in_failed`, `rate_limited`, `setup_link_invalid`, `invalid_name`,
- * `invalid_email`, `invalid_password`, `already_exists`, and what the store throws.
+ * `invalid_email`, `invalid_password`, `already_exists`, and the store's errors.
  */
 import { asWorkspaceId, randomToken } from "../../core/ids.ts";
 import type { Secret } from "../../core/secret.ts";

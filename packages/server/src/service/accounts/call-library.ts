@@ -8,7 +8,7 @@ import type { AccountLibrary } from "./library.ts";
 import { ADDRESS_HEADER } from "./password-rules.ts";
 import type { AccountsDeps, Visitor } from "./types.ts";
 
-/** @throws CodedError `sign_in_failed` for a wrong password, and what the store throws */
+/** @throws CodedError `sign_in_failed` for a wrong password, and the store's errors */
 export type CallLibrary = <T>(call: (library: AccountLibrary) => Promise<T>) => Promise<T>;
 
 export function createCallLibrary(deps: Omit<AccountsDeps, "rateLimits" | "cliSessions">): CallLibrary {

@@ -27,7 +27,7 @@ export interface InvitationView {
 export interface NewInvitation {
   readonly email: string;
   readonly role: Role;
-  /** The caller's own role, the highest that can be given. */
+  /** The caller's own role, which is the highest that the caller can give. */
   readonly by: Role;
   readonly actor: string;
 }

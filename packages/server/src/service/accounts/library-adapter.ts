@@ -1,6 +1,6 @@
 /**
- * The database adapter of the account library, over our store. Its rows take the same connection,
- * clock and durable commits as all others. Must not import the library: library.ts alone does.
+ * The database adapter of the account library, over our store. Its rows use the same connection,
+ * clock and durable commits as all others. Must not import the library: only library.ts does.
  */
 import type { Plan } from "../../core/roles.ts";
 import type { Ground } from "../ground.ts";

@@ -67,10 +67,7 @@ function createDatabase(deps: AdapterDeps) {
   });
 }
 
-/**
- * The library only has to know the four names. access/authorization.ts decides what each role
- * allows.
- */
+/** The library needs only the four names. access/authorization.ts decides what each role allows. */
 function workspacesPlugin(limits: Limits) {
   const access = createAccessControl({ workspace: ["use"] });
   const role = access.newRole({ workspace: ["use"] });

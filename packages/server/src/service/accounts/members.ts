@@ -1,4 +1,4 @@
-/** Changes of a member's role, each in one transaction with the check of the last owner. */
+/** Changes a member's role. The same transaction checks that an owner remains. */
 import { CodedError } from "../../core/errors.ts";
 import type { Role } from "../../core/roles.ts";
 import type { UserId, WorkspaceId } from "../../core/types.ts";

@@ -1,6 +1,6 @@
 /**
- * Constants that the library and its callers share. A file apart, so that callers do not load the
- * library.
+ * Constants and rules that the library and its callers share. In a separate file, so that callers
+ * do not load the library.
  */
 import { CodedError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";

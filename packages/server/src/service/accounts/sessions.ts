@@ -30,8 +30,8 @@ export async function userOf(
   if (found === null) return null;
   const { user, session: row } = found;
   const user_id = asUserId(user.id);
-  // Each use extends the session in the library, so its maximum age is checked here. The library's
-  // times are the system's.
+  // Each use extends the session in the library, so its maximum age is checked here. The library
+  // uses the system's clock.
   if (systemClock.now() - row.createdAt.getTime() > limits.session_absolute_ms) {
     await store.endSession(user_id, row.id);
     return null;

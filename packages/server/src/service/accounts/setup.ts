@@ -1,7 +1,7 @@
 /**
  * Setup links: the first account, a forgotten password, the demo's account. A command on the
- * server's machine creates them. They make administrators, which is no new power for a user of that
- * machine: the database and the keys are there.
+ * server's machine creates them. Each creates an admin. This gives a user of that machine no new
+ * power, since the database and the keys are there.
  */
 import { CodedError } from "../../core/errors.ts";
 import { asUserId, newWorkspaceId, randomToken } from "../../core/ids.ts";
@@ -16,7 +16,7 @@ import type { AccountDeps, NewAccount, Visitor } from "./types.ts";
 const DEMO_EMAIL = "demo@holdfast.example";
 const LINK_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
-/** What the page of a setup link shows. */
+/** The data on a setup link's page. */
 export interface SetupView {
   /**
    * The link signs in as this account, without a question. Null when the page asks for an account.
@@ -51,23 +51,23 @@ export async function setUp(deps: AccountDeps, token: string, account: NewAccoun
   // Checked first: a mistyped account must not use up the link.
   const checked = user_id === null ? checkAccount(account) : null;
   if (!(await deps.store.useSetupLink(sha256Hex(token)))) throw new CodedError("setup_link_invalid");
-  if (checked !== null) return await setUpAdministrator(deps, checked, visitor);
+  if (checked !== null) return await setUpAdmin(deps, checked, visitor);
   if (user_id === null) throw new CodedError("internal");
   record(deps, user_id, "account.sign_in", visitor);
   return await openSession(deps, user_id, visitor);
 }
 
 /** Creates the account, or sets the password of the one with this address. */
-async function setUpAdministrator(deps: AccountDeps, account: NewAccount, visitor: Visitor): Promise<Secret> {
+async function setUpAdmin(deps: AccountDeps, account: NewAccount, visitor: Visitor): Promise<Secret> {
   const known = await deps.store.findUser(account.email);
   if (known === null) {
     const { user_id, session } = await signUp(deps, account, visitor);
-    await makeAdministrator(deps, user_id);
+    await makeAdmin(deps, user_id);
     record(deps, user_id, "account.create", visitor);
     return session;
   }
   await setPassword(deps, known.id, account.password);
-  await makeAdministrator(deps, known.id);
+  await makeAdmin(deps, known.id);
   record(deps, known.id, "account.set_password", visitor);
   return await openSession(deps, known.id, visitor);
 }
@@ -89,7 +89,7 @@ async function setPassword(deps: AccountDeps, user_id: UserId, password: Secret)
 }
 
 /** Makes the user an owner of the first workspace, unless already an admin or owner there. */
-async function makeAdministrator(deps: AccountDeps, user_id: UserId): Promise<WorkspaceId> {
+async function makeAdmin(deps: AccountDeps, user_id: UserId): Promise<WorkspaceId> {
   const { store, callLibrary, credentials, default_plan } = deps;
   const workspace_id = await store.defaultWorkspace(newWorkspaceId(), default_plan);
   const role = await store.roleOf(user_id, workspace_id);
@@ -113,5 +113,5 @@ export async function createDemoBuilder(
   const account = { name: "Demo", email: DEMO_EMAIL };
   const user = await callLibrary(() => internalAdapter.createUser(account, { method: "email-password" }));
   const user_id = asUserId(user.id);
-  return { user_id, workspace_id: await makeAdministrator(deps, user_id) };
+  return { user_id, workspace_id: await makeAdmin(deps, user_id) };
 }

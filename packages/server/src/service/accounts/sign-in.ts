@@ -24,7 +24,7 @@ export async function signIn(
   return new Secret(signedIn.token);
 }
 
-/** Limits guesses per account and per network. An unknown account is counted like a known one. */
+/** Limits guesses per account and per network. Counts an unknown account like a known one. */
 function guessRules({ limits }: AccountDeps, email: string, { network }: Visitor): readonly Rule[] {
   const rule = { limit: limits.failed_sign_ins, window_ms: limits.failed_sign_ins_window_ms };
   return [

@@ -1,4 +1,4 @@
-/** The values that account verbs take and return, and what they depend on. Types only. */
+/** The parameters, results and dependencies of account verbs. Types only. */
 import type { Secret } from "../../core/secret.ts";
 import type { UserId } from "../../core/types.ts";
 import type { CliSessions } from "../access/cli-sessions.ts";
@@ -38,7 +38,7 @@ export interface AccountsDeps extends Pick<Ground, "store" | "keyring" | "urls" 
   readonly credentials: Pick<Credentials, "clear">;
 }
 
-/** What each verb of this room gets. */
+/** The dependencies of each verb in this room. */
 export interface AccountDeps extends AccountsDeps {
   readonly callLibrary: CallLibrary;
 }

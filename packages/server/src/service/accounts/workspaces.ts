@@ -1,7 +1,7 @@
 /**
- * Workspaces: name, plan, members and invitations. The account library creates their rows. Two
- * rules need one transaction each, which it cannot give, so members.ts has them: no member gives or
- * changes a role above their own, and the last owner stays. Does not check roles:
+ * Workspaces: name, plan, members and invitations. The account library creates their rows.
+ * members.ts enforces two rules, because each needs a transaction that the library cannot give. No
+ * member gives or changes a role above their own, and the last owner stays. Does not check roles:
  * access/authorization.ts does.
  *
  * Errors: CodedError `not_found`, `insufficient_role`, `last_owner`, `limit_reached`,
@@ -32,8 +32,8 @@ import { setMemberRole, transfer } from "./members.ts";
 export type { InvitationSummary, InvitationView };
 
 /**
- * What an operator accepts who lets workspaces of other owners use the installation's OAuth
- * clients.
+ * The risk that an operator accepts by letting other owners' workspaces use the installation's
+ * OAuth clients.
  */
 export const SHARING_RISK =
   "Its members can then ask users for consent in the name of your OAuth clients. Misuse of the tokens counts against your registrations: a provider that blocks a client for one workspace blocks it for all of them. A user who agreed once is often not asked again, no matter which workspace uses the client next. Prefer an OAuth client of the workspace's own.";
@@ -48,7 +48,7 @@ export interface Workspaces {
   setRole(id: WorkspaceId, user_id: UserId, role: Role | null, by: Role): Promise<void>;
   /** Makes `to` an owner and `from` an admin. */
   transfer(id: WorkspaceId, from: UserId | null, to: UserId): Promise<void>;
-  /** Returns whether the installation's OAuth clients serve the workspace. */
+  /** Reports whether the installation's OAuth clients serve the workspace. */
   clientSharing(id: WorkspaceId): Promise<InstallationSharing>;
   /** Allows or forbids it for new consents. Existing connections keep their OAuth client. */
   shareClients(id: WorkspaceId, allowed: boolean): Promise<InstallationSharing>;

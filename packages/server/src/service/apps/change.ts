@@ -1,4 +1,4 @@
-/** Renaming an app and its switch for functions. */
+/** Renames an app, and turns its functions on or off. */
 import { CodedError } from "../../core/errors.ts";
 import { checkName } from "../../core/names.ts";
 import type { AppId } from "../../core/types.ts";

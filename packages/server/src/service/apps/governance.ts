@@ -1,7 +1,7 @@
 /**
- * Which services the apps of a workspace can use: two switches per service, both on by default. Off
- * blocks existing connections too, on every node within a second. It deletes nothing: on again,
- * everything works as before.
+ * The services that a workspace's apps can use: two switches per service, both on by default.
+ * Turning one off also blocks existing connections, on every node within a second. It deletes
+ * nothing. Turned on again, everything works as before.
  */
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import { existingApp } from "../access/authorization.ts";

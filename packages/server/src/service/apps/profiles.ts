@@ -1,5 +1,5 @@
 /**
- * Fields of an app that the public Base44 command line stores beside its name. Nothing here uses
+ * Fields of an app that the public Base44 command line stores besides its name. Nothing here uses
  * them.
  */
 import type { AppId } from "../../core/types.ts";

@@ -20,7 +20,7 @@ export async function removeWorkspace(deps: AppsDeps, workspace_id: WorkspaceId,
   if (apps.length > 0 && !with_apps) throw new CodedError("workspace_not_empty");
   const app_ids = apps.map((app) => app.id);
   await removeApps(deps, app_ids, async (tx) => {
-    // An app that was created meanwhile would be left without a workspace.
+    // An app created meanwhile would be left without a workspace.
     const left = await listApps(tx, workspace_id);
     if (left.length > 0) throw new CodedError("workspace_not_empty");
     await deleteWorkspace(tx, workspace_id);

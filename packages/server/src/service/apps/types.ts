@@ -1,4 +1,4 @@
-/** What the verbs of this room depend on. Types only. */
+/** The dependencies of this room's verbs. Types only. */
 import type { ApiKeys } from "../access/api-keys.ts";
 import type { Credentials } from "../access/credentials.ts";
 import type { TokenCache } from "../cache/token-cache.ts";
