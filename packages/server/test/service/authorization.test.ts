@@ -196,7 +196,11 @@ describe("plans and switches", () => {
     const list = () => holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/external-auth/list`);
     for (const plan of ["free", "starter"]) {
       expect((await holdfast.manage("PATCH", workspace(holdfast), { json: { plan } })).status).toBe(200);
-      expect(await token(holdfast)).toEqual([403, "plan_upgrade_required", expect.stringContaining(`the ${plan} plan.`)]);
+      expect(await token(holdfast)).toEqual([
+        403,
+        "plan_upgrade_required",
+        expect.stringContaining(`the ${plan} plan.`),
+      ]);
       expect((await list()).code).toBe("plan_upgrade_required");
       const page = await (await holdfast.signedIn()).get(`/apps/${holdfast.app.app_id}/connect/googlecalendar`);
       expect(page.status).toBe(403);
