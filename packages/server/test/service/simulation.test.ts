@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { FAULT_NAMES } from "../sim/faults.ts";
-import { PLANTS } from "../sim/plants.ts";
+import { PLANTS, plantsWithoutPlace } from "../sim/plants.ts";
 
 const COMMAND = fileURLToPath(new URL("../sim/run.ts", import.meta.url));
 const REGRESSIONS = new URL("../sim/regressions.json", import.meta.url);
@@ -60,6 +60,10 @@ describe("the simulation of the refresh engine", () => {
     ]);
     expect(FAULT_NAMES.length).toBeGreaterThanOrEqual(25);
     expect(run.code).toBe(0);
+  });
+
+  it("has a place in the sources for each planted bug", () => {
+    expect(plantsWithoutPlace()).toEqual([]);
   });
 
   for (const name of Object.keys(PLANTS)) {

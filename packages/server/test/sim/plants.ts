@@ -38,8 +38,8 @@ export const PLANTS = {
       "The lease of a dead process is taken over at once, although its single-use token may still be on the wire.",
     breaks: ["dead_owner_is_waited_for"],
     file: "src/service/refresh/claim.ts",
-    find: 'if (rotationClass(provider) === "strict" || (await deadHolder(deps, row)) === null) return false;\n  return store.releaseLease(id, lease_owner, resendWindow_ms(provider));',
-    replace: "return (await deadHolder(deps, row)) !== null && store.releaseLease(id, lease_owner, null);",
+    find: 'if (rotationClass(provider) === "strict" || (await deadHolder(deps, row)) === null) return false;\n  return await store.releaseLease(id, lease_owner, resendWindow_ms(provider));',
+    replace: "return (await deadHolder(deps, row)) !== null && (await store.releaseLease(id, lease_owner, null));",
   },
   missing_refresh_token_erases: {
     meaning: "A response without a refresh token erases the stored one.",
@@ -69,18 +69,30 @@ export function shows(name: PlantName, violation: string): boolean {
   return breaks.some((invariant) => violation.startsWith(`${invariant}:`));
 }
 
+/** Returns the source with a bug planted. @throws Error unless the bug fits exactly one place */
+function planted(name: PlantName, source: string): string {
+  const { file, find, replace }: Plant = PLANTS[name];
+  const parts = source.split(find);
+  if (parts.length !== 2)
+    throw new Error(`The planted bug ${name} fits ${parts.length - 1} places of ${file}, not one.`);
+  return parts.join(replace);
+}
+
+/** Returns the names of the bugs whose place is gone, for a test that runs no simulation. */
+export function plantsWithoutPlace(): readonly string[] {
+  return Object.entries(PLANTS).flatMap(([name, { file, find }]) =>
+    readFileSync(new URL(`../../${file}`, import.meta.url), "utf8").split(find).length === 2 ? [] : [name],
+  );
+}
+
 /** Plants a bug. Call it before the module is imported for the first time. */
 export function plant(name: PlantName): void {
-  const { file, find, replace }: Plant = PLANTS[name];
   registerHooks({
     load(url, context, next) {
       const loaded = next(url, context);
-      if (!url.endsWith(`/packages/server/${file}`)) return loaded;
+      if (!url.endsWith(`/packages/server/${PLANTS[name].file}`)) return loaded;
       const source = typeof loaded.source === "string" ? loaded.source : readFileSync(new URL(url), "utf8");
-      const parts = source.split(find);
-      if (parts.length !== 2)
-        throw new Error(`The planted bug ${name} fits ${parts.length - 1} places of ${file}, not one.`);
-      return { ...loaded, source: parts.join(replace) };
+      return { ...loaded, source: planted(name, source) };
     },
   });
 }
