@@ -1,4 +1,4 @@
-/** The audit events of commands on the server's own machine, which contain no secrets. */
+/** The audit events of commands on the server's machine, which contain no secrets. */
 import { clientSecretOf } from "@holdfast/simulator";
 import { expect, it } from "vitest";
 import { holdfast } from "./support/holdfast.ts";

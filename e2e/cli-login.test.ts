@@ -93,7 +93,7 @@ it(
     const missing = await holdfast(["login", "--server", closed], { home });
     expect([missing.exit_code, missing.stderr]).toEqual([
       6,
-      expect.stringContaining(`${closed} cannot be reached`) as unknown,
+      expect.stringContaining(`${closed} is unreachable`) as unknown,
     ]);
     const plain = await holdfast(["login", "--server", "http://connect.example.com"], { home });
     expect([plain.exit_code, plain.stderr]).toEqual([2, expect.stringContaining("Use https") as unknown]);

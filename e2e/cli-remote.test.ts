@@ -192,7 +192,7 @@ it("works with a login as with a key, for the builder who approved it on the pag
 });
 
 it(
-  "still works without a login on the server's own machine, and refuses to guess between two servers",
+  "still works without a login on the server's machine, and refuses to guess between two servers",
   { tags: "all" },
   async () => {
     const stage = await startStage();

@@ -177,7 +177,7 @@ async function runAllFlows(
   await connect("github", "deny");
   const wrong_secret = `canary/wrong+${randomBytes(18).toString("hex")}=`;
   await set("github", wrong_secret);
-  await expect(connect("github")).rejects.toThrow("answered 502");
+  await expect(connect("github")).rejects.toThrow("returned status 502");
 
   await sendMisplacedSecrets(site, app, client_secrets.get("slack") ?? "", put);
 

@@ -1,6 +1,6 @@
 /**
- * Identifies the caller of a request: reads its credential and asks the services who it is for and
- * what it allows. Owns the rules for headers, cookies and forms.
+ * Authenticates the caller of a request: reads its credential, and gets its user and rights from
+ * the services. Owns the rules for headers, cookies and forms.
  *
  * Must not know how credentials are stored or checked: that is service/access/.
  */
@@ -57,8 +57,8 @@ export function bearerOf(request: FastifyRequest): string | null {
 }
 
 /**
- * Requires a token of the app in the path, as its backend sends it. A token of another app gets the
- * same reply as an unknown app, so that callers cannot discover which apps exist.
+ * Requires a token of the app in the path. A token of another app gets the same reply as an unknown
+ * app, so that callers cannot discover which apps exist.
  *
  * @throws CodedError `missing_token`, `service_token_required`, `not_found`, and those of the token
  */

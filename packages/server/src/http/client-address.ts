@@ -21,8 +21,8 @@ export function clientAddress({ ip, socket }: Pick<FastifyRequest, "ip" | "socke
 }
 
 /**
- * Returns what counts as one client: an IPv4 address, or an IPv6 /64 network, whose hosts choose
- * their own addresses.
+ * Returns the key of one client: an IPv4 address, or an IPv6 /64 network, whose hosts choose their
+ * own addresses.
  */
 export function clientNetwork(request: Pick<FastifyRequest, "ip" | "socket">): string {
   const address = clientAddress(request);

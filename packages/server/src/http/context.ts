@@ -1,4 +1,4 @@
-/** What routes can use: services, but not the store, the vault or a provider's protocol. */
+/** The services that routes can use. Excludes the store, the vault and the providers' protocols. */
 import type { Config } from "../config.ts";
 import type { FunctionRunner } from "../runner/functions.ts";
 import type { Ground } from "../service/ground.ts";

@@ -1,7 +1,7 @@
 /**
- * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or
- * a page for a browser. Any other error than an CodedError is a defect. It is logged with its
- * request id, and the reply is `internal` without the error's own text.
+ * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or a
+ * page for a browser. Any error other than a CodedError is a defect. The log gets it with its
+ * request id. The reply is `internal`, without the error's own text.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
@@ -104,7 +104,7 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_MAX_PARAM_LENGTH: "invalid_field",
 };
 
-/** Converts any error to an CodedError. A defect becomes `internal`. */
+/** Converts any error to a CodedError. A defect becomes `internal`. */
 export function toApiError(error: FastifyError | CodedError | Error): CodedError {
   if (error instanceof CodedError) return error;
   if ("validation" in error && Array.isArray(error.validation)) return validationError(error.validation);

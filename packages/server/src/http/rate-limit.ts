@@ -48,7 +48,9 @@ export const ROUTE_LIMITS: Readonly<Record<string, LimitName>> = {
   "POST /oauth/revoke": "oauth_requests_per_minute",
 };
 
-/** Without a limit: what apps and their users call, health checks, and the files of pages. */
+/**
+ * Without a limit: routes that apps and their users call, health checks, and the files of pages.
+ */
 const UNLIMITED =
   /^\/(?:api\/apps\/:app\/(?:functions|app-user-auth|connectors|entities|analytics|external-auth\/tokens)\/|api\/functions\/|healthz|readyz|metrics|assets\/)/;
 
@@ -133,7 +135,7 @@ async function count(limiter: Limiter | undefined, request: FastifyRequest): Pro
   return new CodedError("rate_limited", { retry_after_s: Math.max(1, outcome.ttlInSeconds) });
 }
 
-/** Replaces the library's own store, which reads the system's clock instead of ours. */
+/** Replaces the library's own store, which does not read our clock. */
 function storeOf(clock: Clock, entries: number) {
   return class MemoryStore {
     readonly #windows = new LRUCache<string, { count: number; ends_at: number }>({ max: entries });

@@ -1,7 +1,7 @@
 /**
- * The HTTP server: limits before parsing, one way of parsing, one way of failing, routes by
- * subject. Owns Fastify, which no other room imports. http/api/ has the JSON routes and
- * http/pages/ the pages.
+ * The HTTP server: limits that apply before parsing, one parser, one error format, and routes by
+ * subject. Owns Fastify, which no other room imports. http/api/ has the JSON routes and http/pages/
+ * the pages.
  *
  * Must not know the store, the vault or a provider's protocol. A route authenticates the caller,
  * calls a service and formats its result, so no route can skip a check that a service makes.
@@ -42,8 +42,8 @@ import { workspaceRoutes } from "./api/workspaces.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 /**
- * Longest path parameter that the router accepts. Routes report names that are too long
- * themselves.
+ * Longest path parameter that the router accepts. The routes themselves report names that are too
+ * long.
  */
 const MAX_PARAM_LENGTH = 512;
 
@@ -101,10 +101,7 @@ function isUrlTooLong({ limits }: Config, { raw }: Pick<FastifyRequest, "raw">):
   return (raw.url ?? "").length > limits.url_bytes;
 }
 
-/**
- * Adds what every response has: its request id, an end of its connection at shutdown, a line in
- * the log.
- */
+/** Gives every response its request id, closes its connection at shutdown, and logs it. */
 function addResponseHooks(server: HttpServer, { config, log }: HttpContext): void {
   server.addHook("onRequest", (request, reply, done) => {
     void reply.header("x-request-id", request.id);
@@ -151,7 +148,7 @@ function sendNotFound(
 
 async function registerRoutes(server: HttpServer, context: HttpContext): Promise<void> {
   healthRoutes(server, context);
-  // The SDK calls these from browsers and from other origins, too. None of them accepts a session.
+  // The SDK also calls these from browsers, on other origins. None of them accepts a session.
   await server.register(async (sdk: HttpServer) => {
     openToOrigins(sdk);
     tokenRoutes(sdk, context);

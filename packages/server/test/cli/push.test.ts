@@ -1,4 +1,4 @@
-/** Commands on the server's own machine open the installation once, for all of their calls. */
+/** Commands on the server's machine open the installation once, for all of their calls. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

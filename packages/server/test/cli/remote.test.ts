@@ -129,9 +129,9 @@ it("names the server that cannot be reached or does not answer", async () => {
   const closed = createRemote({ server_url: await closedUrl(), credential: null });
   const gone = await refused(closed.call(GET, "account"));
   expect(gone.message).toMatch(
-    /^http:\/\/127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)\. Check that the server is running/,
+    /^http:\/\/127\.0\.0\.1:\d+ is unreachable \(ECONNREFUSED\)\. Check that the server is running/,
   );
   const { server } = await withServer([null]);
   const slow = createRemote({ server_url: server.url, credential: null, timeout_ms: 30 });
-  expect((await refused(slow.call(GET, "account"))).message).toMatch(/did not answer in time/);
+  expect((await refused(slow.call(GET, "account"))).message).toMatch(/did not respond in time/);
 });

@@ -30,7 +30,7 @@ async function listed(app: TestApp, integration_type: string): Promise<Json> {
     headers: { api_key: app.api_key },
   });
   const found = asList(reply.json["integrations"]).find((one) => one["integration_type"] === integration_type);
-  if (found === undefined) throw new Error(`The list answered ${reply.status}: ${reply.text}`);
+  if (found === undefined) throw new Error(`The list returned status ${reply.status}: ${reply.text}`);
   return found;
 }
 

@@ -32,7 +32,8 @@ export async function linkOf(
   body?: unknown,
 ): Promise<string> {
   const reply = await holdfast.initiate(integration_type, body);
-  if (typeof reply.json["redirect_url"] !== "string") throw new Error(`PUT answered ${reply.status}: ${reply.text}`);
+  if (typeof reply.json["redirect_url"] !== "string")
+    throw new Error(`PUT returned status ${reply.status}: ${reply.text}`);
   return reply.json["redirect_url"];
 }
 

@@ -12,7 +12,7 @@ const DAY_S = 86_400;
 
 const create = remoteCommand({
   usage: "create",
-  description: "create an API key and print it; it is not shown again",
+  description: "create an API key and print it once",
   options: (command) =>
     withWorkspace(command)
       .option("--name <name>", "what the key is for", "command line")
@@ -49,7 +49,7 @@ const list = remoteCommand({
 
 const revoke = remoteCommand({
   usage: "revoke <id>",
-  description: "revoke an API key; the server refuses it within a second",
+  description: "revoke an API key, which the server then refuses within a second",
   options: withWorkspace,
   call: async (invocation) => ({
     method: "DELETE",

@@ -11,11 +11,11 @@ export function appCommands(program: Command): void {
     .command("apps")
     .description("create, list and delete apps, which functions and connections belong to");
   withTarget(apps.command("create <name>"))
-    .description("create an app and print its first service token and an API key; they are not shown again")
+    .description("create an app, and print its first service token and an API key once")
     .action(create);
   withTarget(apps.command("list")).description("list the apps").action(list);
   withTarget(apps.command("delete <app>"))
-    .description("delete an app with its connections; the running server revokes their tokens")
+    .description("delete an app with its connections, whose tokens the running server revokes")
     .action(remove);
 }
 

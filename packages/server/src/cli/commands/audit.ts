@@ -1,9 +1,9 @@
 /**
  * `holdfast audit export`: the audit trail as JSON lines, oldest first. Reads it page by page, so
  * that memory does not grow with its length. On the server's machine it is the whole trail. From
- * another machine it is what the caller is allowed to read.
+ * another machine it is the part that the caller is allowed to read.
  *
- * A file gets its name only when it is complete, so that a part cannot pass for the whole. Times in
+ * A file gets its name only when it is complete, so a partial file never looks complete. Times in
  * the lines are ms since the epoch. `--since` is inclusive, `--until` is not.
  */
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
@@ -33,7 +33,7 @@ export function auditCommands(program: Command): void {
     .command("audit")
     .description("the audit trail: who did what to which app and service, from where");
   withTarget(audit.command("export"))
-    .description("print the audit trail as JSON lines, oldest first; from another machine only for administrators")
+    .description("print the audit trail as JSON lines, oldest first; from another machine only for admins")
     .option("--app <app>", "only this app")
     .option("--workspace <id>", "only this workspace and its apps")
     .option("--since <time>", "from this time, such as 2026-11-23T12:00:00Z", time)

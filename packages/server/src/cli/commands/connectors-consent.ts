@@ -33,7 +33,7 @@ function initiateCommand(connectors: Command): void {
     .description("print a link that connects an account; open it signed in to the server")
     .option("--scopes <scopes...>", "the scopes to request, replacing the present ones (default: the catalog's)")
     .option("--config <name=value...>", "connection settings, such as subdomain=acme")
-    .option("--force-reconnect", "require a new consent, even in place of another person's account")
+    .option("--force-reconnect", "require a new consent, even in place of another builder's account")
     .option(...AS)
     .action(initiate);
 }

@@ -27,7 +27,7 @@ export function connectorCommands(program: Command): void {
     .description("report whether connections work (default: all of the app's); exits 1 if one does not")
     .action(check);
   withApp(connectors.command("disconnect <type>"))
-    .description("delete the tokens of a connection; the running server revokes them")
+    .description("delete the tokens of a connection, which the running server revokes")
     .action(disconnect);
   withApp(connectors.command("remove <type>"))
     .description("disconnect a service and remove its connector from the app")

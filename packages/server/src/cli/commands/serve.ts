@@ -33,8 +33,8 @@ async function serve(flags: ServeFlags): Promise<void> {
   exitOnDefect(log);
   const server = await startServer({ config, clock: systemClock, log });
   const { accounts } = server.installation;
-  // Only before the first account: the link can set an administrator's password, and output is
-  // often kept. Later links are made with `holdfast setup-link`.
+  // Only before the first account: the link can set an admin's password, and logs often keep the
+  // output. `holdfast setup-link` creates later links.
   const setup_url = (await accounts.hasAccounts()) ? null : await accounts.createSetupLink();
   const value = { server_url: config.public_url, setup_url, pid: process.pid };
   printResult(flags, value, greeting(config, setup_url));

@@ -1,6 +1,5 @@
 /**
- * `holdfast setup-link`: a one-time link that creates an administrator, or sets the password of
- * one.
+ * `holdfast setup-link`: prints a one-time link that creates an admin, or sets an admin's password.
  */
 import type { Command } from "commander";
 import { DATA_DIR, record, withInstallation, type LocalFlags } from "../remote/local.ts";
@@ -9,7 +8,7 @@ import { printResult } from "../terminal/output.ts";
 export function setupLinkCommand(program: Command): void {
   program
     .command("setup-link")
-    .description("print a one-time link that creates an administrator's account, or sets a new password for one")
+    .description("print a one-time link that creates an admin account, or sets an admin's password")
     .option(...DATA_DIR)
     .action(printSetupLink);
 }

@@ -15,13 +15,13 @@ export function tokenCommands(program: Command): void {
     .command("tokens")
     .description("create, list and revoke service tokens, which an app's backend calls with");
   withApp(tokens.command("create"))
-    .description("create a service token and print it; it is not shown again")
+    .description("create a service token and print it once")
     .option("--name <name>", "what the token is for", "backend")
     .addOption(new Option("--expires-in-days <days>", "when it expires (default: never)").argParser(days))
     .action(create);
   withApp(tokens.command("list")).description("list the service tokens of an app").action(list);
   withApp(tokens.command("revoke <id>"))
-    .description("revoke a service token; the server refuses it within a second")
+    .description("revoke a service token, which the server then refuses within a second")
     .action(revoke);
 }
 

@@ -1,6 +1,6 @@
 /**
- * What commands do with an app's connectors: the same calls over HTTP (remote-api.ts) and on the
- * data of this machine (local-api.ts). Values have the names of the wire.
+ * The calls of commands on an app's connectors: the same over HTTP (remote-api.ts) and on the data
+ * of this machine (local-api.ts). Values have the names of the wire.
  */
 import { CodedError } from "../../core/errors.ts";
 import type { ConnectionConfig } from "../../core/types.ts";

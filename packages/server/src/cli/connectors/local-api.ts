@@ -1,6 +1,5 @@
 /**
- * An app's connectors on the server's own machine, over an installation that the command has
- * opened.
+ * An app's connectors on the server's machine, over an installation that the command has opened.
  */
 import { CodedError } from "../../core/errors.ts";
 import { asAppId } from "../../core/ids.ts";

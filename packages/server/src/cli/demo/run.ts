@@ -42,7 +42,7 @@ type Scenario = Static<typeof Scenario>;
 
 export async function runDemo(flags: DemoFlags): Promise<void> {
   if (flags.once === true && flags.auto !== true)
-    throw new CodedError("usage", { message: "--once exits after what --auto does. Use both: --auto --once." });
+    throw new CodedError("usage", { message: "--once works only with --auto. Use both: --auto --once." });
   // Before the first file: an early Ctrl-C must not leave the temporary data behind.
   const signal = stopSignal();
   const data_dir = mkdtempSync(join(tmpdir(), "holdfast-demo-"));
@@ -157,7 +157,7 @@ async function callFunction(url: string, body: Readonly<Record<string, string>>)
   });
   const result: unknown = await reply.json();
   if (reply.ok) return result;
-  const message = `The demo function answered ${reply.status}: ${JSON.stringify(result)}`;
+  const message = `The demo function returned status ${reply.status}: ${JSON.stringify(result)}`;
   throw new CodedError("function_error", { message });
 }
 
@@ -184,7 +184,7 @@ function printStage(flags: DemoFlags, stage: Stage, simulator_url: string, outco
 
 const outcomeLines = ({ connected, function_result }: Outcome): readonly string[] => [
   `Connected: ${connected.map((one) => `${one.integration_type} (${one.account ?? "?"})`).join(", ")}`,
-  `The function answered: ${JSON.stringify(function_result)}`,
+  `The function returned: ${JSON.stringify(function_result)}`,
 ];
 
 function nextSteps({ app, setup_url, function_url, scenario, installation }: Stage): readonly string[] {

@@ -1,7 +1,7 @@
 /**
  * Plays the user in `demo --auto`: signs in by a setup link, presses our buttons, approves at the
- * simulator. Works over HTTP as a browser does, with its own cookie jar, and has no other access
- * than a user has.
+ * simulator. Works over HTTP as a browser does, with its own cookie jar, and has only a user's
+ * access.
  */
 import { approveConsent } from "@holdfast/simulator";
 import { decode, titleOf } from "./html-text.ts";
@@ -14,9 +14,8 @@ export interface SimulatedUser {
   /** `account` fills in the form of a link that asks for the user's account. */
   signIn(setup_url: string, account?: Readonly<Record<string, string>>): Promise<void>;
   /**
-   * Goes from the connect link to the result page. `consent` is what happens at the provider: it
-   * takes the authorization URL and returns the callback URL. By default it approves at the
-   * simulator.
+   * Goes from the connect link to the result page. `consent` acts at the provider: it takes the
+   * authorization URL and returns the callback URL. By default it approves at the simulator.
    */
   connect(connect_url: string, consent?: (authorize_url: string) => Promise<string>): Promise<void>;
 }
@@ -79,7 +78,7 @@ async function open(jar: Jar, url: string, form: URLSearchParams | null, redirec
   if (location !== null && redirects < MAX_REDIRECTS)
     return open(jar, new URL(location, url).href, null, redirects + 1);
   const html = await reply.text();
-  if (!reply.ok) throw new Error(`${new URL(url).pathname} answered ${reply.status}: ${titleOf(html)}`);
+  if (!reply.ok) throw new Error(`${new URL(url).pathname} returned status ${reply.status}: ${titleOf(html)}`);
   return { url, html };
 }
 

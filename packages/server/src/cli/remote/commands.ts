@@ -1,6 +1,6 @@
 /**
- * Commands that only a running server does, as rows of a table. A row makes one call from what the
- * user typed, and prints its reply. The server decides who is allowed to do it.
+ * Commands that need a running server, as rows of a table. A row makes one call from the user's
+ * arguments, and prints its reply. The server decides who is allowed to do it.
  */
 import type { Command } from "commander";
 import { CodedError } from "../../core/errors.ts";
@@ -35,7 +35,7 @@ export interface Printed {
 }
 
 interface Row {
-  /** As commander takes it: `rename <workspace> <name>`. */
+  /** In commander's syntax: `rename <workspace> <name>`. */
   readonly usage: string;
   readonly description: string;
   readonly options?: (command: Command) => Command;

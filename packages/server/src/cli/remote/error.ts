@@ -1,6 +1,6 @@
 /**
- * A refusal by a server, as it words it. Its code is a string, because it can be newer than our
- * table.
+ * A server's refusal, in the server's own words. Its code is a string, because it can be newer than
+ * our table.
  */
 import { ERRORS, exitCodeOf, exitCodeOfStatus, type ErrorCode, type FieldError } from "../../core/errors.ts";
 import { isJsonObject } from "../../core/types.ts";
@@ -51,7 +51,7 @@ export function refusalOf(status: number, body: unknown, header_request_id: stri
       textIn(fields, "message") ??
       textIn(fields, "detail") ??
       textIn(fields, "error_description") ??
-      (isKnown(code) ? ERRORS[code].message : `The server answered with status ${status} and no message.`),
+      (isKnown(code) ? ERRORS[code].message : `The server returned status ${status} without a message.`),
     who_must_act: textIn(extra, "who_must_act"),
     retryable: fields["retryable"] === true,
     errors: Array.isArray(extra["errors"]) ? extra["errors"].flatMap(fieldError) : [],

@@ -1,7 +1,7 @@
 /**
- * Commands on the server's own machine. They open the same data with short transactions, need no
- * login, and never call a provider. Work at a provider, such as revoking tokens, goes into the
- * outbox, and the running server does it.
+ * Commands on the server's machine. They open the same data with short transactions, need no login,
+ * and never call a provider. Work at a provider, such as revoking tokens, goes into the outbox, and
+ * the running server does it.
  *
  * The server's code is loaded on demand. Loading it for `holdfast --help` would take ten times as
  * long.

@@ -1,5 +1,5 @@
 /**
- * What commands do with apps, service tokens and OAuth clients: the same calls over HTTP
+ * The calls of commands on apps, service tokens and OAuth clients: the same over HTTP
  * (remote-management.ts) and on the data of this machine (local-management.ts).
  */
 import type { Secret } from "../../core/secret.ts";

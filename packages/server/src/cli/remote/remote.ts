@@ -2,7 +2,7 @@
  * A Holdfast server over HTTP. Owns the headers, the timeout, the credential and the retries, and
  * reads each reply by its schema. Repeats GET, PUT and DELETE after 429, 502, 503 and 504, and
  * waits for `Retry-After` first (RFC 9110 section 10.2.3). Never repeats POST or PATCH. Follows no
- * redirect, because the credential would go along.
+ * redirect, because that would send the credential along.
  */
 import { randomUUID } from "node:crypto";
 import { errnoOf } from "../../core/errno.ts";
@@ -35,9 +35,9 @@ export interface Call {
 export interface Credential {
   /** Returns the header to send. */
   header(): Promise<Header>;
-  /** Handles a 401 for the header's value. Returns whether a second attempt makes sense. */
+  /** Handles a 401 for the header's value. Reports whether to send the request again. */
   refused(value: Secret): Promise<boolean>;
-  /** Tells the user what to do about a 401. */
+  /** The advice that a 401's message ends with. */
   readonly advice: string;
 }
 
@@ -47,7 +47,7 @@ export interface Remote {
   readonly server_url: string;
   /** @throws RemoteError on a refusal, CodedError `server_unreachable`, `invalid_answer` */
   call<N extends ReplyName>(call: Call, reply: N): Promise<Reply<N>>;
-  /** The same, ignoring the reply's body, which can be empty. */
+  /** Does the same, but ignores the reply's body, which can be empty. */
   send(call: Call): Promise<void>;
   /**
    * Returns a page of JSON lines. `next` is the cursor of the next page, or null on the last one.
@@ -185,14 +185,14 @@ function parse(text: string): unknown {
 }
 
 function unexpected({ server_url }: RemoteOptions, { method, path }: Call, what: string): CodedError {
-  const message = `${server_url} answered ${method} ${path} with ${what}. Is it a Holdfast server, of a version that fits this command?`;
+  const message = `${server_url} replied to ${method} ${path} with ${what}. Is it a Holdfast server, and does its version fit this command?`;
   return new CodedError("invalid_answer", { message });
 }
 
 function unreachable(server_url: string, cause: unknown): CodedError {
   const timed_out = cause instanceof DOMException && cause.name === "TimeoutError";
-  const what = timed_out ? "did not answer in time" : `cannot be reached${reasonOf(cause)}`;
-  const message = `${server_url} ${what}. Check that the server is running and that the address is right: --server or HOLDFAST_SERVER_URL.`;
+  const what = timed_out ? "did not respond in time" : `is unreachable${reasonOf(cause)}`;
+  const message = `${server_url} ${what}. Check that the server is running and that the address is correct: --server or HOLDFAST_SERVER_URL.`;
   return new CodedError("server_unreachable", { message, cause });
 }
 

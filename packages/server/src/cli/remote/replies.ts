@@ -1,5 +1,5 @@
 /**
- * The replies that commands read: of each shape in wire/, the fields that a command uses. A server
+ * The replies that commands read: the fields of each shape in wire/ that a command uses. A server
  * of another version can lack the others. Loaded after the first request, because TypeBox takes
  * longer to load than the rest of the command.
  */
@@ -31,7 +31,7 @@ const { invitations } = InvitationsReply.properties;
 const client = Type.Object({ ...ClientReply.properties, redirect_uri: nullable(ClientReply.properties.redirect_uri) });
 
 export const REPLIES = {
-  /** Any object. Nothing of it is used. */
+  /** Any object. Commands use none of its fields. */
   done: Type.Object({}),
   // Signing in.
   device_code: Type.Pick(DeviceCodeReply, ["device_code", "user_code", "verification_uri", "expires_in", "interval"]),

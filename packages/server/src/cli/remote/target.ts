@@ -1,5 +1,5 @@
 /**
- * Which server a command is for. On the server's own machine a command opens the data, without a
+ * Chooses the server of a command. On the server's machine a command opens the data, without a
  * login. From another machine it calls a server.
  *
  * An explicit name wins: `--server` (or its variable), or `--data-dir`. Then data in this
@@ -50,7 +50,7 @@ export function withTarget(command: Command): Command {
   return command.option(...SERVER).option(...DATA_DIR);
 }
 
-/** Adds `app` to them. */
+/** Adds these options and `--app`. */
 export function withApp(command: Command): Command {
   return withTarget(
     command.addOption(new Option("--app <app>", "the app's id").env("HOLDFAST_APP_ID").makeOptionMandatory()),

@@ -1,4 +1,4 @@
-/** Questions to the user at a terminal. Without a terminal, nothing is asked. */
+/** Asks the user at a terminal. Without a terminal, asks nothing. */
 import { createInterface } from "node:readline/promises";
 import { CodedError } from "../../core/errors.ts";
 

@@ -1,4 +1,6 @@
-/** The version of this package, from its package.json: what --version prints and requests send. */
+/**
+ * The version of this package, from its package.json. --version prints it, and requests send it.
+ */
 import { createRequire } from "node:module";
 
 const manifest: unknown = createRequire(import.meta.url)("../../../package.json");

@@ -34,8 +34,8 @@ export function auditRoutes(server: HttpServer, context: HttpContext): void {
 }
 
 /**
- * Returns what to export: one app, one workspace with its apps, or all that this builder is
- * allowed to export.
+ * Returns the scope of the export: one app, one workspace with its apps, or all that this builder
+ * is allowed to export.
  */
 async function rangeOf(
   { authorization }: HttpContext,

@@ -1,7 +1,7 @@
 /**
- * OAuth clients. A workspace's admins manage its clients. The admins of the first workspace
- * manage the installation's, and decide which workspaces of other owners can use them. Secrets
- * come in and are never returned.
+ * OAuth clients. A workspace's admins manage its clients. The admins of the first workspace manage
+ * the installation's, and decide which workspaces of other owners can use them. Requests contain
+ * secrets, replies never do.
  */
 import { asWorkspaceId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";

@@ -1,8 +1,8 @@
 /**
  * Sign-in of command lines: RFC 8628 (device code), RFC 6749 §6 (refresh), RFC 7009 (revoke) and
  * the user's name. The public CLI sends its first request as JSON, so all routes read forms and
- * JSON. Errors are `{ error, error_description }`, which the public CLI requires. A 429 is
- * `slow_down`, after which the CLI keeps polling.
+ * JSON. Errors are `{ error, error_description }`, because the public CLI requires them. A 429 is
+ * `slow_down`, so that the CLI keeps polling.
  */
 import formbody from "@fastify/formbody";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";

@@ -1,6 +1,6 @@
 /**
- * What the public command line needs besides connectors: apps, workspaces, stripe. The shapes are
- * the contract's. Our own routes for the same things are in management.ts.
+ * Apps, workspaces and stripe: the routes that the public command line needs besides connectors.
+ * The shapes are the contract's. Our own routes for the same things are in management.ts.
  */
 import { CodedError } from "../../core/errors.ts";
 import type { AppRow } from "../../service/apps/apps.ts";

@@ -10,7 +10,7 @@ import type { Page } from "./page.ts";
 type BrowserSession = Awaited<ReturnType<Accounts["listSessions"]>>[number];
 type CommandLineSession = Awaited<ReturnType<CliSessions["list"]>>[number];
 
-/** A service of an app: connected, or ready to be connected. */
+/** A service of an app: connected, or ready to connect. */
 export interface ServiceRow {
   readonly name: string;
   readonly connect_url: string;
@@ -42,7 +42,7 @@ export function startPage(user: SessionUser, workspaces: readonly WorkspaceSecti
 }
 
 function workspaceSection({ id, name, apps }: WorkspaceSection): Html {
-  const none = html`<p>No apps yet. To create one, run this on the server:</p>
+  const none = html`<p>No apps yet. To create one, run this on the server's machine:</p>
     <p class="command"><code>holdfast apps create NAME</code></p>`;
   return html`<h2>${name}</h2>
     <p><a href="/workspaces/${id}">Members, invitations and API keys</a></p>
@@ -64,7 +64,7 @@ function appSection({ id, name, services }: AppSection): Html {
 }
 
 const NO_SERVICES = html`<p>
-    No service can be connected yet, because no OAuth client is set. To set one, run this on the server:
+    No service can be connected yet, because no OAuth client is set. To set one, run this on the server's machine:
   </p>
   <p class="command"><code>holdfast clients set TYPE --client-id ID --client-secret-stdin</code></p>`;
 

@@ -1,6 +1,6 @@
 /**
- * Where providers send the browser back to (RFC 6749 §3.1.2). Replies with a redirect instead of a
- * page, because this address contains the code and the state.
+ * The redirect URI, to which providers send the browser back (RFC 6749 §3.1.2). Replies with a
+ * redirect instead of a page, because this address contains the code and the state.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { sessionOf } from "../auth.ts";

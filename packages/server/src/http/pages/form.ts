@@ -1,4 +1,4 @@
-/** What forms share: their type, their hidden fields, and how their values are read. */
+/** The shared parts of forms: their type, their hidden fields and the reading of values. */
 import { html, type Html } from "./html.ts";
 
 /** Longest text that a page reads from a field. */

@@ -1,4 +1,4 @@
-/** How pages show instants and browsers. */
+/** Formats instants and browsers for pages. */
 import { html, type Html } from "./html.ts";
 
 /**

@@ -1,7 +1,7 @@
 /**
  * Every page of this server: one layout, one style sheet, and headers that let a browser run
- * nothing else. Owns what pages look like and which headers they have. Each page has a routes file
- * and a views file, and the views are pure functions from data to HTML.
+ * nothing else. Owns the look and the headers of pages. Each page has a routes file and a views
+ * file, and the views are pure functions from data to HTML.
  *
  * Must not know the store, the vault or a provider's protocol: pages call services, like the API.
  * The redirect that follows a form must stay on this server (`form-action 'self'`), so a page of
@@ -53,7 +53,8 @@ export function pageHeaders(
 }
 
 export function sendPage(reply: FastifyReply, config: Config, page: Page): FastifyReply {
-  // Keep what a route has set: the callback's error page has code and state in its address.
+  // Keep a policy that a route has set: the callback's error page has code and state in its
+  // address.
   const is_secret = page.next !== undefined || reply.getHeader("referrer-policy") === "no-referrer";
   return pageHeaders(reply, config, is_secret ? "no-referrer" : "same-origin")
     .code(page.status ?? 200)

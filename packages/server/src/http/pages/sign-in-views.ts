@@ -25,15 +25,13 @@ export function setupPage({ as, is_first }: SetupView, form_token: string): Page
         <form method="post">${tokenField(form_token)}<button>Sign in</button></form>`,
     };
   const text = is_first
-    ? html`<p>
-        This creates the administrator account, the first account on this Holdfast server. The link works once.
-      </p>`
+    ? html`<p>This creates the admin account, the first account on this Holdfast server. The link works once.</p>`
     : html`<p>
-        This makes you an administrator of this Holdfast server. If the email address already has an account, its
-        password is replaced and all its sessions are signed out. The link works once.
+        This makes you an admin of this Holdfast server. If the email address already has an account, its password is
+        replaced and all its sessions are signed out. The link works once.
       </p>`;
   return {
-    title: is_first ? "Create your account" : "Create or recover an administrator account",
+    title: is_first ? "Create your account" : "Create or recover an admin account",
     body: html`${text}
       <form method="post">
         ${tokenField(form_token)}${NAME}${emailField("")}${NEW_PASSWORD}<button>Continue</button>
@@ -55,8 +53,8 @@ export function signInPage(next: string, email: string, refusal: string | null, 
         <button>Sign in</button>
       </form>
       <p class="soft">
-        No account? A workspace admin can invite you. Forgot your password? On the server,
-        <code>holdfast setup-link</code> prints a link that resets an administrator's password.
+        No account? A workspace admin can invite you. Forgot your password? On the server's machine,
+        <code>holdfast setup-link</code> prints a link that resets an admin's password.
       </p>`,
   };
 }

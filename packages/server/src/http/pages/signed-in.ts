@@ -1,6 +1,6 @@
 /**
- * What pages require of a visitor: a session, and for connecting accounts a role in the app's
- * workspace.
+ * Checks the visitors of pages: they need a session, and for connecting accounts a role in the
+ * app's workspace.
  */
 import type { FastifyRequest } from "fastify";
 import { CodedError } from "../../core/errors.ts";
@@ -22,8 +22,8 @@ export async function signedIn(context: HttpContext, request: FastifyRequest): P
 }
 
 /**
- * Returns an app that this user can connect accounts to. Every step checks this again: a link
- * created earlier does not outlive the role.
+ * Returns an app that this user can connect accounts to. Every step checks this again, so an older
+ * link does not outlive the role.
  *
  * @throws CodedError `not_found`, `insufficient_role`, `plan_upgrade_required`
  */

@@ -1,6 +1,6 @@
 /**
  * A workspace on one page: members, invitations and API keys, with the forms that the user's role
- * allows. The forms do what api/workspaces.ts does, and record the same actions. The reply to a
+ * allows. The forms do the same as api/workspaces.ts, and record the same actions. The reply to a
  * form shows a new link or key once, because an address must not contain it.
  *
  * Errors: CodedError `sign_in_required`, `csrf`, `not_found`, `insufficient_role`, `invalid_field`,
@@ -51,7 +51,7 @@ type Handle = (context: HttpContext, submission: Submission) => Promise<Page | n
 
 interface FormHandler {
   readonly path: string;
-  /** What the user must be allowed to do. */
+  /** The action that the user must be allowed to do. */
   readonly action: Action;
   readonly handle: Handle;
 }

@@ -89,7 +89,7 @@ async function requireOnInstallation(deps: AuthorizationDeps, principal: Princip
   const workspace_id = await deps.store.findDefaultWorkspace();
   const role = workspace_id === null ? null : await roleIn(deps, principal, workspace_id);
   if (role !== null) return requireRole(role, action);
-  const message = "This concerns the whole installation. Only members of its first workspace can do it.";
+  const message = "This affects the whole installation. Only members of its first workspace can do it.";
   throw new CodedError("insufficient_role", { message });
 }
 

@@ -16,7 +16,7 @@ export interface BuilderPrincipal {
   readonly scope: Scope | null;
 }
 
-/** A command on the server's own machine, whose user has the database and the keys anyway. */
+/** A command on the server's machine, whose user has the database and the keys anyway. */
 export interface InstallationPrincipal {
   readonly kind: "installation";
   readonly user_id: null;
