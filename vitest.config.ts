@@ -18,7 +18,10 @@ const SHORT_FAULTS = ["storm", "crash-table", "pause", "versions", "support/tcp-
 /** A directory for reports of test results as JSON, one file per run. Unset: none. */
 const reports = process.env["TEST_REPORTS"];
 
-/** Where Linux keeps files in memory. Containers often allow it 64 MB, which the data of the tests exceeds. */
+/**
+ * Where Linux keeps files in memory. Containers often allow it 64 MB, which the data of the tests
+ * exceeds.
+ */
 const MEMORY = "/dev/shm";
 const MEMORY_NEEDED_BYTES = 2 ** 31;
 
@@ -61,8 +64,8 @@ const faults = {
 };
 
 /**
- * Puts the data directories of in-process tests into memory where there is room: thousands of durable
- * commits would wait for the disk. Whole processes and faults keep to the disk.
+ * Puts the data directories of in-process tests into memory where there is room: thousands of
+ * durable commits would wait for the disk. Whole processes and faults keep to the disk.
  */
 function memoryEnvironment(): Record<string, string> {
   try {

@@ -100,19 +100,15 @@ it(
   },
 );
 
-it(
-  "keeps the login when the server cannot be reached, unless --local-only deletes it here",
-  { tags: "all" },
-  async () => {
-    const server = await startDeviceServer();
-    const home = await loggedIn(server);
-    await server.close();
-    const kept = await holdfast(["logout"], { home });
-    expect([kept.exit_code, kept.stderr]).toEqual([6, expect.stringContaining("You are still signed in") as unknown]);
-    const local_only = await holdfast(["logout", "--local-only"], { home });
-    expect([local_only.exit_code, readdirSync(join(home, ".config", "holdfast"))]).toEqual([0, []]);
-  },
-);
+it("keeps the login when the server is unreachable, unless --local-only deletes it here", { tags: "all" }, async () => {
+  const server = await startDeviceServer();
+  const home = await loggedIn(server);
+  await server.close();
+  const kept = await holdfast(["logout"], { home });
+  expect([kept.exit_code, kept.stderr]).toEqual([6, expect.stringContaining("You are still signed in") as unknown]);
+  const local_only = await holdfast(["logout", "--local-only"], { home });
+  expect([local_only.exit_code, readdirSync(join(home, ".config", "holdfast"))]).toEqual([0, []]);
+});
 
 it("reports a malformed API key without printing it", async () => {
   const home = temporaryDirectory();

@@ -1,6 +1,6 @@
 /**
- * An administrator's commands from another machine: workspaces, members, keys, apps, clients,
- * tokens, the audit trail.
+ * An admin's commands from another machine: workspaces, members, keys, apps, clients, tokens, the
+ * audit trail.
  */
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -206,7 +206,7 @@ it("invites, admits, promotes and removes a member, and manages workspaces with 
 });
 
 it(
-  "exports the audit trail remotely for administrators only, and all of it on the server's machine",
+  "exports the audit trail remotely for admins only, and all of it on the server's machine",
   { tags: "all" },
   async () => {
     const stage = await startRemoteStage();

@@ -26,8 +26,8 @@ import {
 const KILLS = process.env["TESTS"] === "all" ? 10 : 1;
 const APPS = 3;
 /**
- * Each client gives a kill a moment on each side of the provider's processing: `stall` waits before
- * it, `slow` after it.
+ * Each client leaves a moment for a kill on both sides of the provider's processing: `stall` waits
+ * before it, `slow` after it.
  */
 const CLIENTS: Readonly<Record<string, string>> = {
   notion: "sim-life-60s+slow-40ms",

@@ -281,7 +281,7 @@ const keysIn = (path: string): readonly string[] =>
 function expectComplete(places: readonly Place[], { app_id }: App): void {
   const bytesOf = (name: string): Buffer => places.find((place) => place.name === name)?.bytes ?? Buffer.alloc(0);
   expect(Buffer.concat([bytesOf("file holdfast.db"), bytesOf("file holdfast.db-wal")]).includes(app_id)).toBe(true);
-  // Its length proves nothing: a deletion empties it.
+  // Its length proves nothing, because a deletion empties it.
   expect(places.map(({ name }) => name)).toContain("file holdfast.db-wal");
   expect(bytesOf("file spill.bin").some((byte) => byte !== 0)).toBe(true);
   expect(bytesOf("log").toString()).toMatch(/"level":"debug"[^\n]*"event":"request"/);

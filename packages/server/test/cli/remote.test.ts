@@ -53,7 +53,7 @@ it.each([429, 502, 503, 504])(
   },
 );
 
-it("gives up after three attempts, and at once if it would have to wait for minutes", async () => {
+it("gives up after three attempts, or at once if the wait would be minutes", async () => {
   const patient = await withServer([{ status: 503, body: { code: "overloaded", message: "Too much." } }]);
   const error = await refused(patient.remote.call(GET, "account"));
   expect([error.message, patient.server.requests.length]).toEqual(["Too much.", 3]);
@@ -125,7 +125,7 @@ it.each([
   expect(server.requests).toHaveLength(1);
 });
 
-it("names the server that cannot be reached or does not answer", async () => {
+it("names a server that is unreachable or does not respond", async () => {
   const closed = createRemote({ server_url: await closedUrl(), credential: null });
   const gone = await refused(closed.call(GET, "account"));
   expect(gone.message).toMatch(

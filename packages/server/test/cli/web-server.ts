@@ -1,4 +1,4 @@
-/** A real HTTP server whose replies the test writes. Records each request. */
+/** A real HTTP server that sends the test's replies. Records each request. */
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { onTestFinished } from "vitest";
 

@@ -70,12 +70,12 @@ describe("another account at the provider", () => {
     expect(revocations(holdfast)).toBe(1);
     expect(await audited(holdfast, "revocation.")).toEqual(["revocation.revoked"]);
     expect((await holdfast.token("googlecalendar")).status).toBe(200);
-    // The other button comes too late.
+    // The other button now does nothing.
     expect(textOf((await agree(person, shown)).text)).toContain("was not connected");
     expect((await holdfast.row("googlecalendar")).generation).toBe(1);
   });
 
-  it("is discarded without a decision in time", async () => {
+  it("is discarded when no decision arrives in time", async () => {
     const holdfast = await startWithClient("googlecalendar");
     const { person, shown, status } = await consentedAsBob(holdfast);
     await holdfast.clock.jump(10 * MINUTE);

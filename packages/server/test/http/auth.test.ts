@@ -306,7 +306,7 @@ describe("the builder's routes", () => {
 });
 
 describe("a released token", () => {
-  it("is in the audit trail within a second: who, what, and by which request", async () => {
+  it("is in the audit trail within a second, with its caller, service and request", async () => {
     const holdfast = await connected();
     await holdfast.request("GET", tokenPath(holdfast), {
       headers: { authorization: `Bearer ${holdfast.app.service_token}`, "x-request-id": "the-one" },

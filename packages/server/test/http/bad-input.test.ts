@@ -123,7 +123,7 @@ describe("bodies", () => {
   });
 
   it.for(["{", "[1,2", '{"scopes":[]} x', "{'scopes':[]}", "\u0000", "NaN", '{"scopes":[],}', "undefined"])(
-    "calls %j no JSON",
+    "rejects %j as invalid JSON",
     async (body) => {
       expect(errorOf(await put(body))).toEqual(refusal(400, "invalid_json"));
     },
@@ -193,7 +193,7 @@ describe("bodies", () => {
   });
 
   it.for(["", "   ", "a".repeat(101), "a\u202eb", "a\u200bb", "a\nb", "\u0000", "\ud800"])(
-    "does not take %j for a name",
+    "rejects %j as a name",
     async (name) => {
       expect(errorOf(await createApp({ name }))).toEqual(refusal(400, "invalid_name"));
     },
@@ -237,7 +237,7 @@ describe("bodies", () => {
   });
 
   it.for(["a\nb", "", "x".repeat(4097), "\u00e9", "a\u0000b"])(
-    "does not take %j for a client secret",
+    "rejects %j as a client secret",
     async (client_secret) => {
       const reply = await holdfast.manage("PUT", "/api/management/clients/notion", {
         json: { client_id: "x", client_secret },
@@ -278,7 +278,7 @@ describe("services that do not exist", () => {
   });
 
   it.for(["__proto__", "constructor", "tostring", "hasownproperty", "connectors", "0", "-", "_"])(
-    "knows no service %s",
+    "rejects the unknown service %s",
     async (type) => {
       for (const call of everywhere) expect(errorOf(await call(type))).toEqual(refusal(404, "unknown_service"));
     },

@@ -199,7 +199,7 @@ describe("the login of a command line", () => {
     expect([sixth.status, sixth.json["error"], sixth.headers.get("retry-after")]).toEqual([429, "slow_down", "600"]);
   });
 
-  it("ends for a user whose account was deleted", async () => {
+  it("ends when its user's account is deleted", async () => {
     const holdfast = await startTestServer();
     const { access_token } = await loggedIn(holdfast);
     await holdfast.installation.store.deleteLibraryRows("auth_user", [
@@ -265,7 +265,7 @@ describe("the page", () => {
     expect([again.status, textOf(again.text)]).toEqual([400, expect.stringContaining("user_code_invalid")]);
   });
 
-  it("records who signed in which client, and from where", async () => {
+  it("records the user, the client and the address of each login", async () => {
     const holdfast = await startTestServer();
     await loggedIn(holdfast);
     const { audit, store } = holdfast.installation;

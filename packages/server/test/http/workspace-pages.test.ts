@@ -112,7 +112,7 @@ describe("access", () => {
     expect(await ask(holdfast.builder.workspace_id)).toMatch(/^404 /);
   });
 
-  it("offers no role above one's own, and none for a member with a higher role", async () => {
+  it("offers no role above the user's own, and none for a member with a higher role", async () => {
     const { text } = await (await onPage(holdfast, people.admin)).show();
     expect(text).not.toContain('value="owner"');
     expect(text).not.toContain(`value="${people.owner}"`);

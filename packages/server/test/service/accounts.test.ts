@@ -40,7 +40,7 @@ async function auditOf({ installation }: TestServer) {
 }
 
 describe("a setup link", () => {
-  it("makes the first administrator: an owner of the first workspace", async () => {
+  it("creates the first admin: an owner of the first workspace", async () => {
     const holdfast = await startTestServer();
     const { accounts, store } = holdfast.installation;
     const token = linkToken(await accounts.createSetupLink());
@@ -54,7 +54,7 @@ describe("a setup link", () => {
     expect(await auditOf(holdfast)).toEqual([{ actor: "setup_link", action: "account.create", target: user?.user_id }]);
   });
 
-  it("sets a new password for an administrator, and ends all of that user's sessions", async () => {
+  it("sets a new password for an admin, and ends all of that user's sessions", async () => {
     const { holdfast, accounts, user_id, session } = await withGrace();
     await holdfast.installation.store.transaction(async (tx) => {
       const { workspace_id } = holdfast.builder;
@@ -113,7 +113,7 @@ describe("signing in", () => {
     ]);
   });
 
-  it("gives the same error for a wrong password, an unknown address and malformed input, after as much work", async () => {
+  it("gives the same error after the same work for a wrong password, an unknown address and malformed input", async () => {
     const { holdfast, accounts } = await withGrace();
     const answers: unknown[] = [];
     const took_ms: number[] = [];
@@ -229,7 +229,7 @@ describe("a session", () => {
 });
 
 describe("changing the password", () => {
-  it("requires the current one, ends all other sessions and gives this browser a new one", async () => {
+  it("requires the current one, ends all other sessions and opens a new one for this browser", async () => {
     const { accounts, session } = await withGrace();
     const user = await accounts.userOf(session);
     if (user === null) throw new Error("The session has expired.");
@@ -284,7 +284,7 @@ describe("accounts", () => {
       expect(recorded).not.toContain(secret);
   });
 
-  it("are kept by a library that sends nothing: variables that would enable its telemetry are removed", () => {
+  it("are kept by a library that sends nothing: the server removes the variables that would enable its telemetry", () => {
     const environment = {
       BETTER_AUTH_TELEMETRY: "1",
       BETTER_AUTH_TELEMETRY_ENDPOINT: "https://x.example",

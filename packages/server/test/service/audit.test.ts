@@ -147,7 +147,7 @@ describe("the export", () => {
     for (const credential of secrets.slice(1)) expect(text).not.toContain(secretPart(String(credential)));
   });
 
-  it("is for administrators, for their workspaces only", async () => {
+  it("is for admins, and only for their own workspaces", async () => {
     const holdfast = await connected();
     const { store, workspaces, apps, apiKeys, audit } = holdfast.installation;
     const { workspace_id } = holdfast.builder;
@@ -196,7 +196,7 @@ describe("the export", () => {
     ]);
   });
 
-  it("names a user in one way for every action", async () => {
+  it("names a user the same way for every action", async () => {
     const holdfast = await connected();
     const browser = await holdfast.signedIn(holdfast.builder.user_id);
     await holdfast.connect("googlecalendar", { browser });

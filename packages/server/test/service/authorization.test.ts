@@ -125,7 +125,7 @@ describe("keys", () => {
     expect(await list()).toBe(404);
   });
 
-  it("that were created before the first account go to the first administrator", async () => {
+  it("that were created before the first account go to the first admin", async () => {
     const holdfast = await startTestServer();
     const { apps, accounts, store } = holdfast.installation;
     // As in an installation of an older version.

@@ -105,7 +105,7 @@ describe("the installation's OAuth clients", () => {
     expect((await holdfast.token("slack", { app })).status).toBe(200);
   });
 
-  it("serve another owner's workspace only if an operator allows it, who is shown the risk", async () => {
+  it("serve another owner's workspace only if an operator allows it, which returns the risk", async () => {
     const holdfast = await startTestServer();
     const { app: home } = holdfast;
     await setFor(holdfast, "installation", "shared");

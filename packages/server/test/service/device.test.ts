@@ -16,7 +16,7 @@ const approver = (name = "a", network = "192.0.2.9"): Approver => ({
 const begin = ({ installation }: TestServer, network = "192.0.2.1", scope: string | null = null): Promise<DeviceCode> =>
   installation.device.begin({ client_id: "base44_cli", scope, address: network, network });
 
-/** Returns the code of the error, a GrantError's or an CodedError's. */
+/** Returns the code of the error, a GrantError's or a CodedError's. */
 async function refusal(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => "none",
@@ -143,7 +143,7 @@ describe("guessing", () => {
     const answers: string[] = [];
     for (let n = 0; n < 12; n += 1) answers.push(await guess(n, "192.0.2.1"));
     expect(answers.filter((code) => code === "user_code_invalid")).toHaveLength(10);
-    // Refused tries did not use up the shared limit.
+    // Refused tries used up none of the shared limit.
     for (let n = 0; n < 95; n += 1) answers.push(await guess(n, `198.51.100.${n}`));
     expect(answers.filter((code) => code === "user_code_invalid")).toHaveLength(100);
     expect(await guess(1, "203.0.113.1")).toBe("rate_limited");
@@ -214,7 +214,7 @@ describe("polling", () => {
     expect(await cliSessions.verifyCliSession(tokens.access_token.expose())).toMatchObject({ user_id: "usr_1" });
   });
 
-  it("twice at once gives the tokens to one of the two, and they work", async () => {
+  it("twice at once gives working tokens to exactly one poll", async () => {
     const holdfast = await startTestServer();
     const { device, cliSessions } = holdfast.installation;
     const { user_code, device_code } = await begin(holdfast);
@@ -292,7 +292,7 @@ describe("sessions", () => {
       (await cliSessions.verifyCliSession(tokens.access_token.expose())) !== null;
     expect([await works(here), await works(elsewhere)]).toEqual([true, true]);
     const [first, second] = await cliSessions.list("usr_1");
-    // As another node would, with every notification lost.
+    // Ends it as another node would, with every notification lost.
     await store.endCliSession(second?.id ?? "");
     await holdfast.clock.jump(SECOND);
     expect(await works(elsewhere)).toBe(false);

@@ -23,7 +23,7 @@ export interface Browser {
     form: Readonly<Record<string, string>>,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Reply>;
-  /** Opens a setup link, fills in its form if it has one, and submits it. */
+  /** Opens a setup link, fills in its form if any, and submits it. */
   signIn(setup_url: string, account?: Readonly<Record<string, string>>): Promise<void>;
   /**
    * Opens a connect link and presses Connect.

@@ -1,7 +1,7 @@
 /** A port for a server whose address must be known before it starts. */
 import { createServer } from "node:net";
 
-/** Returns a free port of 127.0.0.1. Another process can take it before it is used. */
+/** Returns a free port of 127.0.0.1. Another process can use it first. */
 export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => {

@@ -5,7 +5,7 @@ import { inject } from "vitest";
 
 export interface TestDatabase {
   readonly url: string;
-  /** Runs statements as an administrator of the database. */
+  /** Runs statements as the database's superuser. */
   query(sql: string, parameters?: readonly unknown[]): Promise<readonly unknown[]>;
   drop(): Promise<void>;
 }

@@ -91,9 +91,9 @@ export interface ConnectOptions extends Consent {
 
 export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Is sent as JSON. */
+  /** Sent as JSON. */
   readonly json?: unknown;
-  /** Is sent unchanged. */
+  /** Sent unchanged. */
   readonly body?: string | Uint8Array<ArrayBuffer>;
 }
 
@@ -109,7 +109,8 @@ export interface TestServer {
   /** An app of the builder with its credentials, from `apps.create`. */
   readonly app: TestApp;
   /**
-   * The address on which it listens, http://127.0.0.1:PORT. config.public_url names `localhost`.
+   * The address that the server listens on, http://127.0.0.1:PORT. config.public_url names
+   * `localhost`.
    */
   readonly url: string;
 
@@ -347,7 +348,9 @@ export function exposed({ app_id, service_token, api_key }: CreatedApp): TestApp
   return { app_id, service_token: service_token.expose(), api_key: api_key.expose() };
 }
 
-/** Chooses a port first, since the public URL names it. Tries again if another test took it. */
+/**
+ * Chooses a port first, since the public URL names it. Tries again if another test already uses it.
+ */
 async function listenOnFreePort(ground: Ground, log: Json[]): Promise<{ server: Server; config: Config }> {
   const { clock, simulator, providers, random = () => 0.5 } = ground;
   for (let tries = 1; ; tries += 1) {

@@ -80,13 +80,13 @@ const TRIPS = { getConnection, consent, refresh, "function call": functionCall, 
 
 describe("the figures of ARCHITECTURE.md", () => {
   for (const [heading, trip] of Object.entries(TRIPS))
-    it(`shows the trip "${heading}" as the calls are`, { timeout: 60_000 }, async () => {
+    it(`shows the trip "${heading}" in the order of its calls`, { timeout: 60_000 }, async () => {
       const steps = figure(heading);
       const calls = await trip();
       expect(firstMissing(steps, calls)).toBeNull();
     });
 
-  it("would not be true in another order, or with a step that does not happen", () => {
+  it("are false in another order, or with a step that does not happen", () => {
     const [a, b] = [
       { file: "a.ts", name: "a" },
       { file: "b.ts", name: "b" },

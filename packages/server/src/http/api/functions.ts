@@ -26,7 +26,7 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
         if (context.functions === null) throw new CodedError("functions_not_served");
         const { id: app_id, functions_enabled } = await context.apps.get(request.params.app);
         if (!functions_enabled) throw new CodedError("functions_disabled");
-        const answer = await context.functions.invoke({
+        const response = await context.functions.invoke({
           app_id,
           function_name: request.params["*"],
           method: request.method,
@@ -35,8 +35,8 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
           body: request.body ?? Buffer.alloc(0),
           user_authorization: null,
         });
-        for (const [name, value] of Object.entries(answer.headers)) void reply.header(name, value);
-        return await reply.code(answer.status).send(answer.body);
+        for (const [name, value] of Object.entries(response.headers)) void reply.header(name, value);
+        return await reply.code(response.status).send(response.body);
       },
     });
     done();
