@@ -299,7 +299,7 @@ it("ends the login with a message when the builder denies it on the page", { tag
   expect(existsSync(join(stage.options.home, ".base44", "auth", "auth.json"))).toBe(false);
 });
 
-it("reports another builder's connection as an error, also in a push", { tags: "all" }, async () => {
+it("reports another builder's connection as an error, including in a push", { tags: "all" }, async () => {
   const stage = await startStage(withKey);
   await connect(stage, "slack", ["chat:write"]);
   const { site } = stage;

@@ -23,7 +23,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
   return stdout.split("\n").filter((word) => word !== "");
 }
 
-it("completes commands, options and service names in bash, also after options", async () => {
+it("completes commands, options and service names in bash, even after options", async () => {
   const { stdout: script, exit_code } = await holdfast(["completion", "bash"], { home: temporaryDirectory() });
   expect(exit_code).toBe(0);
   expect(completionsOf(script, "holdfast conn")).toEqual(["connectors"]);

@@ -1,7 +1,7 @@
 /**
- * kill -9 at random moments under refresh load, then a restart with the one command, ten times. The
- * simulator's ledger decides: the provider must still accept the stored token, or the connection
- * must name the reason.
+ * kill -9 at random moments under refresh load, then a restart with the same command, ten times.
+ * The simulator's ledger decides: the provider must still accept the stored token, or the
+ * connection must name the reason.
  */
 import { createHash, randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
@@ -76,7 +76,7 @@ it("loses no connection without naming the reason, and none at all where the ref
     expect(await server.ended()).toBeNull();
     await load.stop();
     server = await site.start(LIMITS);
-    // Still signed in: a session survives the process, too.
+    // Still signed in: a session also survives the process.
     lost.push(...(await reconnectLost(site, apps, builder)));
   }
 

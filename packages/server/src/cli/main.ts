@@ -31,7 +31,7 @@ import { workspaceCommands } from "./commands/workspaces.ts";
 const FIRST_STEPS = `
 First steps:
   holdfast demo                everything at once, against simulated services
-  holdfast serve               the server; prints a link to sign in with
+  holdfast serve               the server, which prints a link to sign in with
   holdfast apps create NAME    an app, with the token that its backend calls with`;
 
 const COMMANDS: readonly ((program: Command) => void)[] = [

@@ -25,8 +25,7 @@ const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/;
 const URL_CREDENTIALS = ["access_token", "token", "api_key", "service_token"];
 
 /**
- * Refuses a token in the address even beside a valid one in the header, so that the leak is
- * noticed.
+ * Refuses a token in the address even with a valid one in the header, so that the leak is noticed.
  */
 function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
   const query = request.query;
@@ -82,8 +81,8 @@ export async function requireAppToken(
 }
 
 /**
- * Requires a builder, by API key, command line session or browser session. With a browser
- * session, a request that changes something must come from a page of ours.
+ * Requires a builder, by API key, command line session or browser session. With a browser session,
+ * a request that changes something must come from one of our pages.
  *
  * @throws CodedError `missing_token`, `csrf`, and those of the credential
  */
@@ -183,7 +182,7 @@ export function visitorOf(request: FastifyRequest): Visitor {
 }
 
 /**
- * Reports whether a page of ours sent this request, according to the browser's headers. Only
+ * Reports whether one of our pages sent this request, according to the browser's headers. Only
  * programs send neither header. `required` refuses those too, and `if_sent` relies on another
  * proof, such as a form's token.
  */
@@ -201,7 +200,7 @@ export function formToken(session: Secret): string {
 }
 
 /**
- * Requires a form that a page of ours showed in this session.
+ * Requires a form that one of our pages showed in this session.
  *
  * @throws CodedError `csrf`
  */

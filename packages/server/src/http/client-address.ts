@@ -1,5 +1,5 @@
 /**
- * The address of a client: that of the socket, or the one that a trusted proxy reports in
+ * The address of a client: that of the socket, or the address that a trusted proxy reports in
  * X-Forwarded-For. Fastify reads that header from right to left while the addresses are trusted
  * (`trustProxy`), so entries that a client adds itself never count.
  */

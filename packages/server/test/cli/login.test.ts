@@ -68,7 +68,7 @@ it("shows the code, polls at the server's interval, slower after slow_down, and 
   });
 });
 
-it("fails if the user denies the login, if the code expires, and if there is no decision in time", async () => {
+it("fails if the user denies the login, if the code expires, and if no decision arrives in time", async () => {
   const server = await startDeviceServer();
   const outcome = (decisions: readonly (() => void)[]) => codeOf(attempt(server, freshClock(), decisions).login);
   expect(await outcome([() => server.decide("deny")])).toBe("login_refused");

@@ -118,7 +118,7 @@ describe("the token route", () => {
   });
 
   it.for(["access_token", "token", "api_key", "service_token"])(
-    "refuses a token in the address (%s), even beside a good header, and notes it",
+    "refuses a token in the address (%s), even with a good header, and records it",
     async (name) => {
       const holdfast = await connected();
       const path = `${tokenPath(holdfast)}?${name}=${holdfast.app.service_token}`;

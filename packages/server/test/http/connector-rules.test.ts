@@ -281,7 +281,7 @@ describe("the workspace's switches", () => {
     expect(await holdfast.accessToken("slack")).toBe(token);
   });
 
-  it("block the result of a consent that was under way when they went off", async () => {
+  it("block the result of a consent that was in progress when they were turned off", async () => {
     const holdfast = await startWithClient("slack");
     const person = await holdfast.signedIn();
     const started = await person.start(String((await holdfast.initiate("slack")).json["redirect_url"]));

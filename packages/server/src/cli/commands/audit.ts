@@ -33,7 +33,7 @@ export function auditCommands(program: Command): void {
     .command("audit")
     .description("the audit trail: who did what to which app and service, from where");
   withTarget(audit.command("export"))
-    .description("print the audit trail as JSON lines, oldest first; from another machine only for admins")
+    .description("print the audit trail as JSON lines, oldest first (from another machine: admins only)")
     .option("--app <app>", "only this app")
     .option("--workspace <id>", "only this workspace and its apps")
     .option("--since <time>", "from this time, such as 2026-11-23T12:00:00Z", time)

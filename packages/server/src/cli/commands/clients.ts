@@ -36,13 +36,13 @@ export function clientCommands(program: Command): void {
     .action(set);
   withOwner(clients.command("list")).description("list the OAuth clients, without their secrets").action(list);
   withOwner(clients.command("remove <type>"))
-    .description("remove the OAuth client of a service; its connections then need a new consent")
+    .description("remove the OAuth client of a service, whose connections then need a new consent")
     .action(remove);
   withTarget(clients.command("share <workspace>"))
     .description("let a workspace of other owners use the installation's OAuth clients")
     .action(share);
   withTarget(clients.command("unshare <workspace>"))
-    .description("stop sharing for new consents; existing connections stay")
+    .description("stop sharing for new consents, and keep existing connections")
     .action(unshare);
 }
 

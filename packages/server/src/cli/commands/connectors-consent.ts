@@ -30,7 +30,7 @@ export function consentCommands(connectors: Command): void {
 
 function initiateCommand(connectors: Command): void {
   withApp(connectors.command("initiate <type>"))
-    .description("print a link that connects an account; open it signed in to the server")
+    .description("print a link that connects an account, to open while signed in to the server")
     .option("--scopes <scopes...>", "the scopes to request, replacing the present ones (default: the catalog's)")
     .option("--config <name=value...>", "connection settings, such as subdomain=acme")
     .option("--force-reconnect", "require a new consent, even in place of another builder's account")
@@ -57,7 +57,7 @@ async function initiate(integration_type: string, flags: InitiateFlags): Promise
 function waitCommand(connectors: Command): void {
   const default_s = CONSENT_TTL_MS / 1000;
   withApp(connectors.command("wait <type>"))
-    .description("wait until the account of a connect link is connected; exits 1 if it was denied or not in time")
+    .description("wait until the account of a connect link is connected (exits 1 if the consent is denied or too late)")
     .requiredOption("--connection-id <id>", "the id that initiate or push printed with the link")
     .option(...AS)
     .option("--timeout-s <seconds>", `how long to wait (default ${default_s}, the lifetime of a link)`, seconds)

@@ -13,7 +13,7 @@ export function syncCommands(connectors: Command): void {
     .option("-y, --yes", "delete files without asking")
     .action(async (flags: SyncFlags) => (await import("../connectors/pull.ts")).pull(flags));
   withApp(connectors.command("push"))
-    .description("make the app's connectors match the files; exits 0 only if all of them are then connected")
+    .description("make the app's connectors match the files (exits 0 only if all of them are then connected)")
     .option(...DIRECTORY)
     .option("-y, --yes", "replace scopes and remove connectors without asking")
     .option(...AS)

@@ -24,7 +24,7 @@ export function connectorCommands(program: Command): void {
   consentCommands(connectors);
   syncCommands(connectors);
   withApp(connectors.command("check [types...]"))
-    .description("report whether connections work (default: all of the app's); exits 1 if one does not")
+    .description("report whether connections work, by default all of the app's (exits 1 if any does not)")
     .action(check);
   withApp(connectors.command("disconnect <type>"))
     .description("delete the tokens of a connection, which the running server revokes")

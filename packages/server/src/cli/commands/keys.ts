@@ -18,17 +18,17 @@ export function keyCommands(program: Command): void {
   const keys = program.command("keys").description("manage the master key, which encrypts everything");
   keys
     .command("status")
-    .description("show the ids of the master keys and what each one encrypts; never shows a key")
+    .description("show the ids of the master keys and what each one encrypts, but never a key")
     .option(...DATA_DIR)
     .action(status);
   keys
     .command("rotate")
-    .description("create a new master key and wrap every data key under it; servers keep running")
+    .description("create a new master key and wrap every data key under it, while servers keep running")
     .option(...DATA_DIR)
     .action(rotate);
   keys
     .command("retire")
-    .description("drop old master keys that encrypt nothing; older backups still need them")
+    .description("drop old master keys that encrypt nothing (older backups still need them)")
     .option(...DATA_DIR)
     .action(retire);
 }

@@ -70,7 +70,7 @@ async function logout(flags: Flags): Promise<void> {
   if (stored === null)
     throw new CodedError("not_signed_in", { message: `You are not signed in to ${server_url} on this machine.` });
   await withLock(store, stored, systemClock, wait, async () => {
-    // Another command can have renewed the login while this one waited for the lock.
+    // Another command may have renewed the login while this one waited for the lock.
     const { refresh_token } = store.find(server_url) ?? stored;
     const form = { token: refresh_token.expose(), token_type_hint: "refresh_token", client_id: CLIENT_ID };
     if (flags.localOnly !== true) await revoke(server_url, form);

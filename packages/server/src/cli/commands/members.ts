@@ -49,7 +49,7 @@ const remove = remoteCommand({
 
 const invite = remoteCommand({
   usage: "invite <email>",
-  description: "print a one-time link that admits the owner of this address; send it to them yourself",
+  description: "print a one-time link that admits the owner of this address, for you to send",
   options: (command) =>
     withWorkspace(command).addOption(
       new Option("--role <role>", "the role of the new member").choices(ROLES).makeOptionMandatory(),

@@ -9,7 +9,7 @@ const DEFAULT_SIMULATOR_PORT = 4190;
 export function simulateCommand(program: Command): void {
   program
     .command("simulate")
-    .description("run simulated services; point a server at them with HOLDFAST_PROVIDER_GATEWAY")
+    .description("run simulated services (HOLDFAST_PROVIDER_GATEWAY points a server at them)")
     .addOption(
       new Option("--port <port>", "port to listen on (0: any)").default(DEFAULT_SIMULATOR_PORT).argParser(port),
     )

@@ -19,7 +19,7 @@ const list = remoteCommand({
 
 const create = remoteCommand({
   usage: "create <name>",
-  description: "create a workspace that you own; needs a login, not an API key",
+  description: "create a workspace that you own (needs a login, not an API key)",
   call: ({ args: [name] }) => ({ method: "POST", path: WORKSPACES, json: { name } }),
   reply: "workspace",
   print: (value) => ({ value, text: `Created ${value.id} (${value.name}).` }),
@@ -35,7 +35,7 @@ const rename = remoteCommand({
 
 const leave = remoteCommand({
   usage: "leave <workspace>",
-  description: "leave a workspace; needs a login, not an API key",
+  description: "leave a workspace (needs a login, not an API key)",
   call: ({ args: [workspace = ""] }) => ({ method: "POST", path: `${pathOf(workspace)}/leave` }),
   reply: "done",
   print: (_reply, { args: [workspace_id = ""] }) => ({
@@ -46,7 +46,7 @@ const leave = remoteCommand({
 
 const remove = remoteCommand({
   usage: "delete <workspace>",
-  description: "delete a workspace; if it has apps, only with --with-apps",
+  description: "delete a workspace (if it has apps, only with --with-apps)",
   options: (command) => command.option("--with-apps", "also delete its apps and their connections"),
   call: ({ args: [workspace = ""], flags }) => ({
     method: "DELETE",

@@ -9,7 +9,7 @@ export function configFlag(pairs: readonly string[] | undefined): ConnectionConf
       const at = pair.indexOf("=");
       if (at < 1)
         throw new CodedError("usage", {
-          message: `--config takes name=value, such as subdomain=acme; got "${pair.slice(0, 64)}".`,
+          message: `--config takes name=value, such as subdomain=acme. Got "${pair.slice(0, 64)}".`,
         });
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),

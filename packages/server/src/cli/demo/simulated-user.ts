@@ -7,7 +7,7 @@ import { approveConsent } from "@holdfast/simulator";
 import { decode, titleOf } from "./html-text.ts";
 
 const MAX_REDIRECTS = 5;
-/** A link to the app's page of a service needs one press more than a link to the consent itself. */
+/** A link to the app's page of a service needs one more press than a link to the consent itself. */
 const MAX_PRESSES = 2;
 
 export interface SimulatedUser {

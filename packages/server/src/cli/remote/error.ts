@@ -37,7 +37,7 @@ export const isRefused = (error: unknown, ...codes: readonly string[]): boolean 
 const isKnown = (code: string): code is ErrorCode => Object.hasOwn(ERRORS, code);
 
 /**
- * Reads a refusal from an error body of ours (`message`, `code`, `extra_data` …), an OAuth error,
+ * Reads a refusal from one of our error bodies (`message`, `code`, `extra_data` …), an OAuth error,
  * or any other body.
  */
 export function refusalOf(status: number, body: unknown, header_request_id: string | null): Refusal {

@@ -1,6 +1,6 @@
 /**
  * Waits in a command. The timers of core/clock.ts let the process exit, so a command that only
- * waits would end early.
+ * waits would exit early.
  */
 import { setTimeout as timer } from "node:timers/promises";
 

@@ -57,7 +57,7 @@ function scopeList({ provider, scopes }: ConfirmView): Html {
 }
 
 /**
- * Describes a scope in words where the catalog has them, beside the scope itself, which the
+ * Describes a scope in words where the catalog has them, next to the scope itself, which the
  * provider shows.
  */
 function permission(provider: Provider, scope: string): Html {

@@ -2,8 +2,8 @@
  * The page on which a user signs in a command line (RFC 8628 §3.3).
  *
  * Opening it changes nothing and checks no code, even one in the address: each try at a code is a
- * POST from a form of ours. Above its buttons the page shows the client and its address, and warns
- * of a request that another user started (§5.4).
+ * POST from one of our forms. Above its buttons the page shows the client and its address, and
+ * warns of a request that another user started (§5.4).
  */
 import type { FastifyRequest } from "fastify";
 import type { Secret } from "../../core/secret.ts";

@@ -18,7 +18,7 @@ export function hiddenField(name: string, value: string): Html {
   return html`<input type="hidden" name="${name}" value="${value}" />`;
 }
 
-/** The field that proves a page of ours sent the form. */
+/** The field that proves one of our pages sent the form. */
 export function tokenField(form_token: string): Html {
   return hiddenField("form_token", form_token);
 }

@@ -2,7 +2,7 @@
  * Forms before sign-in. They have no session to bind their token to, so the token is bound to a
  * cookie that the page itself sets. Another site can send the form, but it can neither read the
  * token nor set the cookie. Without this check an attacker could sign a user in to the attacker's
- * account, where the user would then connect their own (login CSRF, RFC 6819 §4.4.1.13).
+ * account. The user would then connect their own accounts to it (login CSRF, RFC 6819 §4.4.1.13).
  *
  * Errors: CodedError `csrf`.
  */
@@ -25,7 +25,7 @@ export function guestFormToken({ config }: HttpContext, request: FastifyRequest,
 }
 
 /**
- * Requires a form that this server showed to this browser, sent from a page of ours.
+ * Requires a form that this server showed to this browser, sent from one of our pages.
  *
  * @throws CodedError `csrf`
  */

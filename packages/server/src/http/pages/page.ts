@@ -4,8 +4,8 @@
  * file, and the views are pure functions from data to HTML.
  *
  * Must not know the store, the vault or a provider's protocol: pages call services, like the API.
- * The redirect that follows a form must stay on this server (`form-action 'self'`), so a page of
- * ours leads to the provider.
+ * The redirect that follows a form must stay on this server (`form-action 'self'`), so one of our
+ * pages leads to the provider.
  */
 import type { FastifyReply } from "fastify";
 import type { Config } from "../../config.ts";
@@ -30,7 +30,7 @@ export interface Page {
   readonly status?: number;
   /** The icon above the title: success or failure. */
   readonly mark?: "good" | "bad";
-  /** Where the browser continues at once: an address of ours or a provider's. */
+  /** Where the browser continues at once: one of our addresses or a provider's. */
   readonly next?: string;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Sessions of command lines: finds the user of an access token, refreshes tokens (RFC 6749 §6) and
  * ends sessions. Each refresh issues a new pair. Reusing an old refresh token ends the session (RFC
- * 9700 §4.14.2). Owns the cache of access tokens. Must not know how a login began: device.ts.
+ * 9700 §4.14.2). Owns the cache of access tokens. Must not know how a login began: device.ts does.
  *
  * A cached access token is read again after a second. So every node refuses an ended session within
  * a second, even when notifications are lost. The node that ended it refuses it at once.
@@ -130,7 +130,7 @@ async function refresh(state: CliSessionsState, refresh_token: string, client_id
 }
 
 function loginExpired(): GrantError {
-  return new GrantError("invalid_grant", "This login has expired. Log in again.");
+  return new GrantError("invalid_grant", "This login has expired. Sign in again.");
 }
 
 async function revoke(state: CliSessionsState, token: string, client_id: string): Promise<void> {

@@ -1,8 +1,8 @@
 /**
  * Finds the caller behind a credential: a service token, a function token, an API key or a command
- * line's session. Verified rows are cached, in bounded caches. A revocation by this process drops
- * them at once, one by another process within a second. An app's entitlements are cached with its
- * token, so using the token needs no query. Must not decide what the caller is allowed to do:
+ * line's session. Verified rows are cached, in bounded caches. A revocation drops them at once in
+ * this process, and within a second in others. An app's entitlements are cached with its token, so
+ * using the token needs no query. Must not decide what the caller is allowed to do:
  * authorization.ts does.
  *
  * Errors: CodedError `invalid_token`, `token_expired`, `token_revoked`, `service_token_required`,

@@ -57,7 +57,7 @@ export async function setUp(deps: AccountDeps, token: string, account: NewAccoun
   return await openSession(deps, user_id, visitor);
 }
 
-/** Creates the account, or sets the password of the one with this address. */
+/** Creates the account, or sets the password of the existing account with this address. */
 async function setUpAdmin(deps: AccountDeps, account: NewAccount, visitor: Visitor): Promise<Secret> {
   const known = await deps.store.findUser(account.email);
   if (known === null) {

@@ -31,7 +31,7 @@ export async function addApp({ store }: AppsDeps, typed_name: string, workspace_
   const name = checkName(typed_name);
   const id = newAppId();
   const is_created = await store.transaction(async (tx) => {
-    // Another request can have deleted the workspace since the role check.
+    // Another request may have deleted the workspace since the role check.
     await queries.requireWorkspace(tx, workspace_id);
     return await queries.createApp(tx, { id, workspace_id, name });
   });
