@@ -57,7 +57,7 @@ it("connects, refreshes with rotation, and revokes, and the server never receive
   expect(await getConnection(site, app, "example")).toMatchObject({ status: 409 });
 });
 
-it("detects that the grant has ended: reuse detection is on, and its refusal becomes a reason", async () => {
+it("detects a revoked grant: reuse detection is on, and the refusal becomes the connection's reason", async () => {
   const { as, app, site, connect, stored } = await start();
   await connect();
   const first = await stored();

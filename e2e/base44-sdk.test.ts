@@ -1,5 +1,5 @@
 /**
- * The unmodified public SDK against a running server, as a function uses it that moves here from
+ * The unmodified public SDK against a running server, as used by a function that moved here from
  * the hosted platform.
  */
 import { spawn } from "node:child_process";

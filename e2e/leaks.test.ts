@@ -277,7 +277,7 @@ const keysIn = (path: string): readonly string[] =>
     .flatMap((line) => line.split(" ").slice(1))
     .flatMap((key) => [key, Buffer.from(key, "base64").toString("hex")]);
 
-/** Expects the collected places to be real: a search through nothing finds nothing. */
+/** Checks that the collected places are real: a search of nothing finds nothing. */
 function expectComplete(places: readonly Place[], { app_id }: App): void {
   const bytesOf = (name: string): Buffer => places.find((place) => place.name === name)?.bytes ?? Buffer.alloc(0);
   expect(Buffer.concat([bytesOf("file holdfast.db"), bytesOf("file holdfast.db-wal")]).includes(app_id)).toBe(true);

@@ -44,7 +44,7 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   const { installation } = opened;
   const { refresher, sweeper } = installation;
   const webhooks = webhooksOf(installation);
-  // Functions call the server back, at an address that is known only when it listens.
+  // Functions call the server back, at an address that is known only once it listens.
   let url = "";
   const functions = functionRunner(installation, () => url);
   const http = await createHttpServer({ ...installation, functions, ready: () => isReady(installation) });

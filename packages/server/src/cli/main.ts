@@ -3,8 +3,8 @@
  * names.
  *
  * Exit codes: 0 ok, 1 failed, 2 usage, 3 auth, 4 not found, 5 conflict, 6 unavailable, 70 internal,
- * 75 in use, 78 configuration, 130 interrupted. The files of the commands load neither the server
- * nor the catalog. An action imports what it needs.
+ * 75 in use, 78 configuration, 130 interrupted. Command files load neither the server nor the
+ * catalog. An action imports what it needs.
  */
 import { Command, CommanderError, Option } from "commander";
 import { CodedError, exitCodeOf } from "../core/errors.ts";

@@ -64,9 +64,9 @@ export const LIMITS = {
   device_wrong_codes_per_minute: 100,
   /** Lifetime of a command line's access token. A stolen token works no longer than this. */
   cli_access_token_ttl_ms: 3_600_000,
-  /** A command line has to log in again after a month without use. */
+  /** A command line must sign in again after a month without use. */
   cli_session_idle_ms: 2_592_000_000,
-  /** A command line has to log in again three months after its login, used or not. */
+  /** A command line must sign in again three months after its login, used or not. */
   cli_session_absolute_ms: 7_776_000_000,
   /**
    * How long a used refresh token is accepted again, because its response was lost or two commands

@@ -71,8 +71,8 @@ export interface ApiKeysTable {
   id: string;
   workspace_id: WorkspaceId;
   /**
-   * The creator. Null: created on the server's machine before any account existed. The first
-   * administrator adopts it.
+   * The creator. Null: created on the server's machine before any account existed. The first admin
+   * adopts it.
    */
   user_id: UserId | null;
   scope: Scope;

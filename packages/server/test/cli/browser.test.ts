@@ -1,6 +1,4 @@
-/**
- * Opening a browser: a stand-in for one is started with the address, and its absence is reported.
- */
+/** Opening a browser: starts a stand-in with the address, and reports when there is none. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

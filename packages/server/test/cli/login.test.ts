@@ -14,7 +14,7 @@ import { manualClock, type ManualClock } from "../support/clock.ts";
 import { startDeviceServer, type DeviceServer } from "./device-server.ts";
 import { closedUrl } from "./web-server.ts";
 
-/** Starts now, because the file system gives locks their age. */
+/** Starts at the real time, because the file system dates the locks. */
 const freshClock = (): ManualClock => manualClock(instant(Date.now()));
 
 function temporaryStore(): LoginStore {

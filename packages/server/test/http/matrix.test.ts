@@ -76,7 +76,7 @@ async function makeWorld(name: string): Promise<World> {
 interface Caller {
   readonly name: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** The role in the world's workspace. Null is not a member. */
+  /** The role in the world's workspace. Null: not a member. */
   readonly role: Role | null;
   readonly is_key: boolean;
 }

@@ -292,7 +292,7 @@ describe("the SDK in a browser", () => {
     }
   });
 
-  it("gets a reply to events of any content type, and to its question for the user", async () => {
+  it("gets a reply to events of any content type, and to its request for the user", async () => {
     const holdfast = await startTestServer();
     const base = `/api/apps/${holdfast.app.app_id}`;
     for (const sent of [

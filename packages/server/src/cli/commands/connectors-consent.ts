@@ -1,6 +1,6 @@
 /**
- * `holdfast connectors initiate|wait`: a link that connects an account, and waiting until it is
- * used.
+ * `holdfast connectors initiate|wait`: prints a link that connects an account, and waits until the
+ * account is connected.
  */
 import type { Command } from "commander";
 import { systemClock } from "../../core/clock.ts";

@@ -1,4 +1,4 @@
-/** Waits until a consent is given or denied in the browser. */
+/** Waits until the user gives or denies consent in the browser. */
 import type { Clock } from "../../core/clock.ts";
 import type { Wait } from "../terminal/wait.ts";
 import type { ConnectorsApi, ConsentStatus } from "./api.ts";

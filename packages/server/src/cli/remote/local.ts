@@ -3,8 +3,7 @@
  * and never call a provider. Work at a provider, such as revoking tokens, goes into the outbox, and
  * the running server does it.
  *
- * The server's code is loaded on demand. Loading it for `holdfast --help` would take ten times as
- * long.
+ * The server's code is loaded on demand. With it, `holdfast --help` would take ten times as long.
  */
 import { loadConfig, type Config } from "../../config.ts";
 import { systemClock } from "../../core/clock.ts";

@@ -1,6 +1,6 @@
 /**
- * Prints. Results go to stdout, as text or with --json as one document. Everything else goes to
- * stderr.
+ * Prints results and notes. Results go to stdout, as text or with --json as one document.
+ * Everything else goes to stderr.
  */
 export interface Output {
   readonly json: boolean;

@@ -1,4 +1,4 @@
-/** Health checks: whether the process runs, and whether it can serve. */
+/** Health checks: report whether the process runs, and whether it can serve. */
 import { Type } from "typebox";
 import type { HttpServer } from "../fastify.ts";
 import type { HttpContext } from "../context.ts";

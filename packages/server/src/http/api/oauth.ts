@@ -1,7 +1,7 @@
 /**
- * Sign-in of command lines: RFC 8628 (device code), RFC 6749 §6 (refresh), RFC 7009 (revoke) and
- * the user's name. The public CLI sends its first request as JSON, so all routes read forms and
- * JSON. Errors are `{ error, error_description }`, because the public CLI requires them. A 429 is
+ * Signs in command lines: RFC 8628 (device code), RFC 6749 §6 (refresh), RFC 7009 (revoke) and the
+ * user's name. The public CLI sends its first request as JSON, so all routes read forms and JSON.
+ * Errors are `{ error, error_description }`, because the public CLI requires them. A 429 is
  * `slow_down`, so that the CLI keeps polling.
  */
 import formbody from "@fastify/formbody";

@@ -1,4 +1,4 @@
-/** The command lines that can log in, and the scopes they can have. */
+/** The command lines that can sign in, and the scopes they can have. */
 import { GrantError } from "./grant-error.ts";
 
 /** Public clients: their ids are no secret and prove nothing (RFC 8628 §5.6). */
