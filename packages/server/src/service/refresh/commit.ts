@@ -166,7 +166,8 @@ async function commitOver(
       // Merges into the row as it is now: a builder can change its settings during the request.
       merge: (row) => ({
         scopes_granted: grant.scopes ?? row.scopes_granted,
-        config: { ...row.config, ...grant.config },
+        // A damaged config stays as it is. Replaced, it would look intact without its old values.
+        ...(row.config === null ? {} : { config: { ...row.config, ...grant.config } }),
       }),
     });
     if (done.kind === "committed") {

@@ -156,8 +156,13 @@ export interface RefreshCommit {
     | "refresh_at"
     | "refresh_token_expires_at"
   >;
-  /** Returns the new values of columns that others can change while the request is on its way. */
-  readonly merge: (row: ConnectionRow) => Pick<ConnectionRow, "scopes_granted" | "config">;
+  /**
+   * Returns the new values of columns that others can change while the request is on its way.
+   * Without a config, the stored one stays.
+   */
+  readonly merge: (
+    row: ConnectionRow,
+  ) => Pick<ConnectionRow, "scopes_granted"> & Partial<Pick<ConnectionRow, "config">>;
 }
 
 export type CommitOutcome =

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, it, vi } from "vitest";
 import { CodedError } from "../../../src/core/errors.ts";
+import { servedUnsaved } from "../../../src/service/connections/served.ts";
 import { run } from "../../../src/store/operation.ts";
 import { CONNECTION } from "../../../src/store/rows.ts";
 import { HOUR, MINUTE, SECOND, until } from "../../support/clock.ts";
@@ -59,6 +60,37 @@ describe("when the database fails after the request was sent", () => {
     database.close();
     const again = await crashedServer(holdfast, copy);
     expect((await again.request("GET", "/readyz")).status).toBe(200);
+    broken.mockRestore();
+  });
+
+  it("commits the response from the spill to a connection with a damaged config, and still serves no token", async () => {
+    const { holdfast } = await connected("github");
+    await holdfast.clock.jump(9 * HOUR);
+    const broken = vi.spyOn(holdfast.installation.store, "transaction");
+    broken.mockRejectedValue(new CodedError("database_unavailable"));
+    await holdfast.accessToken("github");
+    const copy = copyDirectory(holdfast.config.data_dir);
+    const database = new Database(join(copy, "holdfast.db"));
+    database.prepare("update connections set config = ?").run('{"host":');
+    database.close();
+    const again = await crashedServer(holdfast, copy);
+    expect(await again.row("github")).toMatchObject({ generation: 2, config: null });
+    expect(await again.token("github")).toMatchObject({ status: 500, code: "credential_unreadable" });
+    broken.mockRestore();
+  });
+
+  it("serves no response from memory for a connection with a damaged config", async () => {
+    const { holdfast } = await connected("github");
+    const { store, refresher } = holdfast.installation;
+    await holdfast.clock.jump(9 * HOUR);
+    const broken = vi.spyOn(store, "transaction").mockRejectedValue(new CodedError("database_unavailable"));
+    const row = await holdfast.row("github");
+    await holdfast.accessToken("github");
+    const unsaved = refresher.pendingGrant(row.id);
+    if (unsaved?.kind !== "unsaved") throw new Error("the response is stored already");
+    expect(() => servedUnsaved({ ...unsaved, row: { ...row, config: null } })).toThrow(
+      expect.objectContaining({ code: "credential_unreadable" }),
+    );
     broken.mockRestore();
   });
 
