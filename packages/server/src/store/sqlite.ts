@@ -68,6 +68,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Engine> {
 
 async function read<T>(state: State, operation: Operation<T>): Promise<T> {
   await commitEnded(state);
+  if (!state.connection.raw.open) throw shuttingDown();
   try {
     return await runOperation(state.connection, operation, invalidatesNothing);
   } catch (error) {
@@ -78,7 +79,7 @@ async function read<T>(state: State, operation: Operation<T>): Promise<T> {
 function enqueue<T>(state: State, operation: Operation<T>, invalidates: Invalidates): Promise<T> {
   return new Promise((resolve, reject) => {
     if (state.is_closed) {
-      reject(new CodedError("database_unavailable", { message: "The server is shutting down." }));
+      reject(shuttingDown());
       return;
     }
     const run = async (): Promise<() => void> => {
@@ -119,6 +120,9 @@ function schedule(state: State): void {
   setImmediate(() => void flush(state));
 }
 
+const shuttingDown = (): CodedError =>
+  new CodedError("database_unavailable", { message: "The server is shutting down." });
+
 /** Commits up to `group_commit_items` of the queue. */
 async function flush(state: State): Promise<void> {
   state.is_scheduled = false;
@@ -127,8 +131,11 @@ async function flush(state: State): Promise<void> {
   const batch = state.queue.slice(0, state.limits.group_commit_items);
   state.queue = state.queue.slice(batch.length);
   state.committing = commit(state.connection, batch);
-  await state.committing;
-  state.committing = null;
+  try {
+    await state.committing;
+  } finally {
+    state.committing = null;
+  }
   if (state.queue.length > 0) schedule(state);
   emptyLogIfDue(state);
 }

@@ -167,13 +167,14 @@ describe("SQLite", () => {
     expect(await store.getSetting("small")).toBeNull();
   });
 
-  it("commits queued writes when it closes, and refuses later ones", async () => {
+  it("commits queued writes when it closes, and refuses later reads and writes", async () => {
     const data_dir = directory();
     const store = createStore(await openSqlite({ data_dir, clock: manualClock(), limits: LIMITS }));
     const queued = [store.putSetting("a", "1"), store.putSetting("b", "2")];
     await store.close();
     await Promise.all(queued);
     await expect(store.putSetting("c", "3")).rejects.toMatchObject({ code: "database_unavailable" });
+    await expect(store.getSetting("a")).rejects.toMatchObject({ code: "database_unavailable" });
     const again = await openOne(data_dir);
     expect([await again.getSetting("a"), await again.getSetting("b")]).toEqual(["1", "2"]);
   });
