@@ -16,6 +16,10 @@ import { createCatalog } from "../packages/server/src/providers/index.ts";
 const LAUNCHER = join(import.meta.dirname, "../packages/server/bin/holdfast.js");
 const FILES = 20;
 const ROUNDS = Number(process.argv[2] ?? "7");
+if (!Number.isInteger(ROUNDS) || ROUNDS < 1) {
+  console.error("The argument is the number of rounds: a whole number, 1 or more.");
+  process.exit(2);
+}
 const ACCOUNT = { name: "Ada", email: "ada@example.com", password: "correct horse battery staple" };
 
 const home = mkdtempSync(join(tmpdir(), "holdfast-push-"));

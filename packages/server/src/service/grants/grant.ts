@@ -21,6 +21,7 @@ import {
 import type { TokenOutcome } from "../../oauth/outcome.ts";
 import { keepAliveInterval_ms, refreshTokenExpiry } from "../../providers/lifetime.ts";
 import type { Provider } from "../../providers/provider.ts";
+import type { RefreshCommit } from "../../store/queries/refresh.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import type { SealContext, Vault } from "../../vault/seal.ts";
 
@@ -92,18 +93,6 @@ export function sealContext(target: SealTarget, column: "access" | "refresh"): S
   return { table: "connections", column, scope: target.app_id, row_id: target.id, generation: target.generation };
 }
 
-export type GrantColumns = Pick<
-  ConnectionRow,
-  | "sealed_access"
-  | "sealed_refresh"
-  | "rt_fp"
-  | "issued_at"
-  | "expires_at"
-  | "last_lifetime_s"
-  | "refresh_at"
-  | "refresh_token_expires_at"
->;
-
 /** Values that stay if a response does not replace them. */
 export interface Before {
   readonly refresh_token: Secret | null;
@@ -123,7 +112,7 @@ export async function grantColumns(
   target: SealTarget,
   grant: Grant,
   before: Before,
-): Promise<GrantColumns> {
+): Promise<RefreshCommit["set"]> {
   const refresh_token = grant.refresh_token ?? before.refresh_token;
   const life = lifeOf(
     grant.received_at,

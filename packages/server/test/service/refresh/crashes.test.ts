@@ -9,6 +9,16 @@ import { HOUR, MINUTE, SECOND, until } from "../../support/clock.ts";
 import type { TestServer } from "../../support/server.ts";
 import { connected, copyDirectory, crashedServer, many } from "./support.ts";
 
+/** Returns the files that a crash leaves when a response is in the spill, not in the database. */
+async function crashWithSpill() {
+  const { holdfast } = await connected("github");
+  await holdfast.clock.jump(9 * HOUR);
+  const broken = vi.spyOn(holdfast.installation.store, "transaction");
+  broken.mockRejectedValue(new CodedError("database_unavailable"));
+  const served = await holdfast.accessToken("github");
+  return { holdfast, broken, served, copy: copyDirectory(holdfast.config.data_dir) };
+}
+
 describe("when the database fails after the request was sent", () => {
   it("serves the response from memory, keeps it in the spill, and commits it when the database is back", async () => {
     const { holdfast, first } = await connected("github");
@@ -31,13 +41,7 @@ describe("when the database fails after the request was sent", () => {
   });
 
   it("commits the response from the spill after a restart, without another request", async () => {
-    const { holdfast } = await connected("github");
-    await holdfast.clock.jump(9 * HOUR);
-    const broken = vi.spyOn(holdfast.installation.store, "transaction");
-    broken.mockRejectedValue(new CodedError("database_unavailable"));
-    const served = await holdfast.accessToken("github");
-    // A crash at this moment would leave these files.
-    const copy = copyDirectory(holdfast.config.data_dir);
+    const { holdfast, broken, served, copy } = await crashWithSpill();
     const again = await crashedServer(holdfast, copy);
     expect(await again.accessToken("github")).toBe(served);
     expect(await again.row("github")).toMatchObject({ generation: 2, intent_at: null });
@@ -47,12 +51,7 @@ describe("when the database fails after the request was sent", () => {
   });
 
   it("does not let one damaged spill record keep the server from starting", async () => {
-    const { holdfast } = await connected("github");
-    await holdfast.clock.jump(9 * HOUR);
-    const broken = vi.spyOn(holdfast.installation.store, "transaction");
-    broken.mockRejectedValue(new CodedError("database_unavailable"));
-    await holdfast.accessToken("github");
-    const copy = copyDirectory(holdfast.config.data_dir);
+    const { holdfast, broken, copy } = await crashWithSpill();
     const database = new Database(join(copy, "holdfast.db"));
     database
       .prepare("update data_keys set wrapped = zeroblob(length(wrapped)) where scope = ?")
@@ -64,12 +63,7 @@ describe("when the database fails after the request was sent", () => {
   });
 
   it("commits the response from the spill to a connection with a damaged config, and still serves no token", async () => {
-    const { holdfast } = await connected("github");
-    await holdfast.clock.jump(9 * HOUR);
-    const broken = vi.spyOn(holdfast.installation.store, "transaction");
-    broken.mockRejectedValue(new CodedError("database_unavailable"));
-    await holdfast.accessToken("github");
-    const copy = copyDirectory(holdfast.config.data_dir);
+    const { holdfast, broken, copy } = await crashWithSpill();
     const database = new Database(join(copy, "holdfast.db"));
     database.prepare("update connections set config = ?").run('{"host":');
     database.close();
