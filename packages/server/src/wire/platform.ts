@@ -55,10 +55,3 @@ export const WorkspacesReply = Type.Object({
     }),
   ),
 });
-
-export const UserReply = Type.Object({
-  id: Type.Null(),
-  email: Type.Null(),
-  full_name: Type.Null(),
-  role: Type.Null(),
-});

@@ -1,26 +1,19 @@
 /**
  * Calls that the SDK makes for every app when it starts in a browser, beyond connectors. The server
- * knows no app users and stores no analytics. These replies only let the SDK continue.
+ * stores no analytics. That reply only lets the SDK continue.
  */
 import { CodedError } from "../../core/errors.ts";
 import type { HttpServer } from "../fastify.ts";
 import { AppParams } from "../../wire/fields.ts";
-import { UserReply } from "../../wire/platform.ts";
-
-const NO_USER = { id: null, email: null, full_name: null, role: null };
+import { bearerOf } from "../auth.ts";
 
 export function sdkCallRoutes(server: HttpServer): void {
-  server.get(
-    "/api/apps/:app/entities/User/me",
-    { schema: { params: AppParams, response: { 200: UserReply } } },
-    (request, reply) => {
-      // Without a token no user is signed in. After any refusal, an app that needs a user opens
-      // its login.
-      if (request.headers.authorization === undefined) throw new CodedError("missing_token");
-      void reply.header("cache-control", "no-store");
-      return NO_USER;
-    },
-  );
+  // The usual guard of a function is `auth.me()` or `auth.isAuthenticated()`. Any 2xx lets the
+  // caller in. No bearer can be verified as an app user's yet, and an unknown app gets the same
+  // reply, so callers cannot discover which apps exist.
+  server.get("/api/apps/:app/entities/User/me", { schema: { params: AppParams } }, (request) => {
+    throw new CodedError(bearerOf(request) === null ? "missing_token" : "invalid_token");
+  });
 
   void server.register((plugin, _options, done) => {
     // A closing page sends its events as text or as a blob. Neither is read.
