@@ -36,7 +36,21 @@ export const newConnectionId = (): ConnectionId => `con_${randomId()}` as Connec
 export const newFlowId = (): FlowId => `flw_${randomId()}` as FlowId;
 export const newOAuthClientId = (): OAuthClientId => `cli_${randomId()}` as OAuthClientId;
 export const newId = (
-  prefix: "evt" | "req" | "ses" | "key" | "dek" | "kek" | "node" | "inv" | "out" | "mem" | "acc" | "ivt",
+  prefix:
+    | "evt"
+    | "req"
+    | "ses"
+    | "key"
+    | "dek"
+    | "kek"
+    | "node"
+    | "inv"
+    | "out"
+    | "mem"
+    | "acc"
+    | "ivt"
+    | "fnv"
+    | "log",
 ): string => `${prefix}_${randomId()}`;
 
 // Ids from requests. They may not exist, and are only used for lookups.

@@ -28,11 +28,15 @@ export const CACHED_TABLES = [
   "oauth_clients",
   "service_tokens",
   "api_keys",
+  "functions",
+  "app_secrets",
 ] as const satisfies readonly (keyof Tables)[];
 
 export type CachedTable = (typeof CACHED_TABLES)[number];
 
-/** A connector's id is `app_id/integration_type`. */
+/**
+ * A connector's id is `app_id/integration_type`. A function's and a secret's is `app_id/name`.
+ */
 export type Invalidates = (table: CachedTable, ids: string | readonly string[]) => void;
 
 /** What an operation can use. */

@@ -5,7 +5,7 @@
  * A damaged column never throws, since one damaged row must not fail a query that returns others. A
  * list is then empty. `config` and `payload` are null, and the reader refuses them.
  */
-import { isJsonObject, stringEntries, type ConnectionConfig, type JsonObject } from "../core/types.ts";
+import { isJsonObject, stringEntries, type ConnectionConfig, type JsonObject, type JsonValue } from "../core/types.ts";
 
 interface Column<Stored, Value> {
   readonly read: (stored: Stored) => Value;
@@ -84,6 +84,14 @@ const jsonObject: Column<string, JsonObject | null> = {
   write: (value) => JSON.stringify(value ?? {}),
 };
 
+const jsonArray: Column<string, readonly JsonValue[]> = {
+  read(stored) {
+    const value = parseJson(stored);
+    return Array.isArray(value) ? value : [];
+  },
+  write: (value) => JSON.stringify(value),
+};
+
 const connectionConfig: Column<string, ConnectionConfig | null> = {
   read(stored) {
     const value = parseJson(stored);
@@ -120,5 +128,7 @@ export const GOVERNANCE = codec({ builder_connection_enabled: flag, per_user_con
 export const APP = codec({ functions_enabled: flag });
 export const DATA_KEY = codec({ is_current: flag });
 export const USER = codec({ email_verified: flag });
+/** Functions and their versions. */
+export const FUNCTION = codec({ automations: jsonArray });
 /** Device codes and CLI sessions. */
 export const LOGIN = codec({ scope: spacedList });

@@ -15,6 +15,7 @@ import type { Engine } from "./engine.ts";
 import type { Operation, Transaction } from "./operation.ts";
 import * as accounts from "./queries/accounts.ts";
 import * as appProfiles from "./queries/app-profiles.ts";
+import * as appSecrets from "./queries/app-secrets.ts";
 import * as apps from "./queries/apps.ts";
 import * as audit from "./queries/audit.ts";
 import * as cliSessions from "./queries/cli-sessions.ts";
@@ -23,6 +24,7 @@ import * as connections from "./queries/connections.ts";
 import * as credentials from "./queries/credentials.ts";
 import * as device from "./queries/device.ts";
 import * as flows from "./queries/flows.ts";
+import * as functions from "./queries/functions.ts";
 import * as governance from "./queries/governance.ts";
 import * as outbox from "./queries/outbox.ts";
 import * as rateLimits from "./queries/rate-limits.ts";
@@ -89,6 +91,12 @@ const READS = {
   listCliSessions: cliSessions.listCliSessions,
   dueOutbox: outbox.dueOutbox,
   listOutbox: outbox.listOutbox,
+  listFunctions: functions.listFunctions,
+  getFunction: functions.getFunction,
+  functionNames: functions.functionNames,
+  listFunctionVersions: functions.listFunctionVersions,
+  getFunctionBlob: functions.getFunctionBlob,
+  listAppSecrets: appSecrets.listAppSecrets,
 } as const satisfies Record<string, AnyOperation>;
 
 const WRITES = {
@@ -142,6 +150,11 @@ const WRITES = {
   finishOutbox: outbox.finishOutbox,
   postponeOutbox: outbox.postponeOutbox,
   deleteOldOutbox: outbox.deleteOldOutbox,
+  deployFunction: functions.deployFunction,
+  switchFunction: functions.switchFunction,
+  deleteFunction: functions.deleteFunction,
+  putAppSecrets: appSecrets.putAppSecrets,
+  deleteAppSecret: appSecrets.deleteAppSecret,
 } as const satisfies Record<string, AnyOperation>;
 
 /** Bookkeeping of the sweepers and of event delivery, and counters. */

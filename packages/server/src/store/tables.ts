@@ -22,12 +22,21 @@ import type {
   SetupLinksTable,
 } from "./account-tables.ts";
 import type {
+  AppSecretsTable,
+  FunctionBlobsTable,
+  FunctionLogsTable,
+  FunctionSchedulesTable,
+  FunctionsTable,
+  FunctionVersionsTable,
+} from "./function-tables.ts";
+import type {
   AppId,
   ConnectionConfig,
   ConnectionId,
   FlowId,
   Instant,
   JsonObject,
+  JsonValue,
   OAuthClientId,
   UserId,
   WorkspaceId,
@@ -279,6 +288,12 @@ export interface Tables {
   rate_windows: RateWindowsTable;
   outbox: OutboxTable;
   settings: SettingsTable;
+  functions: FunctionsTable;
+  function_versions: FunctionVersionsTable;
+  function_blobs: FunctionBlobsTable;
+  app_secrets: AppSecretsTable;
+  function_logs: FunctionLogsTable;
+  function_schedules: FunctionSchedulesTable;
 }
 
 /** A row as the store returns it: values instead of text, 0 and 1. rows.ts converts them. */
@@ -307,6 +322,10 @@ export type GovernanceRow = Decoded<
 export type DataKeyRow = Decoded<DataKeysTable, { is_current: boolean }>;
 export type UserRow = Decoded<AuthUserTable, { email_verified: boolean }>;
 export type DeviceCodeRow = Decoded<DeviceCodesTable, { scope: readonly string[] }>;
+/** A function with its live version. `automations` is empty if the column holds no JSON array. */
+export type FunctionRow = Decoded<FunctionsTable, { automations: readonly JsonValue[] }> &
+  Omit<FunctionVersionRow, "id" | "app_id" | "function_name" | "automations" | "created_at">;
+export type FunctionVersionRow = Decoded<FunctionVersionsTable, { automations: readonly JsonValue[] }>;
 export type CliSessionRow = Decoded<CliSessionsTable, { scope: readonly string[] }>;
 /** An app with its workspace's plan, which decides what the app can use. */
 export type AppRow = Decoded<AppsTable, { functions_enabled: boolean }> & Pick<WorkspacesTable, "plan">;

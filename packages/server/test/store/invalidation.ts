@@ -33,7 +33,8 @@ export function watchWrites(path: string): void {
       [`update of ${compared}`, "new"],
       ["delete", "old"],
     ] as const) {
-      const id = columns.includes("id") ? `${row}.id` : `${row}.app_id || '/' || ${row}.integration_type`;
+      const named = columns.includes("name") ? "name" : "integration_type";
+      const id = columns.includes("id") ? `${row}.id` : `${row}.app_id || '/' || ${row}.${named}`;
       const record = `insert into written values ('${table} ' || ${id})`;
       raw.exec(
         `create trigger if not exists written_${table}_${event.slice(0, 6)} after ${event} on ${table} begin ${record}; end`,

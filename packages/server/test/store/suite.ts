@@ -11,6 +11,7 @@ import { describeBuilders } from "./suite-builders.ts";
 import { describeCredentials } from "./suite-credentials.ts";
 import { describeDevice } from "./suite-device.ts";
 import { describeFlows } from "./suite-flows.ts";
+import { describeFunctions } from "./suite-functions.ts";
 import { describeGovernance } from "./suite-governance.ts";
 import { describeConnections } from "./suite-connections.ts";
 import { describeRows } from "./suite-rows.ts";
@@ -34,6 +35,7 @@ export function describeStore({ engine }: { engine: string }, open: OpenStores):
     describeConnections(open);
     describeRefreshProtocol(open);
     describeFlows(open);
+    describeFunctions(open);
     describeGovernance(open);
     describeCredentials(open);
     describeBuilders(open);

@@ -6,6 +6,7 @@ import type { Scope } from "../../core/roles.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AppId, UserId, WorkspaceId } from "../../core/types.ts";
 import * as queries from "../../store/queries/apps.ts";
+import { requireWorkspace } from "../../store/queries/owners.ts";
 import { nameTaken } from "./change.ts";
 import { createServiceToken } from "./service-tokens.ts";
 import type { AppsDeps } from "./types.ts";
@@ -32,7 +33,7 @@ export async function addApp({ store }: AppsDeps, typed_name: string, workspace_
   const id = newAppId();
   const is_created = await store.transaction(async (tx) => {
     // Another request may have deleted the workspace since the role check.
-    await queries.requireWorkspace(tx, workspace_id);
+    await requireWorkspace(tx, workspace_id);
     return await queries.createApp(tx, { id, workspace_id, name });
   });
   if (!is_created) throw nameTaken(name);

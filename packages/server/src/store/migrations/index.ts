@@ -13,6 +13,7 @@ import { turns } from "./0002-turns.ts";
 import { builders } from "./0003-builders.ts";
 import { connectors } from "./0004-connectors.ts";
 import { device } from "./0005-device.ts";
+import { functions } from "./0006-functions.ts";
 import type { ColumnTypes } from "./types.ts";
 
 export const migrations = (types: ColumnTypes): Record<string, Migration> => ({
@@ -21,6 +22,7 @@ export const migrations = (types: ColumnTypes): Record<string, Migration> => ({
   "0003-builders": builders(types),
   "0004-connectors": connectors(types),
   "0005-device": device(types),
+  "0006-functions": functions(types),
 });
 
 /**

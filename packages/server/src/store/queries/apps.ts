@@ -1,9 +1,10 @@
 /** Apps, and the connectors that an app declares. */
-import { CodedError } from "../../core/errors.ts";
 import type { AppId, WorkspaceId } from "../../core/types.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { APP, CONNECTOR } from "../rows.ts";
 import type { AppRow, AppsTable, ConnectorRow } from "../tables.ts";
+import { deleteAppSecretsOf } from "./app-secrets.ts";
+import { deleteFunctionsOf } from "./functions.ts";
 
 /** Creates an app. Returns false if another app of the workspace has the name. */
 export async function createApp(
@@ -36,23 +37,6 @@ function selectApps(db: Transaction["db"]) {
 
 export async function getApp({ db }: Transaction, id: AppId): Promise<AppRow | null> {
   return await APP.first(selectApps(db).where("apps.id", "=", id));
-}
-
-/**
- * Requires an app before a row is stored for it. Without the app, nothing would ever delete that
- * row.
- *
- * @throws CodedError `not_found`
- */
-export async function requireApp({ db }: Transaction, id: AppId): Promise<void> {
-  const found = await first(db.selectFrom("apps").select("id").where("id", "=", id));
-  if (found === null) throw new CodedError("not_found", { message: "There is no such app." });
-}
-
-/** Requires a workspace, as `requireApp` requires an app. @throws CodedError `not_found` */
-export async function requireWorkspace({ db }: Transaction, id: WorkspaceId): Promise<void> {
-  const found = await first(db.selectFrom("workspaces").select("id").where("id", "=", id));
-  if (found === null) throw new CodedError("not_found", { message: "There is no such workspace." });
 }
 
 /** Returns the apps of one workspace, or (null) of all. */
@@ -92,7 +76,8 @@ export async function changeApp(
  * Deletes an app with everything it owns, and its data key: without the key, no copy of its
  * ciphertexts can be decrypted.
  */
-export async function deleteApp({ db, invalidates }: Transaction, id: AppId): Promise<boolean> {
+export async function deleteApp(tx: Transaction, id: AppId): Promise<boolean> {
+  const { db, invalidates } = tx;
   await run(db.deleteFrom("data_keys").where("scope", "=", id));
   const connections = await all(db.deleteFrom("connections").where("app_id", "=", id).returning("id"));
   invalidates("connections", idsOf(connections));
@@ -102,6 +87,8 @@ export async function deleteApp({ db, invalidates }: Transaction, id: AppId): Pr
     connectors.map(({ integration_type }) => connectorId(id, integration_type)),
   );
   await run(db.deleteFrom("flows").where("app_id", "=", id));
+  await deleteFunctionsOf(tx, id);
+  await deleteAppSecretsOf(tx, id);
   await run(db.deleteFrom("app_profiles").where("app_id", "=", id));
   const tokens = await all(db.deleteFrom("service_tokens").where("app_id", "=", id).returning("id"));
   invalidates("service_tokens", idsOf(tokens));

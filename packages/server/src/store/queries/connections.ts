@@ -7,7 +7,7 @@ import { plus, type AppId, type ConnectionId, type OAuthClientId } from "../../c
 import { all, idsOf, run, type Transaction } from "../operation.ts";
 import { CONNECTION } from "../rows.ts";
 import type { ConnectionRow, ConnectionsTable } from "../tables.ts";
-import { requireApp } from "./apps.ts";
+import { requireApp } from "./owners.ts";
 import { blockedSince } from "./governance.ts";
 
 export const COLUMNS = [

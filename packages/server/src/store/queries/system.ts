@@ -3,7 +3,7 @@ import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { all, first, run, type Transaction } from "../operation.ts";
 import { DATA_KEY } from "../rows.ts";
 import type { DataKeyRow } from "../tables.ts";
-import { requireApp, requireWorkspace } from "./apps.ts";
+import { requireApp, requireWorkspace } from "./owners.ts";
 
 const KEY_COLUMNS = ["dek_id", "scope", "kek_id", "wrapped", "encryptions", "is_current", "created_at"] as const;
 

@@ -7,7 +7,7 @@ import type { Instant, UserId, WorkspaceId } from "../../core/types.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import type { InvitationsTable } from "../account-tables.ts";
 import type { WorkspacesTable } from "../tables.ts";
-import { requireWorkspace } from "./apps.ts";
+import { requireWorkspace } from "./owners.ts";
 import { deleteSetting, putSetting } from "./system.ts";
 
 const COLUMNS = ["id", "name", "created_at", "plan", "slug"] as const;
