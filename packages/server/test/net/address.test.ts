@@ -32,7 +32,11 @@ const text = (parts: readonly number[]): string => parts.map((part) => part.toSt
 
 describe("an IPv4 address", () => {
   it("is global exactly outside the special ranges", () => {
-    fc.assert(fc.property(anyIpv4, (value) => expect(isGlobalAddress(ipv4Of(value))).toBe(!isRefused(value))));
+    fc.assert(
+      fc.property(anyIpv4, (value) => {
+        expect(isGlobalAddress(ipv4Of(value))).toBe(!isRefused(value));
+      }),
+    );
   });
 
   it("is refused at both ends of each range, and accepted beside them unless another range follows", () => {
@@ -57,7 +61,11 @@ describe("an IPv4 address", () => {
         `2001:0:${high}:${low}::1`,
       ];
     };
-    fc.assert(fc.property(anyIpv4, (value) => expect(embedded(value).filter((ip) => isGlobalAddress(ip))).toEqual([])));
+    fc.assert(
+      fc.property(anyIpv4, (value) => {
+        expect(embedded(value).filter((ip) => isGlobalAddress(ip))).toEqual([]);
+      }),
+    );
   });
 });
 
@@ -124,7 +132,11 @@ describe("other text", () => {
 
 describe("a loopback address", () => {
   it("is in 127.0.0.0/8 or ::1, and never global", () => {
-    fc.assert(fc.property(anyIpv4, (value) => expect(isLoopbackAddress(ipv4Of(value))).toBe(value >>> 24 === 127)));
+    fc.assert(
+      fc.property(anyIpv4, (value) => {
+        expect(isLoopbackAddress(ipv4Of(value))).toBe(value >>> 24 === 127);
+      }),
+    );
     expect(["::1", "0:0:0:0:0:0:0:1"].map((address) => isLoopbackAddress(address))).toEqual([true, true]);
     expect(["::", "::2", "::ffff:127.0.0.1", "fe80::1"].some((address) => isLoopbackAddress(address))).toBe(false);
     expect(isGlobalAddress("127.0.0.1")).toBe(false);
