@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../core/clock.ts";
 import { errnoOf } from "../core/errno.ts";
+import { ADDRESS_REFUSED } from "./checked-lookup.ts";
 import type { FailureReason, OutboundRequest, RequestFailure } from "./outbound.ts";
 
 export interface Attempt {
@@ -108,6 +109,7 @@ export function failureOf({ stopped, phase }: Attempt, error: unknown): RequestF
  */
 function connectFailure(error: unknown): FailureReason {
   const code = errnoOf(error) ?? "";
+  if (code === ADDRESS_REFUSED) return "address_refused";
   if (code === "ENOTFOUND" || code.startsWith("EAI_")) return "dns_failed";
   // undici checks headers and path before it connects.
   if (code === "UND_ERR_INVALID_ARG") return "not_representable";

@@ -12,7 +12,9 @@
 import { Client, buildConnector } from "undici";
 import type { Clock } from "../core/clock.ts";
 import type { Limits } from "../core/limits.ts";
+import { isGlobalAddress, isLoopbackAddress } from "./address.ts";
 import { beginSending, endAttempt, failureOf, startAttempt, type Attempt } from "./attempt.ts";
+import { checkedLookup, isRefusedHost, type AddressRule, type Resolve } from "./checked-lookup.ts";
 import { throughGateway } from "./gateway.ts";
 import type { HttpClient, OutboundRequest, OutboundResponse, RequestFailure } from "./outbound.ts";
 
@@ -25,6 +27,13 @@ export interface HttpClientOptions {
   readonly ca?: string;
   /** Also allows http:// to this machine. For URLs that the operator sets, never for a provider. */
   readonly plain_loopback?: boolean;
+  /**
+   * Connects to global addresses only (and to this machine with `plain_loopback`). For URLs that
+   * builders set.
+   */
+  readonly global_only?: boolean;
+  /** Replaces the system's name resolution. */
+  readonly resolve?: Resolve;
 }
 
 const PLAIN_LOOPBACK = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/;
@@ -37,8 +46,9 @@ async function send(options: HttpClientOptions, request: OutboundRequest): Promi
   if (!isAllowed(options, request.url)) return { kind: "not_sent", reason: "not_https" };
   const { limits, clock } = options;
   const target = new URL(throughGateway(options.gateway, request.url));
+  if (isRefusedHost(addressRule(options), target.hostname)) return { kind: "not_sent", reason: "address_refused" };
   const attempt = startAttempt(request, limits.provider_connect_timeout_ms, clock);
-  const client = clientFor(target.origin, attempt, options.ca);
+  const client = clientFor(target.origin, attempt, options);
   try {
     const response = await client.request({
       method: request.method,
@@ -69,10 +79,17 @@ function isAllowed({ plain_loopback }: HttpClientOptions, url: string): boolean 
   return allowed && URL.canParse(url);
 }
 
-function clientFor(origin: string, attempt: Attempt, ca: string | undefined): Client {
+function addressRule({ global_only, plain_loopback }: HttpClientOptions): AddressRule {
+  if (global_only !== true) return () => true;
+  return (address) => isGlobalAddress(address) || (plain_loopback === true && isLoopbackAddress(address));
+}
+
+function clientFor(origin: string, attempt: Attempt, options: HttpClientOptions): Client {
   // The signal also aborts a connection that is still being established, which undici does not.
   const { signal } = attempt.abort;
-  const connect = buildConnector({ allowH2: false, timeout: 0, signal, ...(ca === undefined ? {} : { ca }) });
+  const { ca, resolve } = options;
+  const lookup = checkedLookup(addressRule(options), resolve);
+  const connect = buildConnector({ allowH2: false, timeout: 0, signal, lookup, ...(ca === undefined ? {} : { ca }) });
   return new Client(origin, {
     connect: watched(connect, attempt),
     allowH2: false,

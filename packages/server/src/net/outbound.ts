@@ -31,6 +31,7 @@ export interface OutboundResponse {
 
 export type FailureReason =
   | "not_https"
+  | "address_refused"
   | "not_representable"
   | "gave_up"
   | "aborted"
