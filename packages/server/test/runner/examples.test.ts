@@ -1,4 +1,7 @@
-/** The functions in examples/, unchanged, against a fake of the vendors. */
+/**
+ * The functions of the demo in examples/, unchanged, against a fake of the vendors. The others there
+ * are run by e2e/examples.test.ts.
+ */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWorkbench, type Respond, type Workbench } from "./harness.ts";
@@ -71,8 +74,9 @@ const call = async (name: string, body?: unknown, headers: Record<string, string
 };
 
 describe("the examples", () => {
-  it("are all listed", async () => {
-    expect(await bench.runner.list()).toEqual(["list-calendar-events", "post-to-slack", "salesforce-whoami"]);
+  it("are listed", async () => {
+    const names = ["list-calendar-events", "post-to-slack", "salesforce-whoami"];
+    expect(await bench.runner.list()).toEqual(expect.arrayContaining(names));
   });
 
   it("post to Slack, in the named channel or the first one", async () => {
