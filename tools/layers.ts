@@ -30,7 +30,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   wire: {
     imports: ["core"],
     why: "wire/ holds the schemas of requests and replies. Server and client read them, so it imports core/ and typebox only.",
-    packages: ["typebox"],
+    packages: ["typebox", "typebox/value"],
   },
   providers: {
     imports: ["core"],
@@ -139,6 +139,7 @@ export const HOMES: Readonly<Record<string, string>> = {
   pg: "store/postgres*.ts",
   oauth4webapi: "oauth",
   kysely: "store",
+  croner: "service/functions/schedule.ts",
   commander: "cli",
   "@holdfast/simulator": "cli",
   open: "cli/terminal/browser.ts",
