@@ -73,9 +73,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       accounts: ["access"],
       consent: ["access", "cache", "events", "grants"],
       apps: ["access", "cache", "grants"],
+      functions: ["access", "cache", "grants"],
       "housekeeping.ts": ["access"],
       "sweeper.ts": ["events", "grants", "refresh", "housekeeping.ts"],
-      "services.ts": "cache events grants refresh connections access accounts consent apps sweeper.ts".split(" "),
+      "services.ts": "cache events grants refresh connections access accounts consent apps functions sweeper.ts".split(
+        " ",
+      ),
     },
   },
   runner: {

@@ -10,7 +10,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../core/types.ts"
 import { nullable, text } from "./fields.ts";
 
 /** Automations of one function. */
-export const MAX_AUTOMATIONS = 20;
+const MAX_AUTOMATIONS = 20;
 /** The body that a scheduled run sends, as JSON. */
 const MAX_ARGS_LENGTH = 65_536;
 /** Groups of conditions inside each other, and all conditions of one automation. */
@@ -32,7 +32,10 @@ const Ends = {
   ends_on_date: Type.Optional(nullable(text(64))),
   ends_after_count: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }))),
 };
-/** An IANA name, such as Europe/Berlin. Not of the public command line, which drops it. UTC without. */
+/**
+ * An IANA name, such as Europe/Berlin. Without one, times are UTC. The public command line drops
+ * this field.
+ */
 const timezone = Type.Optional(nullable(named(64)));
 
 const OneTime = Type.Object({
@@ -136,7 +139,7 @@ const refused = (name: string, message: string): ReadAutomation => ({ automation
 
 type Kind = { readonly schema: TObject } | { readonly field: string; readonly message: string };
 
-/** Returns the schema that the deciding fields select, or the deciding field that has no meaning. */
+/** Returns the schema that the deciding fields select, or the field that has no meaning. */
 function kindOf({ type, schedule_mode, schedule_type }: JsonObject): Kind {
   if (type === "entity" || type === "connector") return { schema: KINDS[type] };
   if (type !== "scheduled") return { field: "type", message: "must be scheduled, entity or connector" };
@@ -156,12 +159,12 @@ function fieldErrors(schema: TObject, value: JsonObject, path: string): readonly
     const missing = keyword === "required" && "requiredProperties" in params ? params.requiredProperties : [];
     const places = missing.length > 0 ? missing.map((name) => `${instancePath}/${name}`) : [instancePath];
     const allowed = keyword === "enum" && "allowedValues" in params ? `: ${params.allowedValues.join(", ")}` : "";
-    const text = missing.length > 0 ? "is required" : `${message}${allowed}`;
-    for (const place of places) if (!found.has(place)) found.set(place, text);
+    const reason = missing.length > 0 ? "is required" : `${message}${allowed}`;
+    for (const place of places) if (!found.has(place)) found.set(place, reason);
   }
-  const places = [...found.keys()];
+  const all = [...found.keys()];
   return [...found]
-    .filter(([place]) => !places.some((other) => other.startsWith(`${place}/`)))
+    .filter(([place]) => !all.some((other) => other.startsWith(`${place}/`)))
     .map(([place, message]) => ({ name: `${path}${place}`, message }));
 }
 

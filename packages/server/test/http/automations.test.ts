@@ -4,7 +4,7 @@ import * as z from "zod";
 import { CodedError, type FieldError } from "../../src/core/errors.ts";
 import { readAutomations } from "../../src/wire/automations.ts";
 
-/** The shapes that the public command line requires of a list, from its bundle of version 0.1.18. */
+/** The shapes that the public command line 0.1.18 requires of a list. */
 const base = {
   name: z.string().min(1),
   description: z.string().nullable().optional(),
@@ -111,8 +111,8 @@ function errorsOf(value: unknown): readonly FieldError[] {
     readAutomations(value);
     return [];
   } catch (error) {
-    expect(error).toMatchObject({ code: "invalid_field" });
-    return error instanceof CodedError ? (error.options.errors ?? []) : [];
+    if (error instanceof CodedError && error.code === "invalid_field") return error.options.errors ?? [];
+    throw error;
   }
 }
 

@@ -98,14 +98,10 @@ export function nextRun({ schedule, anchor, runs }: Scheduled, after: Instant): 
   }
   const { ends_type, ends_after_count = null } = schedule;
   if (ends_type === "after" && ends_after_count !== null && runs >= ends_after_count) return null;
-  const next = schedule.schedule_type === "cron" ? nextOf(cronOf(schedule), after) : nextSimple(schedule, anchor, after);
+  const next =
+    schedule.schedule_type === "cron" ? nextOf(cronOf(schedule), after) : nextSimple(schedule, anchor, after);
   const end = lastInstant(schedule);
   return next === null || (end !== null && next > end) ? null : next;
-}
-
-/** Returns the body of a run. */
-export function argumentsOf({ function_args }: Schedule): unknown {
-  return function_args ?? {};
 }
 
 function zoneOf({ timezone }: Common): string {
@@ -115,7 +111,7 @@ function zoneOf({ timezone }: Common): string {
 function zoneError({ timezone = null }: Common): string | null {
   if (timezone === null) return null;
   try {
-    new Intl.DateTimeFormat("en-US", { timeZone: timezone });
+    new Intl.DateTimeFormat("en-US", { timeZone: timezone }).format(0);
     return null;
   } catch {
     return "is not a time zone. Example: Europe/Berlin";
@@ -163,7 +159,9 @@ function dateOf(text: string, zone: string): Instant | null {
   // Date.parse turns February 30 into March 2.
   if (new Date(`${iso.slice(0, 10)}T00:00Z`).toISOString().slice(0, 10) !== iso.slice(0, 10)) return null;
   if (has_offset || zone === "UTC") return instant(utc);
-  const local = new Cron(new Date(utc).toISOString().slice(0, 19), { timezone: zone }).nextRun(new Date(utc - 2 * DAY_MS));
+  const local = new Cron(new Date(utc).toISOString().slice(0, 19), { timezone: zone }).nextRun(
+    new Date(utc - 2 * DAY_MS),
+  );
   return local === null ? null : instant(local.getTime());
 }
 
@@ -255,7 +253,10 @@ const weekday = ({ number }: LocalDay): number => (number + 4) % 7;
 /** Counts weeks that begin on Sunday. */
 const weekOf = ({ number }: LocalDay): number => Math.floor((number + 4) / 7);
 
-/** Reports whether the interval reaches this day. In a short month, its last day stands for a later one. */
+/**
+ * Reports whether the interval reaches this day. In a short month, its last day stands for a later
+ * one.
+ */
 function fits(schedule: SimpleSchedule, interval: number, origin: LocalDay, day: LocalDay): boolean {
   if (schedule.repeat_unit === "days") return (day.number - origin.number) % interval === 0;
   if (schedule.repeat_unit === "weeks") return (weekOf(day) - weekOf(origin)) % interval === 0;

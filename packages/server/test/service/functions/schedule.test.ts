@@ -56,17 +56,29 @@ describe("when a schedule runs", () => {
     ["every fifteen minutes", cron("*/15 * * * *"), ["2026-11-24T10:30", "2026-11-24T10:45", "2026-11-24T11:00"]],
     ["on weekdays at nine, UTC", cron("0 9 * * 1-5"), ["2026-11-25T09:00", "2026-11-26T09:00", "2026-11-27T09:00"]],
     ["on the 13th or a Friday", cron("0 0 13 * 5"), ["2026-11-27T00:00", "2026-12-04T00:00", "2026-12-11T00:00"]],
-    ["from the fifth minute in steps", cron("5/20 * * * *"), ["2026-11-24T10:25", "2026-11-24T10:45", "2026-11-24T11:05"]],
+    [
+      "from the fifth minute in steps",
+      cron("5/20 * * * *"),
+      ["2026-11-24T10:25", "2026-11-24T10:45", "2026-11-24T11:05"],
+    ],
     ["at nine in Berlin", cron("0 9 * * *", { timezone: "Europe/Berlin" }), ["2026-11-25T08:00", "2026-11-26T08:00"]],
     ["@daily", cron("@daily"), ["2026-11-25T00:00", "2026-11-26T00:00"]],
-    ["every seven minutes from midnight", simple("minutes", { repeat_interval: 7 }), ["2026-11-24T10:23", "2026-11-24T10:30"]],
+    [
+      "every seven minutes from midnight",
+      simple("minutes", { repeat_interval: 7 }),
+      ["2026-11-24T10:23", "2026-11-24T10:30"],
+    ],
     [
       "every five hours from 09:30",
       simple("hours", { repeat_interval: 5, start_time: "09:30" }),
       ["2026-11-24T14:30", "2026-11-24T19:30", "2026-11-25T00:30"],
     ],
     ["every day at the start time", simple("days", { start_time: "09:00" }), ["2026-11-25T09:00", "2026-11-26T09:00"]],
-    ["every third day from the deploy", simple("days", { repeat_interval: 3 }), ["2026-11-27T00:00", "2026-11-30T00:00"]],
+    [
+      "every third day from the deploy",
+      simple("days", { repeat_interval: 3 }),
+      ["2026-11-27T00:00", "2026-11-30T00:00"],
+    ],
     [
       "on Mondays and Fridays",
       simple("weeks", { repeat_on_days: [1, 5], start_time: "10:00" }),
@@ -156,7 +168,9 @@ describe("a schedule that cannot run", () => {
 
   it("is not taken for a schedule if it has another kind", () => {
     expect(isSchedule({ type: "entity", name: "a", entity_name: "Order", event_types: ["create"] })).toBe(false);
-    expect(isSchedule({ type: "scheduled", name: "a", schedule_mode: "recurring", schedule_type: "lunar" })).toBe(false);
+    expect(isSchedule({ type: "scheduled", name: "a", schedule_mode: "recurring", schedule_type: "lunar" })).toBe(
+      false,
+    );
     expect(isSchedule(cron("* * * * *"))).toBe(true);
   });
 });
