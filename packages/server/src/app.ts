@@ -7,11 +7,12 @@ import type { AddressInfo } from "node:net";
 import { every } from "./core/clock.ts";
 import { errnoOf } from "./core/errno.ts";
 import { CodedError } from "./core/errors.ts";
+import { acceptBridge } from "./http/bridge.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
 import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
-import { createFunctionRunner, type FunctionRunner } from "./runner/functions.ts";
+import { createFunctionRunner, type FunctionRunner, type FunctionRunnerOptions } from "./runner/functions.ts";
 import type { Sweeper } from "./service/sweeper.ts";
 import { createWebhooks, type Webhooks } from "./service/events/webhooks.ts";
 import { lockDataDirectory } from "./store/sqlite-lock.ts";
@@ -22,6 +23,8 @@ export interface Server {
   readonly webhooks: Webhooks;
   /** The address that the server listens on. Behind a proxy this is not the public URL. */
   readonly url: string;
+  /** Serves the connections of a listener as those of one function process. */
+  readonly acceptBridge: FunctionRunnerOptions["acceptBridge"];
   /** Refuses new requests, waits for refreshes in flight, closes everything. */
   close(): Promise<void>;
 }
@@ -44,10 +47,10 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   const { installation } = opened;
   const { refresher, sweeper } = installation;
   const webhooks = webhooksOf(installation);
-  // Functions call the server back, at an address that is known only once it listens.
-  let url = "";
-  const functions = functionRunner(installation, () => url);
+  const bridge: Server["acceptBridge"] = (listener, process) => acceptBridge(http, listener, process, config.limits);
+  const functions = functionRunner(installation, bridge);
   const http = await createHttpServer({ ...installation, functions, ready: () => isReady(installation) });
+  let url: string;
   try {
     await refresher.recover();
     url = await listen(http, config.host, config.port);
@@ -60,7 +63,7 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   const stopLoops = startLoops(parts);
   log.info("listening", { url });
   if (config.provider_gateway !== null) log.warn("simulation", { url: config.provider_gateway });
-  return { installation, sweeper, webhooks, url, close: () => close(parts, stopLoops) };
+  return { installation, sweeper, webhooks, url, acceptBridge: bridge, close: () => close(parts, stopLoops) };
 }
 
 /** Starts the loops and returns the function that stops them. */
@@ -136,19 +139,19 @@ function webhooksOf({ config, store, urls, clock, log, random }: Installation): 
 
 function functionRunner(
   { config, catalog, clock, log, functionTokens }: Installation,
-  server_url: () => string,
+  bridge: FunctionRunnerOptions["acceptBridge"],
 ): FunctionRunner | null {
   if (config.functions_dir === null) return null;
   return createFunctionRunner({
     functions_dir: config.functions_dir,
-    server_url,
+    acceptBridge: bridge,
     gateway: config.provider_gateway,
     gateway_hosts: [...new Set(catalog.all().flatMap(hostPatterns))],
     limits: config.limits,
     clock,
     log: ({ app_id, function_name, level, message }) =>
       log[level]("function_output", { app_id, function_name, line: message }),
-    issueToken: ({ app_id, ...claims }) => functionTokens.mint({ ...claims, app_id }),
+    issueToken: functionTokens.mint,
     endInvocation: (invocation_id) => functionTokens.end(invocation_id),
   });
 }

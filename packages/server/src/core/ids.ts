@@ -45,6 +45,7 @@ export const newId = (
     | "kek"
     | "node"
     | "inv"
+    | "prc"
     | "out"
     | "mem"
     | "acc"

@@ -309,6 +309,11 @@ export const LIMITS = {
   function_processes: 20,
   /** Heap of one function process. */
   function_heap_mb: 128,
+  /**
+   * Open connections of one function process to the API. Twenty invocations with ten calls each
+   * stay below it.
+   */
+  function_bridge_connections: 256,
   /** Largest body of a request to a function. */
   function_body_bytes: 6_291_456,
   /** Source files of one function together. */

@@ -16,6 +16,7 @@ import type { AppRow } from "../service/apps/apps.ts";
 import type { Action } from "../service/access/actions.ts";
 import { requireConnectors, requireEntitled } from "../service/access/entitlements.ts";
 import type { AppPrincipal, BuilderPrincipal } from "../service/access/principals.ts";
+import { bridgeOf } from "./bridge.ts";
 import { clientAddress, clientNetwork } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { readCookie } from "./cookies.ts";
@@ -74,7 +75,7 @@ export async function requireAppToken(
     await context.credentials.builder(api_key);
     throw new CodedError("service_token_required");
   }
-  const principal = await context.credentials.app(bearer);
+  const principal = await context.credentials.app(bearer, bridgeOf(request)?.process_id ?? null);
   if (principal.app_id !== app_id) throw new CodedError("not_found");
   requireEntitled(principal.entitlements);
   return principal;

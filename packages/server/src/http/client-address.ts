@@ -7,6 +7,7 @@ import { isIP } from "node:net";
 import { normalizeIP } from "@fastify/rate-limit";
 import type { FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
+import { bridgeOf } from "./bridge.ts";
 
 /** Returns Fastify's option of this name. */
 export function trustProxy({ trusted_proxies }: Config): string[] | false {
@@ -22,9 +23,11 @@ export function clientAddress({ ip, socket }: Pick<FastifyRequest, "ip" | "socke
 
 /**
  * Returns the key of one client: an IPv4 address, or an IPv6 /64 network, whose hosts choose their
- * own addresses.
+ * own addresses. All functions of one app are one client.
  */
-export function clientNetwork(request: Pick<FastifyRequest, "ip" | "socket">): string {
+export function clientNetwork(request: Pick<FastifyRequest, "ip" | "socket" | "raw">): string {
+  const bridged = bridgeOf(request);
+  if (bridged !== null) return `function of ${bridged.app_id}`;
   const address = clientAddress(request);
   return address === "" ? "" : normalizeIP(address, 64);
 }

@@ -8,6 +8,7 @@ import type { Config } from "../config.ts";
 import { CodedError, ERRORS, type ErrorCode, type FieldError } from "../core/errors.ts";
 import { localPath } from "../core/local-path.ts";
 import type { Log } from "../telemetry/log.ts";
+import { bridgeOf } from "./bridge.ts";
 import { html } from "./pages/html.ts";
 import { sendPage } from "./pages/page.ts";
 
@@ -52,7 +53,8 @@ export function sendError(
       "www-authenticate",
       `Bearer realm="holdfast"${error.code === "missing_token" ? "" : ', error="invalid_token"'}`,
     );
-  if (request.headers.accept?.includes("text/html") === true) return sendErrorPage(request, reply, config, error);
+  const is_page = request.headers.accept?.includes("text/html") === true && bridgeOf(request) === null;
+  if (is_page) return sendErrorPage(request, reply, config, error);
   // Bypass the route's response schemas, which describe its successes.
   return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(errorBody(error, request.id));
 }

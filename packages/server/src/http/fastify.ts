@@ -15,3 +15,10 @@ export type HttpServer = FastifyInstance<
   FastifyBaseLogger,
   TypeBoxTypeProvider
 >;
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** True for a route that running functions can call. See bridge.ts. */
+    readonly bridge?: boolean;
+  }
+}

@@ -14,6 +14,7 @@ import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import { sha256Hex } from "../core/secret.ts";
 import type { HttpServer } from "./fastify.ts";
+import { bridgeOf } from "./bridge.ts";
 import { clientNetwork } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { readCookie } from "./cookies.ts";
@@ -71,7 +72,9 @@ const PUBLIC_ROUTES = /^\/(?:oauth|sign-in|setup|invitations)(?:\/|$)/;
  */
 function callerOf(context: HttpContext, request: FastifyRequest): string {
   const { url } = request.routeOptions;
-  const credential = url === undefined || PUBLIC_ROUTES.test(url) ? null : credentialOf(context, request, url);
+  // Every invocation of a function has a token of its own, so functions count by their app.
+  const by_address = url === undefined || PUBLIC_ROUTES.test(url) || bridgeOf(request) !== null;
+  const credential = by_address ? null : credentialOf(context, request, url);
   return credential === null ? clientNetwork(request) : sha256Hex(credential);
 }
 

@@ -14,6 +14,7 @@ import type { Config } from "../config.ts";
 import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { HttpServer } from "./fastify.ts";
+import { restrictBridges } from "./bridge.ts";
 import { clientAddress, trustProxy } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { openToOrigins } from "./cors.ts";
@@ -53,6 +54,7 @@ const NO_TUNNEL =
 export async function createHttpServer(context: HttpContext): Promise<HttpServer> {
   const server = newServer(context);
   const methodsOf = collectRoutes(server);
+  restrictBridges(server);
   await server.register(cookie);
   parseJsonBodies(server);
   addResponseHooks(server, context);

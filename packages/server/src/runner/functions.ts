@@ -8,6 +8,7 @@
  * It ends at once if it fails or times out. Then `endInvocation` is called, once, and the
  * invocation's token must stop working.
  */
+import type { Server } from "node:net";
 import type { Readable } from "node:stream";
 import { within, type Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
@@ -56,12 +57,14 @@ export interface TokenRequest {
   readonly function_name: string;
   readonly expires_at: Instant;
   readonly invocation_id: string;
+  /** The process that runs the invocation. The token is valid only on its bridge. */
+  readonly process_id: string;
 }
 
 export interface FunctionRunnerOptions {
   readonly functions_dir: string;
-  /** Returns the server's loopback URL, which functions call. It is known only after listening. */
-  readonly server_url: () => string;
+  /** Serves the connections of a process's listener as its calls to the API. */
+  readonly acceptBridge: (listener: Server, process: { process_id: string; app_id: string }) => void;
   readonly gateway: string | null;
   /** Hosts whose https requests go to the gateway: `slack.com`, or `*.salesforce.com`. */
   readonly gateway_hosts: readonly string[];
@@ -165,7 +168,7 @@ function start(runner: Runner, { app_id, function_name }: FunctionRequest, versi
     binary: runner.binary,
     directory: version.directory,
     function_name,
-    server_url: options.server_url(),
+    acceptBridge: (listener, process_id) => options.acceptBridge(listener, { process_id, app_id }),
     gateway: options.gateway,
     gateway_hosts: options.gateway_hosts,
     start_timeout_ms: options.limits.function_start_timeout_ms,
@@ -188,9 +191,9 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const { limits, clock } = runner.options;
   const { request, slot } = invocation;
   const deadline = new AbortController();
-  const port = await slot.process.port;
+  const { port, api_url } = await slot.process.addresses;
   invocation.cancel = clock.after(limits.function_timeout_ms, () => deadline.abort());
-  const headers = await headersFor(runner, invocation);
+  const headers = await headersFor(runner, invocation, api_url);
   const { method, path, body } = request;
   const body_bytes = limits.function_body_bytes;
   const sending = { port, method, path, headers, body, body_bytes, signal: deadline.signal };
@@ -214,18 +217,21 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
 async function headersFor(
   { options, live_tokens }: Runner,
   { id, request, slot }: Invocation,
+  api_url: string,
 ): Promise<Record<string, string | readonly string[]>> {
   const { limits, clock } = options;
   const { app_id, function_name, user_authorization: user_token } = request;
   const expires_at = plus(clock.now(), limits.function_timeout_ms + limits.function_token_grace_ms);
-  const function_token = await options.issueToken({ app_id, function_name, expires_at, invocation_id: id });
+  const { id: process_id, key } = slot.process;
+  const issued = { app_id, function_name, expires_at, invocation_id: id, process_id };
+  const function_token = await options.issueToken(issued);
   live_tokens.set(id, [function_token, user_token ?? ""].filter(Boolean));
   return requestHeaders(request.headers, {
     app_id,
-    server_url: options.server_url(),
+    server_url: api_url,
     function_token,
     user_token,
-    key: slot.process.key,
+    key,
     invocation_id: id,
   });
 }

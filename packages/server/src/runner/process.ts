@@ -3,19 +3,23 @@
  * it requests, and ends it. Must not know when a process should end. pool.ts does.
  */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { Transform, type Readable, type TransformCallback } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
-import { isOutOfMemory, spawnDeno, type Exit } from "./deno.ts";
+import { newId } from "../core/ids.ts";
+import { isOutOfMemory, spawnDeno, type DenoProcess, type Exit } from "./deno.ts";
 import { readLines } from "./lines.ts";
 
 export interface ProcessOptions {
   readonly binary: string;
   readonly directory: string;
   readonly function_name: string;
-  readonly server_url: string;
+  /** Serves the connections of this process's listener as its calls to the API. */
+  readonly acceptBridge: (listener: Server, process_id: string) => void;
   readonly gateway: string | null;
   readonly gateway_hosts: readonly string[];
   readonly start_timeout_ms: number;
@@ -26,57 +30,108 @@ export interface ProcessOptions {
   readonly onDone: (invocation_id: string) => void;
 }
 
+/** Where a process listens, and where it reaches the API. */
+export interface Addresses {
+  readonly port: number;
+  readonly api_url: string;
+}
+
 export interface FunctionProcess {
+  readonly id: string;
   /** Random, per process. Proves that a request is from the server. */
   readonly key: string;
-  /** The loopback port, once the child listens. Rejects with an CodedError. */
-  readonly port: Promise<number>;
+  /** Resolves once the child listens. Rejects with an CodedError. */
+  readonly addresses: Promise<Addresses>;
   readonly exited: Promise<Exit>;
   /** Kills the child immediately, because a function has nothing to clean up. */
   kill(): void;
 }
 
 export function startProcess(options: ProcessOptions): FunctionProcess {
-  const { function_name, clock } = options;
-  const key = randomBytes(32).toString("base64url");
-  const reachable = options.gateway === null ? null : [new URL(options.server_url).host, new URL(options.gateway).host];
-  const child = spawnDeno(options.binary, { directory: options.directory, reachable, heap_mb: options.heap_mb });
-  /** True after this server sent SIGKILL. A SIGKILL from the kernel means that memory ran out. */
-  let killed_here = false;
-  const exited = new Promise<Exit>((resolve) => {
-    child.once("error", () => resolve({ code: null, signal: null }));
-    child.once("close", (code, signal) => resolve({ code, signal: killed_here ? null : signal }));
-  });
-  const kill = (): void => {
-    killed_here = true;
-    child.kill("SIGKILL");
+  const start: Start = {
+    options,
+    id: newId("prc"),
+    key: randomBytes(32).toString("base64url"),
+    listening: Promise.withResolvers(),
+    exited: Promise.withResolvers(),
+    child: null,
+    is_killed: false,
   };
-  const listening = Promise.withResolvers<number>();
-  const cancelStart = clock.after(options.start_timeout_ms, () => {
-    listening.reject(
-      new CodedError("function_timeout", { message: `The function ${function_name} did not start in time.` }),
-    );
-    kill();
+  const { id, key, listening, exited } = start;
+  const cancelStart = options.clock.after(options.start_timeout_ms, () => {
+    const message = `The function ${options.function_name} did not start in time.`;
+    listening.reject(new CodedError("function_timeout", { message }));
+    kill(start);
   });
+  void listening.promise.catch(() => {}).finally(cancelStart);
+  void exited.promise.then((exit) => listening.reject(exitError(options.function_name, exit)));
+  void run(start);
+  return { id, key, addresses: listening.promise, exited: exited.promise, kill: () => kill(start) };
+}
 
+interface Start {
+  readonly options: ProcessOptions;
+  readonly id: string;
+  readonly key: string;
+  readonly listening: PromiseWithResolvers<Addresses>;
+  readonly exited: PromiseWithResolvers<Exit>;
+  child: DenoProcess | null;
+  /** True after this server sent SIGKILL. A SIGKILL from the kernel means that memory ran out. */
+  is_killed: boolean;
+}
+
+function kill(start: Start): void {
+  start.is_killed = true;
+  start.child?.kill("SIGKILL");
+}
+
+/** Opens the bridge, then starts the child, which can reach nothing else of this server. */
+async function run(start: Start): Promise<void> {
+  const { options, id, exited } = start;
+  const bridge = createServer();
+  try {
+    options.acceptBridge(bridge, id);
+    await once(bridge.listen({ host: "127.0.0.1", port: 0 }), "listening");
+    exited.resolve(start.is_killed ? NO_EXIT : await runChild(start, urlOf(bridge)));
+  } catch {
+    exited.resolve(NO_EXIT);
+  }
+  bridge.close();
+}
+
+const NO_EXIT: Exit = { code: null, signal: null };
+
+function urlOf(listener: Server): string {
+  const bound = listener.address();
+  if (bound === null || typeof bound === "string") throw new CodedError("internal");
+  return `http://127.0.0.1:${bound.port}`;
+}
+
+/** Starts the child. Resolves when it has exited. */
+function runChild(start: Start, api_url: string): Promise<Exit> {
+  const { options, key, listening } = start;
+  const { directory, heap_mb, gateway, gateway_hosts, clock } = options;
+  const reachable = gateway === null ? null : [new URL(api_url).host, new URL(gateway).host];
+  const child = spawnDeno(options.binary, { directory, reachable, heap_mb });
+  start.child = child;
   const onControl = (line: string): void => {
     const [word, value = ""] = line.split(" ");
     // Only the first line counts. It comes before any code of the function, which could print
     // another port.
-    if (word === "@@ready") listening.resolve(Number(value));
+    if (word === "@@ready") listening.resolve({ port: Number(value), api_url });
     if (word === "@@done") options.onDone(value);
   };
   const now_ms = (): number => clock.monotonic_ms();
   readLines(child.stdout, { now_ms, onLine: (line) => options.onLine("stdout", line), onControl });
   readLines(child.stderr, { now_ms, onLine: (line) => options.onLine("stderr", line) });
-  void exited.then((exit) => listening.reject(exitError(function_name, exit)));
-  void listening.promise.catch(() => {}).finally(cancelStart);
   // A child that exits immediately closes its stdin. Its exit explains why.
   child.stdin.on("error", () => {});
-  const settings = { key, gateway: options.gateway, hosts: options.gateway_hosts, secrets: {} };
   // Left open. When this server dies, the child reads the end of stdin and exits.
-  child.stdin.write(`${JSON.stringify(settings)}\n`);
-  return { key, port: listening.promise, exited, kill };
+  child.stdin.write(`${JSON.stringify({ key, gateway, hosts: gateway_hosts, secrets: {} })}\n`);
+  return new Promise((resolve) => {
+    child.once("error", () => resolve(NO_EXIT));
+    child.once("close", (code, signal) => resolve({ code, signal: start.is_killed ? null : signal }));
+  });
 }
 
 /** Returns the error for the invocations of a process that exited on its own. */

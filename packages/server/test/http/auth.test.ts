@@ -5,7 +5,8 @@ import { plus } from "../../src/core/types.ts";
 import { openInstallation } from "../../src/installation.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { DAY, MINUTE, SECOND, until } from "../support/clock.ts";
-import type { Reply } from "../support/http.ts";
+import { openBridge } from "../support/bridge.ts";
+import { readReply, type Reply } from "../support/http.ts";
 import { secretPart, startTestServer, type TestServer } from "../support/server.ts";
 
 const tokenPath = ({ app }: TestServer, type = "googlecalendar") =>
@@ -210,7 +211,7 @@ describe("tokens that stop working", () => {
     expect(await until("it is written", lastUse)).toBe(used_at);
   });
 
-  it("of functions work during their invocation, for their app only", async () => {
+  it("of functions work during their invocation, for their app only, and only over their process's bridge", async () => {
     const holdfast = await connected();
     const other = await holdfast.createApp("other");
     const { functionTokens } = holdfast.installation;
@@ -219,21 +220,28 @@ describe("tokens that stop working", () => {
         app_id,
         function_name: "hello",
         invocation_id,
+        process_id: "prc_1",
         expires_at: plus(holdfast.clock.now(), MINUTE),
       });
     const [ended, late, foreign] = [mint("inv_1"), mint("inv_2"), mint("inv_3", other.app_id)];
-    expect((await withHeader(holdfast, `Bearer ${ended}`)).status).toBe(200);
+    const own = await openBridge(holdfast, "prc_1");
+    const another = await openBridge(holdfast, "prc_2");
+    const tokens = `/api/apps/${holdfast.app.app_id}/external-auth/tokens/googlecalendar`;
+    const call = async (token: string, url = own) =>
+      readReply(await fetch(`${url}${tokens}`, { headers: { authorization: `Bearer ${token}` } }));
+    expect((await call(ended)).status).toBe(200);
+    expect(brief(await call(ended, another))).toEqual([401, "invalid_token", "Unauthorized"]);
+    expect(brief(await call(ended, holdfast.url))).toEqual([401, "invalid_token", "Unauthorized"]);
     functionTokens.end("inv_1");
-    expect(brief(await withHeader(holdfast, `Bearer ${ended}`))).toEqual([401, "invalid_token", "Unauthorized"]);
-    expect((await withHeader(holdfast, `Bearer ${foreign}`)).status).toBe(404);
+    expect(brief(await call(ended))).toEqual([401, "invalid_token", "Unauthorized"]);
+    expect((await call(foreign)).status).toBe(404);
     const list = `/api/apps/${holdfast.app.app_id}/external-auth/list`;
     expect((await withHeader(holdfast, `Bearer ${late}`, list)).code).toBe("builder_required");
+    const secret = late.split(".")[1] ?? "";
+    for (const forged of [`hff_inv_3.${secret}`, `${late}.x`, `hff_inv_2`, `hff_inv_2.`, `hff_.${secret}`, "hff_"])
+      expect((await call(forged)).code).toBe("invalid_token");
     await holdfast.clock.jump(MINUTE);
-    expect((await withHeader(holdfast, `Bearer ${late}`)).code).toBe("invalid_token");
-    const [claims = "", signature = ""] = late.slice(4).split(".");
-    const forged = Buffer.from(claims, "base64url").toString().replace("inv_2", "inv_3");
-    const token = `hff_${Buffer.from(forged).toString("base64url")}.${signature}`;
-    expect((await withHeader(holdfast, `Bearer ${token}`)).code).toBe("invalid_token");
+    expect((await call(late)).code).toBe("invalid_token");
   });
 
   it("of a deleted app do not work", async () => {

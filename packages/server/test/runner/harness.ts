@@ -83,7 +83,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   });
   const runner = createFunctionRunner({
     functions_dir: options.functions_dir ?? dir,
-    server_url: () => fake.url,
+    acceptBridge: (listener) => void listener.on("connection", (socket) => fake.server.emit("connection", socket)),
     gateway: fake.url,
     gateway_hosts: options.gateway_hosts ?? ["slack.com"],
     limits: { ...LIMITS, ...options.limits },
@@ -185,7 +185,7 @@ async function listen(respond: (request: Seen) => Promise<FakeResponse>) {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
-  return { url: `http://127.0.0.1:${address.port}`, close };
+  return { server, url: `http://127.0.0.1:${address.port}`, close };
 }
 
 function handClock(): { clock: Clock; advance: (ms: number) => void } {

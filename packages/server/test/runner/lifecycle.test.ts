@@ -135,7 +135,7 @@ it("a process ends if its server is killed", async () => {
     import { createFunctionRunner } from ${source("runner/functions.ts")};
     import { LIMITS } from ${source("core/limits.ts")};
     import { systemClock } from ${source("core/clock.ts")};
-    const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, server_url: () => "http://127.0.0.1:1", gateway: null, gateway_hosts: [],
+    const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, acceptBridge() {}, gateway: null, gateway_hosts: [],
       limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {} });
     const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", path: "/", headers: {}, body: null, user_authorization: null });
     body.pipe(process.stdout);

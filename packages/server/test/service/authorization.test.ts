@@ -3,6 +3,8 @@ import { ROLES, SCOPES, capped, roleReaches, type Role, type Scope } from "../..
 import { plus, type UserId } from "../../src/core/types.ts";
 import { ACTIONS, type Action } from "../../src/service/access/actions.ts";
 import { COMMAND, type BuilderPrincipal } from "../../src/service/access/principals.ts";
+import { openBridge } from "../support/bridge.ts";
+import { readReply } from "../support/http.ts";
 import { addAccount, exposed, startTestServer, type TestServer } from "../support/server.ts";
 
 /** The table of roles. Each role also allows the actions of the roles before it. */
@@ -285,14 +287,15 @@ describe("plans and switches", () => {
       app_id,
       function_name: "hello",
       invocation_id: "inv_1",
+      process_id: "prc_1",
       expires_at: plus(holdfast.clock.now(), 60_000),
     });
-    const byFunction = async () =>
-      (
-        await holdfast.request("GET", `/api/apps/${app_id}/external-auth/tokens/googlecalendar`, {
-          headers: { authorization: `Bearer ${minted}` },
-        })
-      ).code;
+    const bridge = await openBridge(holdfast, "prc_1");
+    const byFunction = async () => {
+      const path = `/api/apps/${app_id}/external-auth/tokens/googlecalendar`;
+      return (await readReply(await fetch(`${bridge}${path}`, { headers: { authorization: `Bearer ${minted}` } })))
+        .code;
+    };
     expect(await byFunction()).toBeNull();
     const change = (functions_enabled: boolean) =>
       holdfast.manage("PATCH", `/api/management/apps/${app_id}`, { json: { functions_enabled } });

@@ -22,6 +22,7 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
     plugin.route<{ Params: { app: AppId; "*": string }; Body: Buffer | undefined }>({
       method: [...METHODS],
       url: "/api/apps/:app/functions/*",
+      config: { bridge: true },
       handler: async (request, reply) => {
         if (context.functions === null) throw new CodedError("functions_not_served");
         const { id: app_id, functions_enabled } = await context.apps.get(request.params.app);

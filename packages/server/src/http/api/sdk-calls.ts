@@ -11,15 +11,21 @@ export function sdkCallRoutes(server: HttpServer): void {
   // The usual guard of a function is `auth.me()` or `auth.isAuthenticated()`. Any 2xx lets the
   // caller in. No bearer can be verified as an app user's yet, and an unknown app gets the same
   // reply, so callers cannot discover which apps exist.
-  server.get("/api/apps/:app/entities/User/me", { schema: { params: AppParams } }, (request) => {
-    throw new CodedError(bearerOf(request) === null ? "missing_token" : "invalid_token");
-  });
+  server.get(
+    "/api/apps/:app/entities/User/me",
+    { config: { bridge: true }, schema: { params: AppParams } },
+    (request) => {
+      throw new CodedError(bearerOf(request) === null ? "missing_token" : "invalid_token");
+    },
+  );
 
   void server.register((plugin, _options, done) => {
     // A closing page sends its events as text or as a blob. Neither is read.
     plugin.removeAllContentTypeParsers();
     plugin.addContentTypeParser("*", { parseAs: "buffer" }, (_request, _body, parsed) => parsed(null));
-    plugin.post("/api/apps/:app/analytics/track/batch", (_request, reply) => reply.code(204).send());
+    plugin.post("/api/apps/:app/analytics/track/batch", { config: { bridge: true } }, (_request, reply) =>
+      reply.code(204).send(),
+    );
     done();
   });
 }

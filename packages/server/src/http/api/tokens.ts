@@ -12,7 +12,10 @@ const REJECTED_HEADER = "x-holdfast-rejected-token-hash";
 export function tokenRoutes(server: HttpServer, context: HttpContext): void {
   server.get(
     "/api/apps/:app/external-auth/tokens/:integration_type",
-    { schema: { params: ServiceParams, querystring: TokenQuery, response: { 200: TokenReply } } },
+    {
+      config: { bridge: true },
+      schema: { params: ServiceParams, querystring: TokenQuery, response: { 200: TokenReply } },
+    },
     async (request, reply) => {
       const { app: app_id, integration_type } = request.params;
       const principal = await requireAppToken(context, request, app_id);

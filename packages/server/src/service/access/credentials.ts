@@ -21,8 +21,11 @@ import { FUNCTION_TOKEN_PREFIX, type FunctionTokens } from "./function-tokens.ts
 import type { AppPrincipal, BuilderPrincipal } from "./principals.ts";
 
 export interface Credentials {
-  /** Returns the app of a service token or function token. */
-  app(bearer: string): Promise<AppPrincipal>;
+  /**
+   * Returns the app of a service token or function token. `process_id` is the function process whose
+   * bridge the token came over, or null.
+   */
+  app(bearer: string, process_id: string | null): Promise<AppPrincipal>;
   /** Returns the builder of an API key or of a command line's access token. */
   builder(credential: string): Promise<BuilderPrincipal>;
   /** Drops the caches. Called after this process changed a credential, app or plan. */
@@ -71,7 +74,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
   };
   const caches = [state.serviceTokens, state.apiKeys, state.apps];
   return {
-    app: (bearer) => appPrincipal(state, bearer),
+    app: (bearer, process_id) => appPrincipal(state, bearer, process_id),
     builder: (credential) => builderPrincipal(state, credential),
     clear: () => caches.forEach((cache) => cache.clear()),
     markStale: () => caches.forEach((cache) => cache.markStale()),
@@ -79,8 +82,8 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
   };
 }
 
-async function appPrincipal(state: CredentialsState, bearer: string): Promise<AppPrincipal> {
-  if (bearer.startsWith(FUNCTION_TOKEN_PREFIX)) return await functionPrincipal(state, bearer);
+async function appPrincipal(state: CredentialsState, bearer: string, process_id: string | null): Promise<AppPrincipal> {
+  if (bearer.startsWith(FUNCTION_TOKEN_PREFIX)) return await functionPrincipal(state, bearer, process_id);
   const parsed = parseCredential(bearer);
   if (parsed === null) throw new CodedError("invalid_token");
   if (parsed.prefix === "b44k") {
@@ -94,10 +97,14 @@ async function appPrincipal(state: CredentialsState, bearer: string): Promise<Ap
   return { kind: "app", app_id: row.app_id, actor: `service_token:${row.id}`, entitlements: row };
 }
 
-async function functionPrincipal(state: CredentialsState, bearer: string): Promise<AppPrincipal> {
-  const claims = state.functionTokens.verify(bearer);
-  if (claims === null) throw new CodedError("invalid_token");
-  const { app_id, function_name, invocation_id } = claims;
+async function functionPrincipal(
+  state: CredentialsState,
+  bearer: string,
+  process_id: string | null,
+): Promise<AppPrincipal> {
+  const invocation = state.functionTokens.verify(bearer, process_id);
+  if (invocation === null) throw new CodedError("invalid_token");
+  const { app_id, function_name, invocation_id } = invocation;
   const entitlements = state.apps.fresh(app_id) ?? (await readApp(state, app_id));
   return {
     kind: "app",

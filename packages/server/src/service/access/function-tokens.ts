@@ -1,72 +1,74 @@
 /**
- * Function tokens, with which a running function calls back. Signed with a key derived from the
- * master key, they name app, function and expiry, so checking one needs no query. A token is
- * refused as soon as its invocation ends. Only this process can know that: it started the function,
- * which calls it back.
+ * Function tokens, with which a running function calls back. A token names one invocation that this
+ * process started. App, function and the function's process come from the invocation's record here,
+ * never from the token. A token works only over the bridge of its own function process, and is
+ * refused as soon as its invocation ends.
  *
- * Format: `hff_<base64url of the claims>.<base64url of HMAC-SHA256>`.
+ * Format: `hff_<invocation id>.<base64url of HMAC-SHA256(key, invocation id)>`. The key is random
+ * and lives as long as this process, so no stored secret can forge a token.
  */
-import { createHmac } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { asAppId, sameDigest } from "../../core/ids.ts";
-import { isJsonObject, type AppId, type Instant } from "../../core/types.ts";
+import type { AppId, Instant } from "../../core/types.ts";
 import type { Ground } from "../ground.ts";
 
 export const FUNCTION_TOKEN_PREFIX = "hff_";
 
-interface Claims {
+export interface NewFunctionToken {
   readonly app_id: string;
   readonly function_name: string;
   readonly invocation_id: string;
+  /** The function process that runs the invocation. */
+  readonly process_id: string;
   readonly expires_at: Instant;
+}
+
+export interface VerifiedFunction extends Pick<NewFunctionToken, "function_name" | "invocation_id"> {
+  readonly app_id: AppId;
 }
 
 export interface FunctionTokens {
   /** Creates the token of a new invocation. */
-  mint(claims: Claims): string;
+  mint(invocation: NewFunctionToken): string;
   /** Invalidates the invocation's token. */
   end(invocation_id: string): void;
-  /** Returns the app and function of a live invocation's token, or null. */
-  verify(token: string): VerifiedFunction | null;
-}
-
-export interface VerifiedFunction extends Pick<Claims, "function_name" | "invocation_id"> {
-  readonly app_id: AppId;
+  /**
+   * Returns the live invocation of a token, or null. `process_id` is the function process whose
+   * bridge the token came over. Null: it came over the public listener, where none is accepted.
+   */
+  verify(token: string, process_id: string | null): VerifiedFunction | null;
 }
 
 interface FunctionTokensState extends Pick<Ground, "clock"> {
   readonly key: Buffer;
-  /** When each live invocation's token expires. */
-  readonly live: Map<string, Instant>;
+  readonly live: Map<string, NewFunctionToken>;
 }
 
-export function createFunctionTokens({ keyring, clock }: Pick<Ground, "keyring" | "clock">): FunctionTokens {
-  const state = { clock, key: keyring.deriveKey("function tokens"), live: new Map<string, Instant>() };
+export function createFunctionTokens({ clock }: Pick<Ground, "clock">): FunctionTokens {
+  const state = { clock, key: randomBytes(32), live: new Map<string, NewFunctionToken>() };
   return {
-    mint: (claims) => mint(state, claims),
+    mint: (invocation) => mint(state, invocation),
     end: (invocation_id) => void state.live.delete(invocation_id),
-    verify: (token) => verify(state, token),
+    verify: (token, process_id) => verify(state, token, process_id),
   };
 }
 
-function mint(state: FunctionTokensState, claims: Claims): string {
-  const text = Buffer.from(JSON.stringify(claims)).toString("base64url");
-  state.live.set(claims.invocation_id, claims.expires_at);
-  return `${FUNCTION_TOKEN_PREFIX}${text}.${sign(state, text).toString("base64url")}`;
+function mint(state: FunctionTokensState, invocation: NewFunctionToken): string {
+  const { invocation_id } = invocation;
+  state.live.set(invocation_id, invocation);
+  return `${FUNCTION_TOKEN_PREFIX}${invocation_id}.${secretOf(state, invocation_id).toString("base64url")}`;
 }
 
-function sign({ key }: FunctionTokensState, text: string): Buffer {
-  return createHmac("sha256", key).update(text).digest();
+function secretOf({ key }: FunctionTokensState, invocation_id: string): Buffer {
+  return createHmac("sha256", key).update(invocation_id).digest();
 }
 
-function verify(state: FunctionTokensState, token: string): VerifiedFunction | null {
-  const [text, signature] = token.slice(FUNCTION_TOKEN_PREFIX.length).split(".");
-  if (text === undefined || signature === undefined) return null;
-  if (!sameDigest(Buffer.from(signature, "base64url"), sign(state, text))) return null;
-  const claims: unknown = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
-  if (!isJsonObject(claims)) return null;
-  const { app_id, function_name, invocation_id } = claims;
-  if (typeof app_id !== "string" || typeof function_name !== "string" || typeof invocation_id !== "string") return null;
-  const expires_at = state.live.get(invocation_id);
-  if (expires_at === undefined || expires_at <= state.clock.now()) return null;
-  return { app_id: asAppId(app_id), function_name, invocation_id };
+function verify(state: FunctionTokensState, token: string, process_id: string | null): VerifiedFunction | null {
+  if (process_id === null) return null;
+  const [invocation_id = "", secret = "", ...rest] = token.slice(FUNCTION_TOKEN_PREFIX.length).split(".");
+  const invocation = state.live.get(invocation_id);
+  if (invocation === undefined || rest.length > 0) return null;
+  if (!sameDigest(Buffer.from(secret, "base64url"), secretOf(state, invocation_id))) return null;
+  if (invocation.process_id !== process_id || invocation.expires_at <= state.clock.now()) return null;
+  return { app_id: asAppId(invocation.app_id), function_name: invocation.function_name, invocation_id };
 }
