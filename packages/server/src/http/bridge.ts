@@ -1,7 +1,7 @@
 /**
- * Bridges: the only way from a running function to the API. Each function process has a listener
- * of its own, which only that process can reach. Its connections are served by the same HTTP server,
- * and a request's socket tells which process sent it. Owns which routes a function can reach.
+ * Bridges: the only way from a running function to the API. Each function process has a listener of
+ * its own, which only that process can reach. The same HTTP server serves its connections, and a
+ * request's socket identifies the process. Owns which routes a function can reach.
  *
  * Must not know how a process is started: the runner brings its listener.
  */

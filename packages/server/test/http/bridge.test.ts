@@ -125,7 +125,7 @@ describe("a bridge", () => {
     expect([page.status, page.headers.get("content-type")]).toEqual([404, "application/json; charset=utf-8"]);
   });
 
-  it("counts refused tokens of all functions of an app together, whatever address they claim", async () => {
+  it("counts refused tokens of all functions of an app together, despite the addresses they claim", async () => {
     const holdfast = await ready({
       limits: { failed_authentications_per_minute: 2 },
       config: { trusted_proxies: ["127.0.0.1"] },

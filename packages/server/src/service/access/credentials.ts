@@ -22,8 +22,8 @@ import type { AppPrincipal, BuilderPrincipal } from "./principals.ts";
 
 export interface Credentials {
   /**
-   * Returns the app of a service token or function token. `process_id` is the function process whose
-   * bridge the token came over, or null.
+   * Returns the app of a service token or function token. `process_id` is the function process
+   * whose bridge the token came over, or null.
    */
   app(bearer: string, process_id: string | null): Promise<AppPrincipal>;
   /** Returns the builder of an API key or of a command line's access token. */
