@@ -226,9 +226,8 @@ describe("tokens that stop working", () => {
     const [ended, late, foreign] = [mint("inv_1"), mint("inv_2"), mint("inv_3", other.app_id)];
     const own = await openBridge(holdfast, "prc_1");
     const another = await openBridge(holdfast, "prc_2");
-    const tokens = `/api/apps/${holdfast.app.app_id}/external-auth/tokens/googlecalendar`;
     const call = async (token: string, url = own) =>
-      readReply(await fetch(`${url}${tokens}`, { headers: { authorization: `Bearer ${token}` } }));
+      readReply(await fetch(`${url}${tokenPath(holdfast)}`, { headers: { authorization: `Bearer ${token}` } }));
     expect((await call(ended)).status).toBe(200);
     expect(brief(await call(ended, another))).toEqual([401, "invalid_token", "Unauthorized"]);
     expect(brief(await call(ended, holdfast.url))).toEqual([401, "invalid_token", "Unauthorized"]);
