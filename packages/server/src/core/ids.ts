@@ -51,7 +51,9 @@ export const newId = (
     | "acc"
     | "ivt"
     | "fnv"
-    | "log",
+    | "log"
+    | "iss"
+    | "aus",
 ): string => `${prefix}_${randomId()}`;
 
 // Ids from requests. They may not exist, and are only used for lookups.

@@ -30,6 +30,7 @@ export const CACHED_TABLES = [
   "api_keys",
   "functions",
   "app_secrets",
+  "app_issuers",
 ] as const satisfies readonly (keyof Tables)[];
 
 export type CachedTable = (typeof CACHED_TABLES)[number];

@@ -122,6 +122,7 @@ export const CONNECTION = codec({
 });
 export const FLOW = codec({ scopes: jsonList, config: flowConfig });
 export const CONNECTOR = codec({ scopes: jsonList });
+export const ISSUER = codec({ audiences: jsonList });
 export const OUTBOX = codec({ payload: jsonObject });
 export const OAUTH_CLIENT = codec({ shared_callback: flag });
 export const GOVERNANCE = codec({ builder_connection_enabled: flag, per_user_connection_enabled: flag });

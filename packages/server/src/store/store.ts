@@ -16,6 +16,7 @@ import type { Operation, Transaction } from "./operation.ts";
 import * as accounts from "./queries/accounts.ts";
 import * as appProfiles from "./queries/app-profiles.ts";
 import * as appSecrets from "./queries/app-secrets.ts";
+import * as appUsers from "./queries/app-users.ts";
 import * as apps from "./queries/apps.ts";
 import * as audit from "./queries/audit.ts";
 import * as cliSessions from "./queries/cli-sessions.ts";
@@ -97,6 +98,9 @@ const READS = {
   listFunctionVersions: functions.listFunctionVersions,
   getFunctionBlob: functions.getFunctionBlob,
   listAppSecrets: appSecrets.listAppSecrets,
+  listIssuers: appUsers.listIssuers,
+  appsOfIssuer: appUsers.appsOfIssuer,
+  listAppUsers: appUsers.listAppUsers,
 } as const satisfies Record<string, AnyOperation>;
 
 const WRITES = {
@@ -155,6 +159,9 @@ const WRITES = {
   deleteFunction: functions.deleteFunction,
   putAppSecrets: appSecrets.putAppSecrets,
   deleteAppSecret: appSecrets.deleteAppSecret,
+  putIssuer: appUsers.putIssuer,
+  deleteIssuer: appUsers.deleteIssuer,
+  putAppUser: appUsers.putAppUser,
 } as const satisfies Record<string, AnyOperation>;
 
 /** Bookkeeping of the sweepers and of event delivery, and counters. */

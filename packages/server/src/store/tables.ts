@@ -10,6 +10,7 @@
 import type { Generated, Selectable } from "kysely";
 import type { ConnectionStatus, ReasonCode } from "../core/status.ts";
 import type { Plan, Scope } from "../core/roles.ts";
+import type { AppIssuersTable, AppUsersTable } from "./app-user-tables.ts";
 import type {
   AuthAccountTable,
   AuthMemberTable,
@@ -294,6 +295,8 @@ export interface Tables {
   app_secrets: AppSecretsTable;
   function_logs: FunctionLogsTable;
   function_schedules: FunctionSchedulesTable;
+  app_issuers: AppIssuersTable;
+  app_users: AppUsersTable;
 }
 
 /** A row as the store returns it: values instead of text, 0 and 1. rows.ts converts them. */
@@ -326,6 +329,7 @@ export type DeviceCodeRow = Decoded<DeviceCodesTable, { scope: readonly string[]
 export type FunctionRow = Decoded<FunctionsTable, { automations: readonly JsonValue[] }> &
   Omit<FunctionVersionRow, "id" | "app_id" | "function_name" | "automations" | "created_at">;
 export type FunctionVersionRow = Decoded<FunctionVersionsTable, { automations: readonly JsonValue[] }>;
+export type AppIssuerRow = Decoded<AppIssuersTable, { audiences: readonly string[] }>;
 export type CliSessionRow = Decoded<CliSessionsTable, { scope: readonly string[] }>;
 /** An app with its workspace's plan, which decides what the app can use. */
 export type AppRow = Decoded<AppsTable, { functions_enabled: boolean }> & Pick<WorkspacesTable, "plan">;

@@ -7,6 +7,7 @@ import { describe, it } from "vitest";
 import type { Instant } from "../../src/core/types.ts";
 import { run, type Transaction } from "../../src/store/operation.ts";
 import type { Store } from "../../src/store/store.ts";
+import { describeAppUsers } from "./suite-app-users.ts";
 import { describeBuilders } from "./suite-builders.ts";
 import { describeCredentials } from "./suite-credentials.ts";
 import { describeDevice } from "./suite-device.ts";
@@ -36,6 +37,7 @@ export function describeStore({ engine }: { engine: string }, open: OpenStores):
     describeRefreshProtocol(open);
     describeFlows(open);
     describeFunctions(open);
+    describeAppUsers(open);
     describeGovernance(open);
     describeCredentials(open);
     describeBuilders(open);

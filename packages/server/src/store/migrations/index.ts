@@ -14,6 +14,7 @@ import { builders } from "./0003-builders.ts";
 import { connectors } from "./0004-connectors.ts";
 import { device } from "./0005-device.ts";
 import { functions } from "./0006-functions.ts";
+import { appUsers } from "./0007-app-users.ts";
 import type { ColumnTypes } from "./types.ts";
 
 export const migrations = (types: ColumnTypes): Record<string, Migration> => ({
@@ -23,6 +24,7 @@ export const migrations = (types: ColumnTypes): Record<string, Migration> => ({
   "0004-connectors": connectors(types),
   "0005-device": device(types),
   "0006-functions": functions(types),
+  "0007-app-users": appUsers(types),
 });
 
 /**

@@ -4,6 +4,7 @@ import { all, first, idsOf, run, type Transaction } from "../operation.ts";
 import { APP, CONNECTOR } from "../rows.ts";
 import type { AppRow, AppsTable, ConnectorRow } from "../tables.ts";
 import { deleteAppSecretsOf } from "./app-secrets.ts";
+import { deleteAppUsersOf } from "./app-users.ts";
 import { deleteFunctionsOf } from "./functions.ts";
 
 /** Creates an app. Returns false if another app of the workspace has the name. */
@@ -89,6 +90,7 @@ export async function deleteApp(tx: Transaction, id: AppId): Promise<boolean> {
   await run(db.deleteFrom("flows").where("app_id", "=", id));
   await deleteFunctionsOf(tx, id);
   await deleteAppSecretsOf(tx, id);
+  await deleteAppUsersOf(tx, id);
   await run(db.deleteFrom("app_profiles").where("app_id", "=", id));
   const tokens = await all(db.deleteFrom("service_tokens").where("app_id", "=", id).returning("id"));
   invalidates("service_tokens", idsOf(tokens));
