@@ -314,6 +314,10 @@ export const LIMITS = {
    * stay below it.
    */
   function_bridge_connections: 256,
+  /** Functions whose dropped response headers are remembered, so that each is logged once. */
+  function_dropped_headers_functions: 1_000,
+  /** Dropped response headers of one function that are logged. A function can invent any number. */
+  function_dropped_headers: 20,
   /** Largest body of a request to a function. */
   function_body_bytes: 6_291_456,
   /** Source files of one function together. */

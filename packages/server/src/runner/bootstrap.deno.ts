@@ -35,6 +35,8 @@ type Failure = "load" | "no_handler" | "handler";
 const KEY = "x-holdfast-key";
 const INVOCATION = "x-holdfast-invocation";
 const FAILED = "x-holdfast-failed";
+/** The public URL of the call, instead of this process's own. */
+const PUBLIC_URL = "x-holdfast-url";
 /** Longer settings would be a bug of the server, and must not fill the memory. */
 const SETTINGS_BYTES = 1_048_576;
 
@@ -63,8 +65,11 @@ async function dispatch(request: Request, info: Deno.ServeHandlerInfo): Promise<
   const headers = new Headers(request.headers);
   headers.delete(KEY);
   headers.delete(INVOCATION);
+  headers.delete(PUBLIC_URL);
   const pending = new Set<Promise<unknown>>();
-  const response = await invocations.run(pending, () => handle(new Request(request, { headers }), info));
+  const { method, body, signal } = request;
+  const call = new Request(request.headers.get(PUBLIC_URL) ?? request.url, { method, headers, body, signal });
+  const response = await invocations.run(pending, () => handle(call, info));
   void reportDone(id, info.completed, pending);
   return response;
 }

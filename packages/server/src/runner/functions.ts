@@ -16,10 +16,12 @@ import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
 import { plus, type Instant } from "../core/types.ts";
 import { findDeno } from "./deno.ts";
-import { FAILED_HEADER, requestHeaders, responseHeaders, type HeaderRecord } from "./headers.ts";
+import { createDroppedHeaders, type DroppedHeaders } from "./dropped-headers.ts";
+import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
 import { findFunction, listFunctions, matchFunction, type FunctionMatch } from "./names.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, sendRequest, startProcess, type FunctionProcess } from "./process.ts";
+import { responseHeaders } from "./response-headers.ts";
 import { createVersions, type Version, type Versions } from "./versions.ts";
 
 /** After the connection to a child breaks, how long to wait for the exit that explains it. */
@@ -29,8 +31,12 @@ export interface FunctionRequest {
   readonly app_id: string;
   readonly function_name: string;
   readonly method: string;
-  /** The path after the function's name, with the query. Starts with `/`. */
-  readonly path: string;
+  /** The public URL of the call. The function sees it as `req.url`. */
+  readonly url: string;
+  /** The part of the URL's path that names the function. */
+  readonly prefix: string;
+  /** The caller's address. Null: the caller is a function of this server. */
+  readonly client_address: string | null;
   readonly headers: HeaderRecord;
   readonly body: Uint8Array | Readable | null;
   /** The app user's token if it was verified, without "Bearer ". */
@@ -111,6 +117,7 @@ interface Runner {
   readonly invocations: Map<string, Invocation>;
   /** Tokens to redact in logs, by invocation. */
   readonly live_tokens: Map<string, readonly string[]>;
+  readonly logDropped: DroppedHeaders;
   is_closed: boolean;
 }
 
@@ -123,6 +130,7 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
     pool: createPool({ clock, idle_ms: limits.function_idle_ms, limit: limits.function_processes }),
     invocations: new Map(),
     live_tokens: new Map(),
+    logDropped: createDroppedHeaders(options),
     is_closed: false,
   };
   return {
@@ -194,9 +202,9 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const { port, api_url } = await slot.process.addresses;
   invocation.cancel = clock.after(limits.function_timeout_ms, () => deadline.abort());
   const headers = await headersFor(runner, invocation, api_url);
-  const { method, path, body } = request;
+  const { method, url, body } = request;
   const body_bytes = limits.function_body_bytes;
-  const sending = { port, method, path, headers, body, body_bytes, signal: deadline.signal };
+  const sending = { port, method, path: pathOf(url), headers, body, body_bytes, signal: deadline.signal };
   const response = await sendRequest(sending).catch(async (error: unknown) => {
     throw error instanceof CodedError ? error : await failureOf(runner, invocation, deadline.signal.aborted);
   });
@@ -210,7 +218,14 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
     throw reportedFailure(request.function_name, failure);
   }
   response.once("close", () => (response.complete ? waitForDone(runner, invocation) : finish(runner, invocation)));
-  return { status: response.statusCode ?? 502, headers: responseHeaders(response.headers), body: response };
+  const { headers: passed, dropped } = responseHeaders(response.headers, url);
+  runner.logDropped(request, dropped);
+  return { status: response.statusCode ?? 502, headers: passed, body: response };
+}
+
+function pathOf(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
 }
 
 /** Issues the invocation's token, and returns the headers that the function receives. */
@@ -220,7 +235,7 @@ async function headersFor(
   api_url: string,
 ): Promise<Record<string, string | readonly string[]>> {
   const { limits, clock } = options;
-  const { app_id, function_name, user_authorization: user_token } = request;
+  const { app_id, function_name, user_authorization: user_token, url, prefix, client_address } = request;
   const expires_at = plus(clock.now(), limits.function_timeout_ms + limits.function_token_grace_ms);
   const { id: process_id, key } = slot.process;
   const issued = { app_id, function_name, expires_at, invocation_id: id, process_id };
@@ -233,6 +248,9 @@ async function headersFor(
     user_token,
     key,
     invocation_id: id,
+    url,
+    prefix,
+    client_address,
   });
 }
 

@@ -1,15 +1,13 @@
 /**
- * Headers into and out of a function. It receives the platform's headers and the caller's, except
- * credentials, which are for the server. Response headers that could act on the server's own
- * origin, where the dashboard is, are removed.
+ * The headers of a function's request: the platform's and the caller's, except credentials, which
+ * are for the server.
  */
-import type { IncomingHttpHeaders } from "node:http";
-
 export type HeaderRecord = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Only between the server and bootstrap.deno.ts. The function does not see them. */
 const KEY_HEADER = "x-holdfast-key";
 const INVOCATION_HEADER = "x-holdfast-invocation";
+const URL_HEADER = "x-holdfast-url";
 export const FAILED_HEADER = "x-holdfast-failed";
 
 /**
@@ -39,21 +37,14 @@ const NOT_FOR_FUNCTIONS = [
   "base44-app-id",
   "base44-service-authorization",
   "base44-api-url",
-  KEY_HEADER,
-  INVOCATION_HEADER,
 ];
 /**
- * A response is served from the dashboard's origin, so it must not set that origin's cookies or
- * policies.
+ * Headers in which proxies report the caller and the address that it called. Any caller can send
+ * them, so a function gets the server's own. Those of a trusted proxy are in `client_address`.
  */
-const NOT_FROM_FUNCTIONS = [
-  "set-cookie",
-  "clear-site-data",
-  "strict-transport-security",
-  "service-worker-allowed",
-  FAILED_HEADER,
-];
-
+const FORWARDED =
+  /^(?:forwarded|x-forwarded(?:-.+)?|x-original-.+|x-rewrite-url|x-host|x-envoy-.+|(?:x-real|x-client|x-cluster-client|true-client|fastly-client|fly-client|cf-connecting)-?ip(?:v6)?)$/;
+const INTERNAL = /^x-holdfast-/;
 export interface PlatformHeaders {
   readonly app_id: string;
   readonly server_url: string;
@@ -62,6 +53,12 @@ export interface PlatformHeaders {
   readonly user_token: string | null;
   readonly key: string;
   readonly invocation_id: string;
+  /** The public URL of the call. */
+  readonly url: string;
+  /** The part of the URL's path that names the function. */
+  readonly prefix: string;
+  /** Null: the caller is a function of this server. */
+  readonly client_address: string | null;
 }
 
 /**
@@ -72,28 +69,20 @@ export function requestHeaders(
   from: HeaderRecord,
   platform: PlatformHeaders,
 ): Record<string, string | readonly string[]> {
+  const { protocol, host } = new URL(platform.url);
   return {
     ...without(from, NOT_FOR_FUNCTIONS),
+    "x-forwarded-proto": protocol.slice(0, -1),
+    "x-forwarded-host": host,
+    "x-forwarded-prefix": platform.prefix,
+    ...(platform.client_address === null ? {} : { "x-forwarded-for": platform.client_address }),
     "base44-app-id": platform.app_id,
     "base44-service-authorization": `Bearer ${platform.function_token}`,
     "base44-api-url": platform.server_url,
     ...(platform.user_token === null ? {} : { authorization: `Bearer ${platform.user_token}` }),
     [KEY_HEADER]: platform.key,
     [INVOCATION_HEADER]: platform.invocation_id,
-  };
-}
-
-/**
- * Returns the caller's response headers. The sandbox separates a function's HTML from the
- * dashboard's origin.
- */
-export function responseHeaders(from: IncomingHttpHeaders): Record<string, string | readonly string[]> {
-  const headers = without(from, NOT_FROM_FUNCTIONS);
-  const policy = headers["content-security-policy"];
-  return {
-    ...headers,
-    "content-security-policy": [policy, "sandbox allow-scripts allow-forms allow-popups"].filter(Boolean).join(", "),
-    "x-content-type-options": "nosniff",
+    [URL_HEADER]: platform.url,
   };
 }
 
@@ -106,7 +95,8 @@ function without(headers: HeaderRecord, names: readonly string[]): Record<string
   const dropped = new Set([...HOP_BY_HOP, ...names, ...named]);
   const kept: Record<string, string | readonly string[]> = {};
   for (const [name, value] of entries) {
-    if (value !== undefined && !dropped.has(name)) kept[name] = value;
+    if (value === undefined || dropped.has(name) || FORWARDED.test(name) || INTERNAL.test(name)) continue;
+    kept[name] = value;
   }
   return kept;
 }

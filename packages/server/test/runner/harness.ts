@@ -45,7 +45,7 @@ export interface Workbench extends AsyncDisposable {
   advance(ms: number): void;
   write(files: Readonly<Record<string, string>>): Promise<void>;
   /** POSTs to a function of app_a and reads the response's body. */
-  call(function_name: string, request?: Partial<FunctionRequest>): Promise<Called>;
+  call(function_name: string, request?: CallRequest): Promise<Called>;
   /** Resolves with the first log line, past or future, that contains `part`. */
   logged(part: string): Promise<FunctionLogLine>;
   /** Resolves when `count` invocations have ended. */
@@ -53,6 +53,9 @@ export interface Workbench extends AsyncDisposable {
   /** Resolves when `count` requests have reached the fake. */
   seenCount(count: number): Promise<null>;
 }
+
+/** `path` stands for the URL with this path at the public address. */
+export type CallRequest = Partial<FunctionRequest> & { readonly path?: string };
 
 interface Called {
   readonly status: number;
@@ -113,8 +116,9 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     ended,
     advance,
     write,
-    async call(function_name, request = {}) {
-      const { status, headers, body } = await runner.invoke({ ...REQUEST, function_name, ...request });
+    async call(function_name, { path = "/", ...request } = {}) {
+      const url = `https://holdfast.example${path}`;
+      const { status, headers, body } = await runner.invoke({ ...REQUEST, url, function_name, ...request });
       return { status, headers, body: await text(body) };
     },
     logged: (part) => notice.until(() => logs.find(({ message }) => message.includes(part))),
@@ -132,7 +136,9 @@ const REQUEST: FunctionRequest = {
   app_id: "app_a",
   function_name: "",
   method: "POST",
-  path: "/",
+  url: "https://holdfast.example/",
+  prefix: "/",
+  client_address: "203.0.113.7",
   headers: {},
   body: null,
   user_authorization: null,

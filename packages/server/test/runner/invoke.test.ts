@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWorkbench, type Workbench } from "./harness.ts";
 
-const ECHO = `async (req) => Response.json({ method: req.method, url: new URL(req.url).pathname + new URL(req.url).search, headers: Object.fromEntries(req.headers), body: await req.text() })`;
+const ECHO = `async (req) => Response.json({ method: req.method, req_url: req.url, url: new URL(req.url).pathname + new URL(req.url).search, headers: Object.fromEntries(req.headers), body: await req.text() })`;
 
 let bench: Workbench;
 beforeAll(async () => {
@@ -25,6 +25,7 @@ beforeAll(async () => {
       "no-response/entry.ts": `export default () => "text";`,
       "echo/entry.ts": `Deno.serve(${ECHO});`,
       "answers/entry.ts": `Deno.serve(() => new Response("<b>hi</b>", { status: 207, headers: { "set-cookie": "session=stolen", "x-own": "yes", "content-type": "text/html" } }));`,
+      "invents/entry.ts": `Deno.serve(() => new Response("", { headers: Array.from({ length: 100 }, (_, n) => ["own-" + n, "1"]) }));`,
       "stream/entry.ts": `Deno.serve(() => new Response(new ReadableStream({ async start(c) { for (const part of ["a", "b", "c"]) { c.enqueue(new TextEncoder().encode(part)); await new Promise((r) => setTimeout(r, 1)); } c.close(); } })));`,
       "fetches/entry.ts": `Deno.serve(async () => {
         const answers = [
@@ -167,7 +168,25 @@ describe("a request to a function", () => {
     expect(headers).toMatchObject({ authorization: "Bearer user-token" });
   });
 
-  it("has the method, the rest of the path and the body", async () => {
+  it("has its public URL, and the caller's address", async () => {
+    const url = "https://shop.fn.example/api/functions/echo/a%20b/?c=1&d=%20";
+    const { req_url, headers } = await echo({
+      url,
+      prefix: "/api/functions/echo",
+      headers: { "x-real-ip": "1.2.3.4" },
+    });
+    expect(req_url).toBe(url);
+    expect(headers).toMatchObject({
+      "x-forwarded-for": "203.0.113.7",
+      "x-forwarded-host": "shop.fn.example",
+      "x-forwarded-proto": "https",
+      "x-forwarded-prefix": "/api/functions/echo",
+    });
+    expect(headers).not.toHaveProperty("x-real-ip");
+    expect(headers).not.toHaveProperty("x-holdfast-url");
+  });
+
+  it("has the method, the path and the body", async () => {
     expect(await echo({ method: "PUT", path: "/a/b?c=1&d=%20", body: Buffer.from("hällo") })).toMatchObject({
       method: "PUT",
       url: "/a/b?c=1&d=%20",
@@ -200,6 +219,26 @@ describe("a response or request of a function", () => {
       "x-content-type-options": "nosniff",
     });
     expect(headers).not.toHaveProperty("set-cookie");
+  });
+
+  it("has a line in the log for a header that was dropped, once", async () => {
+    await bench.call("answers");
+    await bench.call("answers");
+    const lines = bench.logs.filter(({ message }) => message.includes("response header"));
+    expect(lines).toEqual([
+      {
+        app_id: "app_a",
+        function_name: "answers",
+        level: "error",
+        message: "The response header set-cookie was dropped, because a function cannot set it.",
+      },
+    ]);
+  });
+
+  it("has a limited number of lines for headers that it invents", async () => {
+    await bench.call("invents");
+    await bench.call("invents");
+    expect(bench.logs.filter(({ function_name }) => function_name === "invents")).toHaveLength(20);
   });
 
   it("goes to the gateway for known hosts over https, and never to a vendor", async () => {

@@ -137,7 +137,7 @@ it("a process ends if its server is killed", async () => {
     import { systemClock } from ${source("core/clock.ts")};
     const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, acceptBridge() {}, gateway: null, gateway_hosts: [],
       limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {} });
-    const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", path: "/", headers: {}, body: null, user_authorization: null });
+    const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", url: "http://a/", prefix: "/", client_address: null, headers: {}, body: null, user_authorization: null });
     body.pipe(process.stdout);
     setInterval(() => {}, 60_000);`;
   const server = spawn(process.execPath, ["-C", "holdfast-source", "--input-type=module", "-e", code], {
@@ -193,7 +193,9 @@ describe("an invocation that fails", () => {
       app_id: "app_a",
       function_name: "half",
       method: "GET",
-      path: "/",
+      url: "https://holdfast.example/",
+      prefix: "/",
+      client_address: null,
       headers: {},
       body: null,
       user_authorization: null,

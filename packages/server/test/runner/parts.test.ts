@@ -7,7 +7,6 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { denoArguments, findDeno, isOutOfMemory } from "../../src/runner/deno.ts";
-import { responseHeaders } from "../../src/runner/headers.ts";
 import { readLines, type LineLimits } from "../../src/runner/lines.ts";
 import { findFunction, listFunctions, matchFunction } from "../../src/runner/names.ts";
 import { temporaryFolder, writeFiles } from "./harness.ts";
@@ -173,12 +172,5 @@ describe("Deno", () => {
     [{ code: null, signal: null }, false],
   ])("that ends with %o ran out of memory: %s", (exit, expected) => {
     expect(isOutOfMemory(exit)).toBe(expected);
-  });
-});
-
-it("a function's own content policy is kept, and the sandbox is added", () => {
-  expect(responseHeaders({ "content-security-policy": "default-src 'none'", "clear-site-data": "*" })).toEqual({
-    "content-security-policy": "default-src 'none', sandbox allow-scripts allow-forms allow-popups",
-    "x-content-type-options": "nosniff",
   });
 });

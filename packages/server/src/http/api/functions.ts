@@ -4,6 +4,10 @@
  */
 import { CodedError } from "../../core/errors.ts";
 import type { AppId } from "../../core/types.ts";
+import type { FastifyRequest } from "fastify";
+import type { FunctionRequest } from "../../runner/functions.ts";
+import { bridgeOf } from "../bridge.ts";
+import { clientAddress } from "../client-address.ts";
 import type { HttpServer } from "../fastify.ts";
 import type { HttpContext } from "../context.ts";
 
@@ -31,7 +35,7 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
           app_id,
           function_name: request.params["*"],
           method: request.method,
-          path: queryOf(request.raw.url ?? ""),
+          ...addressOf(context, request),
           headers: request.headers,
           body: request.body ?? Buffer.alloc(0),
           user_authorization: null,
@@ -44,8 +48,13 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
   });
 }
 
-/** Returns the URL that the function sees: its name is the whole path, so only a query follows. */
-function queryOf(url: string): string {
-  const query = url.indexOf("?");
-  return query === -1 ? "/" : `/${url.slice(query)}`;
+/** Returns the public address of a call, and its caller's. */
+function addressOf(
+  { config }: HttpContext,
+  request: FastifyRequest,
+): Pick<FunctionRequest, "url" | "prefix" | "client_address"> {
+  const path = request.raw.url ?? "";
+  const [prefix = ""] = path.split("?", 1);
+  const client_address = bridgeOf(request) === null ? clientAddress(request) : null;
+  return { url: config.public_url + path, prefix, client_address };
 }

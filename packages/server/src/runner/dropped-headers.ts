@@ -1,0 +1,27 @@
+/**
+ * Writes to a function's log which of its response headers were dropped: each name once, and a
+ * limited number of one function.
+ */
+import { LRUCache } from "lru-cache";
+import type { FunctionRunnerOptions } from "./functions.ts";
+
+export type DroppedHeaders = (
+  of: { readonly app_id: string; readonly function_name: string },
+  names: readonly string[],
+) => void;
+
+export function createDroppedHeaders({ limits, log }: Pick<FunctionRunnerOptions, "limits" | "log">): DroppedHeaders {
+  const logged = new LRUCache<string, Set<string>>({ max: limits.function_dropped_headers_functions });
+  return ({ app_id, function_name }, dropped) => {
+    if (dropped.length === 0) return;
+    const key = `${app_id}\n${function_name}`;
+    const names = logged.get(key) ?? new Set();
+    logged.set(key, names);
+    for (const name of dropped) {
+      if (names.has(name) || names.size >= limits.function_dropped_headers) continue;
+      names.add(name);
+      const message = `The response header ${name.slice(0, 100)} was dropped, because a function cannot set it.`;
+      log({ app_id, function_name, level: "error", message });
+    }
+  };
+}

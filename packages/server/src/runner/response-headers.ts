@@ -1,0 +1,93 @@
+/**
+ * The headers of a function's response. A response is served from an origin that other functions,
+ * or even the dashboard, share. So only headers that describe this one response pass, and a header
+ * that could act on the origin, on a browser's other pages or on a proxy in front does not. The
+ * server adds the CORS headers and a policy that keeps a function's HTML out of the origin.
+ */
+import type { IncomingHttpHeaders } from "node:http";
+
+const ALLOWED: ReadonlySet<string> = new Set([
+  "content-type",
+  "content-disposition",
+  "content-language",
+  "content-encoding",
+  "cache-control",
+  "etag",
+  "last-modified",
+  "location",
+  "retry-after",
+  "vary",
+  "accept-ranges",
+  "content-range",
+  // The length was checked while the response was parsed.
+  "content-length",
+]);
+
+/**
+ * X- headers that are instructions to this server, to a proxy or to a browser. nginx sends the file
+ * that X-Accel-Redirect names, Apache and others the one of X-Sendfile or X-LiteSpeed-Location,
+ * perlbal fetches X-Reproxy-URL, and Envoy stops using a server after
+ * X-Envoy-Immediate-Health-Check-Fail.
+ */
+const REFUSED_X = [
+  /^x-(?:holdfast|accel|envoy|frame|litespeed|lighttpd|lsadc|reproxy|nginx|apache)(?:-|$)/,
+  /^x-(?:.+-)?send-?(?:temp-?)?file/,
+  /^x-(?:request-id|content-type-options|xss-protection|dns-prefetch-control|download-options|ua-compatible)$/,
+  /^x-(?:permitted-cross-domain-policies|webkit-csp.*|content-security-policy.*|source-?map)$/,
+];
+
+/** Headers that every HTTP server sends, or that functions set for CORS. Dropped without a log. */
+const EXPECTED = /^(?:access-control-.+|connection|date|keep-alive|server|trailer|transfer-encoding)$/;
+
+/** What a header value can contain (RFC 9110 §5.5). Anything else would fail the whole response. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** A browser can accept a cookie from the headers of a part (`multipart/x-mixed-replace`). */
+const MULTIPART = /multipart\/(?!form-data\b)/i;
+
+const SANDBOX = {
+  "content-security-policy": "sandbox allow-scripts allow-forms allow-popups",
+  "x-content-type-options": "nosniff",
+} as const;
+
+export interface ResponseHeaders {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Names of headers that the function set in vain. */
+  readonly dropped: readonly string[];
+}
+
+/**
+ * Returns the headers for the caller. `url` is the public URL of the call, which a relative
+ * `Location` refers to.
+ */
+export function responseHeaders(from: IncomingHttpHeaders, url: string): ResponseHeaders {
+  const headers: Record<string, string> = {};
+  const dropped: string[] = [];
+  for (const [name, sent] of Object.entries(from)) {
+    const value = isAllowed(name) ? valueOf(name, sent, url) : null;
+    if (value !== null) headers[name] = value;
+    else if (!EXPECTED.test(name)) dropped.push(name);
+  }
+  return { headers: { ...headers, ...SANDBOX }, dropped };
+}
+
+function isAllowed(name: string): boolean {
+  return ALLOWED.has(name) || (name.startsWith("x-") && !REFUSED_X.some((pattern) => pattern.test(name)));
+}
+
+function valueOf(name: string, value: string | string[] | undefined, url: string): string | null {
+  if (typeof value !== "string" || !VALUE.test(value)) return null;
+  if (name === "location") return locationOf(value, url);
+  return name === "content-type" && MULTIPART.test(value) ? null : value;
+}
+
+/**
+ * Returns the absolute http(s) URL of a redirect, or null. Browsers read `\\host` and `/\host` like
+ * `//host`. So does the URL parser, and its result means the same to every client.
+ */
+function locationOf(value: string, url: string): string | null {
+  if (!URL.canParse(value, url)) return null;
+  const { protocol, username, password, href } = new URL(value, url);
+  const is_web = protocol === "http:" || protocol === "https:";
+  return is_web && username === "" && password === "" ? href : null;
+}
