@@ -7,6 +7,7 @@ import { createSimulatorServer } from "./engine/http/server.ts";
 import type { GrantFilter } from "./engine/state.ts";
 import {
   World,
+  type ApiState,
   type ClientRegistration,
   type Clock,
   type Lifetimes,
@@ -40,6 +41,14 @@ export interface Simulator {
   readonly url: string;
   readonly port: number;
   ledger(): Ledger;
+  /**
+   * Returns the API calls, and the objects that they created, changed and deleted. Both in order,
+   * and without tokens.
+   * @param vendor only this vendor's, by its id in `src/vendors/`: `google`, `slack`.
+   */
+  state(vendor?: string): ApiState;
+  /** Forgets the objects and the list of API calls. Grants, tokens and the ledger stay. */
+  clearState(): void;
   /** Simulated time, ms since epoch. */
   now(): number;
   advance(delta_ms: number): void;
@@ -77,6 +86,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     url: `http://127.0.0.1:${port}`,
     port,
     ledger: () => world.ledger(),
+    state: (vendor) => world.apiState(vendor),
+    clearState: () => world.clearState(),
     now: () => world.now(),
     advance: (delta_ms) => world.advance(delta_ms),
     setNow: (now_ms) => world.setNow(now_ms),

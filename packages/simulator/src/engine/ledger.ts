@@ -10,6 +10,8 @@ export interface LedgerRequest {
   /** Position in the order of arrival, from 1. */
   readonly n: number;
   readonly at: number;
+  /** null if no simulated vendor serves the host. */
+  readonly vendor: string | null;
   readonly host: string;
   readonly method: string;
   readonly path: string;
@@ -35,6 +37,19 @@ export interface LedgerRequest {
   /** Whether the caller hung up before the reply was complete. */
   client_gone: boolean;
 }
+
+/** One call of an API, as tests compare it with the calls that a function lists. */
+export interface ApiCall {
+  readonly vendor: string | null;
+  readonly method: string;
+  readonly host: string;
+  /** Without the query. */
+  readonly path: string;
+  /** null while pending, and when the simulator cut the connection. */
+  readonly status: number | null;
+}
+
+const API_KINDS: ReadonlySet<Kind> = new Set<Kind>(["identity", "resource", "other"]);
 
 export type TokenStatus = "current" | "used" | "expired" | "revoked";
 
@@ -134,6 +149,8 @@ export class LedgerBook {
   readonly #cookies: { host: string; path: string; names: string[] }[] = [];
   readonly #query_secrets: { host: string; path: string; parameter: string }[] = [];
   #count = 0;
+  /** The last request before `clearApiCalls`. */
+  #cleared_n = 0;
   #max_concurrent = 0;
   #redirects_followed = 0;
 
@@ -141,7 +158,7 @@ export class LedgerBook {
     this.#requests_max = requests_max;
   }
 
-  open(at: number, incoming: Incoming, kind: Kind): LedgerRequest {
+  open(at: number, vendor: string | null, incoming: Incoming, kind: Kind): LedgerRequest {
     this.#count += 1;
     const { host, method, path } = incoming;
     const counts = (this.#hosts[host] ??= {});
@@ -149,6 +166,7 @@ export class LedgerBook {
     const request: LedgerRequest = {
       n: this.#count,
       at,
+      vendor,
       host,
       method,
       path,
@@ -166,6 +184,16 @@ export class LedgerBook {
     this.#requests.push(request);
     if (this.#requests.length > this.#requests_max) this.#requests.shift();
     return request;
+  }
+
+  apiCalls(): ApiCall[] {
+    return this.#requests
+      .filter(({ n, kind }) => n > this.#cleared_n && API_KINDS.has(kind))
+      .map(({ vendor, method, host, path, status }) => ({ vendor, method, host, path, status }));
+  }
+
+  clearApiCalls(): void {
+    this.#cleared_n = this.#count;
   }
 
   countIssued(vendor: string, access: number, refresh: number): void {

@@ -10,6 +10,8 @@ const NO_STORE = { "cache-control": "no-store", pragma: "no-cache" };
 const PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'";
 
+export const isReply = (value: object): value is Reply => "delivery" in value;
+
 type Headers = Readonly<Record<string, string>>;
 
 export function reply(status: number, type: string, body: string | Uint8Array, headers: Headers = {}): Reply {
@@ -46,6 +48,6 @@ export function redirect(status: 302 | 303 | 307, location: string): Reply {
   return reply(status, "text/plain; charset=utf-8", "", { location, "referrer-policy": "no-referrer" });
 }
 
-export function empty(status: 200 | 204 | 401 | 403, headers: Headers = {}): Reply {
+export function empty(status: 200 | 202 | 204 | 401 | 403, headers: Headers = {}): Reply {
   return { status, headers: { ...NO_STORE, ...headers }, body: "", delivery: "plain" };
 }

@@ -7,7 +7,7 @@
  */
 import type { LedgerGrant, LedgerRefreshToken, LedgerToken, RevokedBy, TokenStatus } from "./ledger.ts";
 import type { Challenge } from "./oauth/pkce.ts";
-import type { Account, JsonObject, TokenProblem } from "./types.ts";
+import type { Account, TokenProblem } from "./types.ts";
 import { BoundedMap, sha256 } from "./values.ts";
 
 export interface Grant {
@@ -69,8 +69,6 @@ export interface GrantFilter {
   readonly grant_id?: string;
 }
 
-const CREATED_MAX = 100;
-
 const isExpired = (expires_at: number | null, now: number): boolean => expires_at !== null && expires_at <= now;
 
 export class State {
@@ -80,8 +78,6 @@ export class State {
   readonly refresh_tokens: BoundedMap<RefreshToken>;
   /** Vendor, client and account of every approval. */
   readonly approvals: BoundedMap<true>;
-  /** Objects that users created through the APIs. */
-  readonly #created: BoundedMap<JsonObject[]>;
 
   constructor(tokens_max: number) {
     this.codes = new BoundedMap(tokens_max);
@@ -89,7 +85,6 @@ export class State {
     this.access_tokens = new BoundedMap(tokens_max);
     this.refresh_tokens = new BoundedMap(tokens_max);
     this.approvals = new BoundedMap(tokens_max);
-    this.#created = new BoundedMap(tokens_max);
   }
 
   addAccess(token: string, record: AccessToken): void {
@@ -129,14 +124,6 @@ export class State {
   isSecret(value: string): boolean {
     const hash = sha256(value);
     return this.access_tokens.has(hash) || this.refresh_tokens.has(hash) || this.codes.has(hash);
-  }
-
-  created(key: string): readonly JsonObject[] {
-    return this.#created.get(key) ?? [];
-  }
-
-  addCreated(key: string, item: JsonObject): void {
-    this.#created.set(key, [...this.created(key), item].slice(-CREATED_MAX));
   }
 
   listGrants(): LedgerGrant[] {

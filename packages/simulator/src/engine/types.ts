@@ -8,6 +8,7 @@
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Modes } from "./modes.ts";
+import type { Collection, Objects } from "./objects.ts";
 
 export type Kind = "authorize" | "consent" | "code_exchange" | "refresh" | "revoke" | "identity" | "resource" | "other";
 
@@ -36,7 +37,9 @@ export interface Incoming {
   /** All values of a repeated form field (checkboxes). */
   readonly lists: ReadonlyMap<string, readonly string[]>;
   /** The members of a JSON body, of any type. Empty for other bodies. */
-  readonly json: Readonly<Record<string, unknown>>;
+  readonly json: JsonObject;
+  /** The body as sent. */
+  readonly raw: Buffer;
 }
 
 /** How a reply leaves the machine. Everything but `plain` is a fault on the wire. */
@@ -275,10 +278,10 @@ export interface RouteContext {
    */
   readonly renew: (caller: Caller, life_s: number) => Issued;
   /**
-   * Objects that this user created through the API, stored per vendor, account and name. Bounded.
+   * Returns the objects of a user or an organization at this vendor, for APIs that store some.
+   * @param owner the email or the name of the organization.
    */
-  readonly listCreated: (name: string, account: Account) => readonly JsonObject[];
-  readonly addCreated: (name: string, account: Account, item: JsonObject) => void;
+  readonly objects: (collection: Collection, owner: string) => Objects;
 }
 
 export interface RevokedToken {

@@ -1,8 +1,8 @@
 /** Pure helpers: hashes, random names, guards, accounts. No state, no clock. */
 import { createHash, randomBytes } from "node:crypto";
-import type { Account } from "./types.ts";
+import type { Account, Json, JsonObject } from "./types.ts";
 
-export const sha256 = (value: string): string => createHash("sha256").update(value).digest("hex");
+export const sha256 = (value: string | Uint8Array): string => createHash("sha256").update(value).digest("hex");
 
 export const randomId = (bytes: number): string => randomBytes(bytes).toString("base64url");
 
@@ -17,10 +17,21 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Returns the parsed value, or undefined when `body` is not JSON. */
-export function parseJson(body: string): unknown {
+export const isObject = (value: Json | undefined): value is JsonObject => isRecord(value);
+
+/** Deeper JSON would exhaust the stack of everything that walks through it. */
+const DEPTH_MAX = 64;
+
+function isJson(value: unknown, depth: number): value is Json {
+  if (typeof value !== "object" || value === null) return true;
+  return depth > 0 && Object.values(value).every((member: unknown) => isJson(member, depth - 1));
+}
+
+/** Returns the parsed value, or undefined when `body` is not JSON or is nested too deeply. */
+export function parseJson(body: string): Json | undefined {
   try {
-    return JSON.parse(body);
+    const value: unknown = JSON.parse(body);
+    return isJson(value, DEPTH_MAX) ? value : undefined;
   } catch {
     return undefined;
   }
@@ -43,6 +54,24 @@ export function parseAccount(input: string): Account | null {
   }
   return { name, org, email: `${name}@${org.replaceAll(".", "-")}.example` };
 }
+
+export interface Person {
+  readonly first: string;
+  readonly last: string;
+  readonly full: string;
+  readonly email: string;
+}
+
+const capitalize = (word: string): string => `${word.charAt(0).toUpperCase()}${word.slice(1)}`;
+
+/** Returns full names for an account that has only one name. */
+export function person({ name, email }: Account): Person {
+  const [first, last] = [capitalize(name), "Example"];
+  return { first, last, full: `${first} ${last}`, email };
+}
+
+/** Returns the organization's display name. */
+export const orgName = ({ org }: Account): string => capitalize(org);
 
 /** Returns a stable upper-case id, e.g. `stableId("slack user", "ada", 8)`. */
 export function stableId(space: string, value: string, length: number): string {

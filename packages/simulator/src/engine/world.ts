@@ -2,9 +2,10 @@
  * The mutable state of one simulator: clock, tokens, ledger, registered clients, and the modes and
  * lifetimes set at run time. Routes receive it, profiles never do.
  */
-import { LedgerBook, type Ledger } from "./ledger.ts";
+import { LedgerBook, type ApiCall, type Ledger } from "./ledger.ts";
 import { modesOfClientId, modeSet, parseModes, type Leg, type Mode, type Modes } from "./modes.ts";
 import { State } from "./state.ts";
+import { ObjectStore, type ChangedObject } from "./objects.ts";
 import type { TokenPolicy } from "./types.ts";
 import { BoundedMap } from "./values.ts";
 
@@ -37,6 +38,14 @@ export interface Lifetimes {
   readonly code_s?: number | null;
 }
 
+/** What API calls did since the start, the last reset or the last `clearState`. Has no token. */
+export interface ApiState {
+  /** In the order of arrival. Consent, token requests and revocations are not among them. */
+  readonly calls: readonly ApiCall[];
+  /** In the order of the first change. */
+  readonly objects: readonly ChangedObject[];
+}
+
 /**
  * Modes for one host, for one client id, or for every client. They add to the modes of the client
  * id.
@@ -60,6 +69,7 @@ const ALL_HOSTS = "*";
 export class World {
   state: State;
   book: LedgerBook;
+  readonly objects = new ObjectStore();
   readonly wait: Wait;
   /** Aborts when the simulator closes, so no wait outlives it. */
   readonly closing = new AbortController();
@@ -165,10 +175,23 @@ export class World {
     };
   }
 
+  /** @param vendor only what happened at this vendor. */
+  apiState(vendor?: string): ApiState {
+    const at = (item: { readonly vendor: string | null }) => vendor === undefined || item.vendor === vendor;
+    return { calls: this.book.apiCalls().filter(at), objects: this.objects.changed().filter(at) };
+  }
+
+  /** Forgets the objects and the list of API calls. Grants, tokens and the ledger stay. */
+  clearState(): void {
+    this.objects.clear();
+    this.book.clearApiCalls();
+  }
+
   /** Restores the initial state. Only the clients of the options remain registered. */
   reset(): void {
     this.state = new State(this.#options.tokens_max);
     this.book = new LedgerBook(this.#options.requests_max);
+    this.objects.clear();
     this.#spent.clear();
     this.#switched.clear();
     this.#lifetimes.clear();

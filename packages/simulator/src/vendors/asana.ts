@@ -5,14 +5,13 @@
  * Unverified: lifetimes, the effect of revocation on the other tokens, error texts.
  */
 import type { Account, JsonObject } from "../engine/types.ts";
-import { randomId, stableNumber } from "../engine/values.ts";
+import { person, randomId, stableNumber } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   expiring,
-  person,
   revocation,
   tokenBody,
   unsupported,

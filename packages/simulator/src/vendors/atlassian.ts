@@ -9,14 +9,13 @@
 import { json } from "../engine/reply.ts";
 import { codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, TokenRoute } from "../engine/types.ts";
-import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
+import { person, randomId, stableNumber, stableUuid } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   expiring,
-  person,
   tokenBody,
   unsupported,
   withScope,

@@ -8,14 +8,13 @@
  */
 import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { IssueContext, JsonObject } from "../engine/types.ts";
-import { randomLetters, stableNumber } from "../engine/values.ts";
+import { person, randomLetters, stableNumber } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   expiring,
-  person,
   tokenBody,
   unsupported,
   withScope,

@@ -5,8 +5,8 @@
  * keeps the refresh token. Unverified: lifetimes, error texts.
  */
 import type { JsonObject } from "../engine/types.ts";
-import { randomId, randomLetters, stableUuid } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, tokenBody, unsupported } from "./kit.ts";
+import { person, randomId, randomLetters, stableUuid } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developer.atlassian.com/cloud/bitbucket/oauth-2/";
 const AUTH = ["bitbucket.org"];

@@ -9,8 +9,8 @@
 import { empty } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Reply, TokenProblem } from "../engine/types.ts";
-import { randomLetters, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, expiring, person, revocation, tokenBody } from "./kit.ts";
+import { person, randomLetters, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developer.box.com/guides/authentication/oauth2/";
 const API = ["api.box.com"];

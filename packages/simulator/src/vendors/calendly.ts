@@ -7,8 +7,8 @@
  */
 import { json } from "../engine/reply.ts";
 import type { Account } from "../engine/types.ts";
-import { randomId, stableUuid } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
+import { person, randomId, stableUuid } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developer.calendly.com/api-docs";
 const AUTH = ["auth.calendly.com"];

@@ -6,8 +6,8 @@
  * reuse, error texts.
  */
 import { json } from "../engine/reply.ts";
-import { randomId, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
+import { person, randomId, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://www.canva.dev/docs/connect/authentication/";
 const REVOKE = "https://canva.dev/docs/connect/api-reference/authentication/revoke-token";

@@ -5,8 +5,8 @@
  * addresses have two sources. Older guides show the implicit grant, which is not simulated: it
  * gives the token to a browser, where no server can receive it.
  */
-import { randomLetters, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, person, tokenBody, unsupported } from "./kit.ts";
+import { person, randomLetters, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://www.contentful.com/developers/docs/extensibility/oauth/";
 const AUTH = ["be.contentful.com"];

@@ -7,14 +7,13 @@
  * Unverified: nearly everything. Only the addresses were read.
  */
 import { errorTable, spec } from "../engine/oauth/errors.ts";
-import { randomId, stableNumber } from "../engine/values.ts";
+import { person, randomId, stableNumber } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   expiring,
-  person,
   tokenBody,
   unsupported,
   withScope,

@@ -9,8 +9,8 @@
 import { json, text } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, Incoming, IssueContext, JsonObject, Reply } from "../engine/types.ts";
-import { randomLetters, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
+import { person, randomLetters, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://docs.discord.com/developers/topics/oauth2";
 const HOSTS = ["discord.com"];

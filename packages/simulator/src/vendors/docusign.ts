@@ -5,18 +5,8 @@
  * refresh token for another 30 days. Unverified: the effect of reuse, error texts.
  */
 import type { Account } from "../engine/types.ts";
-import { randomId, stableUuid } from "../engine/values.ts";
-import {
-  capabilitiesOf,
-  defineApi,
-  defineVendor,
-  denyWith,
-  expiring,
-  orgName,
-  person,
-  tokenBody,
-  unsupported,
-} from "./kit.ts";
+import { orgName, person, randomId, stableUuid } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developers.docusign.com/platform/auth/authcode/";
 const AUTH = ["account.docusign.com", "account-d.docusign.com"];

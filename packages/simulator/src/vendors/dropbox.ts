@@ -9,8 +9,8 @@ import { json, text } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, Incoming, IssueContext, JsonObject, Reply, TokenProblem, TokenRoute } from "../engine/types.ts";
 import { bearer } from "../engine/http/incoming.ts";
-import { randomId, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, expiring, person, tokenBody } from "./kit.ts";
+import { person, randomId, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developers.dropbox.com/oauth-guide";
 const API = ["api.dropboxapi.com"];

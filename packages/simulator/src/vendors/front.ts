@@ -4,8 +4,8 @@
  * Quirks: scopes are set on the app. A token belongs to a company. Unverified: lifetimes, rotation
  * (assumed single-use), error texts.
  */
-import { randomId, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, tokenBody, unsupported } from "./kit.ts";
+import { orgName, randomId, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://dev.frontapp.com/docs/oauth";
 const AUTH = ["app.frontapp.com"];

@@ -7,8 +7,8 @@
  */
 import { empty, json } from "../engine/reply.ts";
 import type { Reply, TokenProblem } from "../engine/types.ts";
-import { stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, expiring, orgName, person, revocation } from "./kit.ts";
+import { orgName, person, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, revocation } from "./kit.ts";
 
 const RFC = "https://www.rfc-editor.org/rfc/rfc6749";
 const HOST = /^(?:[a-z0-9-]+\.)+example\.(?:com|test)$/;

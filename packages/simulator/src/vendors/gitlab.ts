@@ -9,8 +9,8 @@
 import { json } from "../engine/reply.ts";
 import { codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, JsonObject } from "../engine/types.ts";
-import { randomId, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
+import { person, randomId, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://docs.gitlab.com/api/oauth2/";
 const HOSTS = [/^gitlab(?:\.[a-z0-9-]+)*\.[a-z]{2,63}$/];

@@ -5,11 +5,15 @@
  * Quirks: Docs, Sheets and Slides have no list call, and return a document by its id. Google Ads
  * requires a `developer-token` header. Unverified: Ads, Meet and Tasks, which are from memory.
  */
+import { docsRoutes } from "../apis/google/docs.ts";
+import { driveRoutes, driveUser } from "../apis/google/drive.ts";
+import { gmailRoutes } from "../apis/google/gmail.ts";
+import { sheetsRoutes } from "../apis/google/sheets.ts";
+import { slidesRoutes } from "../apis/google/slides.ts";
 import { json } from "../engine/reply.ts";
 import type { Account, Incoming, Json, TokenRoute } from "../engine/types.ts";
 import { stableNumber } from "../engine/values.ts";
-import { apiError, denied, googleScopes } from "./google-common.ts";
-import { person } from "./kit.ts";
+import { apiError, denied, googleScopes } from "../apis/google/common.ts";
 
 interface Service {
   readonly type: string;
@@ -23,31 +27,10 @@ interface Service {
 }
 
 const DRIVE = ["drive", "drive.readonly", "drive.file", "drive.metadata", "drive.metadata.readonly"];
-const DOCS = ["documents", "documents.readonly", "drive", "drive.readonly", "drive.file"];
-const SHEETS = ["spreadsheets", "spreadsheets.readonly", "drive", "drive.readonly", "drive.file"];
-const SLIDES = ["presentations", "presentations.readonly", "drive", "drive.readonly", "drive.file"];
-const MAIL = ["gmail.readonly", "gmail.modify", "gmail.metadata", "gmail.compose"];
 
 const id = (space: string, value: string): string => String(stableNumber(space, value));
 
 const services: readonly Service[] = [
-  {
-    type: "gmail",
-    host: "gmail.googleapis.com",
-    path: "/gmail/v1/users/:user/profile",
-    scopes: MAIL,
-    body: ({ email }) => ({ emailAddress: email, messagesTotal: 1, threadsTotal: 1, historyId: "1" }),
-  },
-  {
-    type: "gmail",
-    host: "gmail.googleapis.com",
-    path: "/gmail/v1/users/:user/messages",
-    scopes: MAIL,
-    body: ({ email }) => {
-      const message = id("gmail message", email);
-      return { messages: [{ id: message, threadId: message }], resultSizeEstimate: 1 };
-    },
-  },
   {
     type: "google_analytics",
     host: "analyticsadmin.googleapis.com",
@@ -90,38 +73,12 @@ const services: readonly Service[] = [
     body: ({ org }) => ({ courses: [{ id: id("classroom", org), name: "Physics", courseState: "ACTIVE" }] }),
   },
   {
-    type: "googledocs",
-    host: "docs.googleapis.com",
-    path: "/v1/documents/:document",
-    scopes: DOCS,
-    body: (_, { document }) => ({ documentId: document ?? "", title: "Notes", revisionId: "1", body: { content: [] } }),
-  },
-  {
     type: "googledrive",
     host: "www.googleapis.com",
     path: "/drive/v3/about",
     kind: "identity",
     scopes: DRIVE,
-    body: (account) => ({
-      user: {
-        kind: "drive#user",
-        displayName: person(account).full,
-        me: true,
-        permissionId: id("drive permission", account.email),
-        emailAddress: account.email,
-      },
-    }),
-  },
-  {
-    type: "googledrive",
-    host: "www.googleapis.com",
-    path: "/drive/v3/files",
-    scopes: DRIVE,
-    body: ({ email }) => ({
-      kind: "drive#fileList",
-      incompleteSearch: false,
-      files: [{ kind: "drive#file", id: id("drive file", email), name: "notes.txt", mimeType: "text/plain" }],
-    }),
+    body: (account) => ({ user: driveUser(account) }),
   },
   {
     type: "google_search_console",
@@ -136,20 +93,6 @@ const services: readonly Service[] = [
     path: "/webmasters/v3/sites",
     scopes: ["webmasters", "webmasters.readonly"],
     body: ({ org }) => ({ siteEntry: [{ siteUrl: `sc-domain:${org}.example`, permissionLevel: "siteOwner" }] }),
-  },
-  {
-    type: "googlesheets",
-    host: "sheets.googleapis.com",
-    path: "/v4/spreadsheets/:spreadsheet",
-    scopes: SHEETS,
-    body: (_, { spreadsheet }) => ({ spreadsheetId: spreadsheet ?? "", properties: { title: "Numbers" }, sheets: [] }),
-  },
-  {
-    type: "googleslides",
-    host: "slides.googleapis.com",
-    path: "/v1/presentations/:presentation",
-    scopes: SLIDES,
-    body: (_, { presentation }) => ({ presentationId: presentation ?? "", title: "Deck", slides: [] }),
   },
   {
     type: "googlemeet",
@@ -182,10 +125,16 @@ const requireDeveloperToken = (incoming: Incoming) =>
     ? apiError(401, "UNAUTHENTICATED", "required", "The developer-token header is missing.")
     : null;
 
-export const serviceTypes: readonly string[] = [...new Set(services.map(({ type }) => type))];
+/** Gmail, Drive, Docs, Sheets and Slides keep state. */
+const STATEFUL = [...gmailRoutes, ...driveRoutes, ...docsRoutes, ...sheetsRoutes, ...slidesRoutes];
 
-export const serviceRoutes: readonly TokenRoute[] = services.map(
-  ({ type, host, path, kind, method, scopes, body }) => ({
+export const serviceTypes: readonly string[] = [
+  ...new Set([...STATEFUL.flatMap(({ serves }) => serves ?? []), ...services.map(({ type }) => type)]),
+];
+
+export const serviceRoutes: readonly TokenRoute[] = [
+  ...STATEFUL,
+  ...services.map(({ type, host, path, kind, method, scopes, body }): TokenRoute => ({
     hosts: [host],
     method: method ?? "GET",
     path,
@@ -196,5 +145,5 @@ export const serviceRoutes: readonly TokenRoute[] = services.map(
     denied,
     ...(type === "googleads" ? { precheck: requireDeveloperToken } : {}),
     handle: ({ params }, { account }) => json(200, body(account, params)),
-  }),
-);
+  })),
+];

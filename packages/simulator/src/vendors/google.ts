@@ -1,27 +1,26 @@
 /**
- * Google: one authorization server for all its services. This file has the Google Calendar API. The
- * other APIs are in google-services.ts.
+ * Google: one authorization server for all its services. Their APIs are in google-services.ts and
+ * in apis/google/.
  * https://developers.google.com/identity/protocols/oauth2/web-server
  *
  * Quirks: a refresh token requires `access_type=offline`, and after the first consent also
  * `prompt=consent`. Refresh replies have no refresh token. Revoking one token ends the user's whole
  * grant to the client.
  */
+import { calendarRoutes } from "../apis/google/calendar.ts";
+import { googleScopes } from "../apis/google/common.ts";
 import { json } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/oauth/errors.ts";
 import { jwks, signIdToken } from "../engine/oauth/id-token.ts";
-import type { Account, IssueContext, Json, JsonObject, Reply, RouteContext, Vendor } from "../engine/types.ts";
-import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
-import { apiError, denied, googleScopes } from "./google-common.ts";
+import type { Account, IssueContext, JsonObject, Reply, RouteContext, Vendor } from "../engine/types.ts";
+import { person, randomId, stableNumber } from "../engine/values.ts";
 import { serviceRoutes, serviceTypes } from "./google-services.ts";
-import { capabilitiesOf, person, unsupported } from "./kit.ts";
+import { capabilitiesOf, unsupported } from "./kit.ts";
 
 const DOCS = "https://developers.google.com/identity/protocols/oauth2/web-server";
 const ISSUER = "https://accounts.google.com";
 const API = ["www.googleapis.com"];
 const IDENTITY_SCOPES = ["openid", "email", "profile", ...googleScopes(["userinfo.email", "userinfo.profile"])];
-const READ_EVENTS = ["calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly"];
-const READ_LISTS = ["calendar", "calendar.readonly", "calendar.calendarlist.readonly", "calendar.calendarlist"];
 
 const subject = (account: Account): string =>
   `10${stableNumber("google", account.email)}${stableNumber("google sub", account.email)}`.padEnd(21, "0").slice(0, 21);
@@ -55,18 +54,6 @@ function revoke({ incoming, revokeToken }: RouteContext): Reply {
   const token = incoming.fields.get("token") ?? incoming.query.get("token") ?? "";
   if (revokeToken(token, "account") !== null) return json(200, {});
   return json(400, { error: "invalid_token", error_description: "Token expired or revoked" });
-}
-
-const isOwn = (calendar: string | undefined, account: Account): boolean =>
-  calendar === "primary" || calendar === account.email;
-
-const unknownCalendar = (): Reply => apiError(404, "NOT_FOUND", "notFound", "Not Found");
-
-function member(fields: Readonly<Record<string, unknown>>, name: string): Json {
-  const value = fields[name];
-  if (typeof value === "string") return value;
-  // Start and end are objects, and are returned as they were sent.
-  return typeof value === "object" && value !== null ? JSON.parse(JSON.stringify(value)) : null;
 }
 
 export const google: Vendor = {
@@ -158,65 +145,6 @@ export const google: Vendor = {
       denied: identityDenied,
       handle: (_, { account }) => json(200, profile(account)),
     },
-    {
-      hosts: API,
-      method: "GET",
-      path: "/calendar/v3/users/me/calendarList",
-      kind: "resource",
-      serves: ["googlecalendar"],
-      auth: "token",
-      scopes: googleScopes(READ_LISTS),
-      denied,
-      handle: (_, { account: { email } }) => {
-        const item = { kind: "calendar#calendarListEntry", id: email, summary: email, primary: true };
-        return json(200, { kind: "calendar#calendarList", items: [item] });
-      },
-    },
-    {
-      hosts: API,
-      method: "GET",
-      path: "/calendar/v3/calendars/:calendar/events",
-      kind: "resource",
-      serves: ["googlecalendar"],
-      auth: "token",
-      scopes: googleScopes(READ_EVENTS),
-      denied,
-      handle: ({ listCreated, params }, { account }) => {
-        if (!isOwn(params["calendar"], account)) return unknownCalendar();
-        return json(200, { kind: "calendar#events", summary: account.email, items: listCreated("events", account) });
-      },
-    },
-    {
-      hosts: API,
-      method: "POST",
-      path: "/calendar/v3/calendars/:calendar/events",
-      kind: "resource",
-      serves: ["googlecalendar"],
-      auth: "token",
-      scopes: googleScopes(["calendar", "calendar.events"]),
-      denied,
-      handle: ({ incoming, listCreated, addCreated, params, now }, { account }) => {
-        if (!isOwn(params["calendar"], account)) return unknownCalendar();
-        const fields = incoming.json;
-        if (fields["start"] === undefined || fields["end"] === undefined) {
-          return apiError(400, "INVALID_ARGUMENT", "required", "Missing end time.");
-        }
-        const event: JsonObject = {
-          kind: "calendar#event",
-          id: stableUuid("google event", `${account.email} ${listCreated("events", account).length} ${now}`).replaceAll(
-            "-",
-            "",
-          ),
-          status: "confirmed",
-          summary: member(fields, "summary"),
-          start: member(fields, "start"),
-          end: member(fields, "end"),
-          created: new Date(now).toISOString(),
-          creator: { email: account.email },
-        };
-        addCreated("events", account, event);
-        return json(200, event);
-      },
-    },
+    ...calendarRoutes,
   ],
 };

@@ -7,8 +7,8 @@
  */
 import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, IssueContext, JsonObject } from "../engine/types.ts";
-import { randomId, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, tokenBody, unsupported } from "./kit.ts";
+import { person, randomId, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://huggingface.co/docs/hub/oauth";
 const HOSTS = ["huggingface.co"];

@@ -12,8 +12,8 @@ import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { bearer } from "../engine/http/incoming.ts";
 import type { Account, Caller, Incoming, Reply, RouteContext, TokenProblem, TokenRoute } from "../engine/types.ts";
-import { randomLetters, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, FOREVER, person, scopeList, unsupported } from "./kit.ts";
+import { person, randomLetters, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, FOREVER, scopeList, unsupported } from "./kit.ts";
 
 const PLATFORM = "https://developers.facebook.com/docs/instagram-platform";
 const DOCS = `${PLATFORM}/instagram-api-with-instagram-login/business-login`;

@@ -5,18 +5,8 @@
  * `access_token`. It never expires and cannot be refreshed. Unverified: everything but the
  * addresses.
  */
-import { randomId, stableNumber } from "../engine/values.ts";
-import {
-  capabilitiesOf,
-  defineApi,
-  defineVendor,
-  denyWith,
-  FOREVER,
-  orgName,
-  person,
-  tokenBody,
-  unsupported,
-} from "./kit.ts";
+import { orgName, person, randomId, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developers.intercom.com/docs/build-an-integration/learn-more/authentication";
 const API = ["api.intercom.io"];

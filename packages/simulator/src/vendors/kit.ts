@@ -5,7 +5,6 @@
 import { empty, json } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody } from "../engine/oauth/errors.ts";
 import type {
-  Account,
   AuthorizeSpec,
   Caller,
   Capabilities,
@@ -184,21 +183,3 @@ export function capabilitiesOf(
     revoke: of("revoke"),
   };
 }
-
-export interface Person {
-  readonly first: string;
-  readonly last: string;
-  readonly full: string;
-  readonly email: string;
-}
-
-const capitalize = (word: string): string => `${word.charAt(0).toUpperCase()}${word.slice(1)}`;
-
-/** Returns full names for an account that has only one name. */
-export function person({ name, email }: Account): Person {
-  const [first, last] = [capitalize(name), "Example"];
-  return { first, last, full: `${first} ${last}`, email };
-}
-
-/** Returns the organization's display name. */
-export const orgName = ({ org }: Account): string => capitalize(org);

@@ -9,8 +9,8 @@
 import { empty, json } from "../engine/reply.ts";
 import { bearer } from "../engine/http/incoming.ts";
 import type { Account, JsonObject, OpenRoute, Reply, RouteContext, TokenRoute } from "../engine/types.ts";
-import { randomLetters, stableUuid } from "../engine/values.ts";
-import { capabilitiesOf, defineVendor, denyWith, expiring, orgName, person, scopeList, tokenBody } from "./kit.ts";
+import { orgName, person, randomLetters, stableUuid } from "../engine/values.ts";
+import { capabilitiesOf, defineVendor, denyWith, expiring, scopeList, tokenBody } from "./kit.ts";
 
 const DOCS = "https://linear.app/developers/oauth-2-0-authentication";
 const API = ["api.linear.app"];

@@ -19,8 +19,8 @@ import type {
   RouteContext,
   TokenProblem,
 } from "../engine/types.ts";
-import { randomId, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, expiring, person, revocation, tokenBody } from "./kit.ts";
+import { person, randomId, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://learn.microsoft.com/en-us/linkedin/shared/authentication";
 const HOSTS = ["www.linkedin.com"];

@@ -11,14 +11,13 @@ import { createHash } from "node:crypto";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, ErrorSpec, IssueContext, JsonObject, TokenProblem } from "../engine/types.ts";
-import { randomId, stableUuid } from "../engine/values.ts";
+import { person, randomId, stableUuid } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   expiring,
-  person,
   tokenBody,
   unsupported,
   withScope,

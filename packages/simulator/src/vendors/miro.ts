@@ -7,8 +7,8 @@
  */
 import { empty, json } from "../engine/reply.ts";
 import type { Account, OpenRoute } from "../engine/types.ts";
-import { randomId, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, person, tokenBody } from "./kit.ts";
+import { orgName, person, randomId, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developers.miro.com/docs/getting-started-with-oauth";
 const REVOKE = "https://developers.miro.com/v1.0/reference/revoke-token";

@@ -11,18 +11,8 @@ import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { json } from "../engine/reply.ts";
 import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, IssueContext, JsonObject, TokenRoute } from "../engine/types.ts";
-import { randomId, stableNumber, stableUuid } from "../engine/values.ts";
-import {
-  capabilitiesOf,
-  defineApi,
-  defineVendor,
-  denyWith,
-  expiring,
-  orgName,
-  person,
-  revocation,
-  tokenBody,
-} from "./kit.ts";
+import { orgName, person, randomId, stableNumber, stableUuid } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0";
 const TOKEN = ["oauth.platform.intuit.com"];

@@ -7,11 +7,11 @@
  * under `authed_user` after the exchange, and at top level after a refresh. Without token rotation
  * (mode `rotate`) there is neither an expiry nor a refresh token.
  */
+import { APP_ID, botId, botUserId, failed, slackRoutes, team, userId } from "../apis/slack.ts";
 import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { bearer } from "../engine/http/incoming.ts";
 import type {
-  Account,
   Caller,
   Incoming,
   IssueContext,
@@ -23,25 +23,14 @@ import type {
   TokenRoute,
   Vendor,
 } from "../engine/types.ts";
-import { DEFAULT_ORG, randomLetters, stableId } from "../engine/values.ts";
+import { randomLetters } from "../engine/values.ts";
 import { capabilitiesOf } from "./kit.ts";
 
 const DOCS = "https://docs.slack.dev";
 const HOSTS = ["slack.com"];
-const APP_ID = "A0SIMAPP01";
 const ROTATION_LIFE_S = 43_200;
 
-const failed = (error: string, more: JsonObject = {}): Reply => json(200, { ok: false, error, ...more });
 const code = (error: string) => spec(200, error, error);
-
-function team({ org }: Account): { readonly id: string; readonly name: string } {
-  const id = org === DEFAULT_ORG ? "T0SIMTEAM1" : `T0SIM${stableId("slack team", org, 6)}`;
-  return { id, name: org === DEFAULT_ORG ? "Acme" : org };
-}
-
-const userId = (account: Account): string => `U0SIM${stableId("slack user", account.email, 6)}`;
-const botUserId = (account: Account): string => `U0BOT${stableId("slack bot user", account.org, 6)}`;
-const botId = (account: Account): string => `B0SIM${stableId("slack bot", account.org, 6)}`;
 
 function tokenMembers(issued: Issued): JsonObject {
   return {
@@ -79,15 +68,12 @@ function denied(problem: TokenProblem, needed: readonly string[], held: readonly
 
 const presented = (incoming: Incoming): string | null => bearer(incoming) ?? incoming.fields.get("token") ?? null;
 
-type Method = Pick<TokenRoute, "kind" | "handle"> & { readonly scopes?: readonly string[] };
-
-/** Returns the routes of a Web API method: GET and POST are the same. */
-function method(name: string, { kind, handle, scopes }: Method): TokenRoute[] {
+/** Returns the routes of a method that any token can call: GET and POST are the same. */
+function method(name: string, kind: TokenRoute["kind"], handle: TokenRoute["handle"]): TokenRoute[] {
   const route = { hosts: HOSTS, path: `/api/${name}`, kind, auth: "token", denied, presented, handle } as const;
-  const limited = scopes === undefined ? route : { ...route, scopes };
   return [
-    { ...limited, method: "GET" },
-    { ...limited, method: "POST" },
+    { ...route, method: "GET" },
+    { ...route, method: "POST" },
   ];
 }
 
@@ -102,32 +88,6 @@ function authTest(_: RouteContext, { account, label }: Caller): Reply {
 function authRevoke({ incoming, revokeToken }: RouteContext): Reply {
   if (incoming.fields.get("test") === "true") return json(200, { ok: true, revoked: false });
   return json(200, { ok: true, revoked: revokeToken(presented(incoming) ?? "", "token") !== null });
-}
-
-const CHANNELS = [
-  { id: "C0SIMGENER", name: "general" },
-  { id: "C0SIMRANDO", name: "random" },
-];
-
-const findChannel = (given: string | undefined) =>
-  CHANNELS.find(({ id, name }) => given === id || given === name || given === `#${name}`);
-
-function postMessage({ incoming, now, listCreated, addCreated }: RouteContext, { account, label }: Caller): Reply {
-  const channel = findChannel(incoming.fields.get("channel"))?.id;
-  if (channel === undefined) return failed("channel_not_found");
-  const written = incoming.fields.get("text") ?? "";
-  if (written === "" && incoming.json["blocks"] === undefined) return failed("no_text");
-  const ts = `${Math.floor(now / 1000)}.${String(listCreated(channel, account).length + 1).padStart(6, "0")}`;
-  const user = label === "bot" ? botUserId(account) : userId(account);
-  const message = { type: "message", user, text: written, ts, team: team(account).id };
-  addCreated(channel, account, message);
-  return json(200, { ok: true, channel, ts, message });
-}
-
-function history({ incoming, listCreated }: RouteContext, { account }: Caller): Reply {
-  const channel = findChannel(incoming.fields.get("channel") ?? incoming.query.get("channel") ?? undefined);
-  if (channel === undefined) return failed("channel_not_found");
-  return json(200, { ok: true, messages: listCreated(channel.id, account).toReversed(), has_more: false });
 }
 
 export const slack: Vendor = {
@@ -195,14 +155,8 @@ export const slack: Vendor = {
     successBody,
   },
   routes: [
-    ...method("auth.test", { kind: "identity", handle: authTest }),
-    ...method("auth.revoke", { kind: "revoke", handle: authRevoke }),
-    ...method("chat.postMessage", { kind: "resource", scopes: ["chat:write"], handle: postMessage }),
-    ...method("conversations.history", { kind: "resource", scopes: ["channels:history"], handle: history }),
-    ...method("conversations.list", {
-      kind: "resource",
-      scopes: ["channels:read", "groups:read", "im:read", "mpim:read"],
-      handle: () => json(200, { ok: true, channels: CHANNELS, response_metadata: { next_cursor: "" } }),
-    }),
+    ...method("auth.test", "identity", authTest),
+    ...method("auth.revoke", "revoke", authRevoke),
+    ...slackRoutes({ hosts: HOSTS, denied, presented }),
   ],
 };

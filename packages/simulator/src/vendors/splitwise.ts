@@ -4,8 +4,8 @@
  * Quirks: no scopes. The reply has only `access_token` and `token_type`: no expiry, no refresh.
  * Unverified: all of this. The vendor's OpenAPI file only has the addresses.
  */
-import { randomLetters, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, person, tokenBody, unsupported } from "./kit.ts";
+import { person, randomLetters, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, FOREVER, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://dev.splitwise.com/";
 const HOSTS = ["secure.splitwise.com"];

@@ -5,8 +5,8 @@
  * returns a new one (mode `rotate`), error texts.
  */
 import { errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
-import { randomId, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, tokenBody, unsupported } from "./kit.ts";
+import { person, randomId, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developer.spotify.com/documentation/web-api/tutorials/code-flow";
 const REFRESH = "https://developer.spotify.com/documentation/web-api/tutorials/refreshing-tokens";

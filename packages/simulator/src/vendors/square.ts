@@ -18,8 +18,8 @@ import type {
   RouteContext,
   TokenProblem,
 } from "../engine/types.ts";
-import { randomId, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, unsupported } from "./kit.ts";
+import { orgName, randomId, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, unsupported } from "./kit.ts";
 
 const REFERENCE = "https://developer.squareup.com/reference/square";
 const HOSTS = ["connect.squareup.com", "connect.squareupsandbox.com"];

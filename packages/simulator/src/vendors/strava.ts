@@ -9,14 +9,13 @@
 import { json } from "../engine/reply.ts";
 import { codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, ErrorSpec, JsonObject } from "../engine/types.ts";
-import { randomLetters, stableNumber } from "../engine/values.ts";
+import { person, randomLetters, stableNumber } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   expiring,
-  person,
   revocation,
   scopeList,
   tokenBody,

@@ -7,8 +7,8 @@
  * of this. The vendor's page was not opened.
  */
 import { empty } from "../engine/reply.ts";
-import { randomLetters, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, revocation, tokenBody } from "./kit.ts";
+import { orgName, randomLetters, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://supabase.com/docs/guides/integrations/build-a-supabase-integration";
 const HOSTS = ["api.supabase.com"];

@@ -16,8 +16,8 @@
 import { json } from "../engine/reply.ts";
 import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, Caller, ErrorSpec, Json, JsonObject, Reply, TokenProblem } from "../engine/types.ts";
-import { randomId, randomLetters, stableUuid } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, expiring, person, revocation, scopeList, tokenBody } from "./kit.ts";
+import { person, randomId, randomLetters, stableUuid } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, expiring, revocation, scopeList, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developers.tiktok.com/doc/oauth-user-access-token-management";
 const USER = "https://developers.tiktok.com/doc/tiktok-api-v2-get-user-info";

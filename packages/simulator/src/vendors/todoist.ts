@@ -5,14 +5,13 @@
  * cannot be refreshed. RFC 7009 revocation accepts JSON. Unverified: the shapes of API errors.
  */
 import { codeErrors, errorTable, spec } from "../engine/oauth/errors.ts";
-import { randomLetters, stableNumber } from "../engine/values.ts";
+import { person, randomLetters, stableNumber } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   FOREVER,
-  person,
   revocation,
   scopeList,
   tokenBody,

@@ -5,14 +5,13 @@
  * `access_token`. Unverified: everything but the addresses.
  */
 import { json } from "../engine/reply.ts";
-import { randomLetters, stableId } from "../engine/values.ts";
+import { person, randomLetters, stableId } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   FOREVER,
-  person,
   revocation,
   tokenBody,
   unsupported,

@@ -18,8 +18,8 @@ import { createHmac } from "node:crypto";
 import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, ConsentContext, Incoming, OpenRoute, Reply, RouteContext } from "../engine/types.ts";
-import { randomId, stableUuid } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, orgName, tokenBody, unsupported } from "./kit.ts";
+import { orgName, randomId, stableUuid } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://dev.wix.com/docs/build-apps/develop-your-app/access/authentication/about-oauth.md";
 const REST = "https://dev.wix.com/docs/rest/app-management/oauth-2/introduction";

@@ -8,8 +8,8 @@
 import { json } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, TokenRoute } from "../engine/types.ts";
-import { randomId, stableId, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineVendor, denyWith, expiring, person, scopeList, tokenBody, unsupported } from "./kit.ts";
+import { person, randomId, stableId, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineVendor, denyWith, expiring, scopeList, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developers.wrike.com/docs/oauth-20-authorization.md";
 const OVERVIEW = "https://developers.wrike.com/overview";

@@ -8,8 +8,8 @@
  */
 import { json } from "../engine/reply.ts";
 import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
-import { randomId, stableNumber } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, withScope } from "./kit.ts";
+import { person, randomId, stableNumber } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, revocation, withScope } from "./kit.ts";
 
 const DOCS = "https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code";
 const USER = "https://docs.x.com/x-api/users/get-my-user";

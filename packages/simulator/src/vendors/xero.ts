@@ -8,14 +8,13 @@
 import { json } from "../engine/reply.ts";
 import { errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, Incoming } from "../engine/types.ts";
-import { randomId, stableUuid } from "../engine/values.ts";
+import { orgName, randomId, stableUuid } from "../engine/values.ts";
 import {
   capabilitiesOf,
   defineApi,
   defineVendor,
   denyWith,
   expiring,
-  orgName,
   revocation,
   tokenBody,
   withScope,

@@ -6,8 +6,8 @@
  * revocation on the other tokens, error texts.
  */
 import { json } from "../engine/reply.ts";
-import { randomId, stableId } from "../engine/values.ts";
-import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, person, revocation, tokenBody } from "./kit.ts";
+import { person, randomId, stableId } from "../engine/values.ts";
+import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, revocation, tokenBody } from "./kit.ts";
 
 const DOCS = "https://developers.zoom.us/docs/integrations/oauth/";
 const AUTH = ["zoom.us"];

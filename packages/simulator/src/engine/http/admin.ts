@@ -1,5 +1,5 @@
 /**
- * The control API under `/_`: ledger, clock, modes, lifetimes, clients, revocation, reset.
+ * The control API under `/_`: ledger, state, clock, modes, lifetimes, clients, revocation, reset.
  *
  * Host and Origin must be loopback names and the body must be JSON. Otherwise any web page in a
  * browser on this machine could change the simulator. Errors are 400 with `{ "message" }`.
@@ -138,6 +138,12 @@ function post(world: World, vendors: readonly Vendor[], name: string, fields: Fi
   }
 }
 
+/** Serialized here, as the ledger is. */
+const apiState = (world: World, { query }: Incoming): Reply => ({
+  ...ok,
+  body: JSON.stringify(world.apiState(query.get("vendor") ?? undefined)),
+});
+
 const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/;
 
 export function admin(world: World, vendors: readonly Vendor[], incoming: Incoming): Reply {
@@ -149,6 +155,11 @@ export function admin(world: World, vendors: readonly Vendor[], incoming: Incomi
   if (method === "GET" && name === "") return html(200, startPage(vendors));
   // Serialized here: the ledger's interfaces have no index signature, which the Json type needs.
   if (method === "GET" && name === "_ledger") return { ...ok, body: JSON.stringify(world.ledger()) };
+  if (method === "GET" && name === "_state") return apiState(world, incoming);
+  if (method === "DELETE" && name === "_state") {
+    world.clearState();
+    return ok;
+  }
   if (method !== "POST") return json(404, { message: `Unknown endpoint ${method} /${name}. GET / lists them.` });
   if (incoming.body_type !== "json" && incoming.body_type !== "none")
     return badRequest("The body must be a JSON object.");

@@ -4,20 +4,24 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Incoming } from "../types.ts";
-import { isRecord, parseJson } from "../values.ts";
+import { isObject, parseJson } from "../values.ts";
 
-const BODY_MAX_BYTES = 1024 * 1024;
+const FORM = "application/x-www-form-urlencoded";
+/** Token requests are forms, and none has more than a few KB. */
+const FORM_MAX_BYTES = 1024 * 1024;
+/** The largest upload that functions are expected to try. */
+const BODY_MAX_BYTES = 10 * 1024 * 1024;
 
-async function readBody(request: IncomingMessage): Promise<string | null> {
+async function readBody(request: IncomingMessage, most: number): Promise<Buffer | null> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
     const bytes = Buffer.from(chunk);
     size += bytes.length;
-    if (size > BODY_MAX_BYTES) return null;
+    if (size > most) return null;
     chunks.push(bytes);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
 type Body = Pick<Incoming, "body_type" | "fields" | "lists" | "json">;
@@ -31,11 +35,11 @@ function parseForm(body: string): Body {
 function parseBody(media_type: string, body: string): Body {
   const nothing = { fields: new Map<string, string>(), lists: new Map<string, string[]>(), json: {} };
   if (body === "") return { body_type: "none", ...nothing };
-  if (media_type === "application/x-www-form-urlencoded") return parseForm(body);
+  if (media_type === FORM) return parseForm(body);
   if (media_type !== "application/json") return { body_type: "other", ...nothing };
   const value = parseJson(body);
   if (value === null) return { body_type: "null", ...nothing };
-  if (!isRecord(value)) return { body_type: "other", ...nothing };
+  if (!isObject(value)) return { body_type: "other", ...nothing };
   const fields = new Map<string, string>();
   for (const [name, member] of Object.entries(value)) {
     if (typeof member === "string" || typeof member === "number" || typeof member === "boolean") {
@@ -45,20 +49,21 @@ function parseBody(media_type: string, body: string): Body {
   return { body_type: "json", ...nothing, fields, json: value };
 }
 
-/** Returns null when the body is larger than 1 MiB. */
+/** Returns null when the body is larger than 1 MiB for a form, and 10 MiB for anything else. */
 export async function readIncoming(request: IncomingMessage): Promise<Incoming | null> {
-  const body = await readBody(request);
-  if (body === null) return null;
+  const media_type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+  const raw = await readBody(request, media_type === FORM ? FORM_MAX_BYTES : BODY_MAX_BYTES);
+  if (raw === null) return null;
   const url = URL.parse(request.url ?? "/", "http://simulator") ?? new URL("http://simulator/");
   const [, host = "", ...rest] = url.pathname.split("/");
-  const media_type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   return {
     method: request.method ?? "GET",
     host: host.toLowerCase(),
     path: `/${rest.join("/")}`,
     query: url.searchParams,
     headers: request.headers,
-    ...parseBody(media_type, body),
+    raw,
+    ...parseBody(media_type, raw.toString("utf8")),
   };
 }
 

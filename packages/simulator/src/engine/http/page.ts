@@ -86,7 +86,7 @@ export function startPage(vendors: readonly Vendor[]): string {
     "Holdfast simulator",
     `<p>Simulated OAuth services. <code>https://HOST/PATH</code> is served here at <code>/HOST/PATH</code>.
 Any client id works. Its secret is <code>secret-of-</code> followed by the client id.</p>
-<p><a href="/_ledger">Ledger</a> of everything seen so far.</p>
+<p><a href="/_ledger">Ledger</a> of everything seen so far. <a href="/_state">State</a> that API calls left.</p>
 <h2>Services</h2><table><tr><th>Service</th><th>Types</th><th>Hosts</th></tr>${vendors.map(vendorRow).join("")}</table>
 <h2>Modes</h2><p>Select modes by client id, e.g. <code>sim-rotate+slow-10s</code>, or with <code>POST /_mode</code>.</p>
 <table><tr><th>Mode</th><th>Effect</th></tr>${modes.join("")}</table>`,

@@ -23,7 +23,8 @@ export interface Found {
 
 export interface Router {
   find(incoming: Incoming): Found | null;
-  knowsHost(host: string): boolean;
+  /** Returns the id of the vendor that serves the host, or null. */
+  vendorOf(host: string): string | null;
 }
 
 const segmentsOf = (path: string): string[] => path.split("/").slice(1);
@@ -63,15 +64,34 @@ function decoded(segment: string): string {
   }
 }
 
-/** Returns the values of the `:name` segments, or null when the path does not match. */
+/**
+ * Returns the name and value of a `:name` segment, or null. `:range:append` matches `A1:append`,
+ * the custom methods of Google's APIs.
+ */
+function parameter(segment: string, part: string): readonly [string, string] | null {
+  const [empty, name = "", verb] = segment.split(":");
+  if (empty !== "" || part === "") return null;
+  if (verb === undefined) return [name, decoded(part)];
+  const value = part.slice(0, -verb.length - 1);
+  return value !== "" && part.endsWith(`:${verb}`) ? [name, decoded(value)] : null;
+}
+
+/**
+ * Returns the values of the `:name` segments, and of a last segment `*name` the rest of the path.
+ * Returns null when the path does not match.
+ */
 function matchPath(segments: readonly string[], path: readonly string[]): Record<string, string> | null {
-  if (segments.length !== path.length) return null;
+  const last = segments.at(-1) ?? "";
+  const rest = last.startsWith("*") ? segments.length - 1 : null;
+  if (rest === null ? segments.length !== path.length : path.length <= rest) return null;
   const params: Record<string, string> = {};
-  for (const [index, segment] of segments.entries()) {
+  for (const [index, segment] of segments.slice(0, rest ?? segments.length).entries()) {
     const part = path[index] ?? "";
-    if (segment.startsWith(":") && part !== "") params[segment.slice(1)] = decoded(part);
+    const found = parameter(segment, part);
+    if (found !== null) params[found[0]] = found[1];
     else if (segment !== part) return null;
   }
+  if (rest !== null) params[last.slice(1)] = path.slice(rest).map(decoded).join("/");
   return params;
 }
 
@@ -88,16 +108,20 @@ export function createRouter(vendors: readonly Vendor[]): Router {
     ...(named.get(host) ?? []),
     ...patterned.filter(({ pattern }) => pattern.test(host)).map(({ endpoint }) => endpoint),
   ];
+  const match = (incoming: Incoming, path: readonly string[]): Found | null => {
+    for (const endpoint of at(incoming.host)) {
+      if (endpoint.method !== incoming.method) continue;
+      const params = matchPath(endpoint.segments, path);
+      if (params !== null) return { endpoint, params };
+    }
+    return null;
+  };
   return {
-    knowsHost: (host) => at(host).length > 0,
+    vendorOf: (host) => at(host)[0]?.vendor.id ?? null,
     find: (incoming) => {
       const path = segmentsOf(incoming.path);
-      for (const endpoint of at(incoming.host)) {
-        if (endpoint.method !== incoming.method) continue;
-        const params = matchPath(endpoint.segments, path);
-        if (params !== null) return { endpoint, params };
-      }
-      return null;
+      // Most vendors ignore a slash at the end, and their own documentation writes some.
+      return match(incoming, path) ?? (path.at(-1) === "" ? match(incoming, path.slice(0, -1)) : null);
     },
   };
 }

@@ -28,9 +28,10 @@ interface Parts {
 function notFound({ world, router }: Parts, incoming: Incoming, event: LedgerRequest): Reply {
   if (incoming.host === REDIRECT_HOST) world.book.countFollowedRedirect();
   event.outcome = "not_found";
-  const message = router.knowsHost(incoming.host)
-    ? `${incoming.host} is simulated, but not ${incoming.method} ${incoming.path}.`
-    : `No simulated vendor serves ${incoming.host}. GET / lists the vendors and their hosts.`;
+  const message =
+    router.vendorOf(incoming.host) !== null
+      ? `${incoming.host} is simulated, but not ${incoming.method} ${incoming.path}.`
+      : `No simulated vendor serves ${incoming.host}. GET / lists the vendors and their hosts.`;
   return json(404, { error: "not_simulated", message });
 }
 
@@ -58,7 +59,8 @@ async function vendorRequest(
 ): Promise<void> {
   const { world, router } = parts;
   const found = router.find(incoming);
-  const event = world.book.open(world.now(), incoming, found?.endpoint.kind(incoming, world) ?? "other");
+  const vendor = found?.endpoint.vendor.id ?? router.vendorOf(incoming.host);
+  const event = world.book.open(world.now(), vendor, incoming, found?.endpoint.kind(incoming, world) ?? "other");
   const required = found?.endpoint.secrets_in_query ?? [];
   world.book.recordLeaks(incoming, (value) => world.state.isSecret(value), required);
   const cleanups: (() => void)[] = [];

@@ -5,6 +5,8 @@
 import type { Call } from "../call.ts";
 import { sameRealm } from "../call.ts";
 import { authenticate } from "./client-auth.ts";
+import { SimulatorFull } from "../objects.ts";
+import { json } from "../reply.ts";
 import { bearer } from "../http/incoming.ts";
 import { renewAccess } from "./issue.ts";
 import { withFaults, type LegCall } from "./leg.ts";
@@ -68,7 +70,6 @@ function grantOf({ world }: Call, { grant_id }: Caller): Grant {
 
 function routeContext(call: Call): RouteContext {
   const { world, vendor, incoming, params } = call;
-  const key = (name: string, email: string) => `${vendor.id}\n${email}\n${name}`;
   return {
     incoming,
     params,
@@ -84,8 +85,7 @@ function routeContext(call: Call): RouteContext {
       const found = authenticate(call, methods);
       return { client_id: found.client_id ?? "", ok: found.refusal === null };
     },
-    listCreated: (name, account) => world.state.created(key(name, account.email)),
-    addCreated: (name, account, item) => world.state.addCreated(key(name, account.email), item),
+    objects: (collection, owner) => world.objects.objects(vendor.id, collection, owner, world.now()),
   };
 }
 
@@ -111,9 +111,23 @@ export async function api(call: Call, route: Route): Promise<Reply> {
   call.event.grant_id = caller.grant_id;
   const enough = route.scopes === undefined || route.scopes.some((scope) => caller.scopes.includes(scope));
   if (!enough) return denied(call, route, "scope", caller.scopes);
-  const run = () => finished(call, route.handle(context, caller));
+  const run = () =>
+    finished(
+      call,
+      handled(() => route.handle(context, caller)),
+    );
   const { kind } = call.event;
   return kind === "refresh" || kind === "code_exchange" ? withFaults(legCall(call, caller), token, run) : run();
+}
+
+/** Runs an API call. Beyond the simulator's limits it is HTTP 507, which no vendor returns. */
+function handled(run: () => Reply): Reply {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof SimulatorFull) return json(507, { error: "simulator_full", message: error.message });
+    throw error;
+  }
 }
 
 function finished(call: Call, reply: Reply): Reply {
