@@ -83,8 +83,15 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     },
   },
   runner: {
-    imports: ["core"],
+    imports: ["core", "net"],
     why: "runner/ runs code that is not ours: it receives what it needs, and has no way to a store, a key or a provider.",
+    rooms: {
+      sandbox: [],
+      egress: [],
+      "functions.ts": ["sandbox", "egress"],
+      "process.ts": ["sandbox"],
+      "deno.ts": ["sandbox"],
+    },
   },
   http: {
     imports: ["core", "wire", "providers", "service", "runner", "telemetry", "config"],

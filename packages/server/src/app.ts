@@ -3,6 +3,7 @@
  * HTTP. The composition root: starts the parts in order and closes them in reverse. Must hold no
  * rules of its own.
  */
+import { lookup } from "node:dns/promises";
 import type { AddressInfo } from "node:net";
 import { every } from "./core/clock.ts";
 import { errnoOf } from "./core/errno.ts";
@@ -12,7 +13,11 @@ import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
 import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
+import { findDeno } from "./runner/deno.ts";
 import { createFunctionRunner, type FunctionRunner, type FunctionRunnerOptions } from "./runner/functions.ts";
+import { probe } from "./runner/sandbox/probe.ts";
+import { createSandbox } from "./runner/sandbox/sandbox.ts";
+import type { Sandbox } from "./runner/sandbox/types.ts";
 import type { Sweeper } from "./service/sweeper.ts";
 import { createWebhooks, type Webhooks } from "./service/events/webhooks.ts";
 import { lockDataDirectory } from "./store/sqlite-lock.ts";
@@ -36,7 +41,7 @@ type HttpServer = Awaited<ReturnType<typeof createHttpServer>>;
 
 interface ServerParts extends OpenedInstallation {
   readonly webhooks: Webhooks;
-  readonly functions: FunctionRunner | null;
+  readonly functions: Functions | null;
   readonly http: HttpServer;
 }
 
@@ -48,14 +53,22 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   const { refresher, sweeper } = installation;
   const webhooks = webhooksOf(installation);
   const bridge: Server["acceptBridge"] = (listener, process) => acceptBridge(http, listener, process, config.limits);
-  const functions = functionRunner(installation, bridge);
-  const http = await createHttpServer({ ...installation, functions, ready: () => isReady(installation) });
+  const functions = await startFunctions(installation, bridge).catch(async (error: unknown) => {
+    await opened.closeInstallation();
+    throw error;
+  });
+  const http = await createHttpServer({
+    ...installation,
+    functions: functions?.runner ?? null,
+    ready: () => isReady(installation),
+  });
   let url: string;
   try {
     await refresher.recover();
     url = await listen(http, config.host, config.port);
   } catch (error) {
     await http.close();
+    await functions?.close();
     await opened.closeInstallation();
     throw error;
   }
@@ -137,23 +150,61 @@ function webhooksOf({ config, store, urls, clock, log, random }: Installation): 
   return createWebhooks({ store, httpClient, urls, webhook, events_wanted, clock, limits, log, random });
 }
 
+interface Functions {
+  readonly runner: FunctionRunner;
+  close(): Promise<void>;
+}
+
+/** @throws CodedError `functions_isolation_unavailable` */
+async function startFunctions(
+  installation: Installation,
+  bridge: FunctionRunnerOptions["acceptBridge"],
+): Promise<Functions | null> {
+  const { config, clock, log } = installation;
+  if (config.functions_dir === null) return null;
+  const { limits, functions_isolation: isolation } = config;
+  const sandbox = createSandbox({
+    isolation,
+    deno: findDeno(),
+    uids: config.functions_uids,
+    poll_ms: limits.function_poll_ms,
+    start_timeout_ms: limits.function_start_timeout_ms,
+    clock,
+  });
+  const close = async (): Promise<void> => await sandbox.close();
+  if (isolation === "none") log.warn("functions_not_isolated");
+  else await probe(sandbox).catch(async (error: unknown) => await close().then(() => Promise.reject(error)));
+  const runner = functionRunner(installation, config.functions_dir, sandbox, bridge);
+  return { runner, close: async () => await runner.close().finally(close) };
+}
+
 function functionRunner(
   { config, catalog, clock, log, functionTokens }: Installation,
+  functions_dir: string,
+  sandbox: Sandbox,
   bridge: FunctionRunnerOptions["acceptBridge"],
-): FunctionRunner | null {
-  if (config.functions_dir === null) return null;
+): FunctionRunner {
   return createFunctionRunner({
-    functions_dir: config.functions_dir,
+    functions_dir,
+    sandbox,
     acceptBridge: bridge,
+    egress: { resolve: resolveHost, allowed: config.functions_egress_allow },
     gateway: config.provider_gateway,
     gateway_hosts: [...new Set(catalog.all().flatMap(hostPatterns))],
     limits: config.limits,
     clock,
     log: ({ app_id, function_name, level, message }) =>
       log[level]("function_output", { app_id, function_name, line: message }),
+    onFailure: (error) => log.error("function_process_not_started", { error }),
     issueToken: functionTokens.mint,
     endInvocation: (invocation_id) => functionTokens.end(invocation_id),
   });
+}
+
+/** IPv4 first, because many hosts have no route for IPv6. */
+async function resolveHost(host: string): Promise<readonly string[]> {
+  const found = await lookup(host, { all: true, order: "ipv4first" });
+  return found.map(({ address }) => address);
 }
 
 async function listen(http: HttpServer, host: string, port: number): Promise<string> {

@@ -8,6 +8,13 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import type { EventType } from "./core/events.ts";
 import type { Plan } from "./core/roles.ts";
+import {
+  parseEgressAllow,
+  parseIsolation,
+  parseUids,
+  type Isolation,
+  type UidRange,
+} from "./core/isolation-settings.ts";
 import { LIMIT_VARIABLES, parseLimits, type Limits } from "./core/limits.ts";
 import { Secret } from "./core/secret.ts";
 import {
@@ -40,6 +47,12 @@ export interface Config {
   /** `http://127.0.0.1:PORT` of a simulator that receives every request to a provider, or null. */
   readonly provider_gateway: string | null;
   readonly functions_dir: string | null;
+  /** What holds a function besides Deno's permissions. */
+  readonly functions_isolation: Isolation;
+  /** Host uids for the processes of apps, one each, if this server is root. */
+  readonly functions_uids: UidRange;
+  /** `host:port` of each target with a private address that functions can reach. */
+  readonly functions_egress_allow: readonly string[];
   /** Directory of the services that the operator defines, one JSON file each. */
   readonly providers_dir: string | null;
   /** The master key (32 bytes in base64). Null: it is in `<data_dir>/master.key`. */
@@ -71,6 +84,7 @@ export interface Flags {
   readonly port?: string | undefined;
   readonly publicUrl?: string | undefined;
   readonly functions?: string | undefined;
+  readonly functionsIsolation?: string | undefined;
   readonly providers?: string | undefined;
   readonly logLevel?: string | undefined;
   readonly providerGateway?: string | undefined;
@@ -86,6 +100,9 @@ const SETTINGS = new Set([
   "HOLDFAST_PUBLIC_URL",
   "HOLDFAST_PROVIDER_GATEWAY",
   "HOLDFAST_FUNCTIONS",
+  "HOLDFAST_FUNCTIONS_ISOLATION",
+  "HOLDFAST_FUNCTIONS_UIDS",
+  "HOLDFAST_FUNCTIONS_EGRESS_ALLOW",
   "HOLDFAST_PROVIDERS",
   "HOLDFAST_MASTER_KEY",
   "HOLDFAST_LOG_LEVEL",
@@ -186,6 +203,9 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     public_url: parsePublicUrl(setting(flags.publicUrl, "HOLDFAST_PUBLIC_URL") ?? `http://localhost:${port}`),
     provider_gateway: gateway === undefined ? null : parseGateway(gateway),
     functions_dir: functions === undefined ? null : resolve(functions),
+    functions_isolation: parseIsolation(setting(flags.functionsIsolation, "HOLDFAST_FUNCTIONS_ISOLATION")),
+    functions_uids: parseUids(environment["HOLDFAST_FUNCTIONS_UIDS"]),
+    functions_egress_allow: parseEgressAllow(environment["HOLDFAST_FUNCTIONS_EGRESS_ALLOW"]),
     providers_dir: providers === undefined ? null : resolve(providers),
     master_key: master_key === undefined || master_key === "" ? null : new Secret(master_key),
     log_level: parseLogLevel(setting(flags.logLevel, "HOLDFAST_LOG_LEVEL") ?? "info"),

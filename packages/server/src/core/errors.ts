@@ -287,6 +287,12 @@ export const ERRORS = {
     "operator",
     "This server does not run functions. Start it with --functions DIRECTORY.",
   ),
+  functions_isolation_unavailable: row(
+    500,
+    "operator",
+    "The sandbox for functions does not work on this machine. Install bubblewrap, or start without functions.",
+    { exit_code: 78 },
+  ),
   function_not_found: row(404, "caller", "No function has this name."),
   function_invalid: row(502, "builder", "The function cannot be loaded."),
   function_error: row(502, "builder", "The function failed before it responded."),

@@ -1,5 +1,6 @@
 /**
- * Runs inside Deno, before the function. Listens on a free loopback port, loads `./function.mjs`,
+ * Runs inside Deno, before the function. Listens on a Unix socket, or on a free loopback port where
+ * there is no sandbox, loads `./function.mjs`,
  * and passes it the requests of the server that started this process. It must not know any vendor,
  * token or path.
  *
@@ -13,7 +14,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 interface Settings {
   /** Random, per process. A request without it is not from the server, and is rejected. */
   readonly key: string;
-  /** `http://127.0.0.1:PORT`, or null. */
+  /** The Unix socket to listen on. Null: a free loopback port. */
+  readonly path: string | null;
+  /** `http://HOST[:PORT]`, or null. */
   readonly gateway: string | null;
   /**
    * Hosts whose requests go to the gateway: `slack.com`, or `*.salesforce.com` for all subdomains.
@@ -27,7 +30,7 @@ type OnError = (error: unknown) => Response | Promise<Response>;
 type Served = {
   readonly handler: Handler;
   readonly onError?: OnError;
-  readonly onListen?: (address: Deno.NetAddr) => void;
+  readonly onListen?: (address: Deno.Addr) => void;
 };
 /** The value of `x-holdfast-failed` in a response that is not from the function. See headers.ts. */
 type Failure = "load" | "no_handler" | "handler";
@@ -37,28 +40,47 @@ const INVOCATION = "x-holdfast-invocation";
 const FAILED = "x-holdfast-failed";
 /** The public URL of the call, instead of this process's own. */
 const PUBLIC_URL = "x-holdfast-url";
+/** Known to the egress proxy of the sandbox. */
+const EGRESS_REFUSED = "x-holdfast-egress-refused";
+const EGRESS_REASONS = "http://egress.holdfast.internal/";
 /** Longer settings would be a bug of the server, and must not fill the memory. */
 const SETTINGS_BYTES = 1_048_576;
 
-const serve = Deno.serve;
+/** What a function learns about where it listens. The real address is of no use to it. */
+const ADDRESS: Deno.NetAddr = { transport: "tcp", hostname: "127.0.0.1", port: 8000 };
+
+/** Kept, because the function can replace them. */
+const { serve, exit } = Deno;
 const settings = readSettings();
 const invocations = new AsyncLocalStorage<Set<Promise<unknown>>>();
 let served: Served | null = null;
 let loading = true;
 
 replaceEnvironment(settings.secrets);
-if (settings.gateway !== null) replaceFetch(settings.gateway, settings.hosts);
+replaceFetch(settings.gateway, settings.hosts);
+if (settings.path !== null) refuseSockets();
 define(globalThis, "Base44", Object.freeze({ secrets: Object.freeze({ get: secret }), waitUntil }));
 define(Deno, "serve", replacedServe);
 keepRunningAfterStrayErrors();
 
 const loaded = Promise.withResolvers<Served | Failure>();
-const server = serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => print(`@@ready ${port}`) }, dispatch);
+const server = listen(settings.path);
 void exitWithServer();
-loaded.resolve(await load(server.addr));
+loaded.resolve(await load());
+
+function listen(path: string | null): Deno.HttpServer {
+  if (path === null) {
+    return serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => print(`@@ready ${port}`) }, dispatch);
+  }
+  const server = serve({ path, onListen: () => print("@@ready") }, dispatch);
+  // The socket is open. The function needs no file.
+  Deno.permissions.revokeSync({ name: "read" });
+  Deno.permissions.revokeSync({ name: "write" });
+  return server;
+}
 
 /** Handles a request of the server. The function sees neither the key nor the invocation's id. */
-async function dispatch(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
+async function dispatch(request: Request, { completed }: { completed: Promise<void> }): Promise<Response> {
   if (request.headers.get(KEY) !== settings.key)
     return new Response("Only the server can call this.\n", { status: 403 });
   const id = request.headers.get(INVOCATION) ?? "";
@@ -69,8 +91,8 @@ async function dispatch(request: Request, info: Deno.ServeHandlerInfo): Promise<
   const pending = new Set<Promise<unknown>>();
   const { method, body, signal } = request;
   const call = new Request(request.headers.get(PUBLIC_URL) ?? request.url, { method, headers, body, signal });
-  const response = await invocations.run(pending, () => handle(call, info));
-  void reportDone(id, info.completed, pending);
+  const response = await invocations.run(pending, () => handle(call, { remoteAddr: ADDRESS, completed }));
+  void reportDone(id, completed, pending);
   return response;
 }
 
@@ -103,7 +125,7 @@ function failed(failure: Failure): Response {
   return new Response(null, { status: 500, headers: { [FAILED]: failure } });
 }
 
-async function load(address: Deno.NetAddr): Promise<Served | Failure> {
+async function load(): Promise<Served | Failure> {
   try {
     // A literal, so that Deno loads it with the main module. A computed path would need
     // --allow-read.
@@ -111,7 +133,7 @@ async function load(address: Deno.NetAddr): Promise<Served | Failure> {
     loading = false;
     const target = served ?? fromDefaultExport(module.default);
     if (target === null) return "no_handler";
-    target.onListen?.(address);
+    target.onListen?.(ADDRESS);
     return target;
   } catch (error) {
     console.error(error);
@@ -127,7 +149,7 @@ function fromDefaultExport(value: unknown): Served | null {
 }
 
 /** Accepts (handler), (options, handler) and (options with handler). Ignores port and hostname. */
-function replacedServe(...args: unknown[]): Deno.HttpServer<Deno.NetAddr> {
+function replacedServe(...args: unknown[]): Deno.HttpServer {
   if (served !== null) throw new Error("Deno.serve was called twice. A function has one handler.");
   if (!loading) throw new Error("Deno.serve must be called while the function loads, not later.");
   const [first, second] = args;
@@ -158,19 +180,61 @@ async function reportDone(id: string, completed: Promise<void>, pending: Set<Pro
   print(`@@done ${id}`);
 }
 
-/** Makes fetch send `https://HOST/PATH` of a known vendor to `GATEWAY/HOST/PATH`. */
-function replaceFetch(gateway: string, hosts: readonly string[]): void {
+/**
+ * Makes fetch send `https://HOST/PATH` of a known vendor to `GATEWAY/HOST/PATH`, and say why the
+ * egress proxy refused a target.
+ */
+function replaceFetch(gateway: string | null, hosts: readonly string[]): void {
   const fetch = globalThis.fetch;
-  const rewritten = (address: string): string | null => {
-    const url = new URL(address);
-    if (url.protocol !== "https:" || url.port !== "" || !hosts.some((host) => covers(host, url.hostname))) return null;
+  const rewritten = (url: URL): string | null => {
+    if (gateway === null || url.protocol !== "https:" || url.port !== "") return null;
+    if (!hosts.some((host) => covers(host, url.hostname))) return null;
     return `${gateway}/${url.hostname}${url.pathname}${url.search}`;
   };
   define(globalThis, "fetch", async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    const target = rewritten(input instanceof Request ? input.url : String(input));
-    if (target === null) return await fetch(input, init);
-    return await fetch(input instanceof Request ? new Request(target, input) : target, init);
+    const url = URL.parse(input instanceof Request ? input.url : String(input));
+    const target = url === null ? null : rewritten(url);
+    const request = target !== null && input instanceof Request ? new Request(target, input) : (target ?? input);
+    try {
+      const response = await fetch(request, init);
+      if (url !== null && response.headers.has(EGRESS_REFUSED)) throw new TypeError("unsuccessful tunnel");
+      return response;
+    } catch (error) {
+      const is_refused = error instanceof TypeError && String(error.cause ?? error).includes("unsuccessful tunnel");
+      throw is_refused && url !== null ? await explained(fetch, url, error) : error;
+    }
   });
+}
+
+async function explained(fetch: typeof globalThis.fetch, url: URL, error: TypeError): Promise<TypeError> {
+  const target = url.protocol === "http:" ? url.host : `${url.hostname}:${url.port || 443}`;
+  const answer = await fetch(`${EGRESS_REASONS}${encodeURIComponent(target)}`);
+  const why = await answer.text();
+  if (!answer.ok) return error;
+  return refusal(`the function cannot connect to ${target}, because ${why}.`);
+}
+
+function refusal(message: string): TypeError {
+  return Object.assign(new TypeError(`function_egress_refused: ${message}`), { code: "function_egress_refused" });
+}
+
+/**
+ * Makes raw sockets, listeners and workers fail with a reason. The sandbox has no network for them,
+ * and no memory for a second isolate, so this only explains.
+ */
+function refuseSockets(): void {
+  for (const name of ["connect", "connectTls", "startTls", "listen", "listenTls", "listenDatagram", "connectQuic"]) {
+    if (!(name in Deno)) continue;
+    define(Deno, name, () => {
+      throw refusal(`Deno.${name} is not available. Functions reach the network with fetch, WebSocket and node:https.`);
+    });
+  }
+  const NoWorker = class {
+    constructor() {
+      throw new DOMException("Workers are not available in functions.", "NotSupportedError");
+    }
+  };
+  define(globalThis, "Worker", NoWorker);
 }
 
 function covers(pattern: string, host: string): boolean {
@@ -215,7 +279,7 @@ function keepRunningAfterStrayErrors(): void {
 async function exitWithServer(): Promise<void> {
   const rest = new Uint8Array(256);
   while ((await Deno.stdin.read(rest)) !== null);
-  Deno.exit(0);
+  exit(0);
 }
 
 function readSettings(): Settings {

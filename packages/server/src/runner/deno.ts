@@ -1,15 +1,12 @@
 /**
- * Finds the Deno binary and starts it with only the rights that a function needs: network access to
- * the listed addresses. The environment is empty and argv has no secrets, because other processes
- * can read both.
+ * Finds the Deno binary and describes the job of a function: Deno with only the rights that a
+ * function needs. Environment and arguments have no secrets, because other processes can read both.
  */
-import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import type { Readable, Writable } from "node:stream";
 import { CodedError } from "../core/errors.ts";
-
-export type DenoProcess = ChildProcessByStdio<Writable, Readable, Readable>;
+import type { Limits } from "../core/limits.ts";
+import type { Exit, Place, SandboxedProcess, SandboxJob } from "./sandbox/types.ts";
 
 /** The npm packages that contain Deno, by platform and processor. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -41,13 +38,20 @@ export function findDeno(platform: string = process.platform, arch: string = pro
   }
 }
 
-export interface DenoOptions {
-  /** Contains main.mjs, function.mjs and the cache. Nothing else can be imported. */
+interface JobOptions {
+  readonly app_id: string;
+  /** Contains main.mjs and function.mjs. Nothing else can be imported. */
   readonly directory: string;
-  /** `host:port` of each address that the function can reach. Null: the whole network. */
-  readonly reachable: readonly string[] | null;
-  readonly heap_mb: number;
+  /** Origin of the simulator, or null. */
+  readonly gateway: string | null;
+  readonly sandbox: { readonly isolation: string };
+  readonly limits: Limits;
 }
+
+/** Where a sandbox mounts the function's version. */
+const APP = "/app";
+/** The egress proxy knows the gateway by this name. No other name resolves to it. */
+export const GATEWAY_HOST = "gateway.holdfast.internal";
 
 const FLAGS = [
   "--quiet",
@@ -63,44 +67,79 @@ const FLAGS = [
 ] as const;
 
 /**
- * Returns Deno's arguments. Without --allow-read, and with a single file that imports only node:
- * modules, Deno opens no file for a function.
+ * Without --allow-read, and with a single file that imports only node: modules, Deno opens no file
+ * for a function. The sandbox holds if Deno does not.
  */
-export function denoArguments({ reachable, heap_mb }: Omit<DenoOptions, "directory">): string[] {
-  return [
-    "run",
-    ...FLAGS,
-    // 127.0.0.1:0 is its own listener. Functions call the API of any vendor, and deny lists can be
-    // bypassed (0.0.0.0, [::1], DNS rebinding). So without a gateway the network is open, and only
-    // a sandbox below Deno can restrict it.
-    reachable === null ? "--allow-net" : `--allow-net=${["127.0.0.1:0", ...reachable].join(",")}`,
-    `--v8-flags=--max-old-space-size=${heap_mb}`,
-    "main.mjs",
-  ];
-}
-
-export function spawnDeno(binary: string, options: DenoOptions): DenoProcess {
-  return spawn(binary, denoArguments(options), {
-    cwd: options.directory,
-    env: {
-      HOME: "/nonexistent",
-      DENO_DIR: join(options.directory, "cache"),
+export function jobOf({ app_id, directory, gateway, sandbox, limits }: JobOptions): SandboxJob {
+  const is_isolated = sandbox.isolation !== "none";
+  return {
+    owner: app_id,
+    mounts: [{ host: directory, inside: APP }],
+    // The server's API, and the way to the network.
+    listeners: is_isolated ? ["api", "egress"] : ["api"],
+    limits: {
+      memory_bytes: limits.function_memory_bytes,
+      scratch_bytes: limits.function_scratch_bytes,
+      tasks: limits.function_tasks,
+    },
+    command: (place) => [
+      place.deno,
+      "run",
+      ...FLAGS,
+      ...(is_isolated ? isolatedRights(place) : plainRights(place, gateway)),
+      `--v8-flags=--max-old-space-size=${limits.function_heap_mb}`,
+      `${place.path(APP)}/main.mjs`,
+    ],
+    environment: (place) => ({
+      HOME: place.scratch,
+      DENO_DIR: join(place.scratch, "deno"),
       NO_COLOR: "1",
       DENO_NO_UPDATE_CHECK: "1",
-    },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+      ...(is_isolated ? proxyVariables(place) : {}),
+    }),
+  };
 }
 
-export type Exit = { readonly code: number | null; readonly signal: string | null };
+/** In a sandbox the network is the server's listeners, so Deno need not check addresses. */
+const isolatedRights = (place: Place): readonly string[] => [
+  "--allow-net",
+  `--allow-read=${socketOf(place)}`,
+  `--allow-write=${socketOf(place)}`,
+];
+
+/**
+ * 127.0.0.1:0 is its own listener. Functions call the API of any vendor, and deny lists can be
+ * bypassed (0.0.0.0, [::1], DNS rebinding). So without a gateway the network is open.
+ */
+function plainRights(place: Place, gateway: string | null): readonly string[] {
+  if (gateway === null) return ["--allow-net"];
+  return [`--allow-net=${["127.0.0.1:0", new URL(apiUrl(place)).host, new URL(gateway).host].join(",")}`];
+}
+
+function proxyVariables({ ports }: Place): Readonly<Record<string, string>> {
+  const proxy = `http://127.0.0.1:${ports["egress"]}`;
+  // The last one makes node:http and node:https use the proxy, too.
+  return { HTTP_PROXY: proxy, HTTPS_PROXY: proxy, NO_PROXY: "127.0.0.1", NODE_USE_ENV_PROXY: "1" };
+}
+
+/** Where a function's process in a sandbox receives requests. */
+export const socketOf = ({ scratch }: Place): string => join(scratch, "function.sock");
+
+/** The URL by which the process reaches the server's API. */
+export const apiUrl = ({ ports }: Place): string => `http://127.0.0.1:${ports["api"]}`;
+
+/** The URL by which the process reaches the simulator at `gateway`. */
+export const gatewayFor = ({ host_pid }: SandboxedProcess, gateway: string): string =>
+  host_pid === null ? gateway : `http://${GATEWAY_HOST}`;
 
 /**
  * Reports whether memory ran out. V8 traps if its heap is full (SIGTRAP, or 133 from a shell). A
  * SIGKILL that this server did not send is from the OOM killer.
  */
-export function isOutOfMemory({ code, signal }: Exit): boolean {
+export function isOutOfMemory({ code, signal, killed_for }: Exit): boolean {
+  if (killed_for !== null) return killed_for === "memory";
   return (
     (signal !== null && ["SIGTRAP", "SIGILL", "SIGABRT", "SIGKILL"].includes(signal)) ||
-    [132, 133, 134].includes(code ?? 0)
+    [132, 133, 134, 137].includes(code ?? 0)
   );
 }

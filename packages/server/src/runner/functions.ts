@@ -15,13 +15,15 @@ import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
 import { plus, type Instant } from "../core/types.ts";
-import { findDeno } from "./deno.ts";
+import { GATEWAY_HOST } from "./deno.ts";
 import { createDroppedHeaders, type DroppedHeaders } from "./dropped-headers.ts";
+import { serveEgress, type EgressOptions } from "./egress/proxy.ts";
 import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
 import { findFunction, listFunctions, matchFunction, type FunctionMatch } from "./names.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, sendRequest, startProcess, type FunctionProcess } from "./process.ts";
 import { responseHeaders } from "./response-headers.ts";
+import type { Sandbox } from "./sandbox/types.ts";
 import { createVersions, type Version, type Versions } from "./versions.ts";
 
 /** After the connection to a child breaks, how long to wait for the exit that explains it. */
@@ -69,16 +71,27 @@ export interface TokenRequest {
 
 export interface FunctionRunnerOptions {
   readonly functions_dir: string;
+  readonly sandbox: Sandbox;
   /** Serves the connections of a process's listener as its calls to the API. */
   readonly acceptBridge: (listener: Server, process: { process_id: string; app_id: string }) => void;
+  /** What processes in a sandbox can reach besides the API. */
+  readonly egress: Pick<EgressOptions, "resolve" | "allowed">;
   readonly gateway: string | null;
   /** Hosts whose https requests go to the gateway: `slack.com`, or `*.salesforce.com`. */
   readonly gateway_hosts: readonly string[];
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: (line: FunctionLogLine) => void;
+  /** Called when the sandbox could not start a process. The error is for the server's log. */
+  readonly onFailure: (error: unknown) => void;
   readonly issueToken: (request: TokenRequest) => string | Promise<string>;
   readonly endInvocation: (invocation_id: string) => void | Promise<void>;
+}
+
+/** Whose process a listener belongs to. */
+export interface ProcessOwner {
+  readonly app_id: string;
+  readonly function_name: string;
 }
 
 export interface FunctionRunner {
@@ -111,7 +124,6 @@ interface Invocation {
 
 interface Runner {
   readonly options: FunctionRunnerOptions;
-  readonly binary: string;
   readonly versions: Versions;
   readonly pool: Pool;
   readonly invocations: Map<string, Invocation>;
@@ -125,8 +137,7 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
   const { functions_dir, limits, clock } = options;
   const runner: Runner = {
     options,
-    binary: findDeno(),
-    versions: createVersions(limits.function_source_bytes),
+    versions: createVersions(limits.function_source_bytes, options.sandbox.root),
     pool: createPool({ clock, idle_ms: limits.function_idle_ms, limit: limits.function_processes }),
     invocations: new Map(),
     live_tokens: new Map(),
@@ -173,15 +184,17 @@ async function close(runner: Runner): Promise<void> {
 function start(runner: Runner, { app_id, function_name }: FunctionRequest, version: Version): FunctionProcess {
   const { options, live_tokens } = runner;
   return startProcess({
-    binary: runner.binary,
+    sandbox: options.sandbox,
+    app_id,
     directory: version.directory,
     function_name,
-    acceptBridge: (listener, process_id) => options.acceptBridge(listener, { process_id, app_id }),
     gateway: options.gateway,
     gateway_hosts: options.gateway_hosts,
-    start_timeout_ms: options.limits.function_start_timeout_ms,
-    heap_mb: options.limits.function_heap_mb,
+    limits: options.limits,
     clock: options.clock,
+    acceptBridge: (listener, process_id) => options.acceptBridge(listener, { process_id, app_id }),
+    serveEgress: (listener) => serveEgress(listener, egressOf(options, { app_id, function_name })),
+    onFailure: options.onFailure,
     onLine: (stream, line) => {
       const level = stream === "stderr" ? "error" : "info";
       options.log({ app_id, function_name, level, message: redacted(line, [...live_tokens.values()].flat()) });
@@ -195,16 +208,37 @@ function start(runner: Runner, { app_id, function_name }: FunctionRequest, versi
   });
 }
 
+function egressOf(options: FunctionRunnerOptions, { app_id, function_name }: ProcessOwner): EgressOptions {
+  const { egress, gateway, gateway_hosts, limits, log } = options;
+  const covers = (host: string): boolean => gateway_hosts.some((pattern) => coversHost(pattern, host));
+  return {
+    ...egress,
+    gateway: gateway === null ? null : { host: GATEWAY_HOST, origin: gateway, covers },
+    connections: limits.function_connections,
+    total_bytes: null,
+    connect_timeout_ms: limits.function_connect_timeout_ms,
+    idle_timeout_ms: limits.function_connection_idle_ms,
+    onRefused: (target, why) => {
+      const message = `function_egress_refused: the function cannot connect to ${target.slice(0, 300)}, because ${why}.`;
+      log({ app_id, function_name, level: "error", message });
+    },
+  };
+}
+
+/** `*.salesforce.com` covers all subdomains. */
+const coversHost = (pattern: string, host: string): boolean =>
+  pattern.startsWith("*.") ? host.endsWith(pattern.slice(1)) : host === pattern;
+
 async function run(runner: Runner, invocation: Invocation): Promise<FunctionResponse> {
   const { limits, clock } = runner.options;
   const { request, slot } = invocation;
   const deadline = new AbortController();
-  const { port, api_url } = await slot.process.addresses;
+  const { address, api_url } = await slot.process.ready;
   invocation.cancel = clock.after(limits.function_timeout_ms, () => deadline.abort());
   const headers = await headersFor(runner, invocation, api_url);
   const { method, url, body } = request;
   const body_bytes = limits.function_body_bytes;
-  const sending = { port, method, path: pathOf(url), headers, body, body_bytes, signal: deadline.signal };
+  const sending = { address, method, path: pathOf(url), headers, body, body_bytes, signal: deadline.signal };
   const response = await sendRequest(sending).catch(async (error: unknown) => {
     throw error instanceof CodedError ? error : await failureOf(runner, invocation, deadline.signal.aborted);
   });
@@ -232,7 +266,7 @@ function pathOf(url: string): string {
 async function headersFor(
   { options, live_tokens }: Runner,
   { id, request, slot }: Invocation,
-  api_url: string,
+  server_url: string,
 ): Promise<Record<string, string | readonly string[]>> {
   const { limits, clock } = options;
   const { app_id, function_name, user_authorization: user_token, url, prefix, client_address } = request;
@@ -243,7 +277,7 @@ async function headersFor(
   live_tokens.set(id, [function_token, user_token ?? ""].filter(Boolean));
   return requestHeaders(request.headers, {
     app_id,
-    server_url: api_url,
+    server_url,
     function_token,
     user_token,
     key,
@@ -264,7 +298,7 @@ async function failureOf(runner: Runner, { slot, request }: Invocation, timed_ou
     const message = `The function ${request.function_name} did not respond within ${limits.function_timeout_ms} ms.`;
     return new CodedError("function_timeout", { message });
   }
-  const exit = await within(clock, slot.process.exited, EXIT_WAIT_MS, { code: null, signal: null });
+  const exit = await within(clock, slot.process.exited, EXIT_WAIT_MS, { code: null, signal: null, killed_for: null });
   return exitError(request.function_name, exit);
 }
 

@@ -61,4 +61,5 @@ export function readLines(
     }
   });
   stream.on("close", () => take(rest));
+  stream.resume();
 }

@@ -70,6 +70,7 @@ function take(state: PoolState, key: string, version: Version, start: () => Func
   const entry = current === undefined || is_stale ? add(state, key, version, start) : current;
   entry.cancelIdle();
   entry.open += 1;
+  entry.process.limitCpu(entry.open);
   alive.delete(entry);
   alive.add(entry);
   return entry;
@@ -103,6 +104,7 @@ function release(state: PoolState, slot: Slot): void {
   const entry = entryOf(state, slot);
   if (entry === undefined) return;
   entry.open -= 1;
+  entry.process.limitCpu(entry.open);
   if (entry.open > 0) return;
   if (entry.is_retired) end(state, entry);
   else entry.cancelIdle = state.clock.after(state.idle_ms, () => end(state, entry));

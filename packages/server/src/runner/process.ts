@@ -1,124 +1,114 @@
 /**
- * One Deno process of one app and function: starts it, passes its settings, reads its output, sends
- * it requests, and ends it. Must not know when a process should end. pool.ts does.
+ * One Deno process of one app and function: starts it in the sandbox, passes its settings, reads its
+ * output, sends it requests, and ends it. Must not know when a process should end. pool.ts does.
  */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type Server } from "node:net";
 import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { Server } from "node:net";
 import { Transform, type Readable, type TransformCallback } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
-import { isOutOfMemory, spawnDeno, type DenoProcess, type Exit } from "./deno.ts";
+import type { Limits } from "../core/limits.ts";
+import { apiUrl, gatewayFor, isOutOfMemory, jobOf, socketOf } from "./deno.ts";
 import { readLines } from "./lines.ts";
+import type { Exit, Sandbox, SandboxedProcess } from "./sandbox/types.ts";
 
 export interface ProcessOptions {
-  readonly binary: string;
+  readonly sandbox: Sandbox;
+  readonly app_id: string;
   readonly directory: string;
   readonly function_name: string;
-  /** Serves the connections of this process's listener as its calls to the API. */
-  readonly acceptBridge: (listener: Server, process_id: string) => void;
   readonly gateway: string | null;
   readonly gateway_hosts: readonly string[];
-  readonly start_timeout_ms: number;
-  readonly heap_mb: number;
+  readonly limits: Limits;
   readonly clock: Clock;
+  /** Serves the connections of this process's listener as its calls to the API. */
+  readonly acceptBridge: (listener: Server, process_id: string) => void;
+  /** Serves the connections of this process's other listener as its way to the network. */
+  readonly serveEgress: (listener: Server) => void;
   readonly onLine: (stream: "stdout" | "stderr", line: string) => void;
   /** Called when the child has no work left for this invocation. */
   readonly onDone: (invocation_id: string) => void;
+  /** Called when the sandbox could not start the process. */
+  readonly onFailure: (error: unknown) => void;
 }
 
-/** Where a process listens, and where it reaches the API. */
-export interface Addresses {
-  readonly port: number;
-  readonly api_url: string;
-}
+/** Where a process receives requests. */
+export type Address = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface FunctionProcess {
   readonly id: string;
   /** Random, per process. Proves that a request is from the server. */
   readonly key: string;
-  /** Resolves once the child listens. Rejects with an CodedError. */
-  readonly addresses: Promise<Addresses>;
+  /** Where the child listens, once it does. Rejects with a CodedError. */
+  readonly ready: Promise<{ readonly address: Address; readonly api_url: string }>;
   readonly exited: Promise<Exit>;
   /** Kills the child immediately, because a function has nothing to clean up. */
   kill(): void;
+  /** Grants CPU time for `open` invocations from now on. */
+  limitCpu(open: number): void;
 }
 
 export function startProcess(options: ProcessOptions): FunctionProcess {
-  const start: Start = {
-    options,
-    id: newId("prc"),
-    key: randomBytes(32).toString("base64url"),
-    listening: Promise.withResolvers(),
-    exited: Promise.withResolvers(),
-    child: null,
-    is_killed: false,
-  };
-  const { id, key, listening, exited } = start;
-  const cancelStart = options.clock.after(options.start_timeout_ms, () => {
-    const message = `The function ${options.function_name} did not start in time.`;
-    listening.reject(new CodedError("function_timeout", { message }));
-    kill(start);
+  const { function_name, clock, limits } = options;
+  const id = newId("prc");
+  const key = randomBytes(32).toString("base64url");
+  const ready = Promise.withResolvers<Awaited<FunctionProcess["ready"]>>();
+  const spawned = options.sandbox.spawn(jobOf(options));
+  const cancelStart = clock.after(limits.function_start_timeout_ms, () => {
+    ready.reject(
+      new CodedError("function_timeout", { message: `The function ${function_name} did not start in time.` }),
+    );
+    void kill();
   });
-  void listening.promise.catch(() => {}).finally(cancelStart);
-  void exited.promise.then((exit) => listening.reject(exitError(options.function_name, exit)));
-  void run(start);
-  return { id, key, addresses: listening.promise, exited: exited.promise, kill: () => kill(start) };
+  const kill = async (): Promise<void> => (await spawned).kill();
+  const exited = exitOf(spawned, options);
+  void spawned.then((child) => converse(child, { id, key }, options, ready.resolve)).catch(ready.reject);
+  void exited.then((exit) => ready.reject(exitError(function_name, exit)));
+  void ready.promise.catch(() => {}).finally(cancelStart);
+  return {
+    id,
+    key,
+    ready: ready.promise,
+    exited,
+    kill: () => void kill().catch(() => {}),
+    limitCpu: (open) => void allowCpu(spawned, open, limits).catch(() => {}),
+  };
 }
 
-interface Start {
-  readonly options: ProcessOptions;
-  readonly id: string;
-  readonly key: string;
-  readonly listening: PromiseWithResolvers<Addresses>;
-  readonly exited: PromiseWithResolvers<Exit>;
-  child: DenoProcess | null;
-  /** True after this server sent SIGKILL. A SIGKILL from the kernel means that memory ran out. */
-  is_killed: boolean;
-}
-
-function kill(start: Start): void {
-  start.is_killed = true;
-  start.child?.kill("SIGKILL");
-}
-
-/** Opens the bridge, then starts the child, which can reach nothing else of this server. */
-async function run(start: Start): Promise<void> {
-  const { options, id, exited } = start;
-  const bridge = createServer();
+async function exitOf(spawned: Promise<SandboxedProcess>, { onFailure }: ProcessOptions): Promise<Exit> {
   try {
-    options.acceptBridge(bridge, id);
-    await once(bridge.listen({ host: "127.0.0.1", port: 0 }), "listening");
-    exited.resolve(start.is_killed ? NO_EXIT : await runChild(start, urlOf(bridge)));
-  } catch {
-    exited.resolve(NO_EXIT);
+    const { exited } = await spawned;
+    return await exited;
+  } catch (error) {
+    onFailure(error);
+    return { code: null, signal: null, killed_for: null };
   }
-  bridge.close();
 }
 
-const NO_EXIT: Exit = { code: null, signal: null };
-
-function urlOf(listener: Server): string {
-  const bound = listener.address();
-  if (bound === null || typeof bound === "string") throw new CodedError("internal");
-  return `http://127.0.0.1:${bound.port}`;
+async function allowCpu(spawned: Promise<SandboxedProcess>, open: number, limits: Limits): Promise<void> {
+  const child = await spawned;
+  child.limitCpu((used_ms) => used_ms + limits.function_idle_cpu_ms + open * limits.function_cpu_ms);
 }
 
-/** Starts the child. Resolves when it has exited. */
-function runChild(start: Start, api_url: string): Promise<Exit> {
-  const { options, key, listening } = start;
-  const { directory, heap_mb, gateway, gateway_hosts, clock } = options;
-  const reachable = gateway === null ? null : [new URL(api_url).host, new URL(gateway).host];
-  const child = spawnDeno(options.binary, { directory, reachable, heap_mb });
-  start.child = child;
+/** Connects the child's listeners, and reads its output until it is ready, and after. */
+function converse(
+  child: SandboxedProcess,
+  { id, key }: Pick<FunctionProcess, "id" | "key">,
+  options: ProcessOptions,
+  onReady: (ready: Awaited<FunctionProcess["ready"]>) => void,
+): void {
+  const { clock, gateway_hosts: hosts } = options;
+  const { api, egress } = child.listeners;
+  if (api !== undefined) options.acceptBridge(api, id);
+  if (egress !== undefined) options.serveEgress(egress);
   const onControl = (line: string): void => {
     const [word, value = ""] = line.split(" ");
     // Only the first line counts. It comes before any code of the function, which could print
-    // another port.
-    if (word === "@@ready") listening.resolve({ port: Number(value), api_url });
+    // another address.
+    if (word === "@@ready") onReady({ address: addressOf(child, value), api_url: apiUrl(child.place) });
     if (word === "@@done") options.onDone(value);
   };
   const now_ms = (): number => clock.monotonic_ms();
@@ -126,25 +116,30 @@ function runChild(start: Start, api_url: string): Promise<Exit> {
   readLines(child.stderr, { now_ms, onLine: (line) => options.onLine("stderr", line) });
   // A child that exits immediately closes its stdin. Its exit explains why.
   child.stdin.on("error", () => {});
-  // Left open. When this server dies, the child reads the end of stdin and exits.
-  child.stdin.write(`${JSON.stringify({ key, gateway, hosts: gateway_hosts, secrets: {} })}\n`);
-  return new Promise((resolve) => {
-    child.once("error", () => resolve(NO_EXIT));
-    child.once("close", (code, signal) => resolve({ code, signal: start.is_killed ? null : signal }));
-  });
+  const gateway = options.gateway === null ? null : gatewayFor(child, options.gateway);
+  const path = child.host_pid === null ? null : socketOf(child.place);
+  const settings = { key, path, gateway, hosts, secrets: {} };
+  // Left open. When this server dies, a child without a sandbox reads the end of stdin and exits.
+  child.stdin.write(`${JSON.stringify(settings)}\n`);
+}
+function addressOf(child: SandboxedProcess, port: string): Address {
+  if (child.host_pid === null) return { host: "127.0.0.1", port: Number(port) };
+  return { socketPath: child.openSocket(socketOf(child.place)) };
 }
 
 /** Returns the error for the invocations of a process that exited on its own. */
 export function exitError(function_name: string, exit: Exit): CodedError {
   if (isOutOfMemory(exit))
     return new CodedError("function_out_of_memory", { message: `The function ${function_name} ran out of memory.` });
+  if (exit.killed_for === "cpu")
+    return new CodedError("function_timeout", { message: `The function ${function_name} used too much CPU time.` });
   return new CodedError("function_error", {
     message: `The process of the function ${function_name} exited before it responded. Its log may say why.`,
   });
 }
 
 export interface Sending {
-  readonly port: number;
+  readonly address: Address;
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
@@ -159,7 +154,7 @@ export interface Sending {
  * request.
  */
 export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
-  const { port, method, path, signal, body, body_bytes } = sending;
+  const { address, method, path, signal, body, body_bytes } = sending;
   const headers = Object.fromEntries(
     Object.entries(sending.headers).map(([name, value]): [string, string | string[]] => [
       name,
@@ -171,7 +166,7 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
     headers["content-length"] = String(body.length);
   }
   const response = Promise.withResolvers<IncomingMessage>();
-  const request = httpRequest({ host: "127.0.0.1", port, method, path, headers, signal, agent: false });
+  const request = httpRequest({ ...address, method, path, headers, signal, agent: false });
   request.once("response", response.resolve);
   request.on("error", response.reject);
   if (body === null || body instanceof Uint8Array) request.end(body ?? undefined);

@@ -6,8 +6,7 @@
  * Each call checks the files' stamps, which costs a few stat calls, and bundles only after a
  * change.
  */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { transform } from "esbuild";
 import { bundleFunction, stampOf, type Bundle } from "./bundle.ts";
@@ -44,14 +43,16 @@ interface Workshop {
 
 interface State {
   readonly source_bytes: number;
+  readonly root: string;
   readonly known: Map<string, Known>;
   readonly pending: Map<string, Promise<Version>>;
   workshop: Promise<Workshop> | null;
   count: number;
 }
 
-export function createVersions(source_bytes: number): Versions {
-  const state: State = { source_bytes, known: new Map(), pending: new Map(), workshop: null, count: 0 };
+/** Versions are folders below `root`, which sandboxes can mount. */
+export function createVersions(source_bytes: number, root: string): Versions {
+  const state: State = { source_bytes, root, known: new Map(), pending: new Map(), workshop: null, count: 0 };
   return {
     current: (source) => current(state, source),
     close: () => close(state),
@@ -87,11 +88,12 @@ async function update(state: State, source: FunctionSource): Promise<Version> {
 }
 
 async function writeVersion(state: State, bundle: Bundle): Promise<string> {
-  state.workshop ??= openWorkshop();
+  state.workshop ??= openWorkshop(state.root);
   const { root, main } = await state.workshop;
   state.count += 1;
   const directory = join(root, String(state.count));
-  await mkdir(directory, { mode: 0o700 });
+  // Only this version's sandbox mounts the folder, under a uid that is not the server's.
+  await mkdir(directory, { mode: 0o755 });
   await Promise.all([
     writeFile(join(directory, "main.mjs"), main),
     writeFile(join(directory, "function.mjs"), bundle.code),
@@ -135,10 +137,12 @@ async function isUnchanged({ stamps }: Bundle): Promise<boolean> {
   return same.every(Boolean);
 }
 
-async function openWorkshop(): Promise<Workshop> {
+async function openWorkshop(parent: string): Promise<Workshop> {
   const text = await readFile(new URL("./bootstrap.deno.ts", import.meta.url), "utf8");
   const { code } = await transform(text, { loader: "ts", format: "esm", target: "es2024" });
-  return { root: await mkdtemp(join(tmpdir(), "holdfast-functions-")), main: code };
+  const root = await mkdtemp(join(parent, "versions-"));
+  await chmod(root, 0o711);
+  return { root, main: code };
 }
 
 /**

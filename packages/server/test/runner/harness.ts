@@ -8,8 +8,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { LIMITS, type Limits } from "../../src/core/limits.ts";
-import type { Clock } from "../../src/core/clock.ts";
+import { systemClock, type Clock } from "../../src/core/clock.ts";
+import type { Isolation } from "../../src/core/isolation-settings.ts";
 import { instant } from "../../src/core/types.ts";
+import { findDeno } from "../../src/runner/deno.ts";
+import { createSandbox } from "../../src/runner/sandbox/sandbox.ts";
+import type { SandboxedProcess, SandboxJob } from "../../src/runner/sandbox/types.ts";
 import {
   createFunctionRunner,
   type FunctionLogLine,
@@ -41,6 +45,8 @@ export interface Workbench extends AsyncDisposable {
   readonly logs: FunctionLogLine[];
   readonly issued: TokenRequest[];
   readonly ended: string[];
+  /** The processes that were started, in order. */
+  readonly processes: SandboxedProcess[];
   /** Moves the clock and runs the timers that are due. */
   advance(ms: number): void;
   write(files: Readonly<Record<string, string>>): Promise<void>;
@@ -69,6 +75,8 @@ export interface WorkbenchOptions {
   readonly limits?: Partial<Limits>;
   readonly gateway_hosts?: readonly string[];
   readonly respond?: Respond;
+  /** `bubblewrap` unless given. */
+  readonly isolation?: Isolation;
 }
 
 export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Workbench> {
@@ -84,12 +92,32 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     notice.changed();
     return (await options.respond?.(request)) ?? { body: { access_token: "xoxp-1", integration_type: "slack" } };
   });
+  const limits = { ...LIMITS, ...options.limits };
+  const sandbox = createSandbox({
+    isolation: options.isolation ?? "bubblewrap",
+    deno: findDeno(),
+    uids: { first: 1_900_000_000, last: 1_900_000_999 },
+    poll_ms: limits.function_poll_ms,
+    start_timeout_ms: limits.function_start_timeout_ms,
+    clock: systemClock,
+  });
+  const processes: SandboxedProcess[] = [];
+  const spawn = async (job: SandboxJob): Promise<SandboxedProcess> => {
+    const started = await sandbox.spawn(job);
+    processes.push(started);
+    return started;
+  };
   const runner = createFunctionRunner({
     functions_dir: options.functions_dir ?? dir,
-    acceptBridge: (listener) => void listener.on("connection", (socket) => fake.server.emit("connection", socket)),
+    sandbox: { ...sandbox, spawn },
+    acceptBridge: (listener) => listener.on("connection", (socket) => fake.server.emit("connection", socket)),
+    egress: { resolve: async () => [], allowed: [] },
+    onFailure: (error) => {
+      throw error;
+    },
     gateway: fake.url,
     gateway_hosts: options.gateway_hosts ?? ["slack.com"],
-    limits: { ...LIMITS, ...options.limits },
+    limits,
     clock,
     log: (line) => {
       logs.push(line);
@@ -114,6 +142,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     logs,
     issued,
     ended,
+    processes,
     advance,
     write,
     async call(function_name, { path = "/", ...request } = {}) {
@@ -126,6 +155,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     seenCount: (count) => notice.until(() => (seen.length >= count ? null : undefined)),
     async [Symbol.asyncDispose]() {
       await runner.close();
+      await sandbox.close();
       await fake.close();
       await rm(dir, { recursive: true, force: true });
     },
@@ -167,7 +197,8 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   }
 }
 
-export function isAlive(pid: number): boolean {
+export function isAlive(pid: number | null): boolean {
+  if (pid === null) throw new Error("The process has no pid of the host.");
   try {
     return process.kill(pid, 0);
   } catch {
@@ -191,7 +222,7 @@ async function listen(respond: (request: Seen) => Promise<FakeResponse>) {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
-  return { server, url: `http://127.0.0.1:${address.port}`, close };
+  return { url: `http://127.0.0.1:${address.port}`, server, close };
 }
 
 function handClock(): { clock: Clock; advance: (ms: number) => void } {

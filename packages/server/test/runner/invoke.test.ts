@@ -141,7 +141,6 @@ describe("a request to a function", () => {
     const { invocation_id } = bench.issued.at(-1) ?? { invocation_id: "" };
     expect(headers).toMatchObject({
       "base44-app-id": "app_a",
-      // Its own listener, which leads to the server.
       "base44-api-url": expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       "base44-service-authorization": `Bearer hft_${invocation_id}`,
       "base44-state": "state-1",
@@ -245,7 +244,7 @@ describe("a response or request of a function", () => {
     const before = bench.seen.length;
     expect(JSON.parse((await bench.call("fetches")).body)).toEqual([
       [200, 200, 200, 200],
-      ["NotCapable", "NotCapable", "NotCapable"],
+      ["TypeError", "TypeError", "TypeError"],
     ]);
     expect(bench.seen.slice(before).map(({ method, url, body }) => [method, url, body])).toEqual([
       ["POST", "/slack.com/api/one?x=1&y=a%20b", "text"],

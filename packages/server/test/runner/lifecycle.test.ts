@@ -1,15 +1,18 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it, vi } from "vitest";
 import { isAlive, openWorkbench, rejection, temporaryFolder, writeFiles } from "./harness.ts";
 
-const PID = `Deno.serve(() => new Response(String(Deno.pid)));`;
-/** Responds with its pid after /open was called. /pid responds at once. */
+/** Responds with the name of its process. In a sandbox every process has the same pid. */
+const PID = `const pid = crypto.randomUUID(); Deno.serve(() => new Response(pid));`;
+/** Responds with the name of its process after /open was called. /pid responds at once. */
 const GATE = `
   const gate = Promise.withResolvers();
+  const pid = crypto.randomUUID();
   let count = 0;
   Deno.serve(async (req) => {
     const { pathname } = new URL(req.url);
@@ -18,13 +21,14 @@ const GATE = `
       console.log("waiting " + (count += 1) + " " + req.headers.get("base44-app-id"));
       await gate.promise;
     }
-    return new Response(String(Deno.pid));
+    return new Response(pid);
   });`;
 
 /** Responds when the fake does. /hang never responds. */
 const HELD = `
+  const pid = crypto.randomUUID();
   Deno.serve(async (req) => {
-    console.log("pid " + Deno.pid);
+    console.log("pid " + pid);
     if (new URL(req.url).pathname === "/hang") await new Promise(() => {});
     await fetch("https://slack.com/hold");
     return new Response("held");
@@ -66,13 +70,14 @@ describe("processes", () => {
     const hold = Promise.withResolvers<{ body: unknown }>();
     await using bench = await openWorkbench({ files: { "f.js": HELD }, respond: () => hold.promise });
     const old = bench.call("f");
-    const { message } = await bench.logged("pid ");
+    await bench.logged("pid ");
     await bench.write({ "f.js": `Deno.serve(() => new Response("new"));` });
     expect((await bench.call("f")).body).toBe("new");
     hold.resolve({ body: {} });
     expect((await old).body).toBe("held");
+    const [process] = bench.processes;
     await bench.runner.close();
-    expect(isAlive(Number(message.slice(4)))).toBe(false);
+    expect(isAlive(process?.host_pid ?? null)).toBe(false);
   });
 
   it("end when idle, and not before", async () => {
@@ -112,15 +117,16 @@ describe("processes", () => {
 
   it("end on close, and their invocations fail", async () => {
     await using bench = await openWorkbench({ files: { "gate.js": GATE, "pid.js": PID } });
-    const idle = Number((await bench.call("pid")).body);
-    const busy = Number((await bench.call("gate", { path: "/pid" })).body);
+    await bench.call("pid");
+    await bench.call("gate", { path: "/pid" });
+    const pids = bench.processes.map(({ host_pid }) => host_pid);
     const waiting = bench.call("gate");
     await bench.logged("waiting 1");
     const outcome = rejection(waiting);
-    expect([idle, busy].map(isAlive)).toEqual([true, true]);
+    expect(pids.map(isAlive)).toEqual([true, true]);
     await bench.runner.close();
     expect(await outcome).toMatchObject({ code: "function_error" });
-    expect([idle, busy].map(isAlive)).toEqual([false, false]);
+    expect(pids.map(isAlive)).toEqual([false, false]);
     await expect(bench.call("pid")).rejects.toMatchObject({ code: "overloaded" });
     expect(new Set(bench.ended).size).toBe(3);
   });
@@ -128,30 +134,42 @@ describe("processes", () => {
 
 const source = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
 
-it("a process ends if its server is killed", async () => {
+it.each(["bubblewrap", "none"] as const)("a process ends if its server is killed, with isolation %s", async (isolation) => {
   const dir = await temporaryFolder();
-  await writeFiles(dir, { "pid.js": PID });
+  await writeFiles(dir, { "pid.js": `Deno.exit = () => {}; ${PID}` });
   const code = `
     import { createFunctionRunner } from ${source("runner/functions.ts")};
+    import { createSandbox } from ${source("runner/sandbox/sandbox.ts")};
+    import { findDeno } from ${source("runner/deno.ts")};
     import { LIMITS } from ${source("core/limits.ts")};
     import { systemClock } from ${source("core/clock.ts")};
-    const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, acceptBridge() {}, gateway: null, gateway_hosts: [],
-      limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {} });
+    const sandbox = createSandbox({ isolation: ${JSON.stringify(isolation)}, deno: findDeno(), uids: { first: 1900000000, last: 1900000009 }, poll_ms: 250, start_timeout_ms: 5000, clock: systemClock });
+    const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, gateway: null, gateway_hosts: [], sandbox, acceptBridge() {}, egress: { resolve: async () => [], allowed: [] },
+      limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {}, onFailure: console.error });
     const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", url: "http://a/", prefix: "/", client_address: null, headers: {}, body: null, user_authorization: null });
-    body.pipe(process.stdout);
+    body.resume().on("end", () => console.log("called"));
     setInterval(() => {}, 60_000);`;
   const server = spawn(process.execPath, ["-C", "holdfast-source", "--input-type=module", "-e", code], {
     stdio: ["ignore", "pipe", "inherit"],
     // Leftovers of a killed server are removed with this folder.
     env: { ...process.env, TMPDIR: dir },
   });
-  const [chunk] = await once(server.stdout, "data");
-  const pid = Number(chunk);
-  expect(isAlive(pid)).toBe(true);
+  await once(server.stdout, "data");
+  const pids = descendantsOf(server.pid ?? 0);
+  expect(pids.length).toBeGreaterThan(0);
   server.kill("SIGKILL");
-  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5_000 });
+  await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), { timeout: 5_000 });
   await rm(dir, { recursive: true, force: true });
 });
+
+/** Returns the pids of all processes that a process started, and of those that these started. */
+function descendantsOf(pid: number): readonly number[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const children = threads.flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+  );
+  return [...children, ...children.flatMap(descendantsOf)];
+}
 
 describe("an invocation that fails", () => {
   it("because it times out retires its process, and another one in that process still gets its response", async () => {
@@ -173,14 +191,15 @@ describe("an invocation that fails", () => {
 
   it("because it never yields the processor has its process killed", async () => {
     await using bench = await openWorkbench({
-      files: { "spin.js": `Deno.serve(() => { console.log("pid " + Deno.pid); for (;;); });` },
+      files: { "spin.js": `Deno.serve(() => { console.log("spinning"); for (;;); });` },
     });
     const outcome = rejection(bench.call("spin"));
-    const { message } = await bench.logged("pid ");
+    await bench.logged("spinning");
     bench.advance(30_000);
     expect(await outcome).toMatchObject({ code: "function_timeout" });
+    const [process] = bench.processes;
     await bench.runner.close();
-    expect(isAlive(Number(message.slice(4)))).toBe(false);
+    expect(isAlive(process?.host_pid ?? null)).toBe(false);
   });
 
   it("in the middle of its response gives the reader an error", async () => {

@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { denoArguments, findDeno, isOutOfMemory } from "../../src/runner/deno.ts";
+import { LIMITS } from "../../src/core/limits.ts";
+import { findDeno, isOutOfMemory, jobOf } from "../../src/runner/deno.ts";
 import { readLines, type LineLimits } from "../../src/runner/lines.ts";
 import { findFunction, listFunctions, matchFunction } from "../../src/runner/names.ts";
 import { temporaryFolder, writeFiles } from "./harness.ts";
@@ -132,22 +133,30 @@ describe("the output of a process", () => {
 });
 
 describe("Deno", () => {
-  it("can reach only the listed addresses", () => {
-    const args = denoArguments({ reachable: ["127.0.0.1:4180", "127.0.0.1:4190"], heap_mb: 128 });
-    expect(args.filter((arg) => arg.startsWith("--allow"))).toEqual([
-      "--allow-net=127.0.0.1:0,127.0.0.1:4180,127.0.0.1:4190",
-    ]);
-    expect(args).toEqual(
+  it("reaches only the listed addresses without a sandbox, and the sandbox's network in one", () => {
+    const place = { deno: "deno", scratch: "/scratch", ports: { api: 4001, egress: 4002 }, path: () => "/version" };
+    const rightsIn = (isolation: string, gateway: string | null): readonly string[] => {
+      const job = { app_id: "app_a", directory: "/version", gateway, sandbox: { isolation }, limits: LIMITS };
+      return jobOf(job).command(place);
+    };
+    const allowed = (args: readonly string[]): readonly string[] => args.filter((arg) => arg.startsWith("--allow"));
+    const plain = rightsIn("none", "http://127.0.0.1:4190");
+    expect(allowed(plain)).toEqual(["--allow-net=127.0.0.1:0,127.0.0.1:4001,127.0.0.1:4190"]);
+    expect(plain).toEqual(
       expect.arrayContaining([
         "--no-prompt",
         "--no-remote",
         "--no-npm",
         "--no-config",
-        "--v8-flags=--max-old-space-size=128",
+        `--v8-flags=--max-old-space-size=${LIMITS.function_heap_mb}`,
       ]),
     );
-    expect(denoArguments({ reachable: null, heap_mb: 1 }).filter((arg) => arg.startsWith("--allow"))).toEqual([
+    expect(allowed(rightsIn("none", null))).toEqual(["--allow-net"]);
+    const socket = "/scratch/function.sock";
+    expect(allowed(rightsIn("bubblewrap", null))).toEqual([
       "--allow-net",
+      `--allow-read=${socket}`,
+      `--allow-write=${socket}`,
     ]);
   });
 
@@ -171,6 +180,6 @@ describe("Deno", () => {
     [{ code: 1, signal: null }, false],
     [{ code: null, signal: null }, false],
   ])("that ends with %o ran out of memory: %s", (exit, expected) => {
-    expect(isOutOfMemory(exit)).toBe(expected);
+    expect(isOutOfMemory({ ...exit, killed_for: null })).toBe(expected);
   });
 });

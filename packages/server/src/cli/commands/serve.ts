@@ -21,6 +21,7 @@ export function serveCommand(program: Command): void {
     .option("--port <port>", "port to listen on (default 4180)")
     .option("--public-url <origin>", "origin where browsers and providers reach this server")
     .option("--functions <directory>", "run the functions of this directory")
+    .option("--functions-isolation <kind>", "bubblewrap (default), or none, which lets functions read everything")
     .option("--providers <directory>", "also offer the services that the JSON files of this directory define")
     .option("--provider-gateway <origin>", "send every provider request to a simulator on loopback")
     .option("--log-level <level>", "debug, info, warn, error or silent (default info)")

@@ -1,0 +1,202 @@
+/**
+ * The only way of a sandboxed process to the network: an HTTP proxy on a listener inside the
+ * sandbox. Owns which addresses it reaches and how much it carries. Must not know functions.
+ *
+ * CONNECT carries TLS and WebSockets, which the process encrypts itself. A plain http request comes
+ * in absolute form (RFC 9112 §3.2.2) and goes on to the checked address.
+ */
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { connect, type Server as Listener, type Socket } from "node:net";
+import { Transform, type Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { addressOf, EgressRefused, parseAuthority, type Rules, type Target } from "./target.ts";
+
+export interface EgressOptions extends Rules {
+  /** Origin that requests to `gateway.host` go to. TLS to `gateway.hosts` is refused. Null: none. */
+  readonly gateway: GatewayRule | null;
+  /** Connections of one process at a time. */
+  readonly connections: number;
+  /** Bytes of one process, in both directions together. Null: not limited. */
+  readonly total_bytes: number | null;
+  readonly connect_timeout_ms: number;
+  /** A connection without a byte for this long is closed. */
+  readonly idle_timeout_ms: number;
+  /** Called with the target and why it was refused. */
+  readonly onRefused: (target: string, why: string) => void;
+}
+
+/** The gateway to a simulator. */
+export interface GatewayRule {
+  /** The name by which sandboxed processes call the gateway. */
+  readonly host: string;
+  readonly origin: string;
+  /** Reports whether requests to this host must go to the gateway. */
+  readonly covers: (host: string) => boolean;
+}
+
+const SIMULATED = "this server simulates the service. Call it with fetch()";
+
+/**
+ * The process asks this name why a target was refused: `http://HOST/TARGET`. A failed CONNECT tells
+ * fetch nothing.
+ */
+const REASONS_HOST = "egress.holdfast.internal";
+/** Refused targets that are remembered for such questions. */
+const REFUSED_TARGETS = 100;
+
+interface State extends EgressOptions {
+  left_bytes: number;
+  /** Why each of the last refused targets was refused. */
+  readonly refused: Map<string, string>;
+}
+
+/** Serves the listener until it is closed. */
+export function serveEgress(listener: Listener, options: EgressOptions): void {
+  const left_bytes = options.total_bytes ?? Number.POSITIVE_INFINITY;
+  const state: State = { ...options, left_bytes, refused: new Map() };
+  const proxy: Server = createServer((request, response) => void forward(state, request, response));
+  proxy.maxConnections = options.connections;
+  proxy.timeout = options.idle_timeout_ms;
+  proxy.on("connect", (request: IncomingMessage, client: Duplex, head: Buffer) => void tunnel(state, request, client, head));
+  proxy.on("clientError", (_error, client) => client.destroy());
+  listener.once("close", () => {
+    proxy.close();
+    proxy.closeAllConnections();
+  });
+  proxy.listen(listener);
+}
+
+async function tunnel(state: State, { url = "" }: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
+  // The process can close its end at any time.
+  client.on("error", () => client.destroy());
+  try {
+    const target = parseAuthority(url);
+    if (target === null) throw new EgressRefused("it is not host:port");
+    if (state.gateway?.covers(target.host) === true) {
+      throw new EgressRefused(SIMULATED);
+    }
+    const upstream = await connected(state, target);
+    client.write("HTTP/1.1 200 Connection established\r\n\r\n");
+    upstream.write(head);
+    await Promise.all([pipeline(client, counted(state), upstream), pipeline(upstream, counted(state), client)]);
+  } catch (error) {
+    if (error instanceof EgressRefused) refuse(state, url, error.message);
+    const status = error instanceof EgressRefused ? "403 function_egress_refused" : "502 Bad Gateway";
+    if (client.writable) client.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`);
+  }
+}
+
+/** Connects to the checked address of the target. @throws EgressRefused */
+async function connected(state: State, target: Target): Promise<Socket> {
+  const host = await addressOf(target, state);
+  const socket = connect({ host, port: target.port, timeout: state.connect_timeout_ms });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve);
+    socket.once("error", reject);
+    socket.once("timeout", () => reject(new Error("The connection timed out.")));
+  }).catch((error: unknown) => {
+    socket.destroy();
+    throw error;
+  });
+  socket.setTimeout(state.idle_timeout_ms, () => socket.destroy());
+  return socket;
+}
+
+function refuse(state: State, target: string, why: string): void {
+  const { refused, onRefused } = state;
+  refused.delete(target);
+  refused.set(target, why);
+  if (refused.size > REFUSED_TARGETS) refused.delete([...refused.keys()][0] ?? "");
+  onRefused(target, why);
+}
+
+async function forward(state: State, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  response.on("error", () => response.destroy());
+  const url = URL.parse(request.url ?? "");
+  if (url?.hostname === REASONS_HOST) return void answerWhy(state, url, response);
+  try {
+    if (url?.protocol !== "http:") throw new EgressRefused("it is not a URL with http");
+    const answer = await send(state, url, request);
+    response.writeHead(answer.statusCode ?? 502, endToEnd(answer));
+    await pipeline(answer, counted(state), response);
+  } catch (error) {
+    if (response.headersSent) return void response.destroy();
+    if (!(error instanceof EgressRefused)) return void response.writeHead(502, { connection: "close" }).end();
+    refuse(state, url?.host ?? "", error.message);
+    response.writeHead(403, { connection: "close", [REFUSED_HEADER]: "1" }).end();
+  }
+}
+
+function answerWhy({ refused }: State, { pathname }: URL, response: ServerResponse): void {
+  const why = refused.get(decodeURIComponent(pathname.slice(1)));
+  response.writeHead(why === undefined ? 404 : 200).end(why);
+}
+
+/** Sends a plain http request on, and returns its response. */
+async function send(state: State, url: URL, request: IncomingMessage): Promise<IncomingMessage> {
+  const { host, port, path } = await destinationOf(state, url);
+  const headers = { ...endToEnd(request), host: url.host };
+  const { method } = request;
+  const upstream = httpRequest({ host, port, method, path, headers, agent: false, timeout: state.connect_timeout_ms });
+  const arrived = Promise.withResolvers<IncomingMessage>();
+  upstream.once("response", arrived.resolve);
+  upstream.once("error", arrived.reject);
+  upstream.once("timeout", () => upstream.destroy(new Error("The connection timed out.")));
+  upstream.once("socket", (socket) => socket.once("connect", () => socket.setTimeout(state.idle_timeout_ms)));
+  pipeline(request, counted(state), upstream).catch(arrived.reject);
+  return await arrived.promise;
+}
+
+interface Destination extends Target {
+  readonly path: string;
+}
+
+async function destinationOf(state: State, url: URL): Promise<Destination> {
+  const path = `${url.pathname}${url.search}`;
+  const { gateway } = state;
+  if (gateway !== null && url.hostname === gateway.host) {
+    const { hostname, port } = new URL(gateway.origin);
+    return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80), path };
+  }
+  const target = parseAuthority(`${url.hostname}:${url.port || 80}`);
+  if (target === null) throw new EgressRefused("its host is not valid");
+  if (gateway?.covers(target.host) === true) throw new EgressRefused(SIMULATED);
+  return { host: await addressOf(target, state), port: target.port, path };
+}
+
+/** RFC 9110 §7.6.1. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** Marks a response as this proxy's. Nothing else can set it. */
+const REFUSED_HEADER = "x-holdfast-egress-refused";
+
+function endToEnd({ headers }: IncomingMessage): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name) && name !== REFUSED_HEADER));
+}
+
+/** Passes bytes on, and fails when the process has carried more than it is allowed. */
+function counted(state: State): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      state.left_bytes -= chunk.length;
+      if (state.left_bytes < 0) done(new EgressRefused("too many bytes"));
+      else done(null, chunk);
+    },
+  });
+}

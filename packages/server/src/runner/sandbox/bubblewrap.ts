@@ -1,0 +1,95 @@
+/**
+ * The command line that puts a job into a sandbox of Linux. Pure: sandbox.ts runs it.
+ *
+ * Deno's own permissions are the first wall and are assumed to fall. Behind them the job has: no
+ * file but the runtime and its mounts, no network but its own loopback, no process but its own, no
+ * capability, and on the host a uid without rights.
+ */
+import type { JobLimits, Mount } from "./types.ts";
+
+/** The scratch folder inside. */
+export const SCRATCH = "/tmp";
+export const DENO = "/runtime/deno";
+export const NODE = "/runtime/node";
+export const LAUNCHER = "/runtime/launcher.mjs";
+/** Child file descriptors after stdio: Node's channel, what bubblewrap reports, and its options. */
+export const CHANNEL_FD = 3;
+export const INFO_FD = 4;
+export const OPTIONS_FD = 5;
+
+/**
+ * V8 reserves this much writable memory in a new process, without using it. Measured with Deno
+ * 2.9.6: 541 MiB.
+ */
+const RESERVED_BYTES = 640 * 2 ** 20;
+/** Sockets and files that one process has open. */
+const OPEN_FILES = 1_024;
+
+export interface Wrapping {
+  readonly mounts: readonly Mount[];
+  readonly limits: JobLimits;
+  /** The host's uid and gid of the job. Null: those of this server, which is not root. */
+  readonly uid: number | null;
+  /** The argument of the launcher. */
+  readonly launch: string;
+}
+
+export interface Wrapped {
+  readonly command: readonly string[];
+  /**
+   * Read by bubblewrap from OPTIONS_FD. They name paths of the host, and the function can read the
+   * command line of bubblewrap's process inside.
+   */
+  readonly options: string;
+}
+
+export function wrapped({ mounts, limits, uid, launch }: Wrapping): Wrapped {
+  const command = [
+    // Other processes of the machine come first. The server must answer while functions compute.
+    ...["chrt", "--idle", "0"],
+    ...(uid === null ? [] : asUser(uid)),
+    ...["prlimit", "--core=0", `--data=${RESERVED_BYTES + limits.memory_bytes}`],
+    ...[`--fsize=${limits.scratch_bytes}`, `--nofile=${OPEN_FILES}`],
+    // The kernel counts a uid's threads, so this limits one app if each app has its own.
+    ...(uid === null ? [] : [`--nproc=${limits.tasks}`]),
+    ...["--", "bwrap", "--args", String(OPTIONS_FD), "--", NODE, "--no-warnings", LAUNCHER, launch],
+  ];
+  const options = [
+    ...NAMESPACES,
+    ...["--clearenv", "--setenv", "NODE_CHANNEL_FD", String(CHANNEL_FD)],
+    ...["--info-fd", String(INFO_FD)],
+    ...mounts.flatMap(({ host, inside }) => ["--ro-bind", host, inside]),
+    ...["--proc", "/proc", "--dev", "/dev", "--size", String(limits.scratch_bytes), "--tmpfs", SCRATCH],
+    ...["--chdir", SCRATCH],
+  ];
+  return { command, options: options.map((option) => `${option}\0`).join("") };
+}
+
+const NAMESPACES = [
+  "--unshare-all",
+  "--unshare-user",
+  // A further user namespace would give its creator capabilities, and with them more of the kernel.
+  "--disable-userns",
+  "--die-with-parent",
+  "--new-session",
+  ...["--cap-drop", "ALL"],
+  ...["--uid", "65534", "--gid", "65534"],
+  ...["--hostname", "function"],
+] as const;
+
+/**
+ * Before bubblewrap: a user namespace that root creates maps its users to root of the host, which
+ * owns the files there.
+ */
+function asUser(uid: number): readonly string[] {
+  return [
+    "setpriv",
+    `--reuid=${uid}`,
+    `--regid=${uid}`,
+    "--clear-groups",
+    "--inh-caps=-all",
+    "--bounding-set=-all",
+    "--no-new-privs",
+    "--",
+  ];
+}

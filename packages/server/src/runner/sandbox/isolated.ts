@@ -1,0 +1,159 @@
+/** One job inside bubblewrap. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { Server } from "node:net";
+import type { Readable, Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { isJsonObject } from "../../core/types.ts";
+import { CHANNEL_FD, DENO, INFO_FD, OPTIONS_FD, SCRATCH, wrapped } from "./bubblewrap.ts";
+import { exitOf, streamsOf, type RawExit } from "./child.ts";
+import { SandboxFailure, type KillReason, type Place, type SandboxedProcess, type SandboxJob, type SandboxState } from "./types.ts";
+import { watchUsage } from "./watch.ts";
+
+/** Linux's flag for a handle that only names a file. Node has no name for it. */
+const O_PATH = 0o10000000;
+/** Every sandbox has a network of its own, so the same ports are free in each. */
+const FIRST_PORT = 4001;
+/** Enough of bubblewrap's own message to explain a failure. */
+const COMPLAINT_BYTES = 2_000;
+
+export async function spawnIsolated(state: SandboxState, job: SandboxJob): Promise<SandboxedProcess> {
+  const place = placeOf(job);
+  const uid = state.uids === null ? null : state.uids.take(job.owner);
+  const child = start(state, job, place, uid);
+  const exited = exitOf(child);
+  void exited.then(() => state.uids?.release(job.owner));
+  let killed_for: KillReason | null = null;
+  let first_pid: number | null = null;
+  const kill = (reason: KillReason = "stopped"): void => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    killed_for ??= reason;
+    // The first process of the sandbox takes all others with it, and bubblewrap outside then reaps
+    // it. Killing bubblewrap would leave that to process 1, which in a container can be this server.
+    if (first_pid === null) child.kill("SIGKILL");
+    else killPid(first_pid);
+  };
+  const cancelTimeout = state.clock.after(state.start_timeout_ms, () => kill());
+  try {
+    const { listeners, host_pid } = await launched(child, job.listeners, exited);
+    first_pid = host_pid;
+    const watch = watchUsage({ ...state, pid: host_pid, memory_bytes: job.limits.memory_bytes, kill });
+    const handles: number[] = [];
+    void exited.then(() => {
+      watch.stop();
+      handles.forEach((handle) => closeSync(handle));
+      Object.values(listeners).forEach((listener) => listener.close());
+    });
+    return {
+      ...streamsOf(child),
+      place,
+      listeners,
+      host_pid,
+      exited: exited.then((exit) => ({ ...exit, killed_for })),
+      kill,
+      limitCpu: watch.limitCpu,
+      openSocket: (inside) => openSocket(host_pid, inside, handles),
+    };
+  } catch (error) {
+    kill();
+    throw error;
+  } finally {
+    cancelTimeout();
+  }
+}
+
+function killPid(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has exited already.
+  }
+}
+
+function placeOf({ listeners }: SandboxJob): Place {
+  const ports = Object.fromEntries(listeners.map((name, index) => [name, FIRST_PORT + index]));
+  return { deno: DENO, scratch: SCRATCH, ports, path: (inside) => inside };
+}
+
+function start(state: SandboxState, job: SandboxJob, place: Place, uid: number | null): ChildProcess {
+  const listeners = job.listeners.map((name) => ({ name, port: place.ports[name] }));
+  const command = job.command(place);
+  const launch = JSON.stringify({ listeners, command, environment: job.environment(place) });
+  const mounts = [...state.runtime, ...job.mounts];
+  const { command: outer, options } = wrapped({ mounts, limits: job.limits, uid, launch });
+  const [program = "", ...rest] = outer;
+  const stdio: ("pipe" | "ipc")[] = ["pipe", "pipe", "pipe"];
+  stdio[CHANNEL_FD] = "ipc";
+  stdio[INFO_FD] = "pipe";
+  stdio[OPTIONS_FD] = "pipe";
+  const child = spawn(program, rest, { stdio, env: { PATH: process.env["PATH"] }, cwd: "/" });
+  const optionsPipe = (child.stdio as readonly unknown[])[OPTIONS_FD] as Writable;
+  // Bubblewrap can exit before it reads all. Its exit explains why.
+  optionsPipe.on("error", () => {});
+  optionsPipe.end(options);
+  return child;
+}
+
+interface Launched {
+  readonly listeners: Record<string, Server>;
+  readonly host_pid: number;
+}
+
+/** Resolves once the launcher has handed over every listener and has become the command. */
+async function launched(child: ChildProcess, names: readonly string[], exited: Promise<RawExit>): Promise<Launched> {
+  const complaint = collect(child.stderr);
+  const listeners: Record<string, Server> = {};
+  // Only the launcher writes to this channel. It closes it before any other program starts.
+  child.on("message", (name, handle) => {
+    if (typeof name === "string" && handle instanceof Server && names.includes(name)) listeners[name] = handle;
+  });
+  const disconnected = new Promise<void>((resolve) => child.once("disconnect", resolve));
+  const failed = exited.then(({ code }): never => {
+    throw new SandboxFailure(`exit ${code}: ${complaint.text()}`);
+  });
+  failed.catch(() => {});
+  const [host_pid] = await Promise.race([Promise.all([reportedPid(child), disconnected]), failed]);
+  // A program that is missing exits after the channel closes.
+  if (host_pid === null || Object.keys(listeners).length < names.length) return await failed;
+  complaint.giveBack();
+  return { listeners, host_pid };
+}
+
+/** Reads the start of a stream, and can put it back for the next reader. */
+function collect(stream: Readable | null): { text(): string; giveBack(): void } {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const keep = (chunk: Buffer): void => {
+    if (length < COMPLAINT_BYTES) chunks.push(chunk);
+    length += chunk.length;
+  };
+  stream?.on("data", keep);
+  return {
+    text: () => Buffer.concat(chunks).toString("utf8").slice(0, COMPLAINT_BYTES),
+    giveBack: () => {
+      stream?.off("data", keep);
+      stream?.pause();
+      if (chunks.length > 0) stream?.unshift(Buffer.concat(chunks));
+    },
+  };
+}
+
+/** Returns the pid of the sandbox's first process on the host. Null if bubblewrap failed before. */
+async function reportedPid(child: ChildProcess): Promise<number | null> {
+  const info = child.stdio[INFO_FD];
+  const report = info === null || info === undefined ? "" : await text(info as Readable).catch(() => "");
+  const parsed: unknown = report === "" ? null : JSON.parse(report);
+  const pid = isJsonObject(parsed) ? parsed["child-pid"] : null;
+  return typeof pid === "number" ? pid : null;
+}
+
+/**
+ * Opens the socket as a file, without following links. Connecting through the handle then reaches
+ * this socket, even if the process later puts a link to a socket of the host in its place.
+ */
+function openSocket(host_pid: number, inside: string, handles: number[]): string {
+  const handle = openSync(`/proc/${host_pid}/root${inside}`, O_PATH | constants.O_NOFOLLOW);
+  handles.push(handle);
+  if (!fstatSync(handle).isSocket()) throw new SandboxFailure(`${inside} is not a socket`);
+  return `/proc/self/fd/${handle}`;
+}

@@ -1,0 +1,106 @@
+/**
+ * The programs and libraries of a sandbox, and the folder from which it mounts. The folder is
+ * readable for every uid that functions run as, but cannot be listed by them.
+ */
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { transformSync } from "esbuild";
+import { errnoOf } from "../../core/errno.ts";
+import { DENO, LAUNCHER, NODE } from "./bubblewrap.ts";
+import { SandboxFailure, type Mount } from "./types.ts";
+
+/** Creates the folder, and removes those of servers that were killed. */
+export function makeRoot(): string {
+  const parent = [tmpdir(), "/tmp", "/var/tmp"].map(realPath).find((path) => path !== null && isReachable(path));
+  if (parent === undefined || parent === null) throw new SandboxFailure("No temporary folder is open to all users.");
+  removeLeftovers(parent);
+  const root = mkdtempSync(join(parent, `holdfast-functions-${process.pid}-`));
+  chmodSync(root, 0o711);
+  return root;
+}
+
+function removeLeftovers(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const [, pid] = /^holdfast-functions-(\d+)-/.exec(name) ?? [];
+    const path = join(parent, name);
+    if (pid === undefined || isRunning(Number(pid)) || statSync(path).uid !== process.getuid?.()) continue;
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return errnoOf(error) === "EPERM";
+  }
+}
+
+function realPath(path: string): string | null {
+  try {
+    return realpathSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** Returns what every job sees. `deno` is the path of the binary. */
+export function runtimeMounts(root: string, deno: string): readonly Mount[] {
+  const node = process.execPath;
+  const libraries = [...new Set([deno, node].flatMap(librariesOf))];
+  return [
+    ...libraries.map((path) => ({ host: path, inside: path })),
+    { host: readableForAll(root, deno, "deno"), inside: DENO },
+    { host: readableForAll(root, node, "node"), inside: NODE },
+    { host: writeLauncher(root), inside: LAUNCHER },
+  ];
+}
+
+/** Returns the shared libraries that the dynamic loader finds for a program, by their own paths. */
+function librariesOf(program: string): readonly string[] {
+  const listing = execFileSync("ldd", [program], { encoding: "utf8" });
+  return listing.split("\n").flatMap((line) => /(?:=> |^\s*)(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+}
+
+/** Returns the path of a program that other users can run: its own, or that of a copy. */
+function readableForAll(root: string, program: string, name: string): string {
+  const path = realpathSync(program);
+  if (isReadableForAll(path)) return path;
+  const copy = join(root, name);
+  copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+  chmodSync(copy, 0o755);
+  return copy;
+}
+
+const isReadableForAll = (path: string): boolean => (statSync(path).mode & 0o005) === 0o005 && isReachable(dirname(path));
+
+/** Reports whether every user can open files below the folder. Only root runs jobs as other users. */
+function isReachable(path: string): boolean {
+  if (process.getuid?.() !== 0) return true;
+  for (let folder = path; ; folder = dirname(folder)) {
+    if ((statSync(folder).mode & 0o001) === 0) return false;
+    if (folder === dirname(folder)) return true;
+  }
+}
+
+function writeLauncher(root: string): string {
+  const text = readFileSync(fileURLToPath(new URL("./launcher.node.ts", import.meta.url)), "utf8");
+  const { code } = transformSync(text, { loader: "ts", format: "esm", target: "es2024" });
+  const path = join(root, "launcher.mjs");
+  writeFileSync(path, code, { mode: 0o644 });
+  return path;
+}

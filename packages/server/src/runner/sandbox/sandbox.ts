@@ -1,0 +1,39 @@
+/**
+ * Starts processes that run code that is not ours, and holds them to their limits. Owns the
+ * operating system's side: namespaces, uids, sockets and resident size. Must not know functions,
+ * versions, tokens or HTTP.
+ */
+import { rmSync } from "node:fs";
+import type { Clock } from "../../core/clock.ts";
+import type { Isolation, UidRange } from "../../core/isolation-settings.ts";
+import { spawnIsolated } from "./isolated.ts";
+import { spawnPlain } from "./plain.ts";
+import { makeRoot, runtimeMounts } from "./runtime.ts";
+import type { Sandbox, SandboxState } from "./types.ts";
+import { createUids } from "./uids.ts";
+
+export interface SandboxOptions {
+  readonly isolation: Isolation;
+  /** The Deno binary. */
+  readonly deno: string;
+  /** Host uids for apps, if this server is root. */
+  readonly uids: UidRange;
+  /** How often memory and CPU time of each process are read. */
+  readonly poll_ms: number;
+  readonly start_timeout_ms: number;
+  readonly clock: Clock;
+}
+
+/** Does not check that the isolation holds: `probe` does. */
+export function createSandbox({ isolation, deno, uids, ...rest }: SandboxOptions): Sandbox {
+  const root = makeRoot();
+  const is_root = process.getuid?.() === 0;
+  const runtime = isolation === "none" ? [] : runtimeMounts(root, deno);
+  const state: SandboxState = { ...rest, deno, root, runtime, uids: is_root ? createUids(uids) : null };
+  return {
+    isolation,
+    root,
+    spawn: (job) => (isolation === "none" ? spawnPlain(state, job) : spawnIsolated(state, job)),
+    close: async () => rmSync(root, { recursive: true, force: true, maxRetries: 3 }),
+  };
+}

@@ -1,0 +1,102 @@
+/** The shapes of a sandbox: a job that describes one process, and the process that runs it. */
+import type { Server } from "node:net";
+import type { Readable, Writable } from "node:stream";
+import type { Clock } from "../../core/clock.ts";
+import type { Isolation } from "../../core/isolation-settings.ts";
+import type { Uids } from "./uids.ts";
+
+/** A file or folder of the host that the process sees, read-only. */
+export interface Mount {
+  readonly host: string;
+  /** Absolute path inside. */
+  readonly inside: string;
+}
+
+export interface JobLimits {
+  /** Resident size of all processes of the job. More is killed. */
+  readonly memory_bytes: number;
+  /** Size of the scratch folder. */
+  readonly scratch_bytes: number;
+  /** Processes and threads of the job. */
+  readonly tasks: number;
+}
+
+export interface SandboxJob {
+  /** The app that owns the process. As root, each app's processes have a uid of their own. */
+  readonly owner: string;
+  readonly mounts: readonly Mount[];
+  /** Names of the loopback listeners to create before the command starts. */
+  readonly listeners: readonly string[];
+  readonly limits: JobLimits;
+  readonly command: (place: Place) => readonly string[];
+  readonly environment: (place: Place) => Readonly<Record<string, string>>;
+}
+
+/** Where the job's parts are, as the process sees them. */
+export interface Place {
+  readonly deno: string;
+  /** A folder of the process alone, deleted with it. */
+  readonly scratch: string;
+  readonly ports: Readonly<Record<string, number>>;
+  /** Returns the path of a mount. `inside` is the mount's own. */
+  path(inside: string): string;
+}
+
+/** Why this server killed the process. */
+export type KillReason = "memory" | "cpu" | "stopped";
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Null: it exited on its own, or something else killed it. */
+  readonly killed_for: KillReason | null;
+}
+
+export interface SandboxedProcess {
+  readonly place: Place;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Listening sockets that only the job's own processes can reach, with the server's code behind. */
+  readonly listeners: Readonly<Record<string, Server>>;
+  /** The pid of the job's first process, as the host sees it. Null without isolation. */
+  readonly host_pid: number | null;
+  readonly exited: Promise<Exit>;
+  /** Kills every process of the job. */
+  kill(reason?: KillReason): void;
+  /** Limits the CPU time of the job, counted from its start. More is killed. */
+  limitCpu(allow: (used_ms: number) => number): void;
+  /**
+   * Returns a path by which this server connects to a Unix socket of the process. Call it before
+   * the process runs code that is not ours: the path stays bound to the file that is there now.
+   */
+  openSocket(inside: string): string;
+}
+
+/** Why a sandbox could not start a process. The text can have paths of the host: only for logs. */
+export class SandboxFailure extends Error {
+  override name = "SandboxFailure";
+}
+
+/** What starting a job needs of its sandbox. */
+export interface SandboxState {
+  /** The Deno binary of the host. */
+  readonly deno: string;
+  /** Programs and libraries that every job sees. */
+  readonly runtime: readonly Mount[];
+  readonly root: string;
+  /** Null if this server is not root. */
+  readonly uids: Uids | null;
+  readonly poll_ms: number;
+  readonly start_timeout_ms: number;
+  readonly clock: Clock;
+}
+
+export interface Sandbox {
+  readonly isolation: Isolation;
+  /** A folder whose subfolders can be mounted. */
+  readonly root: string;
+  /** @throws SandboxFailure, and CodedError `overloaded` if there are no uids left */
+  spawn(job: SandboxJob): Promise<SandboxedProcess>;
+  close(): Promise<void>;
+}

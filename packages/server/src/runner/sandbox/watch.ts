@@ -1,0 +1,30 @@
+/** Ends a job that uses more memory or CPU time than it is allowed. */
+import { every, type Clock } from "../../core/clock.ts";
+import type { KillReason } from "./types.ts";
+import { usageOf, type Usage } from "./usage.ts";
+
+export interface Watch {
+  /** Sets how much CPU time the job can have used in total, from what it has used so far. */
+  limitCpu(allow: (used_ms: number) => number): void;
+  stop(): void;
+}
+
+interface WatchOptions {
+  readonly pid: number;
+  readonly memory_bytes: number;
+  readonly poll_ms: number;
+  readonly clock: Clock;
+  readonly kill: (reason: KillReason) => void;
+}
+
+export function watchUsage({ pid, memory_bytes, poll_ms, clock, kill }: WatchOptions): Watch {
+  let allowed_cpu_ms = Number.POSITIVE_INFINITY;
+  const check = ({ resident_bytes, cpu_ms }: Usage): void => {
+    if (resident_bytes > memory_bytes) kill("memory");
+    else if (cpu_ms > allowed_cpu_ms) kill("cpu");
+  };
+  return {
+    stop: every(clock, poll_ms, () => check(usageOf(pid))),
+    limitCpu: (allow) => void (allowed_cpu_ms = allow(usageOf(pid).cpu_ms)),
+  };
+}
