@@ -13,7 +13,8 @@ import { generatedFrom, markdownPage, markdownTable } from "./markdown.ts";
 import { read, ROOT } from "./root.ts";
 
 const LIMIT_TABLE = "packages/server/src/core/limits.ts";
-const ERROR_TABLE = "packages/server/src/core/errors.ts";
+const FUNCTION_LIMIT_TABLE = "packages/server/src/core/function-limits.ts";
+const ERROR_TABLE = "packages/server/src/core/error-table.ts";
 
 export const PAGES: Readonly<Record<string, () => string>> = {
   "docs/errors.md": errorsPage,
@@ -103,6 +104,26 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     flag: "--functions",
     default: "none",
     meaning: "Directory of backend functions to run. Without it the server runs no functions.",
+  },
+  {
+    name: "HOLDFAST_FUNCTIONS_ISOLATION",
+    flag: "--functions-isolation",
+    default: "`bubblewrap`",
+    meaning:
+      "`bubblewrap`: each function runs in a sandbox of Linux, and the server does not start without one that works. `none`: a function can read everything that the server can.",
+  },
+  {
+    name: "HOLDFAST_FUNCTIONS_UIDS",
+    flag: null,
+    default: "`1900000000-1900065535`",
+    meaning: "Uids of the host for the processes of functions, one for each app, if the server runs as root.",
+  },
+  {
+    name: "HOLDFAST_FUNCTIONS_EGRESS_ALLOW",
+    flag: null,
+    default: "none",
+    meaning:
+      "Targets as `host:port`, separated by commas, that functions can reach although their addresses are private.",
   },
   {
     name: "HOLDFAST_PROVIDERS",
@@ -198,7 +219,11 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
 ];
 
 export function configurationPage(): string {
-  const [limits] = sectionsOf(blockOf(read(LIMIT_TABLE), "export const LIMITS = {"), /^ {2}([a-z_]+): /);
+  const tables = [
+    blockOf(read(LIMIT_TABLE), "export const LIMITS = {"),
+    blockOf(read(FUNCTION_LIMIT_TABLE), "export const FUNCTION_LIMITS = {"),
+  ];
+  const [limits] = sectionsOf(tables.join("\n"), /^ {2}([a-z_]+): /);
   const rows = (limits?.names ?? []).map(({ name, reason }): readonly string[] => {
     if (!isLimit(name)) throw new Error(`${LIMIT_TABLE}: ${name} is not in the table of limits.`);
     const unit = UNITS.find(([pattern]) => pattern.test(name))?.[1] ?? "";

@@ -88,9 +88,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     rooms: {
       sandbox: [],
       egress: [],
-      "functions.ts": ["sandbox", "egress"],
-      "process.ts": ["sandbox"],
       "deno.ts": ["sandbox"],
+      "process.ts": ["sandbox", "deno.ts"],
+      "pool.ts": ["process.ts"],
+      "functions.ts": ["sandbox", "egress", "deno.ts", "process.ts", "pool.ts"],
     },
   },
   http: {

@@ -171,11 +171,23 @@ async function startFunctions(
     start_timeout_ms: limits.function_start_timeout_ms,
     clock,
   });
-  const close = async (): Promise<void> => await sandbox.close();
   if (isolation === "none") log.warn("functions_not_isolated");
-  else await probe(sandbox).catch(async (error: unknown) => await close().then(() => Promise.reject(error)));
+  else await probeOrClose(sandbox);
   const runner = functionRunner(installation, config.functions_dir, sandbox, bridge);
-  return { runner, close: async () => await runner.close().finally(close) };
+  const closeBoth = async (): Promise<void> => {
+    await runner.close();
+    await sandbox.close();
+  };
+  return { runner, close: closeBoth };
+}
+
+async function probeOrClose(sandbox: Sandbox): Promise<void> {
+  try {
+    await probe(sandbox);
+  } catch (error) {
+    await sandbox.close();
+    throw error;
+  }
 }
 
 function functionRunner(

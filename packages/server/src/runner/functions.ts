@@ -209,13 +209,14 @@ function start(runner: Runner, { app_id, function_name }: FunctionRequest, versi
 }
 
 function egressOf(options: FunctionRunnerOptions, { app_id, function_name }: ProcessOwner): EgressOptions {
-  const { egress, gateway, gateway_hosts, limits, log } = options;
+  const { egress, gateway, gateway_hosts, limits, clock, log } = options;
   const covers = (host: string): boolean => gateway_hosts.some((pattern) => coversHost(pattern, host));
   return {
     ...egress,
     gateway: gateway === null ? null : { host: GATEWAY_HOST, origin: gateway, covers },
     connections: limits.function_connections,
     total_bytes: null,
+    clock,
     connect_timeout_ms: limits.function_connect_timeout_ms,
     idle_timeout_ms: limits.function_connection_idle_ms,
     onRefused: (target, why) => {

@@ -1,6 +1,7 @@
 /**
- * One Deno process of one app and function: starts it in the sandbox, passes its settings, reads its
- * output, sends it requests, and ends it. Must not know when a process should end. pool.ts does.
+ * One Deno process of one app and function: starts it in the sandbox, passes its settings, reads
+ * its output, sends it requests, and ends it. Must not know when a process should end. pool.ts
+ * does.
  */
 import { randomBytes } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";

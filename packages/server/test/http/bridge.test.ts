@@ -73,7 +73,8 @@ async function used(holdfast: TestServer, json: unknown): Promise<Reply> {
 
 describe("a function's token", () => {
   it("works over its own process's bridge while its invocation runs, and nowhere else", async () => {
-    const holdfast = await ready();
+    // Without a sandbox, the only place from which this test can reach the process's bridge.
+    const holdfast = await ready({ config: { functions_isolation: "none" } });
     const { token, api, end } = await leaked(holdfast);
     const path = tokenPath(holdfast);
     expect(new URL(api).port).not.toBe(new URL(holdfast.url).port);
@@ -142,7 +143,10 @@ describe("a bridge", () => {
   });
 
   it("accepts a limited number of connections from one process", async () => {
-    const holdfast = await ready({ limits: { function_bridge_connections: 1 } });
+    const holdfast = await ready({
+      limits: { function_bridge_connections: 1 },
+      config: { functions_isolation: "none" },
+    });
     const { token, api } = await leaked(holdfast);
     const first = await get(`${api}${tokenPath(holdfast)}`, token);
     // fetch keeps its connection open, so another client's has no room.

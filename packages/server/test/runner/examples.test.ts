@@ -1,6 +1,6 @@
 /**
- * The functions of the demo in examples/, unchanged, against a fake of the vendors. The others there
- * are run by e2e/examples.test.ts.
+ * The functions of the demo in examples/, unchanged, against a fake of the vendors. The others
+ * there are run by e2e/examples.test.ts.
  */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -60,7 +60,9 @@ describe("a function", () => {
   it.each(Object.keys(ATTEMPTS))("%s: refused", async (name) => {
     const path = join(bench.dir, "secret/master.json");
     const { body } = await bench.call("escape", { body: Buffer.from(JSON.stringify({ name, path })) });
-    expect(body).toMatch(/^\{"refused":".*(NotCapable|NotAllowed|NotSupported|read access|--no-remote|--no-npm|prompt|denied|function_egress_refused|fetch failed)/);
+    expect(body).toMatch(
+      /^\{"refused":".*(NotCapable|NotAllowed|NotSupported|read access|--no-remote|--no-npm|prompt|denied|function_egress_refused|fetch failed)/,
+    );
     expect(body).not.toMatch(/canary|root:/);
   });
 

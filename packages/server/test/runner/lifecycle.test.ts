@@ -134,10 +134,12 @@ describe("processes", () => {
 
 const source = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
 
-it.each(["bubblewrap", "none"] as const)("a process ends if its server is killed, with isolation %s", async (isolation) => {
-  const dir = await temporaryFolder();
-  await writeFiles(dir, { "pid.js": `Deno.exit = () => {}; ${PID}` });
-  const code = `
+it.each(["bubblewrap", "none"] as const)(
+  "a process ends if its server is killed, with isolation %s",
+  async (isolation) => {
+    const dir = await temporaryFolder();
+    await writeFiles(dir, { "pid.js": `Deno.exit = () => {}; ${PID}` });
+    const code = `
     import { createFunctionRunner } from ${source("runner/functions.ts")};
     import { createSandbox } from ${source("runner/sandbox/sandbox.ts")};
     import { findDeno } from ${source("runner/deno.ts")};
@@ -149,18 +151,19 @@ it.each(["bubblewrap", "none"] as const)("a process ends if its server is killed
     const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", url: "http://a/", prefix: "/", client_address: null, headers: {}, body: null, user_authorization: null });
     body.resume().on("end", () => console.log("called"));
     setInterval(() => {}, 60_000);`;
-  const server = spawn(process.execPath, ["-C", "holdfast-source", "--input-type=module", "-e", code], {
-    stdio: ["ignore", "pipe", "inherit"],
-    // Leftovers of a killed server are removed with this folder.
-    env: { ...process.env, TMPDIR: dir },
-  });
-  await once(server.stdout, "data");
-  const pids = descendantsOf(server.pid ?? 0);
-  expect(pids.length).toBeGreaterThan(0);
-  server.kill("SIGKILL");
-  await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), { timeout: 5_000 });
-  await rm(dir, { recursive: true, force: true });
-});
+    const server = spawn(process.execPath, ["-C", "holdfast-source", "--input-type=module", "-e", code], {
+      stdio: ["ignore", "pipe", "inherit"],
+      // Leftovers of a killed server are removed with this folder.
+      env: { ...process.env, TMPDIR: dir },
+    });
+    await once(server.stdout, "data");
+    const pids = descendantsOf(server.pid ?? 0);
+    expect(pids.length).toBeGreaterThan(0);
+    server.kill("SIGKILL");
+    await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), { timeout: 5_000 });
+    await rm(dir, { recursive: true, force: true });
+  },
+);
 
 /** Returns the pids of all processes that a process started, and of those that these started. */
 function descendantsOf(pid: number): readonly number[] {

@@ -167,9 +167,9 @@ describe("Deno", () => {
     );
   });
 
-  it("type-checks the bootstrap", async () => {
-    const bootstrap = fileURLToPath(new URL("../../src/runner/bootstrap.deno.ts", import.meta.url));
-    const args = ["check", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", bootstrap];
+  it.each(["bootstrap.deno.ts", "sandbox/attack.deno.ts"])("type-checks %s", async (name) => {
+    const program = fileURLToPath(new URL(`../../src/runner/${name}`, import.meta.url));
+    const args = ["check", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", program];
     await expect(promisify(execFile)(findDeno(), args)).resolves.toBeDefined();
   });
 

@@ -13,18 +13,23 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
+import { once } from "node:events";
 import { connect, type Server as Listener, type Socket } from "node:net";
 import { Transform, type Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { Clock } from "../../core/clock.ts";
 import { addressOf, EgressRefused, parseAuthority, type Rules, type Target } from "./target.ts";
 
 export interface EgressOptions extends Rules {
-  /** Origin that requests to `gateway.host` go to. TLS to `gateway.hosts` is refused. Null: none. */
+  /**
+   * Origin that requests to `gateway.host` go to. TLS to `gateway.hosts` is refused. Null: none.
+   */
   readonly gateway: GatewayRule | null;
   /** Connections of one process at a time. */
   readonly connections: number;
   /** Bytes of one process, in both directions together. Null: not limited. */
   readonly total_bytes: number | null;
+  readonly clock: Clock;
   readonly connect_timeout_ms: number;
   /** A connection without a byte for this long is closed. */
   readonly idle_timeout_ms: number;
@@ -64,7 +69,10 @@ export function serveEgress(listener: Listener, options: EgressOptions): void {
   const proxy: Server = createServer((request, response) => void forward(state, request, response));
   proxy.maxConnections = options.connections;
   proxy.timeout = options.idle_timeout_ms;
-  proxy.on("connect", (request: IncomingMessage, client: Duplex, head: Buffer) => void tunnel(state, request, client, head));
+  proxy.on(
+    "connect",
+    (request: IncomingMessage, client: Duplex, head: Buffer) => void tunnel(state, request, client, head),
+  );
   proxy.on("clientError", (_error, client) => client.destroy());
   listener.once("close", () => {
     proxy.close();
@@ -96,16 +104,10 @@ async function tunnel(state: State, { url = "" }: IncomingMessage, client: Duple
 /** Connects to the checked address of the target. @throws EgressRefused */
 async function connected(state: State, target: Target): Promise<Socket> {
   const host = await addressOf(target, state);
-  const socket = connect({ host, port: target.port, timeout: state.connect_timeout_ms });
-  await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve);
-    socket.once("error", reject);
-    socket.once("timeout", () => reject(new Error("The connection timed out.")));
-  }).catch((error: unknown) => {
-    socket.destroy();
-    throw error;
-  });
-  socket.setTimeout(state.idle_timeout_ms, () => socket.destroy());
+  const socket = connect({ host, port: target.port, timeout: state.idle_timeout_ms });
+  socket.on("timeout", () => socket.destroy());
+  const cancel = endUnlessConnected(state, socket);
+  await once(socket, "connect").finally(cancel);
   return socket;
 }
 
@@ -117,10 +119,14 @@ function refuse(state: State, target: string, why: string): void {
   onRefused(target, why);
 }
 
+/** Destroys the socket if it does not connect in time. The returned function cancels that. */
+const endUnlessConnected = ({ clock, connect_timeout_ms }: State, socket: Socket): (() => void) =>
+  clock.after(connect_timeout_ms, () => socket.destroy(new Error("The connection timed out.")));
+
 async function forward(state: State, request: IncomingMessage, response: ServerResponse): Promise<void> {
   response.on("error", () => response.destroy());
   const url = URL.parse(request.url ?? "");
-  if (url?.hostname === REASONS_HOST) return void answerWhy(state, url, response);
+  if (url?.hostname === REASONS_HOST) return answerWhy(state, url, response);
   try {
     if (url?.protocol !== "http:") throw new EgressRefused("it is not a URL with http");
     const answer = await send(state, url, request);
@@ -144,13 +150,14 @@ async function send(state: State, url: URL, request: IncomingMessage): Promise<I
   const { host, port, path } = await destinationOf(state, url);
   const headers = { ...endToEnd(request), host: url.host };
   const { method } = request;
-  const upstream = httpRequest({ host, port, method, path, headers, agent: false, timeout: state.connect_timeout_ms });
+  const timeout = state.idle_timeout_ms;
+  const upstream = httpRequest({ host, port, method, path, headers, agent: false, timeout });
   const arrived = Promise.withResolvers<IncomingMessage>();
   upstream.once("response", arrived.resolve);
   upstream.once("error", arrived.reject);
   upstream.once("timeout", () => upstream.destroy(new Error("The connection timed out.")));
-  upstream.once("socket", (socket) => socket.once("connect", () => socket.setTimeout(state.idle_timeout_ms)));
-  pipeline(request, counted(state), upstream).catch(arrived.reject);
+  upstream.once("socket", (socket) => socket.once("connect", endUnlessConnected(state, socket)));
+  void pipeline(request, counted(state), upstream).catch(arrived.reject);
   return await arrived.promise;
 }
 
@@ -187,7 +194,9 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 const REFUSED_HEADER = "x-holdfast-egress-refused";
 
 function endToEnd({ headers }: IncomingMessage): OutgoingHttpHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name) && name !== REFUSED_HEADER));
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name) && name !== REFUSED_HEADER),
+  );
 }
 
 /** Passes bytes on, and fails when the process has carried more than it is allowed. */

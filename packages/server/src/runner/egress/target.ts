@@ -24,7 +24,9 @@ export class EgressRefused extends Error {
   override name = "EgressRefused";
 }
 
-/** The ports of the web, and those that no service of a system listens on. Mail is not among them. */
+/**
+ * The ports of the web, and those that no service of a system listens on. Mail is not among them.
+ */
 const PORTS: ReadonlySet<number> = new Set([80, 443]);
 const FIRST_FREE_PORT = 1_024;
 const HOST = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62}))*$/;

@@ -46,36 +46,34 @@ export interface Wrapped {
 export function wrapped({ mounts, limits, uid, launch }: Wrapping): Wrapped {
   const command = [
     // Other processes of the machine come first. The server must answer while functions compute.
-    ...["chrt", "--idle", "0"],
-    ...(uid === null ? [] : asUser(uid)),
-    ...["prlimit", "--core=0", `--data=${RESERVED_BYTES + limits.memory_bytes}`],
-    ...[`--fsize=${limits.scratch_bytes}`, `--nofile=${OPEN_FILES}`],
+    ["chrt", "--idle", "0"],
+    uid === null ? [] : asUser(uid),
+    ["prlimit", "--core=0", `--data=${RESERVED_BYTES + limits.memory_bytes}`],
+    [`--fsize=${limits.scratch_bytes}`, `--nofile=${OPEN_FILES}`],
     // The kernel counts a uid's threads, so this limits one app if each app has its own.
-    ...(uid === null ? [] : [`--nproc=${limits.tasks}`]),
-    ...["--", "bwrap", "--args", String(OPTIONS_FD), "--", NODE, "--no-warnings", LAUNCHER, launch],
-  ];
+    uid === null ? [] : [`--nproc=${limits.tasks}`],
+    ["--", "bwrap", "--args", String(OPTIONS_FD), "--", NODE, "--no-warnings", LAUNCHER, launch],
+  ].flat();
   const options = [
-    ...NAMESPACES,
-    ...["--clearenv", "--setenv", "NODE_CHANNEL_FD", String(CHANNEL_FD)],
-    ...["--info-fd", String(INFO_FD)],
-    ...mounts.flatMap(({ host, inside }) => ["--ro-bind", host, inside]),
-    ...["--proc", "/proc", "--dev", "/dev", "--size", String(limits.scratch_bytes), "--tmpfs", SCRATCH],
-    ...["--chdir", SCRATCH],
-  ];
+    NAMESPACES,
+    ["--clearenv", "--setenv", "NODE_CHANNEL_FD", String(CHANNEL_FD)],
+    ["--info-fd", String(INFO_FD)],
+    mounts.flatMap(({ host, inside }) => ["--ro-bind", host, inside]),
+    ["--proc", "/proc", "--dev", "/dev", "--size", String(limits.scratch_bytes), "--tmpfs", SCRATCH],
+    ["--chdir", SCRATCH],
+  ].flat();
   return { command, options: options.map((option) => `${option}\0`).join("") };
 }
 
 const NAMESPACES = [
-  "--unshare-all",
-  "--unshare-user",
+  ["--unshare-all", "--unshare-user"],
   // A further user namespace would give its creator capabilities, and with them more of the kernel.
-  "--disable-userns",
-  "--die-with-parent",
-  "--new-session",
-  ...["--cap-drop", "ALL"],
-  ...["--uid", "65534", "--gid", "65534"],
-  ...["--hostname", "function"],
-] as const;
+  ["--disable-userns"],
+  ["--die-with-parent", "--new-session"],
+  ["--cap-drop", "ALL"],
+  ["--uid", "65534", "--gid", "65534"],
+  ["--hostname", "function"],
+].flat();
 
 /**
  * Before bubblewrap: a user namespace that root creates maps its users to root of the host, which

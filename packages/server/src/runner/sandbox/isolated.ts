@@ -2,18 +2,27 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { Server } from "node:net";
-import type { Readable, Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isJsonObject } from "../../core/types.ts";
 import { CHANNEL_FD, DENO, INFO_FD, OPTIONS_FD, SCRATCH, wrapped } from "./bubblewrap.ts";
 import { exitOf, streamsOf, type RawExit } from "./child.ts";
-import { SandboxFailure, type KillReason, type Place, type SandboxedProcess, type SandboxJob, type SandboxState } from "./types.ts";
+import {
+  SandboxFailure,
+  type KillReason,
+  type Place,
+  type SandboxedProcess,
+  type SandboxJob,
+  type SandboxState,
+} from "./types.ts";
 import { watchUsage } from "./watch.ts";
 
 /** Linux's flag for a handle that only names a file. Node has no name for it. */
 const O_PATH = 0o10000000;
 /** Every sandbox has a network of its own, so the same ports are free in each. */
 const FIRST_PORT = 4001;
+/** Where the system keeps its programs. The server's own PATH can name folders of other users. */
+const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /** Enough of bubblewrap's own message to explain a failure. */
 const COMPLAINT_BYTES = 2_000;
 
@@ -29,7 +38,8 @@ export async function spawnIsolated(state: SandboxState, job: SandboxJob): Promi
     if (child.exitCode !== null || child.signalCode !== null) return;
     killed_for ??= reason;
     // The first process of the sandbox takes all others with it, and bubblewrap outside then reaps
-    // it. Killing bubblewrap would leave that to process 1, which in a container can be this server.
+    // it. Killing bubblewrap would leave that to process 1, which in a container can be this
+    // server.
     if (first_pid === null) child.kill("SIGKILL");
     else killPid(first_pid);
   };
@@ -39,11 +49,12 @@ export async function spawnIsolated(state: SandboxState, job: SandboxJob): Promi
     first_pid = host_pid;
     const watch = watchUsage({ ...state, pid: host_pid, memory_bytes: job.limits.memory_bytes, kill });
     const handles: number[] = [];
-    void exited.then(() => {
+    const end = (): void => {
       watch.stop();
       handles.forEach((handle) => closeSync(handle));
       Object.values(listeners).forEach((listener) => listener.close());
-    });
+    };
+    void exited.then(end);
     return {
       ...streamsOf(child),
       place,
@@ -86,11 +97,12 @@ function start(state: SandboxState, job: SandboxJob, place: Place, uid: number |
   stdio[CHANNEL_FD] = "ipc";
   stdio[INFO_FD] = "pipe";
   stdio[OPTIONS_FD] = "pipe";
-  const child = spawn(program, rest, { stdio, env: { PATH: process.env["PATH"] }, cwd: "/" });
-  const optionsPipe = (child.stdio as readonly unknown[])[OPTIONS_FD] as Writable;
+  const child = spawn(program, rest, { stdio, env: { PATH: SYSTEM_PATH }, cwd: "/" });
+  const pipe: unknown = Object.values(child.stdio)[OPTIONS_FD];
+  if (!(pipe instanceof Writable)) throw new SandboxFailure("The options have no pipe.");
   // Bubblewrap can exit before it reads all. Its exit explains why.
-  optionsPipe.on("error", () => {});
-  optionsPipe.end(options);
+  pipe.on("error", () => {});
+  pipe.end(options);
   return child;
 }
 
@@ -111,7 +123,7 @@ async function launched(child: ChildProcess, names: readonly string[], exited: P
   const failed = exited.then(({ code }): never => {
     throw new SandboxFailure(`exit ${code}: ${complaint.text()}`);
   });
-  failed.catch(() => {});
+  void failed.catch(() => {});
   const [host_pid] = await Promise.race([Promise.all([reportedPid(child), disconnected]), failed]);
   // A program that is missing exits after the channel closes.
   if (host_pid === null || Object.keys(listeners).length < names.length) return await failed;
@@ -141,7 +153,7 @@ function collect(stream: Readable | null): { text(): string; giveBack(): void } 
 /** Returns the pid of the sandbox's first process on the host. Null if bubblewrap failed before. */
 async function reportedPid(child: ChildProcess): Promise<number | null> {
   const info = child.stdio[INFO_FD];
-  const report = info === null || info === undefined ? "" : await text(info as Readable).catch(() => "");
+  const report = info instanceof Readable ? await text(info).catch(() => "") : "";
   const parsed: unknown = report === "" ? null : JSON.parse(report);
   const pid = isJsonObject(parsed) ? parsed["child-pid"] : null;
   return typeof pid === "number" ? pid : null;

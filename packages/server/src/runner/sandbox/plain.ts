@@ -8,7 +8,14 @@ import type { Server } from "node:net";
 import { join } from "node:path";
 import { exitOf, streamsOf } from "./child.ts";
 import { listenOnLoopback, portOf } from "./loopback.ts";
-import { SandboxFailure, type KillReason, type Place, type SandboxedProcess, type SandboxJob, type SandboxState } from "./types.ts";
+import {
+  SandboxFailure,
+  type KillReason,
+  type Place,
+  type SandboxedProcess,
+  type SandboxJob,
+  type SandboxState,
+} from "./types.ts";
 import { watchUsage } from "./watch.ts";
 
 export async function spawnPlain(state: SandboxState, job: SandboxJob): Promise<SandboxedProcess> {

@@ -2,8 +2,8 @@
  * Checks that the sandbox holds, by an attack. The presence of bubblewrap proves nothing: a kernel
  * setting or a container can take its namespaces away.
  *
- * The attacker is a real Deno with every permission, because Deno's permissions are assumed to fall.
- * It tries to read a file of this server in two ways, and to reach a port of this machine.
+ * The attacker is a real Deno with every permission, because Deno's permissions are assumed to
+ * fall. It tries to read a file of this server in two ways, and to reach a port of this machine.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,8 +11,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { CodedError } from "../../core/errors.ts";
 import { isJsonObject } from "../../core/types.ts";
-import { ATTACK } from "./attack.ts";
 import { listenOnLoopback, portOf } from "./loopback.ts";
+import { translated } from "./runtime.ts";
 import { SandboxFailure, type Sandbox, type SandboxedProcess } from "./types.ts";
 
 const LIMITS = { memory_bytes: 256 * 2 ** 20, scratch_bytes: 2 ** 20, tasks: 128 };
@@ -41,7 +41,7 @@ export async function attack(sandbox: Sandbox): Promise<Attack> {
   const canary = randomBytes(16).toString("hex");
   const secret = join(sandbox.root, `canary-${randomBytes(8).toString("hex")}`);
   writeFileSync(secret, `${canary}\n`, { mode: 0o600 });
-  writeFileSync(join(folder, "attack.mjs"), ATTACK, { mode: 0o644 });
+  writeFileSync(join(folder, "attack.mjs"), translated("attack.deno.ts"), { mode: 0o644 });
   const bait = await listenOnLoopback();
   bait.on("connection", (socket) => socket.destroy());
   try {
@@ -68,7 +68,7 @@ function leaksIn(output: string, canary: string, complaint: string): readonly st
   const results = parsed(output);
   if (!isJsonObject(results)) throw new SandboxFailure(`The test program failed: ${complaint.slice(0, 500)}`);
   return Object.entries(results).flatMap(([name, result]) =>
-    [canary, "connected", "seen"].includes(String(result)) ? [name] : [],
+    result === canary || result === "connected" || result === "seen" ? [name] : [],
   );
 }
 
@@ -92,7 +92,9 @@ function unavailable(why: string, cause?: unknown): CodedError {
   return new CodedError("functions_isolation_unavailable", { message, cause });
 }
 
-/** Returns what the operator must do, from what the programs that start the sandbox complain about. */
+/**
+ * Returns what the operator must do, from what the programs that start the sandbox complain about.
+ */
 function remedyFor(complaint: string): string {
   const remedy = REMEDIES.find(([pattern]) => pattern.test(complaint))?.[1];
   return remedy ?? `Starting it failed: ${complaint.replaceAll(/\s+/g, " ").trim().slice(0, 300)}.`;

@@ -86,9 +86,12 @@ function readableForAll(root: string, program: string, name: string): string {
   return copy;
 }
 
-const isReadableForAll = (path: string): boolean => (statSync(path).mode & 0o005) === 0o005 && isReachable(dirname(path));
+const isReadableForAll = (path: string): boolean =>
+  (statSync(path).mode & 0o005) === 0o005 && isReachable(dirname(path));
 
-/** Reports whether every user can open files below the folder. Only root runs jobs as other users. */
+/**
+ * Reports whether every user can open files below the folder. Only root runs jobs as other users.
+ */
 function isReachable(path: string): boolean {
   if (process.getuid?.() !== 0) return true;
   for (let folder = path; ; folder = dirname(folder)) {
@@ -98,9 +101,13 @@ function isReachable(path: string): boolean {
 }
 
 function writeLauncher(root: string): string {
-  const text = readFileSync(fileURLToPath(new URL("./launcher.node.ts", import.meta.url)), "utf8");
-  const { code } = transformSync(text, { loader: "ts", format: "esm", target: "es2024" });
   const path = join(root, "launcher.mjs");
-  writeFileSync(path, code, { mode: 0o644 });
+  writeFileSync(path, translated("launcher.node.ts"), { mode: 0o644 });
   return path;
+}
+
+/** Returns a program beside this file as JavaScript. */
+export function translated(name: string): string {
+  const text = readFileSync(fileURLToPath(new URL(name, import.meta.url)), "utf8");
+  return transformSync(text, { loader: "ts", format: "esm", target: "es2024" }).code;
 }

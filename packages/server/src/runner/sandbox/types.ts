@@ -57,7 +57,9 @@ export interface SandboxedProcess {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Listening sockets that only the job's own processes can reach, with the server's code behind. */
+  /**
+   * Listening sockets that only the job's own processes can reach, with the server's code behind.
+   */
   readonly listeners: Readonly<Record<string, Server>>;
   /** The pid of the job's first process, as the host sees it. Null without isolation. */
   readonly host_pid: number | null;

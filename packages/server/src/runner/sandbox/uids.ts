@@ -15,8 +15,8 @@ interface Taken {
 
 /**
  * Nothing on disk belongs to these uids, so the assignment lives as long as this server. An app
- * keeps its uid until the range is used up. Then the uid of the app that is idle for longest goes to
- * the next one.
+ * keeps its uid until the range is used up. Then the uid of the app that is idle for longest goes
+ * to the next one.
  */
 export function createUids({ first, last }: UidRange): Uids {
   const taken = new Map<string, Taken>();

@@ -11,7 +11,9 @@ export interface Usage {
   readonly cpu_ms: number;
 }
 
-/** Linux reports sizes in pages and CPU time in ticks. Both are fixed on x86-64 and arm64 of Debian. */
+/**
+ * Linux reports sizes in pages and CPU time in ticks. Both are fixed on x86-64 and arm64 of Debian.
+ */
 const PAGE_BYTES = 4_096;
 const TICK_MS = 10;
 /** A job with more processes than this is reported as if it used all memory. */
