@@ -91,7 +91,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "deno.ts": ["sandbox"],
       "process.ts": ["sandbox", "deno.ts"],
       "pool.ts": ["process.ts"],
-      "functions.ts": ["sandbox", "egress", "deno.ts", "process.ts", "pool.ts"],
+      "functions.ts": ["sandbox", "egress", "deno.ts", "process.ts", "pool.ts", "dropped-headers.ts"],
     },
   },
   http: {

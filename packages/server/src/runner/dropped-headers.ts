@@ -3,14 +3,19 @@
  * limited number of one function.
  */
 import { LRUCache } from "lru-cache";
-import type { FunctionRunnerOptions } from "./functions.ts";
+import type { Limits } from "../core/limits.ts";
 
 export type DroppedHeaders = (
   of: { readonly app_id: string; readonly function_name: string },
   names: readonly string[],
 ) => void;
 
-export function createDroppedHeaders({ limits, log }: Pick<FunctionRunnerOptions, "limits" | "log">): DroppedHeaders {
+interface DroppedHeadersOptions {
+  readonly limits: Limits;
+  readonly log: (line: { app_id: string; function_name: string; level: "error"; message: string }) => void;
+}
+
+export function createDroppedHeaders({ limits, log }: DroppedHeadersOptions): DroppedHeaders {
   const logged = new LRUCache<string, Set<string>>({ max: limits.function_dropped_headers_functions });
   return ({ app_id, function_name }, dropped) => {
     if (dropped.length === 0) return;

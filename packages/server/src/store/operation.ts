@@ -79,8 +79,7 @@ export function createBinder(adapter: DialectAdapter, compiler: QueryCompiler): 
   const unbound = new Kysely<Tables>(config).getExecutor();
   return (runQuery) => {
     const connection: DatabaseConnection = {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the query builder knows the
-      // type of its rows, as each driver of Kysely assumes.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the query builder knows the type of its rows, as each driver of Kysely assumes.
       executeQuery: <Row>(query: CompiledQuery) => runQuery(query) as Promise<QueryResult<Row>>,
       streamQuery: () => {
         throw new Error("The store does not stream rows.");

@@ -208,8 +208,7 @@ export function createStore(engine: Engine): Store {
     purge: () => engine.purge?.() ?? Promise.resolve(),
     close: engine.close,
   };
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the mapped types above describe
-  // these tables.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the mapped types above describe these tables.
   return methods as unknown as Store;
 }
 /* oxlint-enable typescript/no-explicit-any */
