@@ -81,7 +81,8 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   return { config, ...ground, ...services, close: () => close(services, spill, store) };
 }
 
-async function close({ audit, credentials }: Services, spill: Spill, store: Store): Promise<void> {
+async function close({ audit, credentials, functionLogs }: Services, spill: Spill, store: Store): Promise<void> {
+  await functionLogs.flush();
   await audit.close();
   await credentials.flush();
   await spill.close();

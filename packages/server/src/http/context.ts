@@ -20,7 +20,8 @@ type Used =
   | "connect"
   | "callback"
   | "device"
-  | "cliSessions";
+  | "cliSessions"
+  | "functionLogs";
 
 export interface HttpContext extends Pick<Ground, "catalog" | "urls" | "clock" | "log">, Pick<Services, Used> {
   readonly config: Config;

@@ -29,6 +29,7 @@ import { callbackRoutes } from "./pages/callback.ts";
 import { connectPages } from "./pages/connect.ts";
 import { connectorRoutes } from "./api/connectors.ts";
 import { devicePages } from "./pages/device.ts";
+import { functionLogRoutes } from "./api/function-logs.ts";
 import { functionRoutes } from "./api/functions.ts";
 import { governanceRoutes } from "./api/governance.ts";
 import { healthRoutes } from "./api/health.ts";
@@ -161,6 +162,7 @@ async function registerRoutes(server: HttpServer, context: HttpContext): Promise
   governanceRoutes(server, context);
   platformRoutes(server, context);
   managementRoutes(server, context);
+  functionLogRoutes(server, context);
   workspaceRoutes(server, context);
   callbackRoutes(server, context);
   await server.register(async (pages: HttpServer) => {

@@ -5,6 +5,7 @@ import type { Ground } from "./ground.ts";
 
 /** Finished outbox items are kept for a day, so that an operator can inspect them. */
 const OUTBOX_KEEP_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 
 export async function deleteExpired({
   store,
@@ -18,4 +19,5 @@ export async function deleteExpired({
   await store.deleteOldLogins(sessionLife(limits), plus(now, -limits.device_code_ttl_ms));
   await store.deleteOldWindows();
   await store.deleteOldOutbox(plus(now, -OUTBOX_KEEP_MS));
+  await store.deleteOldFunctionLogs(plus(now, -limits.function_log_days * DAY_MS));
 }

@@ -23,6 +23,7 @@ import { createConnectFlow } from "./consent/connect.ts";
 import { createConsents } from "./consent/consent.ts";
 import { createOAuthClients, type OAuthClients } from "./grants/clients.ts";
 import { createRevocations, type Revocations } from "./grants/revocation.ts";
+import { createFunctionLogs } from "./functions/logs.ts";
 import type { Ground } from "./ground.ts";
 import { createRefresher } from "./refresh/refresh.ts";
 import type { Spill } from "./refresh/spill.ts";
@@ -82,6 +83,7 @@ export function createServices(ground: Ground, spill: Spill) {
     apps: createApps({ ...ground, ...caches, revocations, apiKeys, credentials }),
     appProfiles: createAppProfiles(ground),
     governance: createGovernance({ ...ground, ...caches }),
+    functionLogs: createFunctionLogs(ground),
     connect: createConnectFlow({ ...ground, clients }),
     callback: createCallback({ ...ground, clients, consents, audit }),
   };

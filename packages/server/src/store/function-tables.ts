@@ -60,7 +60,7 @@ export interface FunctionLogsTable {
   request_id: string | null;
   level: string;
   message: string;
-  /** The bytes of the message, which the storage limit counts. */
+  /** What the storage limit counts: the bytes of the message and of its row. */
   size: number;
   time: Instant;
   /** Set by the database. Later records have higher positions. */
@@ -72,7 +72,7 @@ export interface FunctionSchedulesTable {
   app_id: AppId;
   function_name: string;
   automation_name: string;
-  /** JSON object: the automation's schedule. */
+  /** JSON object: the automation, and when it was deployed. The store only compares it. */
   spec: string;
   /** Null: no further run. */
   next_run_at: Instant | null;
@@ -80,6 +80,8 @@ export interface FunctionSchedulesTable {
   lease_until: Instant | null;
   last_run_at: Instant | null;
   last_outcome: string | null;
+  /** Counts the runs. A schedule can end after a number of them. */
+  runs: number;
   /** Counts the runs that were due while no server ran. They are not made up for. */
   missed: number;
 }

@@ -25,11 +25,13 @@ import * as connections from "./queries/connections.ts";
 import * as credentials from "./queries/credentials.ts";
 import * as device from "./queries/device.ts";
 import * as flows from "./queries/flows.ts";
+import * as functionLogs from "./queries/function-logs.ts";
 import * as functions from "./queries/functions.ts";
 import * as governance from "./queries/governance.ts";
 import * as outbox from "./queries/outbox.ts";
 import * as rateLimits from "./queries/rate-limits.ts";
 import * as refresh from "./queries/refresh.ts";
+import * as schedules from "./queries/schedules.ts";
 import * as system from "./queries/system.ts";
 import * as workspaces from "./queries/workspaces.ts";
 
@@ -97,6 +99,10 @@ const READS = {
   functionNames: functions.functionNames,
   listFunctionVersions: functions.listFunctionVersions,
   getFunctionBlob: functions.getFunctionBlob,
+  listFunctionLogs: functionLogs.listFunctionLogs,
+  hasFunctionLogs: functionLogs.hasFunctionLogs,
+  listSchedules: schedules.listSchedules,
+  dueSchedules: schedules.dueSchedules,
   listAppSecrets: appSecrets.listAppSecrets,
   listIssuers: appUsers.listIssuers,
   appsOfIssuer: appUsers.appsOfIssuer,
@@ -157,6 +163,11 @@ const WRITES = {
   deployFunction: functions.deployFunction,
   switchFunction: functions.switchFunction,
   deleteFunction: functions.deleteFunction,
+  appendFunctionLogs: functionLogs.appendFunctionLogs,
+  deleteOldFunctionLogs: functionLogs.deleteOldFunctionLogs,
+  trimFunctionLogs: functionLogs.trimFunctionLogs,
+  claimSchedule: schedules.claimSchedule,
+  finishSchedule: schedules.finishSchedule,
   putAppSecrets: appSecrets.putAppSecrets,
   deleteAppSecret: appSecrets.deleteAppSecret,
   putIssuer: appUsers.putIssuer,

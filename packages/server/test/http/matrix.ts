@@ -89,6 +89,11 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   [`GET ${GOVERNANCE}/:integration_type`]: workspace("viewer"),
   [`PUT ${GOVERNANCE}/:integration_type`]: workspace("admin", { json: { builder_connection_enabled: true } }),
 
+  // Functions.
+  "GET /api/apps/:app/functions-mgmt/:name/logs": app("editor"),
+  "GET /api/apps/:app/functions-mgmt/logs/stream": app("editor", { query: "function=none" }),
+  [`GET ${MANAGEMENT}/apps/:app/logs`]: app("editor"),
+
   // Apps.
   "GET /api/apps": anyBuilder,
   "POST /api/apps": workspace("editor", { json: { name: "made", organization_id: "{workspace}" } }),

@@ -25,6 +25,7 @@ const ALLOWED: Readonly<Record<Role, readonly Action[]>> = {
     "connector.connect",
     "connector.disconnect",
     "function.deploy",
+    "function.logs",
     "service_token.manage",
   ],
   admin: [

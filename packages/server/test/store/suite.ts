@@ -12,11 +12,13 @@ import { describeBuilders } from "./suite-builders.ts";
 import { describeCredentials } from "./suite-credentials.ts";
 import { describeDevice } from "./suite-device.ts";
 import { describeFlows } from "./suite-flows.ts";
+import { describeFunctionLogs, describeSchedules } from "./suite-function-runs.ts";
 import { describeFunctions } from "./suite-functions.ts";
 import { describeGovernance } from "./suite-governance.ts";
 import { describeConnections } from "./suite-connections.ts";
 import { describeRows } from "./suite-rows.ts";
 import { describeRefreshProtocol } from "./suite-refresh.ts";
+import { describeScheduler } from "./suite-scheduler.ts";
 import { describeSystem } from "./suite-system.ts";
 
 export interface OpenStore {
@@ -38,6 +40,9 @@ export function describeStore({ engine }: { engine: string }, open: OpenStores):
     describeFlows(open);
     describeFunctions(open);
     describeAppUsers(open);
+    describeFunctionLogs(open);
+    describeSchedules(open);
+    describeScheduler(open);
     describeGovernance(open);
     describeCredentials(open);
     describeBuilders(open);

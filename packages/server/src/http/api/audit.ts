@@ -6,13 +6,13 @@
 import { CodedError } from "../../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { roleReaches } from "../../core/roles.ts";
-import { instant, type Instant } from "../../core/types.ts";
 import { auditLine, type AuditRange } from "../../service/audit.ts";
 import { ACTIONS } from "../../service/access/actions.ts";
 import type { BuilderPrincipal } from "../../service/access/principals.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
+import { instantOf } from "../query.ts";
 import { AuditQuery } from "../../wire/management.ts";
 
 export function auditRoutes(server: HttpServer, context: HttpContext): void {
@@ -72,14 +72,4 @@ async function canExportInstallation(
     if (error instanceof CodedError && error.code === "insufficient_role") return false;
     throw error;
   }
-}
-
-function instantOf(name: string, text: string | undefined): Instant | null {
-  if (text === undefined) return null;
-  const ms = /^\d{1,15}$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) {
-    const message = "a time as 2026-11-23T12:00:00Z, or milliseconds since 1970";
-    throw new CodedError("invalid_field", { errors: [{ name, message }] });
-  }
-  return instant(ms);
 }

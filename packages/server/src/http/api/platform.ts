@@ -7,6 +7,7 @@ import type { AppRow } from "../../service/apps/apps.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppBuilder, requireBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
+import { countOf } from "../query.ts";
 import { appsOf, workspaceForApps } from "./visible-apps.ts";
 import { AppParams } from "../../wire/fields.ts";
 import {
@@ -46,7 +47,7 @@ function appListRoutes(server: HttpServer, context: HttpContext): void {
     async (request) => {
       const builder = await requireBuilder(context, request);
       const { sort = "-updated_date", fields, limit } = request.query;
-      const list = sorted(await appsOf(context, builder), sort).slice(0, limitOf(limit));
+      const list = sorted(await appsOf(context, builder), sort).slice(0, Math.min(countOf("limit", limit, 9_999), MAX_APPS));
       const profiles = await appProfiles.list(list.map(({ id }) => id));
       return list.map((one) => onlyFields({ ...shapeOf(one), ...profileFields(profiles.get(one.id)) }, fields));
     },
@@ -175,13 +176,4 @@ function sorted(list: readonly AppRow[], sort: string): readonly AppRow[] {
   const compare = SORTS[sort.replace(/^-/, "")] ?? SORTS["created_date"];
   const upwards = list.toSorted(compare);
   return sort.startsWith("-") ? upwards.toReversed() : upwards;
-}
-
-function limitOf(limit: string | undefined): number {
-  if (limit === undefined) return MAX_APPS;
-  if (!/^[1-9]\d{0,3}$/.test(limit)) {
-    const message = `a whole number from 1 to ${MAX_APPS}`;
-    throw new CodedError("invalid_field", { errors: [{ name: "limit", message }] });
-  }
-  return Math.min(Number(limit), MAX_APPS);
 }

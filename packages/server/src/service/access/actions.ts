@@ -26,6 +26,7 @@ export const ACTIONS = {
   "connector.connect": "editor",
   "connector.disconnect": "editor",
   "function.deploy": "editor",
+  "function.logs": "editor",
   "service_token.read": "viewer",
   "service_token.manage": "editor",
 } as const satisfies Record<string, Role>;

@@ -75,6 +75,7 @@ const running = ({ int8, numbered }: ColumnTypes): readonly string[] => [
     lease_until ${int8},
     last_run_at ${int8},
     last_outcome text,
+    runs ${int8} not null default 0,
     missed ${int8} not null default 0,
     constraint function_schedules_pk primary key (app_id, function_name, automation_name)
   )`,

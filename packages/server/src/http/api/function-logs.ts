@@ -1,0 +1,131 @@
+/**
+ * The output of an app's functions: pages of records, and a live view as server-sent events
+ * (WHATWG HTML §9.2). Both show what any node has stored.
+ */
+import { Readable } from "node:stream";
+import { CodedError } from "../../core/errors.ts";
+import type { AppId } from "../../core/types.ts";
+import { AppParams } from "../../wire/fields.ts";
+import {
+  AppLogsQuery,
+  AppLogsReply,
+  FunctionParams,
+  LogsQuery,
+  LogsReply,
+  LogStreamQuery,
+} from "../../wire/function-logs.ts";
+import { LEVELS, type FunctionLogs, type LogLevel } from "../../service/functions/logs.ts";
+import { requireAppBuilder } from "../auth.ts";
+import type { HttpContext } from "../context.ts";
+import type { HttpServer } from "../fastify.ts";
+import { countOf, instantOf } from "../query.ts";
+import { createLogStreams } from "./log-stream.ts";
+
+/** The public command line asks for up to this. The reply has at most `function_log_page`. */
+const MOST_RECORDS = 1_000;
+const LOGS = "/api/apps/:app/functions-mgmt";
+
+export function functionLogRoutes(server: HttpServer, context: HttpContext): void {
+  pageRoutes(server, context);
+  streamRoute(server, context);
+}
+
+function pageRoutes(server: HttpServer, context: HttpContext): void {
+  const { functionLogs } = context;
+
+  server.get(
+    `${LOGS}/:name/logs`,
+    { schema: { params: FunctionParams, querystring: LogsQuery, response: { 200: LogsReply } } },
+    async (request, reply) => {
+      const { app_id } = await requireAppBuilder(context, request, request.params.app, "function.logs");
+      const { name } = request.params;
+      await functionLogs.require(app_id, name);
+      const { level, ...range } = request.query;
+      const records = await functionLogs.read({
+        ...rangeOf(app_id, [name], range),
+        levels: level === undefined ? null : [level],
+      });
+      void reply.header("cache-control", "no-store");
+      return records.map((record) => ({ time: iso(record.time), level: levelOf(record.level), message: record.message }));
+    },
+  );
+
+  server.get(
+    "/api/management/apps/:app/logs",
+    { schema: { params: AppParams, querystring: AppLogsQuery, response: { 200: AppLogsReply } } },
+    async (request, reply) => {
+      const { app_id } = await requireAppBuilder(context, request, request.params.app, "function.logs");
+      const { function: name, level, ...range } = request.query;
+      if (name !== undefined) await functionLogs.require(app_id, name);
+      const records = await functionLogs.read({
+        ...rangeOf(app_id, name === undefined ? null : [name], range),
+        levels: level === undefined ? null : LEVELS.slice(LEVELS.indexOf(level)),
+      });
+      void reply.header("cache-control", "no-store");
+      return {
+        records: records.map(({ time, level: stored, ...record }) => ({
+          ...record,
+          time: iso(time),
+          level: levelOf(stored),
+        })),
+      };
+    },
+  );
+}
+
+function streamRoute(server: HttpServer, context: HttpContext): void {
+  const streams = createLogStreams(context);
+  server.addHook("preClose", (done) => {
+    streams.close();
+    done();
+  });
+
+  server.get(
+    `${LOGS}/logs/stream`,
+    { schema: { params: AppParams, querystring: LogStreamQuery } },
+    async (request, reply) => {
+      const authorize = () => requireAppBuilder(context, request, request.params.app, "function.logs");
+      const { app_id } = await authorize();
+      const names = namesOf(request.query.function);
+      for (const name of names ?? []) await context.functionLogs.require(app_id, name);
+      const events = streams.open(context.functionLogs.tail(app_id, names), async () => void (await authorize()));
+      return await reply
+        .type("text/event-stream; charset=utf-8")
+        .header("cache-control", "no-store")
+        // Without this, a proxy that buffers would hold the events back.
+        .header("x-accel-buffering", "no")
+        .send(Readable.from(events));
+    },
+  );
+}
+
+type Range = Parameters<FunctionLogs["read"]>[0];
+
+function rangeOf(
+  app_id: AppId,
+  function_names: readonly string[] | null,
+  query: { since?: string; until?: string; limit?: string; order?: "asc" | "desc" },
+): Omit<Range, "levels"> {
+  return {
+    app_id,
+    function_names,
+    since: instantOf("since", query.since),
+    until: instantOf("until", query.until),
+    order: query.order ?? "desc",
+    count: countOf("limit", query.limit, MOST_RECORDS),
+  };
+}
+
+/** The names of a live view. Null: all functions of the app. */
+function namesOf(text: string | undefined): readonly string[] | null {
+  const names = (text ?? "").split(",").map((name) => name.trim());
+  const given = [...new Set(names.filter((name) => name !== ""))];
+  if (given.length > 100) {
+    const message = "at most 100 names";
+    throw new CodedError("invalid_field", { errors: [{ name: "function", message }] });
+  }
+  return given.length === 0 ? null : given;
+}
+
+const iso = (time: number): string => new Date(time).toISOString();
+const levelOf = (stored: string): LogLevel => LEVELS.find((level) => level === stored) ?? "info";

@@ -1,0 +1,91 @@
+/**
+ * Live views of function output as server-sent events. Owns how many there are, their heartbeats
+ * and their end. Must not know whose records they show.
+ */
+import { delay, type Clock } from "../../core/clock.ts";
+import { CodedError } from "../../core/errors.ts";
+import type { Limits } from "../../core/limits.ts";
+import type { LogTail } from "../../service/functions/logs.ts";
+
+export interface LogStreams {
+  /**
+   * Returns the events of one view. `authorize` runs again with each heartbeat, so that a revoked
+   * credential ends the view.
+   *
+   * @throws CodedError `overloaded` if there are too many views
+   */
+  open(tail: LogTail, authorize: () => Promise<void>): AsyncGenerator<string>;
+  /** Ends all views. */
+  close(): void;
+}
+
+interface StreamsState {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly closing: AbortController;
+  open: number;
+}
+
+export function createLogStreams({ clock, config }: { clock: Clock; config: { limits: Limits } }): LogStreams {
+  const streams: StreamsState = { clock, limits: config.limits, closing: new AbortController(), open: 0 };
+  return {
+    open: (tail, authorize) => open(streams, tail, authorize),
+    close: () => streams.closing.abort(),
+  };
+}
+
+function open(streams: StreamsState, tail: LogTail, authorize: () => Promise<void>): AsyncGenerator<string> {
+  if (streams.open >= streams.limits.function_log_streams) {
+    const message = "Too many live views of function output are open. Close one, or read the logs without following.";
+    throw new CodedError("overloaded", { message, retry_after_s: 5 });
+  }
+  streams.open += 1;
+  return events(streams, tail, authorize);
+}
+
+async function* events(
+  streams: StreamsState,
+  tail: LogTail,
+  authorize: () => Promise<void>,
+): AsyncGenerator<string, void, undefined> {
+  const { clock, limits, closing } = streams;
+  const started = clock.monotonic_ms();
+  let quiet_since = started;
+  try {
+    await tail.next();
+    yield ": open\n\n";
+    while (!closing.signal.aborted) {
+      await pause(streams);
+      const now = clock.monotonic_ms();
+      if (now - started >= limits.function_log_stream_ms) return yield end("max_duration", true);
+      const records = await tail.next();
+      for (const { time, level, function_name, message } of records) {
+        yield `data: ${JSON.stringify({ time: new Date(time).toISOString(), level, function: function_name, message })}\n\n`;
+      }
+      if (records.length > 0) quiet_since = now;
+      if (now - quiet_since < limits.function_log_heartbeat_ms) continue;
+      quiet_since = now;
+      await authorize();
+      yield ": keep-alive\n\n";
+    }
+    yield end("shutdown", true);
+  } catch (error) {
+    // A client that may not read on must not try again. Everything else is temporary.
+    const is_refused = error instanceof CodedError && error.status < 500;
+    yield end(is_refused ? error.code : "unavailable", !is_refused);
+  } finally {
+    streams.open -= 1;
+  }
+}
+
+const end = (reason: string, retriable: boolean): string =>
+  `event: end\ndata: ${JSON.stringify({ reason, retriable })}\n\n`;
+
+/** Waits until the next look, or until the server closes. */
+async function pause({ clock, limits, closing }: StreamsState): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  const stop = (): void => closed.resolve();
+  closing.signal.addEventListener("abort", stop, { once: true });
+  await Promise.race([delay(clock, limits.function_log_poll_ms), closed.promise]);
+  closing.signal.removeEventListener("abort", stop);
+}

@@ -1,0 +1,122 @@
+/**
+ * Output of functions that waits to be written, for at most `function_log_flush_ms` and at most
+ * `function_log_buffer_bytes` of it. Records that do not fit are dropped, and a record of the same
+ * function says how many.
+ */
+import { newId } from "../../core/ids.ts";
+import type { AppId, Instant } from "../../core/types.ts";
+import type { NewFunctionLog } from "../../store/queries/function-logs.ts";
+import type { Ground } from "../ground.ts";
+
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+export interface FunctionRecord {
+  readonly app_id: AppId;
+  readonly function_name: string;
+  /** The id of the version that ran. Null if no version did. */
+  readonly version: string | null;
+  /** Null for output outside any call. */
+  readonly request_id: string | null;
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly time: Instant;
+}
+
+export interface LogBuffer {
+  add(record: FunctionRecord): void;
+  /** Writes all records. Keeps them if the database refused. */
+  flush(): Promise<void>;
+}
+
+type BufferDeps = Pick<Ground, "store" | "clock" | "limits" | "log">;
+
+interface Buffer {
+  records: NewFunctionLog[];
+  bytes: number;
+  /** Dropped records by function. */
+  readonly dropped: Map<string, { readonly last: FunctionRecord; count: number }>;
+  is_scheduled: boolean;
+  /** Bytes of each app since its storage was last trimmed. An app without an entry is trimmed first. */
+  readonly untrimmed: Map<AppId, number>;
+}
+
+/** Storage of a row besides its message. Empty messages in a loop need room, too. */
+const ROW_BYTES = 200;
+/** An app's storage is trimmed after it grew by this part of its limit. */
+const TRIM_PART = 16;
+
+export function createLogBuffer(deps: BufferDeps): LogBuffer {
+  const buffer: Buffer = { records: [], bytes: 0, dropped: new Map(), is_scheduled: false, untrimmed: new Map() };
+  return { add: (record) => add(deps, buffer, record), flush: () => flush(deps, buffer) };
+}
+
+function add(deps: BufferDeps, buffer: Buffer, record: FunctionRecord): void {
+  const row = rowOf(record);
+  schedule(deps, buffer);
+  if (buffer.bytes + row.size > deps.limits.function_log_buffer_bytes) return drop(buffer, record, 1);
+  buffer.bytes += row.size;
+  buffer.records.push(row);
+}
+
+function rowOf(record: FunctionRecord): NewFunctionLog {
+  return { ...record, id: newId("log"), size: Buffer.byteLength(record.message) + ROW_BYTES };
+}
+
+function drop({ dropped }: Buffer, last: FunctionRecord, count: number): void {
+  const key = `${last.app_id}/${last.function_name}`;
+  dropped.set(key, { last, count: (dropped.get(key)?.count ?? 0) + count });
+}
+
+function schedule(deps: BufferDeps, buffer: Buffer): void {
+  if (buffer.is_scheduled) return;
+  buffer.is_scheduled = true;
+  deps.clock.after(deps.limits.function_log_flush_ms, () => void flush(deps, buffer));
+}
+
+async function flush(deps: BufferDeps, buffer: Buffer): Promise<void> {
+  const { store, limits, log } = deps;
+  const records = [...buffer.records, ...droppedRecords(buffer)];
+  buffer.is_scheduled = false;
+  buffer.records = [];
+  buffer.bytes = 0;
+  if (records.length === 0) return;
+  try {
+    await store.appendFunctionLogs(records);
+    await trim(deps, buffer, records);
+  } catch (error) {
+    // Keep what still fits. The database may be unreachable only for a moment.
+    log.warn("function_logs_delayed", { count: records.length, error });
+    const later = buffer.records;
+    buffer.records = [];
+    buffer.bytes = 0;
+    for (const row of [...records, ...later]) keep(buffer, row, limits.function_log_buffer_bytes);
+    schedule(deps, buffer);
+  }
+}
+
+function keep(buffer: Buffer, row: NewFunctionLog, buffer_bytes: number): void {
+  const { id: _id, size, ...record } = row;
+  // The levels of rows that this process made.
+  if (buffer.bytes + size > buffer_bytes) return drop(buffer, record as FunctionRecord, 1);
+  buffer.bytes += size;
+  buffer.records.push(row);
+}
+
+function droppedRecords({ dropped }: Buffer): readonly NewFunctionLog[] {
+  const records = [...dropped.values()].map(({ last, count }) =>
+    rowOf({ ...last, request_id: null, level: "warning", message: `${count} records were dropped here: too much output at once.` }),
+  );
+  dropped.clear();
+  return records;
+}
+
+/** Deletes the oldest records of the apps that wrote much since their last trim. */
+async function trim({ store, limits }: BufferDeps, { untrimmed }: Buffer, records: readonly NewFunctionLog[]): Promise<void> {
+  const most = limits.function_log_bytes / TRIM_PART;
+  for (const { app_id, size } of records) untrimmed.set(app_id, (untrimmed.get(app_id) ?? most) + size);
+  for (const [app_id, bytes] of untrimmed) {
+    if (bytes < most) continue;
+    await store.trimFunctionLogs(app_id, limits.function_log_bytes);
+    untrimmed.set(app_id, 0);
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Runs scheduled automations: on one node at a time, at most once for each time of the schedule,
+ * and without an app user. A run that no node could start in time is missed. It is counted and
+ * logged, and not made up for. Must not know how a function runs: app.ts says how.
+ */
+import { every } from "../../core/clock.ts";
+import { CodedError } from "../../core/errors.ts";
+import { plus, type AppId, type Instant } from "../../core/types.ts";
+import type { ScheduleClaim, ScheduleRow } from "../../store/queries/schedules.ts";
+import type { Ground } from "../ground.ts";
+import type { LogLevel } from "./log-buffer.ts";
+import type { FunctionLogs } from "./logs.ts";
+import { nextRun, type Scheduled } from "./schedule.ts";
+import { parseSpec } from "./schedules.ts";
+
+export interface ScheduledRun {
+  readonly app_id: AppId;
+  readonly function_name: string;
+  /** JSON. */
+  readonly body: string;
+}
+
+export interface SchedulerDeps extends Pick<Ground, "store" | "clock" | "limits" | "log" | "owner"> {
+  readonly functionLogs: Pick<FunctionLogs, "write">;
+  /** Calls the function, and returns the status of its response. */
+  readonly run: (run: ScheduledRun) => Promise<number>;
+}
+
+export interface Scheduler {
+  start(): void;
+  /** Starts what is due. Resolves when those runs have ended. */
+  tick(): Promise<void>;
+  stop(): void;
+}
+
+interface SchedulerState extends SchedulerDeps {
+  running: number;
+  stopTimer: () => void;
+}
+
+/** Missed runs that one look counts. An outage can have missed more. */
+const MOST_MISSED = 1_000;
+
+export function createScheduler(deps: SchedulerDeps): Scheduler {
+  const scheduler: SchedulerState = { ...deps, running: 0, stopTimer: () => {} };
+  return {
+    start: () => start(scheduler),
+    tick: () => tick(scheduler),
+    stop: () => scheduler.stopTimer(),
+  };
+}
+
+function start(scheduler: SchedulerState): void {
+  const { clock, limits, log } = scheduler;
+  scheduler.stopTimer = every(clock, limits.schedule_poll_ms, () => {
+    void tick(scheduler).catch((error: unknown) => log.error("schedules_failed", { error }));
+  });
+}
+
+async function tick(scheduler: SchedulerState): Promise<void> {
+  const { store, limits } = scheduler;
+  const room = limits.schedule_batch - scheduler.running;
+  if (room <= 0) return;
+  const { now, due } = await store.dueSchedules(room);
+  const runs = await Promise.all(due.map((row) => claim(scheduler, row, now)));
+  await Promise.all(runs.filter((run) => run !== null).map((run) => runOne(scheduler, run)));
+}
+
+interface ClaimedRun {
+  readonly row: ScheduleRow;
+  readonly body: string;
+}
+
+/** Moves a due schedule on, and counts what it missed. Returns the run that this node must do. */
+async function claim(scheduler: SchedulerState, row: ScheduleRow, now: Instant): Promise<ClaimedRun | null> {
+  const { store, limits, owner } = scheduler;
+  const scheduled = parseSpec(row);
+  if (scheduled === null || row.next_run_at === null) {
+    // A newer version wrote it, and can read it.
+    await store.claimSchedule(row, { next_run_at: plus(now, limits.schedule_late_ms) });
+    return null;
+  }
+  const { last, missed } = passed(scheduled, row.next_run_at, now);
+  const is_running = row.lease_until !== null && row.lease_until > now;
+  if (is_running || now - last > limits.schedule_late_ms) {
+    const moved = { next_run_at: nextRun(scheduled, now), missed: row.missed + missed + 1 };
+    const change = is_running ? moved : { ...moved, ...ENDED, last_outcome: "missed" };
+    if (await store.claimSchedule(row, change)) report(scheduler, row, missed + 1, is_running);
+    return null;
+  }
+  const runs = row.runs + 1;
+  const change: ScheduleClaim = {
+    next_run_at: nextRun({ ...scheduled, runs }, now),
+    lease_owner: owner,
+    lease_until: plus(now, limits.schedule_lease_ms),
+    last_run_at: last,
+    last_outcome: "running",
+    runs,
+    missed: row.missed + missed,
+  };
+  if (!(await store.claimSchedule(row, change))) return null;
+  report(scheduler, row, missed, is_running);
+  return { row, body: JSON.stringify(scheduled.schedule.function_args ?? {}) };
+}
+
+const ENDED = { lease_owner: null, lease_until: null } as const;
+
+/** Returns the last time of the schedule up to now, and how many other times have passed. */
+function passed(scheduled: Scheduled, due: Instant, now: Instant): { readonly last: Instant; readonly missed: number } {
+  let last = due;
+  let missed = 0;
+  while (missed < MOST_MISSED) {
+    const next = nextRun(scheduled, last);
+    if (next === null || next > now) break;
+    last = next;
+    missed += 1;
+  }
+  return { last, missed };
+}
+
+function report(scheduler: SchedulerState, row: ScheduleRow, missed: number, is_running: boolean): void {
+  const { automation_name: name } = row;
+  if (row.lease_owner !== null && !is_running) {
+    write(scheduler, row, "error", `The last run of the automation ${name} was interrupted: its server stopped.`);
+  }
+  if (missed === 0) return;
+  const count = missed === 1 ? "a run" : `${missed} runs`;
+  const why = is_running ? "the run before it had not ended" : "no server could start it in time";
+  write(scheduler, row, "warning", `The automation ${name} missed ${count}, because ${why}. It does not catch up.`);
+}
+
+async function runOne(scheduler: SchedulerState, { row, body }: ClaimedRun): Promise<void> {
+  const { store, owner, log } = scheduler;
+  scheduler.running += 1;
+  const outcome = await outcomeOf(scheduler, row, body).finally(() => (scheduler.running -= 1));
+  if (outcome !== "ok") {
+    write(scheduler, row, "error", `The automation ${row.automation_name} failed: ${outcome}.`);
+  }
+  await store.finishSchedule(row, owner, outcome).catch((error: unknown) => {
+    // The lease expires.
+    log.warn("schedule_not_finished", { app_id: row.app_id, function_name: row.function_name, error });
+  });
+}
+
+/** Returns `ok`, `status_<number>`, or an error code. */
+async function outcomeOf({ store, run, log }: SchedulerState, row: ScheduleRow, body: string): Promise<string> {
+  const { app_id, function_name } = row;
+  try {
+    const app = await store.getApp(app_id);
+    if (app?.functions_enabled !== true) return "functions_disabled";
+    const status = await run({ app_id, function_name, body });
+    return status < 400 ? "ok" : `status_${status}`;
+  } catch (error) {
+    if (error instanceof CodedError) return error.code;
+    log.error("scheduled_run_failed", { app_id, function_name, error });
+    return "internal";
+  }
+}
+
+function write({ functionLogs, clock }: SchedulerState, row: ScheduleRow, level: LogLevel, message: string): void {
+  const { app_id, function_name } = row;
+  functionLogs.write({ app_id, function_name, version: null, request_id: null, level, message, time: clock.now() });
+}

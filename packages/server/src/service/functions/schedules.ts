@@ -1,0 +1,59 @@
+/**
+ * The schedules of a function's live version, as the database keeps them. Automations of other
+ * kinds are kept with the version only, and start nothing.
+ */
+import { CodedError } from "../../core/errors.ts";
+import { instant, isJsonObject, type AppId, type Instant } from "../../core/types.ts";
+import type { Transaction } from "../../store/operation.ts";
+import { listSchedules, putSchedules as storeSchedules, type ScheduleRow } from "../../store/queries/schedules.ts";
+import { isSchedule, nextRun, scheduleErrors, type Schedule, type Scheduled } from "./schedule.ts";
+
+/**
+ * Checks what shapes cannot say: cron expressions, dates, times of day and time zones.
+ *
+ * @throws CodedError `invalid_field` that names each field as a JSON pointer (RFC 6901)
+ */
+export function checkSchedules(automations: readonly unknown[]): void {
+  const errors = automations.flatMap((one, index) =>
+    isSchedule(one) ? scheduleErrors(one, `/automations/${index}`) : [],
+  );
+  if (errors.length === 0) return;
+  const places = errors.map(({ name, message }) => `${name} ${message}`).join("; ");
+  throw new CodedError("invalid_field", { errors, message: `An automation has an invalid value. (${places})` });
+}
+
+/**
+ * Makes the scheduled automations of a function those of its live version, in the transaction that
+ * makes the version live. One that did not change keeps its next run and its counters.
+ */
+export async function putSchedules(
+  tx: Transaction,
+  app_id: AppId,
+  function_name: string,
+  automations: readonly unknown[],
+): Promise<void> {
+  const known = new Map((await listSchedules(tx, app_id, function_name)).map((row) => [row.automation_name, row]));
+  const schedules = automations.filter(isSchedule).map((schedule) => {
+    const before = known.get(schedule.name);
+    const spec = before !== undefined && isSame(before, schedule) ? before.spec : specOf(schedule, tx.now);
+    const next_run_at = nextRun({ schedule, anchor: tx.now, runs: 0 }, tx.now);
+    return { automation_name: schedule.name, spec, next_run_at };
+  });
+  await storeSchedules(tx, app_id, function_name, schedules);
+}
+
+const specOf = (schedule: Schedule, anchor: Instant): string => JSON.stringify({ schedule, anchor });
+
+function isSame(row: ScheduleRow, schedule: Schedule): boolean {
+  const before = parseSpec(row);
+  return before !== null && JSON.stringify(before.schedule) === JSON.stringify(schedule);
+}
+
+/** Returns the schedule of a row, or null if another version of Holdfast wrote it differently. */
+export function parseSpec({ spec, runs }: Pick<ScheduleRow, "spec" | "runs">): Scheduled | null {
+  const value: unknown = JSON.parse(spec);
+  if (!isJsonObject(value)) return null;
+  const { schedule, anchor } = value;
+  if (!isSchedule(schedule) || typeof anchor !== "number" || scheduleErrors(schedule, "").length > 0) return null;
+  return { schedule, anchor: instant(anchor), runs };
+}
