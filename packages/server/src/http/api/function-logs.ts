@@ -46,7 +46,11 @@ function pageRoutes(server: HttpServer, context: HttpContext): void {
         levels: level === undefined ? null : [level],
       });
       void reply.header("cache-control", "no-store");
-      return records.map((record) => ({ time: iso(record.time), level: levelOf(record.level), message: record.message }));
+      return records.map((record) => ({
+        time: iso(record.time),
+        level: levelOf(record.level),
+        message: record.message,
+      }));
     },
   );
 
@@ -94,6 +98,8 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
         .header("cache-control", "no-store")
         // Without this, a proxy that buffers would hold the events back.
         .header("x-accel-buffering", "no")
+        // Kept alive after its last event, the connection would delay the server's stop.
+        .header("connection", "close")
         .send(Readable.from(events));
     },
   );

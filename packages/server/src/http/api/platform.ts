@@ -47,7 +47,10 @@ function appListRoutes(server: HttpServer, context: HttpContext): void {
     async (request) => {
       const builder = await requireBuilder(context, request);
       const { sort = "-updated_date", fields, limit } = request.query;
-      const list = sorted(await appsOf(context, builder), sort).slice(0, Math.min(countOf("limit", limit, 9_999), MAX_APPS));
+      const list = sorted(await appsOf(context, builder), sort).slice(
+        0,
+        Math.min(countOf("limit", limit, 9_999), MAX_APPS),
+      );
       const profiles = await appProfiles.list(list.map(({ id }) => id));
       return list.map((one) => onlyFields({ ...shapeOf(one), ...profileFields(profiles.get(one.id)) }, fields));
     },

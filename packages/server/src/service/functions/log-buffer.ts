@@ -104,14 +104,23 @@ function keep(buffer: Buffer, row: NewFunctionLog, buffer_bytes: number): void {
 
 function droppedRecords({ dropped }: Buffer): readonly NewFunctionLog[] {
   const records = [...dropped.values()].map(({ last, count }) =>
-    rowOf({ ...last, request_id: null, level: "warning", message: `${count} records were dropped here: too much output at once.` }),
+    rowOf({
+      ...last,
+      request_id: null,
+      level: "warning",
+      message: `${count} records were dropped here: too much output at once.`,
+    }),
   );
   dropped.clear();
   return records;
 }
 
 /** Deletes the oldest records of the apps that wrote much since their last trim. */
-async function trim({ store, limits }: BufferDeps, { untrimmed }: Buffer, records: readonly NewFunctionLog[]): Promise<void> {
+async function trim(
+  { store, limits }: BufferDeps,
+  { untrimmed }: Buffer,
+  records: readonly NewFunctionLog[],
+): Promise<void> {
   const most = limits.function_log_bytes / TRIM_PART;
   for (const { app_id, size } of records) untrimmed.set(app_id, (untrimmed.get(app_id) ?? most) + size);
   for (const [app_id, bytes] of untrimmed) {

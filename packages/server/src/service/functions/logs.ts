@@ -8,7 +8,7 @@ import type { FunctionLogRow } from "../../store/queries/function-logs.ts";
 import type { Ground } from "../ground.ts";
 import { createLogBuffer, type FunctionRecord, type LogBuffer, type LogLevel } from "./log-buffer.ts";
 
-export type { LogLevel } from "./log-buffer.ts";
+export type { FunctionRecord, LogLevel } from "./log-buffer.ts";
 
 export interface LogRange {
   readonly app_id: AppId;
@@ -61,7 +61,11 @@ export function createFunctionLogs(deps: LogsDeps): FunctionLogs {
 }
 
 /** Flushes first, so that the result includes this process's latest records. */
-async function read({ store, limits }: LogsDeps, buffer: LogBuffer, range: LogRange): Promise<readonly FunctionLogRow[]> {
+async function read(
+  { store, limits }: LogsDeps,
+  buffer: LogBuffer,
+  range: LogRange,
+): Promise<readonly FunctionLogRow[]> {
   await buffer.flush();
   const { since, until, count, ...rest } = range;
   const most = Math.min(count, limits.function_log_page);

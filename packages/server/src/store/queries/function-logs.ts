@@ -60,7 +60,11 @@ export async function hasFunctionLogs({ db }: Transaction, app_id: AppId, functi
     .select("id")
     .where("app_id", "=", app_id)
     .where("function_name", "=", function_name);
-  const known = db.selectFrom("functions").select("name").where("app_id", "=", app_id).where("name", "=", function_name);
+  const known = db
+    .selectFrom("functions")
+    .select("name")
+    .where("app_id", "=", app_id)
+    .where("name", "=", function_name);
   return (await first(known.limit(1))) !== null || (await first(record.limit(1))) !== null;
 }
 

@@ -1,0 +1,199 @@
+import { describe, expect, it } from "vitest";
+import { instant } from "../../src/core/types.ts";
+import type { FunctionRecord } from "../../src/service/functions/logs.ts";
+import { until } from "../support/clock.ts";
+import { asList } from "../support/http.ts";
+import { startTestServer, type TestServer } from "../support/server.ts";
+
+function write(holdfast: TestServer, message: string, more: Partial<FunctionRecord> = {}): void {
+  holdfast.installation.functionLogs.write({
+    app_id: holdfast.app.app_id,
+    function_name: "crm/sync",
+    version: "fnv_1",
+    request_id: "req_1",
+    level: "info",
+    message,
+    time: holdfast.clock.now(),
+    ...more,
+  });
+}
+
+const pathOf = (holdfast: TestServer, rest: string): string =>
+  `/api/apps/${holdfast.app.app_id}/functions-mgmt/${rest}`;
+
+async function messages(holdfast: TestServer, path: string): Promise<unknown[]> {
+  const reply = await holdfast.manage("GET", path);
+  expect(reply.status).toBe(200);
+  const records: unknown = JSON.parse(reply.text);
+  return asList(Array.isArray(records) ? records : reply.json["records"]).map(({ message }) => message);
+}
+
+describe("logs of a function", () => {
+  it("have the contract's shape, the latest first, and are not for caches", async () => {
+    const holdfast = await startTestServer();
+    write(holdfast, "one");
+    write(holdfast, "two\n    at entry.ts:3:5", { level: "error", time: instant(holdfast.clock.now() + 1) });
+    const reply = await holdfast.manage("GET", pathOf(holdfast, "crm%2Fsync/logs?env=preview"));
+    expect(reply.headers.get("cache-control")).toBe("no-store");
+    expect(JSON.parse(reply.text)).toEqual([
+      { time: "2026-11-23T12:00:00.001Z", level: "error", message: "two\n    at entry.ts:3:5" },
+      { time: "2026-11-23T12:00:00.000Z", level: "info", message: "one" },
+    ]);
+  });
+
+  it("are chosen by level, time, order and number", async () => {
+    const holdfast = await startTestServer();
+    for (let second = 0; second < 4; second += 1) {
+      const level = second % 2 === 0 ? "info" : "warning";
+      write(holdfast, String(second), { level, time: instant(Date.UTC(2026, 10, 23, 12, 0, second)) });
+    }
+    const logs = (query: string) => messages(holdfast, pathOf(holdfast, `crm%2Fsync/logs?${query}`));
+    expect(await logs("level=warning")).toEqual(["3", "1"]);
+    expect(await logs("order=asc&limit=2")).toEqual(["0", "1"]);
+    expect(await logs("since=2026-11-23T12:00:01Z&until=2026-11-23T12:00:03Z&order=asc")).toEqual(["1", "2"]);
+    expect(await logs("since=2026-11-23T14:00:02%2B02:00&order=asc")).toEqual(["2", "3"]);
+  });
+
+  it.each(["level=fatal", "limit=0", "limit=1001", "limit=ten", "since=yesterday", "order=up"])(
+    "refuse %s and name the field",
+    async (query) => {
+      const holdfast = await startTestServer();
+      write(holdfast, "one");
+      const reply = await holdfast.manage("GET", pathOf(holdfast, `crm%2Fsync/logs?${query}`));
+      expect([reply.status, reply.code]).toEqual([400, "invalid_field"]);
+      expect(JSON.stringify(reply.extra)).toContain(query.split("=")[0]);
+    },
+  );
+
+  it("answer 404 for a function that does not exist, and for one of another app", async () => {
+    const holdfast = await startTestServer();
+    const other = await holdfast.createApp("other");
+    write(holdfast, "one");
+    const unknown = await holdfast.manage("GET", pathOf(holdfast, "none/logs"));
+    expect([unknown.status, unknown.code]).toEqual([404, "function_not_found"]);
+    const crossed = await holdfast.manage("GET", `/api/apps/${other.app_id}/functions-mgmt/crm%2Fsync/logs`);
+    expect(crossed.text.replace(/req_\w+/, "")).toBe(unknown.text.replace(/req_\w+/, ""));
+  });
+
+  it("survive a restart", async () => {
+    const holdfast = await startTestServer();
+    write(holdfast, "before the restart");
+    const again = await holdfast.restart();
+    expect(await messages(again, pathOf(again, "crm%2Fsync/logs"))).toEqual(["before the restart"]);
+  });
+
+  it("of the whole app come with function, version and request", async () => {
+    const holdfast = await startTestServer();
+    const path = `/api/management/apps/${holdfast.app.app_id}/logs`;
+    write(holdfast, "debug", { level: "debug" });
+    write(holdfast, "warned", { function_name: "hello", level: "warning", version: null, request_id: null });
+    const { records } = (await holdfast.manage("GET", `${path}?order=asc`)).json;
+    expect(asList(records)[1]).toEqual({
+      id: expect.stringMatching(/^log_/),
+      time: "2026-11-23T12:00:00.000Z",
+      level: "warning",
+      function_name: "hello",
+      version: null,
+      request_id: null,
+      message: "warned",
+    });
+    expect(await messages(holdfast, `${path}?level=info`)).toEqual(["warned"]);
+    expect(await messages(holdfast, `${path}?function=crm%2Fsync`)).toEqual(["debug"]);
+    expect((await holdfast.manage("GET", `${path}?fields=x`)).code).toBe("unknown_field");
+  });
+});
+
+/** Reads a live view. `next` advances the clock by a second, and returns what has arrived since. */
+async function follow(holdfast: TestServer, query = "", headers = { api_key: holdfast.app.api_key }) {
+  const url = `${holdfast.url}${pathOf(holdfast, `logs/stream${query}`)}`;
+  const response = await fetch(url, { headers: { accept: "text/event-stream", ...headers } });
+  const reader = response.body!.getReader();
+  let text = "";
+  let is_done = false;
+  const pump = (async () => {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      text += new TextDecoder().decode(part.value);
+    }
+    is_done = true;
+  })();
+  return {
+    response,
+    reader,
+    done: () => is_done,
+    /** Advances the clock until the text has arrived. */
+    shows: (wanted: string) =>
+      until(`the view shows ${wanted}`, async () => {
+        if (text.includes(wanted)) return true;
+        await holdfast.clock.advance(1_000);
+        return false;
+      }),
+    text: () => text,
+    close: async () => {
+      await reader.cancel();
+      await pump;
+    },
+  };
+}
+
+describe("the live view", () => {
+  it("shows new records of the chosen functions as unnamed events, and nothing older", async () => {
+    const holdfast = await startTestServer();
+    write(holdfast, "old");
+    const view = await follow(holdfast, "?function=crm%2Fsync,crm%2Fsync&env=prod");
+    expect(view.response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    await view.shows(": open");
+    write(holdfast, "of another", { function_name: "hello" });
+    const time = holdfast.clock.now();
+    write(holdfast, "first line\nevent: end\ndata: {}", { level: "warning", time });
+    await view.shows("first line");
+    expect(view.text()).toBe(
+      `: open\n\ndata: ${JSON.stringify({
+        time: new Date(time).toISOString(),
+        level: "warning",
+        function: "crm/sync",
+        message: "first line\nevent: end\ndata: {}",
+      })}\n\n`,
+    );
+    await view.close();
+  });
+
+  it("sends a comment when it is quiet, and ends after ten minutes so that the client returns", async () => {
+    const holdfast = await startTestServer();
+    const view = await follow(holdfast);
+    await view.shows(": keep-alive\n\n");
+    await holdfast.clock.jump(600_000);
+    await view.shows('event: end\ndata: {"reason":"max_duration","retriable":true}\n\n');
+    await until("the view is closed", view.done);
+  });
+
+  it("ends when its credential is revoked", async () => {
+    const holdfast = await startTestServer();
+    const view = await follow(holdfast);
+    await view.shows(": open");
+    await holdfast.installation.apiKeys.revoke(holdfast.builder.workspace_id, holdfast.app.api_key.split("_")[1]!);
+    await view.shows("event: end");
+    expect(view.text()).toContain('"retriable":false');
+  });
+
+  it("ends when the server stops, and does not hold it up", async () => {
+    const holdfast = await startTestServer();
+    const view = await follow(holdfast);
+    await view.shows(": open");
+    await holdfast.close();
+    await until("the view is closed", view.done);
+    expect(view.text()).toContain('event: end\ndata: {"reason":"shutdown","retriable":true}');
+  });
+
+  it("is refused beyond its number, and for a function that does not exist", async () => {
+    const holdfast = await startTestServer({ limits: { function_log_streams: 1 } });
+    const view = await follow(holdfast);
+    await view.shows(": open");
+    const second = await holdfast.manage("GET", pathOf(holdfast, "logs/stream"));
+    expect([second.status, second.code]).toEqual([503, "overloaded"]);
+    await view.close();
+    await until("the place is free", async () => {
+      await holdfast.clock.advance(1_000);
+      return (await holdfast.manage("GET", pathOf(holdfast, "logs/stream?function=none"))).status === 404;
+    });
+  });
+});
