@@ -49,4 +49,40 @@ export const FUNCTION_LIMITS = {
    * and one last request.
    */
   function_token_grace_ms: 60_000,
+  /** Longest record of a function's output. The rest of it is dropped. */
+  function_log_record_bytes: 8_192,
+  /**
+   * Output of one function process that is kept per minute. More is dropped and counted, so that a
+   * function that prints in a loop cannot fill memory or disk.
+   */
+  function_log_bytes_per_minute: 1_048_576,
+  /** Records of functions in memory that are not written yet. More are dropped and counted. */
+  function_log_buffer_bytes: 8_388_608,
+  /** How soon a function's output is stored, and visible on other nodes. */
+  function_log_flush_ms: 500,
+  /** How long a function's output is kept, in days. */
+  function_log_days: 14,
+  /** Stored output of the functions of one app. The oldest is deleted first. */
+  function_log_bytes: 33_554_432,
+  /** Records in one reply. The public command line asks for at most 1,000. */
+  function_log_page: 500,
+  /** Live views of function output on one node. */
+  function_log_streams: 50,
+  /** How often a live view looks for records, its own node's and other nodes'. */
+  function_log_poll_ms: 1_000,
+  /** A live view without records sends a comment this often. Clients give up after 60 s. */
+  function_log_heartbeat_ms: 15_000,
+  /** A live view ends after this long. Its client opens the next one, with its credential. */
+  function_log_stream_ms: 600_000,
+  /** How often a node looks for automations whose time has come. */
+  schedule_poll_ms: 1_000,
+  /** Automations that a node looks at together, and runs at the same time. */
+  schedule_batch: 20,
+  /** A run that is later than this is missed: a server was down, or too busy. */
+  schedule_late_ms: 60_000,
+  /**
+   * An automation does not run again while a run has this lease. Longer than a run with its start
+   * can take.
+   */
+  schedule_lease_ms: 180_000,
 } as const;

@@ -25,13 +25,13 @@ import * as connections from "./queries/connections.ts";
 import * as credentials from "./queries/credentials.ts";
 import * as device from "./queries/device.ts";
 import * as flows from "./queries/flows.ts";
-import * as functionLogs from "./queries/function-logs.ts";
+import * as functionLogs from "./queries/functions/logs.ts";
 import * as functions from "./queries/functions.ts";
 import * as governance from "./queries/governance.ts";
 import * as outbox from "./queries/outbox.ts";
 import * as rateLimits from "./queries/rate-limits.ts";
 import * as refresh from "./queries/refresh.ts";
-import * as schedules from "./queries/schedules.ts";
+import * as schedules from "./queries/functions/schedules.ts";
 import * as system from "./queries/system.ts";
 import * as workspaces from "./queries/workspaces.ts";
 

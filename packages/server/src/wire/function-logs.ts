@@ -1,4 +1,4 @@
-/** The output of functions. The first three shapes are the contract's, and ignore unknown fields. */
+/** The output of functions. The contract's shapes ignore unknown fields. */
 import { Type } from "typebox";
 import { nullable, strict, text } from "./fields.ts";
 
@@ -6,7 +6,7 @@ const Level = Type.Enum(["debug", "info", "warning", "error"]);
 const Order = Type.Enum(["asc", "desc"]);
 
 export const FunctionParams = Type.Object({ app: text(64), name: text(256) });
-/** Times are RFC 3339, or ms since the epoch. There is one environment, so `env` selects nothing. */
+/** Times are RFC 3339, or ms since the epoch. There is one environment, so `env` has no effect. */
 export const LogsQuery = Type.Object({
   since: Type.Optional(text(64)),
   until: Type.Optional(text(64)),

@@ -164,6 +164,7 @@ describe("the live view", () => {
     await holdfast.clock.jump(600_000);
     await view.shows('event: end\ndata: {"reason":"max_duration","retriable":true}\n\n');
     await until("the view is closed", view.done);
+    expect(view.text()).toMatch(/^: open\n\n(?:: keep-alive\n\n)+event: end/);
   });
 
   it("ends when its credential is revoked", async () => {

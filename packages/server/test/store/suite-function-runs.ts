@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { newAppId, newId } from "../../src/core/ids.ts";
 import { instant, plus, type AppId, type Instant } from "../../src/core/types.ts";
-import type { NewFunctionLog } from "../../src/store/queries/function-logs.ts";
-import { putSchedules } from "../../src/store/queries/schedules.ts";
+import type { NewFunctionLog } from "../../src/store/queries/functions/logs.ts";
+import { putSchedules } from "../../src/store/queries/functions/schedules.ts";
 import type { Store } from "../../src/store/store.ts";
 import { appWith } from "./rows.ts";
 import type { OpenStores } from "./suite.ts";

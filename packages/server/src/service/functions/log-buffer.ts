@@ -5,7 +5,7 @@
  */
 import { newId } from "../../core/ids.ts";
 import type { AppId, Instant } from "../../core/types.ts";
-import type { NewFunctionLog } from "../../store/queries/function-logs.ts";
+import type { NewFunctionLog } from "../../store/queries/functions/logs.ts";
 import type { Ground } from "../ground.ts";
 
 export type LogLevel = "debug" | "info" | "warning" | "error";
@@ -30,13 +30,16 @@ export interface LogBuffer {
 
 type BufferDeps = Pick<Ground, "store" | "clock" | "limits" | "log">;
 
+/** A record with the id and the size of its row. */
+type Row = FunctionRecord & Pick<NewFunctionLog, "id" | "size">;
+
 interface Buffer {
-  records: NewFunctionLog[];
+  records: Row[];
   bytes: number;
   /** Dropped records by function. */
   readonly dropped: Map<string, { readonly last: FunctionRecord; count: number }>;
   is_scheduled: boolean;
-  /** Bytes of each app since its storage was last trimmed. An app without an entry is trimmed first. */
+  /** Bytes of each app since its storage was last trimmed. Without an entry, it is trimmed next. */
   readonly untrimmed: Map<AppId, number>;
 }
 
@@ -51,20 +54,23 @@ export function createLogBuffer(deps: BufferDeps): LogBuffer {
 }
 
 function add(deps: BufferDeps, buffer: Buffer, record: FunctionRecord): void {
-  const row = rowOf(record);
   schedule(deps, buffer);
-  if (buffer.bytes + row.size > deps.limits.function_log_buffer_bytes) return drop(buffer, record, 1);
+  keep(buffer, rowOf(record), deps.limits.function_log_buffer_bytes);
+}
+
+function keep(buffer: Buffer, row: Row, buffer_bytes: number): void {
+  if (buffer.bytes + row.size > buffer_bytes) return drop(buffer, row);
   buffer.bytes += row.size;
   buffer.records.push(row);
 }
 
-function rowOf(record: FunctionRecord): NewFunctionLog {
+function rowOf(record: FunctionRecord): Row {
   return { ...record, id: newId("log"), size: Buffer.byteLength(record.message) + ROW_BYTES };
 }
 
-function drop({ dropped }: Buffer, last: FunctionRecord, count: number): void {
+function drop({ dropped }: Buffer, last: FunctionRecord): void {
   const key = `${last.app_id}/${last.function_name}`;
-  dropped.set(key, { last, count: (dropped.get(key)?.count ?? 0) + count });
+  dropped.set(key, { last, count: (dropped.get(key)?.count ?? 0) + 1 });
 }
 
 function schedule(deps: BufferDeps, buffer: Buffer): void {
@@ -94,15 +100,7 @@ async function flush(deps: BufferDeps, buffer: Buffer): Promise<void> {
   }
 }
 
-function keep(buffer: Buffer, row: NewFunctionLog, buffer_bytes: number): void {
-  const { id: _id, size, ...record } = row;
-  // The levels of rows that this process made.
-  if (buffer.bytes + size > buffer_bytes) return drop(buffer, record as FunctionRecord, 1);
-  buffer.bytes += size;
-  buffer.records.push(row);
-}
-
-function droppedRecords({ dropped }: Buffer): readonly NewFunctionLog[] {
+function droppedRecords({ dropped }: Buffer): readonly Row[] {
   const records = [...dropped.values()].map(({ last, count }) =>
     rowOf({
       ...last,
@@ -116,11 +114,7 @@ function droppedRecords({ dropped }: Buffer): readonly NewFunctionLog[] {
 }
 
 /** Deletes the oldest records of the apps that wrote much since their last trim. */
-async function trim(
-  { store, limits }: BufferDeps,
-  { untrimmed }: Buffer,
-  records: readonly NewFunctionLog[],
-): Promise<void> {
+async function trim({ store, limits }: BufferDeps, { untrimmed }: Buffer, records: readonly Row[]): Promise<void> {
   const most = limits.function_log_bytes / TRIM_PART;
   for (const { app_id, size } of records) untrimmed.set(app_id, (untrimmed.get(app_id) ?? most) + size);
   for (const [app_id, bytes] of untrimmed) {

@@ -4,7 +4,7 @@
  */
 import { CodedError } from "../../core/errors.ts";
 import { instant, plus, type AppId, type Instant } from "../../core/types.ts";
-import type { FunctionLogRow } from "../../store/queries/function-logs.ts";
+import type { FunctionLogRow } from "../../store/queries/functions/logs.ts";
 import type { Ground } from "../ground.ts";
 import { createLogBuffer, type FunctionRecord, type LogBuffer, type LogLevel } from "./log-buffer.ts";
 

@@ -6,7 +6,7 @@
 import { every } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
 import { plus, type AppId, type Instant } from "../../core/types.ts";
-import type { ScheduleClaim, ScheduleRow } from "../../store/queries/schedules.ts";
+import type { ScheduleClaim, ScheduleRow } from "../../store/queries/functions/schedules.ts";
 import type { Ground } from "../ground.ts";
 import type { LogLevel } from "./log-buffer.ts";
 import type { FunctionLogs } from "./logs.ts";

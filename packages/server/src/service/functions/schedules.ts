@@ -5,7 +5,11 @@
 import { CodedError } from "../../core/errors.ts";
 import { instant, isJsonObject, type AppId, type Instant } from "../../core/types.ts";
 import type { Transaction } from "../../store/operation.ts";
-import { listSchedules, putSchedules as storeSchedules, type ScheduleRow } from "../../store/queries/schedules.ts";
+import {
+  listSchedules,
+  putSchedules as storeSchedules,
+  type ScheduleRow,
+} from "../../store/queries/functions/schedules.ts";
 import { isSchedule, nextRun, scheduleErrors, type Schedule, type Scheduled } from "./schedule.ts";
 
 /**

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { CodedError } from "../../../src/core/errors.ts";
 import { LIMITS, type Limits } from "../../../src/core/limits.ts";
-import type { AppId, Instant } from "../../../src/core/types.ts";
+import { instant, type AppId } from "../../../src/core/types.ts";
 import type { FunctionRecord } from "../../../src/service/functions/log-buffer.ts";
 import { createFunctionLogs, type FunctionLogs } from "../../../src/service/functions/logs.ts";
 import { openSqlite } from "../../../src/store/sqlite.ts";
@@ -57,8 +57,7 @@ describe("the output of functions", () => {
   it("is stored within half a second", async () => {
     const { store, clock, logs, app_id, record } = await stage();
     logs.write(record("hello"));
-    const rows = () =>
-      store.listFunctionLogs({ app_id, ...ALL, since: 0 as Instant, until: (clock.now() + 1) as Instant });
+    const rows = () => store.listFunctionLogs({ app_id, ...ALL, since: instant(0), until: instant(clock.now() + 1) });
     expect(await rows()).toEqual([]);
     await clock.advance(LIMITS.function_log_flush_ms);
     await until("the record is stored", async () => (await rows()).length === 1);
@@ -100,7 +99,7 @@ describe("the output of functions", () => {
   it("does not fill the disk: the oldest records of the app go first", async () => {
     const { logs, record, messages } = await stage({ function_log_bytes: 16_000 });
     for (let index = 0; index < 100; index += 1) {
-      logs.write(record(`${index} ${"x".repeat(800)}`, { time: (1_000_000 + index) as Instant }));
+      logs.write(record(`${index} ${"x".repeat(800)}`, { time: instant(1_000_000 + index) }));
       await logs.flush();
     }
     const stored = await messages();

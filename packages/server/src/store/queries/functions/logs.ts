@@ -1,8 +1,8 @@
 /** The output of functions: added in batches, read in pages, and deleted by age and by size. */
 import { sql } from "kysely";
-import type { AppId, Instant } from "../../core/types.ts";
-import { all, first, run, type Transaction } from "../operation.ts";
-import type { FunctionLogsTable } from "../function-tables.ts";
+import type { AppId, Instant } from "../../../core/types.ts";
+import { all, first, run, type Transaction } from "../../operation.ts";
+import type { FunctionLogsTable } from "../../function-tables.ts";
 
 export type FunctionLogRow = Omit<FunctionLogsTable, "size" | "position">;
 export type NewFunctionLog = Omit<FunctionLogsTable, "position">;

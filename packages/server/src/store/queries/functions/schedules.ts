@@ -2,9 +2,9 @@
  * When scheduled automations run. A node claims a run by moving the schedule to its next time, so
  * no two nodes start the same run. The lease only tells whether an earlier run is still going on.
  */
-import type { AppId, Instant } from "../../core/types.ts";
-import { all, run, type Transaction } from "../operation.ts";
-import type { FunctionSchedulesTable } from "../function-tables.ts";
+import type { AppId, Instant } from "../../../core/types.ts";
+import { all, run, type Transaction } from "../../operation.ts";
+import type { FunctionSchedulesTable } from "../../function-tables.ts";
 
 export type ScheduleRow = FunctionSchedulesTable;
 export type ScheduleKey = Pick<ScheduleRow, "app_id" | "function_name" | "automation_name">;
