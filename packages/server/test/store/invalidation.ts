@@ -110,5 +110,6 @@ export function writersIn(file: string, text: string): readonly string[] {
 }
 
 export function writers(): readonly string[] {
-  return readdirSync(QUERIES).flatMap((file) => writersIn(file, readFileSync(join(QUERIES, file), "utf8")));
+  const files = readdirSync(QUERIES, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+  return files.flatMap((file) => writersIn(file, readFileSync(join(QUERIES, file), "utf8")));
 }
