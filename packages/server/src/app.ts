@@ -15,8 +15,7 @@ import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { findDeno } from "./runner/deno.ts";
 import { createFunctionRunner, type FunctionRunner, type FunctionRunnerOptions } from "./runner/functions.ts";
-import { probe } from "./runner/sandbox/probe.ts";
-import { createSandbox } from "./runner/sandbox/sandbox.ts";
+import { openSandbox } from "./runner/sandbox/open.ts";
 import type { Sandbox } from "./runner/sandbox/types.ts";
 import type { Sweeper } from "./service/sweeper.ts";
 import { createWebhooks, type Webhooks } from "./service/events/webhooks.ts";
@@ -163,7 +162,7 @@ async function startFunctions(
   const { config, clock, log } = installation;
   if (config.functions_dir === null) return null;
   const { limits, functions_isolation: isolation } = config;
-  const sandbox = createSandbox({
+  const sandbox = await openSandbox({
     isolation,
     deno: findDeno(),
     uids: config.functions_uids,
@@ -172,22 +171,12 @@ async function startFunctions(
     clock,
   });
   if (isolation === "none") log.warn("functions_not_isolated");
-  else await probeOrClose(sandbox);
   const runner = functionRunner(installation, config.functions_dir, sandbox, bridge);
   const closeBoth = async (): Promise<void> => {
     await runner.close();
     await sandbox.close();
   };
   return { runner, close: closeBoth };
-}
-
-async function probeOrClose(sandbox: Sandbox): Promise<void> {
-  try {
-    await probe(sandbox);
-  } catch (error) {
-    await sandbox.close();
-    throw error;
-  }
 }
 
 function functionRunner(

@@ -22,7 +22,7 @@ import type { UserId } from "../../core/types.ts";
 import type { Installation } from "../../installation.ts";
 import type { CreatedApp } from "../../service/apps/apps.ts";
 import { stderrLog } from "../remote/local.ts";
-import { printResult } from "../terminal/output.ts";
+import { createOutput, printResult } from "../terminal/output.ts";
 import { stopSignal, untilStopped } from "../terminal/stop.ts";
 import { freePort } from "./free-port.ts";
 import { createSimulatedUser } from "./simulated-user.ts";
@@ -52,7 +52,7 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     const examples = examplesDirectory();
     const scenario = Value.Parse(Scenario, JSON.parse(readFileSync(join(examples, "demo.json"), "utf8")));
     const config = await demoConfig(data_dir, join(examples, "functions"), simulator.url);
-    server = await startServer({ config, clock: systemClock, log: await stderrLog(config) });
+    server = await startDemoServer(config);
     const stage = await setUp(server.installation, scenario);
     const outcome = flags.auto === true ? await play(stage) : { connected: [], function_result: null };
     printStage(flags, stage, simulator.url, outcome);
@@ -80,6 +80,22 @@ async function demoConfig(data_dir: string, functions: string, gateway: string):
   });
   // Ignores a database in the environment: a demo must not fill a real one.
   return { ...config, database_url: null };
+}
+
+/**
+ * Starts the server, without a sandbox for functions if the machine has none that works: the only
+ * functions of the demo are its own examples.
+ */
+async function startDemoServer(config: Config): Promise<Server> {
+  const log = await stderrLog(config);
+  const start = (chosen: Config): Promise<Server> => startServer({ config: chosen, clock: systemClock, log });
+  try {
+    return await start(config);
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== "functions_isolation_unavailable") throw error;
+    createOutput(false).note("The demo's functions run without a sandbox, because none works on this machine.");
+    return await start({ ...config, functions_isolation: "none" });
+  }
 }
 
 interface Stage {

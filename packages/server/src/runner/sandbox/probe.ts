@@ -87,7 +87,7 @@ function hostView({ host_pid }: SandboxedProcess): Attack["host"] {
   return { uid: Number(field("Uid")), capabilities: field("CapEff") };
 }
 
-function unavailable(why: string, cause?: unknown): CodedError {
+export function unavailable(why: string, cause?: unknown): CodedError {
   const message = `The sandbox for functions does not work on this machine. ${why} To run functions without a sandbox, which lets them read everything that this server can: --functions-isolation none.`;
   return new CodedError("functions_isolation_unavailable", { message, cause });
 }
