@@ -88,6 +88,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     rooms: {
       sandbox: [],
       egress: [],
+      "dropped-headers.ts": [],
       "deno.ts": ["sandbox"],
       "process.ts": ["sandbox", "deno.ts"],
       "pool.ts": ["process.ts"],
