@@ -5,7 +5,7 @@
  * services have none.
  */
 import { lookup, type LookupAddress } from "node:dns";
-import { isIP, type LookupFunction } from "node:net";
+import type { LookupFunction } from "node:net";
 
 export type AddressRule = (address: string) => boolean;
 
@@ -30,10 +30,4 @@ export function checkedLookup(isAllowed: AddressRule, resolve: Resolve = systemR
         return callback(Object.assign(new Error("This address is not allowed."), { code: ADDRESS_REFUSED }), "");
       return all === true ? callback(null, [...addresses]) : callback(null, first.address, first.family);
     });
-}
-
-/** Reports whether the host of a URL is an address that is not allowed. A name is checked later. */
-export function isRefusedHost(isAllowed: AddressRule, url_host: string): boolean {
-  const host = url_host.replace(/^\[|\]$/g, "");
-  return isIP(host) !== 0 && !isAllowed(host);
 }

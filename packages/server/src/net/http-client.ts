@@ -12,41 +12,32 @@
 import { Client, buildConnector } from "undici";
 import type { Clock } from "../core/clock.ts";
 import type { Limits } from "../core/limits.ts";
-import { isGlobalAddress, isLoopbackAddress } from "./address.ts";
 import { beginSending, endAttempt, failureOf, startAttempt, type Attempt } from "./attempt.ts";
-import { checkedLookup, isRefusedHost, type AddressRule, type Resolve } from "./checked-lookup.ts";
+import { checkedLookup, type Resolve } from "./checked-lookup.ts";
 import { throughGateway } from "./gateway.ts";
+import { addressRule, refusalOf, type UrlRules } from "./url-rules.ts";
 import type { HttpClient, OutboundRequest, OutboundResponse, RequestFailure } from "./outbound.ts";
 
-export interface HttpClientOptions {
+export interface HttpClientOptions extends UrlRules {
   /** Loopback origin of a simulator. Null: the real providers. */
   readonly gateway: string | null;
   readonly limits: Pick<Limits, "provider_connect_timeout_ms" | "provider_response_bytes">;
   readonly clock: Clock;
   /** PEM of the only certificate authority to trust, instead of the system's. */
   readonly ca?: string;
-  /** Also allows http:// to this machine. For URLs that the operator sets, never for a provider. */
-  readonly plain_loopback?: boolean;
-  /**
-   * Connects to global addresses only (and to this machine with `plain_loopback`). For URLs that
-   * builders set.
-   */
-  readonly global_only?: boolean;
   /** Replaces the system's name resolution. */
   readonly resolve?: Resolve;
 }
-
-const PLAIN_LOOPBACK = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/;
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   return { send: (request) => send(options, request) };
 }
 
 async function send(options: HttpClientOptions, request: OutboundRequest): Promise<OutboundResponse | RequestFailure> {
-  if (!isAllowed(options, request.url)) return { kind: "not_sent", reason: "not_https" };
+  const refusal = refusalOf(options, request.url);
+  if (refusal !== null) return { kind: "not_sent", reason: refusal };
   const { limits, clock } = options;
   const target = new URL(throughGateway(options.gateway, request.url));
-  if (isRefusedHost(addressRule(options), target.hostname)) return { kind: "not_sent", reason: "address_refused" };
   const attempt = startAttempt(request, limits.provider_connect_timeout_ms, clock);
   const client = clientFor(target.origin, attempt, options);
   try {
@@ -72,16 +63,6 @@ async function send(options: HttpClientOptions, request: OutboundRequest): Promi
     // Closes the socket immediately. The promise only reports when that is done.
     void client.destroy();
   }
-}
-
-function isAllowed({ plain_loopback }: HttpClientOptions, url: string): boolean {
-  const allowed = url.startsWith("https://") || (plain_loopback === true && PLAIN_LOOPBACK.test(url));
-  return allowed && URL.canParse(url);
-}
-
-function addressRule({ global_only, plain_loopback }: HttpClientOptions): AddressRule {
-  if (global_only !== true) return () => true;
-  return (address) => isGlobalAddress(address) || (plain_loopback === true && isLoopbackAddress(address));
 }
 
 function clientFor(origin: string, attempt: Attempt, options: HttpClientOptions): Client {

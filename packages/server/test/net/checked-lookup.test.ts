@@ -77,8 +77,13 @@ describe("the HTTP client for global addresses only", () => {
     },
   );
 
-  it("does not use http, to no address", async () => {
-    expect(await get("http://idp.example/", {})).toEqual({ kind: "not_sent", reason: "not_https" });
+  it.each([
+    "http://idp.example/",
+    "http://localhost:80@idp.example/",
+    "http://127.0.0.1.idp.example/",
+    "ftp://localhost/",
+  ])("does not send to %s", async (url) => {
+    expect(await get(url, { plain_loopback: true })).toEqual({ kind: "not_sent", reason: "not_https" });
   });
 
   it("reaches this machine only with plain_loopback, and other private addresses never", async () => {
