@@ -14,6 +14,7 @@ import { read, ROOT } from "./root.ts";
 
 const LIMIT_TABLE = "packages/server/src/core/limits.ts";
 const FUNCTION_LIMIT_TABLE = "packages/server/src/core/function-limits.ts";
+const USER_LIMIT_TABLE = "packages/server/src/core/user-limits.ts";
 const ERROR_TABLE = "packages/server/src/core/error-table.ts";
 
 export const PAGES: Readonly<Record<string, () => string>> = {
@@ -186,6 +187,13 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
       "`before`: a token is returned only after its release is in the audit trail. If the trail cannot be written, the request fails (`audit_unavailable`). `batched`: the release is recorded within half a second.",
   },
   {
+    name: "HOLDFAST_ISSUER_LOOPBACK",
+    flag: null,
+    default: "`refuse`",
+    meaning:
+      "`allow`: issuers of app users can be on this machine, over http too. For development and tests: every builder could then reach what listens on this machine.",
+  },
+  {
     name: "HOLDFAST_DEFAULT_PLAN",
     flag: null,
     default: "`builder`",
@@ -222,6 +230,7 @@ export function configurationPage(): string {
   const tables = [
     blockOf(read(LIMIT_TABLE), "export const LIMITS = {"),
     blockOf(read(FUNCTION_LIMIT_TABLE), "export const FUNCTION_LIMITS = {"),
+    blockOf(read(USER_LIMIT_TABLE), "export const USER_LIMITS = {"),
   ];
   const [limits] = sectionsOf(tables.join("\n"), /^ {2}([a-z_]+): /);
   const rows = (limits?.names ?? []).map(({ name, reason }): readonly string[] => {

@@ -237,10 +237,11 @@ function isAddress(address: unknown): address is AddressInfo {
 /**
  * Reads cached rows again after another process wrote: a command on this machine, or another node.
  */
-function watchOtherProcesses({ store, cache, credentials, refresher, log }: Installation): () => void {
+function watchOtherProcesses({ store, cache, credentials, appUsers, refresher, log }: Installation): () => void {
   return store.onChange((notice) => {
     cache.markStale();
     credentials.markStale();
+    appUsers.markStale();
     if (notice === "reconnected")
       void refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });

@@ -22,6 +22,7 @@ import {
   parseDatabaseUrl,
   parseEvents,
   parseGateway,
+  parseIssuerLoopback,
   parseLogLevel,
   parsePlan,
   parsePort,
@@ -71,6 +72,11 @@ export interface Config {
    * `audit_flush_ms`.
    */
   readonly audit_release: "batched" | "before";
+  /**
+   * Issuers of app users can be on this machine, over http too. For tests and the demo: any builder
+   * could reach what listens here.
+   */
+  readonly issuer_loopback: boolean;
   /** The plan of new workspaces. */
   readonly default_plan: Plan;
   readonly limits: Limits;
@@ -112,6 +118,7 @@ const SETTINGS = new Set([
   "HOLDFAST_TRUSTED_PROXIES",
   "HOLDFAST_AUDIT_RELEASE",
   "HOLDFAST_DEFAULT_PLAN",
+  "HOLDFAST_ISSUER_LOOPBACK",
   "HOLDFAST_SERVER_URL",
   "HOLDFAST_API_KEY",
   "HOLDFAST_APP_ID",
@@ -213,6 +220,7 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     events_wanted,
     trusted_proxies: parseProxies(environment["HOLDFAST_TRUSTED_PROXIES"]),
     audit_release: parseAuditRelease(environment["HOLDFAST_AUDIT_RELEASE"]),
+    issuer_loopback: parseIssuerLoopback(environment["HOLDFAST_ISSUER_LOOPBACK"]),
     default_plan: parsePlan(environment["HOLDFAST_DEFAULT_PLAN"]),
     limits: parseLimits(environment),
   });

@@ -71,12 +71,13 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const vault = await createVault({ keyring, data_keys: dataKeyStore(store), clock });
   const spill = mode === "serve" ? await openServerSpill(config, clock, vault) : NO_SPILL;
   const urls = createUrls(await publicUrl(config, store, mode));
-  const { limits, provider_gateway: gateway, audit_release, default_plan, events_wanted } = config;
+  const { limits, provider_gateway: gateway, audit_release, default_plan, events_wanted, issuer_loopback } = config;
   const { log, random = Math.random } = options;
   const httpClient = mode === "serve" ? await openHttpClient({ ...options, clock }) : NO_HTTP_CLIENT;
   const oauth = createOAuthProtocol({ httpClient, clock, limits });
-  const settings = { limits, gateway, audit_release, default_plan, events_wanted };
-  const ground = { store, vault, keyring, catalog, oauth, urls, clock, log, random, owner, ...settings };
+  const issuerHttp = mode === "serve" ? await openIssuerClient({ ...options, clock }) : NO_HTTP_CLIENT;
+  const settings = { limits, gateway, audit_release, default_plan, events_wanted, issuer_loopback };
+  const ground = { store, vault, keyring, catalog, oauth, issuerHttp, urls, clock, log, random, owner, ...settings };
   const services = createServices(ground, spill);
   return { config, ...ground, ...services, close: () => close(services, spill, store) };
 }
@@ -164,6 +165,15 @@ async function openHttpClient({ config, clock, ca }: InstallationOptions): Promi
   const { createHttpClient } = await import("./net/http-client.ts");
   const { limits, provider_gateway: gateway } = config;
   return createHttpClient({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
+}
+
+/** Builders set the URLs of issuers, so that nothing but global addresses is reached. */
+async function openIssuerClient({ config, clock, ca }: InstallationOptions): Promise<HttpClient> {
+  const { createHttpClient } = await import("./net/http-client.ts");
+  const { issuer_loopback: plain_loopback } = config;
+  const limits = { ...config.limits, provider_response_bytes: config.limits.issuer_response_bytes };
+  const rules = { global_only: true, plain_loopback };
+  return createHttpClient({ gateway: null, ...rules, limits, clock, ...(ca === undefined ? {} : { ca }) });
 }
 
 /** Commands never call a provider. The running server does that, from the outbox. */

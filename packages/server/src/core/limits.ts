@@ -6,6 +6,7 @@
  * A limit is a whole number, and its name ends with the unit. HOLDFAST_<NAME IN CAPITALS> sets it.
  */
 import { FUNCTION_LIMITS } from "./function-limits.ts";
+import { USER_LIMITS } from "./user-limits.ts";
 import { wrong } from "./settings.ts";
 
 export const LIMITS = {
@@ -315,6 +316,7 @@ export const LIMITS = {
   /** Time after SIGTERM for refreshes in flight to finish. */
   shutdown_ms: 60_000,
   ...FUNCTION_LIMITS,
+  ...USER_LIMITS,
 } as const;
 
 export type Limits = { readonly [Name in keyof typeof LIMITS]: number };

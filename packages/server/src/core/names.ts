@@ -5,11 +5,15 @@ export const NAME_LENGTH = 100;
 /** Control, bidirectional and zero-width characters. They make different names look the same. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
 
+/** Reports whether the text has no character that could deceive its reader. */
+export function isVisible(text: string): boolean {
+  return !INVISIBLE.test(text);
+}
+
 /** Returns the name, normalized (NFC) and trimmed. @throws CodedError `invalid_name` */
 export function checkName(text: string): string {
   const name = text.normalize("NFC").trim();
-  if (name === "" || Array.from(name).length > NAME_LENGTH || INVISIBLE.test(name))
-    throw new CodedError("invalid_name");
+  if (name === "" || Array.from(name).length > NAME_LENGTH || !isVisible(name)) throw new CodedError("invalid_name");
   return name;
 }
 
@@ -24,6 +28,6 @@ const EMAIL = /^[^\s@<>"'(),:;[\]\\]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/;
  */
 export function checkEmail(text: string): string {
   const email = text.normalize("NFC").trim().toLowerCase();
-  if (email.length > EMAIL_LENGTH || !EMAIL.test(email) || INVISIBLE.test(email)) throw new CodedError("invalid_email");
+  if (email.length > EMAIL_LENGTH || !EMAIL.test(email) || !isVisible(email)) throw new CodedError("invalid_email");
   return email;
 }

@@ -121,6 +121,12 @@ export function parseAuditRelease(text = ""): "batched" | "before" {
   throw wrong("HOLDFAST_AUDIT_RELEASE must be batched or before. Example: HOLDFAST_AUDIT_RELEASE=before");
 }
 
+export function parseIssuerLoopback(text = ""): boolean {
+  if (text === "" || text === "refuse") return false;
+  if (text === "allow") return true;
+  throw wrong("HOLDFAST_ISSUER_LOOPBACK must be refuse or allow. Example: HOLDFAST_ISSUER_LOOPBACK=allow");
+}
+
 export function parsePlan(text = ""): Plan {
   const plan = text === "" ? CONNECTORS_PLAN : asPlan(text);
   if (plan !== null) return plan;

@@ -46,14 +46,31 @@ function refuseTokenInUrl(context: HttpContext, request: FastifyRequest): void {
  * @throws CodedError `malformed_token`
  */
 export function bearerOf(request: FastifyRequest): string | null {
-  const { authorization } = request.headers;
-  if (authorization === undefined) return null;
+  if (request.headers.authorization === undefined) return null;
+  const bearer = wellFormedBearer(request);
+  if (bearer === null) throw new CodedError("malformed_token");
+  return bearer;
+}
+
+function wellFormedBearer(request: FastifyRequest): string | null {
   const sent = request.raw.rawHeaders.filter(
     (name, index) => index % 2 === 0 && name.toLowerCase() === "authorization",
   );
-  const bearer = BEARER.exec(authorization)?.[1];
-  if (sent.length !== 1 || bearer === undefined) throw new CodedError("malformed_token");
-  return bearer;
+  const bearer = BEARER.exec(request.headers.authorization ?? "")?.[1];
+  return sent.length === 1 && bearer !== undefined ? bearer : null;
+}
+
+/**
+ * Returns the bearer token of an app's user, for its function. Null if it cannot be verified: a
+ * webhook's sender, for example, has an Authorization of its own.
+ */
+export async function userBearerOf(
+  { appUsers }: HttpContext,
+  request: FastifyRequest,
+  app_id: AppId,
+): Promise<string | null> {
+  const bearer = wellFormedBearer(request);
+  return bearer !== null && (await appUsers.verify(app_id, bearer)) !== null ? bearer : null;
 }
 
 /**

@@ -12,6 +12,7 @@ type Used =
   | "workspaces"
   | "apiKeys"
   | "apps"
+  | "appUsers"
   | "appProfiles"
   | "clients"
   | "consents"

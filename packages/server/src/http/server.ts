@@ -24,6 +24,7 @@ import { collectRoutes } from "./route-table.ts";
 import { limitRequests } from "./rate-limit.ts";
 import { accountPages } from "./pages/account.ts";
 import { assetRoutes } from "./pages/assets.ts";
+import { appUserRoutes, signedInUserRoute } from "./api/app-users.ts";
 import { auditRoutes } from "./api/audit.ts";
 import { callbackRoutes } from "./pages/callback.ts";
 import { connectPages } from "./pages/connect.ts";
@@ -156,6 +157,7 @@ async function registerRoutes(server: HttpServer, context: HttpContext): Promise
     openToOrigins(sdk);
     tokenRoutes(sdk, context);
     sdkCallRoutes(sdk);
+    signedInUserRoute(sdk, context);
     functionRoutes(sdk, context);
   });
   connectorRoutes(server, context);
@@ -163,6 +165,7 @@ async function registerRoutes(server: HttpServer, context: HttpContext): Promise
   platformRoutes(server, context);
   managementRoutes(server, context);
   functionLogRoutes(server, context);
+  appUserRoutes(server, context);
   workspaceRoutes(server, context);
   callbackRoutes(server, context);
   await server.register(async (pages: HttpServer) => {

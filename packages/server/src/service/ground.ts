@@ -6,6 +6,7 @@
 import type { Config } from "../config.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
+import type { HttpClient } from "../net/outbound.ts";
 import type { OAuthProtocol } from "../oauth/protocol.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Store } from "../store/store.ts";
@@ -14,7 +15,7 @@ import type { Keyring } from "../vault/keyring.ts";
 import type { Vault } from "../vault/seal.ts";
 import type { Urls } from "./urls.ts";
 
-export interface Ground extends Pick<Config, "audit_release" | "default_plan" | "events_wanted"> {
+export interface Ground extends Pick<Config, "audit_release" | "default_plan" | "events_wanted" | "issuer_loopback"> {
   readonly store: Store;
   readonly vault: Vault;
   readonly keyring: Pick<Keyring, "deriveKey" | "deriveKeys">;
@@ -31,6 +32,8 @@ export interface Ground extends Pick<Config, "audit_release" | "default_plan" | 
    * of a crashed one for its own.
    */
   readonly owner: string;
+  /** Sends requests to issuers of app users: to global addresses only. */
+  readonly issuerHttp: HttpClient;
   /** Origin of a simulator that replaces every provider, or null. */
   readonly gateway: string | null;
 }

@@ -24,6 +24,7 @@ import { createConsents } from "./consent/consent.ts";
 import { createOAuthClients, type OAuthClients } from "./grants/clients.ts";
 import { createRevocations, type Revocations } from "./grants/revocation.ts";
 import { createFunctionLogs } from "./functions/logs.ts";
+import { createAppUsers } from "./users/app-users.ts";
 import type { Ground } from "./ground.ts";
 import { createRefresher } from "./refresh/refresh.ts";
 import type { Spill } from "./refresh/spill.ts";
@@ -38,7 +39,10 @@ export function createCaches(ground: Pick<Ground, "clock" | "limits" | "log">) {
   return { gate, cache: createTokenCache({ ...ground, gate }) };
 }
 
-interface TokenPathDeps extends Omit<Ground, "keyring" | "audit_release" | "default_plan" | "gateway">, Caches {
+interface TokenPathDeps
+  extends
+    Omit<Ground, "keyring" | "audit_release" | "default_plan" | "gateway" | "issuerHttp" | "issuer_loopback">,
+    Caches {
   readonly clients: OAuthClients;
   readonly revocations: Omit<Revocations, "prepareTokens">;
   readonly spill: Spill;
@@ -82,6 +86,7 @@ export function createServices(ground: Ground, spill: Spill) {
     workspaces: createWorkspaces({ ...ground, accounts, credentials }),
     apps: createApps({ ...ground, ...caches, revocations, apiKeys, credentials }),
     appProfiles: createAppProfiles(ground),
+    appUsers: createAppUsers({ ...ground, ...caches }),
     governance: createGovernance({ ...ground, ...caches }),
     functionLogs: createFunctionLogs(ground),
     connect: createConnectFlow({ ...ground, clients }),

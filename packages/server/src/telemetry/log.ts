@@ -16,6 +16,7 @@ export interface LogFields {
   readonly connection_id?: string;
   readonly flow_id?: string;
   readonly integration_type?: string;
+  readonly issuer_id?: string;
   readonly request_id?: string;
   readonly event_id?: string;
   readonly method?: string;

@@ -1,17 +1,24 @@
 /** App users through the public `@base44/sdk`: only a verified bearer is a user. */
 import { createClient } from "@base44/sdk";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { openTestServer, type TestServer } from "../support/server.ts";
+import { Secret } from "../../src/core/secret.ts";
+import { instant } from "../../src/core/types.ts";
+import { hmacSigned } from "../service/users/tokens.ts";
+import { startIssuer, type TestIssuer } from "../support/issuer.ts";
+import { addAccount, openTestServer, type TestApp, type TestServer } from "../support/server.ts";
 
 let holdfast: TestServer;
+let issuer: TestIssuer;
 
 beforeAll(async () => {
   // Otherwise the SDK writes each error to the console.
   vi.stubEnv("NODE_ENV", "production");
-  holdfast = await openTestServer();
+  holdfast = await openTestServer({ config: { issuer_loopback: true } });
+  issuer = await startIssuer();
 });
 afterAll(async () => {
   vi.unstubAllEnvs();
+  issuer.close();
   await holdfast.close();
 });
 
@@ -57,5 +64,149 @@ describe("a bearer that is no app user's", () => {
     );
     expect(new Set(replies).size).toBe(1);
     expect(replies[0]).toMatch(/^401 /);
+  });
+});
+
+const SECRET = "a shared secret of at least 32 bytes";
+const token = (claims: object = {}): string => issuer.token(holdfast.clock.now(), claims);
+
+async function appWithIssuer(name: string): Promise<TestApp> {
+  const app = await holdfast.createApp(name);
+  const oidc = { issuer: issuer.url, kind: "oidc" as const, url: null, audiences: ["shop"], secret: null };
+  await holdfast.installation.appUsers.issuers.put(app.app_id, oidc);
+  return app;
+}
+
+describe("a token of an issuer", () => {
+  it("is a user for the public SDK, with the fields it reads", async () => {
+    const { app_id } = await appWithIssuer("me");
+    const claims = { email: "Ada@Example.com", email_verified: true, name: "Ada Lovelace" };
+    const { auth } = client(app_id, token(claims));
+    const now = new Date(holdfast.clock.now()).toISOString();
+    expect(await auth.isAuthenticated()).toBe(true);
+    expect(await auth.me()).toEqual({
+      id: expect.stringMatching(/^aus_[a-z0-9]{20}$/),
+      created_date: now,
+      updated_date: now,
+      email: "ada@example.com",
+      full_name: "Ada Lovelace",
+      disabled: null,
+      app_id,
+      is_service: false,
+      _app_role: "user",
+      role: "user",
+    });
+  });
+
+  it("names the same user each time, and another one for another subject", async () => {
+    const { app_id } = await appWithIssuer("same");
+    const idOf = async (bearer: string) => (await client(app_id, bearer).auth.me()).id;
+    const first = await idOf(token({ sub: "u1" }));
+    expect(await idOf(token({ sub: "u1", jti: "another token" }))).toBe(first);
+    expect(await idOf(token({ sub: "u2" }))).not.toBe(first);
+  });
+
+  it("grants no role, and claims of one change nothing", async () => {
+    const { app_id } = await appWithIssuer("role");
+    const bearer = token({ sub: "mallory", role: "admin", _app_role: "admin", roles: ["owner"], is_service: true });
+    expect(await client(app_id, bearer).auth.me()).toMatchObject({
+      role: "user",
+      _app_role: "user",
+      is_service: false,
+    });
+    for (const path of [`/api/management/apps/${app_id}/users`, `/api/apps/${app_id}/external-auth/list`]) {
+      const reply = await holdfast.request("GET", path, { headers: { authorization: `Bearer ${bearer}` } });
+      expect([reply.status, reply.code]).toEqual([401, "invalid_token"]);
+    }
+  });
+
+  it("is refused by an app that does not have the issuer, or has it for another audience", async () => {
+    const { app_id } = await appWithIssuer("mine");
+    const other = await holdfast.createApp("other");
+    expect(await client(app_id, token()).auth.isAuthenticated()).toBe(true);
+    expect(await client(other.app_id, token()).auth.isAuthenticated()).toBe(false);
+    const { issuers } = holdfast.installation.appUsers;
+    await issuers.put(other.app_id, { issuer: issuer.url, kind: "oidc", url: null, audiences: ["blog"], secret: null });
+    expect(await client(other.app_id, token()).auth.isAuthenticated()).toBe(false);
+    expect(await client(other.app_id, token({ aud: "blog" })).auth.isAuthenticated()).toBe(true);
+  });
+
+  it("with the email address of another issuer's user is a different user", async () => {
+    const { app_id } = await appWithIssuer("collision");
+    const { issuers } = holdfast.installation.appUsers;
+    const secret = new Secret(SECRET);
+    await issuers.put(app_id, { issuer: "second", kind: "secret", url: null, audiences: ["shop"], secret });
+    const exp = Math.floor(holdfast.clock.now() / 1000) + 600;
+    const claims = { sub: "u1", email: "ada@example.com" };
+    const first = await client(app_id, token(claims)).auth.me();
+    const second = await client(app_id, hmacSigned(SECRET, { iss: "second", aud: "shop", exp, ...claims })).auth.me();
+    expect([first.email, second.email]).toEqual(["ada@example.com", "ada@example.com"]);
+    expect(second.id).not.toBe(first.id);
+  });
+
+  it.each([
+    ["an address that is not verified", { email: "ceo@corp.example", email_verified: false }],
+    ["an address that is none", { email: "not an address" }],
+    ["a name that deceives its reader", { name: "admin\u202e\u001b[31m" }],
+    ["a name of another type", { name: { toString: "x" }, email: ["a@b.example"] }],
+  ])("with %s has neither", async (_what, claims) => {
+    const { app_id } = await appWithIssuer(`claims ${JSON.stringify(claims)}`.slice(0, 60).replaceAll(/[^ -~]/g, ""));
+    expect(await client(app_id, token(claims)).auth.me()).toMatchObject({ email: null, full_name: null });
+  });
+
+  it.each([["", 1, null, ["u1"], "u\u0000", "u".repeat(256)]].flat())("with the subject %j is refused", async (sub) => {
+    const { app_id } = await appWithIssuer(`subject ${typeof sub} ${String(sub).length}`);
+    expect(await client(app_id, token({ sub })).auth.isAuthenticated()).toBe(false);
+  });
+});
+
+describe("a token of this server", () => {
+  const get = (path: string, headers: Readonly<Record<string, string>>) => holdfast.request("GET", path, { headers });
+  const issued = async (app_id: string, api_key: string): Promise<string> =>
+    String((await get(`/api/apps/${app_id}/auth/token`, { api_key })).json["token"]);
+
+  it("lets a builder act as a user of the app for an hour", async () => {
+    const { app_id, api_key } = holdfast.app;
+    const { email } = holdfast.builder;
+    const published = await get(`/api/apps/platform/${app_id}/published-url`, { api_key });
+    expect(published.json).toEqual({ url: holdfast.config.public_url });
+    const bearer = await issued(app_id, api_key);
+    expect(await client(app_id, bearer).auth.me()).toMatchObject({ email, full_name: "Ada", role: "user", app_id });
+    holdfast.clock.setWall(instant(holdfast.clock.now() + 3_600_000 + 59_000));
+    expect(await client(app_id, bearer).auth.isAuthenticated()).toBe(true);
+    holdfast.clock.setWall(instant(holdfast.clock.now() + 1_000));
+    expect(await client(app_id, bearer).auth.isAuthenticated()).toBe(false);
+  });
+
+  it("is refused at another app, and as any other credential", async () => {
+    const { app_id, api_key } = holdfast.app;
+    const other = await holdfast.createApp("another app of the builder");
+    const bearer = await issued(app_id, api_key);
+    expect(await client(other.app_id, bearer).auth.isAuthenticated()).toBe(false);
+    const authorization = `Bearer ${bearer}`;
+    for (const path of [
+      "/api/apps",
+      `/api/apps/${app_id}/auth/token`,
+      `/api/apps/${app_id}/external-auth/tokens/slack`,
+    ])
+      expect([path, (await get(path, { authorization })).status]).toEqual([path, 401]);
+  });
+
+  it("is refused as soon as the builder has no role in the workspace", async () => {
+    const { store, appUsers, workspaces } = holdfast.installation;
+    const { workspace_id } = holdfast.builder;
+    const leaving = await addAccount(store, { name: "Bo", email: "bo@example.com", workspace_id, role: "editor" });
+    const bearer = (await appUsers.issueToken(holdfast.app.app_id, leaving)).expose();
+    expect(await client(holdfast.app.app_id, bearer).auth.isAuthenticated()).toBe(true);
+    await workspaces.setRole(workspace_id, leaving, null, "owner");
+    expect(await client(holdfast.app.app_id, bearer).auth.isAuthenticated()).toBe(false);
+  });
+
+  it("is not signed with a key that an attacker can know", async () => {
+    const { app_id } = holdfast.app;
+    const exp = Math.floor(holdfast.clock.now() / 1000) + 600;
+    const claims = { iss: holdfast.config.public_url, aud: app_id, sub: holdfast.builder.user_id, exp };
+    for (const secret of ["", "secret", app_id, holdfast.builder.user_id, holdfast.app.service_token])
+      expect(await client(app_id, hmacSigned(secret, claims)).auth.isAuthenticated()).toBe(false);
   });
 });

@@ -108,6 +108,16 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   [`POST ${MANAGEMENT}/apps/:app/tokens`]: app("editor", { json: { name: "made" } }),
   [`DELETE ${MANAGEMENT}/apps/:app/tokens/:token`]: app("editor"),
 
+  // App users.
+  [`GET ${MANAGEMENT}/apps/:app/issuers`]: app("viewer"),
+  [`POST ${MANAGEMENT}/apps/:app/issuers`]: app("admin", {
+    json: { issuer: "https://login.example.com", kind: "oidc", audiences: ["shop"] },
+  }),
+  [`DELETE ${MANAGEMENT}/apps/:app/issuers/:issuer`]: app("admin"),
+  [`GET ${MANAGEMENT}/apps/:app/users`]: app("editor"),
+  "GET /api/apps/:app/auth/token": app("editor"),
+  "GET /api/apps/platform/:app/published-url": app("viewer"),
+
   // The first workspace decides for the whole installation.
   [`GET ${MANAGEMENT}/clients`]: installation("viewer"),
   [`PUT ${MANAGEMENT}/clients/:integration_type`]: installation("admin", {

@@ -6,6 +6,7 @@ import { CodedError } from "../../core/errors.ts";
 import type { AppId } from "../../core/types.ts";
 import type { FastifyRequest } from "fastify";
 import type { FunctionRequest } from "../../runner/functions.ts";
+import { userBearerOf } from "../auth.ts";
 import { bridgeOf } from "../bridge.ts";
 import { clientAddress } from "../client-address.ts";
 import type { HttpServer } from "../fastify.ts";
@@ -38,7 +39,7 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
           ...addressOf(context, request),
           headers: request.headers,
           body: request.body ?? Buffer.alloc(0),
-          user_authorization: null,
+          user_authorization: await userBearerOf(context, request, app_id),
         });
         for (const [name, value] of Object.entries(response.headers)) void reply.header(name, value);
         return await reply.code(response.status).send(response.body);

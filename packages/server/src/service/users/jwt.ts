@@ -39,7 +39,9 @@ const TYPES: ReadonlySet<JsonValue | undefined> = new Set([undefined, "JWT", "jw
 /** What a token says before it is verified: whose keys to use. */
 export type UnverifiedToken =
   /** No JWT. Only its issuer can verify it. */
-  { readonly kind: "opaque" } | { readonly kind: "malformed" } | { readonly kind: "jwt"; readonly issuer: string };
+  | { readonly kind: "opaque" }
+  | { readonly kind: "malformed" }
+  | { readonly kind: "jwt"; readonly issuer: string; readonly audiences: readonly string[] };
 
 /** The keys of one issuer. */
 export type VerificationKeys =
@@ -79,8 +81,9 @@ export function readUnverified(token: string): UnverifiedToken {
   const header = parseJson(head_text);
   const claims = parseJson(decodeUtf8(Buffer.from(body, "base64url")) ?? "");
   if (!isJsonObject(header) || !isJsonObject(claims) || !isUsualHeader(header)) return { kind: "malformed" };
-  const { iss } = claims;
-  return typeof iss === "string" ? { kind: "jwt", issuer: iss } : { kind: "malformed" };
+  const { iss: issuer, aud } = claims;
+  const audiences = [aud].flat().filter((one) => typeof one === "string");
+  return typeof issuer === "string" ? { kind: "jwt", issuer, audiences } : { kind: "malformed" };
 }
 
 /** Refuses nested tokens (`cty`), other kinds of token, and a `kid` that no issuer would choose. */

@@ -191,7 +191,7 @@ describe("a token with wrong claims", () => {
 
 describe("readUnverified", () => {
   it("names the issuer whose keys verify the token", () => {
-    expect(readUnverified(signed(rsa, CLAIMS))).toEqual({ kind: "jwt", issuer: ISSUER });
+    expect(readUnverified(signed(rsa, CLAIMS))).toEqual({ kind: "jwt", issuer: ISSUER, audiences: ["shop"] });
   });
 
   it.each(["", "x", "a.b", "a.b.c", "sk_live_123", `${signed(rsa, CLAIMS)}.x`, "not base64.x.y", "W10.W10.x"])(

@@ -1,0 +1,238 @@
+/**
+ * App users: the people who use an app, as its issuers know them. A user is (app, issuer, subject),
+ * never an email address, which two issuers can give to two people. Owns the way from a bearer
+ * token to a user. Must not know what a user is allowed to do: the app's functions decide that, and
+ * no claim of a token grants a role in Holdfast.
+ *
+ * The server is an issuer itself: it gives a builder a token to act as a user of an app.
+ *
+ * Errors: CodedError `limit_reached`, `overloaded`, `database_unavailable`. A token that cannot be
+ * verified is no error but no user (null). The log says why, at level debug.
+ */
+import { LRUCache } from "lru-cache";
+import { CodedError } from "../../core/errors.ts";
+import { asAppId, newId } from "../../core/ids.ts";
+import type { Secret } from "../../core/secret.ts";
+import { instant, type AppId, type Instant, type UserId } from "../../core/types.ts";
+import type { HttpClient } from "../../net/outbound.ts";
+import { putAppUser, requireIssuer } from "../../store/queries/app-users.ts";
+import { existingApp } from "../access/authorization.ts";
+import type { DatabaseGate } from "../cache/database-gate.ts";
+import { createReadCache, type ReadCache } from "../cache/read-cache.ts";
+import type { Ground } from "../ground.ts";
+import { createIssuerKeys, type IssuerKeys } from "./issuer-keys.ts";
+import { createIssuers, HOLDFAST_ISSUER, openIssuers, type Issuers } from "./issuers.ts";
+import { identityOf } from "./identity.ts";
+import { readUnverified, verifyJwt, type UnverifiedToken, type Verification } from "./jwt.ts";
+import { createOpaqueTokens, type OpaqueTokens } from "./opaque.ts";
+import { issueOwnToken, verifyOwnToken } from "./own-tokens.ts";
+import type { AppUser, Identity, OpenIssuer } from "./types.ts";
+
+export type { AppUser };
+
+export interface UserPage {
+  readonly users: readonly AppUser[];
+  /** The cursor of the next page. Null on the last page. */
+  readonly next: string | null;
+}
+
+export interface AppUsers {
+  readonly issuers: Issuers;
+  /** Returns the user of an app whose token this is, or null. */
+  verify(app_id: AppId, bearer: string): Promise<AppUser | null>;
+  /** Returns the user of the only app that the token is valid for, or null. */
+  locate(bearer: string): Promise<AppUser | null>;
+  /** Returns a token for a builder to act as a user of the app. */
+  issueToken(app_id: AppId, user_id: UserId): Promise<Secret>;
+  /**
+   * Returns users in the order in which they were first seen.
+   *
+   * @throws CodedError `not_found`, `invalid_field` for a cursor that is not `next` of a page
+   */
+  list(app_id: AppId, cursor: string | null): Promise<UserPage>;
+  /** Makes cached issuers stale, because another process wrote. */
+  markStale(): void;
+}
+
+export interface AppUsersDeps extends Pick<
+  Ground,
+  "store" | "vault" | "keyring" | "urls" | "clock" | "limits" | "log" | "issuer_loopback"
+> {
+  readonly gate: DatabaseGate;
+  /** Reaches global addresses only. */
+  readonly issuerHttp: HttpClient;
+}
+
+export interface AppUsersState extends AppUsersDeps {
+  readonly keys: IssuerKeys;
+  readonly opaque: OpaqueTokens;
+  readonly issuers: ReadCache<readonly OpenIssuer[]>;
+  /** By app, issuer and subject. */
+  readonly users: LRUCache<string, AppUser>;
+}
+
+/** A user as a token names it. */
+interface Found {
+  readonly issuer_id: string;
+  readonly identity: Identity;
+}
+
+/** Apps that `locate` tries. A builder who uses one issuer for more of them names the app. */
+const LOCATE_APPS = 10;
+/** The server's own credentials. They are never sent to an issuer. */
+const OWN_CREDENTIAL = /^(?:hf[a-z]|b44k)_/;
+
+export function createAppUsers(deps: AppUsersDeps): AppUsers {
+  const { clock, limits, gate, issuerHttp: httpClient } = deps;
+  const cache = { entries: limits.issuer_cache_entries, ttl_ms: Number.POSITIVE_INFINITY, limits, clock, gate };
+  const state: AppUsersState = {
+    ...deps,
+    keys: createIssuerKeys({ ...deps, httpClient }),
+    opaque: createOpaqueTokens({ ...deps, httpClient }),
+    issuers: createReadCache(cache),
+    users: new LRUCache({ max: limits.user_cache_entries }),
+  };
+  return {
+    issuers: createIssuers({ ...deps, onChange: (app_id) => state.issuers.drop(app_id) }),
+    verify: (app_id, bearer) => verify(state, app_id, bearer),
+    locate: (bearer) => locate(state, bearer),
+    issueToken: (app_id, user_id) => issueOwnToken(deps, app_id, user_id),
+    list: (app_id, cursor) => list(state, app_id, cursor),
+    markStale: () => state.issuers.markStale(),
+  };
+}
+
+async function verify(state: AppUsersState, app_id: AppId, bearer: string): Promise<AppUser | null> {
+  const token = read(state, bearer);
+  const found = token === null ? null : await findUser(state, app_id, bearer, token);
+  return found === null ? null : await storedUser(state, app_id, found);
+}
+
+/** Returns what the token says, or null if no issuer can vouch for it. */
+function read({ limits }: AppUsersState, bearer: string): UnverifiedToken | null {
+  if (bearer.length > limits.user_token_bytes || OWN_CREDENTIAL.test(bearer)) return null;
+  return readUnverified(bearer);
+}
+
+async function findUser(
+  state: AppUsersState,
+  app_id: AppId,
+  bearer: string,
+  token: UnverifiedToken,
+): Promise<Found | null> {
+  if (token.kind === "malformed") return null;
+  if (token.kind === "jwt" && token.issuer === state.urls.public_url) {
+    const identity = await verifyOwnToken(state, app_id, bearer);
+    return identity === null ? null : { issuer_id: HOLDFAST_ISSUER, identity };
+  }
+  const issuers = await issuersOf(state, app_id);
+  const named = issuers.find(
+    ({ kind, issuer }) => kind !== "verify" && token.kind === "jwt" && token.issuer === issuer,
+  );
+  // A token that names its issuer is never sent to another one.
+  const issuer = named ?? issuers.find(({ kind }) => kind === "verify");
+  if (issuer === undefined) return null;
+  const identity =
+    named === undefined ? await state.opaque.verify(issuer, bearer) : await verifySigned(state, named, bearer);
+  return identity === null ? null : { issuer_id: issuer.id, identity };
+}
+
+async function issuersOf(state: AppUsersState, app_id: AppId): Promise<readonly OpenIssuer[]> {
+  const { issuers } = state;
+  const known = issuers.fresh(app_id);
+  if (known !== null) return known;
+  const epoch = issuers.epoch();
+  const { value, is_stale } = await issuers.read(app_id, () => openIssuers(state, app_id));
+  if (!is_stale) issuers.put(app_id, value, epoch);
+  return value;
+}
+
+async function verifySigned(state: AppUsersState, issuer: OpenIssuer, bearer: string): Promise<Identity | null> {
+  const { keys, log } = state;
+  let verification = await verifyWith(state, issuer, bearer, () => keys.current(issuer));
+  if (verification.kind === "refused" && verification.reason === "unknown_key" && issuer.secret === null)
+    verification = await verifyWith(state, issuer, bearer, () => keys.newer(issuer));
+  if (verification.kind === "verified") return identityOf(verification.claims);
+  log.debug("user_token_refused", { app_id: issuer.app_id, issuer_id: issuer.id, reason: verification.reason });
+  return null;
+}
+
+async function verifyWith(
+  { clock }: AppUsersState,
+  { issuer, audiences, secret }: OpenIssuer,
+  bearer: string,
+  publicKeys: () => ReturnType<IssuerKeys["current"]>,
+): Promise<Verification> {
+  const keys = secret === null ? await publicKeys() : { kind: "secret" as const, secret: Buffer.from(secret.expose()) };
+  if (keys === null) return { kind: "refused", reason: "unknown_key" };
+  return await verifyJwt(bearer, { keys, issuer, audiences, now: clock.now() });
+}
+
+/** Returns the user's row. Stores it when something changed, or it was last seen a while ago. */
+async function storedUser(state: AppUsersState, app_id: AppId, found: Found): Promise<AppUser | null> {
+  const { store, users, clock, limits } = state;
+  const { issuer_id, identity } = found;
+  const key = `${app_id} ${issuer_id} ${identity.subject}`;
+  const known = users.get(key);
+  const is_recent = known !== undefined && clock.now() < known.last_seen_at + limits.user_seen_interval_ms;
+  if (is_recent && known.email === identity.email && known.full_name === identity.full_name) return known;
+  const row = { id: newId("aus"), app_id, issuer_id, ...identity };
+  const user = await store
+    .transaction(async (tx) => {
+      if (issuer_id !== HOLDFAST_ISSUER) await requireIssuer(tx, app_id, issuer_id);
+      return await putAppUser(tx, row, limits.users_per_app);
+    })
+    .catch(nothingIfGone);
+  if (user === GONE) return null;
+  if (user === null) throw new CodedError("limit_reached", { message: "This app has its largest number of users." });
+  users.set(key, user);
+  return user;
+}
+
+const GONE = Symbol("the app or the issuer was deleted");
+
+/** The app or issuer was deleted while its token was verified. */
+function nothingIfGone(error: unknown): typeof GONE {
+  if (error instanceof CodedError && error.code === "not_found") return GONE;
+  throw error;
+}
+
+async function locate(state: AppUsersState, bearer: string): Promise<AppUser | null> {
+  const token = read(state, bearer);
+  if (token?.kind !== "jwt") return null;
+  const app_ids = await candidates(state, token);
+  const found = await Promise.all(
+    app_ids.map(async (app_id) => {
+      const user = await findUser(state, app_id, bearer, token);
+      return user === null ? [] : [{ app_id, user }];
+    }),
+  );
+  const [only, ...others] = found.flat();
+  return only === undefined || others.length > 0 ? null : await storedUser(state, only.app_id, only.user);
+}
+
+/** Returns the apps that the token could be for. The server's own tokens name theirs. */
+async function candidates(
+  { store, urls }: AppUsersState,
+  { issuer, audiences }: Extract<UnverifiedToken, { kind: "jwt" }>,
+): Promise<readonly AppId[]> {
+  if (issuer === urls.public_url) return audiences.slice(0, 1).map((audience) => asAppId(audience));
+  const app_ids = await store.appsOfIssuer(issuer, LOCATE_APPS + 1);
+  return app_ids.length > LOCATE_APPS ? [] : app_ids;
+}
+
+async function list({ store, limits }: AppUsersState, app_id: AppId, cursor: string | null): Promise<UserPage> {
+  await existingApp(store, app_id);
+  const count = limits.users_page;
+  const users = await store.listAppUsers(app_id, cursor === null ? null : parseCursor(cursor), count);
+  const last = users.at(-1);
+  return { users, next: last === undefined || users.length < count ? null : `${last.created_at}.${last.id}` };
+}
+
+const CURSOR = /^(\d{1,15})\.(aus_[a-z0-9]{20})$/;
+
+function parseCursor(text: string): { readonly created_at: Instant; readonly id: string } {
+  const [, created_at, id] = CURSOR.exec(text) ?? [];
+  if (created_at !== undefined && id !== undefined) return { created_at: instant(Number(created_at)), id };
+  throw new CodedError("invalid_field", { errors: [{ name: "cursor", message: "next of the previous page" }] });
+}

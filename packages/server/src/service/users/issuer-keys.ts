@@ -1,0 +1,95 @@
+/**
+ * The public keys of issuers (RFC 7517), fetched when needed and kept in memory. A fetch happens
+ * at most once per `issuer_refetch_ms` for keys that are still fresh, so that invented key ids
+ * cause no traffic. While the issuer is unreachable, its keys work for `issuer_keys_stale_ms`.
+ */
+import { LRUCache } from "lru-cache";
+import { getFrom, logUnavailable } from "./issuer-request.ts";
+import { publicKeys, type VerificationKeys } from "./jwt.ts";
+import type { IssuerDeps, OpenIssuer } from "./types.ts";
+
+export interface IssuerKeys {
+  /** Returns the keys, or null if there are none. */
+  current(issuer: OpenIssuer): Promise<VerificationKeys | null>;
+  /** Returns keys fetched just now, for a token whose key is unknown. Null if it is too soon. */
+  newer(issuer: OpenIssuer): Promise<VerificationKeys | null>;
+}
+
+/** Times are monotonic. */
+interface KeySet {
+  readonly keys: VerificationKeys | null;
+  readonly fetched_at: number;
+  readonly attempted_at: number;
+}
+
+interface KeysState extends IssuerDeps {
+  readonly sets: LRUCache<string, KeySet>;
+  readonly loads: Map<string, Promise<KeySet>>;
+}
+
+const NONE: KeySet = { keys: null, fetched_at: -Infinity, attempted_at: -Infinity };
+
+export function createIssuerKeys(deps: IssuerDeps): IssuerKeys {
+  const sets = new LRUCache<string, KeySet>({ max: deps.limits.issuer_cache_entries });
+  const state = { ...deps, sets, loads: new Map<string, Promise<KeySet>>() };
+  return { current: (issuer) => current(state, issuer), newer: (issuer) => newer(state, issuer) };
+}
+
+async function current(state: KeysState, issuer: OpenIssuer): Promise<VerificationKeys | null> {
+  const { sets, clock, limits } = state;
+  const set = sets.get(keyOf(issuer)) ?? NONE;
+  const now = clock.monotonic_ms();
+  const is_fresh = set.keys !== null && now < set.fetched_at + limits.issuer_keys_fresh_ms;
+  const is_due = !is_fresh && now >= set.attempted_at + limits.issuer_retry_ms;
+  const { keys, fetched_at } = is_due ? await load(state, issuer) : set;
+  return now < fetched_at + limits.issuer_keys_stale_ms ? keys : null;
+}
+
+async function newer(state: KeysState, issuer: OpenIssuer): Promise<VerificationKeys | null> {
+  const { sets, clock, limits } = state;
+  const { attempted_at } = sets.get(keyOf(issuer)) ?? NONE;
+  if (clock.monotonic_ms() < attempted_at + limits.issuer_refetch_ms) return null;
+  return (await load(state, issuer)).keys;
+}
+
+/** A changed issuer has other keys. */
+const keyOf = ({ id, updated_at }: OpenIssuer): string => `${id} ${updated_at}`;
+
+/** Shares a fetch that is under way. */
+function load(state: KeysState, issuer: OpenIssuer): Promise<KeySet> {
+  const { sets, loads, clock } = state;
+  const key = keyOf(issuer);
+  const running = loads.get(key);
+  if (running !== undefined) return running;
+  const attempted_at = clock.monotonic_ms();
+  const loading = fetchKeys(state, issuer).then((keys) => {
+    const { keys: previous, fetched_at } = sets.get(key) ?? NONE;
+    const set =
+      keys === null ? { keys: previous, fetched_at, attempted_at } : { keys, fetched_at: attempted_at, attempted_at };
+    sets.set(key, set);
+    return set;
+  });
+  loads.set(key, loading);
+  void loading.finally(() => loads.delete(key));
+  return loading;
+}
+
+async function fetchKeys(state: KeysState, issuer: OpenIssuer): Promise<VerificationKeys | null> {
+  const url = issuer.kind === "oidc" ? await discoverKeySet(state, issuer) : issuer.url;
+  const reply = url === null ? null : await getFrom(state, issuer, url);
+  if (reply === null) return null;
+  const keys = reply.status === 200 && reply.body !== null ? publicKeys(reply.body, state.limits.issuer_keys) : null;
+  if (keys === null) logUnavailable(state, issuer, `key_set_${reply.status}`);
+  return keys;
+}
+
+/** OpenID Connect Discovery §4. The document must name the issuer that was asked for (§4.3). */
+async function discoverKeySet(state: KeysState, issuer: OpenIssuer): Promise<string | null> {
+  const url = `${issuer.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+  const reply = await getFrom(state, issuer, url);
+  if (reply === null) return null;
+  const { issuer: named, jwks_uri } = (reply.status === 200 ? reply.body : null) ?? {};
+  if (named === issuer.issuer && typeof jwks_uri === "string") return jwks_uri;
+  logUnavailable(state, issuer, named === undefined ? `discovery_${reply.status}` : "discovery_issuer");
+  return null;
+}

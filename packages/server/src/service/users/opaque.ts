@@ -1,0 +1,102 @@
+/**
+ * Opaque tokens, which only their issuer can verify: it gets the token at its verify URL, and
+ * returns the user. Answers are kept for `user_verify_cache_ms`, by the token's hash.
+ */
+import { LRUCache } from "lru-cache";
+import { CodedError } from "../../core/errors.ts";
+import { sha256Hex } from "../../core/secret.ts";
+import type { Instant, JsonObject } from "../../core/types.ts";
+import { identityOf } from "./identity.ts";
+import { getFrom, logUnavailable } from "./issuer-request.ts";
+import type { Identity, IssuerDeps, OpenIssuer } from "./types.ts";
+
+export interface OpaqueTokens {
+  /** @throws CodedError `overloaded` if too many requests to this issuer are under way */
+  verify(issuer: OpenIssuer, token: string): Promise<Identity | null>;
+}
+
+interface Answer {
+  readonly identity: Identity | null;
+  /** Monotonic. */
+  readonly until: number;
+}
+
+interface OpaqueState extends IssuerDeps {
+  readonly answers: LRUCache<string, Answer>;
+  readonly requests: Map<string, Promise<Identity | null>>;
+  /** Requests under way, by issuer. */
+  readonly counts: Map<string, number>;
+}
+
+export function createOpaqueTokens(deps: IssuerDeps): OpaqueTokens {
+  const answers = new LRUCache<string, Answer>({ max: deps.limits.user_verify_cache_entries });
+  const state: OpaqueState = { ...deps, answers, requests: new Map(), counts: new Map() };
+  return { verify: (issuer, token) => verify(state, issuer, token) };
+}
+
+async function verify(state: OpaqueState, issuer: OpenIssuer, token: string): Promise<Identity | null> {
+  const { answers, requests, clock } = state;
+  const key = sha256Hex(`${issuer.id} ${issuer.updated_at} ${token}`);
+  const known = answers.get(key);
+  if (known !== undefined && clock.monotonic_ms() < known.until) return known.identity;
+  const running = requests.get(key);
+  if (running !== undefined) return await running;
+  const request = ask(state, issuer, token, key).finally(() => requests.delete(key));
+  requests.set(key, request);
+  return await request;
+}
+
+async function ask(state: OpaqueState, issuer: OpenIssuer, token: string, key: string): Promise<Identity | null> {
+  const { answers, clock, limits } = state;
+  const release = enter(state, issuer);
+  try {
+    const asked_at = clock.monotonic_ms();
+    const reply = await getFrom(state, issuer, issuer.url ?? "", { authorization: `Bearer ${token}` });
+    if (reply === null) return null;
+    const { status, body } = reply;
+    const is_refused = status >= 400 && status < 500 && status !== 408 && status !== 429;
+    if (!is_refused && (status !== 200 || body === null)) {
+      logUnavailable(state, issuer, `verify_${status}`);
+      return null;
+    }
+    const left_ms = is_refused ? Infinity : timeLeft_ms(body, clock.now());
+    const identity = is_refused || body === null || left_ms <= 0 ? null : userIn(issuer, body);
+    answers.set(key, { identity, until: asked_at + Math.min(left_ms, limits.user_verify_cache_ms) });
+    return identity;
+  } finally {
+    release();
+  }
+}
+
+/** Counts a request to the issuer. Returns the function that ends the count. */
+function enter({ counts, limits }: OpaqueState, { id }: OpenIssuer): () => void {
+  const count = counts.get(id) ?? 0;
+  if (count >= limits.issuer_requests) throw new CodedError("overloaded", { retry_after_s: 1 });
+  counts.set(id, count + 1);
+  return () => {
+    const left = (counts.get(id) ?? 1) - 1;
+    if (left === 0) counts.delete(id);
+    else counts.set(id, left);
+  };
+}
+
+/**
+ * Returns the user in the answer. Takes those of a userinfo endpoint (`sub`), of an introspection
+ * (`active`, RFC 7662 §2.2) and of common APIs (`id`).
+ */
+function userIn(issuer: OpenIssuer, body: JsonObject): Identity | null {
+  const { active = true, aud, id } = body;
+  if (active !== true) return null;
+  const is_for_app = issuer.audiences.length === 0 || [aud].flat().some((one) => isOneOf(issuer.audiences, one));
+  const sub = body["sub"] ?? (typeof id === "number" ? String(id) : (id ?? null));
+  return is_for_app ? identityOf({ ...body, sub }) : null;
+}
+
+const isOneOf = (audiences: readonly string[], value: unknown): boolean =>
+  typeof value === "string" && audiences.includes(value);
+
+/** Returns how long the token is still valid, if the answer says so (`exp`, in seconds). */
+function timeLeft_ms(body: JsonObject | null, now: Instant): number {
+  const exp = body?.["exp"];
+  return typeof exp === "number" ? exp * 1000 - now : Infinity;
+}

@@ -1,0 +1,31 @@
+/** The shapes of this room. Types only. */
+import type { Secret } from "../../core/secret.ts";
+import type { AppId } from "../../core/types.ts";
+import type { HttpClient } from "../../net/outbound.ts";
+import type { AppIssuerRow } from "../../store/tables.ts";
+import type { Ground } from "../ground.ts";
+
+/** An issuer with its secret opened. */
+export interface OpenIssuer extends Omit<AppIssuerRow, "sealed_secret"> {
+  readonly secret: Secret | null;
+}
+
+/** What a verified token says about its user. */
+export interface Identity {
+  /** Stable at the issuer. */
+  readonly subject: string;
+  readonly email: string | null;
+  readonly full_name: string | null;
+}
+
+/** A user of one app. `id` is the app's own: an email address identifies no user. */
+export interface AppUser extends Identity {
+  readonly id: string;
+  readonly app_id: AppId;
+  readonly issuer_id: string;
+  readonly created_at: number;
+  readonly last_seen_at: number;
+}
+
+/** Sends requests to issuers: to global addresses only. */
+export type IssuerDeps = Pick<Ground, "clock" | "limits" | "log"> & { readonly httpClient: HttpClient };
