@@ -77,9 +77,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       functions: ["access", "cache", "grants"],
       "housekeeping.ts": ["access"],
       "sweeper.ts": ["events", "grants", "refresh", "housekeeping.ts"],
-      "services.ts": "cache events grants refresh connections access users accounts consent apps functions sweeper.ts".split(
-        " ",
-      ),
+      "services.ts":
+        "cache events grants refresh connections access users accounts consent apps functions sweeper.ts".split(" "),
     },
   },
   runner: {
