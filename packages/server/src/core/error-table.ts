@@ -293,6 +293,11 @@ export const ERRORS = {
     "The sandbox for functions does not work on this machine. Install bubblewrap, or start without functions.",
     { exit_code: 78 },
   ),
+  function_upgrade_refused: row(
+    501,
+    "caller",
+    "A function cannot accept WebSocket connections. Send a plain HTTP request. A function can open one itself.",
+  ),
   function_not_found: row(404, "caller", "No function has this name."),
   function_invalid: row(502, "builder", "The function cannot be loaded."),
   function_error: row(502, "builder", "The function failed before it responded."),

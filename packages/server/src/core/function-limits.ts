@@ -42,6 +42,26 @@ export const FUNCTION_LIMITS = {
   function_poll_ms: 250,
   /** Largest body of a request to a function. */
   function_body_bytes: 6_291_456,
+  /**
+   * A caller that sends nothing for this long while its body is read holds a function's process, so
+   * its call fails.
+   */
+  function_upload_idle_ms: 10_000,
+  /** Bytes of one direction of a call that can be in memory at once. */
+  function_window_bytes: 131_072,
+  /**
+   * Such bytes of all function calls together, and of one app's. Enough for a thousand calls
+   * without a body.
+   */
+  function_bytes_in_flight: 134_217_728,
+  function_bytes_in_flight_per_app: 33_554_432,
+  /**
+   * How much of a refused call's body is discarded, so that its caller gets the reply instead of a
+   * broken connection. More than `function_body_bytes`.
+   */
+  refused_body_bytes: 8_388_608,
+  /** How long it is discarded. */
+  refused_body_ms: 5_000,
   /** Source files of one function together. */
   function_source_bytes: 10_485_760,
   /**

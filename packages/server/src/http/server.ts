@@ -17,6 +17,7 @@ import type { HttpServer } from "./fastify.ts";
 import { restrictBridges } from "./bridge.ts";
 import { clientAddress, trustProxy } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
+import { deferContinue } from "./expect.ts";
 import { openToOrigins } from "./cors.ts";
 import { handleErrors, sendError, toApiError } from "./errors.ts";
 import { parseJsonBodies } from "./json-body.ts";
@@ -56,6 +57,7 @@ const NO_TUNNEL =
 export async function createHttpServer(context: HttpContext): Promise<HttpServer> {
   const server = newServer(context);
   const methodsOf = collectRoutes(server);
+  deferContinue(server);
   restrictBridges(server);
   await server.register(cookie);
   parseJsonBodies(server);

@@ -11,6 +11,7 @@
 import type { Server } from "node:net";
 import type { Readable } from "node:stream";
 import { within, type Clock } from "../core/clock.ts";
+import { errnoOf } from "../core/errno.ts";
 import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
@@ -21,9 +22,10 @@ import { serveEgress, type EgressOptions } from "./egress/proxy.ts";
 import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
 import { findFunction, listFunctions, matchFunction, type FunctionMatch } from "./names.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
-import { exitError, sendRequest, startProcess, type FunctionProcess } from "./process.ts";
+import { exitError, startProcess, type FunctionProcess } from "./process.ts";
 import { responseHeaders } from "./response-headers.ts";
 import type { Sandbox } from "./sandbox/types.ts";
+import { sendRequest } from "./send.ts";
 import { createVersions, type Version, type Versions } from "./versions.ts";
 
 /** After the connection to a child breaks, how long to wait for the exit that explains it. */
@@ -40,14 +42,17 @@ export interface FunctionRequest {
   /** The caller's address. Null: the caller is a function of this server. */
   readonly client_address: string | null;
   readonly headers: HeaderRecord;
-  readonly body: Uint8Array | Readable | null;
+  /** A stream is opened when the function's process is ready to receive it. */
+  readonly body: Uint8Array | (() => Readable) | null;
   /** The app user's token if it was verified, without "Bearer ". */
   readonly user_authorization: string | null;
+  /** Aborts the call: its caller has left. */
+  readonly signal: AbortSignal | null;
 }
 
 export interface FunctionResponse {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: Readonly<Record<string, string>>;
   /** Arrives as the function sends it. Fails if the function's process ends or times out. */
   readonly body: Readable;
 }
@@ -99,7 +104,8 @@ export interface FunctionRunner {
    * Calls a function.
    *
    * @throws CodedError `function_not_found`, `function_invalid`, `function_error`,
-   *   `function_timeout`, `function_out_of_memory`, `overloaded`, `body_too_large`
+   *   `function_timeout`, `function_out_of_memory`, `overloaded`, `body_too_large`,
+   *   `request_timeout`, `bad_request`
    */
   invoke(request: FunctionRequest): Promise<FunctionResponse>;
   /**
@@ -237,11 +243,11 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const { address, api_url } = await slot.process.ready;
   invocation.cancel = clock.after(limits.function_timeout_ms, () => deadline.abort());
   const headers = await headersFor(runner, invocation, api_url);
-  const { method, url, body } = request;
-  const body_bytes = limits.function_body_bytes;
-  const sending = { address, method, path: pathOf(url), headers, body, body_bytes, signal: deadline.signal };
+  const { method, url, body, signal: caller } = request;
+  const signal = caller === null ? deadline.signal : AbortSignal.any([deadline.signal, caller]);
+  const sending = { address, method, path: pathOf(url), headers, body, signal, limits, clock };
   const response = await sendRequest(sending).catch(async (error: unknown) => {
-    throw error instanceof CodedError ? error : await failureOf(runner, invocation, deadline.signal.aborted);
+    throw error instanceof CodedError ? error : await failureOf(runner, invocation, error, deadline.signal.aborted);
   });
   // The reader of the body gets its error. Without a listener here, an unread body's error would
   // end the server.
@@ -276,7 +282,8 @@ async function headersFor(
   const issued = { app_id, function_name, expires_at, invocation_id: id, process_id };
   const function_token = await options.issueToken(issued);
   live_tokens.set(id, [function_token, user_token ?? ""].filter(Boolean));
-  return requestHeaders(request.headers, {
+  const length = typeof request.body === "function" ? request.headers["content-length"] : undefined;
+  const made = requestHeaders(request.headers, {
     app_id,
     server_url,
     function_token,
@@ -287,13 +294,25 @@ async function headersFor(
     prefix,
     client_address,
   });
+  return length === undefined ? made : { ...made, "content-length": length };
 }
 
 /**
- * Returns why there is no response. The process gets no more work, because it hangs or has exited.
+ * Returns why there is no response. A process that hangs or has exited gets no more work.
  */
-async function failureOf(runner: Runner, { slot, request }: Invocation, timed_out: boolean): Promise<CodedError> {
+async function failureOf(
+  runner: Runner,
+  { slot, request }: Invocation,
+  error: unknown,
+  timed_out: boolean,
+): Promise<CodedError> {
   const { limits, clock } = runner.options;
+  if (request.signal?.aborted === true && !timed_out)
+    return new CodedError("bad_request", { message: "The caller closed the connection." });
+  if (errnoOf(error)?.startsWith("HPE_") === true) {
+    const message = `The function ${request.function_name} sent a response that is not valid HTTP, or whose headers are too large.`;
+    return new CodedError("function_error", { message });
+  }
   runner.pool.retire(slot);
   if (timed_out) {
     const message = `The function ${request.function_name} did not respond within ${limits.function_timeout_ms} ms.`;

@@ -65,7 +65,7 @@ export type CallRequest = Partial<FunctionRequest> & { readonly path?: string };
 
 interface Called {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
@@ -172,6 +172,7 @@ const REQUEST: FunctionRequest = {
   headers: {},
   body: null,
   user_authorization: null,
+  signal: null,
 };
 
 /** Returns the real path of a new folder, because the temporary directory can be a link. */

@@ -148,7 +148,7 @@ it.each(["bubblewrap", "none"] as const)(
     const sandbox = createSandbox({ isolation: ${JSON.stringify(isolation)}, deno: findDeno(), uids: { first: 1900000000, last: 1900000009 }, poll_ms: 250, start_timeout_ms: 5000, clock: systemClock });
     const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, gateway: null, gateway_hosts: [], sandbox, acceptBridge() {}, egress: { resolve: async () => [], allowed: [] },
       limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {}, onFailure: console.error });
-    const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", url: "http://a/", prefix: "/", client_address: null, headers: {}, body: null, user_authorization: null });
+    const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", url: "http://a/", prefix: "/", client_address: null, headers: {}, body: null, user_authorization: null, signal: null });
     body.resume().on("end", () => console.log("called"));
     setInterval(() => {}, 60_000);`;
     const server = spawn(process.execPath, ["-C", "holdfast-source", "--input-type=module", "-e", code], {
@@ -221,6 +221,7 @@ describe("an invocation that fails", () => {
       headers: {},
       body: null,
       user_authorization: null,
+      signal: null,
     };
     const { status, body } = await bench.runner.invoke(request);
     expect(status).toBe(200);
@@ -257,10 +258,10 @@ describe("an invocation that fails", () => {
     });
     const eleven = Buffer.alloc(11, "x");
     await expect(bench.call("echo", { body: eleven })).rejects.toMatchObject({ code: "body_too_large" });
-    await expect(bench.call("echo", { body: Readable.from([eleven]) })).rejects.toMatchObject({
+    await expect(bench.call("echo", { body: () => Readable.from([eleven]) })).rejects.toMatchObject({
       code: "body_too_large",
     });
-    expect((await bench.call("echo", { body: Readable.from([eleven.subarray(1)]) })).body).toBe("x".repeat(10));
+    expect((await bench.call("echo", { body: () => Readable.from([eleven.subarray(1)]) })).body).toBe("x".repeat(10));
   });
 });
 
