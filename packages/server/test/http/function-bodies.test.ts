@@ -235,12 +235,13 @@ describe("a call that breaks off", () => {
 
   it("because the caller stops sending times out", async () => {
     const holdfast = await ready();
+    // The process starts in real time. Then the clock decides.
+    await holdfast.request("POST", pathOf(holdfast, "length"));
     const sent = open(holdfast, "length", { "content-length": "100" });
     sent.write("a");
     const reply = replyTo(sent);
     let status: number | undefined;
     void reply.then(({ statusCode }) => (status = statusCode));
-    // The process starts in real time. Then the clock decides.
     await until("it is refused", async () => {
       await holdfast.clock.advance(1_000);
       return status;

@@ -1,7 +1,7 @@
 /**
  * Calls of functions. A function is public and checks its callers itself, so these routes require
- * no credential. Bodies pass in both directions as they arrive. The app, its switch and the function
- * are checked before a byte of the body is read.
+ * no credential. Bodies pass in both directions as they arrive. The app, its switch and the
+ * function are checked before a byte of the body is read.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CodedError } from "../../core/errors.ts";
