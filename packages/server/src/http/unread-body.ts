@@ -41,7 +41,7 @@ async function* withRest(
   deps: DiscardDeps,
   body: Iterable<unknown> | AsyncIterable<unknown>,
   request: IncomingMessage,
-): AsyncGenerator<unknown> {
+): AsyncGenerator {
   yield* body;
   await discard(deps, request);
 }

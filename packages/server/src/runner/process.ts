@@ -11,6 +11,7 @@ import type { Limits } from "../core/limits.ts";
 import { apiUrl, gatewayFor, isOutOfMemory, jobOf, socketOf } from "./deno.ts";
 import { readLines } from "./lines.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "./sandbox/types.ts";
+import type { Address } from "./send.ts";
 
 export interface ProcessOptions {
   readonly sandbox: Sandbox;
@@ -31,9 +32,6 @@ export interface ProcessOptions {
   /** Called when the sandbox could not start the process. */
   readonly onFailure: (error: unknown) => void;
 }
-
-/** Where a process receives requests. */
-export type Address = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface FunctionProcess {
   readonly id: string;

@@ -8,7 +8,9 @@ import type { Readable } from "node:stream";
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import type { Limits } from "../core/limits.ts";
-import type { Address } from "./process.ts";
+
+/** Where a process receives requests. */
+export type Address = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface Sending {
   readonly address: Address;
