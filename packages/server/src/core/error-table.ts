@@ -282,11 +282,7 @@ export const ERRORS = {
   ),
 
   // Functions.
-  functions_not_served: row(
-    404,
-    "operator",
-    "This server does not run functions. Start it with --functions DIRECTORY.",
-  ),
+  functions_not_served: row(404, "operator", "This server does not run functions."),
   functions_isolation_unavailable: row(
     500,
     "operator",
@@ -299,6 +295,12 @@ export const ERRORS = {
     "A function cannot accept WebSocket connections. Send a plain HTTP request. A function can open one itself.",
   ),
   function_not_found: row(404, "caller", "No function has this name."),
+  deployment_invalid: row(400, "caller", "The function's files cannot be deployed. The live version stays."),
+  function_from_directory: row(
+    409,
+    "operator",
+    "This server runs the function from a directory (--functions). Change its files there.",
+  ),
   function_invalid: row(502, "builder", "The function cannot be loaded."),
   function_error: row(502, "builder", "The function failed before it responded."),
   function_timeout: row(504, "builder", "The function took too long."),

@@ -62,8 +62,30 @@ export const FUNCTION_LIMITS = {
   refused_body_bytes: 8_388_608,
   /** How long it is discarded. */
   refused_body_ms: 5_000,
+  /** Source files of one function, the shared ones included. */
+  function_files: 200,
   /** Source files of one function together. */
-  function_source_bytes: 10_485_760,
+  function_source_bytes: 5_242_880,
+  /** A bundle with its source map. Each process loads it, and the cache holds it. */
+  function_bundle_bytes: 20_971_520,
+  functions_per_app: 200,
+  /** Source files of an app's live functions together. The public CLI lists all of them at once. */
+  functions_source_bytes: 52_428_800,
+  /** Versions that a function keeps for a rollback, the live one included. */
+  function_versions: 10,
+  /** Deployments that one server bundles at the same time. A bundler needs a processor. */
+  function_deploys: 2,
+  /** Deployments that wait for their turn. */
+  function_deploys_waiting: 20,
+  /** Bundles in memory. */
+  function_cache_bytes: 134_217_728,
+  /** Functions whose live version, and apps whose secrets, are in memory. */
+  function_cache_entries: 10_000,
+  function_cache_apps: 1_000,
+  /** Larger secrets of an app are not kept in memory, but read for each call. */
+  function_cache_secrets_bytes: 262_144,
+  app_secrets: 100,
+  app_secret_bytes: 65_536,
   /**
    * How long a function token stays valid after its invocation's timeout. Covers clock differences
    * and one last request.

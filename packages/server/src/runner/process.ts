@@ -20,6 +20,7 @@ export interface ProcessOptions {
   readonly function_name: string;
   readonly gateway: string | null;
   readonly gateway_hosts: readonly string[];
+  readonly secrets: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly clock: Clock;
   /** Serves the connections of this process's listener as its calls to the API. */
@@ -95,7 +96,7 @@ function converse(
   options: ProcessOptions,
   onReady: (ready: Awaited<FunctionProcess["ready"]>) => void,
 ): void {
-  const { clock, gateway_hosts: hosts } = options;
+  const { clock, gateway_hosts: hosts, secrets } = options;
   const { api, egress } = child.listeners;
   if (api !== undefined) options.acceptBridge(api, id);
   if (egress !== undefined) options.serveEgress(egress);
@@ -113,7 +114,7 @@ function converse(
   child.stdin.on("error", () => {});
   const gateway = options.gateway === null ? null : gatewayFor(child, options.gateway);
   const path = child.host_pid === null ? null : socketOf(child.place);
-  const settings = { key, path, gateway, hosts, secrets: {} };
+  const settings = { key, path, gateway, hosts, secrets };
   // Left open. When this server dies, a child without a sandbox reads the end of stdin and exits.
   child.stdin.write(`${JSON.stringify(settings)}\n`);
 }

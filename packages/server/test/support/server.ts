@@ -59,7 +59,7 @@ export interface TestServerOptions {
   readonly data_dir?: string;
   /** An app that exists in the data directory. Default: a new one, named `test`. */
   readonly app?: TestApp;
-  /** A folder of functions. Default: none. */
+  /** A folder of functions, served to the app. Default: none. */
   readonly functions_dir?: string;
   /** Default `http://localhost:<port>`. */
   readonly public_url?: string;
@@ -191,6 +191,7 @@ async function openOver(ground: Ground): Promise<TestServer> {
   let closing: Promise<void> | null = null;
   const builder = await builderOf(installation);
   const app = ground.app ?? (await newApp(installation, "test"));
+  if (ground.functions_dir !== undefined) installation.functions.useDirectory(app.app_id, ground.functions_dir);
 
   async function closeServer(): Promise<void> {
     const state = { closed: false };
@@ -370,11 +371,7 @@ async function listenOnFreePort(ground: Ground, log: Json[]): Promise<{ server: 
   }
 }
 
-function configOf(
-  { limits, data_dir, functions_dir, public_url, config }: Ground,
-  gateway: string,
-  port: number,
-): Config {
+function configOf({ limits, data_dir, public_url, config }: Ground, gateway: string, port: number): Config {
   const loaded = loadConfig(
     {
       dataDir: data_dir,
@@ -383,7 +380,6 @@ function configOf(
       publicUrl: public_url ?? `http://localhost:${port}`,
       providerGateway: gateway,
       logLevel: "debug",
-      functions: functions_dir,
     },
     {},
   );

@@ -49,11 +49,12 @@ async function call(
   app: AppId,
   function_name: string,
 ): Promise<FastifyReply> {
-  const { functions, apps, config } = context;
-  if (functions === null) throw new CodedError("functions_not_served");
+  const { functionRunner, functions, apps, config } = context;
+  if (functionRunner === null) throw new CodedError("functions_not_served");
   const { id: app_id, functions_enabled } = await apps.get(app);
   if (!functions_enabled) throw new CodedError("functions_disabled");
   if (request.headers.upgrade?.toLowerCase() === "websocket") throw new CodedError("function_upgrade_refused");
+  const live = await functions.live(app_id, function_name);
   const { function_body_bytes, function_window_bytes } = config.limits;
   const length = lengthOf(request);
   if (length > function_body_bytes && length !== Infinity) throw tooLarge(function_body_bytes);
@@ -63,9 +64,8 @@ async function call(
     release();
     if (!reply.raw.writableFinished) caller.abort();
   });
-  const response = await functions.invoke({
-    app_id,
-    function_name,
+  const response = await functionRunner.invoke({
+    function: live,
     method: request.method,
     ...addressOf(context, request),
     headers: request.raw.headers,
