@@ -17,6 +17,7 @@ import { createBundler } from "../../src/runner/bundle-tree.ts";
 import { findDeno } from "../../src/runner/deno.ts";
 import { createSandbox } from "../../src/runner/sandbox/sandbox.ts";
 import type { SandboxedProcess, SandboxJob } from "../../src/runner/sandbox/types.ts";
+import { TEST_UIDS } from "../support/uids.ts";
 import { createFunctionDirectory, type FunctionDirectory } from "../../src/service/functions/directory.ts";
 import {
   createFunctionRunner,
@@ -104,7 +105,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   const sandbox = createSandbox({
     isolation: options.isolation ?? "bubblewrap",
     deno: findDeno(),
-    uids: { first: 1_900_000_000, last: 1_900_000_999 },
+    uids: TEST_UIDS,
     poll_ms: limits.function_poll_ms,
     start_timeout_ms: limits.function_start_timeout_ms,
     clock: systemClock,

@@ -44,6 +44,7 @@ import { createLog } from "../../src/telemetry/log.ts";
 import { createBrowser, fieldsOf, textOf, type Browser } from "./browser.ts";
 import { manualClock, MINUTE, simulatorTime, type ManualClock } from "./clock.ts";
 import { freePort } from "./port.ts";
+import { TEST_UIDS } from "./uids.ts";
 import { asObject, readReply, type Json, type Reply } from "./http.ts";
 
 export interface TestServerOptions {
@@ -385,6 +386,7 @@ function configOf({ limits, data_dir, public_url, config }: Ground, gateway: str
   );
   return {
     ...loaded,
+    functions_uids: TEST_UIDS,
     // Time stands still in most tests, so the minute in which requests are counted never ends.
     limits: { ...LIMITS, ...UNCOUNTED, spill_bytes: 262_144, sweep_interval_ms: NEVER_MS, ...limits },
     ...config,
