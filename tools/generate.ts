@@ -13,7 +13,7 @@ import { generatedFrom, markdownPage, markdownTable } from "./markdown.ts";
 import { read, ROOT } from "./root.ts";
 
 const LIMIT_TABLE = "packages/server/src/core/limits.ts";
-const FUNCTION_LIMIT_TABLE = "packages/server/src/core/function-limits.ts";
+const FUNCTION_LIMIT_TABLE = "packages/server/src/core/functions/function-limits.ts";
 const USER_LIMIT_TABLE = "packages/server/src/core/user-limits.ts";
 const ERROR_TABLE = "packages/server/src/core/error-table.ts";
 

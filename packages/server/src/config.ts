@@ -14,7 +14,7 @@ import {
   parseUids,
   type Isolation,
   type UidRange,
-} from "./core/isolation-settings.ts";
+} from "./core/functions/isolation-settings.ts";
 import { LIMIT_VARIABLES, parseLimits, type Limits } from "./core/limits.ts";
 import { Secret } from "./core/secret.ts";
 import {

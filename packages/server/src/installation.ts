@@ -11,7 +11,7 @@ import { join } from "node:path";
 import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { CodedError } from "./core/errors.ts";
-import type { Bundler } from "./core/functions.ts";
+import type { Bundler } from "./core/functions/functions.ts";
 import { newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthProtocol } from "./oauth/protocol.ts";

@@ -5,7 +5,7 @@
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Bundled, Bundler, SourceTree } from "../core/functions.ts";
+import type { Bundled, Bundler, SourceTree } from "../core/functions/functions.ts";
 import { bundleFunction } from "./bundle.ts";
 
 /** Shared files lie at most nine folders above a function's own. */

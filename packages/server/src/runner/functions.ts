@@ -14,7 +14,7 @@ import type { Readable } from "node:stream";
 import { within, type Clock } from "../core/clock.ts";
 import { errnoOf } from "../core/errno.ts";
 import { CodedError } from "../core/errors.ts";
-import type { LiveFunction } from "../core/functions.ts";
+import type { LiveFunction } from "../core/functions/functions.ts";
 import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
 import { plus, type Instant } from "../core/types.ts";

@@ -8,7 +8,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { transform } from "esbuild";
-import type { LiveFunction } from "../core/functions.ts";
+import type { LiveFunction } from "../core/functions/functions.ts";
 
 export interface Version {
   /** Names the version and its secrets. A process serves one of both. */

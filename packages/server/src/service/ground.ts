@@ -4,7 +4,7 @@
  * as `Pick<Ground, …>`. Types only.
  */
 import type { Config } from "../config.ts";
-import type { Bundler } from "../core/functions.ts";
+import type { Bundler } from "../core/functions/functions.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HttpClient } from "../net/outbound.ts";

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { CodedError } from "../../core/errors.ts";
-import { isFunctionName, type Bundled, type SourceTree } from "../../core/functions.ts";
+import { isFunctionName, type Bundled, type SourceTree } from "../../core/functions/functions.ts";
 import { newId } from "../../core/ids.ts";
 import type { AppId } from "../../core/types.ts";
 import { VERSION } from "../../core/version.ts";

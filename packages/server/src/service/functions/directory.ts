@@ -5,7 +5,7 @@
  */
 import { stat } from "node:fs/promises";
 import { CodedError } from "../../core/errors.ts";
-import { functionNotFound, withSourceMap, type Bundler, type SourceTree } from "../../core/functions.ts";
+import { functionNotFound, withSourceMap, type Bundler, type SourceTree } from "../../core/functions/functions.ts";
 import type { Limits } from "../../core/limits.ts";
 import { sha256Hex } from "../../core/secret.ts";
 import type { AppId } from "../../core/types.ts";

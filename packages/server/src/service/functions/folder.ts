@@ -16,7 +16,7 @@ import { basename, join, posix, relative, sep } from "node:path";
 import { parse, type ParseError } from "jsonc-parser";
 import { errnoOf } from "../../core/errno.ts";
 import { CodedError } from "../../core/errors.ts";
-import { isFunctionName, type SourceFile } from "../../core/functions.ts";
+import { isFunctionName, type SourceFile } from "../../core/functions/functions.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../core/types.ts";
 
 const CONFIG_NAMES = ["function.jsonc", "function.json"];

@@ -7,7 +7,7 @@
  * `function_from_directory`, `limit_reached`, `overloaded`.
  */
 import { LRUCache } from "lru-cache";
-import type { FunctionMatch, LiveFunction, SourceFile } from "../../core/functions.ts";
+import type { FunctionMatch, LiveFunction, SourceFile } from "../../core/functions/functions.ts";
 import type { AppId, Instant } from "../../core/types.ts";
 import type { FunctionRow } from "../../store/tables.ts";
 import { createReadCache } from "../cache/read-cache.ts";

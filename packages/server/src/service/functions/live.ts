@@ -11,7 +11,7 @@ import {
   withSourceMap,
   type FunctionMatch,
   type LiveFunction,
-} from "../../core/functions.ts";
+} from "../../core/functions/functions.ts";
 import type { AppId } from "../../core/types.ts";
 import type { FunctionRow } from "../../store/tables.ts";
 import { inDirectory } from "./directory.ts";

@@ -1,6 +1,6 @@
 /** Listing, rolling back and deleting the functions of an app. */
 import { CodedError } from "../../core/errors.ts";
-import { functionNotFound, type SourceFile } from "../../core/functions.ts";
+import { functionNotFound, type SourceFile } from "../../core/functions/functions.ts";
 import { isJsonObject, type AppId } from "../../core/types.ts";
 import { refuseDirectory } from "./deploy.ts";
 import type { FunctionVersion, ListedFunction } from "./functions.ts";

@@ -7,7 +7,7 @@
  */
 import { posix } from "node:path";
 import { CodedError } from "../../core/errors.ts";
-import type { SourceFile, SourceTree } from "../../core/functions.ts";
+import type { SourceFile, SourceTree } from "../../core/functions/functions.ts";
 import type { Limits } from "../../core/limits.ts";
 import { isJsonObject } from "../../core/types.ts";
 

@@ -1,5 +1,5 @@
 /** Parses the settings of the sandbox around functions. Errors: CodedError `configuration`. */
-import { wrong } from "./settings.ts";
+import { wrong } from "../settings.ts";
 
 export type Isolation = "bubblewrap" | "none";
 

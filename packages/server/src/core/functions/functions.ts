@@ -1,6 +1,6 @@
 /** What backend functions are made of: names, source files, bundles, and what one call runs. */
-import { CodedError } from "./errors.ts";
-import type { AppId } from "./types.ts";
+import { CodedError } from "../errors.ts";
+import type { AppId } from "../types.ts";
 
 /** Uppercase is allowed because existing functions often have camelCase names. */
 const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/;
