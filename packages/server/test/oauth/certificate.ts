@@ -6,8 +6,12 @@ import { generateKeyPairSync, sign } from "node:crypto";
 
 const der = (tag: number, ...parts: readonly Buffer[]): Buffer => {
   const content = Buffer.concat(parts);
-  const length = content.length < 128 ? [content.length] : [0x82, content.length >> 8, content.length & 0xff];
-  return Buffer.concat([Buffer.from([tag, ...length]), content]);
+  return Buffer.concat([Buffer.from([tag, ...lengthOf(content)]), content]);
+};
+/** DER allows only the shortest form of a length (X.690 §10.1). */
+const lengthOf = ({ length }: Buffer): readonly number[] => {
+  if (length < 128) return [length];
+  return length < 256 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
 };
 const sequence = (...parts: readonly Buffer[]): Buffer => der(0x30, ...parts);
 const integer = (value: number): Buffer => der(0x02, Buffer.from([value]));
