@@ -134,7 +134,13 @@ describe("the output of a process", () => {
 
 describe("Deno", () => {
   it("reaches only the listed addresses without a sandbox, and the sandbox's network in one", () => {
-    const place = { deno: "deno", scratch: "/scratch", ports: { api: 4001, egress: 4002 }, path: () => "/version" };
+    const place = {
+      deno: "deno",
+      node: "node",
+      scratch: "/scratch",
+      ports: { api: 4001, egress: 4002 },
+      path: () => "/version",
+    };
     const rightsIn = (isolation: string, gateway: string | null): readonly string[] => {
       const job = { app_id: "app_a", directory: "/version", gateway, sandbox: { isolation }, limits: LIMITS };
       return jobOf(job).command(place);

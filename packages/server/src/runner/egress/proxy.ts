@@ -46,6 +46,8 @@ export interface GatewayRule {
   readonly covers: (host: string) => boolean;
 }
 
+/** The reason for `onRefused` when a process has carried `total_bytes`. */
+export const TOO_MANY_BYTES = "too many bytes";
 const SIMULATED = "this server simulates the service. Call it with fetch()";
 
 /**
@@ -133,9 +135,9 @@ async function forward(state: State, request: IncomingMessage, response: ServerR
     response.writeHead(answer.statusCode ?? 502, endToEnd(answer));
     await pipeline(answer, counted(state), response);
   } catch (error) {
+    if (error instanceof EgressRefused) refuse(state, url?.host ?? "", error.message);
     if (response.headersSent) return void response.destroy();
     if (!(error instanceof EgressRefused)) return void response.writeHead(502, { connection: "close" }).end();
-    refuse(state, url?.host ?? "", error.message);
     response.writeHead(403, { connection: "close", [REFUSED_HEADER]: "1" }).end();
   }
 }
@@ -204,7 +206,7 @@ function counted(state: State): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       state.left_bytes -= chunk.length;
-      if (state.left_bytes < 0) done(new EgressRefused("too many bytes"));
+      if (state.left_bytes < 0) done(new EgressRefused(TOO_MANY_BYTES));
       else done(null, chunk);
     },
   });

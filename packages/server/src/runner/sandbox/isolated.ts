@@ -5,7 +5,7 @@ import { Server } from "node:net";
 import { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isJsonObject } from "../../core/types.ts";
-import { CHANNEL_FD, DENO, INFO_FD, OPTIONS_FD, SCRATCH, wrapped } from "./bubblewrap.ts";
+import { CHANNEL_FD, DENO, INFO_FD, NODE, OPTIONS_FD, SCRATCH, wrapped } from "./bubblewrap.ts";
 import { exitOf, streamsOf, type RawExit } from "./child.ts";
 import {
   SandboxFailure,
@@ -83,7 +83,7 @@ function killPid(pid: number): void {
 
 function placeOf({ listeners }: SandboxJob): Place {
   const ports = Object.fromEntries(listeners.map((name, index) => [name, FIRST_PORT + index]));
-  return { deno: DENO, scratch: SCRATCH, ports, path: (inside) => inside };
+  return { deno: DENO, node: NODE, scratch: SCRATCH, ports, path: (inside) => inside };
 }
 
 function start(state: SandboxState, job: SandboxJob, place: Place, uid: number | null): ChildProcess {

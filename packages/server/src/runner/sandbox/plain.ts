@@ -64,5 +64,5 @@ function placeOf(
     if (mount === undefined) throw new SandboxFailure(`${inside} is not mounted`);
     return mount.host;
   };
-  return { deno, scratch, ports, path };
+  return { deno, node: process.execPath, scratch, ports, path };
 }

@@ -2,7 +2,7 @@
 import type { Server } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../../core/clock.ts";
-import type { Isolation } from "../../core/functions/isolation-settings.ts";
+import type { Isolation } from "../../core/function-settings.ts";
 import type { Uids } from "./uids.ts";
 
 /** A file or folder of the host that the process sees, read-only. */
@@ -35,6 +35,7 @@ export interface SandboxJob {
 /** Where the job's parts are, as the process sees them. */
 export interface Place {
   readonly deno: string;
+  readonly node: string;
   /** A folder of the process alone, deleted with it. */
   readonly scratch: string;
   readonly ports: Readonly<Record<string, number>>;
