@@ -13,7 +13,7 @@ import { generatedFrom, markdownPage, markdownTable } from "./markdown.ts";
 import { read, ROOT } from "./root.ts";
 
 const LIMIT_TABLE = "packages/server/src/core/limits.ts";
-const FUNCTION_LIMIT_TABLE = "packages/server/src/core/functions/function-limits.ts";
+const FUNCTION_LIMIT_TABLE = "packages/server/src/core/function-limits.ts";
 const USER_LIMIT_TABLE = "packages/server/src/core/user-limits.ts";
 const ERROR_TABLE = "packages/server/src/core/error-table.ts";
 
@@ -104,14 +104,7 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     name: "HOLDFAST_FUNCTIONS",
     flag: "--functions",
     default: "none",
-    meaning:
-      "Directory of backend functions, served live to one app in place of deployed ones. A changed file is seen by the next call.",
-  },
-  {
-    name: "HOLDFAST_FUNCTIONS_APP",
-    flag: "--functions-app",
-    default: "none",
-    meaning: "Id or name of the app that the functions of `HOLDFAST_FUNCTIONS` belong to. Required with it.",
+    meaning: "Directory of backend functions to run. Without it the server runs no functions.",
   },
   {
     name: "HOLDFAST_FUNCTIONS_ISOLATION",
@@ -132,6 +125,26 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     default: "none",
     meaning:
       "Targets as `host:port`, separated by commas, that functions can reach although their addresses are private.",
+  },
+  {
+    name: "HOLDFAST_NPM_REGISTRY",
+    flag: null,
+    default: "`https://registry.npmjs.org/`",
+    meaning:
+      "Registry of the npm packages that functions import. Its address can be private. For its certificate, set NODE_EXTRA_CA_CERTS.",
+  },
+  {
+    name: "HOLDFAST_JSR_URL",
+    flag: null,
+    default: "`https://jsr.io/`",
+    meaning: "Registry of the JSR packages that functions import. Its address can be private.",
+  },
+  {
+    name: "HOLDFAST_SDK_VERSIONS",
+    flag: null,
+    default: "none",
+    meaning:
+      "Exact versions of @base44/sdk, separated by commas, that a function gets from npm if it names one of them. All other imports of it get the version that this server ships.",
   },
   {
     name: "HOLDFAST_PROVIDERS",

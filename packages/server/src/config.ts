@@ -11,10 +11,12 @@ import type { Plan } from "./core/roles.ts";
 import {
   parseEgressAllow,
   parseIsolation,
+  parseRegistries,
   parseUids,
   type Isolation,
+  type Registries,
   type UidRange,
-} from "./core/functions/isolation-settings.ts";
+} from "./core/function-settings.ts";
 import { LIMIT_VARIABLES, parseLimits, type Limits } from "./core/limits.ts";
 import { Secret } from "./core/secret.ts";
 import {
@@ -34,11 +36,6 @@ import {
   type WebhookTarget,
 } from "./core/settings.ts";
 
-export interface FunctionsDirectory {
-  readonly path: string;
-  readonly app: string;
-}
-
 export interface Config {
   readonly data_dir: string;
   /** `postgres://…` URL of the database that several nodes share. Null: SQLite in `data_dir`. */
@@ -52,14 +49,15 @@ export interface Config {
   readonly public_url: string;
   /** `http://127.0.0.1:PORT` of a simulator that receives every request to a provider, or null. */
   readonly provider_gateway: string | null;
-  /** Directory whose functions are served live to `app`, its id or name. */
-  readonly functions_directory: FunctionsDirectory | null;
+  readonly functions_dir: string | null;
   /** What holds a function besides Deno's permissions. */
   readonly functions_isolation: Isolation;
   /** Host uids for the processes of apps, one each, if this server is root. */
   readonly functions_uids: UidRange;
   /** `host:port` of each target with a private address that functions can reach. */
   readonly functions_egress_allow: readonly string[];
+  /** Where the packages that functions import come from. */
+  readonly functions_registries: Registries;
   /** Directory of the services that the operator defines, one JSON file each. */
   readonly providers_dir: string | null;
   /** The master key (32 bytes in base64). Null: it is in `<data_dir>/master.key`. */
@@ -96,7 +94,6 @@ export interface Flags {
   readonly port?: string | undefined;
   readonly publicUrl?: string | undefined;
   readonly functions?: string | undefined;
-  readonly functionsApp?: string | undefined;
   readonly functionsIsolation?: string | undefined;
   readonly providers?: string | undefined;
   readonly logLevel?: string | undefined;
@@ -113,10 +110,12 @@ const SETTINGS = new Set([
   "HOLDFAST_PUBLIC_URL",
   "HOLDFAST_PROVIDER_GATEWAY",
   "HOLDFAST_FUNCTIONS",
-  "HOLDFAST_FUNCTIONS_APP",
   "HOLDFAST_FUNCTIONS_ISOLATION",
   "HOLDFAST_FUNCTIONS_UIDS",
   "HOLDFAST_FUNCTIONS_EGRESS_ALLOW",
+  "HOLDFAST_NPM_REGISTRY",
+  "HOLDFAST_JSR_URL",
+  "HOLDFAST_SDK_VERSIONS",
   "HOLDFAST_PROVIDERS",
   "HOLDFAST_MASTER_KEY",
   "HOLDFAST_LOG_LEVEL",
@@ -196,7 +195,6 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
   const port = parsePort(setting(flags.port, "HOLDFAST_PORT"));
   const gateway = setting(flags.providerGateway, "HOLDFAST_PROVIDER_GATEWAY");
   const functions = setting(flags.functions, "HOLDFAST_FUNCTIONS");
-  const functions_app = setting(flags.functionsApp, "HOLDFAST_FUNCTIONS_APP");
   const providers = setting(flags.providers, "HOLDFAST_PROVIDERS");
   const master_key = environment["HOLDFAST_MASTER_KEY"];
   const database_url = parseDatabaseUrl(flags.databaseUrl, environment["HOLDFAST_DATABASE_URL"]);
@@ -218,10 +216,11 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     port,
     public_url: parsePublicUrl(setting(flags.publicUrl, "HOLDFAST_PUBLIC_URL") ?? `http://localhost:${port}`),
     provider_gateway: gateway === undefined ? null : parseGateway(gateway),
-    functions_directory: functionsDirectory(functions, functions_app),
+    functions_dir: functions === undefined ? null : resolve(functions),
     functions_isolation: parseIsolation(setting(flags.functionsIsolation, "HOLDFAST_FUNCTIONS_ISOLATION")),
     functions_uids: parseUids(environment["HOLDFAST_FUNCTIONS_UIDS"]),
     functions_egress_allow: parseEgressAllow(environment["HOLDFAST_FUNCTIONS_EGRESS_ALLOW"]),
+    functions_registries: parseRegistries(environment),
     providers_dir: providers === undefined ? null : resolve(providers),
     master_key: master_key === undefined || master_key === "" ? null : new Secret(master_key),
     log_level: parseLogLevel(setting(flags.logLevel, "HOLDFAST_LOG_LEVEL") ?? "info"),
@@ -233,17 +232,6 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     default_plan: parsePlan(environment["HOLDFAST_DEFAULT_PLAN"]),
     limits: parseLimits(environment),
   });
-}
-
-/** A function belongs to one app, so that a directory without an app has no use. */
-function functionsDirectory(path: string | undefined, app: string | undefined): FunctionsDirectory | null {
-  if (path !== undefined && app !== undefined) return { path: resolve(path), app };
-  if (path === undefined && app === undefined) return null;
-  throw wrong(
-    path === undefined
-      ? "--functions-app (HOLDFAST_FUNCTIONS_APP) names the app of a directory of functions. Name the directory too: --functions DIRECTORY"
-      : "A function belongs to one app. Name the app of this directory by its id or name: --functions-app APP (HOLDFAST_FUNCTIONS_APP)",
-  );
 }
 
 /** Refuses to start with an inspector, or without certificate checks. Either one exposes tokens. */

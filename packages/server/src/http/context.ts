@@ -22,14 +22,12 @@ type Used =
   | "callback"
   | "device"
   | "cliSessions"
-  | "functionLogs"
-  | "functions"
-  | "appSecrets";
+  | "functionLogs";
 
 export interface HttpContext extends Pick<Ground, "catalog" | "urls" | "clock" | "log">, Pick<Services, Used> {
   readonly config: Config;
   /** Null when this server runs no functions. */
-  readonly functionRunner: FunctionRunner | null;
+  readonly functions: FunctionRunner | null;
   /** Reports whether database, keys and migrations are in order. */
   readonly ready: () => Promise<boolean>;
 }

@@ -4,7 +4,6 @@
  * as `Pick<Ground, …>`. Types only.
  */
 import type { Config } from "../config.ts";
-import type { Bundler } from "../core/functions/functions.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HttpClient } from "../net/outbound.ts";
@@ -23,7 +22,6 @@ export interface Ground extends Pick<Config, "audit_release" | "default_plan" | 
   readonly catalog: Catalog;
   readonly oauth: OAuthProtocol;
   readonly urls: Urls;
-  readonly bundler: Bundler;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly log: Log;

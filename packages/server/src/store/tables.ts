@@ -37,6 +37,7 @@ import type {
   FlowId,
   Instant,
   JsonObject,
+  JsonValue,
   OAuthClientId,
   UserId,
   WorkspaceId,
@@ -325,9 +326,9 @@ export type DataKeyRow = Decoded<DataKeysTable, { is_current: boolean }>;
 export type UserRow = Decoded<AuthUserTable, { email_verified: boolean }>;
 export type DeviceCodeRow = Decoded<DeviceCodesTable, { scope: readonly string[] }>;
 /** A function with its live version. `automations` is empty if the column holds no JSON array. */
-export type FunctionRow = Decoded<FunctionsTable, { automations: readonly unknown[] }> &
+export type FunctionRow = Decoded<FunctionsTable, { automations: readonly JsonValue[] }> &
   Omit<FunctionVersionRow, "id" | "app_id" | "function_name" | "automations" | "created_at">;
-export type FunctionVersionRow = Decoded<FunctionVersionsTable, { automations: readonly unknown[] }>;
+export type FunctionVersionRow = Decoded<FunctionVersionsTable, { automations: readonly JsonValue[] }>;
 export type AppIssuerRow = Decoded<AppIssuersTable, { audiences: readonly string[] }>;
 export type CliSessionRow = Decoded<CliSessionsTable, { scope: readonly string[] }>;
 /** An app with its workspace's plan, which decides what the app can use. */

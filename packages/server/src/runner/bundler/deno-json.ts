@@ -1,0 +1,45 @@
+/**
+ * Reads the `imports` of a function's deno.json, which give packages a short name. The rest of the
+ * file is for tools on the author's machine. Each import still goes through the same checks as one
+ * in the code.
+ */
+import { parse, type ParseError } from "jsonc-parser";
+import { CodedError } from "../../core/errors.ts";
+import type { SourceTree } from "./types.ts";
+import { isJsonObject, type JsonValue } from "../../core/types.ts";
+
+const NAMES = ["deno.json", "deno.jsonc"];
+/** Settings that would change what an import means. */
+const REFUSED = ["importMap", "scopes", "links", "patch", "workspace"];
+
+/** @throws CodedError `function_invalid` */
+export function denoImports({ function_name, files }: SourceTree): Readonly<Record<string, string>> {
+  const file = files.find(({ path }) => NAMES.includes(path));
+  if (file === undefined) return {};
+  const invalid = (why: string): CodedError =>
+    new CodedError("function_invalid", {
+      message: `The function ${function_name} cannot be loaded. ${file.path} ${why}`,
+    });
+  const errors: ParseError[] = [];
+  const value: unknown = parse(file.content, errors, { allowTrailingComma: true });
+  if (errors.length > 0 || !isJsonObject(value)) throw invalid("is not valid JSON.");
+  const refused = REFUSED.find((name) => Object.hasOwn(value, name));
+  if (refused !== undefined)
+    throw invalid(`has "${refused}", which functions do not use. Put the names into "imports".`);
+  const { imports = {} } = value;
+  if (!isJsonObject(imports)) throw invalid('has "imports" that is not an object.');
+  return Object.fromEntries(
+    Object.entries(imports).map(([name, target]) => {
+      if (!isShortName(name)) throw invalid(`imports "${name}", which is not a short name.`);
+      if (!isTarget(name, target)) throw invalid(`gives "${name}" a target that is not a matching text.`);
+      return [name, target];
+    }),
+  );
+}
+
+/** Paths and URLs keep their meaning. */
+const isShortName = (name: string): boolean => name !== "" && !/^[./]|^[a-z][a-z0-9+.-]*:/i.test(name);
+
+/** A name that ends with a slash stands for a folder, and so does its target. */
+const isTarget = (name: string, target: JsonValue): target is string =>
+  typeof target === "string" && (!name.endsWith("/") || target.endsWith("/"));

@@ -1,0 +1,113 @@
+/**
+ * The work of the bundler's process. It opens hostile files with tools that were not made for them,
+ * so it runs in a sandbox. It runs none of the function's code.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { buildFunction, type PatternImport } from "./build.ts";
+import { fetchRemotes, type FetchResult } from "./deno.ts";
+import { packagesOf } from "./graph.ts";
+import { label, nativePackages, packagesWithScripts } from "./native.ts";
+import type { Bundling } from "./plugin.ts";
+import type { Assignment, Outcome, Surroundings } from "./protocol.ts";
+import { diskPath, filesMatching, treeOf, type Tree } from "./tree.ts";
+
+/** What a lock file of Deno has when nothing is locked. */
+const EMPTY_LOCK = `{\n  "version": "5"\n}\n`;
+const NOTHING: FetchResult = { failures: new Map(), fetched: null, lock: EMPTY_LOCK };
+const NO_NATIVE = "Functions cannot run native code.";
+const CODE = /\.[cm]?[jt]sx?$/;
+
+export interface Bench extends Surroundings {
+  /** A folder that only this process uses, with all links resolved. */
+  readonly scratch: string;
+}
+
+export async function bundle(assignment: Assignment, bench: Bench): Promise<Outcome> {
+  const { scratch } = bench;
+  const tree = treeOf(assignment.tree, join(scratch, "tree"));
+  const survey: Bundling = {
+    ...assignment,
+    tree,
+    scratch,
+    fetched: null,
+    remotes: new Map(),
+    failures: new Map(),
+    notes: new Set(),
+    resolves_patterns: false,
+  };
+  const { code, problems, patterns } = await checkAll(survey);
+  if (problems.length > 0) return { kind: "refused", problems };
+  if (code !== null && survey.remotes.size === 0) return built(survey, code, EMPTY_LOCK);
+  if (patterns.length > 0) await writeNames(tree);
+  return await fetchAndBuild(survey, assignment, bench);
+}
+
+type Checked = Awaited<ReturnType<typeof buildFunction>>;
+
+/** Checks the function's files without fetching anything, and finds all of its remote imports. */
+async function checkAll(survey: Bundling): Promise<Checked> {
+  let files: readonly string[] = [];
+  for (;;) {
+    const checked = await buildFunction(survey, files);
+    const outside = checked.patterns.flatMap((found) => refusedPattern(survey.tree, found));
+    if (checked.problems.length + outside.length > 0)
+      return { ...checked, problems: [...checked.problems, ...outside] };
+    const matching = checked.patterns.flatMap(
+      ({ importer, pattern }) => filesMatching(survey.tree, importer, pattern) ?? [],
+    );
+    const all = [...new Set([...files, ...matching.filter((path) => CODE.test(path))])];
+    // A file can have imports with patterns of its own.
+    if (all.length === files.length) return checked;
+    files = all;
+  }
+}
+
+function refusedPattern(tree: Tree, { importer, pattern, place }: PatternImport): string[] {
+  const files = filesMatching(tree, importer, pattern);
+  if (files !== null && files.length > 0) return [];
+  const why =
+    files === null ? "can be outside the function's own folder. Import the files by name." : "matches no file.";
+  return [`${place}The function ${tree.function_name} imports ${pattern}, which ${why}`];
+}
+
+/** esbuild looks for the files of a pattern on disk. It reads their contents from memory. */
+async function writeNames(tree: Tree): Promise<void> {
+  for (const path of tree.files.keys()) {
+    const disk = diskPath(tree, path);
+    await mkdir(dirname(disk), { recursive: true });
+    await writeFile(disk, "");
+  }
+}
+
+async function fetchAndBuild(survey: Bundling, assignment: Assignment, bench: Bench): Promise<Outcome> {
+  const { remotes, tree, notes } = survey;
+  const fetching = { ...bench, folder: join(bench.scratch, "fetched"), left_files: assignment.fetched_files };
+  const { fetched, lock, ...rest } = remotes.size === 0 ? NOTHING : await fetchRemotes(fetching, remotes);
+  if (fetching.left_files < 0) return { kind: "refused", problems: [tooMany(tree, assignment.fetched_files)] };
+  const failures = new Map(rest.failures);
+  if (fetched !== null) {
+    const native = await nativePackages(fetched.graph);
+    for (const specifier of remotes.keys()) {
+      const found = packagesOf(fetched.graph, fetched.root, specifier).filter((one) => native.has(one));
+      if (found.length > 0)
+        failures.set(specifier, `needs the native addon ${found.map(label).join(", ")}. ${NO_NATIVE}`);
+    }
+    for (const name of await packagesWithScripts(fetched.graph))
+      notes.add(`The install script of ${name} did not run.`);
+  }
+  const { code, problems, patterns } = await buildFunction({ ...survey, fetched, failures, resolves_patterns: true });
+  if (code !== null) return built(survey, code, lock);
+  const unresolved = patterns.map(({ place, pattern }) => `${place}${pattern} cannot be resolved.`);
+  return { kind: "refused", problems: [...problems, ...unresolved] };
+}
+
+const tooMany = ({ function_name }: Tree, files: number): string =>
+  `The imports of the function ${function_name} need more than ${files} files.`;
+
+const built = ({ notes }: Bundling, code: { code: string; source_map: string }, lock: string): Outcome => ({
+  kind: "built",
+  ...code,
+  lock,
+  notes: [...notes],
+});
