@@ -10,6 +10,7 @@ import { parseJson } from "./support/json.ts";
 import {
   asBuilder,
   createApp,
+  deployFunction,
   getConnection,
   prepareSite,
   setClient,
@@ -37,15 +38,11 @@ describe("a service from a JSON file", () => {
     const simulator = await startSimulated();
     const site = await prepareSite(simulator.url);
     const providers = join(site.home, "providers");
-    const functions = join(site.home, "functions");
     mkdirSync(providers);
-    mkdirSync(functions);
     cpSync(EXAMPLE, join(providers, "myservice.json"));
-    writeFileSync(join(functions, "read-data.ts"), FUNCTION);
-    const env = { HOLDFAST_PROVIDERS: providers, HOLDFAST_FUNCTIONS: functions };
-
-    const server = await site.start(env);
+    const server = await site.start({ HOLDFAST_PROVIDERS: providers });
     const app = await createApp(site);
+    await deployFunction(site, app, "read-data", FUNCTION);
     const builder = await signIn(site, server.ready.text("setup_url"));
     await setClient(site, app, "myservice", simulatedClientId(["rotate"]));
     const path = `/api/apps/${app.app_id}/external-auth/integrations/myservice`;

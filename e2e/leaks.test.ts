@@ -16,6 +16,7 @@ import { startRecordingGateway } from "./support/recording-gateway.ts";
 import {
   asBuilder,
   createApp,
+  deployFunction,
   getConnection,
   initiate,
   prepareSite,
@@ -25,7 +26,7 @@ import {
   type Site,
 } from "./support/server.ts";
 
-const FUNCTIONS = fileURLToPath(new URL("../examples/functions", import.meta.url));
+const FUNCTION = fileURLToPath(new URL("../examples/functions/post-to-slack/entry.ts", import.meta.url));
 const CLIENTS: Readonly<Record<string, string>> = {
   slack: "sim-rotate.canary",
   notion: "sim-ok.canary",
@@ -41,11 +42,11 @@ it("leaves no secret in logs, errors, files or process lists, and the search wou
   const replies = recordReplies(site.server_url);
   const server = await site.start({
     HOLDFAST_LOG_LEVEL: "debug",
-    HOLDFAST_FUNCTIONS: FUNCTIONS,
     HOLDFAST_FORCED_REFRESH_INTERVAL_MS: "1",
     HOLDFAST_SWEEP_INTERVAL_MS: "200",
   });
   const app = await createApp(site);
+  await deployFunction(site, app, "post-to-slack", readFileSync(FUNCTION, "utf8"));
   const client_secrets = registerClients(simulator);
 
   const { wrong_secret, session_cookies } = await runAllFlows(site, app, server, simulator, client_secrets);

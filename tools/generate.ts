@@ -13,7 +13,7 @@ import { generatedFrom, markdownPage, markdownTable } from "./markdown.ts";
 import { read, ROOT } from "./root.ts";
 
 const LIMIT_TABLE = "packages/server/src/core/limits.ts";
-const FUNCTION_LIMIT_TABLE = "packages/server/src/core/function-limits.ts";
+const FUNCTION_LIMIT_TABLE = "packages/server/src/core/functions/function-limits.ts";
 const USER_LIMIT_TABLE = "packages/server/src/core/user-limits.ts";
 const ERROR_TABLE = "packages/server/src/core/error-table.ts";
 
@@ -104,7 +104,14 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     name: "HOLDFAST_FUNCTIONS",
     flag: "--functions",
     default: "none",
-    meaning: "Directory of backend functions to run. Without it the server runs no functions.",
+    meaning:
+      "Directory of backend functions, served live to one app in place of deployed ones. A changed file is seen by the next call.",
+  },
+  {
+    name: "HOLDFAST_FUNCTIONS_APP",
+    flag: "--functions-app",
+    default: "none",
+    meaning: "Id or name of the app that the functions of `HOLDFAST_FUNCTIONS` belong to. Required with it.",
   },
   {
     name: "HOLDFAST_FUNCTIONS_ISOLATION",

@@ -123,8 +123,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: "Every layer reads config.ts, so it imports core/ only.",
   },
   installation: {
-    imports: ["core", "providers", "net", "oauth", "vault", "store", "service", "telemetry", "config"],
-    why: "installation.ts opens what server and commands share: HTTP, functions and commands come on top of it.",
+    imports: ["core", "providers", "net", "oauth", "vault", "store", "service", "runner", "telemetry", "config"],
+    why: "installation.ts opens what server and commands share: HTTP and commands come on top of it.",
   },
   app: {
     imports: "core wire providers net oauth vault store service http runner telemetry config installation".split(" "),

@@ -9,6 +9,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
+import { TEST_UIDS } from "../../packages/server/test/support/uids.ts";
 import { parseJson, type Json } from "./json.ts";
 
 export const LAUNCHER = fileURLToPath(new URL("../../packages/server/bin/holdfast.js", import.meta.url));
@@ -102,6 +103,7 @@ function launch(
     cwd: home,
     env: {
       PATH: process.env["PATH"] ?? "",
+      HOLDFAST_FUNCTIONS_UIDS: `${TEST_UIDS.first}-${TEST_UIDS.last}`,
       HOME: home,
       TMPDIR: join(home, "tmp"),
       NODE_COMPILE_CACHE: COMPILE_CACHE,

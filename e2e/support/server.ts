@@ -77,6 +77,12 @@ export async function asBuilder(
   return parseJson(text);
 }
 
+/** Deploys a function of one file. */
+export function deployFunction(site: Site, app: App, name: string, content: string): Promise<Json> {
+  const path = `/api/apps/${app.app_id}/backend-functions/${encodeURIComponent(name)}`;
+  return asBuilder(site, app, "PUT", path, { entry: "entry.ts", files: [{ path: "entry.ts", content }] });
+}
+
 /** Sets a simulated OAuth client. Its id selects the service's misbehavior. */
 export function setClient(site: Site, app: App, integration_type: string, client_id: string): Promise<Json> {
   return asBuilder(site, app, "PUT", `/api/management/clients/${integration_type}`, {

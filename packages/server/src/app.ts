@@ -40,7 +40,7 @@ type HttpServer = Awaited<ReturnType<typeof createHttpServer>>;
 
 interface ServerParts extends OpenedInstallation {
   readonly webhooks: Webhooks;
-  readonly functions: Functions | null;
+  readonly functions: RunningFunctions;
   readonly http: HttpServer;
 }
 
@@ -52,22 +52,21 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   const { refresher, sweeper } = installation;
   const webhooks = webhooksOf(installation);
   const bridge: Server["acceptBridge"] = (listener, process) => acceptBridge(http, listener, process, config.limits);
-  const functions = await startFunctions(installation, bridge).catch(async (error: unknown) => {
-    await opened.closeInstallation();
-    throw error;
-  });
+  const functions = runFunctions(installation, bridge);
   const http = await createHttpServer({
     ...installation,
-    functions: functions?.runner ?? null,
+    functionRunner: functions,
     ready: () => isReady(installation),
   });
   let url: string;
   try {
+    await useFunctionsDirectory(installation);
+    if (await hasFunctions(installation)) await functions.open();
     await refresher.recover();
     url = await listen(http, config.host, config.port);
   } catch (error) {
     await http.close();
-    await functions?.close();
+    await functions.close();
     await opened.closeInstallation();
     throw error;
   }
@@ -102,7 +101,7 @@ async function close(parts: ServerParts, stopLoops: () => void): Promise<void> {
   const { refresher, cache, limits, log } = installation;
   stopLoops();
   await http.close();
-  await functions?.close();
+  await functions.close();
   await refresher.drain(limits.shutdown_ms);
   await webhooks.close();
   cache.clear();
@@ -149,18 +148,70 @@ function webhooksOf({ config, store, urls, clock, log, random }: Installation): 
   return createWebhooks({ store, httpClient, urls, webhook, events_wanted, clock, limits, log, random });
 }
 
-interface Functions {
-  readonly runner: FunctionRunner;
-  close(): Promise<void>;
+/**
+ * Serves the configured directory of functions to its app.
+ *
+ * @throws CodedError `configuration` if the app does not exist, or its name is not unique
+ */
+async function useFunctionsDirectory({ config, apps, functions }: Installation): Promise<void> {
+  const { functions_directory } = config;
+  if (functions_directory === null) return;
+  const { app: id_or_name, path } = functions_directory;
+  const found = (await apps.list()).filter(({ id, name }) => id === id_or_name || name === id_or_name);
+  const [app] = found;
+  if (app !== undefined && found.length === 1) return functions.useDirectory(app.id, path);
+  const why = found.length > 1 ? "Several apps are named" : "There is no app";
+  const advice =
+    found.length > 1
+      ? "Use the id: holdfast apps list."
+      : "Start the server without --functions, create the app (holdfast apps create NAME), and start again.";
+  throw new CodedError("configuration", { message: `${why} ${id_or_name} (--functions-app). ${advice}` });
 }
 
-/** @throws CodedError `functions_isolation_unavailable` */
-async function startFunctions(
+async function hasFunctions({ config, store }: Installation): Promise<boolean> {
+  return config.functions_directory !== null || (await store.hasFunctions());
+}
+
+interface RunningFunctions extends FunctionRunner {
+  /**
+   * Opens the sandbox. Without a call, the first function does.
+   *
+   * @throws CodedError `functions_isolation_unavailable`
+   */
+  open(): Promise<void>;
+}
+
+interface OpenFunctions {
+  readonly sandbox: Sandbox;
+  readonly runner: FunctionRunner;
+}
+
+/** A server without functions needs no sandbox, and opens none. */
+function runFunctions(installation: Installation, bridge: FunctionRunnerOptions["acceptBridge"]): RunningFunctions {
+  let opened: Promise<OpenFunctions> | null = null;
+  const open = (): Promise<OpenFunctions> => {
+    opened ??= openFunctions(installation, bridge).catch((error: unknown) => {
+      opened = null;
+      throw error;
+    });
+    return opened;
+  };
+  return {
+    open: async () => void (await open()),
+    invoke: async (request) => (await open()).runner.invoke(request),
+    close: async () => {
+      const functions = await opened?.catch(() => null);
+      await functions?.runner.close();
+      await functions?.sandbox.close();
+    },
+  };
+}
+
+async function openFunctions(
   installation: Installation,
   bridge: FunctionRunnerOptions["acceptBridge"],
-): Promise<Functions | null> {
+): Promise<OpenFunctions> {
   const { config, clock, log } = installation;
-  if (config.functions_dir === null) return null;
   const { limits, functions_isolation: isolation } = config;
   const sandbox = await openSandbox({
     isolation,
@@ -171,22 +222,15 @@ async function startFunctions(
     clock,
   });
   if (isolation === "none") log.warn("functions_not_isolated");
-  const runner = functionRunner(installation, config.functions_dir, sandbox, bridge);
-  const closeBoth = async (): Promise<void> => {
-    await runner.close();
-    await sandbox.close();
-  };
-  return { runner, close: closeBoth };
+  return { sandbox, runner: functionRunner(installation, sandbox, bridge) };
 }
 
 function functionRunner(
   { config, catalog, clock, log, functionTokens }: Installation,
-  functions_dir: string,
   sandbox: Sandbox,
   bridge: FunctionRunnerOptions["acceptBridge"],
 ): FunctionRunner {
   return createFunctionRunner({
-    functions_dir,
     sandbox,
     acceptBridge: bridge,
     egress: { resolve: resolveHost, allowed: config.functions_egress_allow },
@@ -237,11 +281,10 @@ function isAddress(address: unknown): address is AddressInfo {
 /**
  * Reads cached rows again after another process wrote: a command on this machine, or another node.
  */
-function watchOtherProcesses({ store, cache, credentials, appUsers, refresher, log }: Installation): () => void {
+function watchOtherProcesses(installation: Installation): () => void {
+  const { store, cache, credentials, appUsers, functions, appSecrets, refresher, log } = installation;
   return store.onChange((notice) => {
-    cache.markStale();
-    credentials.markStale();
-    appUsers.markStale();
+    for (const cached of [cache, credentials, appUsers, functions, appSecrets]) cached.markStale();
     if (notice === "reconnected")
       void refresher.repair().catch((error: unknown) => log.error("repair_failed", { error }));
   });

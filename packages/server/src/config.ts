@@ -16,7 +16,7 @@ import {
   type Isolation,
   type Registries,
   type UidRange,
-} from "./core/function-settings.ts";
+} from "./core/functions/function-settings.ts";
 import { LIMIT_VARIABLES, parseLimits, type Limits } from "./core/limits.ts";
 import { Secret } from "./core/secret.ts";
 import {
@@ -36,6 +36,11 @@ import {
   type WebhookTarget,
 } from "./core/settings.ts";
 
+export interface FunctionsDirectory {
+  readonly path: string;
+  readonly app: string;
+}
+
 export interface Config {
   readonly data_dir: string;
   /** `postgres://…` URL of the database that several nodes share. Null: SQLite in `data_dir`. */
@@ -49,7 +54,8 @@ export interface Config {
   readonly public_url: string;
   /** `http://127.0.0.1:PORT` of a simulator that receives every request to a provider, or null. */
   readonly provider_gateway: string | null;
-  readonly functions_dir: string | null;
+  /** Directory whose functions are served live to `app`, its id or name. */
+  readonly functions_directory: FunctionsDirectory | null;
   /** What holds a function besides Deno's permissions. */
   readonly functions_isolation: Isolation;
   /** Host uids for the processes of apps, one each, if this server is root. */
@@ -94,6 +100,7 @@ export interface Flags {
   readonly port?: string | undefined;
   readonly publicUrl?: string | undefined;
   readonly functions?: string | undefined;
+  readonly functionsApp?: string | undefined;
   readonly functionsIsolation?: string | undefined;
   readonly providers?: string | undefined;
   readonly logLevel?: string | undefined;
@@ -110,6 +117,7 @@ const SETTINGS = new Set([
   "HOLDFAST_PUBLIC_URL",
   "HOLDFAST_PROVIDER_GATEWAY",
   "HOLDFAST_FUNCTIONS",
+  "HOLDFAST_FUNCTIONS_APP",
   "HOLDFAST_FUNCTIONS_ISOLATION",
   "HOLDFAST_FUNCTIONS_UIDS",
   "HOLDFAST_FUNCTIONS_EGRESS_ALLOW",
@@ -195,6 +203,7 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
   const port = parsePort(setting(flags.port, "HOLDFAST_PORT"));
   const gateway = setting(flags.providerGateway, "HOLDFAST_PROVIDER_GATEWAY");
   const functions = setting(flags.functions, "HOLDFAST_FUNCTIONS");
+  const functions_app = setting(flags.functionsApp, "HOLDFAST_FUNCTIONS_APP");
   const providers = setting(flags.providers, "HOLDFAST_PROVIDERS");
   const master_key = environment["HOLDFAST_MASTER_KEY"];
   const database_url = parseDatabaseUrl(flags.databaseUrl, environment["HOLDFAST_DATABASE_URL"]);
@@ -216,7 +225,7 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     port,
     public_url: parsePublicUrl(setting(flags.publicUrl, "HOLDFAST_PUBLIC_URL") ?? `http://localhost:${port}`),
     provider_gateway: gateway === undefined ? null : parseGateway(gateway),
-    functions_dir: functions === undefined ? null : resolve(functions),
+    functions_directory: functionsDirectory(functions, functions_app),
     functions_isolation: parseIsolation(setting(flags.functionsIsolation, "HOLDFAST_FUNCTIONS_ISOLATION")),
     functions_uids: parseUids(environment["HOLDFAST_FUNCTIONS_UIDS"]),
     functions_egress_allow: parseEgressAllow(environment["HOLDFAST_FUNCTIONS_EGRESS_ALLOW"]),
@@ -232,6 +241,17 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     default_plan: parsePlan(environment["HOLDFAST_DEFAULT_PLAN"]),
     limits: parseLimits(environment),
   });
+}
+
+/** A function belongs to one app, so that a directory without an app has no use. */
+function functionsDirectory(path: string | undefined, app: string | undefined): FunctionsDirectory | null {
+  if (path !== undefined && app !== undefined) return { path: resolve(path), app };
+  if (path === undefined && app === undefined) return null;
+  throw wrong(
+    path === undefined
+      ? "--functions-app (HOLDFAST_FUNCTIONS_APP) names the app of a directory of functions. Name the directory too: --functions DIRECTORY"
+      : "A function belongs to one app. Name the app of this directory by its id or name: --functions-app APP (HOLDFAST_FUNCTIONS_APP)",
+  );
 }
 
 /** Refuses to start with an inspector, or without certificate checks. Either one exposes tokens. */

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { CodedError } from "./core/errors.ts";
+import type { Bundler } from "./core/functions/functions.ts";
 import { newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthProtocol } from "./oauth/protocol.ts";
@@ -76,8 +77,9 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const httpClient = mode === "serve" ? await openHttpClient({ ...options, clock }) : NO_HTTP_CLIENT;
   const oauth = createOAuthProtocol({ httpClient, clock, limits });
   const issuerHttp = mode === "serve" ? await openIssuerClient({ ...options, clock }) : NO_HTTP_CLIENT;
+  const clients = { oauth, issuerHttp, bundler: bundlerOf(config) };
   const settings = { limits, gateway, audit_release, default_plan, events_wanted, issuer_loopback };
-  const ground = { store, vault, keyring, catalog, oauth, issuerHttp, urls, clock, log, random, owner, ...settings };
+  const ground = { store, vault, keyring, catalog, urls, clock, log, random, owner, ...clients, ...settings };
   const services = createServices(ground, spill);
   return { config, ...ground, ...services, close: () => close(services, spill, store) };
 }
@@ -174,6 +176,16 @@ async function openIssuerClient({ config, clock, ca }: InstallationOptions): Pro
   const limits = { ...config.limits, provider_response_bytes: config.limits.issuer_response_bytes };
   const rules = { global_only: true, plain_loopback };
   return createHttpClient({ gateway: null, ...rules, limits, clock, ...(ca === undefined ? {} : { ca }) });
+}
+
+/** Loads the bundler on demand. Most commands do not need it. */
+function bundlerOf({ limits }: Config): Bundler {
+  return {
+    bundle: async (tree, signal) => {
+      const { createBundler } = await import("./runner/bundle-tree.ts");
+      return createBundler({ source_bytes: limits.function_source_bytes }).bundle(tree, signal);
+    },
+  };
 }
 
 /** Commands never call a provider. The running server does that, from the outbox. */

@@ -25,7 +25,7 @@ import { simulateCommand } from "./commands/simulate.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { typesCommands } from "./commands/types.ts";
 import { reportError } from "./report-error.ts";
-import { VERSION } from "./terminal/version.ts";
+import { VERSION } from "../core/version.ts";
 import { workspaceCommands } from "./commands/workspaces.ts";
 
 const FIRST_STEPS = `

@@ -282,18 +282,25 @@ export const ERRORS = {
   ),
 
   // Functions.
-  functions_not_served: row(
-    404,
-    "operator",
-    "This server does not run functions. Start it with --functions DIRECTORY.",
-  ),
+  functions_not_served: row(404, "operator", "This server does not run functions."),
   functions_isolation_unavailable: row(
     500,
     "operator",
     "The sandbox for functions does not work on this machine. Install bubblewrap, or start without functions.",
     { exit_code: 78 },
   ),
+  function_upgrade_refused: row(
+    501,
+    "caller",
+    "A function cannot accept WebSocket connections. Send a plain HTTP request. A function can open one itself.",
+  ),
   function_not_found: row(404, "caller", "No function has this name."),
+  deployment_invalid: row(400, "caller", "The function's files cannot be deployed. The live version stays."),
+  function_from_directory: row(
+    409,
+    "operator",
+    "This server runs the function from a directory (--functions). Change its files there.",
+  ),
   function_invalid: row(502, "builder", "The function cannot be loaded."),
   function_bundler_failed: row(
     503,

@@ -4,8 +4,9 @@
  * entry is the reason shown there.
  *
  * A limit is a whole number, and its name ends with the unit. HOLDFAST_<NAME IN CAPITALS> sets it.
+ * The limits of backend functions are in functions/function-limits.ts.
  */
-import { FUNCTION_LIMITS } from "./function-limits.ts";
+import { FUNCTION_LIMITS } from "./functions/function-limits.ts";
 import { USER_LIMITS } from "./user-limits.ts";
 import { wrong } from "./settings.ts";
 

@@ -22,12 +22,14 @@ type Used =
   | "callback"
   | "device"
   | "cliSessions"
-  | "functionLogs";
+  | "functionLogs"
+  | "functions"
+  | "appSecrets";
 
 export interface HttpContext extends Pick<Ground, "catalog" | "urls" | "clock" | "log">, Pick<Services, Used> {
   readonly config: Config;
   /** Null when this server runs no functions. */
-  readonly functions: FunctionRunner | null;
+  readonly functionRunner: FunctionRunner | null;
   /** Reports whether database, keys and migrations are in order. */
   readonly ready: () => Promise<boolean>;
 }

@@ -20,5 +20,7 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** True for a route that running functions can call. See bridge.ts. */
     readonly bridge?: boolean;
+    /** True for a route that reads its body itself. See expect.ts. */
+    readonly streams?: boolean;
   }
 }

@@ -44,6 +44,7 @@ export const ROUTE_LIMITS: Readonly<Record<string, LimitName>> = {
   [`GET ${AUTH}/status`]: "status_polls_per_minute",
   [`DELETE ${AUTH}/integrations/:integration_type`]: "disconnects_per_minute",
   [`DELETE ${AUTH}/integrations/:integration_type/remove`]: "disconnects_per_minute",
+  "GET /api/apps/:app/backend-functions": "lists_per_minute",
   "POST /oauth/device/code": "oauth_requests_per_minute",
   "POST /oauth/token": "oauth_requests_per_minute",
   "POST /oauth/revoke": "oauth_requests_per_minute",

@@ -43,8 +43,8 @@ const PUBLIC_URL = "x-holdfast-url";
 /** Known to the egress proxy of the sandbox. */
 const EGRESS_REFUSED = "x-holdfast-egress-refused";
 const EGRESS_REASONS = "http://egress.holdfast.internal/";
-/** Longer settings would be a bug of the server, and must not fill the memory. */
-const SETTINGS_BYTES = 1_048_576;
+/** Longer settings would be a bug of the server. A hundred secrets of 64 KiB fit, escaped. */
+const SETTINGS_BYTES = 67_108_864;
 
 /** What a function learns about where it listens. The real address is of no use to it. */
 const ADDRESS: Deno.NetAddr = { transport: "tcp", hostname: "127.0.0.1", port: 8000 };
@@ -282,11 +282,20 @@ async function exitWithServer(): Promise<void> {
   exit(0);
 }
 
+/** Reads one line. The server sends nothing else, so a chunk cannot contain more than its end. */
 function readSettings(): Settings {
-  const bytes: number[] = [];
-  const one = new Uint8Array(1);
-  while (Deno.stdin.readSync(one) === 1 && one[0] !== 10 && bytes.length < SETTINGS_BYTES) bytes.push(one[0]!);
-  return JSON.parse(new TextDecoder().decode(new Uint8Array(bytes)));
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  while (length < SETTINGS_BYTES) {
+    const chunk = new Uint8Array(65_536);
+    const count = Deno.stdin.readSync(chunk) ?? 0;
+    if (count === 0) break;
+    chunks.push(chunk.subarray(0, count));
+    length += count;
+    if (chunk[count - 1] === 10) break;
+  }
+  const decoder = new TextDecoder();
+  return JSON.parse(chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join(""));
 }
 
 /** Prints a separate line, even if the function has just printed a partial line. */

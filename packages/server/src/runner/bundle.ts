@@ -33,7 +33,7 @@ export interface Bundle {
   readonly code: string;
   /** SHA-256 of the code. The same code uses the same process. */
   readonly version: string;
-  /** The function's own files, each with its `stampOf` just before it was read. */
+  /** The function's own files, each with its `stampText` just before it was read. */
   readonly stamps: ReadonlyMap<string, string>;
 }
 
@@ -57,10 +57,6 @@ const ATTRIBUTE_LOADERS: Readonly<Record<string, Loader>> = { json: "json", text
 const HERE = fileURLToPath(import.meta.url);
 
 /** Returns a text that changes whenever the file's content may have changed. */
-export async function stampOf(path: string): Promise<string> {
-  return stampText(await stat(path, { bigint: true }));
-}
-
 const stampText = ({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string => `${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 
 /** Returns the bundle. @throws CodedError `function_invalid` that names file and line */
@@ -174,19 +170,22 @@ function withoutMapComments(contents: Uint8Array): string {
 }
 
 /** Resolves by real path, because a link inside the folder can lead anywhere. */
-async function resolveOwn({ function_name, folder }: FunctionSource, args: OnResolveArgs): Promise<OnResolveResult> {
+async function resolveOwn(
+  { function_name, folder, readable = folder ?? undefined }: FunctionSource,
+  args: OnResolveArgs,
+): Promise<OnResolveResult> {
   const named = `The function ${function_name} imports ${args.path}, which`;
-  if (folder === null) {
+  if (folder === null || readable === undefined) {
     return mistake(
       `${named} a single-file function cannot do. Give it a folder: ${function_name}/entry.ts with its files beside it.`,
     );
   }
   const wanted = resolve(dirname(args.importer), args.path);
-  if (!isBelow(folder, wanted))
+  if (!isBelow(readable, wanted))
     return mistake(`${named} is outside the function's own folder. Move it into that folder.`);
   const real = await realpath(wanted).catch(() => null);
   if (real === null) return mistake(`${named} does not exist${await suggestion(wanted, args.path)}.`);
-  if (!isBelow(folder, real))
+  if (!isBelow(readable, real))
     return mistake(`${named} is a symbolic link out of the function's own folder. Copy the file instead.`);
   return { path: real, namespace: OWN };
 }

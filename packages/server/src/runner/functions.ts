@@ -1,7 +1,8 @@
 /**
- * Runs backend functions: finds a function, gets a process with its current version, and sends one
- * request through it. runner/ owns processes, bundles, and the life of an invocation and its token.
- * It must not know how tokens are created or stored, or who is allowed to call a function.
+ * Runs backend functions: gets a process with the given version, and sends one request through it.
+ * runner/ owns processes, bundles, and the life of an invocation and its token. It must not know
+ * where versions and secrets are stored, how tokens are created, or who is allowed to call a
+ * function.
  *
  * An invocation ends when its response is complete *and* the child reports that all promises given
  * to `waitUntil` have settled. It ends `function_token_grace_ms` after the response at the latest.
@@ -11,7 +12,9 @@
 import type { Server } from "node:net";
 import type { Readable } from "node:stream";
 import { within, type Clock } from "../core/clock.ts";
+import { errnoOf } from "../core/errno.ts";
 import { CodedError } from "../core/errors.ts";
+import type { LiveFunction } from "../core/functions/functions.ts";
 import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
 import { plus, type Instant } from "../core/types.ts";
@@ -19,19 +22,18 @@ import { GATEWAY_HOST } from "./deno.ts";
 import { createDroppedHeaders, type DroppedHeaders } from "./dropped-headers.ts";
 import { serveEgress, type EgressOptions } from "./egress/proxy.ts";
 import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
-import { findFunction, listFunctions, matchFunction, type FunctionMatch } from "./names.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
-import { exitError, sendRequest, startProcess, type FunctionProcess } from "./process.ts";
+import { exitError, startProcess, type FunctionProcess } from "./process.ts";
 import { responseHeaders } from "./response-headers.ts";
 import type { Sandbox } from "./sandbox/types.ts";
+import { sendRequest } from "./send.ts";
 import { createVersions, type Version, type Versions } from "./versions.ts";
 
 /** After the connection to a child breaks, how long to wait for the exit that explains it. */
 const EXIT_WAIT_MS = 2_000;
 
 export interface FunctionRequest {
-  readonly app_id: string;
-  readonly function_name: string;
+  readonly function: LiveFunction;
   readonly method: string;
   /** The public URL of the call. The function sees it as `req.url`. */
   readonly url: string;
@@ -40,14 +42,17 @@ export interface FunctionRequest {
   /** The caller's address. Null: the caller is a function of this server. */
   readonly client_address: string | null;
   readonly headers: HeaderRecord;
-  readonly body: Uint8Array | Readable | null;
+  /** A stream is opened when the function's process is ready to receive it. */
+  readonly body: Uint8Array | (() => Readable) | null;
   /** The app user's token if it was verified, without "Bearer ". */
   readonly user_authorization: string | null;
+  /** Aborts the call: its caller has left. */
+  readonly signal: AbortSignal | null;
 }
 
 export interface FunctionResponse {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: Readonly<Record<string, string>>;
   /** Arrives as the function sends it. Fails if the function's process ends or times out. */
   readonly body: Readable;
 }
@@ -70,7 +75,6 @@ export interface TokenRequest {
 }
 
 export interface FunctionRunnerOptions {
-  readonly functions_dir: string;
   readonly sandbox: Sandbox;
   /** Serves the connections of a process's listener as its calls to the API. */
   readonly acceptBridge: (listener: Server, process: { process_id: string; app_id: string }) => void;
@@ -98,15 +102,10 @@ export interface FunctionRunner {
   /**
    * Calls a function.
    *
-   * @throws CodedError `function_not_found`, `function_invalid`, `function_error`,
-   *   `function_timeout`, `function_out_of_memory`, `overloaded`, `body_too_large`
+   * @throws CodedError `function_invalid`, `function_error`, `function_timeout`,
+   *   `function_out_of_memory`, `overloaded`, `body_too_large`, `request_timeout`, `bad_request`
    */
   invoke(request: FunctionRequest): Promise<FunctionResponse>;
-  /**
-   * Returns the function that a path below `/api/functions/` belongs to, and the rest of the path.
-   */
-  match(path: string): Promise<FunctionMatch | null>;
-  list(): Promise<readonly string[]>;
   /** Ends every process. Running invocations fail. */
   close(): Promise<void>;
 }
@@ -134,10 +133,10 @@ interface Runner {
 }
 
 export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRunner {
-  const { functions_dir, limits, clock } = options;
+  const { limits, clock } = options;
   const runner: Runner = {
     options,
-    versions: createVersions(limits.function_source_bytes, options.sandbox.root),
+    versions: createVersions(options.sandbox.root),
     pool: createPool({ clock, idle_ms: limits.function_idle_ms, limit: limits.function_processes }),
     invocations: new Map(),
     live_tokens: new Map(),
@@ -146,19 +145,12 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
   };
   return {
     invoke: (request) => invoke(runner, request),
-    match: (path) => matchFunction(functions_dir, path),
-    list: () => listFunctions(functions_dir),
     close: () => close(runner),
   };
 }
 
 async function invoke(runner: Runner, request: FunctionRequest): Promise<FunctionResponse> {
-  refuseIfClosed(runner);
-  const source = await findFunction(runner.options.functions_dir, request.function_name);
-  const version = await runner.versions.current(source);
-  refuseIfClosed(runner);
-  const key = `${request.app_id}\n${request.function_name}`;
-  const slot = runner.pool.take(key, version, () => start(runner, request, version));
+  const slot = await takeSlot(runner, request.function);
   const id = newId("inv");
   const invocation: Invocation = { id, request, slot, responded: false, done: false, cancel: () => {} };
   runner.invocations.set(id, invocation);
@@ -167,6 +159,18 @@ async function invoke(runner: Runner, request: FunctionRequest): Promise<Functio
   } catch (error) {
     finish(runner, invocation);
     throw error;
+  }
+}
+
+/** Returns a process of the app and function that runs this version with these secrets. */
+async function takeSlot(runner: Runner, live: LiveFunction): Promise<Slot> {
+  refuseIfClosed(runner);
+  const version = await runner.versions.open(live);
+  try {
+    refuseIfClosed(runner);
+    return runner.pool.take(`${live.app_id}\n${live.function_name}`, version, () => start(runner, live, version));
+  } finally {
+    version.release();
   }
 }
 
@@ -181,7 +185,7 @@ async function close(runner: Runner): Promise<void> {
   await runner.versions.close();
 }
 
-function start(runner: Runner, { app_id, function_name }: FunctionRequest, version: Version): FunctionProcess {
+function start(runner: Runner, { app_id, function_name, secrets }: LiveFunction, version: Version): FunctionProcess {
   const { options, live_tokens } = runner;
   return startProcess({
     sandbox: options.sandbox,
@@ -190,6 +194,7 @@ function start(runner: Runner, { app_id, function_name }: FunctionRequest, versi
     function_name,
     gateway: options.gateway,
     gateway_hosts: options.gateway_hosts,
+    secrets,
     limits: options.limits,
     clock: options.clock,
     acceptBridge: (listener, process_id) => options.acceptBridge(listener, { process_id, app_id }),
@@ -237,11 +242,11 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const { address, api_url } = await slot.process.ready;
   invocation.cancel = clock.after(limits.function_timeout_ms, () => deadline.abort());
   const headers = await headersFor(runner, invocation, api_url);
-  const { method, url, body } = request;
-  const body_bytes = limits.function_body_bytes;
-  const sending = { address, method, path: pathOf(url), headers, body, body_bytes, signal: deadline.signal };
+  const { method, url, body, signal: caller } = request;
+  const signal = caller === null ? deadline.signal : AbortSignal.any([deadline.signal, caller]);
+  const sending = { address, method, path: pathOf(url), headers, body, signal, limits, clock };
   const response = await sendRequest(sending).catch(async (error: unknown) => {
-    throw error instanceof CodedError ? error : await failureOf(runner, invocation, deadline.signal.aborted);
+    throw error instanceof CodedError ? error : await failureOf(runner, invocation, error, deadline.signal.aborted);
   });
   // The reader of the body gets its error. Without a listener here, an unread body's error would
   // end the server.
@@ -250,11 +255,11 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   if (typeof failure === "string") {
     response.destroy();
     if (failure !== "handler") runner.pool.retire(slot);
-    throw reportedFailure(request.function_name, failure);
+    throw reportedFailure(request.function.function_name, failure);
   }
   response.once("close", () => (response.complete ? waitForDone(runner, invocation) : finish(runner, invocation)));
   const { headers: passed, dropped } = responseHeaders(response.headers, url);
-  runner.logDropped(request, dropped);
+  runner.logDropped(request.function, dropped);
   return { status: response.statusCode ?? 502, headers: passed, body: response };
 }
 
@@ -270,13 +275,15 @@ async function headersFor(
   server_url: string,
 ): Promise<Record<string, string | readonly string[]>> {
   const { limits, clock } = options;
-  const { app_id, function_name, user_authorization: user_token, url, prefix, client_address } = request;
+  const { user_authorization: user_token, url, prefix, client_address } = request;
+  const { app_id, function_name } = request.function;
   const expires_at = plus(clock.now(), limits.function_timeout_ms + limits.function_token_grace_ms);
   const { id: process_id, key } = slot.process;
   const issued = { app_id, function_name, expires_at, invocation_id: id, process_id };
   const function_token = await options.issueToken(issued);
   live_tokens.set(id, [function_token, user_token ?? ""].filter(Boolean));
-  return requestHeaders(request.headers, {
+  const length = typeof request.body === "function" ? request.headers["content-length"] : undefined;
+  const made = requestHeaders(request.headers, {
     app_id,
     server_url,
     function_token,
@@ -287,20 +294,33 @@ async function headersFor(
     prefix,
     client_address,
   });
+  return length === undefined ? made : { ...made, "content-length": length };
 }
 
 /**
- * Returns why there is no response. The process gets no more work, because it hangs or has exited.
+ * Returns why there is no response. A process that hangs or has exited gets no more work.
  */
-async function failureOf(runner: Runner, { slot, request }: Invocation, timed_out: boolean): Promise<CodedError> {
+async function failureOf(
+  runner: Runner,
+  { slot, request }: Invocation,
+  error: unknown,
+  timed_out: boolean,
+): Promise<CodedError> {
   const { limits, clock } = runner.options;
+  const { function_name } = request.function;
+  if (request.signal?.aborted === true && !timed_out)
+    return new CodedError("bad_request", { message: "The caller closed the connection." });
+  if (errnoOf(error)?.startsWith("HPE_") === true) {
+    const message = `The function ${function_name} sent a response that is not valid HTTP, or whose headers are too large.`;
+    return new CodedError("function_error", { message });
+  }
   runner.pool.retire(slot);
   if (timed_out) {
-    const message = `The function ${request.function_name} did not respond within ${limits.function_timeout_ms} ms.`;
+    const message = `The function ${function_name} did not respond within ${limits.function_timeout_ms} ms.`;
     return new CodedError("function_timeout", { message });
   }
   const exit = await within(clock, slot.process.exited, EXIT_WAIT_MS, { code: null, signal: null, killed_for: null });
-  return exitError(request.function_name, exit);
+  return exitError(function_name, exit);
 }
 
 /** Ends an invocation with a complete response as soon as the child has no work left for it. */

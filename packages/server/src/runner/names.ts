@@ -21,6 +21,8 @@ export interface FunctionSource {
   readonly entry: string;
   /** Real path of the folder whose files it can import. Null for a single-file function. */
   readonly folder: string | null;
+  /** The folder above it whose files it can import too, if there is one. */
+  readonly readable?: string;
 }
 
 export interface FunctionMatch {

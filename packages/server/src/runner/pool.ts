@@ -65,7 +65,7 @@ export function createPool(options: { clock: Clock; idle_ms: number; limit: numb
 function take(state: PoolState, key: string, version: Version, start: () => FunctionProcess): Slot {
   const { alive } = state;
   const current = [...alive].find((entry) => entry.key === key && !entry.is_retired);
-  const is_stale = current !== undefined && current.version !== version;
+  const is_stale = current !== undefined && current.version.id !== version.id;
   if (is_stale) retire(state, current);
   const entry = current === undefined || is_stale ? add(state, key, version, start) : current;
   entry.cancelIdle();

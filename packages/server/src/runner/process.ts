@@ -1,13 +1,9 @@
 /**
  * One Deno process of one app and function: starts it in the sandbox, passes its settings, reads
- * its output, sends it requests, and ends it. Must not know when a process should end. pool.ts
- * does.
+ * its output, and ends it. Must not know when a process should end. pool.ts does.
  */
 import { randomBytes } from "node:crypto";
-import { request as httpRequest, type IncomingMessage } from "node:http";
 import type { Server } from "node:net";
-import { Transform, type Readable, type TransformCallback } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
@@ -15,6 +11,7 @@ import type { Limits } from "../core/limits.ts";
 import { apiUrl, gatewayFor, isOutOfMemory, jobOf, socketOf } from "./deno.ts";
 import { readLines } from "./lines.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "./sandbox/types.ts";
+import type { Address } from "./send.ts";
 
 export interface ProcessOptions {
   readonly sandbox: Sandbox;
@@ -23,6 +20,7 @@ export interface ProcessOptions {
   readonly function_name: string;
   readonly gateway: string | null;
   readonly gateway_hosts: readonly string[];
+  readonly secrets: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly clock: Clock;
   /** Serves the connections of this process's listener as its calls to the API. */
@@ -35,9 +33,6 @@ export interface ProcessOptions {
   /** Called when the sandbox could not start the process. */
   readonly onFailure: (error: unknown) => void;
 }
-
-/** Where a process receives requests. */
-export type Address = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface FunctionProcess {
   readonly id: string;
@@ -101,7 +96,7 @@ function converse(
   options: ProcessOptions,
   onReady: (ready: Awaited<FunctionProcess["ready"]>) => void,
 ): void {
-  const { clock, gateway_hosts: hosts } = options;
+  const { clock, gateway_hosts: hosts, secrets } = options;
   const { api, egress } = child.listeners;
   if (api !== undefined) options.acceptBridge(api, id);
   if (egress !== undefined) options.serveEgress(egress);
@@ -119,7 +114,7 @@ function converse(
   child.stdin.on("error", () => {});
   const gateway = options.gateway === null ? null : gatewayFor(child, options.gateway);
   const path = child.host_pid === null ? null : socketOf(child.place);
-  const settings = { key, path, gateway, hosts, secrets: {} };
+  const settings = { key, path, gateway, hosts, secrets };
   // Left open. When this server dies, a child without a sandbox reads the end of stdin and exits.
   child.stdin.write(`${JSON.stringify(settings)}\n`);
 }
@@ -138,53 +133,3 @@ export function exitError(function_name: string, exit: Exit): CodedError {
     message: `The process of the function ${function_name} exited before it responded. Its log may say why.`,
   });
 }
-
-export interface Sending {
-  readonly address: Address;
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
-  readonly body: Uint8Array | Readable | null;
-  readonly body_bytes: number;
-  /** Aborts the request, and the response body if it has started. */
-  readonly signal: AbortSignal;
-}
-
-/**
- * Resolves with the response's headers. Never retries, because the function may have acted on the
- * request.
- */
-export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
-  const { address, method, path, signal, body, body_bytes } = sending;
-  const headers = Object.fromEntries(
-    Object.entries(sending.headers).map(([name, value]): [string, string | string[]] => [
-      name,
-      typeof value === "string" ? value : [...value],
-    ]),
-  );
-  if (body instanceof Uint8Array) {
-    if (body.length > body_bytes) throw tooLarge(body_bytes);
-    headers["content-length"] = String(body.length);
-  }
-  const response = Promise.withResolvers<IncomingMessage>();
-  const request = httpRequest({ ...address, method, path, headers, signal, agent: false });
-  request.once("response", response.resolve);
-  request.on("error", response.reject);
-  if (body === null || body instanceof Uint8Array) request.end(body ?? undefined);
-  else void pipeline(body, limited(body_bytes), request).catch(response.reject);
-  return await response.promise;
-}
-
-function limited(body_bytes: number): Transform {
-  let left = body_bytes;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done: TransformCallback) {
-      left -= chunk.length;
-      if (left < 0) done(tooLarge(body_bytes));
-      else done(null, chunk);
-    },
-  });
-}
-
-const tooLarge = (body_bytes: number): CodedError =>
-  new CodedError("body_too_large", { message: `The body of a function call can have at most ${body_bytes} bytes.` });

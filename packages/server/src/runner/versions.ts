@@ -1,38 +1,33 @@
 /**
- * The current version of each function, as a folder that Deno can run. It has main.mjs (the
- * bootstrap), function.mjs (the bundle) and a cache. Only the version's own processes use the
- * cache, so that no function can poison the cache of another.
+ * The folders that Deno runs versions of functions from. A folder has main.mjs (the bootstrap),
+ * function.mjs (the bundle) and a cache. Only the version's own processes use the cache, so that no
+ * function can poison the cache of another.
  *
- * Each call checks the files' stamps, which costs a few stat calls, and bundles only after a
- * change.
+ * A folder is written for the first process of its version, and deleted after the last.
  */
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { transform } from "esbuild";
-import { bundleFunction, stampOf, type Bundle } from "./bundle.ts";
-import type { FunctionSource } from "./names.ts";
+import type { LiveFunction } from "../core/functions/functions.ts";
 
 export interface Version {
+  /** Names the version and its secrets. A process serves one of both. */
   readonly id: string;
   readonly directory: string;
-  /**
-   * A process holds its version while it lives. A replaced version is deleted after the last
-   * release.
-   */
+  /** A process holds its version while it lives. The folder is deleted after the last release. */
   hold(): void;
   release(): void;
 }
 
 export interface Versions {
-  /** Returns the version of the function's current files. @throws CodedError `function_invalid` */
-  current(source: FunctionSource): Promise<Version>;
+  /** Returns the version of a function, held once for the caller. */
+  open(live: LiveFunction): Promise<Version>;
   close(): Promise<void>;
 }
 
-interface Known {
-  readonly bundle: Bundle;
-  readonly version: Version;
-  readonly replace: () => void;
+interface Folder {
+  readonly directory: Promise<string>;
+  holders: number;
 }
 
 /** The temporary directory of all versions, and the text of main.mjs. */
@@ -42,99 +37,56 @@ interface Workshop {
 }
 
 interface State {
-  readonly source_bytes: number;
   readonly root: string;
-  readonly known: Map<string, Known>;
-  readonly pending: Map<string, Promise<Version>>;
+  readonly folders: Map<string, Folder>;
   workshop: Promise<Workshop> | null;
   count: number;
 }
 
 /** Versions are folders below `root`, which sandboxes can mount. */
-export function createVersions(source_bytes: number, root: string): Versions {
-  const state: State = { source_bytes, root, known: new Map(), pending: new Map(), workshop: null, count: 0 };
+export function createVersions(root: string): Versions {
+  const state: State = { root, folders: new Map(), workshop: null, count: 0 };
   return {
-    current: (source) => current(state, source),
+    open: (live) => open(state, live),
     close: () => close(state),
   };
 }
 
-/**
- * Returns the current version. Parallel calls share one check, so that twenty of them bundle once.
- */
-function current(state: State, source: FunctionSource): Promise<Version> {
-  const running = state.pending.get(source.entry);
-  if (running !== undefined) return running;
-  const started = update(state, source).finally(() => state.pending.delete(source.entry));
-  state.pending.set(source.entry, started);
-  return started;
-}
-
-async function update(state: State, source: FunctionSource): Promise<Version> {
-  const { known, source_bytes } = state;
-  const name = source.entry;
-  const previous = known.get(name);
-  if (previous !== undefined && (await isUnchanged(previous.bundle))) return previous.version;
-  const bundle = await bundleFunction(source, source_bytes);
-  if (previous?.bundle.version === bundle.version) {
-    known.set(name, { ...previous, bundle });
-    return previous.version;
+async function open(state: State, { version_id, code, secrets_revision }: LiveFunction): Promise<Version> {
+  const { folders } = state;
+  const folder = folders.get(version_id) ?? { directory: writeFolder(state, code), holders: 0 };
+  folders.set(version_id, folder);
+  folder.holders += 1;
+  const release = (): void => {
+    folder.holders -= 1;
+    if (folder.holders > 0) return;
+    if (folders.get(version_id) === folder) folders.delete(version_id);
+    void folder.directory.then(remove, () => {});
+  };
+  try {
+    const directory = await folder.directory;
+    return { id: `${version_id} ${secrets_revision}`, directory, hold: () => void (folder.holders += 1), release };
+  } catch (error) {
+    release();
+    throw error;
   }
-  const directory = await writeVersion(state, bundle);
-  previous?.replace();
-  const created = makeVersion(bundle.version, directory);
-  known.set(name, { bundle, ...created });
-  return created.version;
 }
 
-async function writeVersion(state: State, bundle: Bundle): Promise<string> {
+async function writeFolder(state: State, code: string): Promise<string> {
   state.workshop ??= openWorkshop(state.root);
   const { root, main } = await state.workshop;
   state.count += 1;
   const directory = join(root, String(state.count));
   // Only this version's sandbox mounts the folder, under a uid that is not the server's.
   await mkdir(directory, { mode: 0o755 });
-  await Promise.all([
-    writeFile(join(directory, "main.mjs"), main),
-    writeFile(join(directory, "function.mjs"), bundle.code),
-  ]);
+  await Promise.all([writeFile(join(directory, "main.mjs"), main), writeFile(join(directory, "function.mjs"), code)]);
   return directory;
 }
 
 async function close(state: State): Promise<void> {
-  await Promise.allSettled(state.pending.values());
+  await Promise.allSettled([...state.folders.values()].map(({ directory }) => directory));
   const opened = await state.workshop?.catch(() => null);
   if (opened) await remove(opened.root);
-}
-
-function makeVersion(id: string, directory: string): { version: Version; replace: () => void } {
-  let holders = 0;
-  let is_replaced = false;
-  const removeIfUnused = (): void => {
-    if (is_replaced && holders === 0) void remove(directory);
-  };
-  return {
-    version: {
-      id,
-      directory,
-      hold: () => void (holders += 1),
-      release: () => {
-        holders -= 1;
-        removeIfUnused();
-      },
-    },
-    replace: () => {
-      is_replaced = true;
-      removeIfUnused();
-    },
-  };
-}
-
-async function isUnchanged({ stamps }: Bundle): Promise<boolean> {
-  const same = await Promise.all(
-    [...stamps].map(async ([path, stamp]) => (await stampOf(path).catch(() => null)) === stamp),
-  );
-  return same.every(Boolean);
 }
 
 async function openWorkshop(parent: string): Promise<Workshop> {

@@ -4,6 +4,7 @@
  * as `Pick<Ground, …>`. Types only.
  */
 import type { Config } from "../config.ts";
+import type { Bundler } from "../core/functions/functions.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HttpClient } from "../net/outbound.ts";
@@ -22,6 +23,7 @@ export interface Ground extends Pick<Config, "audit_release" | "default_plan" | 
   readonly catalog: Catalog;
   readonly oauth: OAuthProtocol;
   readonly urls: Urls;
+  readonly bundler: Bundler;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly log: Log;

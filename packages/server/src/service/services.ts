@@ -21,6 +21,8 @@ import { createConnections } from "./connections/connections.ts";
 import { createCallback } from "./consent/callback.ts";
 import { createConnectFlow } from "./consent/connect.ts";
 import { createConsents } from "./consent/consent.ts";
+import { createFunctions } from "./functions/functions.ts";
+import { createAppSecrets } from "./functions/secrets.ts";
 import { createOAuthClients, type OAuthClients } from "./grants/clients.ts";
 import { createRevocations, type Revocations } from "./grants/revocation.ts";
 import { createFunctionLogs } from "./functions/logs.ts";
@@ -41,7 +43,10 @@ export function createCaches(ground: Pick<Ground, "clock" | "limits" | "log">) {
 
 interface TokenPathDeps
   extends
-    Omit<Ground, "keyring" | "audit_release" | "default_plan" | "gateway" | "issuerHttp" | "issuer_loopback">,
+    Omit<
+      Ground,
+      "keyring" | "audit_release" | "default_plan" | "gateway" | "bundler" | "issuerHttp" | "issuer_loopback"
+    >,
     Caches {
   readonly clients: OAuthClients;
   readonly revocations: Omit<Revocations, "prepareTokens">;
@@ -69,6 +74,7 @@ export function createServices(ground: Ground, spill: Spill) {
   const clients = createOAuthClients({ ...ground, ...caches });
   const revocations = createRevocations({ ...ground, clients, audit });
   const consents = createConsents({ ...ground, ...caches, revocations, audit });
+  const appSecrets = createAppSecrets({ ...ground, ...caches });
   return {
     ...caches,
     ...createTokenPath({ ...ground, ...caches, clients, revocations, spill }),
@@ -81,6 +87,8 @@ export function createServices(ground: Ground, spill: Spill) {
     clients,
     revocations,
     consents,
+    appSecrets,
+    functions: createFunctions({ ...ground, ...caches, appSecrets }),
     device: createDevice({ ...ground, cliSessions, rateLimits, audit }),
     authorization: createAuthorization(ground),
     workspaces: createWorkspaces({ ...ground, accounts, credentials }),

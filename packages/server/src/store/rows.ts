@@ -5,7 +5,7 @@
  * A damaged column never throws, since one damaged row must not fail a query that returns others. A
  * list is then empty. `config` and `payload` are null, and the reader refuses them.
  */
-import { isJsonObject, stringEntries, type ConnectionConfig, type JsonObject, type JsonValue } from "../core/types.ts";
+import { isJsonObject, stringEntries, type ConnectionConfig, type JsonObject } from "../core/types.ts";
 
 interface Column<Stored, Value> {
   readonly read: (stored: Stored) => Value;
@@ -84,7 +84,7 @@ const jsonObject: Column<string, JsonObject | null> = {
   write: (value) => JSON.stringify(value ?? {}),
 };
 
-const jsonArray: Column<string, readonly JsonValue[]> = {
+const jsonArray: Column<string, readonly unknown[]> = {
   read(stored) {
     const value = parseJson(stored);
     return Array.isArray(value) ? value : [];

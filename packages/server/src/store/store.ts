@@ -96,6 +96,7 @@ const READS = {
   listOutbox: outbox.listOutbox,
   listFunctions: functions.listFunctions,
   getFunction: functions.getFunction,
+  hasFunctions: functions.hasFunctions,
   functionNames: functions.functionNames,
   listFunctionVersions: functions.listFunctionVersions,
   getFunctionBlob: functions.getFunctionBlob,

@@ -37,7 +37,6 @@ import type {
   FlowId,
   Instant,
   JsonObject,
-  JsonValue,
   OAuthClientId,
   UserId,
   WorkspaceId,
@@ -326,9 +325,9 @@ export type DataKeyRow = Decoded<DataKeysTable, { is_current: boolean }>;
 export type UserRow = Decoded<AuthUserTable, { email_verified: boolean }>;
 export type DeviceCodeRow = Decoded<DeviceCodesTable, { scope: readonly string[] }>;
 /** A function with its live version. `automations` is empty if the column holds no JSON array. */
-export type FunctionRow = Decoded<FunctionsTable, { automations: readonly JsonValue[] }> &
+export type FunctionRow = Decoded<FunctionsTable, { automations: readonly unknown[] }> &
   Omit<FunctionVersionRow, "id" | "app_id" | "function_name" | "automations" | "created_at">;
-export type FunctionVersionRow = Decoded<FunctionVersionsTable, { automations: readonly JsonValue[] }>;
+export type FunctionVersionRow = Decoded<FunctionVersionsTable, { automations: readonly unknown[] }>;
 export type AppIssuerRow = Decoded<AppIssuersTable, { audiences: readonly string[] }>;
 export type CliSessionRow = Decoded<CliSessionsTable, { scope: readonly string[] }>;
 /** An app with its workspace's plan, which decides what the app can use. */

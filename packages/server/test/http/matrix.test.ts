@@ -143,7 +143,7 @@ const of = (by: Line["by"]) => lines.filter(([, line]) => line.by === by);
 describe("the matrix", () => {
   it("has a line for every route, and none for an unknown route", async () => {
     const { installation } = holdfast;
-    const http = await createHttpServer({ ...installation, functions: null, ready: () => Promise.resolve(true) });
+    const http = await createHttpServer({ ...installation, functionRunner: null, ready: () => Promise.resolve(true) });
     await http.ready();
     expect(routesOf(http)).toEqual(Object.keys(MATRIX).toSorted());
     await http.close();

@@ -60,6 +60,7 @@ const AUTH = "/api/apps/:app/external-auth";
 const MANAGEMENT = "/api/management";
 const WORKSPACE = `${MANAGEMENT}/workspaces/:workspace`;
 const GOVERNANCE = "/api/workspace/:workspace/connector-governance";
+const BACKEND_FUNCTIONS = "/api/apps/:app/backend-functions";
 const FUNCTIONS = ["DELETE", "GET", "PATCH", "POST", "PUT", "QUERY"].map(
   (method) => [`${method} /api/apps/:app/functions/*`, anyone] as const,
 );
@@ -117,6 +118,18 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   [`GET ${MANAGEMENT}/apps/:app/users`]: app("editor"),
   "GET /api/apps/:app/auth/token": app("editor"),
   "GET /api/apps/platform/:app/published-url": app("viewer"),
+
+  // Functions and secrets.
+  [`GET ${BACKEND_FUNCTIONS}`]: app("viewer"),
+  [`PUT ${BACKEND_FUNCTIONS}/:name`]: app("editor", {
+    json: { entry: "entry.js", files: [{ path: "entry.js", content: "Deno.serve(() => new Response());" }] },
+  }),
+  [`DELETE ${BACKEND_FUNCTIONS}/:name`]: app("editor"),
+  [`GET ${MANAGEMENT}/apps/:app/functions/:name/versions`]: app("viewer"),
+  [`POST ${MANAGEMENT}/apps/:app/functions/:name/rollback`]: app("editor", { json: {} }),
+  "GET /api/apps/:app/secrets": app("viewer"),
+  "POST /api/apps/:app/secrets": app("editor", { json: { NAME: "value" } }),
+  "DELETE /api/apps/:app/secrets": app("editor", { query: "secret_name=NAME" }),
 
   // The first workspace decides for the whole installation.
   [`GET ${MANAGEMENT}/clients`]: installation("viewer"),

@@ -120,7 +120,7 @@ describe("limits of requests", () => {
   it("name routes that exist", async () => {
     const { server, installation } = await startTestServer();
     const ready = () => Promise.resolve(true);
-    const http = await createHttpServer({ ...installation, ...server, functions: null, ready });
+    const http = await createHttpServer({ ...installation, ...server, functionRunner: null, ready });
     for (const route of Object.keys(ROUTE_LIMITS)) {
       const [method = "", url = ""] = route.split(" ");
       expect({ route, exists: http.hasRoute({ method, url }) }).toEqual({ route, exists: true });

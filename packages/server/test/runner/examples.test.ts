@@ -76,7 +76,7 @@ const call = async (name: string, body?: unknown, headers: Record<string, string
 describe("the examples", () => {
   it("are listed", async () => {
     const names = ["list-calendar-events", "post-to-slack", "salesforce-whoami"];
-    expect(await bench.runner.list()).toEqual(expect.arrayContaining(names));
+    expect(await bench.directory.names()).toEqual(expect.arrayContaining(names));
   });
 
   it("post to Slack, in the named channel or the first one", async () => {

@@ -9,11 +9,16 @@ import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { LIMITS, type Limits } from "../../src/core/limits.ts";
 import { systemClock, type Clock } from "../../src/core/clock.ts";
-import type { Isolation } from "../../src/core/function-settings.ts";
-import { instant } from "../../src/core/types.ts";
+import type { Isolation } from "../../src/core/functions/function-settings.ts";
+import type { LiveFunction } from "../../src/core/functions/functions.ts";
+import { asAppId } from "../../src/core/ids.ts";
+import { instant, type AppId } from "../../src/core/types.ts";
+import { createBundler } from "../../src/runner/bundle-tree.ts";
 import { findDeno } from "../../src/runner/deno.ts";
 import { createSandbox } from "../../src/runner/sandbox/sandbox.ts";
 import type { SandboxedProcess, SandboxJob } from "../../src/runner/sandbox/types.ts";
+import { TEST_UIDS } from "../support/uids.ts";
+import { createFunctionDirectory, type FunctionDirectory } from "../../src/service/functions/directory.ts";
 import {
   createFunctionRunner,
   type FunctionLogLine,
@@ -39,6 +44,7 @@ export type Respond = (request: Seen) => FakeResponse | Promise<FakeResponse>;
 export interface Workbench extends AsyncDisposable {
   readonly dir: string;
   readonly runner: FunctionRunner;
+  readonly directory: FunctionDirectory;
   readonly url: string;
   /** Requests that reached the fake. */
   readonly seen: Seen[];
@@ -51,7 +57,7 @@ export interface Workbench extends AsyncDisposable {
   advance(ms: number): void;
   write(files: Readonly<Record<string, string>>): Promise<void>;
   /** POSTs to a function of app_a and reads the response's body. */
-  call(function_name: string, request?: CallRequest): Promise<Called>;
+  call(function_name: string, request?: CallOptions): Promise<Called>;
   /** Resolves with the first log line, past or future, that contains `part`. */
   logged(part: string): Promise<FunctionLogLine>;
   /** Resolves when `count` invocations have ended. */
@@ -61,11 +67,14 @@ export interface Workbench extends AsyncDisposable {
 }
 
 /** `path` stands for the URL with this path at the public address. */
-export type CallRequest = Partial<FunctionRequest> & { readonly path?: string };
+export type CallOptions = Partial<Omit<FunctionRequest, "function"> & Pick<LiveFunction, "secrets">> & {
+  readonly app_id?: string;
+  readonly path?: string;
+};
 
 interface Called {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
@@ -96,7 +105,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   const sandbox = createSandbox({
     isolation: options.isolation ?? "bubblewrap",
     deno: findDeno(),
-    uids: { first: 1_900_000_000, last: 1_900_000_999 },
+    uids: TEST_UIDS,
     poll_ms: limits.function_poll_ms,
     start_timeout_ms: limits.function_start_timeout_ms,
     clock: systemClock,
@@ -107,8 +116,13 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     processes.push(started);
     return started;
   };
+  const directory = createFunctionDirectory({
+    app_id: asAppId("app_a"),
+    directory: options.functions_dir ?? dir,
+    bundler: createBundler({ source_bytes: limits.function_source_bytes }),
+    limits,
+  });
   const runner = createFunctionRunner({
-    functions_dir: options.functions_dir ?? dir,
     sandbox: { ...sandbox, spawn },
     acceptBridge: (listener) => listener.on("connection", (socket) => fake.server.emit("connection", socket)),
     egress: { resolve: async () => [], allowed: [] },
@@ -137,6 +151,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   return {
     dir,
     runner,
+    directory,
     url: fake.url,
     seen,
     logs,
@@ -145,9 +160,10 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     processes,
     advance,
     write,
-    async call(function_name, { path = "/", ...request } = {}) {
+    async call(function_name, { path = "/", app_id = "app_a", secrets = {}, ...request } = {}) {
       const url = `https://holdfast.example${path}`;
-      const { status, headers, body } = await runner.invoke({ ...REQUEST, url, function_name, ...request });
+      const live = await liveFunction(directory, function_name, asAppId(app_id), secrets);
+      const { status, headers, body } = await runner.invoke({ ...REQUEST, url, function: live, ...request });
       return { status, headers, body: await text(body) };
     },
     logged: (part) => notice.until(() => logs.find(({ message }) => message.includes(part))),
@@ -162,9 +178,18 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   };
 }
 
-const REQUEST: FunctionRequest = {
-  app_id: "app_a",
-  function_name: "",
+/** Returns a function of the directory for any app. */
+export async function liveFunction(
+  directory: FunctionDirectory,
+  function_name: string,
+  app_id: AppId = asAppId("app_a"),
+  secrets: LiveFunction["secrets"] = {},
+): Promise<LiveFunction> {
+  const secrets_revision = JSON.stringify(secrets);
+  return { app_id, function_name, ...(await directory.code(function_name)), secrets, secrets_revision };
+}
+
+const REQUEST: Omit<FunctionRequest, "function"> = {
   method: "POST",
   url: "https://holdfast.example/",
   prefix: "/",
@@ -172,6 +197,7 @@ const REQUEST: FunctionRequest = {
   headers: {},
   body: null,
   user_authorization: null,
+  signal: null,
 };
 
 /** Returns the real path of a new folder, because the temporary directory can be a link. */

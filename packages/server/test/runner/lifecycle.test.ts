@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it, vi } from "vitest";
-import { isAlive, openWorkbench, rejection, temporaryFolder, writeFiles } from "./harness.ts";
+import { isAlive, liveFunction, openWorkbench, rejection, temporaryFolder } from "./harness.ts";
 
 /** Responds with the name of its process. In a sandbox every process has the same pid. */
 const PID = `const pid = crypto.randomUUID(); Deno.serve(() => new Response(pid));`;
@@ -132,13 +132,15 @@ describe("processes", () => {
   });
 });
 
+const LIVE = { app_id: "a", function_name: "pid", version_id: "v", secrets: {}, secrets_revision: "" };
 const source = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
 
 it.each(["bubblewrap", "none"] as const)(
   "a process ends if its server is killed, with isolation %s",
   async (isolation) => {
     const dir = await temporaryFolder();
-    await writeFiles(dir, { "pid.js": `Deno.exit = () => {}; ${PID}` });
+    const code_of_function = `Deno.exit = () => {}; ${PID}`;
+    const live = { ...LIVE, code: code_of_function };
     const code = `
     import { createFunctionRunner } from ${source("runner/functions.ts")};
     import { createSandbox } from ${source("runner/sandbox/sandbox.ts")};
@@ -146,9 +148,9 @@ it.each(["bubblewrap", "none"] as const)(
     import { LIMITS } from ${source("core/limits.ts")};
     import { systemClock } from ${source("core/clock.ts")};
     const sandbox = createSandbox({ isolation: ${JSON.stringify(isolation)}, deno: findDeno(), uids: { first: 1900000000, last: 1900000009 }, poll_ms: 250, start_timeout_ms: 5000, clock: systemClock });
-    const runner = createFunctionRunner({ functions_dir: ${JSON.stringify(dir)}, gateway: null, gateway_hosts: [], sandbox, acceptBridge() {}, egress: { resolve: async () => [], allowed: [] },
+    const runner = createFunctionRunner({ gateway: null, gateway_hosts: [], sandbox, acceptBridge() {}, egress: { resolve: async () => [], allowed: [] },
       limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {}, onFailure: console.error });
-    const { body } = await runner.invoke({ app_id: "a", function_name: "pid", method: "GET", url: "http://a/", prefix: "/", client_address: null, headers: {}, body: null, user_authorization: null });
+    const { body } = await runner.invoke({ function: ${JSON.stringify(live)}, method: "GET", url: "http://a/", prefix: "/", client_address: null, headers: {}, body: null, user_authorization: null, signal: null });
     body.resume().on("end", () => console.log("called"));
     setInterval(() => {}, 60_000);`;
     const server = spawn(process.execPath, ["-C", "holdfast-source", "--input-type=module", "-e", code], {
@@ -212,8 +214,7 @@ describe("an invocation that fails", () => {
       },
     });
     const request = {
-      app_id: "app_a",
-      function_name: "half",
+      function: await liveFunction(bench.directory, "half"),
       method: "GET",
       url: "https://holdfast.example/",
       prefix: "/",
@@ -221,6 +222,7 @@ describe("an invocation that fails", () => {
       headers: {},
       body: null,
       user_authorization: null,
+      signal: null,
     };
     const { status, body } = await bench.runner.invoke(request);
     expect(status).toBe(200);
@@ -257,10 +259,10 @@ describe("an invocation that fails", () => {
     });
     const eleven = Buffer.alloc(11, "x");
     await expect(bench.call("echo", { body: eleven })).rejects.toMatchObject({ code: "body_too_large" });
-    await expect(bench.call("echo", { body: Readable.from([eleven]) })).rejects.toMatchObject({
+    await expect(bench.call("echo", { body: () => Readable.from([eleven]) })).rejects.toMatchObject({
       code: "body_too_large",
     });
-    expect((await bench.call("echo", { body: Readable.from([eleven.subarray(1)]) })).body).toBe("x".repeat(10));
+    expect((await bench.call("echo", { body: () => Readable.from([eleven.subarray(1)]) })).body).toBe("x".repeat(10));
   });
 });
 

@@ -9,7 +9,7 @@ import type { Store } from "../../src/store/store.ts";
 import { appWith, bytes } from "./rows.ts";
 import type { OpenStores } from "./suite.ts";
 
-const LIMITS = { functions: 3, versions: 3 };
+const LIMITS = { functions: 3, source_bytes: 1_000, versions: 3 };
 
 const blobOf = (text: string): FunctionBlobsTable => ({
   digest: sha256Hex(text),
@@ -35,8 +35,8 @@ async function deploy(store: Store, app_id: AppId, function_name: string, text: 
     built_with: "1.0.0",
     created_by: "test",
   };
-  const number = await store.deployFunction(version, [source, bundle, map, lock], limits);
-  return { id, number };
+  const outcome = await store.deployFunction(version, [source, bundle, map, lock], limits);
+  return { id, kind: outcome.kind, number: outcome.kind === "deployed" ? outcome.number : null };
 }
 
 const storedText = async (store: Store, text: string): Promise<string | null> => {
@@ -49,10 +49,10 @@ export function describeFunctions(open: OpenStores): void {
     it("have a live version, which a deployment replaces in one step", async () => {
       const { store, other, now } = await open();
       const app_id = await appWith(store);
-      expect(await store.getFunction(app_id, "crm/sync")).toBeNull();
+      expect([await store.getFunction(app_id, "crm/sync"), await store.hasFunctions()]).toEqual([null, false]);
       const first = await deploy(store, app_id, "crm/sync", "one");
       const second = await deploy(other, app_id, "crm/sync", "two");
-      expect([first.number, second.number]).toEqual([1, 2]);
+      expect([first.number, second.number, await store.hasFunctions()]).toEqual([1, 2, true]);
       expect(await store.getFunction(app_id, "crm/sync")).toEqual({
         app_id,
         name: "crm/sync",
@@ -89,7 +89,7 @@ export function describeFunctions(open: OpenStores): void {
     it("number every deployment once, also when two nodes deploy at the same time", async () => {
       const { store, other } = await open();
       const app_id = await appWith(store);
-      const limits = { functions: 3, versions: 20 };
+      const limits = { ...LIMITS, versions: 20 };
       const deployed = await Promise.all(
         Array.from({ length: 10 }, (_, index) =>
           deploy(index % 2 === 0 ? store : other, app_id, "hello", String(index), limits),
@@ -129,11 +129,23 @@ export function describeFunctions(open: OpenStores): void {
       expect(await storedText(store, "source two")).toBe("source two");
     });
 
+    it("are limited in source for an app", async () => {
+      const { store } = await open();
+      const app_id = await appWith(store);
+      const limits = { ...LIMITS, source_bytes: "source abc".length + "source x".length };
+      expect(await deploy(store, app_id, "a", "abc", limits)).toMatchObject({ kind: "deployed" });
+      expect(await deploy(store, app_id, "b", "xy", limits)).toMatchObject({ kind: "too_large" });
+      expect(await store.getFunction(app_id, "b")).toBeNull();
+      expect(await storedText(store, "source xy")).toBeNull();
+      expect(await deploy(store, app_id, "b", "x", limits)).toMatchObject({ kind: "deployed" });
+      expect(await deploy(store, app_id, "a", "abd", limits)).toMatchObject({ kind: "deployed" });
+    });
+
     it("are limited in number for an app", async () => {
       const { store } = await open();
       const app_id = await appWith(store);
       for (const name of ["a", "b", "c"]) expect(await deploy(store, app_id, name, "x")).toMatchObject({ number: 1 });
-      expect(await deploy(store, app_id, "d", "x")).toMatchObject({ number: null });
+      expect(await deploy(store, app_id, "d", "x")).toMatchObject({ kind: "too_many" });
       expect(await deploy(store, app_id, "a", "y")).toMatchObject({ number: 2 });
       expect(await store.getFunction(app_id, "d")).toBeNull();
     });

@@ -44,6 +44,7 @@ import { createLog } from "../../src/telemetry/log.ts";
 import { createBrowser, fieldsOf, textOf, type Browser } from "./browser.ts";
 import { manualClock, MINUTE, simulatorTime, type ManualClock } from "./clock.ts";
 import { freePort } from "./port.ts";
+import { TEST_UIDS } from "./uids.ts";
 import { asObject, readReply, type Json, type Reply } from "./http.ts";
 
 export interface TestServerOptions {
@@ -59,7 +60,7 @@ export interface TestServerOptions {
   readonly data_dir?: string;
   /** An app that exists in the data directory. Default: a new one, named `test`. */
   readonly app?: TestApp;
-  /** A folder of functions. Default: none. */
+  /** A folder of functions, served to the app. Default: none. */
   readonly functions_dir?: string;
   /** Default `http://localhost:<port>`. */
   readonly public_url?: string;
@@ -191,6 +192,7 @@ async function openOver(ground: Ground): Promise<TestServer> {
   let closing: Promise<void> | null = null;
   const builder = await builderOf(installation);
   const app = ground.app ?? (await newApp(installation, "test"));
+  if (ground.functions_dir !== undefined) installation.functions.useDirectory(app.app_id, ground.functions_dir);
 
   async function closeServer(): Promise<void> {
     const state = { closed: false };
@@ -370,11 +372,7 @@ async function listenOnFreePort(ground: Ground, log: Json[]): Promise<{ server: 
   }
 }
 
-function configOf(
-  { limits, data_dir, functions_dir, public_url, config }: Ground,
-  gateway: string,
-  port: number,
-): Config {
+function configOf({ limits, data_dir, public_url, config }: Ground, gateway: string, port: number): Config {
   const loaded = loadConfig(
     {
       dataDir: data_dir,
@@ -383,12 +381,12 @@ function configOf(
       publicUrl: public_url ?? `http://localhost:${port}`,
       providerGateway: gateway,
       logLevel: "debug",
-      functions: functions_dir,
     },
     {},
   );
   return {
     ...loaded,
+    functions_uids: TEST_UIDS,
     // Time stands still in most tests, so the minute in which requests are counted never ends.
     limits: { ...LIMITS, ...UNCOUNTED, spill_bytes: 262_144, sweep_interval_ms: NEVER_MS, ...limits },
     ...config,

@@ -1,5 +1,5 @@
 /** The five figures of ARCHITECTURE.md are true: each step happens, in the figure's order. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { approveConsent } from "@holdfast/simulator";
@@ -53,9 +53,10 @@ async function refresh(): Promise<readonly Call[]> {
 }
 
 async function functionCall(): Promise<readonly Call[]> {
-  const functions_dir = folder();
-  writeFileSync(join(functions_dir, "measure.ts"), FUNCTION);
-  const holdfast = await connected({ functions_dir });
+  const holdfast = await connected();
+  const files = [{ path: "entry.ts", content: FUNCTION }];
+  const path = `/api/apps/${holdfast.app.app_id}/backend-functions/measure`;
+  expect((await holdfast.manage("PUT", path, { json: { entry: "entry.ts", files } })).status).toBe(200);
   return record(async () => {
     const reply = await holdfast.request("POST", `/api/apps/${holdfast.app.app_id}/functions/measure`);
     expect(reply.status).toBe(200);

@@ -51,9 +51,9 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   try {
     const examples = examplesDirectory();
     const scenario = Value.Parse(Scenario, JSON.parse(readFileSync(join(examples, "demo.json"), "utf8")));
-    const config = await demoConfig(data_dir, join(examples, "functions"), simulator.url);
+    const config = await demoConfig(data_dir, simulator.url);
     server = await startDemoServer(config);
-    const stage = await setUp(server.installation, scenario);
+    const stage = await setUp(server.installation, scenario, join(examples, "functions"));
     const outcome = flags.auto === true ? await play(stage) : { connected: [], function_result: null };
     printStage(flags, stage, simulator.url, outcome);
     if (flags.once !== true) await untilStopped(server, signal);
@@ -67,19 +67,18 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
 }
 
 /** The public URL must be known before the server listens, so the port is chosen first. */
-async function demoConfig(data_dir: string, functions: string, gateway: string): Promise<Config> {
+async function demoConfig(data_dir: string, gateway: string): Promise<Config> {
   const port = await freePort();
   const config = loadConfig({
     dataDir: data_dir,
     port: String(port),
     publicUrl: `http://localhost:${port}`,
     providerGateway: gateway,
-    functions,
     // The printed text already says that everything is simulated.
     logLevel: "error",
   });
-  // Ignores a database in the environment: a demo must not fill a real one.
-  return { ...config, database_url: null };
+  // Ignores a database and functions in the environment: a demo must not fill or run real ones.
+  return { ...config, database_url: null, functions_directory: null };
 }
 
 /**
@@ -108,8 +107,8 @@ interface Stage {
   readonly function_url: string;
 }
 
-async function setUp(installation: Installation, scenario: Scenario): Promise<Stage> {
-  const { accounts, apps, catalog, clients, config } = installation;
+async function setUp(installation: Installation, scenario: Scenario, directory: string): Promise<Stage> {
+  const { accounts, apps, catalog, clients, config, functions } = installation;
   for (const provider of catalog.all()) {
     const client_id = simulatedClientId([]);
     await clients.set({
@@ -121,6 +120,7 @@ async function setUp(installation: Installation, scenario: Scenario): Promise<St
   }
   const { user_id, workspace_id } = await accounts.createDemoBuilder();
   const app = await apps.create("demo", { workspace_id, user_id });
+  functions.useDirectory(app.app_id, directory);
   const setup_url = await accounts.createSetupLink(user_id);
   const function_url = `${config.public_url}/api/apps/${app.app_id}/functions/${scenario.function.name}`;
   return { installation, scenario, app, workspace_id, user_id, setup_url, function_url };

@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { errnoOf } from "../../core/errno.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
-import { VERSION } from "../terminal/version.ts";
+import { VERSION } from "../../core/version.ts";
 import { wait as waitFor, type Wait } from "../terminal/wait.ts";
 import { RemoteError, refusalOf } from "./error.ts";
 import type { Reply, ReplyName } from "./reply.ts";

@@ -1,52 +1,90 @@
 /**
  * Calls of functions. A function is public and checks its callers itself, so these routes require
- * no credential.
+ * no credential. Bodies pass in both directions as they arrive. The app, its switch and the
+ * function are checked before a byte of the body is read.
  */
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { CodedError } from "../../core/errors.ts";
 import type { AppId } from "../../core/types.ts";
-import type { FastifyRequest } from "fastify";
 import type { FunctionRequest } from "../../runner/functions.ts";
+import { tooLarge } from "../../runner/send.ts";
 import { userBearerOf } from "../auth.ts";
 import { bridgeOf } from "../bridge.ts";
+import { createByteBudget, type ByteBudget } from "../byte-budget.ts";
 import { clientAddress } from "../client-address.ts";
-import type { HttpServer } from "../fastify.ts";
 import type { HttpContext } from "../context.ts";
+import { sendContinue } from "../expect.ts";
+import type { HttpServer } from "../fastify.ts";
+import { leaveBodiesUnread } from "../unread-body.ts";
 
 /** Without TRACE, which would echo credentials, and CONNECT, which is for proxies. */
 const METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"] as const;
+/** Their bodies have no meaning (RFC 9110 §9.3.1). */
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
+interface Calls {
+  readonly context: HttpContext;
+  readonly budget: ByteBudget;
+}
 
 export function functionRoutes(server: HttpServer, context: HttpContext): void {
+  const { function_bytes_in_flight: bytes, function_bytes_in_flight_per_app: bytes_per_app } = context.config.limits;
+  const calls = { context, budget: createByteBudget({ bytes, bytes_per_app }) };
   void server.register((plugin, _options, done) => {
-    // Pass bodies on unparsed. The function interprets them.
-    plugin.removeAllContentTypeParsers();
-    plugin.addContentTypeParser(
-      "*",
-      { parseAs: "buffer", bodyLimit: context.config.limits.function_body_bytes },
-      (_request, body, parsed) => parsed(null, body),
-    );
-    plugin.route<{ Params: { app: AppId; "*": string }; Body: Buffer | undefined }>({
+    leaveBodiesUnread(plugin, context);
+    plugin.route<{ Params: { app: AppId; "*": string } }>({
       method: [...METHODS],
       url: "/api/apps/:app/functions/*",
-      config: { bridge: true },
-      handler: async (request, reply) => {
-        if (context.functions === null) throw new CodedError("functions_not_served");
-        const { id: app_id, functions_enabled } = await context.apps.get(request.params.app);
-        if (!functions_enabled) throw new CodedError("functions_disabled");
-        const response = await context.functions.invoke({
-          app_id,
-          function_name: request.params["*"],
-          method: request.method,
-          ...addressOf(context, request),
-          headers: request.headers,
-          body: request.body ?? Buffer.alloc(0),
-          user_authorization: await userBearerOf(context, request, app_id),
-        });
-        for (const [name, value] of Object.entries(response.headers)) void reply.header(name, value);
-        return await reply.code(response.status).send(response.body);
-      },
+      config: { bridge: true, streams: true },
+      handler: (request, reply) => call(calls, request, reply, request.params.app, request.params["*"]),
     });
     done();
   });
+}
+
+async function call(
+  { context, budget }: Calls,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  app: AppId,
+  function_name: string,
+): Promise<FastifyReply> {
+  const { functionRunner, functions, apps, config } = context;
+  if (functionRunner === null) throw new CodedError("functions_not_served");
+  const { id: app_id, functions_enabled } = await apps.get(app);
+  if (!functions_enabled) throw new CodedError("functions_disabled");
+  if (request.headers.upgrade?.toLowerCase() === "websocket") throw new CodedError("function_upgrade_refused");
+  const live = await functions.live(app_id, function_name);
+  const { function_body_bytes, function_window_bytes } = config.limits;
+  const length = lengthOf(request);
+  if (length > function_body_bytes && length !== Infinity) throw tooLarge(function_body_bytes);
+  const release = budget.reserve(app_id, function_window_bytes + Math.min(length, function_window_bytes));
+  const caller = new AbortController();
+  reply.raw.once("close", () => {
+    release();
+    if (!reply.raw.writableFinished) caller.abort();
+  });
+  const response = await functionRunner.invoke({
+    function: live,
+    method: request.method,
+    ...addressOf(context, request),
+    headers: request.raw.headers,
+    body: length === 0 ? null : () => opened(request, reply),
+    user_authorization: await userBearerOf(context, request, app_id),
+    signal: caller.signal,
+  });
+  return await reply.code(response.status).headers(response.headers).send(response.body);
+}
+
+/** Returns the body's length. Infinity if the caller does not say it. */
+function lengthOf({ method, headers }: FastifyRequest): number {
+  if (BODILESS.has(method)) return 0;
+  return headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : Infinity;
+}
+
+function opened(request: FastifyRequest, reply: FastifyReply): FastifyRequest["raw"] {
+  sendContinue(request, reply);
+  return request.raw;
 }
 
 /** Returns the public address of a call, and its caller's. */

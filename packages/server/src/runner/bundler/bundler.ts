@@ -10,7 +10,7 @@ import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Bundled, Bundler, SourceTree } from "./types.ts";
-import { registryTargets, type Registries } from "../../core/function-settings.ts";
+import { registryTargets, type Registries } from "../../core/functions/function-settings.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Rules } from "../egress/target.ts";
 import type { Sandbox } from "../sandbox/types.ts";

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Clock } from "../../core/clock.ts";
-import type { Registries } from "../../core/function-settings.ts";
+import type { Registries } from "../../core/functions/function-settings.ts";
 import type { Limits } from "../../core/limits.ts";
 import { serveEgress, TOO_MANY_BYTES } from "../egress/proxy.ts";
 import type { Rules } from "../egress/target.ts";

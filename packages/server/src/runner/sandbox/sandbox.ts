@@ -5,7 +5,7 @@
  */
 import { rmSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
-import type { Isolation, UidRange } from "../../core/function-settings.ts";
+import type { Isolation, UidRange } from "../../core/functions/function-settings.ts";
 import { spawnIsolated } from "./isolated.ts";
 import { spawnPlain } from "./plain.ts";
 import { makeRoot, runtimeMounts } from "./runtime.ts";

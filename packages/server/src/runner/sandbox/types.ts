@@ -2,7 +2,7 @@
 import type { Server } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../../core/clock.ts";
-import type { Isolation } from "../../core/function-settings.ts";
+import type { Isolation } from "../../core/functions/function-settings.ts";
 import type { Uids } from "./uids.ts";
 
 /** A file or folder of the host that the process sees, read-only. */

@@ -1,6 +1,6 @@
 /** The host uids of apps: one each, from a range that the operator configures. */
 import { CodedError } from "../../core/errors.ts";
-import type { UidRange } from "../../core/function-settings.ts";
+import type { UidRange } from "../../core/functions/function-settings.ts";
 
 export interface Uids {
   /** Returns the owner's uid and counts one more process of it. @throws CodedError `overloaded` */

@@ -29,8 +29,11 @@ export const ACTIONS = {
   "connector.read": "viewer",
   "connector.connect": "editor",
   "connector.disconnect": "editor",
+  "function.read": "viewer",
   "function.deploy": "editor",
   "function.logs": "editor",
+  "secret.read": "viewer",
+  "secret.manage": "editor",
   "service_token.read": "viewer",
   "service_token.manage": "editor",
 } as const satisfies Record<string, Role>;

@@ -52,8 +52,8 @@ async function newer(state: KeysState, issuer: OpenIssuer): Promise<Verification
   return (await load(state, issuer)).keys;
 }
 
-/** A changed issuer has other keys. */
-const keyOf = ({ id, updated_at }: OpenIssuer): string => `${id} ${updated_at}`;
+/** An issuer that was changed has other keys. */
+const keyOf = ({ id, kind, url }: OpenIssuer): string => `${id} ${kind} ${url}`;
 
 /** Shares a fetch that is under way. */
 function load(state: KeysState, issuer: OpenIssuer): Promise<KeySet> {

@@ -36,7 +36,8 @@ export function createOpaqueTokens(deps: IssuerDeps): OpaqueTokens {
 
 async function verify(state: OpaqueState, issuer: OpenIssuer, token: string): Promise<Identity | null> {
   const { answers, requests, clock } = state;
-  const key = sha256Hex(`${issuer.id} ${issuer.updated_at} ${token}`);
+  // An issuer that was changed has other answers.
+  const key = sha256Hex(JSON.stringify([issuer.id, issuer.url, issuer.audiences, token]));
   const known = answers.get(key);
   if (known !== undefined && clock.monotonic_ms() < known.until) return known.identity;
   const running = requests.get(key);

@@ -54,6 +54,11 @@ export async function getFunction(tx: Transaction, app_id: AppId, name: string):
   return await FUNCTION.first(selectFunctions(tx, app_id).where("functions.name", "=", name));
 }
 
+/** Reports whether any app has a function. */
+export async function hasFunctions({ db }: Transaction): Promise<boolean> {
+  return (await first(db.selectFrom("functions").select("name").limit(1))) !== null;
+}
+
 /** Returns the names among `names` that are functions of the app. */
 export async function functionNames({ db }: Transaction, app_id: AppId, names: readonly string[]): Promise<string[]> {
   if (names.length === 0) return [];
@@ -90,15 +95,23 @@ export type NewFunctionVersion = Omit<FunctionVersionRow, "number" | "created_at
 export interface VersionLimits {
   /** The number of functions of an app. */
   readonly functions: number;
+  /** The source of an app's live functions together. */
+  readonly source_bytes: number;
   /** The number of versions that a function keeps, the live one included. */
   readonly versions: number;
 }
 
+export type DeployOutcome =
+  | { readonly kind: "deployed"; readonly number: number }
+  /** The app would have too many functions. */
+  | { readonly kind: "too_many" }
+  /** The app would have too much source. */
+  | { readonly kind: "too_large" };
+
 /**
  * Stores a version with its content and makes it live, in one step. Deletes the oldest versions
- * beyond the limit.
+ * beyond the limit. Changes nothing if the app would exceed a limit.
  *
- * @returns the version's number, or null if the app has too many functions
  * @throws CodedError `not_found` if the app does not exist
  */
 export async function deployFunction(
@@ -106,26 +119,17 @@ export async function deployFunction(
   version: NewFunctionVersion,
   blobs: readonly FunctionBlobsTable[],
   limits: VersionLimits,
-): Promise<number | null> {
+): Promise<DeployOutcome> {
   const { db, now, invalidates } = tx;
   const { id, app_id, function_name, automations } = version;
   await requireApp(tx, app_id);
-  const names = await all(db.selectFrom("functions").select("name").where("app_id", "=", app_id));
-  if (!names.some(({ name }) => name === function_name) && names.length >= limits.functions) return null;
+  const others = (await sourceSizes(tx, app_id)).filter(({ name }) => name !== function_name);
+  if (others.length >= limits.functions) return { kind: "too_many" };
+  const source_size = blobs.find(({ digest }) => digest === version.source_digest)?.size ?? 0;
+  if (others.reduce((sum, { size }) => sum + size, source_size) > limits.source_bytes) return { kind: "too_large" };
+  await insertBlobs(tx, blobs);
   const earlier = await listFunctionVersions(tx, app_id, function_name);
   const number = (earlier[0]?.number ?? 0) + 1;
-  const known = await all(
-    db
-      .selectFrom("function_blobs")
-      .select("digest")
-      .where(
-        "digest",
-        "in",
-        blobs.map(({ digest }) => digest),
-      ),
-  );
-  const missing = blobs.filter(({ digest }) => !known.some((blob) => blob.digest === digest));
-  for (const blob of missing) await run(db.insertInto("function_blobs").values(blob));
   await run(db.insertInto("function_versions").values({ ...FUNCTION.encode(version), number, created_at: now }));
   const live = FUNCTION.encode({ live_version: id, automations });
   invalidates("functions", functionId(app_id, function_name));
@@ -136,7 +140,25 @@ export async function deployFunction(
       .onConflict((conflict) => conflict.columns(["app_id", "name"]).doUpdateSet({ ...live, updated_at: now })),
   );
   await deleteVersions(tx, earlier.slice(limits.versions - 1));
-  return number;
+  return { kind: "deployed", number };
+}
+
+async function sourceSizes({ db }: Transaction, app_id: AppId): Promise<{ name: string; size: number }[]> {
+  return await all(
+    db
+      .selectFrom("functions")
+      .innerJoin("function_versions", "function_versions.id", "functions.live_version")
+      .innerJoin("function_blobs", "function_blobs.digest", "function_versions.source_digest")
+      .select(["functions.name", "function_blobs.size"])
+      .where("functions.app_id", "=", app_id),
+  );
+}
+
+async function insertBlobs({ db }: Transaction, blobs: readonly FunctionBlobsTable[]): Promise<void> {
+  const digests = blobs.map(({ digest }) => digest);
+  const known = await all(db.selectFrom("function_blobs").select("digest").where("digest", "in", digests));
+  for (const blob of blobs)
+    if (!known.some(({ digest }) => digest === blob.digest)) await run(db.insertInto("function_blobs").values(blob));
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Parses the settings of functions: sandbox and imports. Errors: CodedError `configuration`. */
-import { wrong } from "./settings.ts";
+import { wrong } from "../settings.ts";
 
 export type Isolation = "bubblewrap" | "none";
 

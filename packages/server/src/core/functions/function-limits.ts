@@ -42,10 +42,50 @@ export const FUNCTION_LIMITS = {
   function_poll_ms: 250,
   /** Largest body of a request to a function. */
   function_body_bytes: 6_291_456,
+  /**
+   * A caller that sends nothing for this long while its body is read holds a function's process, so
+   * its call fails.
+   */
+  function_upload_idle_ms: 10_000,
+  /** Bytes of one direction of a call that can be in memory at once. */
+  function_window_bytes: 131_072,
+  /**
+   * Such bytes of all function calls together, and of one app's. Enough for a thousand calls
+   * without a body.
+   */
+  function_bytes_in_flight: 134_217_728,
+  function_bytes_in_flight_per_app: 33_554_432,
+  /**
+   * How much of a refused call's body is discarded, so that its caller gets the reply instead of a
+   * broken connection. More than `function_body_bytes`.
+   */
+  refused_body_bytes: 8_388_608,
+  /** How long it is discarded. */
+  refused_body_ms: 5_000,
+  /** Source files of one function, the shared ones included. */
+  function_files: 200,
   /** Source files of one function together. */
-  function_source_bytes: 10_485_760,
+  function_source_bytes: 5_242_880,
   /** A bundle with its source map. Each process loads it, and the cache holds it. */
   function_bundle_bytes: 20_971_520,
+  functions_per_app: 200,
+  /** Source files of an app's live functions together. The public CLI lists all of them at once. */
+  functions_source_bytes: 52_428_800,
+  /** Versions that a function keeps for a rollback, the live one included. */
+  function_versions: 10,
+  /** Deployments that one server bundles at the same time. A bundler needs a processor. */
+  function_deploys: 2,
+  /** Deployments that wait for their turn. */
+  function_deploys_waiting: 20,
+  /** Bundles in memory. */
+  function_cache_bytes: 134_217_728,
+  /** Functions whose live version, and apps whose secrets, are in memory. */
+  function_cache_entries: 10_000,
+  function_cache_apps: 1_000,
+  /** Larger secrets of an app are not kept in memory, but read for each call. */
+  function_cache_secrets_bytes: 262_144,
+  app_secrets: 100,
+  app_secret_bytes: 65_536,
   /** Time to bundle one function, its imports included. */
   function_bundle_timeout_ms: 60_000,
   /** Resident size of one bundling process and its tools. */

@@ -1,0 +1,49 @@
+/**
+ * The memory that bodies of function calls can take at once, in this process and for one app. A
+ * call reserves the most that it can need before a byte of its body is read, so a thousand slow
+ * callers, or one app's, cannot fill the memory.
+ */
+import { CodedError } from "../core/errors.ts";
+
+export interface ByteBudget {
+  /**
+   * Reserves bytes for a call of the app. Returns the function that releases them.
+   *
+   * @throws CodedError `overloaded`
+   */
+  reserve(app_id: string, bytes: number): () => void;
+}
+
+interface BudgetState {
+  readonly bytes: number;
+  readonly bytes_per_app: number;
+  used: number;
+  /** Apps that use none have no entry. */
+  readonly used_by_app: Map<string, number>;
+}
+
+export function createByteBudget(limits: { readonly bytes: number; readonly bytes_per_app: number }): ByteBudget {
+  const state = { ...limits, used: 0, used_by_app: new Map<string, number>() };
+  return { reserve: (app_id, bytes) => reserve(state, app_id, bytes) };
+}
+
+function reserve(state: BudgetState, app_id: string, bytes: number): () => void {
+  const of_app = state.used_by_app.get(app_id) ?? 0;
+  if (state.used + bytes > state.bytes || of_app + bytes > state.bytes_per_app) {
+    const message = "Too many calls of functions are in progress. Try again shortly.";
+    throw new CodedError("overloaded", { message, retry_after_s: 1 });
+  }
+  add(state, app_id, bytes);
+  let is_released = false;
+  return () => {
+    if (!is_released) add(state, app_id, -bytes);
+    is_released = true;
+  };
+}
+
+function add(state: BudgetState, app_id: string, bytes: number): void {
+  state.used += bytes;
+  const of_app = (state.used_by_app.get(app_id) ?? 0) + bytes;
+  if (of_app === 0) state.used_by_app.delete(app_id);
+  else state.used_by_app.set(app_id, of_app);
+}

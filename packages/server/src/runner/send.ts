@@ -1,0 +1,109 @@
+/**
+ * Sends one request to a function's process. Bodies pass in both directions as they arrive, and
+ * only as fast as their reader reads. Never retries, because the function may have acted on the
+ * request. Must not know what a response means: functions.ts does.
+ */
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
+import type { Clock } from "../core/clock.ts";
+import { CodedError } from "../core/errors.ts";
+import type { Limits } from "../core/limits.ts";
+
+/** Where a process receives requests. */
+export type Address = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+
+export interface Sending {
+  readonly address: Address;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  /** A stream is opened when the process is ready to receive it. */
+  readonly body: Uint8Array | (() => Readable) | null;
+  /** Aborts the request, and the response body if it has started. */
+  readonly signal: AbortSignal;
+  readonly limits: Limits;
+  readonly clock: Clock;
+}
+
+/**
+ * Resolves with the response's headers, even while the body is still being sent.
+ *
+ * @throws CodedError `body_too_large`, `request_timeout`, `bad_request` for a body that breaks off,
+ *   and the errors of node:http
+ */
+export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
+  const { address, method, path, headers, signal, body, limits } = sending;
+  if (body instanceof Uint8Array && body.length > limits.function_body_bytes)
+    throw tooLarge(limits.function_body_bytes);
+  const response = Promise.withResolvers<IncomingMessage>();
+  const request = httpRequest({
+    ...address,
+    method,
+    path,
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]]),
+    ),
+    signal,
+    agent: false,
+  });
+  request.once("response", response.resolve);
+  request.on("error", response.reject);
+  if (typeof body !== "function") request.end(body ?? undefined);
+  else
+    pump(sending, body(), request, (error) => {
+      response.reject(error);
+      request.destroy();
+    });
+  return await response.promise;
+}
+
+/**
+ * Copies a caller's body. Never destroys `source`: the caller's connection is still needed for the
+ * reply. If the function stops reading, so does this.
+ */
+function pump(
+  { limits, clock }: Sending,
+  source: Readable,
+  request: ClientRequest,
+  fail: (error: CodedError) => void,
+): void {
+  let left = limits.function_body_bytes;
+  let cancelIdle = (): void => {};
+  const stop = (): void => {
+    cancelIdle();
+    source.pause();
+    source.off("data", onData).off("end", onEnd).off("close", onBroken).off("error", onBroken);
+    request.off("drain", resume).off("close", stop);
+  };
+  const failWith = (error: CodedError): void => {
+    stop();
+    fail(error);
+  };
+  const waitForData = (): void => {
+    cancelIdle();
+    cancelIdle = clock.after(limits.function_upload_idle_ms, () => failWith(new CodedError("request_timeout")));
+  };
+  const resume = (): void => {
+    waitForData();
+    source.resume();
+  };
+  const onData = (chunk: Buffer): void => {
+    left -= chunk.length;
+    if (left < 0) return failWith(tooLarge(limits.function_body_bytes));
+    if (request.write(chunk)) return waitForData();
+    // The function reads slowly. The caller is not to blame while it waits.
+    cancelIdle();
+    source.pause();
+  };
+  const onEnd = (): void => {
+    stop();
+    request.end();
+  };
+  const onBroken = (): void => failWith(new CodedError("bad_request", { message: "The body broke off." }));
+  source.on("data", onData).on("end", onEnd).on("close", onBroken).on("error", onBroken);
+  request.on("drain", resume).on("close", stop);
+  waitForData();
+}
+
+export const tooLarge = (body_bytes: number): CodedError =>
+  new CodedError("body_too_large", { message: `The body of a function call can have at most ${body_bytes} bytes.` });

@@ -1,0 +1,141 @@
+/**
+ * Deploys a function: checks its source, bundles it, stores both as a new version, and makes that
+ * the live one in the same transaction. Until then, and if any step fails, the old version is live.
+ */
+import { createHash } from "node:crypto";
+import { CodedError } from "../../core/errors.ts";
+import { isFunctionName, type Bundled, type SourceTree } from "../../core/functions/functions.ts";
+import { newId } from "../../core/ids.ts";
+import type { AppId } from "../../core/types.ts";
+import { VERSION } from "../../core/version.ts";
+import type { FunctionBlobsTable } from "../../store/function-tables.ts";
+import type { FunctionRow } from "../../store/tables.ts";
+import { inDirectory } from "./directory.ts";
+import { keyOf } from "./live.ts";
+import { checkTree, type SentSource } from "./tree.ts";
+import { inTurn } from "./turns.ts";
+import type { FunctionsState } from "./types.ts";
+
+/** A function as a client sends it. The automations are checked. */
+export interface NewDeployment extends SentSource {
+  readonly automations: readonly unknown[];
+}
+
+export interface Deployment {
+  readonly status: "deployed" | "unchanged";
+  /** The number of the live version. */
+  readonly number: number;
+  readonly notes: readonly string[];
+}
+
+/**
+ * @throws CodedError `deployment_invalid`, `limit_reached`, `function_from_directory`,
+ *   `overloaded`, `not_found`
+ */
+export async function deploy(
+  state: FunctionsState,
+  app_id: AppId,
+  function_name: string,
+  deployment: NewDeployment,
+  created_by: string,
+): Promise<Deployment> {
+  requireName(function_name);
+  await refuseDirectory(state, app_id, function_name);
+  const tree = checkTree(function_name, deployment, state.limits);
+  const source = blobOf(JSON.stringify(tree.files));
+  const current = await state.store.getFunction(app_id, function_name);
+  if (current !== null && isSame(current, { tree, source, automations: deployment.automations }))
+    return { status: "unchanged", number: current.number, notes: [] };
+  const bundled = await inTurn(state, () => bundle(state, tree));
+  const number = await store(state, { app_id, tree, source, bundled, automations: deployment.automations, created_by });
+  return { status: "deployed", number, notes: bundled.notes };
+}
+
+function requireName(function_name: string): void {
+  if (isFunctionName(function_name)) return;
+  const message = "Use letters, digits, _ and -, and / for a nested name";
+  throw new CodedError("deployment_invalid", {
+    message: `${JSON.stringify(function_name.slice(0, 200))} cannot name a function. ${message}.`,
+    errors: [{ name: "name", message }],
+  });
+}
+
+/** @throws CodedError `function_from_directory` */
+export async function refuseDirectory({ directory }: FunctionsState, app_id: AppId, name: string): Promise<void> {
+  if (await inDirectory(directory, app_id, name)) throw new CodedError("function_from_directory");
+}
+
+interface Sent {
+  readonly tree: SourceTree;
+  readonly source: FunctionBlobsTable;
+  readonly automations: readonly unknown[];
+}
+
+/** A newer release bundles again, because the bundle contains its SDK. */
+function isSame(current: FunctionRow, { tree, source, automations }: Sent): boolean {
+  return (
+    current.source_digest === source.digest &&
+    current.entry === tree.entry &&
+    current.built_with === VERSION &&
+    JSON.stringify(current.automations) === JSON.stringify(automations)
+  );
+}
+
+async function bundle({ bundler, limits }: FunctionsState, tree: SourceTree): Promise<Bundled> {
+  const bundled = await bundler.bundle(tree).catch((error: unknown) => {
+    if (!(error instanceof CodedError) || error.code !== "function_invalid") throw error;
+    throw new CodedError("deployment_invalid", { message: error.message, cause: error });
+  });
+  const size = Buffer.byteLength(bundled.code) + Buffer.byteLength(bundled.source_map);
+  if (size <= limits.function_bundle_bytes) return bundled;
+  const message = `The function ${tree.function_name} with its packages has ${size} bytes, which is more than ${limits.function_bundle_bytes}. Import less.`;
+  throw new CodedError("deployment_invalid", { message });
+}
+
+interface Finished extends Sent {
+  readonly app_id: AppId;
+  readonly bundled: Bundled;
+  readonly created_by: string;
+}
+
+/** Returns the number of the new version. */
+async function store(state: FunctionsState, finished: Finished): Promise<number> {
+  const { limits, rows } = state;
+  const { app_id, tree, source, bundled, automations, created_by } = finished;
+  const [code, map, lock] = [blobOf(bundled.code), blobOf(bundled.source_map), blobOf(bundled.lock)];
+  const version = {
+    id: newId("fnv"),
+    app_id,
+    function_name: tree.function_name,
+    entry: tree.entry,
+    automations,
+    source_digest: source.digest,
+    bundle_digest: code.digest,
+    map_digest: map.digest,
+    lock_digest: lock.digest,
+    built_with: VERSION,
+    created_by,
+  };
+  const outcome = await state.store.deployFunction(version, distinct([source, code, map, lock]), {
+    functions: limits.functions_per_app,
+    source_bytes: limits.functions_source_bytes,
+    versions: limits.function_versions,
+  });
+  rows.drop(keyOf(app_id, tree.function_name));
+  if (outcome.kind === "deployed") return outcome.number;
+  const message =
+    outcome.kind === "too_many"
+      ? `An app can have ${limits.functions_per_app} functions. Delete one first.`
+      : `The functions of an app can have ${limits.functions_source_bytes} bytes of source together. Delete one first.`;
+  throw new CodedError("limit_reached", { message });
+}
+
+function blobOf(text: string): FunctionBlobsTable {
+  const bytes = Buffer.from(text, "utf8");
+  return { digest: createHash("sha256").update(bytes).digest("hex"), size: bytes.length, bytes };
+}
+
+/** A source map and a lock can both be empty. */
+const distinct = (blobs: readonly FunctionBlobsTable[]): readonly FunctionBlobsTable[] => [
+  ...new Map(blobs.map((blob) => [blob.digest, blob])).values(),
+];

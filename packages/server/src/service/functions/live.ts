@@ -1,0 +1,84 @@
+/**
+ * Finds what a call of a function runs: the live version's code and the app's secrets. Rows are
+ * cached until this or another process changes them, so that most calls need no query, and a
+ * deployment on another node is seen within a second.
+ */
+import { CodedError } from "../../core/errors.ts";
+import {
+  functionNotFound,
+  isFunctionName,
+  namesWithin,
+  withSourceMap,
+  type FunctionMatch,
+  type LiveFunction,
+} from "../../core/functions/functions.ts";
+import type { AppId } from "../../core/types.ts";
+import type { FunctionRow } from "../../store/tables.ts";
+import { inDirectory } from "./directory.ts";
+import type { FunctionsState } from "./types.ts";
+
+/**
+ * @throws CodedError `function_not_found`, the same for a function of another app as for one that
+ *   does not exist
+ */
+export async function live(state: FunctionsState, app_id: AppId, function_name: string): Promise<LiveFunction> {
+  const { version_id, code } = await currentCode(state, app_id, function_name);
+  const { values: secrets, revision: secrets_revision } = await state.appSecrets.open(app_id);
+  return { app_id, function_name, version_id, code, secrets, secrets_revision };
+}
+
+/** Returns the function with the longest name that the path begins with, or null. */
+export async function match(
+  { store, directory }: FunctionsState,
+  app_id: AppId,
+  path: string,
+): Promise<FunctionMatch | null> {
+  const names = namesWithin(path);
+  const deployed = new Set(await store.functionNames(app_id, names));
+  for (const name of names) {
+    if (!deployed.has(name) && !(await inDirectory(directory, app_id, name))) continue;
+    return { function_name: name, path: `/${path.replace(/^\//, "").slice(name.length + 1)}` };
+  }
+  return null;
+}
+
+async function currentCode(
+  state: FunctionsState,
+  app_id: AppId,
+  name: string,
+): Promise<Pick<LiveFunction, "version_id" | "code">> {
+  const { directory, rows } = state;
+  if (!isFunctionName(name)) throw functionNotFound(name);
+  if (directory !== null && (await inDirectory(directory, app_id, name))) return await directory.code(name);
+  const row = rows.fresh(keyOf(app_id, name)) ?? (await readRow(state, app_id, name));
+  return { version_id: row.live_version, code: await codeOf(state, row) };
+}
+
+export const keyOf = (app_id: AppId, name: string): string => `${app_id}/${name}`;
+
+async function readRow({ store, rows }: FunctionsState, app_id: AppId, name: string): Promise<FunctionRow> {
+  const epoch = rows.epoch();
+  const { value, is_stale } = await rows.read(keyOf(app_id, name), async () => {
+    const row = await store.getFunction(app_id, name);
+    if (row === null) throw functionNotFound(name);
+    return row;
+  });
+  if (!is_stale) rows.put(keyOf(app_id, name), value, epoch);
+  return value;
+}
+
+async function codeOf({ store, code }: FunctionsState, row: FunctionRow): Promise<string> {
+  const key = `${row.bundle_digest} ${row.map_digest}`;
+  const known = code.get(key);
+  if (known !== undefined) return known;
+  const [bundle, map] = await Promise.all([
+    store.getFunctionBlob(row.bundle_digest),
+    store.getFunctionBlob(row.map_digest),
+  ]);
+  // The version was replaced and deleted since its row was read.
+  if (bundle === null || map === null) throw new CodedError("database_busy");
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
+  const complete = withSourceMap({ code: text(bundle), source_map: text(map) });
+  code.set(key, complete);
+  return complete;
+}

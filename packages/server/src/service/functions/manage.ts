@@ -1,0 +1,92 @@
+/** Listing, rolling back and deleting the functions of an app. */
+import { CodedError } from "../../core/errors.ts";
+import { functionNotFound, type SourceFile } from "../../core/functions/functions.ts";
+import { isJsonObject, type AppId } from "../../core/types.ts";
+import { refuseDirectory } from "./deploy.ts";
+import type { FunctionVersion, ListedFunction } from "./functions.ts";
+import { keyOf } from "./live.ts";
+import type { FunctionsState } from "./types.ts";
+
+/** A function of the directory hides a deployed one of the same name. */
+export async function listFunctions(state: FunctionsState, app_id: AppId): Promise<readonly ListedFunction[]> {
+  const own = await directoryFunctions(state, app_id);
+  const rows = (await state.store.listFunctions(app_id)).filter((row) => !own.some(({ name }) => name === row.name));
+  const deployed: ListedFunction[] = [];
+  for (const { name, live_version: version_id, entry, automations, source_digest } of rows) {
+    const files = await readFiles(state, source_digest);
+    deployed.push({ name, version_id, entry, files, automations });
+  }
+  return [...own, ...deployed].toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
+}
+
+/** Leaves out functions whose files cannot be used: a call of them says why. */
+async function directoryFunctions({ directory }: FunctionsState, app_id: AppId): Promise<readonly ListedFunction[]> {
+  if (directory === null || directory.app_id !== app_id) return [];
+  const listed: ListedFunction[] = [];
+  for (const name of await directory.names()) {
+    const source = await directory.source(name).catch((error: unknown) => {
+      if (error instanceof CodedError && error.code === "function_invalid") return null;
+      throw error;
+    });
+    if (source === null) continue;
+    const { tree, automations, source_id: version_id } = source;
+    listed.push({ name, version_id, entry: tree.entry, files: tree.files, automations });
+  }
+  return listed;
+}
+
+async function readFiles({ store }: FunctionsState, digest: string): Promise<readonly SourceFile[]> {
+  const bytes = await store.getFunctionBlob(digest);
+  // The version was replaced and deleted since its row was read.
+  if (bytes === null) throw new CodedError("database_busy");
+  const files: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+  if (!Array.isArray(files)) throw new CodedError("internal");
+  return files.flatMap((file: unknown) =>
+    isJsonObject(file) && typeof file["path"] === "string" && typeof file["content"] === "string"
+      ? [{ path: file["path"], content: file["content"] }]
+      : [],
+  );
+}
+
+export async function listVersions(
+  state: FunctionsState,
+  app_id: AppId,
+  name: string,
+): Promise<readonly FunctionVersion[]> {
+  await refuseDirectory(state, app_id, name);
+  const live = await state.store.getFunction(app_id, name);
+  if (live === null) throw functionNotFound(name);
+  const versions = await state.store.listFunctionVersions(app_id, name);
+  return versions.map(({ id, number, created_at, created_by, built_with }) => ({
+    id,
+    number,
+    is_live: id === live.live_version,
+    created_at,
+    created_by,
+    built_with,
+  }));
+}
+
+export async function rollback(
+  state: FunctionsState,
+  app_id: AppId,
+  name: string,
+  number: number | null,
+): Promise<number> {
+  const versions = await listVersions(state, app_id, name);
+  const live = versions.find(({ is_live }) => is_live)?.number ?? 0;
+  const wanted = number ?? versions.find((version) => version.number < live)?.number;
+  const switched = wanted === undefined ? null : await state.store.switchFunction(app_id, name, wanted);
+  state.rows.drop(keyOf(app_id, name));
+  if (switched !== null) return switched.number;
+  const which = number === null ? "an earlier version" : `a version ${number}`;
+  const kept = versions.map((version) => version.number).join(", ");
+  throw new CodedError("not_found", { message: `The function ${name} does not have ${which}. It has: ${kept}.` });
+}
+
+export async function removeFunction(state: FunctionsState, app_id: AppId, name: string): Promise<void> {
+  await refuseDirectory(state, app_id, name);
+  const is_removed = await state.store.deleteFunction(app_id, name);
+  state.rows.drop(keyOf(app_id, name));
+  if (!is_removed) throw functionNotFound(name);
+}

@@ -1,0 +1,66 @@
+/**
+ * Backend functions and secrets of an app, as in the contract, and our own routes for versions. The
+ * server ignores unknown fields of the contract's bodies.
+ */
+import { Type } from "typebox";
+import { CodedError } from "../core/errors.ts";
+import { Instant, nullable, strict, text } from "./fields.ts";
+
+export const FunctionParams = Type.Object({ app: text(64), name: text(512) });
+
+/** The items of the lists are checked by the service, which stops at the first mistake. */
+export const DeployBody = Type.Object({
+  entry: text(4_096),
+  files: Type.Array(Type.Unknown()),
+  /** Read by `readAutomations`. */
+  automations: Type.Optional(Type.Unknown()),
+});
+export const DeployedReply = Type.Object({
+  status: Type.Union([Type.Literal("deployed"), Type.Literal("unchanged")]),
+  version: Type.Integer(),
+  notes: Type.Array(Type.String()),
+});
+
+/** Each field is required, and the public CLI writes `entry`, `files` and `automations` to disk. */
+export const BackendFunctionsReply = Type.Object({
+  functions: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      deployment_id: Type.String(),
+      entry: Type.String(),
+      files: Type.Array(Type.Object({ path: Type.String(), content: Type.String() })),
+      automations: Type.Array(Type.Unknown()),
+    }),
+  ),
+});
+
+export const SecretsReply = Type.Record(Type.String(), Type.String());
+/** Read by `checkSecrets`, which names a value that is not text without printing it. */
+export const SecretsBody = Type.Record(Type.String(), Type.Unknown(), { maxProperties: 1_000 });
+
+/** @throws CodedError `invalid_field`, which names the secret */
+export function checkSecrets(body: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(body).map(([name, value]): [string, string] => {
+    if (typeof value === "string") return [name, value];
+    const errors = [{ name: name.slice(0, 200), message: "needs a text as its value" }];
+    throw new CodedError("invalid_field", { errors });
+  });
+  return Object.fromEntries(entries);
+}
+export const SecretQuery = Type.Object({ secret_name: text(256) });
+
+// Our own routes.
+export const VersionsReply = Type.Object({
+  versions: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      number: Type.Integer(),
+      is_live: Type.Boolean(),
+      created_at: Instant,
+      created_by: Type.String(),
+      built_with: Type.String(),
+    }),
+  ),
+});
+export const RollbackBody = strict({ to: Type.Optional(nullable(Type.Integer({ minimum: 1 }))) });
+export const RolledBackReply = Type.Object({ version: Type.Integer() });

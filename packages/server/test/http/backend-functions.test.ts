@@ -1,0 +1,218 @@
+/** Functions of an app over HTTP: deployed, listed, called, rolled back, and no other app's. */
+import { describe, expect, it } from "vitest";
+import { asList, type Reply } from "../support/http.ts";
+import { startTestServer, type TestApp, type TestServer } from "../support/server.ts";
+import { audited } from "./stage.ts";
+
+const answering = (text: string): string => `Deno.serve(() => new Response(${JSON.stringify(text)}));`;
+
+const pathOf = (app: TestApp, name: string): string =>
+  `/api/apps/${app.app_id}/backend-functions/${encodeURIComponent(name)}`;
+
+function deploy(holdfast: TestServer, name: string, content: string, more: object = {}): Promise<Reply> {
+  const json = { entry: "entry.js", files: [{ path: "entry.js", content }], ...more };
+  return holdfast.manage("PUT", pathOf(holdfast.app, name), { json });
+}
+
+const call = (holdfast: TestServer, name: string, app: TestApp = holdfast.app): Promise<Reply> =>
+  holdfast.request("POST", `/api/apps/${app.app_id}/functions/${name}`, { headers: { "x-request-id": "same" } });
+
+const management = (holdfast: TestServer, name: string, verb: string): string =>
+  `/api/management/apps/${holdfast.app.app_id}/functions/${encodeURIComponent(name)}/${verb}`;
+
+describe("a deployed function", () => {
+  it("is called in its live version, and the next deployment replaces it at once", async () => {
+    const holdfast = await startTestServer();
+    const first = await deploy(holdfast, "crm/sync", answering("one"));
+    expect([first.status, first.json]).toEqual([200, { status: "deployed", version: 1, notes: [] }]);
+    expect((await call(holdfast, "crm/sync")).text).toBe("one");
+    expect((await deploy(holdfast, "crm/sync", answering("two"))).json).toMatchObject({
+      status: "deployed",
+      version: 2,
+    });
+    expect((await call(holdfast, "crm/sync")).text).toBe("two");
+    expect((await deploy(holdfast, "crm/sync", answering("two"))).json).toMatchObject({
+      status: "unchanged",
+      version: 2,
+    });
+    expect(await audited(holdfast, "function.")).toEqual(["function.deploy", "function.deploy"]);
+  });
+
+  it("stays live when its successor cannot be deployed", async () => {
+    const holdfast = await startTestServer();
+    await deploy(holdfast, "hello", answering("one"));
+    const broken = await deploy(holdfast, "hello", "const = 1;");
+    expect([broken.status, broken.code]).toEqual([400, "deployment_invalid"]);
+    expect(broken.json["message"]).toContain("entry.js:1");
+    const outside = await deploy(holdfast, "hello", "", { files: [{ path: "../secret.ts", content: "" }] });
+    expect([outside.status, outside.json["message"]]).toEqual([400, expect.stringContaining('"../secret.ts"')]);
+    expect((await call(holdfast, "hello")).text).toBe("one");
+  });
+
+  it("is listed with its files as they were sent", async () => {
+    const holdfast = await startTestServer();
+    const files = [
+      {
+        path: "entry.ts",
+        content: `import { word } from "../../shared/word.ts";\nDeno.serve(() => new Response(word));`,
+      },
+      { path: "function.jsonc", content: "// ours\n{}" },
+      { path: "../../shared/word.ts", content: 'export const word: string = "shared";' },
+    ];
+    const automations = [
+      {
+        name: "nightly",
+        type: "scheduled",
+        schedule_mode: "recurring",
+        schedule_type: "cron",
+        cron_expression: "0 3 * * *",
+      },
+    ];
+    await deploy(holdfast, "hello", "", { entry: "entry.ts", files, automations });
+    expect((await call(holdfast, "hello")).text).toBe("shared");
+    const { json } = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/backend-functions`);
+    expect(json).toEqual({
+      functions: [
+        { name: "hello", deployment_id: expect.stringMatching(/^fnv_/), entry: "entry.ts", files, automations },
+      ],
+    });
+  });
+
+  it("goes back to an earlier version, by number or to the one before", async () => {
+    const holdfast = await startTestServer();
+    for (const text of ["one", "two", "three"]) await deploy(holdfast, "hello", answering(text));
+    const back = (json: object) => holdfast.manage("POST", management(holdfast, "hello", "rollback"), { json });
+    expect((await back({})).json).toEqual({ version: 2 });
+    expect((await call(holdfast, "hello")).text).toBe("two");
+    expect((await back({ to: 3 })).json).toEqual({ version: 3 });
+    expect((await call(holdfast, "hello")).text).toBe("three");
+    const missing = await back({ to: 9 });
+    expect([missing.status, missing.json["message"]]).toEqual([404, expect.stringContaining("3, 2, 1")]);
+    const { json } = await holdfast.manage("GET", management(holdfast, "hello", "versions"));
+    expect(asList(json["versions"])).toMatchObject([
+      { number: 3, is_live: true, created_by: expect.stringMatching(/^api_key:/), built_with: "0.1.0" },
+      { number: 2, is_live: false },
+      { number: 1, is_live: false },
+    ]);
+  });
+
+  it("is gone after its deletion, which a second one reports", async () => {
+    const holdfast = await startTestServer();
+    await deploy(holdfast, "hello", answering("one"));
+    expect((await holdfast.manage("DELETE", pathOf(holdfast.app, "hello"))).json).toEqual({ success: true });
+    const again = await holdfast.manage("DELETE", pathOf(holdfast.app, "hello"));
+    expect([again.status, again.code]).toEqual([404, "function_not_found"]);
+    expect((await call(holdfast, "hello")).code).toBe("function_not_found");
+  });
+
+  it("F3: looks to another app as one that does not exist, byte for byte", async () => {
+    const holdfast = await startTestServer();
+    const other = await holdfast.createApp("other");
+    await deploy(holdfast, "hello", answering("one"));
+    const replies = [await call(holdfast, "hello", other)];
+    await holdfast.manage("DELETE", pathOf(holdfast.app, "hello"));
+    replies.push(await call(holdfast, "hello", other), await call(holdfast, "hello"));
+    const [first] = replies;
+    expect([first?.status, first?.code]).toEqual([404, "function_not_found"]);
+    const bytes = (reply: Reply): string => {
+      const headers = [...reply.headers].filter(([name]) => name !== "date");
+      return JSON.stringify([reply.status, headers, reply.text]);
+    };
+    expect(new Set(replies.map(bytes)).size).toBe(1);
+  });
+
+  it("is refused with a name that cannot be called, or an automation of an unknown type", async () => {
+    const holdfast = await startTestServer();
+    for (const name of ["a b", "../x", "a//b", "/a", "a/", "x".repeat(65), "a.b", "é"]) {
+      const reply = await deploy(holdfast, name, answering("x"));
+      expect([name, reply.status, reply.code]).toEqual([name, 400, "deployment_invalid"]);
+    }
+    const automations = [{ name: "x", type: "telepathy" }];
+    const unknown = await deploy(holdfast, "hello", answering("x"), { automations });
+    expect([unknown.status, unknown.json["message"]]).toEqual([400, expect.stringContaining("/automations/0")]);
+    const { json } = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/backend-functions`);
+    expect(json).toEqual({ functions: [] });
+  });
+
+  it("is not read into memory for a caller who may not deploy", async () => {
+    const holdfast = await startTestServer();
+    const reply = await holdfast.request("PUT", pathOf(holdfast.app, "hello"), {
+      headers: { "content-type": "application/json" },
+      // Not JSON: a server that read it would say so.
+      body: "{".repeat(100_000),
+    });
+    expect([reply.status, reply.code]).toEqual([401, "missing_token"]);
+  });
+});
+
+describe("secrets", () => {
+  const PRINTS = `Deno.serve(() => Response.json([Deno.env.get("KEY") ?? null, Deno.env.toObject()]));`;
+  const secretsOf = ({ app_id }: TestApp): string => `/api/apps/${app_id}/secrets`;
+
+  it("reach the next call of a function, and are never shown again", async () => {
+    const holdfast = await startTestServer();
+    await deploy(holdfast, "env", PRINTS);
+    expect((await call(holdfast, "env")).text).toBe("[null,{}]");
+    const set = await holdfast.manage("POST", secretsOf(holdfast.app), {
+      json: { KEY: "canary-1", OTHER: "canary-2" },
+    });
+    expect(set.json).toEqual({ success: true });
+    expect(JSON.parse((await call(holdfast, "env")).text)).toEqual([
+      "canary-1",
+      { KEY: "canary-1", OTHER: "canary-2" },
+    ]);
+    const listed = await holdfast.manage("GET", secretsOf(holdfast.app));
+    expect(listed.json).toEqual({ KEY: "********", OTHER: "********" });
+    const gone = await holdfast.manage("DELETE", `${secretsOf(holdfast.app)}?secret_name=KEY`);
+    const again = await holdfast.manage("DELETE", `${secretsOf(holdfast.app)}?secret_name=KEY`);
+    expect([gone.json, again.json]).toEqual([{ success: true }, { success: false }]);
+    expect(JSON.parse((await call(holdfast, "env")).text)).toEqual([null, { OTHER: "canary-2" }]);
+    expect((await audited(holdfast, "secret.")).toSorted()).toEqual(["secret.delete", "secret.set", "secret.set"]);
+    expect(JSON.stringify(holdfast.log)).not.toContain("canary");
+  });
+
+  it("belong to one app", async () => {
+    const holdfast = await startTestServer();
+    const other = await holdfast.createApp("other");
+    await holdfast.manage("POST", secretsOf(holdfast.app), { json: { KEY: "mine" } });
+    expect((await holdfast.manage("GET", secretsOf(other))).json).toEqual({});
+  });
+
+  it.each([
+    ["DENO_DIR", "x"],
+    ["LD_PRELOAD", "x"],
+    ["NODE_OPTIONS", "x"],
+    ["HOLDFAST_MASTER_KEY", "x"],
+    ["PATH", "x"],
+    ["HOME", "x"],
+    ["1KEY", "x"],
+    ["A-B", "x"],
+    ["", "x"],
+    ["N".repeat(129), "x"],
+    ["KEY", "a\0b"],
+    ["KEY", "x".repeat(65_537)],
+    ["KEY", "é".repeat(32_769)],
+    ["KEY", 7],
+    ["KEY", null],
+  ])("named %s are refused, and none of the request is stored", async (name, value) => {
+    const holdfast = await startTestServer();
+    const reply = await holdfast.manage("POST", secretsOf(holdfast.app), { json: { GOOD: "canary", [name]: value } });
+    expect([reply.status, reply.code]).toEqual([400, "invalid_field"]);
+    expect(reply.text).not.toContain("canary");
+    expect((await holdfast.manage("GET", secretsOf(holdfast.app))).json).toEqual({});
+  });
+
+  it("have a limit of 64 KiB each and a hundred for an app", async () => {
+    const holdfast = await startTestServer();
+    const full = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`N${i}`, "x".repeat(65_536)]));
+    expect((await holdfast.manage("POST", secretsOf(holdfast.app), { json: full })).status).toBe(200);
+    const more = await holdfast.manage("POST", secretsOf(holdfast.app), { json: { N1: "changed", EXTRA: "x" } });
+    expect([more.status, more.code]).toEqual([409, "limit_reached"]);
+    await deploy(
+      holdfast,
+      "sizes",
+      `Deno.serve(() => new Response(String(Object.values(Deno.env.toObject()).join("").length)));`,
+    );
+    expect((await call(holdfast, "sizes")).text).toBe(String(100 * 65_536));
+  });
+});

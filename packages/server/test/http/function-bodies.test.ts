@@ -1,0 +1,325 @@
+/**
+ * Bodies of function calls over real sockets, with real functions: they stream in both directions,
+ * nothing is read before the checks, and neither side can hold the other.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { request, type ClientRequest, type IncomingMessage } from "node:http";
+import { connect, type Socket } from "node:net";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buffer, json, text } from "node:stream/consumers";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { until } from "../support/clock.ts";
+import { asObject } from "../support/http.ts";
+import { startTestServer, type TestServer, type TestServerOptions } from "../support/server.ts";
+
+const MIB = 1_048_576;
+
+const FUNCTIONS = {
+  echo: `Deno.serve((request) => new Response(request.body, { headers: { "content-type": "application/octet-stream" } }));`,
+  length: `Deno.serve(async (request) => {
+    let length = 0;
+    for await (const chunk of request.body ?? []) length += chunk.length;
+    return Response.json({ length, header: request.headers.get("content-length"), expect: request.headers.get("expect") });
+  });`,
+  form: `Deno.serve(async (request) => {
+    const form = await request.formData();
+    const file = form.get("file");
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    return Response.json({ name: file.name, type: file.type, sum: bytes.reduce((a, b) => a + b, 0), note: form.get("note") });
+  });`,
+  early: `Deno.serve(() => new Response("no", { status: 401 }));`,
+  empty: `Deno.serve((request) => new Response(null, { status: Number(new URL(request.url).searchParams.get("status")) }));`,
+  sized: `Deno.serve(() => new Response("12345"));`,
+  // Reads nothing and never responds. Its log says when its caller leaves.
+  hang: `Deno.serve((request) => { console.log("waiting"); request.signal.addEventListener("abort", () => console.log("caller left")); return new Promise(() => {}); });`,
+  endless: `Deno.serve((request) => {
+    let count = 0;
+    return new Response(new ReadableStream({
+      pull(controller) { count += 65536; controller.enqueue(new Uint8Array(65536)); },
+      cancel() { console.log("cancelled after " + count); },
+    }));
+  });`,
+  breaks: `Deno.serve(() => new Response(new ReadableStream({
+    start(controller) { controller.enqueue(new TextEncoder().encode("half")); setTimeout(() => controller.error(new Error("broken")), 20); },
+  })));`,
+  many: `Deno.serve(() => new Response("", { headers: Array.from({ length: 400 }, (_, n) => ["x-" + n, "y".repeat(100)]) }));`,
+} as const;
+
+async function ready(options: TestServerOptions = {}): Promise<TestServer> {
+  const functions_dir = mkdtempSync(join(tmpdir(), "holdfast-functions-"));
+  onTestFinished(() => rmSync(functions_dir, { recursive: true, force: true }));
+  for (const [name, code] of Object.entries(FUNCTIONS)) writeFileSync(join(functions_dir, `${name}.js`), code);
+  return startTestServer({ functions_dir, ...options });
+}
+
+const pathOf = ({ app }: TestServer, name: string): string => `/api/apps/${app.app_id}/functions/${name}`;
+
+/** Opens a request, whose body the test writes. */
+function open(holdfast: TestServer, name: string, headers: Readonly<Record<string, string>> = {}): ClientRequest {
+  const sent = request(`${holdfast.url}${pathOf(holdfast, name)}`, { method: "POST", headers, agent: false });
+  sent.on("error", () => {});
+  return sent;
+}
+
+const replyTo = async (sent: ClientRequest): Promise<IncomingMessage> => {
+  const [reply]: IncomingMessage[] = await once(sent, "response");
+  if (reply === undefined) throw new Error("no reply");
+  return reply;
+};
+
+const codeOf = async (reply: IncomingMessage): Promise<unknown> => asObject(await json(reply))["code"];
+
+/** Returns what functions have logged. */
+const lines = ({ log }: TestServer): readonly string[] =>
+  log.flatMap(({ line }) => (typeof line === "string" ? [line] : []));
+
+/** Resolves when a function has logged a line. */
+const untilLogged = (holdfast: TestServer, part: string): Promise<unknown> =>
+  until(`the log contains ${part}`, () => lines(holdfast).some((line) => line.includes(part)));
+
+/** Opens a raw connection to the server. */
+async function socketTo({ url }: TestServer): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  socket.on("error", () => {});
+  onTestFinished(() => void socket.destroy());
+  await once(socket, "connect");
+  return socket;
+}
+
+describe("a body", () => {
+  it("streams both ways at once: the function replies to a chunk before the next one is sent", async () => {
+    const holdfast = await ready();
+    const sent = open(holdfast, "echo");
+    sent.write("one");
+    const reply = await replyTo(sent);
+    const chunks = reply[Symbol.asyncIterator]();
+    expect(String((await chunks.next()).value)).toBe("one");
+    sent.write("two");
+    expect(String((await chunks.next()).value)).toBe("two");
+    sent.end();
+    expect((await chunks.next()).done).toBe(true);
+  });
+
+  it("arrives intact, binary and multipart, with and without a content length", async () => {
+    const holdfast = await ready();
+    const bytes = Buffer.from(Array.from({ length: 3 * MIB }, (_, n) => n % 251));
+    for (const headers of [{}, { "content-length": String(bytes.length) }]) {
+      const sent = open(holdfast, "echo", headers);
+      sent.end(bytes);
+      expect((await buffer(await replyTo(sent))).equals(bytes)).toBe(true);
+    }
+    const form = new FormData();
+    form.set("note", "h\u00e4llo");
+    form.set("file", new File([new Uint8Array([0, 13, 10, 255])], "a b.bin", { type: "application/x-own" }));
+    const reply = await fetch(`${holdfast.url}${pathOf(holdfast, "form")}`, { method: "POST", body: form });
+    expect(await reply.json()).toEqual({ name: "a b.bin", type: "application/x-own", sum: 278, note: "h\u00e4llo" });
+  });
+
+  it("reaches the function with its length, and with a type that the server finds malformed", async () => {
+    const holdfast = await ready();
+    for (const type of ["application/json", ",", "a/b, c/d", "\u00fc"]) {
+      const sent = open(holdfast, "length", { "content-length": "3", "content-type": type });
+      sent.end("abc");
+      expect(await json(await replyTo(sent))).toEqual({ length: 3, header: "3", expect: null });
+    }
+  });
+
+  it("of a reply that has none stays empty, and HEAD keeps the length", async () => {
+    const holdfast = await ready();
+    for (const status of [204, 205, 304]) {
+      const reply = await fetch(`${holdfast.url}${pathOf(holdfast, `empty?status=${status}`)}`);
+      expect([reply.status, await reply.text()]).toEqual([status, ""]);
+    }
+    for (const method of ["HEAD", "GET"]) {
+      const reply = await fetch(`${holdfast.url}${pathOf(holdfast, "sized")}`, { method });
+      expect([reply.headers.get("content-length"), await reply.text()]).toEqual(["5", method === "GET" ? "12345" : ""]);
+    }
+  });
+
+  it("that the function does not read still gets the function's reply", async () => {
+    const holdfast = await ready();
+    for (let n = 0; n < 10; n += 1) {
+      const sent = open(holdfast, "early", { "content-length": String(5 * MIB) });
+      sent.end(Buffer.alloc(5 * MIB));
+      const reply = await replyTo(sent);
+      expect([reply.statusCode, await text(reply)]).toEqual([401, "no"]);
+    }
+  });
+
+  it("that is too large is refused before it is sent, or when it exceeds the limit", async () => {
+    const holdfast = await ready({ limits: { function_body_bytes: MIB } });
+    const declared = open(holdfast, "length", { "content-length": String(MIB + 1), expect: "100-continue" });
+    declared.flushHeaders();
+    const refused = await replyTo(declared);
+    expect([refused.statusCode, await codeOf(refused)]).toEqual([413, "body_too_large"]);
+    const chunked = open(holdfast, "length");
+    chunked.end(Buffer.alloc(MIB + 1));
+    const late = await replyTo(chunked);
+    expect([late.statusCode, await codeOf(late)]).toEqual([413, "body_too_large"]);
+    const fits = open(holdfast, "length");
+    fits.end(Buffer.alloc(MIB));
+    expect(await json(await replyTo(fits))).toMatchObject({ length: MIB });
+  });
+});
+
+describe("a caller that expects to continue", () => {
+  const expecting = { expect: "100-continue", "content-length": "3" };
+
+  it("is told to only after the checks, and the function does not see the header", async () => {
+    const holdfast = await ready();
+    const sent = open(holdfast, "length", expecting);
+    sent.flushHeaders();
+    await once(sent, "continue");
+    sent.end("abc");
+    expect(await json(await replyTo(sent))).toEqual({ length: 3, header: "3", expect: null });
+  });
+
+  it("gets a refusal instead, on a connection that then closes", async () => {
+    const holdfast = await ready();
+    const sent = open(holdfast, "missing", { ...expecting, "content-length": String(6 * MIB) });
+    let continued = false;
+    sent.on("continue", () => (continued = true));
+    sent.flushHeaders();
+    const reply = await replyTo(sent);
+    expect([reply.statusCode, reply.headers.connection, await codeOf(reply)]).toEqual([
+      404,
+      "close",
+      "function_not_found",
+    ]);
+    expect(continued).toBe(false);
+  });
+
+  it("of another route is told to before its body is parsed", async () => {
+    const holdfast = await ready();
+    const { app_id, api_key } = holdfast.app;
+    const sent = request(`${holdfast.url}/api/management/apps/${app_id}`, {
+      method: "PATCH",
+      headers: { api_key, expect: "100-continue", "content-type": "application/json" },
+    });
+    sent.flushHeaders();
+    await once(sent, "continue");
+    sent.end(JSON.stringify({ name: "renamed" }));
+    expect(asObject(await json(await replyTo(sent)))["name"]).toBe("renamed");
+  });
+});
+
+describe("a call that breaks off", () => {
+  it("at the caller's end aborts the function's request, and leaves its process to others", async () => {
+    const holdfast = await ready();
+    const sent = open(holdfast, "hang");
+    sent.end("all of it");
+    await untilLogged(holdfast, "waiting");
+    sent.destroy();
+    await untilLogged(holdfast, "caller left");
+    expect(lines(holdfast)).toEqual(["waiting", "caller left"]);
+  });
+
+  it("while the caller reads aborts the function's stream, which was never far ahead of the reader", async () => {
+    const holdfast = await ready();
+    const sent = open(holdfast, "endless");
+    sent.end();
+    const reply = await replyTo(sent);
+    await reply[Symbol.asyncIterator]().next();
+    sent.destroy();
+    await untilLogged(holdfast, "cancelled after");
+    const [, count] = lines(holdfast).join("\n").split("cancelled after ");
+    expect(Number(count)).toBeLessThan(16 * MIB);
+  });
+
+  it("at the function's end breaks the reply off, so that it does not look complete", async () => {
+    const holdfast = await ready();
+    const reply = await fetch(`${holdfast.url}${pathOf(holdfast, "breaks")}`);
+    expect(reply.status).toBe(200);
+    await expect(reply.text()).rejects.toThrow("terminated");
+  });
+
+  it("because the caller stops sending times out", async () => {
+    const holdfast = await ready();
+    // The process starts in real time. Then the clock decides.
+    await holdfast.request("POST", pathOf(holdfast, "length"));
+    const sent = open(holdfast, "length", { "content-length": "100" });
+    sent.write("a");
+    const reply = replyTo(sent);
+    let status: number | undefined;
+    void reply.then(({ statusCode }) => (status = statusCode));
+    await until("it is refused", async () => {
+      await holdfast.clock.advance(1_000);
+      return status;
+    });
+    const refused = await reply;
+    expect([refused.statusCode, await codeOf(refused)]).toEqual([408, "request_timeout"]);
+  });
+});
+
+describe("a function's reply", () => {
+  it("whose headers are too large is the function's error, at once", async () => {
+    const holdfast = await ready();
+    const sent = open(holdfast, "many");
+    sent.end();
+    const reply = await replyTo(sent);
+    expect([reply.statusCode, await codeOf(reply)]).toEqual([502, "function_error"]);
+  });
+});
+
+it("a WebSocket is refused, and other upgrades are ignored", async () => {
+  const holdfast = await ready();
+  const call = async (upgrade: string): Promise<IncomingMessage> => {
+    const sent = open(holdfast, "sized", { connection: "Upgrade", upgrade });
+    sent.end();
+    return await replyTo(sent);
+  };
+  const refused = await call("WebSocket");
+  expect([refused.statusCode, await codeOf(refused)]).toEqual([501, "function_upgrade_refused"]);
+  expect(await text(await call("h2c"))).toBe("12345");
+});
+
+it("bodies in flight have a budget, for the server and for each app, and finished calls return theirs", async () => {
+  const holdfast = await ready({
+    limits: { function_window_bytes: 100, function_bytes_in_flight: 700, function_bytes_in_flight_per_app: 400 },
+  });
+  const other = await holdfast.createApp("other");
+  const third = await holdfast.createApp("third");
+  const uploads: ClientRequest[] = [];
+  const upload = async (app: TestServer["app"]): Promise<ClientRequest> => {
+    const sent = open({ ...holdfast, app }, "echo");
+    sent.write("x");
+    uploads.push(sent);
+    return sent;
+  };
+  const running = async (app: TestServer["app"]): Promise<IncomingMessage> => replyTo(await upload(app));
+  const first = [await running(holdfast.app), await running(holdfast.app)];
+  const refused = await running(holdfast.app);
+  expect([refused.statusCode, refused.headers["retry-after"], await codeOf(refused)]).toEqual([503, "1", "overloaded"]);
+  uploads.pop();
+  await running(other);
+  expect(await codeOf(await running(third))).toBe("overloaded");
+  uploads.pop();
+  for (const sent of uploads) sent.end("y");
+  expect(await Promise.all(first.map((reply) => text(reply)))).toEqual(["xy", "xy"]);
+  const again = await upload(third);
+  again.end();
+  expect(await text(await replyTo(again))).toBe("x");
+});
+
+it("a hundred bodies of 6 MiB for functions that do not exist take no memory", async () => {
+  const holdfast = await ready();
+  const block = Buffer.alloc(6 * MIB);
+  const before = process.memoryUsage().rss;
+  let highest = before;
+  const watch = setInterval(() => (highest = Math.max(highest, process.memoryUsage().rss)), 5);
+  const statuses = await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      const socket = await socketTo(holdfast);
+      const head = `POST ${pathOf(holdfast, "missing")} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${block.length}\r\n\r\n`;
+      // All sockets send the same memory, so the client's part is small.
+      socket.write(head);
+      socket.write(block);
+      return (await text(socket)).split(" ", 2)[1];
+    }),
+  );
+  clearInterval(watch);
+  expect(new Set(statuses)).toEqual(new Set(["404"]));
+  expect((highest - before) / MIB).toBeLessThan(100);
+});
