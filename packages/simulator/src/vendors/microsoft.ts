@@ -8,7 +8,6 @@
  * errors, the shapes of Graph replies.
  */
 import { createHash } from "node:crypto";
-import { outlookRoutes } from "../apis/outlook.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, ErrorSpec, IssueContext, JsonObject, TokenProblem } from "../engine/types.ts";
@@ -53,8 +52,7 @@ const denied = denyWith((problem) => {
   return { error: { code, message, innerError: { date: "2026-01-01T00:00:00", "request-id": trace } } };
 });
 
-const GRAPH = ["graph.microsoft.com"];
-const graph = defineApi({ hosts: GRAPH, denied });
+const graph = defineApi({ hosts: ["graph.microsoft.com"], denied });
 
 const tenantOf = ({ org }: Account): string => stableUuid("microsoft tenant", org);
 const objectId = ({ email }: Account): string => stableUuid("microsoft user", email);
@@ -92,6 +90,7 @@ const badGrant = (number: number, words: string) => aadsts(400, "invalid_grant",
 const badClient = aadsts(401, "invalid_client", 7_000_215, "Invalid client secret provided.");
 
 const FILES = ["Files.Read", "Files.ReadWrite", "Files.Read.All", "Files.ReadWrite.All"];
+const MAIL = ["Mail.Read", "Mail.ReadWrite"];
 const SITES = ["Sites.Read.All", "Sites.ReadWrite.All", "Sites.Manage.All", "Sites.FullControl.All"];
 const TEAMS = ["Team.ReadBasic.All"];
 
@@ -197,7 +196,14 @@ export const microsoft = defineVendor({
       () => ({ value: [{ id: "01SIM", name: "notes.txt", size: 5 }] }),
       FILES,
     ),
-    ...outlookRoutes({ hosts: GRAPH, denied, serves: ["outlook"] }),
+    graph(
+      "GET",
+      "resource",
+      "/v1.0/me/mailFolders/inbox",
+      () => ({ id: "AAMkSIM=", displayName: "Inbox", totalItemCount: 0 }),
+      MAIL,
+    ),
+    graph("GET", "resource", "/v1.0/me/messages", () => ({ value: [] }), MAIL),
     graph(
       "GET",
       "resource",
