@@ -8,13 +8,19 @@ import type { AddressInfo } from "node:net";
 import { every } from "./core/clock.ts";
 import { errnoOf } from "./core/errno.ts";
 import { CodedError } from "./core/errors.ts";
+import { asAppId } from "./core/ids.ts";
 import { acceptBridge } from "./http/bridge.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
 import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { findDeno } from "./runner/deno.ts";
-import { createFunctionRunner, type FunctionRunner, type FunctionRunnerOptions } from "./runner/functions.ts";
+import {
+  createFunctionRunner,
+  type FunctionLogRecord,
+  type FunctionRunner,
+  type FunctionRunnerOptions,
+} from "./runner/functions.ts";
 import { openSandbox } from "./runner/sandbox/open.ts";
 import type { Sandbox } from "./runner/sandbox/types.ts";
 import type { Sweeper } from "./service/sweeper.ts";
@@ -189,16 +195,23 @@ interface OpenFunctions {
 /** A server without functions needs no sandbox, and opens none. */
 function runFunctions(installation: Installation, bridge: FunctionRunnerOptions["acceptBridge"]): RunningFunctions {
   let opened: Promise<OpenFunctions> | null = null;
-  const open = (): Promise<OpenFunctions> => {
-    opened ??= openFunctions(installation, bridge).catch((error: unknown) => {
+  let runner: FunctionRunner | null = null;
+  const openAll = async (): Promise<OpenFunctions> => {
+    try {
+      const functions = await openFunctions(installation, bridge);
+      ({ runner } = functions);
+      return functions;
+    } catch (error) {
       opened = null;
       throw error;
-    });
-    return opened;
+    }
   };
+  const open = (): Promise<OpenFunctions> => (opened ??= openAll());
   return {
     open: async () => void (await open()),
     invoke: async (request) => (await open()).runner.invoke(request),
+    // Sync, because the token must be hidden before its reply is sent.
+    hide: (process_id, token) => runner?.hide(process_id, token),
     close: async () => {
       const functions = await opened?.catch(() => null);
       await functions?.runner.close();
@@ -226,24 +239,33 @@ async function openFunctions(
 }
 
 function functionRunner(
-  { config, catalog, clock, log, functionTokens }: Installation,
+  installation: Installation,
   sandbox: Sandbox,
   bridge: FunctionRunnerOptions["acceptBridge"],
 ): FunctionRunner {
+  const { config, catalog, clock, log, functionTokens } = installation;
   return createFunctionRunner({
     sandbox,
     acceptBridge: bridge,
     egress: { resolve: resolveHost, allowed: config.functions_egress_allow },
+    public_url: config.public_url,
     gateway: config.provider_gateway,
     gateway_hosts: [...new Set(catalog.all().flatMap(hostPatterns))],
     limits: config.limits,
     clock,
-    log: ({ app_id, function_name, level, message }) =>
-      log[level]("function_output", { app_id, function_name, line: message }),
+    log: (record) => logOutput(installation, record),
     onFailure: (error) => log.error("function_process_not_started", { error }),
     issueToken: functionTokens.mint,
     endInvocation: (invocation_id) => functionTokens.end(invocation_id),
   });
+}
+
+/** Stores a record for the app's builders, and logs it for the operator. */
+function logOutput({ functionLogs, clock, log }: Installation, record: FunctionLogRecord): void {
+  const { app_id, function_name, request_id, level, message } = record;
+  functionLogs.write({ ...record, app_id: asAppId(app_id), time: clock.now() });
+  const request = request_id === null ? {} : { request_id };
+  log[level === "warning" ? "warn" : level]("function_output", { app_id, function_name, ...request, line: message });
 }
 
 /** IPv4 first, because many hosts have no route for IPv6. */

@@ -19,6 +19,11 @@ export interface ErrorOptions {
   readonly reconnect_url?: string;
   readonly retry_after_s?: number;
   readonly errors?: readonly FieldError[];
+  /**
+   * What a function threw and did not handle, for its caller. Not this server's own opinion, so no
+   * page shows it, and it does not count as a refused credential.
+   */
+  readonly thrown?: { readonly code: string; readonly status: number };
   /** For the log only. */
   readonly cause?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
@@ -37,7 +42,7 @@ export class CodedError extends Error {
   }
 
   get status(): number {
-    return ERRORS[this.code].status;
+    return this.options.thrown?.status ?? ERRORS[this.code].status;
   }
 }
 

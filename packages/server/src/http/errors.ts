@@ -1,7 +1,8 @@
 /**
  * Errors on the wire: `{ message, detail, code, request_id, retryable, extra_data? }` as JSON, or a
- * page for a browser. Any error other than a CodedError is a defect. The log gets it with its
- * request id. The reply is `internal`, without the error's own text.
+ * page for a browser. A failed call of a function also has `error`, which its callers read. Any
+ * error other than a CodedError is a defect. The log gets it with its request id. The reply is
+ * `internal`, without the error's own text.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
@@ -13,6 +14,8 @@ import { html } from "./pages/html.ts";
 import { sendPage } from "./pages/page.ts";
 
 export interface ErrorBody {
+  /** The message again. Only of calls of functions. */
+  readonly error?: string;
   readonly message: string;
   readonly detail: string;
   readonly code: string;
@@ -21,17 +24,24 @@ export interface ErrorBody {
   readonly extra_data?: Readonly<Record<string, unknown>>;
 }
 
-function errorBody(error: CodedError, request_id: string): ErrorBody {
-  const { retryable, who_must_act } = ERRORS[error.code];
-  const { reason, reconnect_url, errors } = error.options;
+const FUNCTION_CALL = /^\/api\/(?:apps\/:app\/)?functions\//;
+
+function errorBody(error: CodedError, { id: request_id, routeOptions: { url = "" } }: FastifyRequest): ErrorBody {
+  const { reason, reconnect_url, errors, thrown } = error.options;
+  const code = thrown?.code ?? error.code;
+  const { retryable, who_must_act } = isErrorCode(code) ? ERRORS[code] : ERRORS[error.code];
   const extra_data = {
     who_must_act,
     ...(reason === undefined ? {} : { reason }),
     ...(reconnect_url === undefined ? {} : { reconnect_url }),
     ...(errors === undefined ? {} : { errors }),
   };
-  return { message: error.message, detail: error.message, code: error.code, request_id, retryable, extra_data };
+  const { message } = error;
+  const call = FUNCTION_CALL.test(url) ? { error: message } : {};
+  return { ...call, message, detail: message, code, request_id, retryable, extra_data };
 }
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERRORS, code);
 
 /** Sends an error, as a page to a browser that navigates. */
 export function sendError(
@@ -40,7 +50,7 @@ export function sendError(
   config: Config,
   error: CodedError,
 ): FastifyReply {
-  const { retry_after_s, headers } = error.options;
+  const { retry_after_s, headers, thrown } = error.options;
   void reply
     .code(error.status)
     .header("cache-control", "no-store")
@@ -48,15 +58,15 @@ export function sendError(
   // Tell clients that can retry when to do so (RFC 9110 §10.2.3).
   const wait_s = retry_after_s ?? (error.status === 503 ? 1 : undefined);
   if (wait_s !== undefined) void reply.header("retry-after", String(wait_s));
-  if (error.status === 401)
+  if (error.status === 401 && thrown === undefined)
     void reply.header(
       "www-authenticate",
       `Bearer realm="holdfast"${error.code === "missing_token" ? "" : ', error="invalid_token"'}`,
     );
   const is_page = request.headers.accept?.includes("text/html") === true && bridgeOf(request) === null;
-  if (is_page) return sendErrorPage(request, reply, config, error);
+  if (is_page && thrown === undefined) return sendErrorPage(request, reply, config, error);
   // Bypass the route's response schemas, which describe its successes.
-  return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(errorBody(error, request.id));
+  return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(errorBody(error, request));
 }
 
 const TITLES: { readonly [Code in ErrorCode]?: string } = {

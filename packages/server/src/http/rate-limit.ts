@@ -113,7 +113,13 @@ export async function limitRequests(
   return async (error, request) => {
     const { url } = request.routeOptions;
     // A request without a credential guesses nothing.
-    if (error.status !== 401 || url === undefined || credentialOf(context, request, url) === null) return error;
+    if (
+      error.status !== 401 ||
+      error.options.thrown !== undefined ||
+      url === undefined ||
+      credentialOf(context, request, url) === null
+    )
+      return error;
     return (await count(limiters.failed_authentications_per_minute, request)) ?? error;
   };
 }

@@ -4,16 +4,19 @@
  * and passes it the requests of the server that started this process. It must not know any vendor,
  * token or path.
  *
- * Input: one line of JSON on stdin ({@link Settings}). Output on stdout, besides the function's
- * own: `@@ready PORT` and, when an invocation has no work left, `@@done ID`. `@@ready` comes before
- * any code of the function runs, so that no function can name another program's port. The end of
- * stdin means that the server has exited. Then this process exits too.
+ * Input: one line of JSON on stdin ({@link Settings}). Output on stdout are lines that begin with
+ * `@@KEY`: `ready PORT`, `done ID` when an invocation has no work left, and `log …` for each
+ * console call and each uncaught error. `ready` comes before any code of the function runs, so that
+ * no function can name another program's port. The end of stdin means that the server has exited.
+ * Then this process exits too.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
 interface Settings {
   /** Random, per process. A request without it is not from the server, and is rejected. */
   readonly key: string;
+  /** Random, per process. Without it, a line on stdout is not from this file. */
+  readonly output_key: string;
   /** The Unix socket to listen on. Null: a free loopback port. */
   readonly path: string | null;
   /** `http://HOST[:PORT]`, or null. */
@@ -25,8 +28,16 @@ interface Settings {
   readonly secrets: Readonly<Record<string, string>>;
 }
 
+interface Invocation {
+  readonly id: string;
+  /** What was given to `waitUntil` and has not settled. */
+  readonly pending: Set<Promise<unknown>>;
+}
+
 type Handler = (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>;
 type OnError = (error: unknown) => Response | Promise<Response>;
+/** Deno's own class. It formats, and passes the text to a function. */
+type ConsoleClass = new (print: (text: string, level: number) => void) => Console;
 type Served = {
   readonly handler: Handler;
   readonly onError?: OnError;
@@ -40,19 +51,33 @@ const INVOCATION = "x-holdfast-invocation";
 const FAILED = "x-holdfast-failed";
 /** The public URL of the call, instead of this process's own. */
 const PUBLIC_URL = "x-holdfast-url";
+/** Errors of the two SDKs, which name the server's own code. */
+const KNOWN_ERRORS: readonly string[] = ["HoldfastError", "Base44Error"];
 /** Known to the egress proxy of the sandbox. */
 const EGRESS_REFUSED = "x-holdfast-egress-refused";
 const EGRESS_REASONS = "http://egress.holdfast.internal/";
+/** Longest text of a console call. The server keeps less, and looks for secrets in all of it. */
+const RECORD_LENGTH = 16_384;
 /** Longer settings would be a bug of the server. A hundred secrets of 64 KiB fit, escaped. */
 const SETTINGS_BYTES = 67_108_864;
 
 /** What a function learns about where it listens. The real address is of no use to it. */
 const ADDRESS: Deno.NetAddr = { transport: "tcp", hostname: "127.0.0.1", port: 8000 };
 
+/** Levels of Deno's console. It has one above the error, for traces. */
+const INFO = 1;
+const ERROR = 3;
+const { internal } = Deno as unknown as { readonly internal: unique symbol };
+
 /** Kept, because the function can replace them. */
 const { serve, exit } = Deno;
+const { stringify } = JSON;
+const writeToServer = Deno.stdout.writeSync.bind(Deno.stdout);
+const encode = TextEncoder.prototype.encode.bind(new TextEncoder());
 const settings = readSettings();
-const invocations = new AsyncLocalStorage<Set<Promise<unknown>>>();
+const invocations = new AsyncLocalStorage<Invocation>();
+const currentInvocation = invocations.getStore.bind(invocations);
+const logError = replaceConsole();
 let served: Served | null = null;
 let loading = true;
 
@@ -70,9 +95,9 @@ loaded.resolve(await load());
 
 function listen(path: string | null): Deno.HttpServer {
   if (path === null) {
-    return serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => print(`@@ready ${port}`) }, dispatch);
+    return serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => print(`ready ${port}`) }, dispatch);
   }
-  const server = serve({ path, onListen: () => print("@@ready") }, dispatch);
+  const server = serve({ path, onListen: () => print("ready") }, dispatch);
   // The socket is open. The function needs no file.
   Deno.permissions.revokeSync({ name: "read" });
   Deno.permissions.revokeSync({ name: "write" });
@@ -88,11 +113,11 @@ async function dispatch(request: Request, { completed }: { completed: Promise<vo
   headers.delete(KEY);
   headers.delete(INVOCATION);
   headers.delete(PUBLIC_URL);
-  const pending = new Set<Promise<unknown>>();
+  const invocation: Invocation = { id, pending: new Set() };
   const { method, body, signal } = request;
   const call = new Request(request.headers.get(PUBLIC_URL) ?? request.url, { method, headers, body, signal });
-  const response = await invocations.run(pending, () => handle(call, { remoteAddr: ADDRESS, completed }));
-  void reportDone(id, completed, pending);
+  const response = await invocations.run(invocation, () => handle(call, { remoteAddr: ADDRESS, completed }));
+  void invocations.run(invocation, () => reportDone(invocation, completed));
   return response;
 }
 
@@ -117,12 +142,28 @@ function checked(response: unknown): Response {
 }
 
 function reported(error: unknown): Response {
-  console.error(error);
-  return failed("handler");
+  logError(error);
+  return failed("handler", knownError(error));
 }
 
-function failed(failure: Failure): Response {
-  return new Response(null, { status: 500, headers: { [FAILED]: failure } });
+function failed(failure: Failure, body: string | null = null): Response {
+  return new Response(body, { status: 500, headers: { [FAILED]: failure } });
+}
+
+/**
+ * Returns what the caller learns about an error of the platform's SDKs, as JSON. The server checks
+ * it again. Null for any other error.
+ */
+function knownError(error: unknown): string | null {
+  if (!(error instanceof Error) || !KNOWN_ERRORS.includes(error.name)) return null;
+  try {
+    const { message, status, code, data } = error as Error & { status?: unknown; code?: unknown; data?: unknown };
+    const { extra_data } = Object(data);
+    const { reason, reconnect_url } = Object(extra_data);
+    return stringify({ message, status, code, reason, reconnect_url });
+  } catch {
+    return null;
+  }
 }
 
 async function load(): Promise<Served | Failure> {
@@ -136,7 +177,7 @@ async function load(): Promise<Served | Failure> {
     target.onListen?.(ADDRESS);
     return target;
   } catch (error) {
-    console.error(error);
+    logError(error);
     return "load";
   }
 }
@@ -164,20 +205,20 @@ function replacedServe(...args: unknown[]): Deno.HttpServer {
  * Keeps the invocation open, and its token valid, until `promise` settles or the server's limit.
  */
 function waitUntil<T>(promise: T): T {
-  invocations.getStore()?.add(Promise.resolve(promise));
+  currentInvocation()?.pending.add(Promise.resolve(promise));
   return promise;
 }
 
-async function reportDone(id: string, completed: Promise<void>, pending: Set<Promise<unknown>>): Promise<void> {
+async function reportDone({ id, pending }: Invocation, completed: Promise<void>): Promise<void> {
   await completed.catch(() => {});
   while (pending.size > 0) {
     const batch = [...pending];
     for (const result of await Promise.allSettled(batch)) {
-      if (result.status === "rejected") console.error(result.reason);
+      if (result.status === "rejected") logError(result.reason);
     }
     for (const promise of batch) pending.delete(promise);
   }
-  print(`@@done ${id}`);
+  print(`done ${id}`);
 }
 
 /**
@@ -268,11 +309,11 @@ function replaceEnvironment(secrets: Readonly<Record<string, string>>): void {
 function keepRunningAfterStrayErrors(): void {
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    console.error(event.reason);
+    logError(event.reason);
   });
   addEventListener("error", (event) => {
     event.preventDefault();
-    console.error(event.error);
+    logError(event.error);
   });
 }
 
@@ -298,9 +339,30 @@ function readSettings(): Settings {
   return JSON.parse(chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join(""));
 }
 
+/**
+ * Makes each console call one record of the current invocation. Returns a function that logs an
+ * error, which the function's own code cannot replace.
+ */
+function replaceConsole(): (error: unknown) => void {
+  const { Console } = (Deno as unknown as { [internal]: { Console: ConsoleClass } })[internal];
+  const replaced = new Console((text, level) => record(level > ERROR ? INFO : level, text));
+  define(globalThis, "console", replaced);
+  return replaced.error;
+}
+
+/**
+ * Sends one record. Its parts are primitive, so no method of the function is called that could see
+ * the key.
+ */
+function record(level: number, text: string): void {
+  const is_cut = text.length > RECORD_LENGTH;
+  const message = stringify(is_cut ? text.slice(0, RECORD_LENGTH) : text);
+  print(`log ${level} ${is_cut ? 1 : 0} ${currentInvocation()?.id ?? "-"} ${message}`);
+}
+
 /** Prints a separate line, even if the function has just printed a partial line. */
 function print(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`\n${line}\n`));
+  writeToServer(encode(`\n@@${settings.output_key} ${line}\n`));
 }
 
 function define(target: object, name: string, value: unknown): void {

@@ -125,6 +125,9 @@ function proxyVariables({ ports }: Place): Readonly<Record<string, string>> {
 /** Where a function's process in a sandbox receives requests. */
 export const socketOf = ({ scratch }: Place): string => join(scratch, "function.sock");
 
+/** Where the process finds main.mjs and function.mjs. */
+export const versionFolder = (place: Place): string => place.path(APP);
+
 /** The URL by which the process reaches the server's API. */
 export const apiUrl = ({ ports }: Place): string => `http://127.0.0.1:${ports["api"]}`;
 

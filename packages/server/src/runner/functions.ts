@@ -22,8 +22,11 @@ import { GATEWAY_HOST } from "./deno.ts";
 import { createDroppedHeaders, type DroppedHeaders } from "./dropped-headers.ts";
 import { serveEgress, type EgressOptions } from "./egress/proxy.ts";
 import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
+import { readKnownError } from "./known-error.ts";
+import type { OutputLevel, OutputRecord } from "./output.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, startProcess, type FunctionProcess } from "./process.ts";
+import { createRedactor } from "./redact.ts";
 import { responseHeaders } from "./response-headers.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sendRequest } from "./send.ts";
@@ -33,6 +36,8 @@ import { createVersions, type Version, type Versions } from "./versions.ts";
 const EXIT_WAIT_MS = 2_000;
 
 export interface FunctionRequest {
+  /** Identifies the call in logs. */
+  readonly request_id: string;
   readonly function: LiveFunction;
   readonly method: string;
   /** The public URL of the call. The function sees it as `req.url`. */
@@ -57,11 +62,16 @@ export interface FunctionResponse {
   readonly body: Readable;
 }
 
-export interface FunctionLogLine {
+/** One console call, one uncaught error, or what was written past the console. */
+export interface FunctionLogRecord {
   readonly app_id: string;
   readonly function_name: string;
-  readonly level: "info" | "error";
-  /** One line, with the tokens of running invocations redacted. */
+  /** The version that ran. Null if none did. */
+  readonly version: string | null;
+  /** The request that the invocation serves. Null outside any invocation. */
+  readonly request_id: string | null;
+  readonly level: OutputLevel;
+  /** Without the secrets of the function. */
   readonly message: string;
 }
 
@@ -80,12 +90,14 @@ export interface FunctionRunnerOptions {
   readonly acceptBridge: (listener: Server, process: { process_id: string; app_id: string }) => void;
   /** What processes in a sandbox can reach besides the API. */
   readonly egress: Pick<EgressOptions, "resolve" | "allowed">;
+  /** Where this server's connect links lead. */
+  readonly public_url: string;
   readonly gateway: string | null;
   /** Hosts whose https requests go to the gateway: `slack.com`, or `*.salesforce.com`. */
   readonly gateway_hosts: readonly string[];
   readonly limits: Limits;
   readonly clock: Clock;
-  readonly log: (line: FunctionLogLine) => void;
+  readonly log: (record: FunctionLogRecord) => void;
   /** Called when the sandbox could not start a process. The error is for the server's log. */
   readonly onFailure: (error: unknown) => void;
   readonly issueToken: (request: TokenRequest) => string | Promise<string>;
@@ -106,6 +118,8 @@ export interface FunctionRunner {
    *   `function_out_of_memory`, `overloaded`, `body_too_large`, `request_timeout`, `bad_request`
    */
   invoke(request: FunctionRequest): Promise<FunctionResponse>;
+  /** Redacts an access token that was released to a process from the process's output. */
+  hide(process_id: string, token: string): void;
   /** Ends every process. Running invocations fail. */
   close(): Promise<void>;
 }
@@ -126,8 +140,8 @@ interface Runner {
   readonly versions: Versions;
   readonly pool: Pool;
   readonly invocations: Map<string, Invocation>;
-  /** Tokens to redact in logs, by invocation. */
-  readonly live_tokens: Map<string, readonly string[]>;
+  /** The processes that can print, by id. */
+  readonly processes: Map<string, FunctionProcess>;
   readonly logDropped: DroppedHeaders;
   is_closed: boolean;
 }
@@ -139,12 +153,16 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
     versions: createVersions(options.sandbox.root),
     pool: createPool({ clock, idle_ms: limits.function_idle_ms, limit: limits.function_processes }),
     invocations: new Map(),
-    live_tokens: new Map(),
-    logDropped: createDroppedHeaders(options),
+    processes: new Map(),
+    logDropped: createDroppedHeaders({
+      limits,
+      log: (line) => options.log({ ...line, version: null, request_id: null }),
+    }),
     is_closed: false,
   };
   return {
     invoke: (request) => invoke(runner, request),
+    hide: (process_id, token) => runner.processes.get(process_id)?.redactor.hide(token),
     close: () => close(runner),
   };
 }
@@ -185,9 +203,10 @@ async function close(runner: Runner): Promise<void> {
   await runner.versions.close();
 }
 
-function start(runner: Runner, { app_id, function_name, secrets }: LiveFunction, version: Version): FunctionProcess {
-  const { options, live_tokens } = runner;
-  return startProcess({
+function start(runner: Runner, live: LiveFunction, version: Version): FunctionProcess {
+  const { app_id, function_name, version_id, secrets } = live;
+  const { options, processes } = runner;
+  const started = startProcess({
     sandbox: options.sandbox,
     app_id,
     directory: version.directory,
@@ -200,9 +219,17 @@ function start(runner: Runner, { app_id, function_name, secrets }: LiveFunction,
     acceptBridge: (listener, process_id) => options.acceptBridge(listener, { process_id, app_id }),
     serveEgress: (listener) => serveEgress(listener, egressOf(options, { app_id, function_name })),
     onFailure: options.onFailure,
-    onLine: (stream, line) => {
-      const level = stream === "stderr" ? "error" : "info";
-      options.log({ app_id, function_name, level, message: redacted(line, [...live_tokens.values()].flat()) });
+    redactor: createRedactor(secrets),
+    onRecord: (record, process_id) => {
+      const request_id = requestOf(runner, record, process_id);
+      options.log({
+        app_id,
+        function_name,
+        version: version_id,
+        request_id,
+        level: record.level,
+        message: record.message,
+      });
     },
     onDone: (id) => {
       const invocation = runner.invocations.get(id);
@@ -211,6 +238,15 @@ function start(runner: Runner, { app_id, function_name, secrets }: LiveFunction,
       if (invocation.responded) finish(runner, invocation);
     },
   });
+  processes.set(started.id, started);
+  void started.exited.then(() => processes.delete(started.id));
+  return started;
+}
+
+/** Returns the request that a record belongs to. A process knows only its own invocations. */
+function requestOf({ invocations }: Runner, { invocation_id }: OutputRecord, process_id: string): string | null {
+  const invocation = invocation_id === null ? undefined : invocations.get(invocation_id);
+  return invocation?.slot.process.id === process_id ? invocation.request.request_id : null;
 }
 
 function egressOf(options: FunctionRunnerOptions, { app_id, function_name }: ProcessOwner): EgressOptions {
@@ -226,7 +262,7 @@ function egressOf(options: FunctionRunnerOptions, { app_id, function_name }: Pro
     idle_timeout_ms: limits.function_connection_idle_ms,
     onRefused: (target, why) => {
       const message = `function_egress_refused: the function cannot connect to ${target.slice(0, 300)}, because ${why}.`;
-      log({ app_id, function_name, level: "error", message });
+      log({ app_id, function_name, version: null, request_id: null, level: "error", message });
     },
   };
 }
@@ -236,7 +272,7 @@ const coversHost = (pattern: string, host: string): boolean =>
   pattern.startsWith("*.") ? host.endsWith(pattern.slice(1)) : host === pattern;
 
 async function run(runner: Runner, invocation: Invocation): Promise<FunctionResponse> {
-  const { limits, clock } = runner.options;
+  const { limits, clock, public_url } = runner.options;
   const { request, slot } = invocation;
   const deadline = new AbortController();
   const { address, api_url } = await slot.process.ready;
@@ -253,9 +289,10 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   response.on("error", () => deadline.signal.aborted && runner.pool.retire(slot));
   const failure = response.headers[FAILED_HEADER];
   if (typeof failure === "string") {
+    const known = failure === "handler" ? await readKnownError(response, slot.process.redactor, public_url) : null;
     response.destroy();
     if (failure !== "handler") runner.pool.retire(slot);
-    throw reportedFailure(request.function.function_name, failure);
+    throw known ?? reportedFailure(request.function.function_name, failure);
   }
   response.once("close", () => (response.complete ? waitForDone(runner, invocation) : finish(runner, invocation)));
   const { headers: passed, dropped } = responseHeaders(response.headers, url);
@@ -270,7 +307,7 @@ function pathOf(url: string): string {
 
 /** Issues the invocation's token, and returns the headers that the function receives. */
 async function headersFor(
-  { options, live_tokens }: Runner,
+  { options }: Runner,
   { id, request, slot }: Invocation,
   server_url: string,
 ): Promise<Record<string, string | readonly string[]>> {
@@ -281,7 +318,7 @@ async function headersFor(
   const { id: process_id, key } = slot.process;
   const issued = { app_id, function_name, expires_at, invocation_id: id, process_id };
   const function_token = await options.issueToken(issued);
-  live_tokens.set(id, [function_token, user_token ?? ""].filter(Boolean));
+  slot.process.redactor.hideDuring(id, [function_token, user_token ?? ""]);
   const length = typeof request.body === "function" ? request.headers["content-length"] : undefined;
   const made = requestHeaders(request.headers, {
     app_id,
@@ -336,7 +373,7 @@ function finish(runner: Runner, invocation: Invocation): void {
   const { id, slot } = invocation;
   if (!runner.invocations.delete(id)) return;
   invocation.cancel();
-  runner.live_tokens.delete(id);
+  slot.process.redactor.end(id);
   runner.pool.release(slot);
   void endInvocation(runner, id);
 }
@@ -360,8 +397,4 @@ function reportedFailure(function_name: string, failure: string): CodedError {
   }
   const message = `The function ${function_name} threw an error before it responded. Its log has the error.`;
   return new CodedError("function_error", { message });
-}
-
-function redacted(line: string, tokens: readonly string[]): string {
-  return tokens.reduce((text, token) => text.replaceAll(token, "[redacted]"), line);
 }

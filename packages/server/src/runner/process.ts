@@ -8,8 +8,9 @@ import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
-import { apiUrl, gatewayFor, isOutOfMemory, jobOf, socketOf } from "./deno.ts";
-import { readLines } from "./lines.ts";
+import { apiUrl, gatewayFor, isOutOfMemory, jobOf, socketOf, versionFolder } from "./deno.ts";
+import { readOutput, type OutputRecord } from "./output.ts";
+import type { Redactor } from "./redact.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "./sandbox/types.ts";
 import type { Address } from "./send.ts";
 
@@ -27,7 +28,9 @@ export interface ProcessOptions {
   readonly acceptBridge: (listener: Server, process_id: string) => void;
   /** Serves the connections of this process's other listener as its way to the network. */
   readonly serveEgress: (listener: Server) => void;
-  readonly onLine: (stream: "stdout" | "stderr", line: string) => void;
+  /** Removes the function's secrets from its output. */
+  readonly redactor: Redactor;
+  readonly onRecord: (record: OutputRecord, process_id: string) => void;
   /** Called when the child has no work left for this invocation. */
   readonly onDone: (invocation_id: string) => void;
   /** Called when the sandbox could not start the process. */
@@ -41,6 +44,7 @@ export interface FunctionProcess {
   /** Where the child listens, once it does. Rejects with a CodedError. */
   readonly ready: Promise<{ readonly address: Address; readonly api_url: string }>;
   readonly exited: Promise<Exit>;
+  readonly redactor: Redactor;
   /** Kills the child immediately, because a function has nothing to clean up. */
   kill(): void;
   /** Grants CPU time for `open` invocations from now on. */
@@ -69,6 +73,7 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
     key,
     ready: ready.promise,
     exited,
+    redactor: options.redactor,
     kill: () => void kill().catch(() => {}),
     limitCpu: (open) => void allowCpu(spawned, open, limits).catch(() => {}),
   };
@@ -100,24 +105,26 @@ function converse(
   const { api, egress } = child.listeners;
   if (api !== undefined) options.acceptBridge(api, id);
   if (egress !== undefined) options.serveEgress(egress);
-  const onControl = (line: string): void => {
-    const [word, value = ""] = line.split(" ");
-    // Only the first line counts. It comes before any code of the function, which could print
-    // another address.
-    if (word === "@@ready") onReady({ address: addressOf(child, value), api_url: apiUrl(child.place) });
-    if (word === "@@done") options.onDone(value);
+  const output_key = randomBytes(32).toString("base64url");
+  const onControl = (word: string, value: string): void => {
+    // Only the first one counts. It comes before any code of the function.
+    if (word === "ready") onReady({ address: addressOf(child, value), api_url: apiUrl(child.place) });
+    if (word === "done") options.onDone(value);
   };
-  const now_ms = (): number => clock.monotonic_ms();
-  readLines(child.stdout, { now_ms, onLine: (line) => options.onLine("stdout", line), onControl });
-  readLines(child.stderr, { now_ms, onLine: (line) => options.onLine("stderr", line) });
+  const { stdout, stderr, place } = child;
+  const { limits, redactor } = options;
+  const onRecord = (record: OutputRecord): void => options.onRecord(record, id);
+  const folder = versionFolder(place);
+  readOutput({ stdout, stderr, key: output_key, folder, clock, limits, redactor, onRecord, onControl });
   // A child that exits immediately closes its stdin. Its exit explains why.
   child.stdin.on("error", () => {});
   const gateway = options.gateway === null ? null : gatewayFor(child, options.gateway);
   const path = child.host_pid === null ? null : socketOf(child.place);
-  const settings = { key, path, gateway, hosts, secrets };
+  const settings = { key, output_key, path, gateway, hosts, secrets };
   // Left open. When this server dies, a child without a sandbox reads the end of stdin and exits.
   child.stdin.write(`${JSON.stringify(settings)}\n`);
 }
+
 function addressOf(child: SandboxedProcess, port: string): Address {
   if (child.host_pid === null) return { host: "127.0.0.1", port: Number(port) };
   return { socketPath: child.openSocket(socketOf(child.place)) };

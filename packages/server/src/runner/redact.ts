@@ -15,13 +15,13 @@ const SHORTEST_LINE = 16;
 const PART = 512;
 /** The part of a secret at the end of a record that was cut. */
 const SHORTEST_CUT = 8;
-export const REDACTED = "[redacted]";
-
-export interface Needles {
-  /** Without white space, longest first, so that a part never hides the whole. */
-  readonly texts: readonly string[];
-  readonly longest: number;
-}
+/** The beginning of a secret for whose rest a record waits. */
+const SHORTEST_OPEN = 3;
+/** A longer secret has only its plainest forms, so that its search stays cheap. */
+const LONG = 1_024;
+/** Access tokens of one process that are remembered. It receives one for each connection. */
+const MOST_TOKENS = 100;
+const REDACTED = "[redacted]";
 
 /** A text without its white space, and where each remaining character was. */
 interface Compact {
@@ -29,36 +29,95 @@ interface Compact {
   readonly places: readonly number[];
 }
 
-/** Returns the texts that stand for any of `secrets`. */
-export function needlesOf(secrets: Iterable<string>): Needles {
+/** The secrets of one process. */
+export interface Redactor {
+  /** Hides the tokens of an invocation until it ends. */
+  hideDuring(invocation_id: string, tokens: readonly string[]): void;
+  end(invocation_id: string): void;
+  /** Hides an access token for the rest of the process's life, in which code can keep it. */
+  hide(token: string): void;
+  /** Reports whether the texts end with the beginning of a secret, so that the next can go on. */
+  isOpen(texts: readonly string[]): boolean;
+  /**
+   * Returns consecutive texts with every secret replaced, also one that begins in one text and ends
+   * in another. `is_cut` says that the last text lacks its end, where part of a secret can stand.
+   */
+  redact(texts: readonly string[], is_cut?: boolean): readonly string[];
+}
+
+interface Secrets {
+  /** The app's, by name. Processes with the same secrets share the object. */
+  readonly app: Readonly<Record<string, string>>;
+  readonly invocations: Map<string, readonly string[]>;
+  readonly tokens: Set<string>;
+  /** What stands for each token that is known. */
+  readonly needles: Map<string, readonly string[]>;
+}
+
+export function createRedactor(app: Readonly<Record<string, string>>): Redactor {
+  const secrets: Secrets = { app, invocations: new Map(), tokens: new Set(), needles: new Map() };
+  return {
+    hideDuring: (invocation_id, tokens) => void secrets.invocations.set(invocation_id, tokens),
+    end: (invocation_id) => end(secrets, invocation_id),
+    hide: (token) => hideToken(secrets, token),
+    isOpen: (texts) => isOpen(texts, needlesOfAll(secrets)),
+    redact: (texts, is_cut = false) => redactAll(texts, needlesOfAll(secrets), is_cut),
+  };
+}
+
+function end({ invocations, needles }: Secrets, invocation_id: string): void {
+  for (const token of invocations.get(invocation_id) ?? []) needles.delete(token);
+  invocations.delete(invocation_id);
+}
+
+function hideToken({ tokens, needles }: Secrets, token: string): void {
+  tokens.delete(token);
+  tokens.add(token);
+  const [oldest] = tokens;
+  if (tokens.size <= MOST_TOKENS || oldest === undefined) return;
+  tokens.delete(oldest);
+  needles.delete(oldest);
+}
+
+/** Computed at the first output: most invocations print nothing. */
+function needlesOfAll({ app, invocations, tokens, needles }: Secrets): readonly string[] {
+  const own = [...tokens, ...[...invocations.values()].flat()].flatMap((token) => {
+    const known = needles.get(token) ?? needlesOf(token);
+    needles.set(token, known);
+    return known;
+  });
+  const shared = needlesOfApp.get(app) ?? Object.values(app).flatMap(needlesOf);
+  needlesOfApp.set(app, shared);
+  return [...own, ...shared];
+}
+
+const needlesOfApp = new WeakMap<object, readonly string[]>();
+
+/** Returns the texts that stand for a secret, without white space. */
+function needlesOf(secret: string): readonly string[] {
   const texts = new Set<string>();
-  for (const secret of secrets) {
-    for (const form of formsOf(secret)) {
-      const compact = form.replaceAll(/\s/g, "");
-      for (let start = 0; start < compact.length; start += PART) {
-        const part = compact.slice(start, start + PART);
-        if (part.length >= SHORTEST) texts.add(part);
-      }
+  for (const form of formsOf(secret)) {
+    const compact = form.replaceAll(/\s/g, "");
+    for (let start = 0; start < compact.length; start += PART) {
+      const part = compact.slice(start, start + PART);
+      if (part.length >= SHORTEST) texts.add(part);
     }
   }
-  const sorted = [...texts].toSorted((a, b) => b.length - a.length);
-  return { texts: sorted, longest: sorted[0]?.length ?? 0 };
+  return [...texts];
 }
 
 function formsOf(secret: string): readonly string[] {
   if (secret.length < SHORTEST) return [];
-  const bytes = Buffer.from(secret);
   const lines = secret.includes("\n")
     ? secret.split(/\r?\n/).filter((line) => line.trim().length >= SHORTEST_LINE)
     : [];
-  return [
-    secret,
-    ...lines,
-    JSON.stringify(secret).slice(1, -1),
-    urlEncoded(secret),
-    bytes.toString("hex"),
-    ...[0, 1, 2].flatMap((offset) => base64At(bytes, offset)),
-  ];
+  return [secret, ...lines, JSON.stringify(secret).slice(1, -1), ...(secret.length > LONG ? [] : encodedForms(secret))];
+}
+
+function encodedForms(secret: string): readonly string[] {
+  const bytes = Buffer.from(secret);
+  const base64 = [0, 1, 2].flatMap((offset) => base64At(bytes, offset));
+  return [urlEncoded(secret), bytes.toString("hex"), ...base64];
 }
 
 function urlEncoded(secret: string): string {
@@ -83,20 +142,15 @@ function base64At(bytes: Uint8Array, offset: number): readonly string[] {
   return inner.length < SHORTEST ? [] : [inner, inner.replaceAll("+", "-").replaceAll("/", "_")];
 }
 
-/**
- * Returns consecutive texts of one process with every secret replaced, also one that begins in one
- * text and ends in another. `is_cut` says that the last text lacks its end, where part of a secret
- * can stand.
- */
-export function redactAll(texts: readonly string[], needles: Needles, is_cut = false): readonly string[] {
-  if (needles.texts.length === 0) return texts;
+function redactAll(texts: readonly string[], needles: readonly string[], is_cut: boolean): readonly string[] {
+  if (needles.length === 0) return texts;
   const compact = compactOf(texts.join("\n"));
   const hidden = new Set<number>();
-  for (const needle of needles.texts) {
+  for (const needle of needles) {
     const { length } = needle;
     for (let at = compact.text.indexOf(needle); at !== -1; at = compact.text.indexOf(needle, at + length))
       hide(compact, at, at + length, hidden);
-    const cut = is_cut ? cutAt(compact.text, needle) : null;
+    const cut = is_cut ? cutAt(compact.text, needle, SHORTEST_CUT) : null;
     if (cut !== null) hide(compact, cut, compact.text.length, hidden);
   }
   return hidden.size === 0 ? texts : withoutHidden(texts, hidden);
@@ -109,10 +163,15 @@ function hide({ places }: Compact, from: number, to: number, hidden: Set<number>
   for (let place = first; place <= last; place += 1) hidden.add(place);
 }
 
+function isOpen(texts: readonly string[], needles: readonly string[]): boolean {
+  const { text } = compactOf(texts.join("").slice(-2 * PART));
+  return needles.some((needle) => cutAt(text, needle, SHORTEST_OPEN) !== null);
+}
+
 /** Returns where the text ends with the beginning of a needle, or null. */
-function cutAt(text: string, needle: string): number | null {
-  const beginning = needle.slice(0, SHORTEST_CUT);
-  const from = Math.max(0, text.length - needle.length);
+function cutAt(text: string, needle: string, shortest: number): number | null {
+  const beginning = needle.slice(0, shortest);
+  const from = Math.max(0, text.length - needle.length + 1);
   for (let at = text.indexOf(beginning, from); at !== -1; at = text.indexOf(beginning, at + 1)) {
     if (needle.startsWith(text.slice(at))) return at;
   }

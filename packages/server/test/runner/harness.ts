@@ -21,7 +21,7 @@ import { TEST_UIDS } from "../support/uids.ts";
 import { createFunctionDirectory, type FunctionDirectory } from "../../src/service/functions/directory.ts";
 import {
   createFunctionRunner,
-  type FunctionLogLine,
+  type FunctionLogRecord,
   type FunctionRequest,
   type FunctionRunner,
   type TokenRequest,
@@ -48,7 +48,7 @@ export interface Workbench extends AsyncDisposable {
   readonly url: string;
   /** Requests that reached the fake. */
   readonly seen: Seen[];
-  readonly logs: FunctionLogLine[];
+  readonly logs: FunctionLogRecord[];
   readonly issued: TokenRequest[];
   readonly ended: string[];
   /** The processes that were started, in order. */
@@ -59,7 +59,7 @@ export interface Workbench extends AsyncDisposable {
   /** POSTs to a function of app_a and reads the response's body. */
   call(function_name: string, request?: CallOptions): Promise<Called>;
   /** Resolves with the first log line, past or future, that contains `part`. */
-  logged(part: string): Promise<FunctionLogLine>;
+  logged(part: string): Promise<FunctionLogRecord>;
   /** Resolves when `count` invocations have ended. */
   endedCount(count: number): Promise<null>;
   /** Resolves when `count` requests have reached the fake. */
@@ -93,7 +93,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   const { clock, advance } = handClock();
   const notice = noticeboard();
   const seen: Seen[] = [];
-  const logs: FunctionLogLine[] = [];
+  const logs: FunctionLogRecord[] = [];
   const issued: TokenRequest[] = [];
   const ended: string[] = [];
   const fake = await listen(async (request) => {
@@ -129,6 +129,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     onFailure: (error) => {
       throw error;
     },
+    public_url: "https://holdfast.example",
     gateway: fake.url,
     gateway_hosts: options.gateway_hosts ?? ["slack.com"],
     limits,
@@ -190,6 +191,7 @@ export async function liveFunction(
 }
 
 const REQUEST: Omit<FunctionRequest, "function"> = {
+  request_id: "req_test",
   method: "POST",
   url: "https://holdfast.example/",
   prefix: "/",

@@ -214,6 +214,7 @@ describe("an invocation that fails", () => {
       },
     });
     const request = {
+      request_id: "req_half",
       function: await liveFunction(bench.directory, "half"),
       method: "GET",
       url: "https://holdfast.example/",

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LIMITS } from "../../src/core/limits.ts";
 import { findDeno, isOutOfMemory, jobOf } from "../../src/runner/deno.ts";
-import { readLines, type LineLimits } from "../../src/runner/lines.ts";
+import { readLines } from "../../src/runner/lines.ts";
 import { findFunction, listFunctions, matchFunction } from "../../src/runner/names.ts";
 import { temporaryFolder, writeFiles } from "./harness.ts";
 
@@ -83,17 +83,10 @@ describe("names of functions", () => {
 const bytes = (text: string): Buffer => Buffer.from(text);
 
 describe("the output of a process", () => {
-  const limits: LineLimits = { line_length: 10, window_length: 25, window_ms: 1_000 };
-  const read = async (chunks: readonly Uint8Array[], clock: { ms: number } = { ms: 0 }) => {
+  const read = async (chunks: readonly Uint8Array[]): Promise<readonly (readonly string[])[]> => {
     const stream = new PassThrough();
-    const lines: string[] = [];
-    const control: string[] = [];
-    readLines(stream, {
-      limits,
-      now_ms: () => clock.ms,
-      onLine: (line) => lines.push(line),
-      onControl: (line) => control.push(line),
-    });
+    const read_lines: (readonly string[])[] = [];
+    readLines(stream, 10, (lines) => read_lines.push(lines));
     for (const chunk of chunks) {
       stream.write(chunk);
       // One event per chunk. Otherwise the stream would join them.
@@ -101,34 +94,26 @@ describe("the output of a process", () => {
     }
     stream.end();
     await new Promise((resolve) => stream.once("close", resolve));
-    return { lines, control };
+    return read_lines;
   };
 
   it("is split into lines at any chunk boundary, also inside a character", async () => {
     const all = bytes("öne\r\ntwo\n\nlast");
     for (let cut = 0; cut <= all.length; cut += 1) {
-      expect((await read([all.subarray(0, cut), all.subarray(cut)])).lines).toEqual(["öne", "two", "last"]);
+      expect((await read([all.subarray(0, cut), all.subarray(cut)])).flat()).toEqual(["öne", "two", "last"]);
     }
   });
 
-  it("loses the end of long lines, and everything above the limit until the window ends", async () => {
-    expect((await read([bytes("0123456789abc\nx\n")])).lines).toEqual(["0123456789", "x"]);
-    const clock = { ms: 0 };
-    const stream = new PassThrough();
-    const lines: string[] = [];
-    readLines(stream, { limits, now_ms: () => clock.ms, onLine: (line) => lines.push(line) });
-    stream.write("aaaaaaaaaa\nbbbbbbbbbb\ncccccccccc\ndddddddddd\n");
-    await new Promise(setImmediate);
-    clock.ms = 1_000;
-    stream.write("later\n");
-    await new Promise(setImmediate);
-    expect(lines).toEqual(["aaaaaaaaaa", "bbbbbbbbbb", expect.stringContaining("prints too much"), "later"]);
+  it("comes with the lines of one chunk together", async () => {
+    expect(await read([bytes("a\nb\nc"), bytes("d\ne\n")])).toEqual([
+      ["a", "b"],
+      ["cd", "e"],
+    ]);
   });
 
-  it("controls the server only with whole lines that start with @@, after any output", async () => {
-    const { lines, control } = await read([bytes("0123456789\n0123456789\n0123456789\nhalf\n@@done 1\nx @@done\n")]);
-    expect(control).toEqual(["@@done 1"]);
-    expect(lines).not.toContain("@@done 1");
+  it("loses the end of long lines", async () => {
+    expect((await read([bytes("0123456789abc\nx\n0123456789")])).flat()).toEqual(["0123456789", "x", "0123456789"]);
+    expect((await read([bytes("01234567"), bytes("89abc"), bytes("def\nx")])).flat()).toEqual(["0123456789", "x"]);
   });
 });
 

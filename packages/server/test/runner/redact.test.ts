@@ -1,10 +1,13 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { needlesOf, redactAll, REDACTED } from "../../src/runner/redact.ts";
+import { createRedactor } from "../../src/runner/redact.ts";
 
 const TOKEN = "xoxb-1234567890-abcdefGHIJKL+/=end";
-const redact = (text: string, secrets: readonly string[] = [TOKEN]): string =>
-  redactAll([text], needlesOf(secrets))[0] ?? "";
+const REDACTED = "[redacted]";
+
+const redactAll = (texts: readonly string[], secrets: readonly string[], is_cut = false): readonly string[] =>
+  createRedactor(Object.fromEntries(secrets.map((secret, index) => [`S${index}`, secret]))).redact(texts, is_cut);
+const redact = (text: string, secrets: readonly string[] = [TOKEN]): string => redactAll([text], secrets)[0] ?? "";
 
 describe("redaction of a function's output", () => {
   it.each<[string, string, string]>([
@@ -30,7 +33,7 @@ describe("redaction of a function's output", () => {
 
   it("finds a token whose parts are in records that follow each other", () => {
     const parts = [`a ${TOKEN.slice(0, 5)}`, TOKEN.slice(5, 20), `${TOKEN.slice(20)} b`];
-    expect(redactAll(parts, needlesOf([TOKEN]))).toEqual([`a ${REDACTED}`, REDACTED, `${REDACTED} b`]);
+    expect(redactAll(parts, [TOKEN])).toEqual([`a ${REDACTED}`, REDACTED, `${REDACTED} b`]);
   });
 
   it("finds a secret of several lines, whole, quoted, and each long line of it", () => {
@@ -41,7 +44,7 @@ describe("redaction of a function's output", () => {
   });
 
   it("finds the beginning of a token where a record was cut", () => {
-    const [cut] = redactAll([`reply ${TOKEN.slice(0, 20)}`], needlesOf([TOKEN]), true);
+    const [cut] = redactAll([`reply ${TOKEN.slice(0, 20)}`], [TOKEN], true);
     expect(cut).toBe(`reply ${REDACTED}`);
     expect(redact(`reply ${TOKEN.slice(0, 20)}`)).toContain(TOKEN.slice(0, 20));
   });
@@ -51,7 +54,19 @@ describe("redaction of a function's output", () => {
       String.fromCharCode(97 + ((index * 7 + (index >> 5)) % 26)),
     ).join("");
     expect(redact(`x ${long} y`, [long])).toBe(`x ${REDACTED} y`);
-    expect(redactAll([long.slice(0, 8_000)], needlesOf([long]), true)).toEqual([REDACTED]);
+    expect(redactAll([long.slice(0, 8_000)], [long], true)).toEqual([REDACTED]);
+  });
+
+  it("forgets the tokens of an invocation at its end, and keeps access tokens", () => {
+    const redactor = createRedactor({});
+    redactor.hideDuring("inv_1", ["token-of-inv-1", "token-of-user"]);
+    redactor.hideDuring("inv_2", ["token-of-inv-2"]);
+    redactor.hide("access-token");
+    redactor.end("inv_1");
+    const texts = ["token-of-inv-1", "token-of-inv-2", "access-token"];
+    expect(redactor.redact(texts)).toEqual(["token-of-inv-1", REDACTED, REDACTED]);
+    for (let index = 0; index < 100; index += 1) redactor.hide(`another-token-${index}`);
+    expect(redactor.redact(["access-token", "another-token-0"])).toEqual(["access-token", REDACTED]);
   });
 
   it("leaves a short secret and everything else alone", () => {
@@ -69,9 +84,7 @@ describe("redaction of a function's output", () => {
         (token, gaps, around) => {
           const secret = token.join("");
           const text = around + token.map((character, index) => character + gaps[index]).join("") + around;
-          const printed = redactAll(text.split("|"), needlesOf([secret]))
-            .join("")
-            .replaceAll(/\s/g, "");
+          const printed = redactAll(text.split("|"), [secret]).join("").replaceAll(/\s/g, "");
           expect(printed).not.toContain(secret);
         },
       ),

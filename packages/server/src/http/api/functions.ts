@@ -65,6 +65,7 @@ async function call(
     if (!reply.raw.writableFinished) caller.abort();
   });
   const response = await functionRunner.invoke({
+    request_id: request.id,
     function: live,
     method: request.method,
     ...addressOf(context, request),

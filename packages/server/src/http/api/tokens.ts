@@ -1,6 +1,7 @@
 /** Access tokens for apps' backends: the route that everything else supports. */
 import { CodedError } from "../../core/errors.ts";
 import type { HttpServer } from "../fastify.ts";
+import { bridgeOf } from "../bridge.ts";
 import { requireAppToken } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
 import { TokenQuery, TokenReply } from "../../wire/connectors.ts";
@@ -31,6 +32,8 @@ export function tokenRoutes(server: HttpServer, context: HttpContext): void {
         request_id: request.id,
       });
       if (recorded !== null) await recorded;
+      const bridge = bridgeOf(request);
+      if (bridge !== null) context.functionRunner?.hide(bridge.process_id, served.access_token.expose());
       void reply.header("cache-control", "no-store");
       if (served.is_stale) void reply.header("x-stale", "1");
       return {

@@ -5,6 +5,7 @@
  */
 import { newId } from "../../core/ids.ts";
 import type { AppId, Instant } from "../../core/types.ts";
+import { visibleText } from "../../core/visible-text.ts";
 import type { NewFunctionLog } from "../../store/queries/functions/logs.ts";
 import type { Ground } from "../ground.ts";
 
@@ -65,7 +66,8 @@ function keep(buffer: Buffer, row: Row, buffer_bytes: number): void {
 }
 
 function rowOf(record: FunctionRecord): Row {
-  return { ...record, id: newId("log"), size: Buffer.byteLength(record.message) + ROW_BYTES };
+  const message = visibleText(record.message);
+  return { ...record, message, id: newId("log"), size: Buffer.byteLength(message) + ROW_BYTES };
 }
 
 function drop({ dropped }: Buffer, last: FunctionRecord): void {

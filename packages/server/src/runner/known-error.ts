@@ -1,0 +1,84 @@
+/**
+ * Errors of the platform's SDKs that a function did not handle: they tell its caller what to do,
+ * such as to connect an account again. Only the known fields pass, each in its known form, because
+ * a function can throw anything under that name.
+ */
+import type { Readable } from "node:stream";
+import { CodedError } from "../core/errors.ts";
+import { isJsonObject, type JsonValue } from "../core/types.ts";
+import { visibleText } from "../core/visible-text.ts";
+import type { Redactor } from "./redact.ts";
+
+const BODY_BYTES = 32_768;
+const MESSAGE_LENGTH = 1_000;
+const URL_LENGTH = 2_048;
+/** The hosted platform's codes have capital letters. */
+const CODE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+
+/** Returns the error in the body of a failed invocation, or null if it is none that is known. */
+export async function readKnownError(
+  body: Readable,
+  redactor: Redactor,
+  public_url: string,
+): Promise<CodedError | null> {
+  const value = parse(await readText(body));
+  if (!isJsonObject(value)) return null;
+  const message = textOf(value["message"], redactor);
+  const reason = codeOf(value["reason"]);
+  const reconnect_url = connectLink(value["reconnect_url"], public_url);
+  return new CodedError("function_error", {
+    ...(message === null ? {} : { message }),
+    ...(reason === null ? {} : { reason }),
+    ...(reconnect_url === null ? {} : { reconnect_url }),
+    thrown: { code: codeOf(value["code"]) ?? "function_error", status: statusOf(value["status"]) },
+  });
+}
+
+/** Returns the text of a body that is not too long. */
+async function readText(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body) {
+      const part = Buffer.from(chunk);
+      bytes += part.length;
+      if (bytes > BODY_BYTES) return "";
+      chunks.push(part);
+    }
+  } catch {
+    // The process ended in the middle.
+    return "";
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function parse(text: string): JsonValue {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function textOf(value: JsonValue | undefined, redactor: Redactor): string | null {
+  if (typeof value !== "string") return null;
+  const [text = ""] = redactor.redact([visibleText(value)]);
+  return text.trim() === "" ? null : text.slice(0, MESSAGE_LENGTH).toWellFormed();
+}
+
+function codeOf(value: JsonValue | undefined): string | null {
+  return typeof value === "string" && CODE.test(value) ? value : null;
+}
+
+/** An SDK's status is 0 if there was no reply. */
+function statusOf(value: JsonValue | undefined): number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 400 && value <= 599 ? value : 502;
+}
+
+/** Returns a link of this server. A function's own link would look like one of ours. */
+function connectLink(value: JsonValue | undefined, public_url: string): string | null {
+  if (typeof value !== "string" || value.length > URL_LENGTH || !URL.canParse(value)) return null;
+  const url = new URL(value);
+  const is_ours = url.origin === new URL(public_url).origin && url.username === "" && url.password === "";
+  return is_ours ? url.href : null;
+}
