@@ -93,6 +93,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "process.ts": ["sandbox", "deno.ts"],
       "pool.ts": ["process.ts"],
       "functions.ts": ["sandbox", "egress", "deno.ts", "process.ts", "pool.ts", "dropped-headers.ts"],
+      "call.ts": ["functions.ts"],
     },
   },
   http: {

@@ -14,6 +14,7 @@ import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
 import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
+import { callFunction } from "./runner/call.ts";
 import { findDeno } from "./runner/deno.ts";
 import {
   createFunctionRunner,
@@ -23,6 +24,7 @@ import {
 } from "./runner/functions.ts";
 import { openSandbox } from "./runner/sandbox/open.ts";
 import type { Sandbox } from "./runner/sandbox/types.ts";
+import { createScheduler, type Scheduler } from "./service/functions/scheduler.ts";
 import type { Sweeper } from "./service/sweeper.ts";
 import { createWebhooks, type Webhooks } from "./service/events/webhooks.ts";
 import { lockDataDirectory } from "./store/sqlite-lock.ts";
@@ -31,6 +33,7 @@ export interface Server {
   readonly installation: Installation;
   readonly sweeper: Sweeper;
   readonly webhooks: Webhooks;
+  readonly scheduler: Scheduler;
   /** The address that the server listens on. Behind a proxy this is not the public URL. */
   readonly url: string;
   /** Serves the connections of a listener as those of one function process. */
@@ -46,6 +49,7 @@ type HttpServer = Awaited<ReturnType<typeof createHttpServer>>;
 
 interface ServerParts extends OpenedInstallation {
   readonly webhooks: Webhooks;
+  readonly scheduler: Scheduler;
   readonly functions: RunningFunctions;
   readonly http: HttpServer;
 }
@@ -76,18 +80,28 @@ export async function startServer(options: InstallationOptions): Promise<Server>
     await opened.closeInstallation();
     throw error;
   }
-  const parts = { ...opened, webhooks, functions, http };
+  const scheduler = schedulerOf(installation, functions);
+  const parts = { ...opened, webhooks, scheduler, functions, http };
   const stopLoops = startLoops(parts);
   log.info("listening", { url });
   if (config.provider_gateway !== null) log.warn("simulation", { url: config.provider_gateway });
-  return { installation, sweeper, webhooks, url, acceptBridge: bridge, close: () => close(parts, stopLoops) };
+  return {
+    installation,
+    sweeper,
+    webhooks,
+    scheduler,
+    url,
+    acceptBridge: bridge,
+    close: () => close(parts, stopLoops),
+  };
 }
 
 /** Starts the loops and returns the function that stops them. */
-function startLoops({ installation, webhooks }: ServerParts): () => void {
+function startLoops({ installation, webhooks, scheduler }: ServerParts): () => void {
   const { clock, sweeper } = installation;
   sweeper.start();
   webhooks.start();
+  scheduler.start();
   const unwatch = watchOtherProcesses(installation);
   const stopFlushing = every(clock, LAST_USED_EVERY_MS, () => flushLastUses(installation));
   return () => {
@@ -103,10 +117,10 @@ function flushLastUses({ credentials, log }: Installation): void {
 }
 
 async function close(parts: ServerParts, stopLoops: () => void): Promise<void> {
-  const { installation, webhooks, functions, http } = parts;
+  const { installation, webhooks, scheduler, functions, http } = parts;
   const { refresher, cache, limits, log } = installation;
   stopLoops();
-  await http.close();
+  await Promise.all([http.close(), scheduler.stop()]);
   await functions.close();
   await refresher.drain(limits.shutdown_ms);
   await webhooks.close();
@@ -257,6 +271,15 @@ function functionRunner(
     onFailure: (error) => log.error("function_process_not_started", { error }),
     issueToken: functionTokens.mint,
     endInvocation: (invocation_id) => functionTokens.end(invocation_id),
+  });
+}
+
+function schedulerOf(installation: Installation, runner: FunctionRunner): Scheduler {
+  const { config, functions } = installation;
+  return createScheduler({
+    ...installation,
+    run: async ({ app_id, function_name, body }) =>
+      await callFunction(runner, await functions.live(app_id, function_name), body, config.public_url),
   });
 }
 

@@ -9,8 +9,8 @@
  *     expect((await holdfast.token("googlecalendar")).status).toBe(200);
  *     expect(holdfast.refreshes()).toHaveLength(2);
  *
- * The sweeper does not run by itself: `holdfast.server.sweeper.tick()` runs it once. Everything is
- * closed and deleted when the test ends.
+ * Sweeper and scheduler do not run by themselves: `holdfast.server.sweeper.tick()` runs it once.
+ * Everything is closed and deleted when the test ends.
  */
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -388,7 +388,14 @@ function configOf({ limits, data_dir, public_url, config }: Ground, gateway: str
     ...loaded,
     functions_uids: TEST_UIDS,
     // Time stands still in most tests, so the minute in which requests are counted never ends.
-    limits: { ...LIMITS, ...UNCOUNTED, spill_bytes: 262_144, sweep_interval_ms: NEVER_MS, ...limits },
+    limits: {
+      ...LIMITS,
+      ...UNCOUNTED,
+      spill_bytes: 262_144,
+      sweep_interval_ms: NEVER_MS,
+      schedule_poll_ms: NEVER_MS,
+      ...limits,
+    },
     ...config,
   };
 }

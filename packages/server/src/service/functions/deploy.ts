@@ -9,9 +9,11 @@ import { newId } from "../../core/ids.ts";
 import type { AppId } from "../../core/types.ts";
 import { VERSION } from "../../core/version.ts";
 import type { FunctionBlobsTable } from "../../store/function-tables.ts";
+import { deployFunction } from "../../store/queries/functions.ts";
 import type { FunctionRow } from "../../store/tables.ts";
 import { inDirectory } from "./directory.ts";
 import { keyOf } from "./live.ts";
+import { automationNotes, checkSchedules, putSchedules } from "./schedules.ts";
 import { checkTree, type SentSource } from "./tree.ts";
 import { inTurn } from "./turns.ts";
 import type { FunctionsState } from "./types.ts";
@@ -29,8 +31,8 @@ export interface Deployment {
 }
 
 /**
- * @throws CodedError `deployment_invalid`, `limit_reached`, `function_from_directory`,
- *   `overloaded`, `not_found`
+ * @throws CodedError `deployment_invalid`, `invalid_field`, `limit_reached`,
+ *   `function_from_directory`, `overloaded`, `not_found`
  */
 export async function deploy(
   state: FunctionsState,
@@ -42,13 +44,15 @@ export async function deploy(
   requireName(function_name);
   await refuseDirectory(state, app_id, function_name);
   const tree = checkTree(function_name, deployment, state.limits);
+  checkSchedules(deployment.automations);
+  const notes = automationNotes(deployment.automations);
   const source = blobOf(JSON.stringify(tree.files));
   const current = await state.store.getFunction(app_id, function_name);
   if (current !== null && isSame(current, { tree, source, automations: deployment.automations }))
-    return { status: "unchanged", number: current.number, notes: [] };
+    return { status: "unchanged", number: current.number, notes };
   const bundled = await inTurn(state, () => bundle(state, tree));
   const number = await store(state, { app_id, tree, source, bundled, automations: deployment.automations, created_by });
-  return { status: "deployed", number, notes: bundled.notes };
+  return { status: "deployed", number, notes: [...bundled.notes, ...notes] };
 }
 
 function requireName(function_name: string): void {
@@ -116,10 +120,15 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
     built_with: VERSION,
     created_by,
   };
-  const outcome = await state.store.deployFunction(version, distinct([source, code, map, lock]), {
+  const most = {
     functions: limits.functions_per_app,
     source_bytes: limits.functions_source_bytes,
     versions: limits.function_versions,
+  };
+  const outcome = await state.store.transaction(async (tx) => {
+    const deployed = await deployFunction(tx, version, distinct([source, code, map, lock]), most);
+    if (deployed.kind === "deployed") await putSchedules(tx, app_id, tree.function_name, automations);
+    return deployed;
   });
   rows.drop(keyOf(app_id, tree.function_name));
   if (outcome.kind === "deployed") return outcome.number;

@@ -2,9 +2,11 @@
 import { CodedError } from "../../core/errors.ts";
 import { functionNotFound, type SourceFile } from "../../core/functions/functions.ts";
 import { isJsonObject, type AppId } from "../../core/types.ts";
+import { switchFunction } from "../../store/queries/functions.ts";
 import { refuseDirectory } from "./deploy.ts";
 import type { FunctionVersion, ListedFunction } from "./functions.ts";
 import { keyOf } from "./live.ts";
+import { putSchedules } from "./schedules.ts";
 import type { FunctionsState } from "./types.ts";
 
 /** A function of the directory hides a deployed one of the same name. */
@@ -76,12 +78,21 @@ export async function rollback(
   const versions = await listVersions(state, app_id, name);
   const live = versions.find(({ is_live }) => is_live)?.number ?? 0;
   const wanted = number ?? versions.find((version) => version.number < live)?.number;
-  const switched = wanted === undefined ? null : await state.store.switchFunction(app_id, name, wanted);
+  const switched = wanted === undefined ? null : await switchTo(state, app_id, name, wanted);
   state.rows.drop(keyOf(app_id, name));
   if (switched !== null) return switched.number;
   const which = number === null ? "an earlier version" : `a version ${number}`;
   const kept = versions.map((version) => version.number).join(", ");
   throw new CodedError("not_found", { message: `The function ${name} does not have ${which}. It has: ${kept}.` });
+}
+
+/** Makes a version live, with its automations. Returns null if it is not kept. */
+function switchTo({ store }: FunctionsState, app_id: AppId, name: string, number: number) {
+  return store.transaction(async (tx) => {
+    const switched = await switchFunction(tx, app_id, name, number);
+    if (switched !== null) await putSchedules(tx, app_id, name, switched.automations);
+    return switched;
+  });
 }
 
 export async function removeFunction(state: FunctionsState, app_id: AppId, name: string): Promise<void> {

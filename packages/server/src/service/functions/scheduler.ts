@@ -30,23 +30,25 @@ export interface Scheduler {
   start(): void;
   /** Starts what is due. Resolves when those runs have ended. */
   tick(): Promise<void>;
-  stop(): void;
+  /** Starts nothing more. Resolves when the running ones have ended. */
+  stop(): Promise<void>;
 }
 
 interface SchedulerState extends SchedulerDeps {
-  running: number;
+  readonly running: Set<Promise<void>>;
   stopTimer: () => void;
+  is_stopped: boolean;
 }
 
 /** Missed runs that one look counts. An outage can have missed more. */
 const MOST_MISSED = 1_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
-  const scheduler: SchedulerState = { ...deps, running: 0, stopTimer: () => {} };
+  const scheduler: SchedulerState = { ...deps, running: new Set(), stopTimer: () => {}, is_stopped: false };
   return {
     start: () => start(scheduler),
     tick: () => tick(scheduler),
-    stop: () => scheduler.stopTimer(),
+    stop: () => stop(scheduler),
   };
 }
 
@@ -57,13 +59,26 @@ function start(scheduler: SchedulerState): void {
   });
 }
 
+async function stop(scheduler: SchedulerState): Promise<void> {
+  scheduler.is_stopped = true;
+  scheduler.stopTimer();
+  await Promise.all(scheduler.running);
+}
+
 async function tick(scheduler: SchedulerState): Promise<void> {
-  const { store, limits } = scheduler;
-  const room = limits.schedule_batch - scheduler.running;
-  if (room <= 0) return;
+  const { store, limits, running } = scheduler;
+  const room = limits.schedule_batch - running.size;
+  if (room <= 0 || scheduler.is_stopped) return;
   const { now, due } = await store.dueSchedules(room);
-  const runs = await Promise.all(due.map((row) => claim(scheduler, row, now)));
-  await Promise.all(runs.filter((run) => run !== null).map((run) => runOne(scheduler, run)));
+  await Promise.all(due.map((row) => claimAndRun(scheduler, row, now)));
+}
+
+async function claimAndRun(scheduler: SchedulerState, row: ScheduleRow, now: Instant): Promise<void> {
+  const claimed = await claim(scheduler, row, now);
+  if (claimed === null) return;
+  const run = runOne(scheduler, claimed);
+  scheduler.running.add(run);
+  await run.finally(() => scheduler.running.delete(run));
 }
 
 interface ClaimedRun {
@@ -131,8 +146,7 @@ function report(scheduler: SchedulerState, row: ScheduleRow, missed: number, is_
 
 async function runOne(scheduler: SchedulerState, { row, body }: ClaimedRun): Promise<void> {
   const { store, owner, log } = scheduler;
-  scheduler.running += 1;
-  const outcome = await outcomeOf(scheduler, row, body).finally(() => (scheduler.running -= 1));
+  const outcome = await outcomeOf(scheduler, row, body);
   if (outcome !== "ok") {
     write(scheduler, row, "error", `The automation ${row.automation_name} failed: ${outcome}.`);
   }

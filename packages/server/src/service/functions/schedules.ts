@@ -26,6 +26,15 @@ export function checkSchedules(automations: readonly unknown[]): void {
   throw new CodedError("invalid_field", { errors, message: `An automation has an invalid value. (${places})` });
 }
 
+/** Returns what to tell who deploys automations that start nothing here. */
+export function automationNotes(automations: readonly unknown[]): readonly string[] {
+  return automations.flatMap((one) => {
+    if (!isJsonObject(one) || typeof one["name"] !== "string" || isSchedule(one)) return [];
+    const events = one["type"] === "entity" ? "events of entities" : "events of connectors";
+    return [`The automation ${one["name"]} is stored only: this server has no ${events} that start functions.`];
+  });
+}
+
 /**
  * Makes the scheduled automations of a function those of its live version, in the transaction that
  * makes the version live. One that did not change keeps its next run and its counters.
