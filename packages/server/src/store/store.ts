@@ -161,8 +161,6 @@ const WRITES = {
   finishOutbox: outbox.finishOutbox,
   postponeOutbox: outbox.postponeOutbox,
   deleteOldOutbox: outbox.deleteOldOutbox,
-  deployFunction: functions.deployFunction,
-  switchFunction: functions.switchFunction,
   deleteFunction: functions.deleteFunction,
   appendFunctionLogs: functionLogs.appendFunctionLogs,
   deleteOldFunctionLogs: functionLogs.deleteOldFunctionLogs,

@@ -96,6 +96,28 @@ describe("a deployed function", () => {
     ]);
   });
 
+  it("has the schedules of its live version", async () => {
+    const holdfast = await startTestServer();
+    const { store } = holdfast.installation;
+    const daily = (name: string) => ({
+      name,
+      type: "scheduled",
+      schedule_mode: "recurring",
+      schedule_type: "cron",
+      cron_expression: "0 3 * * *",
+    });
+    const schedules = async () =>
+      (await store.listSchedules(holdfast.app.app_id, "hello")).map(({ automation_name }) => automation_name);
+    await deploy(holdfast, "hello", answering("one"), { automations: [daily("first")] });
+    expect(await schedules()).toEqual(["first"]);
+    await deploy(holdfast, "hello", answering("one"), { automations: [daily("second")] });
+    expect(await schedules()).toEqual(["second"]);
+    await holdfast.manage("POST", management(holdfast, "hello", "rollback"), { json: {} });
+    expect(await schedules()).toEqual(["first"]);
+    await holdfast.manage("DELETE", pathOf(holdfast.app, "hello"));
+    expect(await schedules()).toEqual([]);
+  });
+
   it("is gone after its deletion, which a second one reports", async () => {
     const holdfast = await startTestServer();
     await deploy(holdfast, "hello", answering("one"));
@@ -130,6 +152,14 @@ describe("a deployed function", () => {
     const automations = [{ name: "x", type: "telepathy" }];
     const unknown = await deploy(holdfast, "hello", answering("x"), { automations });
     expect([unknown.status, unknown.json["message"]]).toEqual([400, expect.stringContaining("/automations/0")]);
+    const hourly = { name: "hourly", type: "scheduled", schedule_mode: "recurring", schedule_type: "cron" };
+    const cron = await deploy(holdfast, "hello", answering("x"), {
+      automations: [{ ...hourly, cron_expression: "61 * * * *" }],
+    });
+    expect([cron.status, cron.json["message"]]).toEqual([
+      400,
+      expect.stringContaining("/automations/0/cron_expression"),
+    ]);
     const { json } = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/backend-functions`);
     expect(json).toEqual({ functions: [] });
   });

@@ -5,6 +5,7 @@ import { sha256Hex } from "../../src/core/secret.ts";
 import type { AppId } from "../../src/core/types.ts";
 import type { FunctionBlobsTable } from "../../src/store/function-tables.ts";
 import { deleteApp } from "../../src/store/queries/apps.ts";
+import { deployFunction, switchFunction } from "../../src/store/queries/functions.ts";
 import type { Store } from "../../src/store/store.ts";
 import { appWith, bytes } from "./rows.ts";
 import type { OpenStores } from "./suite.ts";
@@ -35,9 +36,12 @@ async function deploy(store: Store, app_id: AppId, function_name: string, text: 
     built_with: "1.0.0",
     created_by: "test",
   };
-  const outcome = await store.deployFunction(version, [source, bundle, map, lock], limits);
+  const outcome = await store.transaction((tx) => deployFunction(tx, version, [source, bundle, map, lock], limits));
   return { id, kind: outcome.kind, number: outcome.kind === "deployed" ? outcome.number : null };
 }
+
+const goTo = (store: Store, app_id: AppId, number: number) =>
+  store.transaction((tx) => switchFunction(tx, app_id, "hello", number));
 
 const storedText = async (store: Store, text: string): Promise<string | null> => {
   const stored = await store.getFunctionBlob(sha256Hex(text));
@@ -82,7 +86,7 @@ export function describeFunctions(open: OpenStores): void {
       expect(await store.functionNames(others, ["hello"])).toEqual([]);
       expect(await store.functionNames(mine, ["hello", "hello/more"])).toEqual(["hello"]);
       expect(await store.functionNames(mine, [])).toEqual([]);
-      expect(await store.switchFunction(others, "hello", 1)).toBeNull();
+      expect(await goTo(store, others, 1)).toBeNull();
       expect(await store.deleteFunction(others, "hello")).toBe(false);
     });
 
@@ -107,8 +111,8 @@ export function describeFunctions(open: OpenStores): void {
       const app_id = await appWith(store);
       const first = await deploy(store, app_id, "hello", "one");
       await deploy(store, app_id, "hello", "two");
-      expect(await store.switchFunction(app_id, "hello", 3)).toBeNull();
-      expect(await store.switchFunction(app_id, "hello", 1)).toMatchObject({ id: first.id, number: 1 });
+      expect(await goTo(store, app_id, 3)).toBeNull();
+      expect(await goTo(store, app_id, 1)).toMatchObject({ id: first.id, number: 1 });
       expect(await store.getFunction(app_id, "hello")).toMatchObject({
         live_version: first.id,
         automations: [{ name: "one" }],
