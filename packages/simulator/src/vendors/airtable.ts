@@ -6,6 +6,7 @@
  * previous tokens, and reusing a refresh token ends the grant. Unverified: error texts, code
  * lifetime.
  */
+import { airtableRoutes } from "../apis/airtable.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { randomId, randomLetters, stableId } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
@@ -20,7 +21,8 @@ const denied = denyWith((problem) => ({
       : { type: "AUTHENTICATION_REQUIRED", message: "Authentication required" },
 }));
 
-const api = defineApi({ hosts: ["api.airtable.com"], denied });
+const API = ["api.airtable.com"];
+const api = defineApi({ hosts: API, denied });
 
 export const airtable = defineVendor({
   id: "airtable",
@@ -70,5 +72,6 @@ export const airtable = defineVendor({
       }),
       ["schema.bases:read", "schema.bases:write"],
     ),
+    ...airtableRoutes({ hosts: API, denied }),
   ],
 });

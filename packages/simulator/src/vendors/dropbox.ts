@@ -5,6 +5,7 @@
  * arguments has the JSON literal `null` as its body (`{}` is refused). Revocation is such a call,
  * authorized by the token that it ends. Unverified: error texts.
  */
+import { dropboxRoutes, tagged } from "../apis/dropbox.ts";
 import { json, text } from "../engine/reply.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import type { Account, Incoming, IssueContext, JsonObject, Reply, TokenProblem, TokenRoute } from "../engine/types.ts";
@@ -16,9 +17,6 @@ const DOCS = "https://developers.dropbox.com/oauth-guide";
 const API = ["api.dropboxapi.com"];
 
 const accountId = ({ email }: Account): string => `dbid:AASIM${stableNumber("dropbox", email)}-${"x".repeat(20)}`;
-
-const tagged = (status: number, tag: string, more: JsonObject = {}): Reply =>
-  json(status, { error_summary: `${tag}/...`, error: { ".tag": tag, ...more } });
 
 function denied(problem: TokenProblem, needed: readonly string[]): Reply {
   if (problem === "scope") return tagged(401, "missing_scope", { required_scope: needed[0] });
@@ -101,16 +99,6 @@ export const dropbox = defineVendor({
       ["account_info.read"],
     ),
     api("POST", "other", "/2/check/user", (_, { incoming }) => ({ result: incoming.fields.get("query") ?? "" })),
-    api(
-      "POST",
-      "resource",
-      "/2/files/list_folder",
-      () => ({
-        entries: [{ ".tag": "file", name: "notes.txt", path_lower: "/notes.txt" }],
-        cursor: "c",
-        has_more: false,
-      }),
-      ["files.metadata.read"],
-    ),
+    ...dropboxRoutes({ hosts: API, denied }),
   ],
 });

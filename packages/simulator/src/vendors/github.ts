@@ -8,6 +8,8 @@
  * are a comma-separated list, empty for a GitHub App. The API refuses requests without User-Agent.
  * Revocation is a DELETE.
  */
+import { loginOf, message, owner } from "../apis/github/common.ts";
+import { githubRoutes } from "../apis/github/repositories.ts";
 import { empty, form, json, text } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/oauth/errors.ts";
 import { bearer } from "../engine/http/incoming.ts";
@@ -22,11 +24,10 @@ import type {
   TokenRoute,
   Vendor,
 } from "../engine/types.ts";
-import { randomLetters, stableNumber } from "../engine/values.ts";
+import { randomLetters } from "../engine/values.ts";
 import { capabilitiesOf } from "./kit.ts";
 
 const API = ["api.github.com"];
-const DOCS = "https://docs.github.com/rest";
 const DOCS_OAUTH = "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps";
 const DOCS_REFRESH =
   "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens";
@@ -37,9 +38,6 @@ const ok = (error: string, description: string) => spec(200, error, description)
 const badCode = ok("bad_verification_code", "The code passed is incorrect or expired.");
 const badRefresh = ok("bad_refresh_token", "The refresh token passed is incorrect or expired.");
 const badClient = ok("incorrect_client_credentials", "The client_id and/or client_secret passed are incorrect.");
-
-const message = (status: number, words: string, headers = {}): Reply =>
-  json(status, { message: words, documentation_url: DOCS, status: String(status) }, headers);
 
 function precheck(incoming: Incoming): Reply | null {
   if ((incoming.headers["user-agent"] ?? "") !== "") return null;
@@ -56,18 +54,8 @@ function denied(problem: TokenProblem, needed: readonly string[], held: readonly
 const presented = (incoming: Incoming): string | null =>
   bearer(incoming) ?? /^token +(\S+)$/i.exec(incoming.headers.authorization ?? "")?.[1] ?? null;
 
-const loginOf = ({ name, org }: Account): string => (org === "acme" ? name : `${name}-${org.replaceAll(".", "-")}`);
-
 function user(account: Account): JsonObject {
-  const login = loginOf(account);
-  return {
-    login,
-    id: stableNumber("github", account.email),
-    type: "User",
-    name: login,
-    email: account.email,
-    html_url: `https://github.com/${login}`,
-  };
+  return { ...owner(account), name: loginOf(account), email: account.email };
 }
 
 const route = { hosts: API, method: "GET", auth: "token", precheck, presented, denied } as const;
@@ -81,16 +69,7 @@ const userRoutes: readonly TokenRoute[] = [
     scopes: ["user:email", "user"],
     handle: (_, { account: { email } }) => json(200, [{ email, primary: true, verified: true, visibility: "private" }]),
   },
-  {
-    ...route,
-    path: "/user/repos",
-    kind: "resource",
-    handle: (_, { account }) => {
-      const login = loginOf(account);
-      const repo = { id: stableNumber("github repo", login), name: "hello", full_name: `${login}/hello` };
-      return json(200, [{ ...repo, private: false, owner: user(account) }]);
-    },
-  },
+  ...githubRoutes({ hosts: API, precheck, presented, denied }),
 ];
 
 /**

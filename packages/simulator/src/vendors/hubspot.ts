@@ -13,17 +13,17 @@
  *
  * Unverified: `scopes` and `user_id` in the reply.
  */
+import { correlationId, hubspotRoutes } from "../apis/hubspot.ts";
 import { json } from "../engine/reply.ts";
 import { clientErrors, codeErrors, errorTable, refreshErrors, spec } from "../engine/oauth/errors.ts";
 import type { Account, OpenRoute, Reply, RouteContext, TokenProblem } from "../engine/types.ts";
-import { randomLetters, stableNumber, stableUuid } from "../engine/values.ts";
+import { randomLetters, stableNumber } from "../engine/values.ts";
 import { capabilitiesOf, defineApi, defineVendor, denyWith, expiring, tokenBody, unsupported } from "./kit.ts";
 
 const DOCS = "https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens";
 const PAGES = "https://developers.hubspot.com/docs/api-reference";
 const API = ["api.hubapi.com"];
 
-const correlationId = stableUuid("hubspot", "correlation");
 const STATUSES: Readonly<Record<string, string>> = {
   invalid_client: "BAD_CLIENT_SECRET",
   invalid_grant: "BAD_REFRESH_TOKEN",
@@ -134,14 +134,6 @@ export const hubspot = defineVendor({
       timeZone: "UTC",
       uiDomain: "app.hubspot.com",
     })),
-    api(
-      "GET",
-      "resource",
-      "/crm/v3/objects/contacts",
-      ({ account }) => ({
-        results: [{ id: "1", properties: { email: account.email, firstname: account.name }, archived: false }],
-      }),
-      ["crm.objects.contacts.read", "crm.objects.contacts.write"],
-    ),
+    ...hubspotRoutes({ hosts: API, denied }),
   ],
 });

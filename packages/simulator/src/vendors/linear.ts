@@ -6,54 +6,21 @@
  * a revoked one. Unverified: that reusing a refresh token ends the grant, and the space between
  * granted scopes.
  */
+import { failure, graphql } from "../apis/linear.ts";
 import { empty, json } from "../engine/reply.ts";
 import { bearer } from "../engine/http/incoming.ts";
-import type { Account, JsonObject, OpenRoute, Reply, RouteContext, TokenRoute } from "../engine/types.ts";
-import { orgName, person, randomLetters, stableUuid } from "../engine/values.ts";
+import type { OpenRoute, Reply, RouteContext, TokenRoute } from "../engine/types.ts";
+import { randomLetters } from "../engine/values.ts";
 import { capabilitiesOf, defineVendor, denyWith, expiring, scopeList, tokenBody } from "./kit.ts";
 
 const DOCS = "https://linear.app/developers/oauth-2-0-authentication";
 const API = ["api.linear.app"];
-
-const failure = (message: string, code: string, type: string): JsonObject => ({
-  errors: [{ message, extensions: { code, type, userError: true, userPresentableMessage: message } }],
-});
 
 const denied = denyWith((problem) =>
   problem === "scope"
     ? failure("Invalid scope: `read` required", "FORBIDDEN", "forbidden")
     : failure("Authentication required, not authenticated", "AUTHENTICATION_ERROR", "authentication error"),
 );
-
-const viewer = (account: Account): JsonObject => ({
-  id: stableUuid("linear", account.email),
-  name: person(account).full,
-  email: account.email,
-});
-
-const organization = (account: Account): JsonObject => ({
-  id: stableUuid("linear org", account.org),
-  urlKey: account.org,
-  name: orgName(account),
-});
-
-const ROOTS: Readonly<Record<string, (account: Account) => JsonObject>> = {
-  viewer,
-  organization,
-  teams: ({ org }) => ({ nodes: [{ id: stableUuid("linear team", org), key: "ENG", name: "Engineering" }] }),
-};
-
-/**
- * Returns each root field in full and ignores the selection below it. Callers read only the fields
- * they selected.
- */
-function graphql({ incoming }: RouteContext, { account }: { readonly account: Account }): Reply {
-  const query = incoming.fields.get("query") ?? "";
-  const requested = Object.entries(ROOTS).filter(([name]) => new RegExp(`\\b${name}\\b`).test(query));
-  if (requested.length === 0)
-    return json(400, failure("Cannot query this field.", "GRAPHQL_VALIDATION_FAILED", "graphql error"));
-  return json(200, { data: Object.fromEntries(requested.map(([name, resolve]) => [name, resolve(account)])) });
-}
 
 const api: TokenRoute = {
   hosts: API,

@@ -8,6 +8,7 @@
  * errors, the shapes of Graph replies.
  */
 import { createHash } from "node:crypto";
+import { outlookRoutes } from "../apis/outlook.ts";
 import { errorTable, spec } from "../engine/oauth/errors.ts";
 import { signIdToken } from "../engine/oauth/id-token.ts";
 import type { Account, ErrorSpec, IssueContext, JsonObject, TokenProblem } from "../engine/types.ts";
@@ -52,7 +53,8 @@ const denied = denyWith((problem) => {
   return { error: { code, message, innerError: { date: "2026-01-01T00:00:00", "request-id": trace } } };
 });
 
-const graph = defineApi({ hosts: ["graph.microsoft.com"], denied });
+const GRAPH = ["graph.microsoft.com"];
+const graph = defineApi({ hosts: GRAPH, denied });
 
 const tenantOf = ({ org }: Account): string => stableUuid("microsoft tenant", org);
 const objectId = ({ email }: Account): string => stableUuid("microsoft user", email);
@@ -90,7 +92,6 @@ const badGrant = (number: number, words: string) => aadsts(400, "invalid_grant",
 const badClient = aadsts(401, "invalid_client", 7_000_215, "Invalid client secret provided.");
 
 const FILES = ["Files.Read", "Files.ReadWrite", "Files.Read.All", "Files.ReadWrite.All"];
-const MAIL = ["Mail.Read", "Mail.ReadWrite"];
 const SITES = ["Sites.Read.All", "Sites.ReadWrite.All", "Sites.Manage.All", "Sites.FullControl.All"];
 const TEAMS = ["Team.ReadBasic.All"];
 
@@ -196,14 +197,7 @@ export const microsoft = defineVendor({
       () => ({ value: [{ id: "01SIM", name: "notes.txt", size: 5 }] }),
       FILES,
     ),
-    graph(
-      "GET",
-      "resource",
-      "/v1.0/me/mailFolders/inbox",
-      () => ({ id: "AAMkSIM=", displayName: "Inbox", totalItemCount: 0 }),
-      MAIL,
-    ),
-    graph("GET", "resource", "/v1.0/me/messages", () => ({ value: [] }), MAIL),
+    ...outlookRoutes({ hosts: GRAPH, denied, serves: ["outlook"] }),
     graph(
       "GET",
       "resource",

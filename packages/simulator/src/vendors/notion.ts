@@ -5,6 +5,7 @@
  * a refresh token, but no announced expiry. A refresh replaces both tokens. The API requires a
  * Notion-Version header. The token endpoint does not: widely used clients omit it there.
  */
+import { apiError, notionRoutes } from "../apis/notion.ts";
 import { json } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/oauth/errors.ts";
 import type {
@@ -24,9 +25,6 @@ import { capabilitiesOf } from "./kit.ts";
 const DOCS = "https://developers.notion.com/guides/get-started/authorization";
 const USER = "https://developers.notion.com/reference/get-self";
 const HOSTS = ["api.notion.com"];
-
-const apiError = (status: number, code: string, message: string): Reply =>
-  json(status, { object: "error", status, code, message });
 
 const workspace = ({ org }: Account) => ({
   workspace_id: stableUuid("notion workspace", org),
@@ -140,18 +138,6 @@ export const notion: Vendor = {
       denied,
       handle: me,
     },
-    {
-      hosts: HOSTS,
-      method: "POST",
-      path: "/v1/search",
-      kind: "resource",
-      auth: "token",
-      precheck,
-      denied,
-      handle: (_, { account }) => {
-        const page = { object: "page", id: stableUuid("notion page", account.org), archived: false };
-        return json(200, { object: "list", results: [page], next_cursor: null, has_more: false });
-      },
-    },
+    ...notionRoutes({ hosts: HOSTS, precheck, denied }),
   ],
 };

@@ -7,6 +7,7 @@
  * refresh_token or offline_access. A token works only at its own instance.
  */
 import { createHmac } from "node:crypto";
+import { salesforceRoutes } from "../apis/salesforce.ts";
 import { empty, json, text } from "../engine/reply.ts";
 import { errorTable, rfcErrorBody, spec } from "../engine/oauth/errors.ts";
 import type {
@@ -109,14 +110,6 @@ const atInstance =
       ? handle(context, caller)
       : badSession();
 
-function query({ incoming }: RouteContext, { account }: Caller): Reply {
-  const table = /\bfrom\s+(\w+)/i.exec(incoming.query.get("q") ?? "")?.[1];
-  if (table === undefined) return apiError(400, "MALFORMED_QUERY", "unexpected token: the query needs a FROM");
-  const Id = `001SIM${stableId("salesforce record", `${account.org} ${table}`, 12)}`;
-  const records = [{ attributes: { type: table }, Id, Name: `First ${table}` }];
-  return json(200, { totalSize: records.length, done: true, records });
-}
-
 export const salesforce: Vendor = {
   id: "salesforce",
   name: "Salesforce",
@@ -181,25 +174,6 @@ export const salesforce: Vendor = {
       denied: identityDenied,
       handle: userinfo,
     },
-    {
-      hosts: [MY_DOMAIN],
-      method: "GET",
-      path: "/services/data/:version/query",
-      kind: "resource",
-      auth: "token",
-      scopes: ["api", "full"],
-      denied,
-      handle: atInstance(query),
-    },
-    {
-      hosts: [MY_DOMAIN],
-      method: "GET",
-      path: "/services/data/:version/sobjects",
-      kind: "resource",
-      auth: "token",
-      scopes: ["api", "full"],
-      denied,
-      handle: atInstance(() => json(200, { encoding: "UTF-8", sobjects: [{ name: "Account" }, { name: "Contact" }] })),
-    },
+    ...salesforceRoutes({ hosts: [MY_DOMAIN], denied }, atInstance),
   ],
 };

@@ -46,7 +46,8 @@ export async function apiAt(simulator: Simulator, id: ServiceId, vendor: string,
 }
 
 export async function send(simulator: Simulator, token: string, call: string, body: Body): Promise<Reply> {
-  const [method = "GET", url = ""] = call.split(" ");
+  const gap = call.indexOf(" ");
+  const [method, url] = [call.slice(0, gap), call.slice(gap + 1)];
   const headers = new Headers({ authorization: `Bearer ${token}`, ...body.headers });
   if (body.json !== undefined) headers.set("content-type", "application/json");
   const plain = body.form === undefined ? (body.raw ?? null) : new URLSearchParams({ ...body.form });
