@@ -26,6 +26,7 @@ import { tokenCommands } from "./commands/tokens.ts";
 import { typesCommands } from "./commands/types.ts";
 import { reportError } from "./report-error.ts";
 import { VERSION } from "../core/version.ts";
+import { userCommands } from "./commands/users.ts";
 import { workspaceCommands } from "./commands/workspaces.ts";
 
 const FIRST_STEPS = `
@@ -43,6 +44,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   clientCommands,
   tokenCommands,
   connectorCommands,
+  userCommands,
   typesCommands,
   loginCommands,
   workspaceCommands,

@@ -1,5 +1,5 @@
 /**
- * Apps, service tokens and OAuth clients on the server's machine, over an installation that the
+ * Apps, service tokens, OAuth clients and app users on the server's machine, over an installation that the
  * command has opened. Checks no role: a process that can open the installation already has the
  * database and the keys.
  */
@@ -13,12 +13,17 @@ import type {
   CreatedToken,
   ListedApp,
   ListedClient,
+  ListedIssuer,
   ListedToken,
   ManagementApi,
   NewClient,
+  NewIssuer,
 } from "./management-api.ts";
 
-type Services = Pick<Installation, "apps" | "audit" | "catalog" | "clients" | "clock" | "urls" | "workspaces">;
+type Services = Pick<
+  Installation,
+  "apps" | "appUsers" | "audit" | "catalog" | "clients" | "clock" | "urls" | "workspaces"
+>;
 
 export function localManagement(services: Services): ManagementApi {
   return {
@@ -32,6 +37,10 @@ export function localManagement(services: Services): ManagementApi {
     listClients: (workspace) => listClients(services, workspace),
     removeClient: (workspace, integration_type) => removeClient(services, workspace, integration_type),
     shareClients: (workspace, allowed) => shareClients(services, workspace, allowed),
+    putIssuer: (app, issuer) => putIssuer(services, app, issuer),
+    listIssuers: (app) => services.appUsers.issuers.list(asAppId(app)),
+    removeIssuer: (app, id) => removeIssuer(services, app, id),
+    listUsers: (app, cursor) => services.appUsers.list(asAppId(app), cursor),
   };
 }
 
@@ -99,6 +108,19 @@ async function shareClients(services: Services, workspace: string, allowed: bool
   await services.workspaces.shareClients(workspace_id, allowed);
   await record(services, { action: allowed ? "oauth_client.share" : "oauth_client.unshare", workspace_id });
   return SHARING_RISK;
+}
+
+async function putIssuer(services: Services, app: string, issuer: NewIssuer): Promise<ListedIssuer> {
+  const app_id = asAppId(app);
+  const stored = await services.appUsers.issuers.put(app_id, issuer);
+  await record(services, { app_id, action: "app_issuer.add", target: stored.id });
+  return stored;
+}
+
+async function removeIssuer(services: Services, app: string, id: string): Promise<void> {
+  const app_id = asAppId(app);
+  await services.appUsers.issuers.remove(app_id, id);
+  await record(services, { app_id, action: "app_issuer.remove", target: id });
 }
 
 /**

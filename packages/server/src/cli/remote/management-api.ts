@@ -1,5 +1,5 @@
 /**
- * The calls of commands on apps, service tokens and OAuth clients: the same over HTTP
+ * The calls of commands on apps, service tokens, OAuth clients and app users: the same over HTTP
  * (remote-management.ts) and on the data of this machine (local-management.ts).
  */
 import type { Secret } from "../../core/secret.ts";
@@ -7,6 +7,8 @@ import type { Reply } from "./reply.ts";
 
 export type ListedApp = Reply<"apps">["apps"][number];
 export type ListedToken = Reply<"tokens">["tokens"][number];
+export type ListedIssuer = Reply<"issuer">;
+export type ListedUser = Reply<"users">["users"][number];
 /** `workspace_id` is null for a client of the installation. */
 export type ListedClient = Reply<"client">;
 
@@ -29,6 +31,20 @@ export interface NewClient {
   readonly shared_callback: boolean;
 }
 
+export interface NewIssuer {
+  readonly issuer: string;
+  readonly kind: "oidc" | "jwks" | "secret" | "verify";
+  readonly url: string | null;
+  readonly audiences: readonly string[];
+  readonly secret: Secret | null;
+}
+
+export interface UserPage {
+  readonly users: readonly ListedUser[];
+  /** The cursor of the next page. Null on the last page. */
+  readonly next: string | null;
+}
+
 export interface ManagementApi {
   createApp(name: string): Promise<CreatedApp>;
   listApps(): Promise<readonly ListedApp[]>;
@@ -46,4 +62,8 @@ export interface ManagementApi {
    * text to show.
    */
   shareClients(workspace: string, allowed: boolean): Promise<string>;
+  putIssuer(app: string, issuer: NewIssuer): Promise<ListedIssuer>;
+  listIssuers(app: string): Promise<readonly ListedIssuer[]>;
+  removeIssuer(app: string, id: string): Promise<void>;
+  listUsers(app: string, cursor: string | null): Promise<UserPage>;
 }

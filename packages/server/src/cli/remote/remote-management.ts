@@ -1,7 +1,16 @@
-/** Apps, service tokens and OAuth clients on a server, over the management routes. */
+/** Apps, service tokens, OAuth clients and app users on a server, over the management routes. */
 import { Secret } from "../../core/secret.ts";
 import { WORKSPACES } from "./commands.ts";
-import type { CreatedApp, CreatedToken, ListedClient, ManagementApi, NewClient } from "./management-api.ts";
+import type {
+  CreatedApp,
+  CreatedToken,
+  ListedClient,
+  ListedIssuer,
+  ManagementApi,
+  NewClient,
+  NewIssuer,
+  UserPage,
+} from "./management-api.ts";
 import type { Remote } from "./remote.ts";
 
 const BASE = "/api/management";
@@ -21,11 +30,16 @@ export function remoteManagement(remote: Remote): ManagementApi {
     removeClient: (workspace, integration_type) =>
       remote.send({ method: "DELETE", path: pathOf(clientsOf(workspace), integration_type) }),
     shareClients: (workspace, allowed) => shareClients(remote, workspace, allowed),
+    putIssuer: (app, issuer) => putIssuer(remote, app, issuer),
+    listIssuers: async (app) => (await remote.call({ method: "GET", path: issuersOf(app) }, "issuers")).issuers,
+    removeIssuer: (app, id) => remote.send({ method: "DELETE", path: pathOf(issuersOf(app), id) }),
+    listUsers: (app, cursor) => listUsers(remote, app, cursor),
   };
 }
 
 const pathOf = (base: string, id: string): string => `${base}/${encodeURIComponent(id)}`;
 const tokensOf = (app: string): string => `${pathOf(APPS, app)}/tokens`;
+const issuersOf = (app: string): string => `${pathOf(APPS, app)}/issuers`;
 const clientsOf = (workspace: string | null): string =>
   `${workspace === null ? BASE : pathOf(WORKSPACES, workspace)}/clients`;
 
@@ -60,4 +74,18 @@ function setClient(
 async function shareClients(remote: Remote, workspace: string, allowed: boolean): Promise<string> {
   const path = `${pathOf(WORKSPACES, workspace)}/installation-clients`;
   return (await remote.call({ method: "PUT", path, json: { allowed } }, "sharing")).risk;
+}
+
+function putIssuer(remote: Remote, app: string, { url, secret, ...rest }: NewIssuer): Promise<ListedIssuer> {
+  const json = {
+    ...rest,
+    ...(url === null ? {} : { url }),
+    ...(secret === null ? {} : { secret: secret.expose() }),
+  };
+  return remote.call({ method: "POST", path: issuersOf(app), json }, "issuer");
+}
+
+function listUsers(remote: Remote, app: string, cursor: string | null): Promise<UserPage> {
+  const query = cursor === null ? "" : `?cursor=${encodeURIComponent(cursor)}`;
+  return remote.call({ method: "GET", path: `${pathOf(APPS, app)}/users${query}` }, "users");
 }

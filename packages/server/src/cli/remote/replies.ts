@@ -15,6 +15,7 @@ import {
 } from "../../wire/management.ts";
 import { nullable } from "../../wire/fields.ts";
 import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/oauth.ts";
+import { IssuerReply, IssuersReply, UsersReply } from "../../wire/users.ts";
 import {
   CreatedKeyReply,
   InvitationsReply,
@@ -51,6 +52,9 @@ export const REPLIES = {
   tokens: TokensReply,
   client,
   clients: Type.Object({ clients: Type.Array(client) }),
+  issuer: IssuerReply,
+  issuers: IssuersReply,
+  users: UsersReply,
   sharing: Type.Pick(ShareClientsReply, ["risk"]),
   workspace: WorkspaceReply,
   workspaces: WorkspacesReply,

@@ -7,14 +7,16 @@ import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 
 const MAX_BYTES = 8_192;
+const EXAMPLE =
+  'printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin, or --client-secret-file PATH';
 
 /**
  * Reads a secret from a file, or from standard input if `path` is null. Drops space around it, such
- * as a final newline.
+ * as a final newline. `example` shows how to pass one.
  *
  * @throws CodedError `usage`
  */
-export async function readSecret(path: string | null): Promise<Secret> {
+export async function readSecret(path: string | null, example = EXAMPLE): Promise<Secret> {
   const from = path === null ? "on standard input" : `in the file "${path}"`;
   if (path === null && process.stdin.isTTY) process.stderr.write("Paste the secret, then press Ctrl-D: ");
   const source = path === null ? process.stdin : createReadStream(path);
@@ -32,10 +34,7 @@ export async function readSecret(path: string | null): Promise<Secret> {
     throw new CodedError("usage", { message, cause: error });
   }
   const secret = text.trim();
-  if (secret === "")
-    throw new CodedError("usage", {
-      message: `There is no secret ${from}. Example: printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin, or --client-secret-file PATH`,
-    });
+  if (secret === "") throw new CodedError("usage", { message: `There is no secret ${from}. Example: ${example}` });
   return new Secret(secret);
 }
 

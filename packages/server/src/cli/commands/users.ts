@@ -1,0 +1,116 @@
+/**
+ * `holdfast users list` and `holdfast users issuers add|list|remove --app APP`: the users of an
+ * app, and who can vouch for them.
+ */
+import { Option, type Command } from "commander";
+import { CodedError } from "../../core/errors.ts";
+import { withManagement } from "../remote/management.ts";
+import type { ListedIssuer, ListedUser, ManagementApi, NewIssuer } from "../remote/management-api.ts";
+import { withApp, type TargetFlags } from "../remote/target.ts";
+import { readSecret } from "../terminal/input.ts";
+import { createOutput, day, printResult, table } from "../terminal/output.ts";
+
+type Flags = TargetFlags & { readonly json?: boolean; readonly app: string };
+type AddFlags = Flags & {
+  readonly audience: readonly string[];
+  readonly jwksUrl?: string;
+  readonly verifyUrl?: string;
+  readonly secretStdin?: boolean;
+};
+
+const HOW =
+  "--jwks-url, --secret-stdin and --verify-url are three ways to verify tokens. Use one, or none for OIDC discovery.";
+
+export function userCommands(program: Command): void {
+  const users = program.command("users").description("list the users of an app, and manage who can vouch for them");
+  withApp(users.command("list")).description("list the users of an app").action(list);
+  const issuers = users.command("issuers").description("add, list and remove the issuers of users' tokens");
+  withApp(issuers.command("add <issuer>"))
+    .description("accept the tokens of an issuer, named by their iss claim, or replace its settings")
+    .addOption(
+      new Option("--audience <aud>", "the aud claim of tokens for this app (repeat it for several)")
+        .argParser((value: string, previous: readonly string[]) => [...previous, value])
+        .default([], "none"),
+    )
+    .option("--jwks-url <url>", "the issuer's public keys (default: found by OIDC discovery)")
+    .option("--secret-stdin", "read the secret that the issuer signs with (HS256) from standard input")
+    .option("--verify-url <url>", "ask this URL who the bearer of an opaque token is")
+    .action(add);
+  withApp(issuers.command("list")).description("list the issuers of an app").action(listIssuers);
+  withApp(issuers.command("remove <id>")).description("remove an issuer and its users").action(remove);
+}
+
+async function add(issuer: string, flags: AddFlags): Promise<void> {
+  const added = await addedIssuer(issuer, flags);
+  const stored = await withManagement(flags, (api) => api.putIssuer(flags.app, added));
+  const output = createOutput(flags.json === true);
+  output.result(stored, `Users with a token of ${stored.issuer} are now users of ${flags.app} (${stored.id}).`);
+  if (stored.kind === "verify")
+    output.note(
+      "The URL must refuse tokens that were issued for another app. Otherwise its users are users here, too.",
+    );
+}
+
+async function addedIssuer(issuer: string, flags: AddFlags): Promise<NewIssuer> {
+  const { audience: audiences, jwksUrl, verifyUrl, secretStdin } = flags;
+  const url = jwksUrl ?? verifyUrl ?? null;
+  const ways = [jwksUrl, verifyUrl, secretStdin].filter((way) => way !== undefined);
+  if (ways.length > 1) throw new CodedError("usage", { message: HOW });
+  if (secretStdin === true) {
+    const example = `printf %s "$SECRET" | holdfast users issuers add ${issuer} --app ${flags.app} --audience AUD --secret-stdin`;
+    return { issuer, kind: "secret", url, audiences, secret: await readSecret(null, example) };
+  }
+  const kind = jwksUrl !== undefined ? "jwks" : verifyUrl !== undefined ? "verify" : "oidc";
+  return { issuer, kind, url, audiences, secret: null };
+}
+
+const VERIFIED_BY: Readonly<Record<string, string>> = {
+  oidc: "OIDC discovery",
+  jwks: "public keys",
+  secret: "shared secret",
+  verify: "verify URL",
+};
+
+async function listIssuers(flags: Flags): Promise<void> {
+  const issuers = await withManagement(flags, (api) => api.listIssuers(flags.app));
+  const rows = issuers.map(({ id, issuer, kind, url, audiences, updated_at }: ListedIssuer) => [
+    id,
+    issuer,
+    VERIFIED_BY[kind] ?? kind,
+    url ?? "-",
+    audiences.join(" ") || "-",
+    day(updated_at),
+  ]);
+  const empty = `The app has no issuer, so it has no users. Add one: holdfast users issuers add ISSUER --app ${flags.app} --audience AUD`;
+  printResult(flags, { issuers }, table(["id", "issuer", "verified by", "url", "audience", "changed"], rows, empty));
+}
+
+async function remove(id: string, flags: Flags): Promise<void> {
+  await withManagement(flags, (api) => api.removeIssuer(flags.app, id));
+  printResult(flags, { status: "removed", id }, `Removed ${id} and its users.`);
+}
+
+async function list(flags: Flags): Promise<void> {
+  const users = await withManagement(flags, (api) => allUsers(api, flags.app));
+  const rows = users.map((user) => [
+    user.id,
+    user.email ?? "-",
+    user.full_name ?? "-",
+    user.issuer_id,
+    user.subject,
+    day(user.last_seen_at),
+  ]);
+  const empty = "The app has no user yet. A user is listed after the first request with a token of an issuer.";
+  printResult(flags, { users }, table(["user", "email", "name", "issuer", "subject", "last seen"], rows, empty));
+}
+
+async function allUsers(api: ManagementApi, app: string): Promise<readonly ListedUser[]> {
+  const users: ListedUser[] = [];
+  let cursor: string | null = null;
+  do {
+    const page = await api.listUsers(app, cursor);
+    users.push(...page.users);
+    cursor = page.next;
+  } while (cursor !== null);
+  return users;
+}
