@@ -88,6 +88,18 @@ it("prints links and a curl command that work unchanged", { tags: "all" }, async
   await builder.connect(found(/Connect an account: +(\S+)/));
   expect(parseJson(await inShell(curl)).value).toMatchObject({ ok: true, text: "Hello from Holdfast" });
 
+  const header = found(/As its user ada \(or bob\): +add (-H .*)/);
+  const app_id = found(/\(app (app_\w+)\)/);
+  const me = `curl -sS ${server_url}/api/apps/${app_id}/entities/User/me`;
+  expect(parseJson(await inShell(me)).text("code")).toBe("missing_token");
+  for (const [user, full_name] of [
+    ["ada", "Ada Lovelace"],
+    ["bob", "Bob Babbage"],
+  ] as const)
+    expect(parseJson(await inShell(`${me} ${header.replace("user=ada", `user=${user}`)}`)).text("full_name")).toBe(
+      full_name,
+    );
+
   demo.signal("SIGINT");
   expect(await demo.ended()).toBe(0);
   expect(leftOvers(home)).toEqual([]);

@@ -78,7 +78,7 @@ async function demoConfig(data_dir: string, gateway: string): Promise<Config> {
     logLevel: "error",
   });
   // Ignores a database and functions in the environment: a demo must not fill or run real ones.
-  return { ...config, database_url: null, functions_directory: null };
+  return { ...config, database_url: null, functions_directory: null, issuer_loopback: true };
 }
 
 /**
@@ -108,7 +108,7 @@ interface Stage {
 }
 
 async function setUp(installation: Installation, scenario: Scenario, directory: string): Promise<Stage> {
-  const { accounts, apps, catalog, clients, config, functions } = installation;
+  const { accounts, apps, appUsers, catalog, clients, config, functions } = installation;
   for (const provider of catalog.all()) {
     const client_id = simulatedClientId([]);
     await clients.set({
@@ -121,10 +121,15 @@ async function setUp(installation: Installation, scenario: Scenario, directory: 
   const { user_id, workspace_id } = await accounts.createDemoBuilder();
   const app = await apps.create("demo", { workspace_id, user_id });
   functions.useDirectory(app.app_id, directory);
+  const oidc = { issuer: userIssuer(installation), kind: "oidc" as const, url: null, secret: null };
+  await appUsers.issuers.put(app.app_id, { ...oidc, audiences: ["demo"] });
   const setup_url = await accounts.createSetupLink(user_id);
   const function_url = `${config.public_url}/api/apps/${app.app_id}/functions/${scenario.function.name}`;
   return { installation, scenario, app, workspace_id, user_id, setup_url, function_url };
 }
+
+/** The simulator's issuer of tokens for the users of an app. */
+const userIssuer = ({ config }: Installation): string => `${config.provider_gateway}/_users`;
 
 interface Outcome {
   readonly connected: readonly Connected[];
@@ -211,6 +216,7 @@ function nextSteps({ app, setup_url, function_url, scenario, installation }: Sta
     `1. Sign in (works once):     ${setup_url}`,
     `2. Connect an account:       ${connect_url}`,
     `3. Call the demo function:   curl -sS -X POST ${function_url} -H 'content-type: application/json' -d '${body}'`,
+    `   As its user ada (or bob):  add -H "authorization: Bearer $(curl -sS '${userIssuer(installation)}/token?user=ada')"`,
     "",
     `Service token for your own code (app ${app.app_id}): ${app.service_token.expose()}`,
     "Press Ctrl-C to stop. Everything is then deleted.",

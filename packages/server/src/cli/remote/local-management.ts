@@ -1,7 +1,7 @@
 /**
- * Apps, service tokens, OAuth clients and app users on the server's machine, over an installation that the
- * command has opened. Checks no role: a process that can open the installation already has the
- * database and the keys.
+ * Apps, service tokens, OAuth clients and app users on the server's machine, over an installation
+ * that the command has opened. Checks no role: a process that can open the installation already has
+ * the database and the keys.
  */
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import { plus, type WorkspaceId } from "../../core/types.ts";

@@ -1,5 +1,6 @@
 /**
  * The HTTP server: `/HOST/PATH` is the endpoint `https://HOST/PATH`, `/_...` is the control API.
+ * `/_users` is an issuer of tokens for the users of an app.
  *
  * This folder owns sockets, routing, delivery faults and the pages. It knows no protocol step.
  *
@@ -17,6 +18,7 @@ import { readIncoming } from "./incoming.ts";
 import type { LedgerRequest } from "../ledger.ts";
 import type { Found, Router } from "./router.ts";
 import type { Incoming, Reply, Vendor } from "../types.ts";
+import { USERS, userIssuer } from "./users.ts";
 import type { World } from "../world.ts";
 
 interface Parts {
@@ -88,6 +90,10 @@ async function handle(parts: Parts, request: IncomingMessage, response: ServerRe
     return deliver(response, json(413, { message: "Body too large." }), parts.world.wait, disconnected);
   // Browsers request it on their own. In the ledger it would be noise.
   if (incoming.host === "favicon.ico") return deliver(response, empty(204), parts.world.wait, disconnected);
+  if (incoming.host === USERS) {
+    const issuer = `http://127.0.0.1:${request.socket.localPort}/${USERS}`;
+    return deliver(response, userIssuer(incoming, issuer, parts.world.now()), parts.world.wait, disconnected);
+  }
   if (incoming.host === "" || incoming.host.startsWith("_")) {
     return deliver(response, admin(parts.world, parts.vendors, incoming), parts.world.wait, disconnected);
   }
