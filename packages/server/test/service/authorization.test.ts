@@ -10,6 +10,8 @@ import { addAccount, exposed, startTestServer, type TestServer } from "../suppor
 /** The table of roles. Each role also allows the actions of the roles before it. */
 const ALLOWED: Readonly<Record<Role, readonly Action[]>> = {
   viewer: [
+    "app_issuer.read",
+    "secret.read",
     "workspace.read",
     "member.read",
     "governance.read",
@@ -27,8 +29,12 @@ const ALLOWED: Readonly<Record<Role, readonly Action[]>> = {
     "function.deploy",
     "function.logs",
     "service_token.manage",
+    "secret.manage",
+    "app_user.read",
+    "app_user.token",
   ],
   admin: [
+    "app_issuer.manage",
     "workspace.rename",
     "workspace.plan",
     "member.manage",
