@@ -16,6 +16,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { connectorCommands } from "./commands/connectors.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { keyCommands } from "./commands/keys.ts";
+import { logCommands } from "./commands/logs.ts";
 import { loginCommands } from "./commands/login.ts";
 import { memberCommands } from "./commands/members.ts";
 import { providerCommands } from "./commands/providers.ts";
@@ -46,6 +47,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   connectorCommands,
   userCommands,
   typesCommands,
+  logCommands,
   loginCommands,
   workspaceCommands,
   memberCommands,

@@ -9,13 +9,15 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { systemClock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
-import { instant, type Instant } from "../../core/types.ts";
+import type { Instant } from "../../core/types.ts";
 import { withInstallation, type LocalFlags } from "../remote/local.ts";
 import type { Remote } from "../remote/remote.ts";
 import { resolveTarget, withTarget, type TargetFlags } from "../remote/target.ts";
 import { createOutput } from "../terminal/output.ts";
+import { timeOf } from "../terminal/time.ts";
 
 interface Range {
   readonly app?: string;
@@ -36,8 +38,8 @@ export function auditCommands(program: Command): void {
     .description("print the audit trail as JSON lines, oldest first (from another machine: admins only)")
     .option("--app <app>", "only this app")
     .option("--workspace <id>", "only this workspace and its apps")
-    .option("--since <time>", "from this time, such as 2026-11-23T12:00:00Z", time)
-    .option("--until <time>", "before this time", time)
+    .option("--since <time>", "from this time, such as 2026-11-23T12:00:00Z or 7d (ago)", parserOf("--since"))
+    .option("--until <time>", "before this time", parserOf("--until"))
     .option("--out <file>", "write to a file instead of standard output")
     .action(exportAudit);
 }
@@ -128,9 +130,7 @@ const print: Write = (lines) =>
     });
   });
 
-function time(text: string): Instant {
-  const ms = /^\d{1,15}$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(ms)) return instant(ms);
-  const message = "--since and --until take a time such as 2026-11-23T12:00:00Z, or milliseconds since 1970.";
-  throw new CodedError("usage", { message });
-}
+const parserOf =
+  (flag: string) =>
+  (text: string): Instant =>
+    timeOf(flag, text, systemClock.now());

@@ -13,6 +13,7 @@ import {
   ShareClientsReply,
   TokensReply,
 } from "../../wire/management.ts";
+import { AppLogsReply } from "../../wire/function-logs.ts";
 import { nullable } from "../../wire/fields.ts";
 import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/oauth.ts";
 import { IssuerReply, IssuersReply, UsersReply } from "../../wire/users.ts";
@@ -65,4 +66,5 @@ export const REPLIES = {
   }),
   created_key: CreatedKeyReply,
   keys: KeysReply,
+  logs: AppLogsReply,
 };
