@@ -122,7 +122,7 @@ function withLocal(flags: LocalFlags, app: string, show: (read: Read) => Promise
   });
 }
 
-/** Returns a record for a terminal. Its further lines are indented, so that none looks like a record. */
+/** Returns a record for a terminal. Its further lines are indented: none looks like a record. */
 function lineOf({ time, level, function_name, request_id, message }: LogRecord): string {
   const at = time.slice(0, 19).replace("T", " ");
   const [first = "", ...rest] = visibleText(message).split("\n");
