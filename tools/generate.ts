@@ -114,6 +114,13 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     meaning: "Id or name of the app that the functions of `HOLDFAST_FUNCTIONS` belong to. Required with it.",
   },
   {
+    name: "HOLDFAST_FUNCTIONS_URL",
+    flag: "--functions-url",
+    default: "none",
+    meaning:
+      "Origin at which the functions of each app answer, and nothing else: `https://{app}.fn.example.com`. `{app}` stands for the app's id with `-` for `_`. It needs a DNS entry and a certificate for all names (`*.fn.example.com`). Without `{app}` all functions share one origin, which only an installation with a single workspace can use. The API's own origin serves functions in any case.",
+  },
+  {
     name: "HOLDFAST_FUNCTIONS_ISOLATION",
     flag: "--functions-isolation",
     default: "`bubblewrap`",

@@ -70,6 +70,7 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   });
   let url: string;
   try {
+    await refuseSharedOrigin(installation);
     await useFunctionsDirectory(installation);
     if (await hasFunctions(installation)) await functions.open();
     await refresher.recover();
@@ -295,6 +296,15 @@ function logOutput({ functionLogs, clock, log }: Installation, record: FunctionL
 async function resolveHost(host: string): Promise<readonly string[]> {
   const found = await lookup(host, { all: true, order: "ipv4first" });
   return found.map(({ address }) => address);
+}
+
+/** @throws CodedError `configuration` if functions of several workspaces would share one origin */
+async function refuseSharedOrigin({ config, store }: Installation): Promise<void> {
+  const { functions_url } = config;
+  if (functions_url === null || functions_url.is_per_app || (await store.countWorkspaces()) < 2) return;
+  throw new CodedError("configuration", {
+    message: `HOLDFAST_FUNCTIONS_URL is ${functions_url.template}, but this installation has several workspaces, whose functions would share that origin. Give each app its own: HOLDFAST_FUNCTIONS_URL=https://{app}.fn.example.com`,
+  });
 }
 
 async function listen(http: HttpServer, host: string, port: number): Promise<string> {

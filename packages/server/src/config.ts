@@ -7,6 +7,7 @@
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import type { EventType } from "./core/events.ts";
+import { parseFunctionsUrl, type FunctionsUrl } from "./core/functions/functions-url.ts";
 import type { Plan } from "./core/roles.ts";
 import {
   parseEgressAllow,
@@ -56,6 +57,8 @@ export interface Config {
   readonly provider_gateway: string | null;
   /** Directory whose functions are served live to `app`, its id or name. */
   readonly functions_directory: FunctionsDirectory | null;
+  /** Origins of functions besides `public_url`. Null: they answer only there. */
+  readonly functions_url: FunctionsUrl | null;
   /** What holds a function besides Deno's permissions. */
   readonly functions_isolation: Isolation;
   /** Host uids for the processes of apps, one each, if this server is root. */
@@ -101,6 +104,7 @@ export interface Flags {
   readonly publicUrl?: string | undefined;
   readonly functions?: string | undefined;
   readonly functionsApp?: string | undefined;
+  readonly functionsUrl?: string | undefined;
   readonly functionsIsolation?: string | undefined;
   readonly providers?: string | undefined;
   readonly logLevel?: string | undefined;
@@ -118,6 +122,7 @@ const SETTINGS = new Set([
   "HOLDFAST_PROVIDER_GATEWAY",
   "HOLDFAST_FUNCTIONS",
   "HOLDFAST_FUNCTIONS_APP",
+  "HOLDFAST_FUNCTIONS_URL",
   "HOLDFAST_FUNCTIONS_ISOLATION",
   "HOLDFAST_FUNCTIONS_UIDS",
   "HOLDFAST_FUNCTIONS_EGRESS_ALLOW",
@@ -218,14 +223,16 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
       "HOLDFAST_MASTER_KEY is required with a PostgreSQL database, and must be the same on every node. Create one with: openssl rand -base64 32",
     );
   }
+  const public_url = parsePublicUrl(setting(flags.publicUrl, "HOLDFAST_PUBLIC_URL") ?? `http://localhost:${port}`);
   return Object.freeze({
     data_dir: resolve(setting(flags.dataDir, "HOLDFAST_DATA_DIR") ?? ".holdfast"),
     database_url,
     host,
     port,
-    public_url: parsePublicUrl(setting(flags.publicUrl, "HOLDFAST_PUBLIC_URL") ?? `http://localhost:${port}`),
+    public_url,
     provider_gateway: gateway === undefined ? null : parseGateway(gateway),
     functions_directory: functionsDirectory(functions, functions_app),
+    functions_url: parseFunctionsUrl(setting(flags.functionsUrl, "HOLDFAST_FUNCTIONS_URL"), public_url),
     functions_isolation: parseIsolation(setting(flags.functionsIsolation, "HOLDFAST_FUNCTIONS_ISOLATION")),
     functions_uids: parseUids(environment["HOLDFAST_FUNCTIONS_UIDS"]),
     functions_egress_allow: parseEgressAllow(environment["HOLDFAST_FUNCTIONS_EGRESS_ALLOW"]),

@@ -294,6 +294,16 @@ export const ERRORS = {
     "caller",
     "A function cannot accept WebSocket connections. Send a plain HTTP request. A function can open one itself.",
   ),
+  functions_url_shared: row(
+    409,
+    "operator",
+    "The functions of all apps share one origin, so this installation can have only one workspace. Give each app an origin of its own first: HOLDFAST_FUNCTIONS_URL=https://{app}.fn.example.com.",
+  ),
+  app_ambiguous: row(
+    400,
+    "caller",
+    "This address does not tell which app it belongs to. Call the app's own address of functions, send the token of one of its users, or call /api/apps/APP/functions/NAME.",
+  ),
   function_not_found: row(404, "caller", "No function has this name."),
   deployment_invalid: row(400, "caller", "The function's files cannot be deployed. The live version stays."),
   function_from_directory: row(

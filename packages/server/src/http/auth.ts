@@ -52,7 +52,7 @@ export function bearerOf(request: FastifyRequest): string | null {
   return bearer;
 }
 
-function wellFormedBearer(request: FastifyRequest): string | null {
+export function wellFormedBearer(request: FastifyRequest): string | null {
   const sent = request.raw.rawHeaders.filter(
     (name, index) => index % 2 === 0 && name.toLowerCase() === "authorization",
   );

@@ -10,6 +10,7 @@ import { CodedError, ERRORS, type ErrorCode, type FieldError } from "../core/err
 import { localPath } from "../core/local-path.ts";
 import type { Log } from "../telemetry/log.ts";
 import { bridgeOf } from "./bridge.ts";
+import { functionsHostOf } from "./functions-host.ts";
 import { html } from "./pages/html.ts";
 import { sendPage } from "./pages/page.ts";
 
@@ -63,7 +64,8 @@ export function sendError(
       "www-authenticate",
       `Bearer realm="holdfast"${error.code === "missing_token" ? "" : ', error="invalid_token"'}`,
     );
-  const is_page = request.headers.accept?.includes("text/html") === true && bridgeOf(request) === null;
+  const has_pages = bridgeOf(request) === null && functionsHostOf(config, request) === null;
+  const is_page = has_pages && request.headers.accept?.includes("text/html") === true;
   if (is_page && thrown === undefined) return sendErrorPage(request, reply, config, error);
   // Bypass the route's response schemas, which describe its successes.
   return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(errorBody(error, request));

@@ -15,7 +15,7 @@ export function deferContinue(server: HttpServer): void {
     server.server.emit("request", request, response);
   });
   server.addHook("preParsing", (request, reply, payload, done) => {
-    if (request.routeOptions.config.streams !== true) sendContinue(request, reply);
+    if (request.routeOptions.config.calls_function !== true) sendContinue(request, reply);
     done(null, payload);
   });
   server.addHook("onSend", (request, reply, payload, done) => {

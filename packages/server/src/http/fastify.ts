@@ -20,7 +20,10 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** True for a route that running functions can call. See bridge.ts. */
     readonly bridge?: boolean;
-    /** True for a route that reads its body itself. See expect.ts. */
-    readonly streams?: boolean;
+    /**
+     * True for a route that calls a function: it reads its body itself (expect.ts), and also
+     * answers on the functions' hosts (functions-host.ts).
+     */
+    readonly calls_function?: boolean;
   }
 }

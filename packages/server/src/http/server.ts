@@ -14,6 +14,7 @@ import type { Config } from "../config.ts";
 import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { HttpServer } from "./fastify.ts";
+import { separateFunctions } from "./functions-host.ts";
 import { restrictBridges } from "./bridge.ts";
 import { clientAddress, trustProxy } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
@@ -61,6 +62,7 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
   const methodsOf = collectRoutes(server);
   deferContinue(server);
   restrictBridges(server);
+  separateFunctions(server, context.config);
   await server.register(cookie);
   parseJsonBodies(server);
   addResponseHooks(server, context);

@@ -16,7 +16,10 @@ import type { Keyring } from "../vault/keyring.ts";
 import type { Vault } from "../vault/seal.ts";
 import type { Urls } from "./urls.ts";
 
-export interface Ground extends Pick<Config, "audit_release" | "default_plan" | "events_wanted" | "issuer_loopback"> {
+export interface Ground extends Pick<
+  Config,
+  "audit_release" | "default_plan" | "events_wanted" | "functions_url" | "issuer_loopback"
+> {
   readonly store: Store;
   readonly vault: Vault;
   readonly keyring: Pick<Keyring, "deriveKey" | "deriveKeys">;

@@ -45,7 +45,14 @@ interface TokenPathDeps
   extends
     Omit<
       Ground,
-      "keyring" | "audit_release" | "default_plan" | "gateway" | "bundler" | "issuerHttp" | "issuer_loopback"
+      | "keyring"
+      | "audit_release"
+      | "default_plan"
+      | "gateway"
+      | "bundler"
+      | "issuerHttp"
+      | "issuer_loopback"
+      | "functions_url"
     >,
     Caches {
   readonly clients: OAuthClients;

@@ -61,9 +61,15 @@ const MANAGEMENT = "/api/management";
 const WORKSPACE = `${MANAGEMENT}/workspaces/:workspace`;
 const GOVERNANCE = "/api/workspace/:workspace/connector-governance";
 const BACKEND_FUNCTIONS = "/api/apps/:app/backend-functions";
-const FUNCTIONS = ["DELETE", "GET", "PATCH", "POST", "PUT", "QUERY"].map(
-  (method) => [`${method} /api/apps/:app/functions/*`, anyone] as const,
-);
+const FUNCTIONS = ["DELETE", "GET", "PATCH", "POST", "PUT", "QUERY"]
+  .map(
+    (method) =>
+      [
+        [`${method} /api/apps/:app/functions/*`, anyone],
+        [`${method} /api/functions/*`, anyone],
+      ] as const,
+  )
+  .flat();
 
 export const MATRIX: Readonly<Record<string, Line>> = {
   // Apps' backends.

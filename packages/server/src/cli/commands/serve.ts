@@ -22,6 +22,7 @@ export function serveCommand(program: Command): void {
     .option("--public-url <origin>", "origin where browsers and providers reach this server")
     .option("--functions <directory>", "serve the functions of this directory live, to one app")
     .option("--functions-app <app>", "id or name of that app")
+    .option("--functions-url <origin>", "origin of each app's functions, such as https://{app}.fn.example.com")
     .option("--functions-isolation <kind>", "bubblewrap (default), or none, which lets functions read everything")
     .option("--providers <directory>", "also offer the services that the JSON files of this directory define")
     .option("--provider-gateway <origin>", "send every provider request to a simulator on loopback")

@@ -6,16 +6,14 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CodedError } from "../../core/errors.ts";
 import type { AppId } from "../../core/types.ts";
-import type { FunctionRequest } from "../../runner/functions.ts";
 import { tooLarge } from "../../runner/send.ts";
 import { userBearerOf } from "../auth.ts";
-import { bridgeOf } from "../bridge.ts";
 import { createByteBudget, type ByteBudget } from "../byte-budget.ts";
-import { clientAddress } from "../client-address.ts";
 import type { HttpContext } from "../context.ts";
 import { sendContinue } from "../expect.ts";
 import type { HttpServer } from "../fastify.ts";
 import { leaveBodiesUnread } from "../unread-body.ts";
+import { addressOf, matchedTarget, namedTarget, type CallTarget } from "./call-target.ts";
 
 /** Without TRACE, which would echo credentials, and CONNECT, which is for proxies. */
 const METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"] as const;
@@ -30,13 +28,20 @@ interface Calls {
 export function functionRoutes(server: HttpServer, context: HttpContext): void {
   const { function_bytes_in_flight: bytes, function_bytes_in_flight_per_app: bytes_per_app } = context.config.limits;
   const calls = { context, budget: createByteBudget({ bytes, bytes_per_app }) };
+  const route = { method: [...METHODS], config: { bridge: true, calls_function: true } };
   void server.register((plugin, _options, done) => {
     leaveBodiesUnread(plugin, context);
     plugin.route<{ Params: { app: AppId; "*": string } }>({
-      method: [...METHODS],
+      ...route,
       url: "/api/apps/:app/functions/*",
-      config: { bridge: true, streams: true },
-      handler: (request, reply) => call(calls, request, reply, request.params.app, request.params["*"]),
+      handler: async (request, reply) =>
+        call(calls, request, reply, await namedTarget(context, request, request.params)),
+    });
+    plugin.route<{ Params: { "*": string } }>({
+      ...route,
+      url: "/api/functions/*",
+      handler: async (request, reply) =>
+        call(calls, request, reply, await matchedTarget(context, request, reply, request.params["*"])),
     });
     done();
   });
@@ -46,19 +51,21 @@ async function call(
   { context, budget }: Calls,
   request: FastifyRequest,
   reply: FastifyReply,
-  app: AppId,
-  function_name: string,
+  target: CallTarget,
 ): Promise<FastifyReply> {
-  const { functionRunner, functions, apps, config } = context;
+  const { functionRunner, functions, config } = context;
+  const { app, function_name } = target;
   if (functionRunner === null) throw new CodedError("functions_not_served");
-  const { id: app_id, functions_enabled } = await apps.get(app);
-  if (!functions_enabled) throw new CodedError("functions_disabled");
   if (request.headers.upgrade?.toLowerCase() === "websocket") throw new CodedError("function_upgrade_refused");
-  const live = await functions.live(app_id, function_name);
+  const live = await functions.live(app.id, function_name);
   const { function_body_bytes, function_window_bytes } = config.limits;
   const length = lengthOf(request);
   if (length > function_body_bytes && length !== Infinity) throw tooLarge(function_body_bytes);
-  const release = budget.reserve(app_id, function_window_bytes + Math.min(length, function_window_bytes));
+  const release = budget.reserve(app.id, function_window_bytes + Math.min(length, function_window_bytes));
+  if (reply.raw.destroyed) {
+    release();
+    throw new CodedError("bad_request");
+  }
   const caller = new AbortController();
   reply.raw.once("close", () => {
     release();
@@ -68,13 +75,18 @@ async function call(
     request_id: request.id,
     function: live,
     method: request.method,
-    ...addressOf(context, request),
+    ...addressOf(context, request, target),
     headers: request.raw.headers,
     body: length === 0 ? null : () => opened(request, reply),
-    user_authorization: await userBearerOf(context, request, app_id),
+    user_authorization: await userBearerOf(context, request, app.id),
     signal: caller.signal,
   });
-  return await reply.code(response.status).headers(response.headers).send(response.body);
+  return await reply.code(response.status).headers(withVary(response.headers, reply)).send(response.body);
+}
+
+function withVary(headers: Readonly<Record<string, string>>, reply: FastifyReply): Record<string, string> {
+  const vary = [reply.getHeader("vary"), headers["vary"]].filter((value) => value !== undefined).join(", ");
+  return vary === "" ? headers : { ...headers, vary };
 }
 
 /** Returns the body's length. Infinity if the caller does not say it. */
@@ -86,15 +98,4 @@ function lengthOf({ method, headers }: FastifyRequest): number {
 function opened(request: FastifyRequest, reply: FastifyReply): FastifyRequest["raw"] {
   sendContinue(request, reply);
   return request.raw;
-}
-
-/** Returns the public address of a call, and its caller's. */
-function addressOf(
-  { config }: HttpContext,
-  request: FastifyRequest,
-): Pick<FunctionRequest, "url" | "prefix" | "client_address"> {
-  const path = request.raw.url ?? "";
-  const [prefix = ""] = path.split("?", 1);
-  const client_address = bridgeOf(request) === null ? clientAddress(request) : null;
-  return { url: config.public_url + path, prefix, client_address };
 }

@@ -60,7 +60,7 @@ export interface Workspaces {
   accept(token: string, user_id: UserId): Promise<InvitationView>;
 }
 
-export interface WorkspacesDeps extends Pick<Ground, "store" | "urls" | "clock" | "limits"> {
+export interface WorkspacesDeps extends Pick<Ground, "store" | "urls" | "clock" | "limits" | "functions_url"> {
   readonly accounts: Pick<Accounts, "createWorkspace">;
   readonly credentials: Pick<Credentials, "clear">;
 }
@@ -88,11 +88,21 @@ export function createWorkspaces(deps: WorkspacesDeps): Workspaces {
 async function create(deps: WorkspacesDeps, typed_name: string, owner: UserId): Promise<WorkspacesTable> {
   const { store, limits, accounts } = deps;
   const name = checkName(typed_name);
+  if ((await store.countWorkspaces()) > 0) requireOwnOrigins(deps);
   if ((await store.membershipsOf(owner)).length >= limits.workspaces_per_user) {
     const message = `An account can be in at most ${limits.workspaces_per_user} workspaces.`;
     throw new CodedError("limit_reached", { message });
   }
   return await get(deps, await accounts.createWorkspace(name, owner));
+}
+
+/**
+ * Refuses a further workspace if its functions would share their origin with those of other owners.
+ *
+ * @throws CodedError `functions_url_shared`
+ */
+export function requireOwnOrigins({ functions_url }: Pick<Ground, "functions_url">): void {
+  if (functions_url !== null && !functions_url.is_per_app) throw new CodedError("functions_url_shared");
 }
 
 async function get({ store }: WorkspacesDeps, id: WorkspaceId): Promise<WorkspacesTable> {

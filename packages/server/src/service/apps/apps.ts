@@ -34,6 +34,8 @@ export interface Apps {
   /** Returns the apps of one workspace, or of all. */
   list(workspace_id?: WorkspaceId): Promise<readonly AppRow[]>;
   get(app_id: AppId): Promise<AppRow>;
+  /** Returns the id of the installation's only app. Null: it has none, or several. */
+  only(): Promise<AppId | null>;
   change(app_id: AppId, change: AppChange): Promise<AppRow>;
   /**
    * Deletes the app, its connections and its data key. Tokens are revoked at the providers later.
@@ -57,6 +59,7 @@ export function createApps(deps: AppsDeps): Apps {
     add: (name, workspace_id) => addApp(deps, name, workspace_id),
     create: (name, options) => createApp(deps, name, options),
     list: (workspace_id) => store.listApps(workspace_id ?? null),
+    only: () => store.onlyApp(),
     get: (app_id) => existingApp(store, app_id),
     change: (app_id, change) => changeApp(deps, app_id, change),
     remove: (app_id) => removeApp(deps, app_id),

@@ -40,6 +40,12 @@ export async function getApp({ db }: Transaction, id: AppId): Promise<AppRow | n
   return await APP.first(selectApps(db).where("apps.id", "=", id));
 }
 
+/** Returns the id of the installation's only app. Null: it has none, or several. */
+export async function onlyApp({ db }: Transaction): Promise<AppId | null> {
+  const [app, another] = await all(db.selectFrom("apps").select("id").limit(2));
+  return another === undefined ? (app?.id ?? null) : null;
+}
+
 /** Returns the apps of one workspace, or (null) of all. */
 export async function listApps({ db }: Transaction, workspace_id: WorkspaceId | null = null): Promise<AppRow[]> {
   const apps = selectApps(db).orderBy("apps.created_at").orderBy("apps.id");

@@ -39,6 +39,11 @@ export async function defaultWorkspace(tx: Transaction, id: WorkspaceId, plan: P
   return id;
 }
 
+export async function countWorkspaces({ db }: Transaction): Promise<number> {
+  const row = await first(db.selectFrom("workspaces").select(({ fn }) => fn.countAll<number>().as("count")));
+  return Number(row?.count ?? 0);
+}
+
 export async function findDefaultWorkspace({ db }: Transaction): Promise<WorkspaceId | null> {
   const found = await first(
     db
