@@ -2,14 +2,12 @@
  * Bridges: what a running function reaches of this server, and where its token works. The functions
  * are real Deno processes.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ERRORS } from "../../src/core/errors.ts";
 import { openBridge } from "../support/bridge.ts";
+import { functionPath, serverWithFunctions } from "../support/functions.ts";
 import { asObject, readReply, type Reply } from "../support/http.ts";
-import { startTestServer, type TestServer, type TestServerOptions } from "../support/server.ts";
+import type { TestServer, TestServerOptions } from "../support/server.ts";
 import { MATRIX } from "./matrix.ts";
 
 const FUNCTIONS = {
@@ -35,15 +33,11 @@ const FUNCTIONS = {
 } as const;
 
 async function ready(options: TestServerOptions = {}): Promise<TestServer> {
-  const functions_dir = mkdtempSync(join(tmpdir(), "holdfast-functions-"));
-  onTestFinished(() => rmSync(functions_dir, { recursive: true, force: true }));
-  for (const [name, code] of Object.entries(FUNCTIONS)) writeFileSync(join(functions_dir, `${name}.js`), code);
-  const holdfast = await startTestServer({ functions_dir, ...options });
+  const holdfast = await serverWithFunctions(FUNCTIONS, options);
   await holdfast.connect("googlecalendar");
   return holdfast;
 }
 
-const functionPath = ({ app }: TestServer, name: string): string => `/api/apps/${app.app_id}/functions/${name}`;
 const tokenPath = ({ app }: TestServer): string => `/api/apps/${app.app_id}/external-auth/tokens/googlecalendar`;
 
 /** Starts the function that gives its token away. `end` ends the invocation. */

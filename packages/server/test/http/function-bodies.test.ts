@@ -2,17 +2,15 @@
  * Bodies of function calls over real sockets, with real functions: they stream in both directions,
  * nothing is read before the checks, and neither side can hold the other.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request, type ClientRequest, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { buffer, json, text } from "node:stream/consumers";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { until } from "../support/clock.ts";
+import { appWithFunctions, functionPath, serverWithFunctions } from "../support/functions.ts";
 import { asObject } from "../support/http.ts";
-import { startTestServer, type TestServer, type TestServerOptions } from "../support/server.ts";
+import type { TestServer, TestServerOptions } from "../support/server.ts";
 
 const MIB = 1_048_576;
 
@@ -47,18 +45,11 @@ const FUNCTIONS = {
   many: `Deno.serve(() => new Response("", { headers: Array.from({ length: 400 }, (_, n) => ["x-" + n, "y".repeat(100)]) }));`,
 } as const;
 
-async function ready(options: TestServerOptions = {}): Promise<TestServer> {
-  const functions_dir = mkdtempSync(join(tmpdir(), "holdfast-functions-"));
-  onTestFinished(() => rmSync(functions_dir, { recursive: true, force: true }));
-  for (const [name, code] of Object.entries(FUNCTIONS)) writeFileSync(join(functions_dir, `${name}.js`), code);
-  return startTestServer({ functions_dir, ...options });
-}
-
-const pathOf = ({ app }: TestServer, name: string): string => `/api/apps/${app.app_id}/functions/${name}`;
+const ready = (options?: TestServerOptions): Promise<TestServer> => serverWithFunctions(FUNCTIONS, options);
 
 /** Opens a request, whose body the test writes. */
 function open(holdfast: TestServer, name: string, headers: Readonly<Record<string, string>> = {}): ClientRequest {
-  const sent = request(`${holdfast.url}${pathOf(holdfast, name)}`, { method: "POST", headers, agent: false });
+  const sent = request(`${holdfast.url}${functionPath(holdfast, name)}`, { method: "POST", headers, agent: false });
   sent.on("error", () => {});
   return sent;
 }
@@ -113,7 +104,7 @@ describe("a body", () => {
     const form = new FormData();
     form.set("note", "h\u00e4llo");
     form.set("file", new File([new Uint8Array([0, 13, 10, 255])], "a b.bin", { type: "application/x-own" }));
-    const reply = await fetch(`${holdfast.url}${pathOf(holdfast, "form")}`, { method: "POST", body: form });
+    const reply = await fetch(`${holdfast.url}${functionPath(holdfast, "form")}`, { method: "POST", body: form });
     expect(await reply.json()).toEqual({ name: "a b.bin", type: "application/x-own", sum: 278, note: "h\u00e4llo" });
   });
 
@@ -129,11 +120,11 @@ describe("a body", () => {
   it("of a reply that has none stays empty, and HEAD keeps the length", async () => {
     const holdfast = await ready();
     for (const status of [204, 205, 304]) {
-      const reply = await fetch(`${holdfast.url}${pathOf(holdfast, `empty?status=${status}`)}`);
+      const reply = await fetch(`${holdfast.url}${functionPath(holdfast, `empty?status=${status}`)}`);
       expect([reply.status, await reply.text()]).toEqual([status, ""]);
     }
     for (const method of ["HEAD", "GET"]) {
-      const reply = await fetch(`${holdfast.url}${pathOf(holdfast, "sized")}`, { method });
+      const reply = await fetch(`${holdfast.url}${functionPath(holdfast, "sized")}`, { method });
       expect([reply.headers.get("content-length"), await reply.text()]).toEqual(["5", method === "GET" ? "12345" : ""]);
     }
   });
@@ -230,7 +221,7 @@ describe("a call that breaks off", () => {
 
   it("at the function's end breaks the reply off, so that it does not look complete", async () => {
     const holdfast = await ready();
-    const reply = await fetch(`${holdfast.url}${pathOf(holdfast, "breaks")}`);
+    const reply = await fetch(`${holdfast.url}${functionPath(holdfast, "breaks")}`);
     expect(reply.status).toBe(200);
     await expect(reply.text()).rejects.toThrow("terminated");
   });
@@ -238,7 +229,7 @@ describe("a call that breaks off", () => {
   it("because the caller stops sending times out", async () => {
     const holdfast = await ready();
     // The process starts in real time. Then the clock decides.
-    await holdfast.request("POST", pathOf(holdfast, "length"));
+    await holdfast.request("POST", functionPath(holdfast, "length"));
     const sent = open(holdfast, "length", { "content-length": "100" });
     sent.write("a");
     const reply = replyTo(sent);
@@ -279,8 +270,8 @@ it("bodies in flight have a budget, for the server and for each app, and finishe
   const holdfast = await ready({
     limits: { function_window_bytes: 100, function_bytes_in_flight: 700, function_bytes_in_flight_per_app: 400 },
   });
-  const other = await holdfast.createApp("other");
-  const third = await holdfast.createApp("third");
+  const other = await appWithFunctions(holdfast, "other", FUNCTIONS);
+  const third = await appWithFunctions(holdfast, "third", FUNCTIONS);
   const uploads: ClientRequest[] = [];
   const upload = async (app: TestServer["app"]): Promise<ClientRequest> => {
     const sent = open({ ...holdfast, app }, "echo");
@@ -312,7 +303,7 @@ it("a hundred bodies of 6 MiB for functions that do not exist take no memory", a
   const statuses = await Promise.all(
     Array.from({ length: 100 }, async () => {
       const socket = await socketTo(holdfast);
-      const head = `POST ${pathOf(holdfast, "missing")} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${block.length}\r\n\r\n`;
+      const head = `POST ${functionPath(holdfast, "missing")} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${block.length}\r\n\r\n`;
       // All sockets send the same memory, so the client's part is small.
       socket.write(head);
       socket.write(block);

@@ -1,17 +1,16 @@
 /** The functions' own origins: which host is whose, and what answers there. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
+import { once } from "node:events";
+import { request, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { createClient } from "@base44/sdk";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { CodedError } from "../../src/core/errors.ts";
 import { functionsHost, functionsOrigin, parseFunctionsUrl } from "../../src/core/functions/functions-url.ts";
+import { appWithFunctions, serverWithFunctions } from "../support/functions.ts";
 import { readReply, type Reply } from "../support/http.ts";
-import { startTestServer, type TestServer, type TestServerOptions } from "../support/server.ts";
+import type { TestApp, TestServer, TestServerOptions } from "../support/server.ts";
 import { MATRIX } from "./matrix.ts";
 
 const PUBLIC = "https://connect.example.com";
@@ -98,34 +97,31 @@ const FUNCTIONS = {
 
 const TEMPLATE = "https://{app}.fn.example";
 
-async function ready(options: TestServerOptions = {}, template: string | null = TEMPLATE): Promise<TestServer> {
-  const functions_dir = mkdtempSync(join(tmpdir(), "holdfast-functions-"));
-  onTestFinished(() => rmSync(functions_dir, { recursive: true, force: true }));
-  for (const [name, code] of Object.entries(FUNCTIONS)) writeFileSync(join(functions_dir, `${name}.js`), code);
+function ready(options: TestServerOptions = {}, template: string | null = TEMPLATE): Promise<TestServer> {
   const functions_url = template === null ? null : parseFunctionsUrl(template, PUBLIC);
-  return startTestServer({ functions_dir, ...options, config: { functions_url, ...options.config } });
+  return serverWithFunctions(FUNCTIONS, { ...options, config: { functions_url, ...options.config } });
 }
+
+/** Creates a second app with the same function. */
+const otherApp = (holdfast: TestServer): Promise<TestApp> =>
+  appWithFunctions(holdfast, "other", { echo: FUNCTIONS.echo });
 
 const hostOf = (app_id: string): string => `${app_id.replace("_", "-")}.fn.example`;
 
 /** Sends a request with any Host header, which fetch does not allow. */
-function call(
+async function call(
   { url }: TestServer,
   path: string,
   headers: Readonly<Record<string, string>> = {},
   method = "GET",
 ): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const sent = request(`${url}/`, { method, path, headers, agent: false }, (reply) => {
-      const fields = Object.entries(reply.headers).map(([name, value]): [string, string] => [name, String(value)]);
-      void text(reply).then(async (body) => {
-        const init = { status: reply.statusCode ?? 0, headers: fields };
-        resolve(await readReply(new Response(body === "" ? null : body, init)));
-      }, reject);
-    });
-    sent.on("error", reject);
-    sent.end();
-  });
+  const sent = request(`${url}/`, { method, path, headers, agent: false });
+  sent.end();
+  const [reply]: IncomingMessage[] = await once(sent, "response");
+  if (reply === undefined) throw new Error("no reply");
+  const fields = Object.entries(reply.headers).map(([name, value]): [string, string] => [name, String(value)]);
+  const body = await text(reply);
+  return await readReply(new Response(body === "" ? null : body, { status: reply.statusCode ?? 0, headers: fields }));
 }
 
 describe("an app's own origin", () => {
@@ -180,7 +176,7 @@ describe("an app's own origin", () => {
 
   it("knows no other app: its id gets the reply of an app that does not exist", async () => {
     const holdfast = await ready();
-    const other = await holdfast.createApp("other");
+    const other = await otherApp(holdfast);
     const host = hostOf(holdfast.app.app_id);
     const strip = ({ status, text: body }: Reply) => [status, body.replace(/req_[a-z0-9]+/, "req")];
     const path = (app_id: string) => `/api/apps/${app_id}/functions/echo`;
@@ -264,7 +260,7 @@ describe("the API's origin", () => {
     const holdfast = await ready();
     const { app_id } = holdfast.app;
     expect((await call(holdfast, "/api/functions/echo")).json["app"]).toBe(app_id);
-    const other = await holdfast.createApp("other");
+    const other = await otherApp(holdfast);
     const refused = await call(holdfast, "/api/functions/echo");
     expect([refused.status, refused.code]).toEqual([400, "app_ambiguous"]);
     const user_token = (
@@ -320,7 +316,7 @@ describe("the API's origin", () => {
 describe("one origin for all functions", () => {
   it("answers with every app's functions while there is one workspace, and refuses a second one", async () => {
     const holdfast = await ready({}, "https://fn.example");
-    const other = await holdfast.createApp("other");
+    const other = await otherApp(holdfast);
     const path = `/api/apps/${other.app_id}/functions/echo`;
     const host = "fn.example";
     expect((await call(holdfast, path, { host })).json["url"]).toBe(`https://fn.example${path}`);

@@ -35,13 +35,13 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
       ...route,
       url: "/api/apps/:app/functions/*",
       handler: async (request, reply) =>
-        call(calls, request, reply, await namedTarget(context, request, request.params)),
+        await call(calls, request, reply, await namedTarget(context, request, request.params)),
     });
     plugin.route<{ Params: { "*": string } }>({
       ...route,
       url: "/api/functions/*",
       handler: async (request, reply) =>
-        call(calls, request, reply, await matchedTarget(context, request, reply, request.params["*"])),
+        await call(calls, request, reply, await matchedTarget(context, request, reply, request.params["*"])),
     });
     done();
   });

@@ -40,7 +40,7 @@ export async function defaultWorkspace(tx: Transaction, id: WorkspaceId, plan: P
 }
 
 export async function countWorkspaces({ db }: Transaction): Promise<number> {
-  const row = await first(db.selectFrom("workspaces").select(({ fn }) => fn.countAll<number>().as("count")));
+  const row = await first(db.selectFrom("workspaces").select(({ fn }) => fn.countAll<number | string>().as("count")));
   return Number(row?.count ?? 0);
 }
 
