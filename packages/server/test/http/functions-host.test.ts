@@ -195,7 +195,7 @@ describe("an app's own origin", () => {
       expect([form, await status(form)]).toEqual([form, 404]);
     for (const form of ["localhost", "127.0.0.1:4180", "[::1]:4180", "fn.example", "holdfast_internal:80"])
       expect([form, await status(form)]).toEqual([form, 200]);
-    // A malformed host is nobody's, so nothing answers there.
+    // A malformed host is no app's, so nothing answers there.
     for (const form of [
       `user@${host}`,
       `localhost@${host}`,

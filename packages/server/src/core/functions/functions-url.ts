@@ -69,7 +69,7 @@ export function functionsOrigin({ template }: FunctionsUrl, app_id: string): str
   return template.replace("{app}", labelOf(app_id));
 }
 
-/** Returns what a host name in lower case stands for. Null: functions have nothing to do with it. */
+/** Returns what a host name in lower case stands for. Null: it is not one of the functions. */
 export function functionsHost({ is_per_app, host }: FunctionsUrl, hostname: string): FunctionsHost | null {
   const [before, after] = host;
   if (!is_per_app) return hostname === before ? { kind: "shared" } : null;

@@ -101,7 +101,7 @@ async function create(deps: WorkspacesDeps, typed_name: string, owner: UserId): 
  *
  * @throws CodedError `functions_url_shared`
  */
-export function requireOwnOrigins({ functions_url }: Pick<Ground, "functions_url">): void {
+function requireOwnOrigins({ functions_url }: Pick<Ground, "functions_url">): void {
   if (functions_url !== null && !functions_url.is_per_app) throw new CodedError("functions_url_shared");
 }
 
