@@ -31,7 +31,7 @@ Deno.serve(async (req) => {
       `Total: ${money(lines.reduce((sum, { cents }) => sum + cents, 0))}`,
     ].join("\r\n");
 
-    const { accessToken } = await base44.asServiceRole.connectors.getConnection("gmail");
+    const accessToken = await base44.asServiceRole.connectors.getAccessToken("gmail");
     const sent = await postJson(`${MESSAGES}/send`, accessToken, { raw: encodeBase64Url(mime) });
     const message = await callJson(`${MESSAGES}/${sent.id}?format=full`, accessToken);
     const subject = message.payload.headers.find(({ name }) => name === "Subject")?.value;

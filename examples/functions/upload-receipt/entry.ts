@@ -19,7 +19,7 @@ Deno.serve(async (req) => {
     const file = form.get("file");
     if (!(file instanceof File)) return Response.json({ error: "Send a file." }, { status: 400 });
 
-    const { accessToken } = await base44.asServiceRole.connectors.getConnection("googledrive");
+    const accessToken = await base44.asServiceRole.connectors.getAccessToken("googledrive");
     const { id, name } = await upload(accessToken, file, String(form.get("note") ?? ""));
     const query = new URLSearchParams({ q: `name = '${name}' and trashed = false`, fields: "files(id,name)" });
     const { files } = await callJson(`${FILES}?${query}`, accessToken);
