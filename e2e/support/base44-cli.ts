@@ -19,6 +19,8 @@ export interface Base44Options {
   readonly cwd?: string;
   readonly api_key?: string;
   readonly stdin?: string;
+  /** Further variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Base44Ended {
@@ -27,7 +29,7 @@ export interface Base44Ended {
   readonly stderr: string;
 }
 
-export function base44Environment({ server_url, home, api_key }: Base44Options): Record<string, string> {
+export function base44Environment({ server_url, home, api_key, env = {} }: Base44Options): Record<string, string> {
   return {
     PATH: process.env["PATH"] ?? "",
     HOME: home,
@@ -36,6 +38,7 @@ export function base44Environment({ server_url, home, api_key }: Base44Options):
     BASE44_DISABLE_TELEMETRY: "1",
     BASE44_CLI_TEST_OVERRIDES: JSON.stringify({ latestVersion: null }),
     ...(api_key === undefined ? {} : { BASE44_API_KEY: api_key }),
+    ...env,
   };
 }
 

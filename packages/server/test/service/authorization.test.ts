@@ -12,6 +12,7 @@ const ALLOWED: Readonly<Record<Role, readonly Action[]>> = {
   viewer: [
     "app_issuer.read",
     "secret.read",
+    "function.read",
     "workspace.read",
     "member.read",
     "governance.read",
