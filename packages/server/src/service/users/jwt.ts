@@ -34,7 +34,7 @@ const CLOCK_SKEW_S = 60;
 const COMPACT_JWS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
 const KID_LENGTH = 256;
 /** Kinds of token that are no proof of sign-in, such as a logout token, have another type. */
-const TYPES: ReadonlySet<JsonValue | undefined> = new Set([undefined, "JWT", "jwt", "at+jwt", "application/at+jwt"]);
+const TYPES: ReadonlySet<JsonValue | undefined> = new Set([undefined, "jwt", "at+jwt", "application/at+jwt"]);
 
 /** What a token says before it is verified: whose keys to use. */
 export type UnverifiedToken =
@@ -88,7 +88,12 @@ export function readUnverified(token: string): UnverifiedToken {
 
 /** Refuses nested tokens (`cty`), other kinds of token, and a `kid` that no issuer would choose. */
 function isUsualHeader({ kid = "", typ, cty }: JsonObject): boolean {
-  return typeof kid === "string" && kid.length <= KID_LENGTH && cty === undefined && TYPES.has(typ);
+  return (
+    typeof kid === "string" &&
+    kid.length <= KID_LENGTH &&
+    cty === undefined &&
+    TYPES.has(typeof typ === "string" ? typ.toLowerCase() : typ)
+  );
 }
 
 /** Verifies a token that `readUnverified` found to be a JWT. */

@@ -191,6 +191,8 @@ describe("a token with wrong claims", () => {
 
 describe("readUnverified", () => {
   it("names the issuer whose keys verify the token", () => {
+    for (const typ of ["JWT", "jwt", "at+JWT", undefined])
+      expect(readUnverified(signed(rsa, CLAIMS, { typ }))).toMatchObject({ kind: "jwt" });
     expect(readUnverified(signed(rsa, CLAIMS))).toEqual({ kind: "jwt", issuer: ISSUER, audiences: ["shop"] });
   });
 
