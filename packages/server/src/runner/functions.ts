@@ -151,7 +151,7 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
   const runner: Runner = {
     options,
     versions: createVersions(options.sandbox.root),
-    pool: createPool({ clock, idle_ms: limits.function_idle_ms, limit: limits.function_processes }),
+    pool: createPool({ clock, limits }),
     invocations: new Map(),
     processes: new Map(),
     logDropped: createDroppedHeaders({
@@ -186,7 +186,8 @@ async function takeSlot(runner: Runner, live: LiveFunction): Promise<Slot> {
   const version = await runner.versions.open(live);
   try {
     refuseIfClosed(runner);
-    return runner.pool.take(`${live.app_id}\n${live.function_name}`, version, () => start(runner, live, version));
+    const { app_id, function_name } = live;
+    return await runner.pool.take({ app_id, function_name, version, start: () => start(runner, live, version) });
   } finally {
     version.release();
   }

@@ -1,6 +1,7 @@
 /**
- * Decides which processes are alive. At most one per app and function accepts work, their total is
- * limited, and none is idle for too long. Counts open invocations, and does not know their content.
+ * Decides which processes run. At most one per app and function accepts work, their number is
+ * limited, for each app and in total, and none is idle for too long. A call without a process waits
+ * in line. Counts open invocations, and does not know their content.
  *
  * A *retired* process accepts no new work and ends with its last invocation, because its version is
  * outdated or an invocation timed out. It is not killed at once, since its other invocations may
@@ -8,6 +9,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
+import type { Limits } from "../core/limits.ts";
 import type { FunctionProcess } from "./process.ts";
 import type { Version } from "./versions.ts";
 
@@ -16,13 +18,21 @@ export interface Slot {
   readonly version: Version;
 }
 
+export interface Wanted {
+  readonly app_id: string;
+  readonly function_name: string;
+  readonly version: Version;
+  readonly start: () => FunctionProcess;
+}
+
 export interface Pool {
   /**
-   * Returns a process for this key and version, and opens an invocation.
+   * Returns a process of this app and function that runs this version, and opens an invocation.
+   * Waits for one if all are busy.
    *
-   * @throws CodedError `overloaded`
+   * @throws CodedError `overloaded` if the line is full or the wait took too long
    */
-  take(key: string, version: Version, start: () => FunctionProcess): Slot;
+  take(wanted: Wanted): Promise<Slot>;
   /** Closes an invocation. */
   release(slot: Slot): void;
   retire(slot: Slot): void;
@@ -30,74 +40,122 @@ export interface Pool {
 }
 
 interface Entry extends Slot {
-  readonly key: string;
+  readonly app_id: string;
+  readonly function_name: string;
   open: number;
   is_retired: boolean;
   cancelIdle: () => void;
 }
 
-interface PoolState {
-  readonly clock: Clock;
-  readonly idle_ms: number;
-  readonly limit: number;
-  /** In order of last use, so the first idle one is the least recently used. */
-  readonly alive: Set<Entry>;
-  /** Including killed ones that have not exited yet. */
-  readonly running: Set<FunctionProcess>;
+interface Waiting {
+  readonly wanted: Wanted;
+  readonly promise: PromiseWithResolvers<Slot>;
 }
 
-export function createPool(options: { clock: Clock; idle_ms: number; limit: number }): Pool {
-  const state: PoolState = { ...options, alive: new Set(), running: new Set() };
+interface PoolState {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  /**
+   * Every process that has not exited, in order of last use. So the first idle one is the least
+   * recently used.
+   */
+  readonly running: Set<Entry>;
+  readonly line: Set<Waiting>;
+}
+
+export function createPool(options: { clock: Clock; limits: Limits }): Pool {
+  const state: PoolState = { ...options, running: new Set(), line: new Set() };
   return {
-    take: (key, version, start) => take(state, key, version, start),
+    take: (wanted) => take(state, wanted),
     release: (slot) => release(state, slot),
     retire: (slot) => {
       const entry = entryOf(state, slot);
-      if (entry !== undefined) retire(state, entry);
+      if (entry !== undefined) retire(entry);
     },
     close: async () => {
-      for (const entry of state.alive) end(state, entry);
-      await Promise.all([...state.running].map(({ exited }) => exited));
+      for (const { promise } of state.line) promise.reject(busy());
+      state.line.clear();
+      for (const entry of state.running) end(entry);
+      await Promise.all([...state.running].map(({ process }) => process.exited));
     },
   };
 }
 
-function take(state: PoolState, key: string, version: Version, start: () => FunctionProcess): Slot {
-  const { alive } = state;
-  const current = [...alive].find((entry) => entry.key === key && !entry.is_retired);
+async function take(state: PoolState, wanted: Wanted): Promise<Slot> {
+  const entry = place(state, wanted);
+  if (entry !== null) return entry;
+  const { line, clock, limits } = state;
+  if (line.size >= limits.function_queue) throw busy();
+  const waiting: Waiting = { wanted, promise: Promise.withResolvers() };
+  line.add(waiting);
+  const cancel = clock.after(limits.function_queue_ms, () => {
+    line.delete(waiting);
+    waiting.promise.reject(busy());
+  });
+  return await waiting.promise.promise.finally(cancel);
+}
+
+function busy(): CodedError {
+  const message = "All function processes of this server are busy. Try again shortly.";
+  return new CodedError("overloaded", { message, retry_after_s: 1 });
+}
+
+/** Opens an invocation in a process that has room, or in a new one. Null if it must wait. */
+function place(state: PoolState, wanted: Wanted): Entry | null {
+  const { app_id, function_name, version } = wanted;
+  const current = [...state.running].find(
+    (entry) => entry.app_id === app_id && entry.function_name === function_name && !entry.is_retired,
+  );
   const is_stale = current !== undefined && current.version.id !== version.id;
-  if (is_stale) retire(state, current);
-  const entry = current === undefined || is_stale ? add(state, key, version, start) : current;
+  if (is_stale) retire(current);
+  const entry = current === undefined || is_stale ? add(state, wanted) : current;
+  if (entry === null || entry.open >= state.limits.function_invocations) return null;
   entry.cancelIdle();
   entry.open += 1;
   entry.process.limitCpu(entry.open);
-  alive.delete(entry);
-  alive.add(entry);
+  state.running.delete(entry);
+  state.running.add(entry);
   return entry;
 }
 
-function add(state: PoolState, key: string, version: Version, start: () => FunctionProcess): Entry {
-  const { alive, running, limit } = state;
-  if (alive.size >= limit) {
-    const idle = [...alive].find(({ open }) => open === 0);
-    if (idle === undefined) {
-      const message = "All function processes of this server are busy. Try again shortly.";
-      throw new CodedError("overloaded", { message, retry_after_s: 1 });
-    }
-    end(state, idle);
+/** Starts a process. Null if the limits leave no room. Then an idle one is ended to make some. */
+function add(state: PoolState, { app_id, function_name, version, start }: Wanted): Entry | null {
+  const { running, limits } = state;
+  const own = [...running].filter((entry) => entry.app_id === app_id);
+  const crowd = own.length >= limits.function_processes_per_app ? own : [...running];
+  if (crowd !== own && running.size < limits.function_processes) {
+    version.hold();
+    const process = start();
+    const entry: Entry = { app_id, function_name, version, process, open: 0, is_retired: false, cancelIdle: () => {} };
+    running.add(entry);
+    void removeOnExit(state, entry);
+    return entry;
   }
-  version.hold();
-  const entry: Entry = { key, version, process: start(), open: 0, is_retired: false, cancelIdle: () => {} };
-  running.add(entry.process);
-  void removeOnExit(state, entry);
-  return entry;
+  // Its exit frees the room, and lets the next in line in.
+  const idle = crowd.some(({ is_retired, open }) => is_retired && open === 0)
+    ? undefined
+    : crowd.find(({ open }) => open === 0);
+  if (idle !== undefined) end(idle);
+  return null;
 }
 
 async function removeOnExit(state: PoolState, entry: Entry): Promise<void> {
   await entry.process.exited;
-  end(state, entry);
-  state.running.delete(entry.process);
+  entry.is_retired = true;
+  entry.cancelIdle();
+  state.running.delete(entry);
   entry.version.release();
+  callNext(state);
+}
+
+/** Serves those in line that have room now, in order. */
+function callNext(state: PoolState): void {
+  for (const waiting of state.line) {
+    const entry = place(state, waiting.wanted);
+    if (entry === null) continue;
+    state.line.delete(waiting);
+    waiting.promise.resolve(entry);
+  }
 }
 
 function release(state: PoolState, slot: Slot): void {
@@ -105,23 +163,22 @@ function release(state: PoolState, slot: Slot): void {
   if (entry === undefined) return;
   entry.open -= 1;
   entry.process.limitCpu(entry.open);
-  if (entry.open > 0) return;
-  if (entry.is_retired) end(state, entry);
-  else entry.cancelIdle = state.clock.after(state.idle_ms, () => end(state, entry));
+  if (entry.open === 0 && entry.is_retired) end(entry);
+  else if (entry.open === 0) entry.cancelIdle = state.clock.after(state.limits.function_idle_ms, () => end(entry));
+  callNext(state);
 }
 
-function retire(state: PoolState, entry: Entry): void {
+function retire(entry: Entry): void {
   entry.is_retired = true;
-  if (entry.open === 0) end(state, entry);
+  if (entry.open === 0) end(entry);
 }
 
-function end(state: PoolState, entry: Entry): void {
+function end(entry: Entry): void {
   entry.is_retired = true;
   entry.cancelIdle();
-  state.alive.delete(entry);
   entry.process.kill();
 }
 
-function entryOf({ alive }: PoolState, slot: Slot): Entry | undefined {
-  return [...alive].find((entry) => entry.process === slot.process);
+function entryOf({ running }: PoolState, slot: Slot): Entry | undefined {
+  return [...running].find((entry) => entry.process === slot.process);
 }

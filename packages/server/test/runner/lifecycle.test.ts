@@ -93,10 +93,10 @@ describe("processes", () => {
     expect(bench.logs).toEqual([]);
   });
 
-  it("are limited: the longest idle process is replaced, and a call without one is refused", async () => {
+  it("are limited: the longest idle process is replaced, and a call without one waits in line", async () => {
     await using bench = await openWorkbench({
       files: { "a.js": PID, "b.js": PID, "gate.js": GATE },
-      limits: { function_processes: 2 },
+      limits: { function_processes: 2, function_queue: 1 },
     });
     const a = (await bench.call("a")).body;
     const b = (await bench.call("b")).body;
@@ -108,11 +108,29 @@ describe("processes", () => {
     await bench.endedCount(4);
     const other = bench.call("gate", { app_id: "app_b" });
     await bench.logged("waiting 1 app_b");
-    await expect(bench.call("b")).rejects.toMatchObject({ code: "overloaded" });
+    const late = rejection(bench.call("b"));
+    await expect(bench.call("b")).rejects.toMatchObject({ code: "overloaded", options: { retry_after_s: 1 } });
+    bench.advance(10_000);
+    expect(await late).toMatchObject({ code: "overloaded" });
+    const patient = bench.call("b");
     await Promise.all([bench.call("gate", { path: "/open" }), bench.call("gate", { path: "/open", app_id: "app_b" })]);
     await Promise.all([waiting, other]);
-    await bench.endedCount(8);
-    expect((await bench.call("b")).body).not.toBe(b);
+    expect((await patient).body).not.toBe(b);
+  });
+
+  it("are limited for each app, so that one cannot take those of all", async () => {
+    await using bench = await openWorkbench({
+      files: { "gate.js": GATE, "pid.js": PID },
+      limits: { function_processes: 2, function_processes_per_app: 1 },
+    });
+    const waiting = bench.call("gate");
+    await bench.logged("waiting 1");
+    const own = rejection(bench.call("pid"));
+    expect((await bench.call("pid", { app_id: "app_b" })).status).toBe(200);
+    bench.advance(10_000);
+    expect(await own).toMatchObject({ code: "overloaded" });
+    await bench.call("gate", { path: "/open" });
+    await waiting;
   });
 
   it("end on close, and their invocations fail", async () => {

@@ -11,6 +11,14 @@ export const FUNCTION_LIMITS = {
   function_idle_ms: 60_000,
   /** Function processes of one server. */
   function_processes: 20,
+  /** Function processes of one app, so that one app cannot take those of all. */
+  function_processes_per_app: 10,
+  /** Invocations of one function process at a time. */
+  function_invocations: 100,
+  /** Calls that wait for a process. The next one is refused. */
+  function_queue: 100,
+  /** How long a call waits for a process. */
+  function_queue_ms: 10_000,
   /** Heap of one function process. */
   function_heap_mb: 128,
   /**
