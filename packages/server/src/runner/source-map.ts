@@ -25,7 +25,7 @@ export function withSourceMap(
     const path = (typeof source === "string" ? source : "").replace(`${namespace}:`, "");
     return own.has(path) ? relative(root, path).split(sep).join(posix.sep) : OTHER;
   });
-  const { mappings } = parsed;
-  const safe = JSON.stringify({ version: 3, sources, names: [], mappings });
+  const { mappings, names = [] } = parsed;
+  const safe = JSON.stringify({ version: 3, sources, names, mappings });
   return `${code}\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(safe).toString("base64")}\n`;
 }

@@ -17,6 +17,7 @@ export function portableMap(map: string, ownPath: (source: string) => string | n
   const sources = parsed["sources"].map((source: JsonValue) =>
     typeof source === "string" ? (ownPath(source) ?? OTHER) : OTHER,
   );
-  const { mappings = "" } = parsed;
-  return JSON.stringify({ version: 3, sources, names: [], mappings });
+  const { mappings = "", names = [] } = parsed;
+  // The mappings refer to the names of what was renamed. With one missing, Deno uses no map at all.
+  return JSON.stringify({ version: 3, sources, names, mappings });
 }
