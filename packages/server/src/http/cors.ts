@@ -11,6 +11,12 @@ const ALLOWED = {
   "access-control-expose-headers": "X-Request-ID, Retry-After",
 } as const;
 
+/**
+ * A function chooses the headers of its requests and replies. `*` stands for all but Authorization,
+ * which has to be named.
+ */
+const ALLOWED_CALL = { ...ALLOWED, "access-control-expose-headers": "*" } as const;
+
 /** The headers list what the public SDK sends beyond the safelisted ones. */
 const PREFLIGHT = {
   ...ALLOWED,
@@ -20,6 +26,12 @@ const PREFLIGHT = {
   "access-control-max-age": "7200",
 } as const;
 
+const PREFLIGHT_CALL = {
+  ...PREFLIGHT,
+  "access-control-allow-methods": `${PREFLIGHT["access-control-allow-methods"]}, QUERY`,
+  "access-control-allow-headers": `${PREFLIGHT["access-control-allow-headers"]}, *`,
+} as const;
+
 /**
  * Allows any origin on the routes of `scope`, an encapsulated part of the server, added after
  * this call.
@@ -27,8 +39,14 @@ const PREFLIGHT = {
 export function openToOrigins(scope: HttpServer): void {
   scope.addHook("onRequest", (request, reply, done) => {
     const is_preflight = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
-    if (is_preflight) return void reply.code(204).headers(PREFLIGHT).send();
-    void reply.headers(ALLOWED);
+    const is_call = request.routeOptions.config.calls_function === true;
+    // The server replies for a function, too, without starting its process.
+    if (is_preflight)
+      return void reply
+        .code(204)
+        .headers(is_call ? PREFLIGHT_CALL : PREFLIGHT)
+        .send();
+    void reply.headers(is_call ? ALLOWED_CALL : ALLOWED);
     done();
   });
   const with_options = new Set<string>();
