@@ -121,21 +121,35 @@ async function findUser(
   token: UnverifiedToken,
 ): Promise<Found | null> {
   if (token.kind === "malformed") return null;
-  if (token.kind === "jwt" && token.issuer === state.urls.public_url) {
-    const identity = await verifyOwnToken(state, app_id, bearer);
-    return identity === null ? null : { issuer_id: HOLDFAST_ISSUER, identity };
+  if (token.kind === "jwt") {
+    const signed = await findSigned(state, app_id, bearer, token);
+    // A token of an issuer that signs is never sent to another one.
+    if (signed !== NO_ISSUER) return signed;
   }
-  const issuers = await issuersOf(state, app_id);
-  const named = issuers.find(
-    ({ kind, issuer }) => kind !== "verify" && token.kind === "jwt" && token.issuer === issuer,
-  );
-  // A token that names its issuer is never sent to another one.
-  const issuer = named ?? issuers.find(({ kind }) => kind === "verify");
-  if (issuer === undefined) return null;
-  const identity =
-    named === undefined ? await state.opaque.verify(issuer, bearer) : await verifySigned(state, named, bearer);
-  return identity === null ? null : { issuer_id: issuer.id, identity };
+  const issuer = (await issuersOf(state, app_id)).find(({ kind }) => kind === "verify");
+  return issuer === undefined ? null : foundAt(issuer, await state.opaque.verify(issuer, bearer));
 }
+
+type Jwt = Extract<UnverifiedToken, { kind: "jwt" }>;
+
+const NO_ISSUER = Symbol("the app has no issuer that signs such a token");
+
+/** Finds the user of a signed token without sending the token anywhere. */
+async function findSigned(
+  state: AppUsersState,
+  app_id: AppId,
+  bearer: string,
+  token: Jwt,
+): Promise<Found | null | typeof NO_ISSUER> {
+  if (token.issuer === state.urls.public_url)
+    return foundAt({ id: HOLDFAST_ISSUER }, await verifyOwnToken(state, app_id, bearer));
+  const issuers = await issuersOf(state, app_id);
+  const issuer = issuers.find((one) => one.kind !== "verify" && one.issuer === token.issuer);
+  return issuer === undefined ? NO_ISSUER : foundAt(issuer, await verifySigned(state, issuer, bearer));
+}
+
+const foundAt = ({ id: issuer_id }: Pick<OpenIssuer, "id">, identity: Identity | null): Found | null =>
+  identity === null ? null : { issuer_id, identity };
 
 async function issuersOf(state: AppUsersState, app_id: AppId): Promise<readonly OpenIssuer[]> {
   const { issuers } = state;
@@ -197,14 +211,15 @@ function nothingIfGone(error: unknown): typeof GONE {
   throw error;
 }
 
+/** Asks no verify URL: any app can have one, and would receive the tokens of other apps' users. */
 async function locate(state: AppUsersState, bearer: string): Promise<AppUser | null> {
   const token = read(state, bearer);
   if (token?.kind !== "jwt") return null;
   const app_ids = await candidates(state, token);
   const found = await Promise.all(
     app_ids.map(async (app_id) => {
-      const user = await findUser(state, app_id, bearer, token);
-      return user === null ? [] : [{ app_id, user }];
+      const user = await findSigned(state, app_id, bearer, token);
+      return user === null || user === NO_ISSUER ? [] : [{ app_id, user }];
     }),
   );
   const [only, ...others] = found.flat();
@@ -212,10 +227,7 @@ async function locate(state: AppUsersState, bearer: string): Promise<AppUser | n
 }
 
 /** Returns the apps that the token could be for. The server's own tokens name theirs. */
-async function candidates(
-  { store, urls }: AppUsersState,
-  { issuer, audiences }: Extract<UnverifiedToken, { kind: "jwt" }>,
-): Promise<readonly AppId[]> {
+async function candidates({ store, urls }: AppUsersState, { issuer, audiences }: Jwt): Promise<readonly AppId[]> {
   if (issuer === urls.public_url) return audiences.slice(0, 1).map((audience) => asAppId(audience));
   const app_ids = await store.appsOfIssuer(issuer, LOCATE_APPS + 1);
   return app_ids.length > LOCATE_APPS ? [] : app_ids;

@@ -382,6 +382,18 @@ describe("a token without an app", () => {
     expect(await appUsers.locate(own.expose())).toMatchObject({ app_id: blog.app_id });
   });
 
+  it("is not sent to the verify URL of an app that takes the name of its issuer", async () => {
+    const { holdfast, issuer, app, put, token } = await rig();
+    const thief = await rig();
+    await put({});
+    await thief.put({ issuer: issuer.url, kind: "verify", url: thief.issuer.verify_url, audiences: [] });
+    thief.issuer.replies.set("/verify", () => ({ body: { sub: "u1" } }));
+    const { appUsers } = holdfast.installation;
+    expect(await appUsers.locate(token())).toMatchObject({ app_id: app.app_id });
+    expect(await appUsers.locate(token({ aud: "other" }))).toBeNull();
+    expect(thief.issuer.requests).toEqual([]);
+  });
+
   it("that two apps accept, or that is opaque, finds none", async () => {
     const { holdfast, issuer, put, token } = await rig();
     const { appUsers } = holdfast.installation;
