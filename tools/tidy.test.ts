@@ -67,7 +67,7 @@ describe("a rule", () => {
     ["a comment", "// Like fetch(url), but limited.\n/* console.log */\n"],
     ["a string", 'const define = { "process.env.NODE_ENV": "x", at: "https://a//b" };\n'],
   ])("about code ignores %s", (_where, text) => {
-    const file = { path: "packages/server/src/runner/bundle.ts", text: `/** Bundles. */\n${text}` };
+    const file = { path: "packages/server/src/runner/functions.ts", text: `/** Bundles. */\n${text}` };
     for (const { claim, check } of rules(ids)) expect([claim, ...check([file])]).toEqual([claim]);
   });
 

@@ -3,7 +3,6 @@
  * HTTP. The composition root: starts the parts in order and closes them in reverse. Must hold no
  * rules of its own.
  */
-import { lookup } from "node:dns/promises";
 import type { AddressInfo } from "node:net";
 import { every } from "./core/clock.ts";
 import { errnoOf } from "./core/errno.ts";
@@ -15,14 +14,13 @@ import { openInstallation, type Installation, type InstallationOptions } from ".
 import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { callFunction } from "./runner/call.ts";
-import { findDeno } from "./runner/deno.ts";
+import { resolveHost } from "./runner/egress/resolve.ts";
 import {
   createFunctionRunner,
   type FunctionLogRecord,
   type FunctionRunner,
   type FunctionRunnerOptions,
 } from "./runner/functions.ts";
-import { openSandbox } from "./runner/sandbox/open.ts";
 import type { Sandbox } from "./runner/sandbox/types.ts";
 import { createScheduler, type Scheduler } from "./service/functions/scheduler.ts";
 import type { Sweeper } from "./service/sweeper.ts";
@@ -202,55 +200,21 @@ interface RunningFunctions extends FunctionRunner {
   open(): Promise<void>;
 }
 
-interface OpenFunctions {
-  readonly sandbox: Sandbox;
-  readonly runner: FunctionRunner;
-}
-
 /** A server without functions needs no sandbox, and opens none. */
 function runFunctions(installation: Installation, bridge: FunctionRunnerOptions["acceptBridge"]): RunningFunctions {
-  let opened: Promise<OpenFunctions> | null = null;
   let runner: FunctionRunner | null = null;
-  const openAll = async (): Promise<OpenFunctions> => {
-    try {
-      const functions = await openFunctions(installation, bridge);
-      ({ runner } = functions);
-      return functions;
-    } catch (error) {
-      opened = null;
-      throw error;
-    }
+  const open = async (): Promise<FunctionRunner> => {
+    const sandbox = await installation.sandbox.open();
+    runner ??= functionRunner(installation, sandbox, bridge);
+    return runner;
   };
-  const open = (): Promise<OpenFunctions> => (opened ??= openAll());
   return {
     open: async () => void (await open()),
-    invoke: async (request) => (await open()).runner.invoke(request),
+    invoke: async (request) => (await open()).invoke(request),
     // Sync, because the token must be hidden before its reply is sent.
     hide: (process_id, token) => runner?.hide(process_id, token),
-    close: async () => {
-      const functions = await opened?.catch(() => null);
-      await functions?.runner.close();
-      await functions?.sandbox.close();
-    },
+    close: async () => await runner?.close(),
   };
-}
-
-async function openFunctions(
-  installation: Installation,
-  bridge: FunctionRunnerOptions["acceptBridge"],
-): Promise<OpenFunctions> {
-  const { config, clock, log } = installation;
-  const { limits, functions_isolation: isolation } = config;
-  const sandbox = await openSandbox({
-    isolation,
-    deno: findDeno(),
-    uids: config.functions_uids,
-    poll_ms: limits.function_poll_ms,
-    start_timeout_ms: limits.function_start_timeout_ms,
-    clock,
-  });
-  if (isolation === "none") log.warn("functions_not_isolated");
-  return { sandbox, runner: functionRunner(installation, sandbox, bridge) };
 }
 
 function functionRunner(
@@ -290,12 +254,6 @@ function logOutput({ functionLogs, clock, log }: Installation, record: FunctionL
   functionLogs.write({ ...record, app_id: asAppId(app_id), time: clock.now() });
   const request = request_id === null ? {} : { request_id };
   log[level === "warning" ? "warn" : level]("function_output", { app_id, function_name, ...request, line: message });
-}
-
-/** IPv4 first, because many hosts have no route for IPv6. */
-async function resolveHost(host: string): Promise<readonly string[]> {
-  const found = await lookup(host, { all: true, order: "ipv4first" });
-  return found.map(({ address }) => address);
 }
 
 /** @throws CodedError `configuration` if functions of several workspaces would share one origin */

@@ -16,6 +16,10 @@ import { newId } from "./core/ids.ts";
 import type { Secret } from "./core/secret.ts";
 import { createOAuthProtocol } from "./oauth/protocol.ts";
 import type { HttpClient } from "./net/outbound.ts";
+import { createBundler } from "./runner/bundler/bundler.ts";
+import { resolveHost } from "./runner/egress/resolve.ts";
+import { shareSandbox, type SharedSandbox } from "./runner/sandbox/shared.ts";
+import type { Sandbox } from "./runner/sandbox/types.ts";
 import { openCatalog } from "./providers/open.ts";
 import type { Catalog } from "./providers/index.ts";
 import { INSTALLATION } from "./service/grants/clients.ts";
@@ -49,6 +53,8 @@ export interface InstallationOptions {
 export interface Installation extends Omit<Ground, "keyring">, Services {
   readonly config: Config;
   readonly keyring: Keyring;
+  /** Where code runs that is not this server's. */
+  readonly sandbox: SharedSandbox;
   close(): Promise<void>;
 }
 
@@ -78,11 +84,16 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const httpClient = mode === "serve" ? await openHttpClient({ ...options, clock }) : NO_HTTP_CLIENT;
   const oauth = createOAuthProtocol({ httpClient, clock, limits });
   const issuerHttp = mode === "serve" ? await openIssuerClient({ ...options, clock }) : NO_HTTP_CLIENT;
-  const clients = { oauth, issuerHttp, bundler: bundlerOf(config) };
+  const sandbox = shareSandbox(() => openFunctionSandbox(config, clock, log));
+  const clients = { oauth, issuerHttp, bundler: bundlerOf(config, clock, log, sandbox) };
   const settings = { limits, gateway, audit_release, default_plan, events_wanted, issuer_loopback, functions_url };
   const ground = { store, vault, keyring, catalog, urls, clock, log, random, owner, ...clients, ...settings };
   const services = createServices(ground, spill);
-  return { config, ...ground, ...services, close: () => close(services, spill, store) };
+  const closeAll = async (): Promise<void> => {
+    await sandbox.close();
+    await close(services, spill, store);
+  };
+  return { config, sandbox, ...ground, ...services, close: closeAll };
 }
 
 async function close({ audit, credentials, functionLogs }: Services, spill: Spill, store: Store): Promise<void> {
@@ -179,14 +190,29 @@ async function openIssuerClient({ config, clock, ca }: InstallationOptions): Pro
   return createHttpClient({ gateway: null, ...rules, limits, clock, ...(ca === undefined ? {} : { ca }) });
 }
 
-/** Loads the bundler on demand. Most commands do not need it. */
-function bundlerOf({ limits }: Config): Bundler {
-  return {
-    bundle: async (tree, signal) => {
-      const { createBundler } = await import("./runner/bundle-tree.ts");
-      return createBundler({ source_bytes: limits.function_source_bytes }).bundle(tree, signal);
-    },
-  };
+/** Loads the sandbox on demand. Most commands do not need it. */
+async function openFunctionSandbox(config: Config, clock: Clock, log: Log): Promise<Sandbox> {
+  const [{ openSandbox }, { findDeno }] = await Promise.all([
+    import("./runner/sandbox/open.ts"),
+    import("./runner/deno.ts"),
+  ]);
+  const { limits, functions_isolation: isolation, functions_uids: uids } = config;
+  const { function_poll_ms: poll_ms, function_start_timeout_ms: start_timeout_ms } = limits;
+  const sandbox = await openSandbox({ isolation, deno: findDeno(), uids, poll_ms, start_timeout_ms, clock });
+  if (isolation === "none") log.warn("functions_not_isolated");
+  return sandbox;
+}
+
+function bundlerOf(config: Config, clock: Clock, log: Log, sandbox: SharedSandbox): Bundler {
+  const { limits, functions_registries: registries, functions_egress_allow: allowed } = config;
+  return createBundler({
+    sandbox,
+    registries,
+    egress: { resolve: resolveHost, allowed },
+    limits,
+    clock,
+    onFailure: ({ output, ...failure }) => log.error("function_bundler_failed", { ...failure, line: output }),
+  });
 }
 
 /** Commands never call a provider. The running server does that, from the outbox. */

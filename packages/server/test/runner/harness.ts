@@ -13,10 +13,10 @@ import type { Isolation } from "../../src/core/functions/function-settings.ts";
 import type { LiveFunction } from "../../src/core/functions/functions.ts";
 import { asAppId } from "../../src/core/ids.ts";
 import { instant, type AppId } from "../../src/core/types.ts";
-import { createBundler } from "../../src/runner/bundle-tree.ts";
 import { findDeno } from "../../src/runner/deno.ts";
 import { createSandbox } from "../../src/runner/sandbox/sandbox.ts";
 import type { SandboxedProcess, SandboxJob } from "../../src/runner/sandbox/types.ts";
+import { localBundler } from "../support/bundler.ts";
 import { TEST_UIDS } from "../support/uids.ts";
 import { createFunctionDirectory, type FunctionDirectory } from "../../src/service/functions/directory.ts";
 import {
@@ -116,10 +116,11 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     processes.push(started);
     return started;
   };
+  const bundler = await localBundler();
   const directory = createFunctionDirectory({
     app_id: asAppId("app_a"),
     directory: options.functions_dir ?? dir,
-    bundler: createBundler({ source_bytes: limits.function_source_bytes }),
+    bundler,
     limits,
   });
   const runner = createFunctionRunner({
@@ -173,6 +174,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     async [Symbol.asyncDispose]() {
       await runner.close();
       await sandbox.close();
+      await bundler[Symbol.asyncDispose]();
       await fake.close();
       await rm(dir, { recursive: true, force: true });
     },

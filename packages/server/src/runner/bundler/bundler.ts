@@ -6,14 +6,13 @@
  * Owns what a bundle can use: time, memory, bytes and files to fetch. Must not know apps, versions
  * or tokens, or where a bundle is stored.
  */
-import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
-import type { Bundled, Bundler, SourceTree } from "./types.ts";
+import type { Bundled, Bundler, SourceTree } from "../../core/functions/functions.ts";
 import { registryTargets, type Registries } from "../../core/functions/function-settings.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Rules } from "../egress/target.ts";
-import type { Sandbox } from "../sandbox/types.ts";
+import type { SharedSandbox } from "../sandbox/shared.ts";
 import { denoImports } from "./deno-json.ts";
 import type { Assignment } from "./inside/protocol.ts";
 import { bundledFrom, invalid, notStarted, type BundlerFailure } from "./outcome.ts";
@@ -21,7 +20,7 @@ import { runAssignment, type Report } from "./run.ts";
 import { openToolbox, type Toolbox } from "./toolbox.ts";
 
 export interface BundlerOptions {
-  readonly sandbox: Sandbox;
+  readonly sandbox: Pick<SharedSandbox, "open">;
   readonly registries: Registries;
   readonly egress: Rules;
   readonly limits: Limits;
@@ -62,18 +61,14 @@ async function runOn(
   signal?: AbortSignal,
 ): Promise<Report> {
   const { limits, registries } = state;
-  const { folder, sdks } = await toolboxOf(state);
-  const { sdk_versions: pinned, jsr: jsr_registry } = registries;
-  const assignment = { tree, imports, sdks, pinned, jsr_registry, fetched_files: limits.function_fetched_files };
-  return await runAssignment(state, { folder, assignment }, signal);
-}
-
-/** A failed start is tried again by the next bundle. */
-function toolboxOf(state: State): Promise<Toolbox> {
-  const { sandbox, registries } = state;
-  state.toolbox ??= openToolbox(join(sandbox.root, "bundler"), registries.authorities).catch((error: unknown) => {
+  const sandbox = await state.sandbox.open();
+  state.toolbox ??= openToolbox(sandbox.root, registries.authorities);
+  const { folder, sdks } = await state.toolbox.catch((error: unknown) => {
+    // The next bundle tries again.
     state.toolbox = null;
     throw error;
   });
-  return state.toolbox;
+  const { sdk_versions: pinned, jsr: jsr_registry } = registries;
+  const assignment = { tree, imports, sdks, pinned, jsr_registry, fetched_files: limits.function_fetched_files };
+  return await runAssignment({ ...state, sandbox }, { folder, assignment }, signal);
 }

@@ -5,8 +5,8 @@
  */
 import { parse, type ParseError } from "jsonc-parser";
 import { CodedError } from "../../core/errors.ts";
-import type { SourceTree } from "./types.ts";
-import { isJsonObject, type JsonValue } from "../../core/types.ts";
+import type { SourceTree } from "../../core/functions/functions.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../core/types.ts";
 
 const NAMES = ["deno.json", "deno.jsonc"];
 /** Settings that would change what an import means. */
@@ -20,9 +20,8 @@ export function denoImports({ function_name, files }: SourceTree): Readonly<Reco
     new CodedError("function_invalid", {
       message: `The function ${function_name} cannot be loaded. ${file.path} ${why}`,
     });
-  const errors: ParseError[] = [];
-  const value: unknown = parse(file.content, errors, { allowTrailingComma: true });
-  if (errors.length > 0 || !isJsonObject(value)) throw invalid("is not valid JSON.");
+  const value = objectIn(file.content);
+  if (value === null) throw invalid("is not valid JSON.");
   const refused = REFUSED.find((name) => Object.hasOwn(value, name));
   if (refused !== undefined)
     throw invalid(`has "${refused}", which functions do not use. Put the names into "imports".`);
@@ -35,6 +34,18 @@ export function denoImports({ function_name, files }: SourceTree): Readonly<Reco
       return [name, target];
     }),
   );
+}
+
+/** Returns null if the text is not a JSON object. Comments and trailing commas are allowed. */
+function objectIn(text: string): JsonObject | null {
+  const errors: ParseError[] = [];
+  try {
+    const value: unknown = parse(text, errors, { allowTrailingComma: true });
+    return errors.length === 0 && isJsonObject(value) ? value : null;
+  } catch {
+    // The parser calls itself for each level, and a file can have more levels than the stack.
+    return null;
+  }
 }
 
 /** Paths and URLs keep their meaning. */

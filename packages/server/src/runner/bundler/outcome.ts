@@ -3,7 +3,7 @@
  * files, so its reply is checked like any other input.
  */
 import { CodedError } from "../../core/errors.ts";
-import type { Bundled, SourceTree } from "./types.ts";
+import type { Bundled, SourceTree } from "../../core/functions/functions.ts";
 import type { Limits } from "../../core/limits.ts";
 import { isJsonObject, type JsonValue } from "../../core/types.ts";
 import type { Report } from "./run.ts";

@@ -3,7 +3,8 @@
  * this server ships, each as one module. All of it comes from this installation.
  */
 import { execFile } from "node:child_process";
-import { chmod, copyFile, mkdir, readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, copyFile, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,25 +29,28 @@ const HERE = fileURLToPath(import.meta.url);
 const FROM_SOURCES = HERE.endsWith(".ts");
 const MODULE_BYTES = 8_388_608;
 
-/** `folder` does not exist yet. `authorities` is a PEM file, or null. */
-export async function openToolbox(folder: string, authorities: string | null): Promise<Toolbox> {
-  await mkdir(folder);
+/**
+ * `root` is a folder whose subfolders can be mounted. `authorities` is a PEM file, or null. The
+ * tools are copies, because the sandbox's uid need not be able to read this installation.
+ */
+export async function openToolbox(root: string, authorities: string | null): Promise<Toolbox> {
+  const folder = await mkdtemp(join(root, "bundler-"));
+  await chmod(folder, 0o755);
   const esbuild = findEsbuild();
-  // Copied, because the sandbox's uid need not be able to read this installation.
-  await copyFile(esbuild, join(folder, ESBUILD));
-  await chmod(join(folder, ESBUILD), 0o755);
-  if (authorities !== null) await copyFile(authorities, join(folder, AUTHORITIES));
+  await copy(esbuild, join(folder, ESBUILD), 0o755);
+  if (authorities !== null) await copy(authorities, join(folder, AUTHORITIES), 0o644);
   const program = join(dirname(HERE), "inside", FROM_SOURCES ? "main.ts" : "main.js");
-  await run(esbuild, [
-    program,
-    "--platform=node",
-    "--format=cjs",
-    "--target=node24",
-    `--outfile=${join(folder, PROGRAM)}`,
-  ]);
+  const flags = ["--platform=node", "--format=cjs", "--target=node24"];
+  await writeFile(join(folder, PROGRAM), await run(esbuild, [program, ...flags]));
+  await chmod(join(folder, PROGRAM), 0o644);
   const [base44, holdfast] = await Promise.all(SDK_NAMES.map((name) => shippedSdk(esbuild, name)));
   if (base44 === undefined || holdfast === undefined) throw new Error("An SDK is missing.");
   return { folder, sdks: { "@base44/sdk": base44, "@holdfast/sdk": holdfast } };
+}
+
+async function copy(from: string, to: string, mode: number): Promise<void> {
+  await copyFile(from, to, constants.COPYFILE_FICLONE);
+  await chmod(to, mode);
 }
 
 function findEsbuild(): string {

@@ -1,18 +1,21 @@
 /** The bundler's work on a function's own files. Nothing is fetched, and no sandbox is around. */
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { asAppId } from "../../../src/core/ids.ts";
+import { LIMITS } from "../../../src/core/limits.ts";
 import type { Outcome } from "../../../src/runner/bundler/inside/protocol.ts";
 import { bundle as bundleInside } from "../../../src/runner/bundler/inside/worker.ts";
 import { openToolbox, type Toolbox } from "../../../src/runner/bundler/toolbox.ts";
-import { temporaryFolder } from "../harness.ts";
+import { createFunctionDirectory } from "../../../src/service/functions/directory.ts";
+import { temporaryFolder, writeFiles } from "../harness.ts";
 import { treeOf } from "./workshop.ts";
 
 let dir: string;
 let toolbox: Toolbox;
 beforeAll(async () => {
   dir = await temporaryFolder();
-  toolbox = await openToolbox(join(dir, "tools"), null);
+  toolbox = await openToolbox(dir, null);
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
@@ -113,6 +116,15 @@ describe("an import that is refused", () => {
       /single-file function cannot do\. Give it a folder: single\/entry\.ts/,
     );
   });
+});
+
+it("a symbolic link among the function's files is refused when they are read", async () => {
+  const folder = join(dir, "linked");
+  await writeFiles(folder, { "f/entry.ts": `import t from "./s.json"; console.log(t);`, "outside.json": "{}" });
+  await symlink(join(folder, "outside.json"), join(folder, "f/s.json"));
+  const bundler = { bundle: () => Promise.reject(new Error("not refused")) };
+  const directory = createFunctionDirectory({ directory: folder, app_id: asAppId("app_a"), bundler, limits: LIMITS });
+  await expect(directory.code("f")).rejects.toThrow(/s\.json of the function f is a symbolic link/);
 });
 
 describe("an import whose path is not a literal", () => {

@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { Transform } from "node:stream";
 import type { Clock } from "../../../src/core/clock.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import type { Bundled, Bundler, SourceTree } from "../../../src/runner/bundler/types.ts";
+import type { Bundled, Bundler, SourceTree } from "../../../src/core/functions/functions.ts";
 import type { Isolation } from "../../../src/core/functions/function-settings.ts";
 import type { Registries } from "../../../src/core/functions/function-settings.ts";
 import { LIMITS, type Limits } from "../../../src/core/limits.ts";
@@ -70,7 +70,7 @@ export function openWorkshop(options: WorkshopOptions = {}): Workshop {
     return (await lookup(host, { all: true })).map((found) => found.address);
   };
   const bundler = createBundler({
-    sandbox: { ...sandbox, spawn },
+    sandbox: { open: async () => ({ ...sandbox, spawn }) },
     registries: { ...NO_REGISTRIES, ...options.registries },
     egress: { resolve, allowed: options.allowed ?? [] },
     limits,

@@ -24,6 +24,7 @@ export type ImportClass =
 const SDK = /^npm:\/?(@base44\/sdk|@holdfast\/sdk)(?:@([^/]+))?(\/.*)?$/;
 const NPM = /^npm:\/?(?:@[\w~-][\w~.-]*\/)?[\w~-][\w~.-]*(?:@[^/:\s]+)?(?:\/[^\s]*)?$/;
 const JSR = /^jsr:\/?@[a-z0-9-]+\/[a-z0-9-]+(?:@[^/\s]+)?(?:\/[^\s]*)?$/;
+const URL_SHAPE = /^https:\/\/[\w[][^\s\\]*$/;
 const BARE = /^(?:@[\w~.-]+\/)?[\w~-][\w~.-]*(?:\/[\w~./-]*)?$/;
 
 const refused = (why: string): ImportClass => ({ kind: "refused", why });
@@ -52,7 +53,8 @@ function classifySdk(specifier: string, pinned: readonly string[]): ImportClass 
 
 function classifyUrl(specifier: string): ImportClass {
   const url = URL.parse(specifier);
-  if (url === null) return refused("is not a URL.");
+  // A URL parser also accepts spaces, backslashes, and more or fewer slashes.
+  if (url === null || !URL_SHAPE.test(specifier)) return refused("is not a URL.");
   if (url.username !== "" || url.password !== "") return refused("contains a username or a password. Remove it.");
   return { kind: "remote" };
 }

@@ -14,7 +14,8 @@ export async function nativePackages({ packages }: Graph): Promise<ReadonlySet<N
 }
 
 async function isNative({ local }: NpmPackage): Promise<boolean> {
-  const names = await readdir(local, { recursive: true });
+  // Deno does not install an optional package for another kind of machine.
+  const names = await readdir(local, { recursive: true }).catch(() => []);
   return names.some((name) => name.endsWith(".node") || /(?:^|\/)binding\.gyp$/.test(name));
 }
 
@@ -27,7 +28,8 @@ export async function packagesWithScripts({ packages }: Graph): Promise<readonly
 }
 
 async function hasScripts({ local }: NpmPackage): Promise<boolean> {
-  const manifest: unknown = JSON.parse(await readFile(join(local, "package.json"), "utf8"));
+  const text = await readFile(join(local, "package.json"), "utf8").catch(() => "{}");
+  const manifest: unknown = JSON.parse(text);
   const scripts = isJsonObject(manifest) ? manifest["scripts"] : null;
   return isJsonObject(scripts) && INSTALL_SCRIPTS.some((name) => Object.hasOwn(scripts, name));
 }

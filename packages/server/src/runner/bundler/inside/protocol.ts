@@ -2,7 +2,7 @@
  * What the server and the bundler's process say to each other: one JSON value each way. The process
  * reads hostile files, so the server checks its reply like any other input.
  */
-import type { SourceTree } from "../types.ts";
+import type { SourceTree } from "../../../core/functions/functions.ts";
 import type { SdkName } from "./imports.ts";
 
 /** An SDK that this server ships, as one module. */

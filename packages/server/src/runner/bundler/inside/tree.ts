@@ -6,7 +6,7 @@
  * pattern. Contents come from memory, so no link or other trick of a file system leads elsewhere.
  */
 import { join, posix, sep } from "node:path";
-import type { SourceTree } from "../types.ts";
+import type { SourceTree } from "../../../core/functions/functions.ts";
 
 export interface Tree {
   readonly function_name: string;

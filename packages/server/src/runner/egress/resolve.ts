@@ -1,0 +1,8 @@
+/** Looks names up as this machine does. */
+import { lookup } from "node:dns/promises";
+
+/** IPv4 first, because many hosts have no route for IPv6. */
+export async function resolveHost(host: string): Promise<readonly string[]> {
+  const found = await lookup(host, { all: true, order: "ipv4first" });
+  return found.map(({ address }) => address);
+}

@@ -1,0 +1,138 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CodedError } from "../../../src/core/errors.ts";
+import { denoImports } from "../../../src/runner/bundler/deno-json.ts";
+import { acceptsVersion, classifyImport } from "../../../src/runner/bundler/inside/imports.ts";
+import { treeOf } from "./workshop.ts";
+
+describe("an SDK's version", () => {
+  it.each([
+    [null, true],
+    ["latest", true],
+    ["*", true],
+    ["0.8.50", true],
+    ["=0.8.50", true],
+    ["^0.8.0", true],
+    ["^0.8.50", true],
+    ["~0.8.4", true],
+    ["0.8", true],
+    ["0", true],
+    ["0.8.x", true],
+    ["^0.8", true],
+    ["^0", true],
+    ["0.8.4", false],
+    ["0.8.51", false],
+    ["^0.8.51", false],
+    ["^0.7.0", false],
+    ["~0.7.9", false],
+    ["^1.0.0", false],
+    ["1", false],
+    [">=0.8.0", false],
+    ["0.8.50-beta", false],
+  ])("%s is satisfied by 0.8.50: %s", (range, met) => {
+    expect(acceptsVersion(range, "0.8.50")).toBe(met);
+  });
+
+  it("satisfies itself in every notation", () => {
+    const version = fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99)).map((parts) => parts.join("."));
+    const law = fc.property(version, (text) =>
+      ["", "^", "~", "="].every((operator) => acceptsVersion(operator + text, text)),
+    );
+    expect(fc.check(law).failed).toBe(false);
+  });
+});
+
+describe("a specifier", () => {
+  const specifier = fc
+    .array(
+      fc.constantFrom(
+        ".",
+        "/",
+        "npm:",
+        "jsr:",
+        "https://",
+        "file:",
+        "data:",
+        "a",
+        "@base44/sdk",
+        "..",
+        "node:fs",
+        " ",
+        "\\",
+        "%2e",
+        "@1",
+        ":",
+      ),
+    )
+    .map((parts) => parts.join(""));
+
+  it("is relative only if it starts with a dot and a slash", () => {
+    const law = fc.property(specifier, (text) => classifyImport(text).kind !== "relative" || /^\.\.?\//.test(text));
+    expect(fc.check(law).failed).toBe(false);
+  });
+
+  it("is remote only if it is the name of a package or an https URL", () => {
+    const law = fc.property(
+      specifier,
+      (text) => classifyImport(text).kind !== "remote" || /^(npm:\/?[@\w]|jsr:\/?@|https:\/\/\w)/.test(text),
+    );
+    expect(fc.check(law).failed).toBe(false);
+  });
+
+  it.each([
+    "npm:zod",
+    "npm:zod@3.22.4",
+    "npm:/zod@^4",
+    "npm:@scope/name@1/sub/path.js",
+    "jsr:@std/path",
+    "jsr:/@std/path@^1.0.0/posix",
+    "https://esm.sh/zod@3.22.4?target=deno",
+    "https://deno.land/std@0.224.0/path/mod.ts",
+  ])("%s is remote", (text) => {
+    expect(classifyImport(text)).toEqual({ kind: "remote" });
+  });
+});
+
+describe("a function's deno.json", () => {
+  const read = (content: string, name = "deno.json"): Readonly<Record<string, string>> =>
+    denoImports(treeOf("f", { "entry.ts": "", [name]: content }));
+
+  it("gives names to packages, files and modules", () => {
+    const imports = { zod: "npm:zod@4", "@std/path": "jsr:@std/path@1", "lib/": "./lib/", x: "https://a.example/x.ts" };
+    expect(read(JSON.stringify({ imports, tasks: {}, compilerOptions: { strict: true } }))).toEqual(imports);
+    expect(read(`{ /* a comment */ "imports": { "zod": "npm:zod@4", }, }`, "deno.jsonc")).toEqual({ zod: "npm:zod@4" });
+    expect(read("{}")).toEqual({});
+    expect(read(JSON.stringify({ imports }), "lib/deno.json")).toEqual({});
+    expect(denoImports(treeOf("f", { "entry.ts": "" }))).toEqual({});
+  });
+
+  it.each([
+    ["{", /deno\.json is not valid JSON/],
+    ["[]", /deno\.json is not valid JSON/],
+    [`{ "imports": [] }`, /"imports" that is not an object/],
+    [`{ "imports": { "zod": 1 } }`, /gives "zod" a target/],
+    [`{ "imports": { "lib/": "./lib" } }`, /gives "lib\/" a target/],
+    [`{ "imports": { "./a.ts": "./b.ts" } }`, /imports "\.\/a\.ts", which is not a short name/],
+    [`{ "imports": { "/etc/": "./b/" } }`, /is not a short name/],
+    [`{ "imports": { "npm:zod": "./b.ts" } }`, /is not a short name/],
+    [`{ "imports": { "": "./b.ts" } }`, /is not a short name/],
+    [`{ "importMap": "./map.json" }`, /has "importMap", which functions do not use\. Put the names into "imports"/],
+    [`{ "scopes": {} }`, /has "scopes"/],
+    [`{ "workspace": [] }`, /has "workspace"/],
+  ])("is refused if it is %s", (content, message) => {
+    expect(refusalOf(content)).toMatch(message);
+  });
+
+  it("is refused if it is nested too deeply to be read", () => {
+    expect(refusalOf(`{ "imports": `.repeat(50_000))).toMatch(/deno\.json is not valid JSON/);
+  });
+
+  function refusalOf(content: string): string {
+    try {
+      return `not refused: ${JSON.stringify(read(content))}`;
+    } catch (error) {
+      if (!(error instanceof CodedError) || error.code !== "function_invalid") throw error;
+      return error.message;
+    }
+  }
+});
