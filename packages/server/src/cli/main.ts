@@ -13,7 +13,7 @@ import { appCommands } from "./commands/apps.ts";
 import { auditCommands } from "./commands/audit.ts";
 import { clientCommands } from "./commands/clients.ts";
 import { completionCommand } from "./commands/completion.ts";
-import { connectorCommands } from "./commands/connectors.ts";
+import { connectorCommands } from "./commands/connectors/connectors.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { keyCommands } from "./commands/keys.ts";
 import { logCommands } from "./commands/logs.ts";

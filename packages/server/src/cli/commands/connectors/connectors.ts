@@ -2,15 +2,15 @@
  * `holdfast connectors …`: an app's connectors, on the server's machine and from another machine.
  */
 import type { Command } from "commander";
-import { loadClientSettings } from "../../config.ts";
-import type { ListedConnector } from "../connectors/api.ts";
-import { loadCatalog } from "../connectors/catalog.ts";
-import { withConnectors, type AppFlags } from "../connectors/open.ts";
-import { withApp, withTarget, type TargetFlags } from "../remote/target.ts";
-import { printResult, table } from "../terminal/output.ts";
-import { consentCommands } from "./connectors-consent.ts";
-import { syncCommands } from "./connectors-sync.ts";
-import { providerSummary } from "./providers.ts";
+import { loadClientSettings } from "../../../config.ts";
+import type { ListedConnector } from "../../connectors/api.ts";
+import { loadCatalog } from "../../connectors/catalog.ts";
+import { withConnectors, type AppFlags } from "../../connectors/open.ts";
+import { withApp, withTarget, type TargetFlags } from "../../remote/target.ts";
+import { printResult, table } from "../../terminal/output.ts";
+import { consentCommands } from "./consent.ts";
+import { syncCommands } from "./sync.ts";
+import { providerSummary } from "../providers.ts";
 
 export function connectorCommands(program: Command): void {
   const connectors = program

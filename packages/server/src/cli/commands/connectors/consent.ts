@@ -3,14 +3,14 @@
  * account is connected.
  */
 import type { Command } from "commander";
-import { systemClock } from "../../core/clock.ts";
-import { CodedError } from "../../core/errors.ts";
-import { configFlag } from "../connectors/config-flag.ts";
-import { CONSENT_TTL_MS, waitForConsent } from "../connectors/consent.ts";
-import { AS, withConnectors, type AppFlags } from "../connectors/open.ts";
-import { withApp } from "../remote/target.ts";
-import { createOutput } from "../terminal/output.ts";
-import { wait } from "../terminal/wait.ts";
+import { systemClock } from "../../../core/clock.ts";
+import { CodedError } from "../../../core/errors.ts";
+import { configFlag } from "../../connectors/config-flag.ts";
+import { CONSENT_TTL_MS, waitForConsent } from "../../connectors/consent.ts";
+import { AS, withConnectors, type AppFlags } from "../../connectors/open.ts";
+import { withApp } from "../../remote/target.ts";
+import { createOutput } from "../../terminal/output.ts";
+import { wait } from "../../terminal/wait.ts";
 
 interface InitiateFlags extends AppFlags {
   readonly scopes?: string[];
