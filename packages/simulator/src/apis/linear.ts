@@ -9,9 +9,10 @@ import { json } from "../engine/reply.ts";
 import type { Collection, Objects, Stored } from "../engine/objects.ts";
 import type { Account, Caller, Json, JsonObject, Reply, RouteContext } from "../engine/types.ts";
 import { orgName, person, stableUuid } from "../engine/values.ts";
-import { iso, list, object, objects, pageOf, pick, text } from "./kit/endpoints.ts";
-import { compare, compareFolded } from "./kit/filter.ts";
-import { execute, GraphqlError, type Node } from "./kit/graphql.ts";
+import { iso, list, object, pick, text } from "./kit/endpoints.ts";
+import { execute, GraphqlError } from "./kit/graphql.ts";
+import { connection, filtered, InputError, type Tree } from "./linear-lists.ts";
+import { unfilled } from "./linear-schema.ts";
 
 export const failure = (message: string, code: string, type: string): JsonObject => ({
   errors: [{ message, extensions: { code, type, userError: true, userPresentableMessage: message } }],
@@ -42,8 +43,6 @@ const comments: Collection = { name: "comments", newId: (owner, n) => stableUuid
 
 const WRITABLE = "teamId title description priority stateId assigneeId labelIds dueDate estimate".split(" ");
 
-/** An input that Linear refuses. The message is for the user. */
-class InputError extends Error {}
 class ScopeError extends Error {}
 
 interface Org {
@@ -53,21 +52,23 @@ interface Org {
   readonly comments: Objects;
 }
 
-type Tree = { readonly [name: string]: Node };
-
 const membersOf = ({ account }: Org): Account[] => {
   const domain = account.email.slice(account.email.indexOf("@"));
   return [...new Set([...NAMES, account.name])].map((name) => ({ ...account, name, email: `${name}${domain}` }));
 };
 
 const user = (account: Account): Tree => ({
-  __typename: "User",
+  ...unfilled("User"),
   id: userId(account.email),
   name: person(account).full,
   displayName: account.name,
   email: account.email,
   active: true,
   admin: false,
+  isAssignable: true,
+  isMentionable: true,
+  url: `https://linear.app/${account.org}/profiles/${account.name}`,
+  organization: organization(account),
 });
 
 const organization = (account: Account): Tree => ({
@@ -78,7 +79,7 @@ const organization = (account: Account): Tree => ({
 });
 
 const state = (org: string, [name, type]: (typeof STATES)[number], position: number): Tree => ({
-  __typename: "WorkflowState",
+  ...unfilled("WorkflowState"),
   id: stateId(org, name),
   name,
   type,
@@ -87,93 +88,20 @@ const state = (org: string, [name, type]: (typeof STATES)[number], position: num
 });
 
 const label = (org: string, name: string): Tree => ({
-  __typename: "IssueLabel",
+  ...unfilled("IssueLabel"),
   id: labelId(org, name),
   name,
   color: "#e2e2e2",
 });
 
-/** Returns the connection of a list: nodes, edges and the place of the page. */
-function connection(type: string, all: readonly Tree[], args: JsonObject): Tree {
-  const size = typeof args["first"] === "number" ? args["first"] : 50;
-  const page = size < 1 || size > 250 ? null : pageOf(all, size, text(args["after"]));
-  if (page === null) throw new InputError("Argument Validation Error: first must be 1 to 250, after a cursor.");
-  const start = Number(text(args["after"]) || 0);
-  const cursors = page.items.map((_, n) => String(start + n + 1));
-  return {
-    __typename: `${type}Connection`,
-    nodes: page.items,
-    edges: page.items.map((node, n) => ({ node, cursor: cursors[n] })),
-    pageInfo: {
-      hasNextPage: page.next !== null,
-      hasPreviousPage: start > 0,
-      startCursor: cursors[0] ?? null,
-      endCursor: cursors.at(-1) ?? null,
-    },
-  };
-}
-
-/** Returns the value of a member, of functions without arguments as well. */
-const memberOf = (tree: Node, name: string): Node => {
-  if (typeof tree !== "object" || tree === null || Array.isArray(tree)) return undefined;
-  const found = Object.entries(tree).find(([key]) => key === name)?.[1];
-  return typeof found === "function" ? found({}) : found;
-};
-
-const scalar = (node: Node): Json | undefined =>
-  typeof node === "string" || typeof node === "number" || typeof node === "boolean" || node === null ? node : undefined;
-
-const COMPARATORS: Readonly<Record<string, (value: Json | undefined, wanted: Json | undefined) => boolean>> = {
-  eq: (value, wanted) => compare(value, wanted) === 0,
-  neq: (value, wanted) => compare(value, wanted) !== 0,
-  in: (value, wanted) => list(wanted).some((one) => compare(value, one) === 0),
-  nin: (value, wanted) => !list(wanted).some((one) => compare(value, one) === 0),
-  eqIgnoreCase: (value, wanted) => compareFolded(value, wanted) === 0,
-  contains: (value, wanted) => text(value).includes(text(wanted)),
-  containsIgnoreCase: (value, wanted) => text(value).toLowerCase().includes(text(wanted).toLowerCase()),
-  notContains: (value, wanted) => !text(value).includes(text(wanted)),
-  startsWith: (value, wanted) => text(value).startsWith(text(wanted)),
-  endsWith: (value, wanted) => text(value).endsWith(text(wanted)),
-  lt: (value, wanted) => compare(value, wanted) < 0,
-  lte: (value, wanted) => compare(value, wanted) <= 0,
-  gt: (value, wanted) => compare(value, wanted) > 0,
-  gte: (value, wanted) => compare(value, wanted) >= 0,
-  null: (value, wanted) => (value === null || value === undefined) === (wanted === true),
-};
-
-/** Reports whether a node passes a filter such as `{ state: { name: { eq: "Done" } } }`. */
-function matches(node: Node, filter: JsonObject): boolean {
-  return Object.entries(filter).every(([name, wanted]) => {
-    if (name === "and") return objects(wanted).every((one) => matches(node, one));
-    if (name === "or") return objects(wanted).some((one) => matches(node, one));
-    if (name === "some") return listOf(node).some((one) => matches(one, object(wanted)));
-    if (name === "every") return listOf(node).every((one) => matches(one, object(wanted)));
-    const check = Object.hasOwn(COMPARATORS, name) ? COMPARATORS[name] : undefined;
-    if (check !== undefined) return check(scalar(node), wanted);
-    const member = memberOf(node, name);
-    if (member === undefined) throw new GraphqlError(`Field "${name}" is not defined by the filter.`);
-    return matches(member, object(wanted));
-  });
-}
-
-const listOf = (node: Node): readonly Node[] => {
-  const nodes = memberOf(node, "nodes");
-  return Array.isArray(nodes) ? nodes : [];
-};
-
-const filtered = (type: string, all: readonly Tree[], args: JsonObject): Tree =>
-  connection(
-    type,
-    all.filter((node) => matches(node, object(args["filter"]))),
-    args,
-  );
-
 const team = (org: Org): Tree => ({
-  __typename: "Team",
+  ...unfilled("Team"),
   id: teamId(org.account.org),
   key: "ENG",
   name: "Engineering",
+  displayName: "Engineering",
   description: null,
+  organization: organization(org.account),
   states: (args) =>
     filtered(
       "WorkflowState",
@@ -196,7 +124,7 @@ const team = (org: Org): Tree => ({
 });
 
 const commentOf = (org: Org, { id, data, created_at, changed_at }: Stored): Tree => ({
-  __typename: "Comment",
+  ...unfilled("Comment"),
   id,
   body: data["body"],
   createdAt: iso(created_at),
@@ -217,7 +145,15 @@ function issue(org: Org, stored: Stored): Tree {
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-");
   return {
-    __typename: "Issue",
+    ...unfilled("Issue"),
+    sharedAccess: {
+      __typename: "IssueSharedAccess",
+      isShared: false,
+      viewerHasOnlySharedAccess: false,
+      sharedWithCount: 0,
+      sharedWithUsers: [],
+      disallowedIssueFields: [],
+    },
     id,
     identifier: `ENG-${n}`,
     number: n,
@@ -272,7 +208,7 @@ function byOrder(all: readonly Stored[], { orderBy }: JsonObject): readonly Stor
 
 const queries = (org: Org): Tree => ({
   __typename: "Query",
-  viewer: { ...user(org.account), organization: organization(org.account) },
+  viewer: { ...user(org.account), isMe: true, organization: organization(org.account) },
   organization: organization(org.account),
   teams: (args) => filtered("Team", [team(org)], args),
   team: ({ id }) => {

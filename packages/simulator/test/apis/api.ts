@@ -77,7 +77,7 @@ export const recordingsOf = (name: string): Readonly<Record<string, Recording>> 
   JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf8"));
 
 /** Returns `path: type` of every member. Elements of a list share the path `name[]`. */
-function outline(value: unknown, path = ""): string[] {
+export function outline(value: unknown, path = ""): string[] {
   if (Array.isArray(value)) {
     const inner = value.flatMap((member: unknown) => outline(member, `${path}[]`));
     return [`${path}: list`, ...new Set(inner)];

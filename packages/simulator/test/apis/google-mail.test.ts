@@ -78,6 +78,7 @@ describe("Gmail", () => {
     const id = textAt(await api.call(`GET ${ME}/messages?q=is:unread`), "messages.0.id");
     await api.call(`POST ${ME}/messages/${id}/modify`, { json: { removeLabelIds: ["UNREAD"] } });
     expect((await api.call(`GET ${ME}/messages?q=is:unread`)).json).toEqual({ resultSizeEstimate: 0 });
+    expect(api.state().objects).toMatchObject([{ id, change: "changed", data: { labelIds: ["INBOX"] } }]);
     await api.call(`POST ${ME}/messages/${id}/trash`);
     expect((await api.call(`GET ${ME}/messages`)).json).toEqual({ resultSizeEstimate: 0 });
     const draft = await api.call(`POST ${ME}/drafts`, {

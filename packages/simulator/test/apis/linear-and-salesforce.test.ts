@@ -63,6 +63,20 @@ describe("Linear", () => {
     expect(at(rest.json, "data.issues")).toEqual({ nodes: [{ title: "Welcome to Linear" }], edges: [{ cursor: "3" }] });
   });
 
+  it("returns members of the published schema that it does not fill, for clients generated from it", async () => {
+    const api = await linear();
+    const issue =
+      "__typename trashed previousIdentifiers cycle { id } team { issueCount private } creator { isMe lastSeen }";
+    expect(at((await ask(api, `{ issues { nodes { ${issue} } } }`)).json, "data.issues.nodes.0")).toEqual({
+      __typename: "Issue",
+      trashed: null,
+      previousIdentifiers: [],
+      cycle: null,
+      team: { issueCount: null, private: false },
+      creator: { isMe: false, lastSeen: null },
+    });
+  });
+
   it("leaves issues and comments in the state as they were sent", async () => {
     const api = await linear("read,issues:create,comments:create");
     const { team } = await teamOf(api);

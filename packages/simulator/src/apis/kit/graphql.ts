@@ -293,6 +293,7 @@ function resolve(run: Run, node: Node, selections: readonly Selection[] | null):
   // A scalar of any JSON has no selection.
   if (selections === null) return parseJson(JSON.stringify(node)) ?? null;
   const members = fieldsOf(run, selections, 0).map((field): [string, Json] => {
+    if (field.name === "__typename") return [field.alias, typeName(node)];
     if (!Object.hasOwn(node, field.name)) {
       throw new GraphqlError(`Cannot query field "${field.name}" on type "${typeName(node)}".`);
     }
