@@ -22,7 +22,7 @@ import { GATEWAY_HOST } from "./deno.ts";
 import { createDroppedHeaders, type DroppedHeaders } from "./dropped-headers.ts";
 import { serveEgress, type EgressOptions } from "./egress/proxy.ts";
 import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
-import { readKnownError } from "./known-error.ts";
+import { reportedFailure } from "./failures.ts";
 import type { OutputLevel, OutputRecord } from "./output.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, startProcess, type FunctionProcess } from "./process.ts";
@@ -290,10 +290,11 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   response.on("error", () => deadline.signal.aborted && runner.pool.retire(slot));
   const failure = response.headers[FAILED_HEADER];
   if (typeof failure === "string") {
-    const known = failure === "handler" ? await readKnownError(response, slot.process.redactor, public_url) : null;
+    const { redactor } = slot.process;
+    const error = await reportedFailure(response, failure, { ...request.function, redactor, public_url });
     response.destroy();
     if (failure !== "handler") runner.pool.retire(slot);
-    throw known ?? reportedFailure(request.function.function_name, failure);
+    throw error;
   }
   response.once("close", () => (response.complete ? waitForDone(runner, invocation) : finish(runner, invocation)));
   const { headers: passed, dropped } = responseHeaders(response.headers, url);
@@ -385,17 +386,4 @@ async function endInvocation({ options }: Runner, id: string): Promise<void> {
   } catch {
     // The caller is not affected. The token works until it expires.
   }
-}
-
-function reportedFailure(function_name: string, failure: string): CodedError {
-  if (failure === "no_handler") {
-    const message = `The function ${function_name} does not handle requests: call Deno.serve(handler), or export default a function or an object with fetch.`;
-    return new CodedError("function_invalid", { message });
-  }
-  if (failure === "load") {
-    const message = `The function ${function_name} threw an error while loading. Its log has the error.`;
-    return new CodedError("function_invalid", { message });
-  }
-  const message = `The function ${function_name} threw an error before it responded. Its log has the error.`;
-  return new CodedError("function_error", { message });
 }

@@ -1,7 +1,7 @@
 /**
- * Errors of the platform's SDKs that a function did not handle: they tell its caller what to do,
- * such as to connect an account again. Only the known fields pass, each in its known form, because
- * a function can throw anything under that name.
+ * What the caller of a function learns about its failure. Errors of the platform's SDKs that the
+ * function did not handle tell what to do, such as to connect an account again. Only their known
+ * fields pass, each in its known form, because a function can throw anything under that name.
  */
 import type { Readable } from "node:stream";
 import { CodedError } from "../core/errors.ts";
@@ -15,12 +15,32 @@ const URL_LENGTH = 2_048;
 /** The hosted platform's codes have capital letters. */
 const CODE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 
+interface FailedFunction {
+  readonly function_name: string;
+  readonly redactor: Redactor;
+  readonly public_url: string;
+}
+
+/** Returns the error of an invocation whose process reported that it failed. */
+export async function reportedFailure(
+  response: Readable,
+  failure: string,
+  { function_name, redactor, public_url }: FailedFunction,
+): Promise<CodedError> {
+  if (failure === "no_handler") {
+    const message = `The function ${function_name} does not handle requests: call Deno.serve(handler), or export default a function or an object with fetch.`;
+    return new CodedError("function_invalid", { message });
+  }
+  if (failure === "load") {
+    const message = `The function ${function_name} threw an error while loading. Its log has the error.`;
+    return new CodedError("function_invalid", { message });
+  }
+  const message = `The function ${function_name} threw an error before it responded. Its log has the error.`;
+  return (await readKnownError(response, redactor, public_url)) ?? new CodedError("function_error", { message });
+}
+
 /** Returns the error in the body of a failed invocation, or null if it is none that is known. */
-export async function readKnownError(
-  body: Readable,
-  redactor: Redactor,
-  public_url: string,
-): Promise<CodedError | null> {
+async function readKnownError(body: Readable, redactor: Redactor, public_url: string): Promise<CodedError | null> {
   const value = parse(await readText(body));
   if (!isJsonObject(value)) return null;
   const message = textOf(value["message"], redactor);

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { readKnownError } from "../../src/runner/known-error.ts";
+import { reportedFailure } from "../../src/runner/failures.ts";
 import { createRedactor } from "../../src/runner/redact.ts";
 
 const SECRET = "a-secret-of-the-app";
@@ -17,8 +17,9 @@ const EXPIRED = {
 
 async function read(body: unknown) {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  const error = await readKnownError(Readable.from([Buffer.from(text)]), redactor, ORIGIN);
-  return error === null ? null : { status: error.status, message: error.message, ...error.options };
+  const failed = { function_name: "report", redactor, public_url: ORIGIN };
+  const error = await reportedFailure(Readable.from([Buffer.from(text)]), "handler", failed);
+  return { status: error.status, message: error.message, ...error.options };
 }
 
 describe("an error of an SDK that a function did not handle", () => {
@@ -56,8 +57,8 @@ describe("an error of an SDK that a function did not handle", () => {
   it("has a message without secrets, terminal codes, or more than a thousand characters", async () => {
     const message = `key ${SECRET} \u001b[31m${"x".repeat(2_000)}`;
     const error = await read({ ...EXPIRED, message });
-    expect(error?.message).toMatch(/^key \[redacted\] x+$/);
-    expect(error?.message).toHaveLength(1_000);
+    expect(error.message).toMatch(/^key \[redacted\] x+$/);
+    expect(error.message).toHaveLength(1_000);
   });
 
   it("passes no other field", async () => {
@@ -72,6 +73,7 @@ describe("an error of an SDK that a function did not handle", () => {
     ["no object", "[1]"],
     ["a long body", "x".repeat(100_000)],
   ])("is unknown with %s", async (_name, body) => {
-    expect(await read(body)).toBeNull();
+    const message = "The function report threw an error before it responded. Its log has the error.";
+    expect(await read(body)).toEqual({ status: 502, message });
   });
 });
