@@ -106,10 +106,19 @@ function converse(
   if (api !== undefined) options.acceptBridge(api, id);
   if (egress !== undefined) options.serveEgress(egress);
   const output_key = randomBytes(32).toString("base64url");
+  let is_ready = false;
   const onControl = (word: string, value: string): void => {
-    // Only the first one counts. It comes before any code of the function.
-    if (word === "ready") onReady({ address: addressOf(child, value), api_url: apiUrl(child.place) });
     if (word === "done") options.onDone(value);
+    // Only the first one counts. It comes before any code of the function, which can send more of
+    // them once it knows the key, and by then can have removed the socket.
+    if (word !== "ready" || is_ready) return;
+    is_ready = true;
+    try {
+      onReady({ address: addressOf(child, value), api_url: apiUrl(child.place) });
+    } catch {
+      // The process has exited meanwhile, or has no such socket. Its exit fails the invocations.
+      child.kill();
+    }
   };
   const { stdout, stderr, place } = child;
   const { limits, redactor } = options;

@@ -7,15 +7,22 @@
  */
 import type { JobLimits, Mount } from "./types.ts";
 
+/** Where the system keeps its programs. The server's own PATH can name folders of other users. */
+export const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /** The scratch folder inside. */
 export const SCRATCH = "/tmp";
 export const DENO = "/runtime/deno";
 export const NODE = "/runtime/node";
+export const PRLIMIT = "/runtime/prlimit";
 export const LAUNCHER = "/runtime/launcher.mjs";
-/** Child file descriptors after stdio: Node's channel, what bubblewrap reports, and its options. */
+/**
+ * Child file descriptors after stdio: Node's channel, what bubblewrap reports, its options, and the
+ * filter of system calls.
+ */
 export const CHANNEL_FD = 3;
 export const INFO_FD = 4;
 export const OPTIONS_FD = 5;
+export const FILTER_FD = 6;
 
 /**
  * V8 reserves this much writable memory in a new process, without using it. Measured with Deno
@@ -50,16 +57,19 @@ export function wrapped({ mounts, limits, uid, launch }: Wrapping): Wrapped {
     uid === null ? [] : asUser(uid),
     ["prlimit", "--core=0", `--data=${RESERVED_BYTES + limits.memory_bytes}`],
     [`--fsize=${limits.scratch_bytes}`, `--nofile=${OPEN_FILES}`],
-    // The kernel counts a uid's threads, so this limits one app if each app has its own.
-    uid === null ? [] : [`--nproc=${limits.tasks}`],
-    ["--", "bwrap", "--args", String(OPTIONS_FD), "--", NODE, "--no-warnings", LAUNCHER, launch],
+    ["--", "bwrap", "--args", String(OPTIONS_FD), "--"],
+    // Inside, because the kernel counts the threads of a uid in its user namespace. Outside they
+    // would include those of the server.
+    [PRLIMIT, `--nproc=${limits.tasks}`, "--", NODE, "--no-warnings", LAUNCHER, launch],
   ].flat();
   const options = [
     NAMESPACES,
     ["--clearenv", "--setenv", "NODE_CHANNEL_FD", String(CHANNEL_FD)],
-    ["--info-fd", String(INFO_FD)],
+    ["--info-fd", String(INFO_FD), "--seccomp", String(FILTER_FD)],
     mounts.flatMap(({ host, inside }) => ["--ro-bind", host, inside]),
     ["--proc", "/proc", "--dev", "/dev", "--size", String(limits.scratch_bytes), "--tmpfs", SCRATCH],
+    // Both are in memory, without a size. Only the scratch folder can be written.
+    ["--remount-ro", "/dev", "--remount-ro", "/"],
     ["--chdir", SCRATCH],
   ].flat();
   return { command, options: options.map((option) => `${option}\0`).join("") };

@@ -5,28 +5,44 @@ import { Server } from "node:net";
 import { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isJsonObject } from "../../core/types.ts";
-import { CHANNEL_FD, DENO, INFO_FD, NODE, OPTIONS_FD, SCRATCH, wrapped } from "./bubblewrap.ts";
+import {
+  CHANNEL_FD,
+  DENO,
+  FILTER_FD,
+  INFO_FD,
+  NODE,
+  OPTIONS_FD,
+  SCRATCH,
+  SYSTEM_PATH,
+  wrapped,
+} from "./bubblewrap.ts";
 import { exitOf, streamsOf, type RawExit } from "./child.ts";
+import { systemCallFilter } from "./seccomp.ts";
 import {
   SandboxFailure,
   type KillReason,
+  type Mount,
   type Place,
   type SandboxedProcess,
   type SandboxJob,
   type SandboxState,
 } from "./types.ts";
+import { usageInside } from "./usage.ts";
 import { watchUsage } from "./watch.ts";
 
 /** Linux's flag for a handle that only names a file. Node has no name for it. */
 const O_PATH = 0o10000000;
 /** Every sandbox has a network of its own, so the same ports are free in each. */
 const FIRST_PORT = 4001;
-/** Where the system keeps its programs. The server's own PATH can name folders of other users. */
-const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /** Enough of bubblewrap's own message to explain a failure. */
 const COMPLAINT_BYTES = 2_000;
 
-export async function spawnIsolated(state: SandboxState, job: SandboxJob): Promise<SandboxedProcess> {
+interface IsolatedState extends SandboxState {
+  /** Programs and libraries that every job sees. */
+  readonly runtime: readonly Mount[];
+}
+
+export async function spawnIsolated(state: IsolatedState, job: SandboxJob): Promise<SandboxedProcess> {
   const place = placeOf(job);
   const uid = state.uids === null ? null : state.uids.take(job.owner);
   const child = start(state, job, place, uid);
@@ -47,7 +63,7 @@ export async function spawnIsolated(state: SandboxState, job: SandboxJob): Promi
   try {
     const { listeners, host_pid } = await launched(child, job.listeners, exited);
     first_pid = host_pid;
-    const watch = watchUsage({ ...state, pid: host_pid, memory_bytes: job.limits.memory_bytes, kill });
+    const watch = watchUsage({ ...state, ...job.limits, usage: () => usageInside(host_pid), kill });
     const handles: number[] = [];
     const end = (): void => {
       watch.stop();
@@ -86,7 +102,7 @@ function placeOf({ listeners }: SandboxJob): Place {
   return { deno: DENO, node: NODE, scratch: SCRATCH, ports, path: (inside) => inside };
 }
 
-function start(state: SandboxState, job: SandboxJob, place: Place, uid: number | null): ChildProcess {
+function start(state: IsolatedState, job: SandboxJob, place: Place, uid: number | null): ChildProcess {
   const listeners = job.listeners.map((name) => ({ name, port: place.ports[name] }));
   const command = job.command(place);
   const launch = JSON.stringify({ listeners, command, environment: job.environment(place) });
@@ -97,13 +113,20 @@ function start(state: SandboxState, job: SandboxJob, place: Place, uid: number |
   stdio[CHANNEL_FD] = "ipc";
   stdio[INFO_FD] = "pipe";
   stdio[OPTIONS_FD] = "pipe";
+  stdio[FILTER_FD] = "pipe";
   const child = spawn(program, rest, { stdio, env: { PATH: SYSTEM_PATH }, cwd: "/" });
-  const pipe: unknown = Object.values(child.stdio)[OPTIONS_FD];
-  if (!(pipe instanceof Writable)) throw new SandboxFailure("The options have no pipe.");
+  send(child, OPTIONS_FD, options);
+  send(child, FILTER_FD, systemCallFilter());
+  return child;
+}
+
+/** Writes what bubblewrap reads from one of its file descriptors. */
+function send(child: ChildProcess, fd: number, content: string | Buffer): void {
+  const pipe: unknown = Object.values(child.stdio)[fd];
+  if (!(pipe instanceof Writable)) throw new SandboxFailure(`File descriptor ${fd} has no pipe.`);
   // Bubblewrap can exit before it reads all. Its exit explains why.
   pipe.on("error", () => {});
-  pipe.end(options);
-  return child;
+  pipe.end(content);
 }
 
 interface Launched {

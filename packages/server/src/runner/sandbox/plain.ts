@@ -16,6 +16,7 @@ import {
   type SandboxJob,
   type SandboxState,
 } from "./types.ts";
+import { usageOf } from "./usage.ts";
 import { watchUsage } from "./watch.ts";
 
 export async function spawnPlain(state: SandboxState, job: SandboxJob): Promise<SandboxedProcess> {
@@ -33,7 +34,7 @@ export async function spawnPlain(state: SandboxState, job: SandboxJob): Promise<
   const watch =
     child.pid === undefined || process.platform !== "linux"
       ? null
-      : watchUsage({ ...state, pid: child.pid, memory_bytes: job.limits.memory_bytes, kill });
+      : watchUsage({ ...state, ...job.limits, usage: () => usageOf(`/proc/${child.pid}`), kill });
   const exited = exitOf(child).then((exit) => {
     watch?.stop();
     opened.forEach(([, listener]) => listener.close());

@@ -7,6 +7,8 @@ import {
   chmodSync,
   constants,
   copyFileSync,
+  existsSync,
+  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -19,26 +21,48 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
+import { CodedError } from "../../core/errors.ts";
 import { errnoOf } from "../../core/errno.ts";
-import { DENO, LAUNCHER, NODE } from "./bubblewrap.ts";
+import { DENO, LAUNCHER, NODE, PRLIMIT, SYSTEM_PATH } from "./bubblewrap.ts";
 import { SandboxFailure, type Mount } from "./types.ts";
 
 /** Creates the folder, and removes those of servers that were killed. */
 export function makeRoot(): string {
   const parent = [tmpdir(), "/tmp", "/var/tmp"].map(realPath).find((path) => path !== null && isReachable(path));
-  if (parent === undefined || parent === null) throw new SandboxFailure("No temporary folder is open to all users.");
+  if (parent === undefined || parent === null) {
+    const message = "Functions need a temporary folder that every user can enter, such as /tmp. Set TMPDIR to one.";
+    throw new CodedError("configuration", { message });
+  }
   removeLeftovers(parent);
-  const root = mkdtempSync(join(parent, `holdfast-functions-${process.pid}-`));
+  const root = mkdtempSync(join(parent, `holdfast-functions-${process.pid}.${startOf(process.pid)}-`));
   chmodSync(root, 0o711);
   return root;
 }
 
 function removeLeftovers(parent: string): void {
   for (const name of readdirSync(parent)) {
-    const [, pid] = /^holdfast-functions-(\d+)-/.exec(name) ?? [];
+    const [, pid = "", start] = /^holdfast-functions-(\d+)\.(\d*)-/.exec(name) ?? [];
     const path = join(parent, name);
-    if (pid === undefined || isRunning(Number(pid)) || statSync(path).uid !== process.getuid?.()) continue;
+    if (start === undefined || startOf(Number(pid)) === start || ownerOf(path) !== process.getuid?.()) continue;
     rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Returns when the process started, in ticks since the machine did. A container gives its server
+ * the same pid again and again, and a pid alone would keep every old folder. Empty: no such process.
+ */
+function startOf(pid: number): string {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  if (stat !== "") return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  return process.platform !== "linux" && isRunning(pid) ? "0" : "";
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
   }
 }
 
@@ -48,6 +72,11 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     return errnoOf(error) === "EPERM";
   }
+}
+
+/** Another server can remove it meanwhile. */
+function ownerOf(path: string): number | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.uid;
 }
 
 function realPath(path: string): string | null {
@@ -61,18 +90,29 @@ function realPath(path: string): string | null {
 /** Returns what every job sees. `deno` is the path of the binary. */
 export function runtimeMounts(root: string, deno: string): readonly Mount[] {
   const node = process.execPath;
-  const libraries = [...new Set([deno, node].flatMap(librariesOf))];
+  const prlimit = systemProgram("prlimit");
+  const libraries = [...new Set([deno, node, prlimit].flatMap(librariesOf))];
   return [
     ...libraries.map((path) => ({ host: path, inside: path })),
     { host: readableForAll(root, deno, "deno"), inside: DENO },
     { host: readableForAll(root, node, "node"), inside: NODE },
+    { host: prlimit, inside: PRLIMIT },
     { host: writeLauncher(root), inside: LAUNCHER },
   ];
 }
 
+/** Returns the path of a program of the system. */
+function systemProgram(name: string): string {
+  const path = SYSTEM_PATH.split(":")
+    .map((folder) => join(folder, name))
+    .find(existsSync);
+  if (path === undefined) throw new SandboxFailure(`spawn ${name} ENOENT`);
+  return path;
+}
+
 /** Returns the shared libraries that the dynamic loader finds for a program, by their own paths. */
 function librariesOf(program: string): readonly string[] {
-  const listing = execFileSync("ldd", [program], { encoding: "utf8" });
+  const listing = execFileSync(systemProgram("ldd"), [program], { encoding: "utf8" });
   return listing.split("\n").flatMap((line) => /(?:=> |^\s*)(\/\S+) \(0x/.exec(line)?.[1] ?? []);
 }
 

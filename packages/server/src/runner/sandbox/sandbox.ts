@@ -9,7 +9,7 @@ import type { Isolation, UidRange } from "../../core/functions/function-settings
 import { spawnIsolated } from "./isolated.ts";
 import { spawnPlain } from "./plain.ts";
 import { makeRoot, runtimeMounts } from "./runtime.ts";
-import type { Sandbox, SandboxState } from "./types.ts";
+import type { Mount, Sandbox, SandboxState } from "./types.ts";
 import { createUids } from "./uids.ts";
 
 export interface SandboxOptions {
@@ -28,12 +28,17 @@ export interface SandboxOptions {
 export function createSandbox({ isolation, deno, uids, ...rest }: SandboxOptions): Sandbox {
   const root = makeRoot();
   const is_root = process.getuid?.() === 0;
-  const runtime = isolation === "none" ? [] : runtimeMounts(root, deno);
-  const state: SandboxState = { ...rest, deno, root, runtime, uids: is_root ? createUids(uids) : null };
+  const state: SandboxState = { ...rest, deno, root, uids: is_root ? createUids(uids) : null };
+  let runtime: readonly Mount[] | null = null;
   return {
     isolation,
     root,
-    spawn: (job) => (isolation === "none" ? spawnPlain(state, job) : spawnIsolated(state, job)),
+    spawn: async (job) => {
+      if (isolation === "none") return await spawnPlain(state, job);
+      // Found at the first job, so that a missing program is a failure to start one.
+      runtime ??= runtimeMounts(root, deno);
+      return await spawnIsolated({ ...state, runtime }, job);
+    },
     close: async () => rmSync(root, { recursive: true, force: true, maxRetries: 3 }),
   };
 }

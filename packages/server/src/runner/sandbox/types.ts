@@ -85,8 +85,6 @@ export class SandboxFailure extends Error {
 export interface SandboxState {
   /** The Deno binary of the host. */
   readonly deno: string;
-  /** Programs and libraries that every job sees. */
-  readonly runtime: readonly Mount[];
   readonly root: string;
   /** Null if this server is not root. */
   readonly uids: Uids | null;

@@ -4,7 +4,8 @@
  * No limit of the kernel counts the memory that a process really uses: RLIMIT_DATA counts what it
  * reserves, and a control group needs rights that a server often lacks. So the server reads it.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statfsSync } from "node:fs";
+import { SCRATCH } from "./bubblewrap.ts";
 
 export interface Usage {
   readonly resident_bytes: number;
@@ -17,43 +18,55 @@ export interface Usage {
 const PAGE_BYTES = 4_096;
 const TICK_MS = 10;
 /** A job with more processes than this is reported as if it used all memory. */
-const MAX_PROCESSES = 256;
+const MAX_PROCESSES = 32;
+/** The same for files in its scratch folder. Each takes a kilobyte of the kernel's, even empty. */
+const MAX_FILES = 100_000;
+const ALL: Usage = { resident_bytes: Number.POSITIVE_INFINITY, cpu_ms: 0 };
 
-/** Returns the sum over a process and its descendants. An exited process counts nothing. */
-export function usageOf(root_pid: number): Usage {
-  const pids = [root_pid];
-  const sum = { resident_bytes: 0, cpu_ms: 0 };
-  for (let index = 0; index < pids.length; index += 1) {
-    const pid = pids[index]!;
-    if (pids.length > MAX_PROCESSES) return { ...sum, resident_bytes: Number.POSITIVE_INFINITY };
-    const stat = readProcess(pid, "stat");
-    // The name in parentheses can contain anything. Fields are counted after it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [user = 0, system = 0] = fields.slice(11, 13).map(Number);
-    sum.cpu_ms += (user + system) * TICK_MS;
-    sum.resident_bytes += Number(readProcess(pid, "statm").split(" ")[1] ?? 0) * PAGE_BYTES;
-    pids.push(...childrenOf(pid));
-  }
-  return sum;
+/**
+ * Returns the sum over all processes of a sandbox, from the view of its first one. That view has no
+ * others, and the cost does not grow with their threads.
+ */
+export function usageInside(first_pid: number): Usage {
+  const root = `/proc/${first_pid}/root`;
+  const pids = numbersIn(`${root}/proc`);
+  if (pids.length > MAX_PROCESSES || filesIn(root + SCRATCH) > MAX_FILES) return ALL;
+  const all = pids.map((pid) => usageOf(`${root}/proc/${pid}`));
+  return { resident_bytes: sum(all.map((one) => one.resident_bytes)), cpu_ms: sum(all.map((one) => one.cpu_ms)) };
 }
 
-/** Each thread lists the children that it started. */
-function childrenOf(pid: number): readonly number[] {
-  const children = threadsOf(pid).map((thread) => readProcess(pid, `task/${thread}/children`));
-  return children.join(" ").split(" ").filter(Boolean).map(Number);
+/** Returns the usage of one process by its folder in /proc. An exited process uses nothing. */
+export function usageOf(folder: string): Usage {
+  const stat = read(`${folder}/stat`);
+  // The name in parentheses can contain anything. Fields are counted after it. The last two are
+  // the time of children that have exited.
+  const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 15).map(Number);
+  const [, pages = 0] = read(`${folder}/statm`).split(" ").map(Number);
+  return { resident_bytes: pages * PAGE_BYTES, cpu_ms: sum(ticks) * TICK_MS };
 }
 
-function threadsOf(pid: number): readonly string[] {
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+function numbersIn(folder: string): readonly string[] {
   try {
-    return readdirSync(`/proc/${pid}/task`);
+    return readdirSync(folder).filter((name) => /^\d+$/.test(name));
   } catch {
     return [];
   }
 }
 
-function readProcess(pid: number, file: string): string {
+function filesIn(folder: string): number {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, "latin1");
+    const { files, ffree } = statfsSync(folder);
+    return files - ffree;
+  } catch {
+    return 0;
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "latin1");
   } catch {
     return "";
   }

@@ -1,7 +1,7 @@
 /** Ends a job that uses more memory or CPU time than it is allowed. */
 import { every, type Clock } from "../../core/clock.ts";
 import type { KillReason } from "./types.ts";
-import { usageOf, type Usage } from "./usage.ts";
+import type { Usage } from "./usage.ts";
 
 export interface Watch {
   /** Sets how much CPU time the job can have used in total, from what it has used so far. */
@@ -10,14 +10,14 @@ export interface Watch {
 }
 
 interface WatchOptions {
-  readonly pid: number;
+  readonly usage: () => Usage;
   readonly memory_bytes: number;
   readonly poll_ms: number;
   readonly clock: Clock;
   readonly kill: (reason: KillReason) => void;
 }
 
-export function watchUsage({ pid, memory_bytes, poll_ms, clock, kill }: WatchOptions): Watch {
+export function watchUsage({ usage, memory_bytes, poll_ms, clock, kill }: WatchOptions): Watch {
   // As of the last reading. Each call of the process sets a limit, and a reading costs more than
   // the rest of the call.
   let used_cpu_ms = 0;
@@ -28,7 +28,7 @@ export function watchUsage({ pid, memory_bytes, poll_ms, clock, kill }: WatchOpt
     else if (cpu_ms > allowed_cpu_ms) kill("cpu");
   };
   return {
-    stop: every(clock, poll_ms, () => check(usageOf(pid))),
+    stop: every(clock, poll_ms, () => check(usage())),
     limitCpu: (allow) => void (allowed_cpu_ms = allow(used_cpu_ms)),
   };
 }
