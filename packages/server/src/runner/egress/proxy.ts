@@ -60,7 +60,7 @@ const REFUSED_TARGETS = 100;
 
 interface State extends EgressOptions {
   left_bytes: number;
-  /** Why each of the last refused targets was refused. */
+  /** Why each of the last refused targets was refused, by the target as it is written in a URL. */
   readonly refused: Map<string, string>;
 }
 
@@ -94,12 +94,14 @@ async function tunnel(state: State, { url = "" }: IncomingMessage, client: Duple
     }
     const upstream = await connected(state, target);
     client.write("HTTP/1.1 200 Connection established\r\n\r\n");
-    upstream.write(head);
+    client.unshift(head);
     await Promise.all([pipeline(client, counted(state), upstream), pipeline(upstream, counted(state), client)]);
   } catch (error) {
     if (error instanceof EgressRefused) refuse(state, url, error.message);
     const status = error instanceof EgressRefused ? "403 function_egress_refused" : "502 Bad Gateway";
-    if (client.writable) client.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`);
+    if (!client.writable) return;
+    // The process could keep its side open, and so a connection of its own for as long as it lives.
+    client.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, () => client.destroy());
   }
 }
 
@@ -115,8 +117,9 @@ async function connected(state: State, target: Target): Promise<Socket> {
 
 function refuse(state: State, target: string, why: string): void {
   const { refused, onRefused } = state;
-  refused.delete(target);
-  refused.set(target, why);
+  const name = encodeURIComponent(target);
+  refused.delete(name);
+  refused.set(name, why);
   if (refused.size > REFUSED_TARGETS) refused.delete([...refused.keys()][0] ?? "");
   onRefused(target, why);
 }
@@ -143,20 +146,24 @@ async function forward(state: State, request: IncomingMessage, response: ServerR
 }
 
 function answerWhy({ refused }: State, { pathname }: URL, response: ServerResponse): void {
-  const why = refused.get(decodeURIComponent(pathname.slice(1)));
+  const why = refused.get(pathname.slice(1));
   response.writeHead(why === undefined ? 404 : 200).end(why);
 }
 
 /** Sends a plain http request on, and returns its response. */
 async function send(state: State, url: URL, request: IncomingMessage): Promise<IncomingMessage> {
   const { host, port, path } = await destinationOf(state, url);
-  const headers = { ...endToEnd(request), host: url.host };
+  const headers: OutgoingHttpHeaders = { ...endToEnd(request), host: url.host };
+  // Node would send the body of a GET without its length.
+  if (request.headers["transfer-encoding"] !== undefined) headers["transfer-encoding"] = "chunked";
   const { method } = request;
   const timeout = state.idle_timeout_ms;
   const upstream = httpRequest({ host, port, method, path, headers, agent: false, timeout });
   const arrived = Promise.withResolvers<IncomingMessage>();
   upstream.once("response", arrived.resolve);
-  upstream.once("error", arrived.reject);
+  upstream.on("error", arrived.reject);
+  // For a response that is none, such as 101.
+  upstream.once("close", () => arrived.reject(new Error("There was no response.")));
   upstream.once("timeout", () => upstream.destroy(new Error("The connection timed out.")));
   upstream.once("socket", (socket) => socket.once("connect", endUnlessConnected(state, socket)));
   void pipeline(request, counted(state), upstream).catch(arrived.reject);
