@@ -34,7 +34,7 @@ export const FUNCTION_LIMITS = {
   function_memory_bytes: 268_435_456,
   /** Scratch folder of one function process. It is in memory. */
   function_scratch_bytes: 67_108_864,
-  /** Threads of one app's functions, where each app has a uid of its own. */
+  /** Processes and threads of one function process. */
   function_tasks: 512,
   /** CPU time of one invocation, over all threads. */
   function_cpu_ms: 10_000,

@@ -39,7 +39,7 @@ function closeInherited(): void {
   }
 }
 
-/** Reports whether the file survives `execve`. False for one that is closed already. */
+/** Reports whether the file survives `execve`. False if it is closed already. */
 function staysOpen(fd: number): boolean {
   try {
     const [, flags = ""] = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1")) ?? [];

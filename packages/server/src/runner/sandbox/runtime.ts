@@ -49,8 +49,9 @@ function removeLeftovers(parent: string): void {
 }
 
 /**
- * Returns when the process started, in ticks since the machine did. A container gives its server
- * the same pid again and again, and a pid alone would keep every old folder. Empty: no such process.
+ * Returns when the process started, in ticks since the machine did. Empty: no such process. A
+ * container gives its server the same pid again and again, and a pid alone would keep every old
+ * folder.
  */
 function startOf(pid: number): string {
   const stat = readIfThere(`/proc/${pid}/stat`);

@@ -87,7 +87,7 @@ const EPERM = 1;
 const ENOSYS = 38;
 const EAFNOSUPPORT = 97;
 
-/** Offsets in the kernel's `struct seccomp_data`: the call's number, its interface, its argument. */
+/** Offsets in `struct seccomp_data`: the call's number, its interface, its first argument. */
 const NUMBER = 0;
 const ARCHITECTURE = 4;
 const FIRST_ARGUMENT = 16;
