@@ -112,14 +112,19 @@ describe("plain http to", () => {
     expect(target.connections()).toBe(0);
   });
 
-  it.each(["/", "*", "https://example.com/", "ftp://example.com/", "file:///etc/passwd", "http://", "http:example.com"])(
-    "%s is refused without a lookup",
-    async (url) => {
-      await using proxy = await openProxy({ names: { "example.com": [["127.0.0.1"]] } });
-      expect(await proxy.exchange(get(url))).toMatch(/^(HTTP\/1\.1 (400|403) |$)/);
-      expect(proxy.looked_up.filter((name) => name !== "example.com")).toEqual([]);
-    },
-  );
+  it.each([
+    "/",
+    "*",
+    "https://example.com/",
+    "ftp://example.com/",
+    "file:///etc/passwd",
+    "http://",
+    "http:example.com",
+  ])("%s is refused without a lookup", async (url) => {
+    await using proxy = await openProxy({ names: { "example.com": [["127.0.0.1"]] } });
+    expect(await proxy.exchange(get(url))).toMatch(/^(HTTP\/1\.1 (400|403) |$)/);
+    expect(proxy.looked_up.filter((name) => name !== "example.com")).toEqual([]);
+  });
 
   it("a host that redirects to a private address returns the redirect, and the address stays refused", async () => {
     await using inner = await openTarget();
@@ -173,18 +178,30 @@ describe("why a target was refused", () => {
     expect(await ask(other, "10.0.0.1%3A443")).toMatch(/^HTTP\/1\.1 404 /);
   });
 
-  it.each(["%", "%zz", "%ff", "%00", "a%", "", "%2e%2e%2f", "x".repeat(10_000)])("answers %j as unknown", async (name) => {
-    await using proxy = await openProxy();
-    expect(await ask(proxy, name)).toMatch(/^HTTP\/1\.1 404 /);
-  });
+  it.each(["%", "%zz", "%ff", "%00", "a%", "", "%2e%2e%2f", "x".repeat(10_000)])(
+    "answers %j as unknown",
+    async (name) => {
+      await using proxy = await openProxy();
+      expect(await ask(proxy, name)).toMatch(/^HTTP\/1\.1 404 /);
+    },
+  );
 });
 
 it("no bytes of a process make the proxy fail or connect to a private address", async () => {
   await using target = await openTarget();
   await using proxy = await openProxy({ names: PRIVATE_NAMES, idle_timeout_ms: 200 });
   const word = fc.constantFrom(
-    ..."CONNECT|GET|POST|PRI|http://|https://|@|:|/|[|]|?|#|%|%00|..|\r|\n|\r\n|\0| |\t|HTTP/1.1|HTTP/2.0|HTTP/0.9".split("|"),
-    ...["Host:", "Connection: upgrade", "Upgrade: websocket", "Transfer-Encoding: chunked", "Content-Length: 5", "\r\n\r\n"],
+    ..."CONNECT|GET|POST|PRI|http://|https://|@|:|/|[|]|?|#|%|%00|..|\r|\n|\r\n|\0| |\t|HTTP/1.1|HTTP/2.0|HTTP/0.9".split(
+      "|",
+    ),
+    ...[
+      "Host:",
+      "Connection: upgrade",
+      "Upgrade: websocket",
+      "Transfer-Encoding: chunked",
+      "Content-Length: 5",
+      "\r\n\r\n",
+    ],
     ...["Expect: 100-continue", "egress.holdfast.internal", "localhost", "127.0.0.1", `:${target.port}`, "0\r\n\r\n"],
   );
   const part = fc.oneof(word, word, fc.string({ maxLength: 8 }));
@@ -192,7 +209,9 @@ it("no bytes of a process make the proxy fail or connect to a private address", 
   await fc.assert(
     fc.asyncProperty(request, async (bytes) => {
       const socket = proxy.connect();
-      const answered = new Promise((resolve) => socket.once("data", resolve).once("close", resolve).once("error", resolve));
+      const answered = new Promise((resolve) =>
+        socket.once("data", resolve).once("close", resolve).once("error", resolve),
+      );
       socket.end(bytes, "latin1");
       await answered;
       socket.destroy();
