@@ -124,9 +124,9 @@ function attackerOf(process: SandboxedProcess): Attacker {
 }
 
 /**
- * `input`, `report(value)`, `hold()`, `attempt(action)`, and for native code `libc()`, which has `call(name,
- * …numbers)` for system calls of Linux on x86-64 or arm64, and `bytes(text or length)` for their
- * arguments.
+ * `input`, `report(value)`, `hold()`, `attempt(action)`, and for native code `libc()`. That has
+ * `call(name, …numbers)` for system calls of Linux on x86-64 or arm64, and `bytes(text or length)`
+ * for their arguments.
  */
 const PRELUDE = `
 const readInput = () => {
