@@ -71,6 +71,7 @@ describe("a tunnel", () => {
     socket.write(`${connectTo(target.authority)}x`);
     await receivedUntil(socket, "once");
     await Promise.all([closed, closedBy(socket)]);
+    expect(target.connections()).toBe(1);
   });
 
   it("ends when the process has carried its bytes, in either direction", async () => {
@@ -116,6 +117,7 @@ describe("connections", () => {
       const socket = proxy.connect();
       socket.write(start);
       await closedBy(socket);
+      expect(proxy.looked_up).toEqual([]);
     }
   });
 
