@@ -5,17 +5,7 @@ import { Server } from "node:net";
 import { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isJsonObject } from "../../core/types.ts";
-import {
-  CHANNEL_FD,
-  DENO,
-  FILTER_FD,
-  INFO_FD,
-  NODE,
-  OPTIONS_FD,
-  SCRATCH,
-  SYSTEM_PATH,
-  wrapped,
-} from "./bubblewrap.ts";
+import { CHANNEL_FD, DENO, FILTER_FD, INFO_FD, NODE, OPTIONS_FD, SCRATCH, SYSTEM_PATH, wrapped } from "./bubblewrap.ts";
 import { exitOf, streamsOf, type RawExit } from "./child.ts";
 import { systemCallFilter } from "./seccomp.ts";
 import {

@@ -40,7 +40,11 @@ export function usageOf(folder: string): Usage {
   const stat = read(`${folder}/stat`);
   // The name in parentheses can contain anything. Fields are counted after it. The last two are
   // the time of children that have exited.
-  const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 15).map(Number);
+  const ticks = stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(11, 15)
+    .map(Number);
   const [, pages = 0] = read(`${folder}/statm`).split(" ").map(Number);
   return { resident_bytes: pages * PAGE_BYTES, cpu_ms: sum(ticks) * TICK_MS };
 }
