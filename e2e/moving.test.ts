@@ -97,7 +97,11 @@ function openShell(site: Site): Shell {
   program(bin, "holdfast", `exec '${process.execPath}' '${LAUNCHER}' "$@"`);
   program(bin, "npx", `shift; exec '${process.execPath}' '${BASE44}' "$@"`);
   const env = base44Environment({ server_url: site.server_url, home: site.home });
-  const variables = { HOLDFAST_DATA_DIR: site.data_dir, HOLDFAST_ISSUER_LOOPBACK: "allow", NODE_COMPILE_CACHE: COMPILE_CACHE };
+  const variables = {
+    HOLDFAST_DATA_DIR: site.data_dir,
+    HOLDFAST_ISSUER_LOOPBACK: "allow",
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
+  };
   const replacements = new Map<string, string>();
   let before = "";
   const filled = (block: string): string =>
