@@ -64,3 +64,18 @@ export const VersionsReply = Type.Object({
 });
 export const RollbackBody = strict({ to: Type.Optional(nullable(Type.Integer({ minimum: 1 }))) });
 export const RolledBackReply = Type.Object({ version: Type.Integer() });
+
+/** `last_outcome`: `ok`, `running`, `missed`, `status_<number>`, or an error code. */
+export const SchedulesReply = Type.Object({
+  schedules: Type.Array(
+    Type.Object({
+      function_name: Type.String(),
+      automation_name: Type.String(),
+      next_run_at: nullable(Instant),
+      last_run_at: nullable(Instant),
+      last_outcome: nullable(Type.String()),
+      runs: Type.Integer(),
+      missed: Type.Integer(),
+    }),
+  ),
+});

@@ -100,6 +100,7 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   "GET /api/apps/:app/functions-mgmt/:name/logs": app("editor"),
   "GET /api/apps/:app/functions-mgmt/logs/stream": app("editor", { query: "function=none" }),
   [`GET ${MANAGEMENT}/apps/:app/logs`]: app("editor"),
+  [`GET ${MANAGEMENT}/apps/:app/schedules`]: app("viewer"),
 
   // Apps.
   "GET /api/apps": anyBuilder,

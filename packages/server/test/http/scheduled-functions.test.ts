@@ -101,7 +101,21 @@ describe("automations", () => {
         version: expect.stringMatching(/^fnv_/),
       },
     ]);
-    expect(await schedule(holdfast)).toMatchObject({ last_outcome: "ok", runs: 1, lease_owner: null });
+    const { json } = await holdfast.manage("GET", `/api/management/apps/${holdfast.app.app_id}/schedules`);
+    expect(json).toEqual({
+      schedules: [
+        {
+          function_name: "report",
+          automation_name: "hourly",
+          next_run_at: Date.UTC(2026, 10, 23, 14),
+          last_run_at: Date.UTC(2026, 10, 23, 13),
+          last_outcome: "ok",
+          runs: 1,
+          missed: 0,
+        },
+      ],
+    });
+    expect(await schedule(holdfast)).toMatchObject({ lease_owner: null });
   });
 
   it("record a run that failed, with the function's own error", async () => {

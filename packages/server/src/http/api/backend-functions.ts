@@ -14,6 +14,7 @@ import {
   FunctionParams,
   RollbackBody,
   RolledBackReply,
+  SchedulesReply,
   VersionsReply,
 } from "../../wire/functions.ts";
 import { SuccessReply } from "../../wire/platform.ts";
@@ -80,6 +81,15 @@ function contractRoutes(server: HttpServer, context: HttpContext): void {
 
 function versionRoutes(server: HttpServer, context: HttpContext): void {
   const { functions, audit } = context;
+
+  server.get(
+    "/api/management/apps/:app/schedules",
+    { schema: { params: AppParams, response: { 200: SchedulesReply } } },
+    async (request) => {
+      const { app_id } = await requireAppBuilder(context, request, request.params.app, "function.read");
+      return { schedules: [...(await functions.schedules(app_id))] };
+    },
+  );
 
   server.get(
     `${MANAGEMENT}/versions`,

@@ -15,6 +15,7 @@ import { createFunctionDirectory } from "./directory.ts";
 import { deploy, type Deployment, type NewDeployment } from "./deploy.ts";
 import { listFunctions, listVersions, removeFunction, rollback } from "./manage.ts";
 import { live, match } from "./live.ts";
+import { scheduleStates, type ScheduleState } from "./schedules.ts";
 import type { FunctionsDeps, FunctionsState } from "./types.ts";
 
 export type { Deployment, NewDeployment };
@@ -49,6 +50,8 @@ export interface Functions {
    */
   rollback(app_id: AppId, name: string, number: number | null): Promise<number>;
   remove(app_id: AppId, name: string): Promise<void>;
+  /** Returns when the scheduled automations of the app's functions run. */
+  schedules(app_id: AppId): Promise<readonly ScheduleState[]>;
   /** Returns what a call of the function runs. */
   live(app_id: AppId, name: string): Promise<LiveFunction>;
   /** Returns the function that a path below `/api/functions/` belongs to, or null. */
@@ -76,6 +79,7 @@ export function createFunctions(deps: FunctionsDeps): Functions {
     versions: (app_id, name) => listVersions(state, app_id, name),
     rollback: (app_id, name, number) => rollback(state, app_id, name, number),
     remove: (app_id, name) => removeFunction(state, app_id, name),
+    schedules: (app_id) => scheduleStates(deps, app_id),
     live: (app_id, name) => live(state, app_id, name),
     match: (app_id, path) => match(state, app_id, path),
     useDirectory: (app_id, directory) =>

@@ -10,6 +10,7 @@ import {
   putSchedules as storeSchedules,
   type ScheduleRow,
 } from "../../store/queries/functions/schedules.ts";
+import type { Ground } from "../ground.ts";
 import { isSchedule, nextRun, scheduleErrors, type Schedule, type Scheduled } from "./schedule.ts";
 
 /**
@@ -69,4 +70,34 @@ export function parseSpec({ spec, runs }: Pick<ScheduleRow, "spec" | "runs">): S
   const { schedule, anchor } = value;
   if (!isSchedule(schedule) || typeof anchor !== "number" || scheduleErrors(schedule, "").length > 0) return null;
   return { schedule, anchor: instant(anchor), runs };
+}
+
+/** A scheduled automation and its runs. */
+export interface ScheduleState {
+  readonly function_name: string;
+  readonly automation_name: string;
+  /** Null: it does not run again. */
+  readonly next_run_at: Instant | null;
+  readonly last_run_at: Instant | null;
+  /** `ok`, `running`, `missed`, `status_<number>`, or an error code. Null: it has not run. */
+  readonly last_outcome: string | null;
+  readonly runs: number;
+  readonly missed: number;
+}
+
+/** Returns the schedules of all functions of an app, by function and name. */
+export async function scheduleStates(
+  { store }: Pick<Ground, "store">,
+  app_id: AppId,
+): Promise<readonly ScheduleState[]> {
+  const rows = await store.listSchedules(app_id, null);
+  return rows.map(({ function_name, automation_name, next_run_at, last_run_at, last_outcome, runs, missed }) => ({
+    function_name,
+    automation_name,
+    next_run_at,
+    last_run_at,
+    last_outcome,
+    runs,
+    missed,
+  }));
 }
