@@ -27,14 +27,24 @@ const SETTLE_MS = 10_000;
 
 const { values: flags } = parseArgs({ options: { expected: { type: "string" } } });
 const expected = readExpected(flags.expected ?? `${PROJECT}/expected.json`);
-await using stage = await openStage(PROJECT);
-await stage.base44("secrets", "set", "--env-file", "secrets.env");
-await stage.base44("deploy", "-y");
-await stage.connect();
-const results: RunResult[] = [];
-for (const one of expected.functions) for (const run of one.runs) results.push(await runOne(stage, one, run));
-console.log(tableOf(PROJECT, expected, results));
-process.exitCode = results.some(({ differences }) => differences.length > 0) ? 1 : 0;
+try {
+  process.exitCode = (await runAll()) ? 0 : 1;
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+
+/** Returns true if everything was as expected. */
+async function runAll(): Promise<boolean> {
+  await using stage = await openStage(PROJECT);
+  await stage.base44("secrets", "set", "--env-file", "secrets.env");
+  await stage.base44("deploy", "-y");
+  await stage.connect();
+  const results: RunResult[] = [];
+  for (const one of expected.functions) for (const run of one.runs) results.push(await runOne(stage, one, run));
+  console.log(tableOf(PROJECT, expected, results));
+  return results.every(({ differences }) => differences.length === 0);
+}
 
 async function runOne(on: Stage, { name }: ExpectedFunction, run: ExpectedRun): Promise<RunResult> {
   const before = observe(on);
