@@ -2,9 +2,11 @@
 import { Type } from "typebox";
 import { Instant, nullable, strict, text } from "./fields.ts";
 
+const AppRole = Type.Union([Type.Literal("user"), Type.Literal("admin")]);
+
 /**
- * The user that `auth.me()` returns. `role` is always `user`: no claim of a token grants another
- * one.
+ * The user that `auth.me()` returns. `role` is `admin` for a builder of the app, and `user` for
+ * others: no claim of a token grants another one.
  */
 export const UserReply = Type.Object({
   id: Type.String(),
@@ -15,8 +17,8 @@ export const UserReply = Type.Object({
   disabled: Type.Null(),
   app_id: Type.String(),
   is_service: Type.Boolean(),
-  _app_role: Type.Literal("user"),
-  role: Type.Literal("user"),
+  _app_role: AppRole,
+  role: AppRole,
 });
 
 /** What `base44 exec` requests: a token for its caller, and the origin that serves the API. */

@@ -171,7 +171,13 @@ describe("a token of this server", () => {
     const published = await get(`/api/apps/platform/${app_id}/published-url`, { api_key });
     expect(published.json).toEqual({ url: holdfast.config.public_url });
     const bearer = await issued(app_id, api_key);
-    expect(await client(app_id, bearer).auth.me()).toMatchObject({ email, full_name: "Ada", role: "user", app_id });
+    expect(await client(app_id, bearer).auth.me()).toMatchObject({
+      email,
+      full_name: "Ada",
+      role: "admin",
+      _app_role: "admin",
+      app_id,
+    });
     holdfast.clock.setWall(instant(holdfast.clock.now() + 3_600_000 + 59_000));
     expect(await client(app_id, bearer).auth.isAuthenticated()).toBe(true);
     holdfast.clock.setWall(instant(holdfast.clock.now() + 1_000));
@@ -190,6 +196,20 @@ describe("a token of this server", () => {
       `/api/apps/${app_id}/external-auth/tokens/slack`,
     ])
       expect([path, (await get(path, { authorization })).status]).toEqual([path, 401]);
+  });
+
+  it("is an admin's while its builder is allowed to edit the app, and never another user's", async () => {
+    const { store, appUsers, workspaces } = holdfast.installation;
+    const { workspace_id } = holdfast.builder;
+    const { app_id } = holdfast.app;
+    const builder = await addAccount(store, { name: "Cy", email: "cy@example.com", workspace_id, role: "editor" });
+    const bearer = (await appUsers.issueToken(app_id, builder)).expose();
+    const roleNow = async () => (await client(app_id, bearer).auth.me()).role;
+    expect(await roleNow()).toBe("admin");
+    await workspaces.setRole(workspace_id, builder, "viewer", "owner");
+    expect(await roleNow()).toBe("user");
+    await workspaces.setRole(workspace_id, builder, "editor", "owner");
+    expect(await roleNow()).toBe("admin");
   });
 
   it("is refused as soon as the builder has no role in the workspace", async () => {

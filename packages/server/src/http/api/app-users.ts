@@ -44,7 +44,7 @@ export function signedInUserRoute(server: HttpServer, { appUsers }: HttpContext)
   );
 }
 
-function userReply({ id, app_id, email, full_name, created_at, last_seen_at }: AppUser) {
+function userReply({ id, app_id, email, full_name, role, created_at, last_seen_at }: AppUser) {
   return {
     id,
     created_date: new Date(created_at).toISOString(),
@@ -54,8 +54,8 @@ function userReply({ id, app_id, email, full_name, created_at, last_seen_at }: A
     disabled: null,
     app_id,
     is_service: false,
-    _app_role: "user" as const,
-    role: "user" as const,
+    _app_role: role,
+    role,
   };
 }
 

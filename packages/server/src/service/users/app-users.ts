@@ -26,12 +26,12 @@ import { identityOf } from "./identity.ts";
 import { readUnverified, verifyJwt, type UnverifiedToken, type Verification } from "./jwt.ts";
 import { createOpaqueTokens, type OpaqueTokens } from "./opaque.ts";
 import { issueOwnToken, verifyOwnToken } from "./own-tokens.ts";
-import type { AppUser, Identity, OpenIssuer } from "./types.ts";
+import type { AppRole, AppUser, Identity, OpenIssuer, StoredUser } from "./types.ts";
 
 export type { AppUser };
 
 export interface UserPage {
-  readonly users: readonly AppUser[];
+  readonly users: readonly StoredUser[];
   /** The cursor of the next page. Null on the last page. */
   readonly next: string | null;
 }
@@ -68,13 +68,14 @@ export interface AppUsersState extends AppUsersDeps {
   readonly opaque: OpaqueTokens;
   readonly issuers: ReadCache<readonly OpenIssuer[]>;
   /** By app, issuer and subject. */
-  readonly users: LRUCache<string, AppUser>;
+  readonly users: LRUCache<string, StoredUser>;
 }
 
 /** A user as a token names it. */
 interface Found {
   readonly issuer_id: string;
   readonly identity: Identity;
+  readonly role: AppRole;
 }
 
 /** Apps that `locate` tries. A builder who uses one issuer for more of them names the app. */
@@ -141,15 +142,17 @@ async function findSigned(
   bearer: string,
   token: Jwt,
 ): Promise<Found | null | typeof NO_ISSUER> {
-  if (token.issuer === state.urls.public_url)
-    return foundAt({ id: HOLDFAST_ISSUER }, await verifyOwnToken(state, app_id, bearer));
+  if (token.issuer === state.urls.public_url) {
+    const builder = await verifyOwnToken(state, app_id, bearer);
+    return builder === null ? null : { issuer_id: HOLDFAST_ISSUER, ...builder };
+  }
   const issuers = await issuersOf(state, app_id);
   const issuer = issuers.find((one) => one.kind !== "verify" && one.issuer === token.issuer);
   return issuer === undefined ? NO_ISSUER : foundAt(issuer, await verifySigned(state, issuer, bearer));
 }
 
 const foundAt = ({ id: issuer_id }: Pick<OpenIssuer, "id">, identity: Identity | null): Found | null =>
-  identity === null ? null : { issuer_id, identity };
+  identity === null ? null : { issuer_id, identity, role: "user" };
 
 async function issuersOf(state: AppUsersState, app_id: AppId): Promise<readonly OpenIssuer[]> {
   const { issuers } = state;
@@ -185,11 +188,11 @@ async function verifyWith(
 /** Returns the user's row. Stores it when something changed, or it was last seen a while ago. */
 async function storedUser(state: AppUsersState, app_id: AppId, found: Found): Promise<AppUser | null> {
   const { store, users, clock, limits } = state;
-  const { issuer_id, identity } = found;
+  const { issuer_id, identity, role } = found;
   const key = `${app_id} ${issuer_id} ${identity.subject}`;
   const known = users.get(key);
   const is_recent = known !== undefined && clock.now() < known.last_seen_at + limits.user_seen_interval_ms;
-  if (is_recent && known.email === identity.email && known.full_name === identity.full_name) return known;
+  if (is_recent && known.email === identity.email && known.full_name === identity.full_name) return { ...known, role };
   const row = { id: newId("aus"), app_id, issuer_id, ...identity };
   const user = await store
     .transaction(async (tx) => {
@@ -200,7 +203,7 @@ async function storedUser(state: AppUsersState, app_id: AppId, found: Found): Pr
   if (user === GONE) return null;
   if (user === null) throw new CodedError("limit_reached", { message: "This app has its largest number of users." });
   users.set(key, user);
-  return user;
+  return { ...user, role };
 }
 
 const GONE = Symbol("the app or the issuer was deleted");

@@ -5,10 +5,11 @@
 import { asUserId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import { plus, type AppId, type UserId } from "../../core/types.ts";
+import { roleReaches } from "../../core/roles.ts";
 import { existingApp } from "../access/authorization.ts";
 import type { Ground } from "../ground.ts";
 import { signJwt, verifyJwt } from "./jwt.ts";
-import type { Identity } from "./types.ts";
+import type { AppRole, Identity } from "./types.ts";
 
 const PURPOSE = "app user tokens";
 
@@ -32,12 +33,18 @@ export async function issueOwnToken(
   return new Secret(await signJwt(claims, keyring.deriveKey(PURPOSE)));
 }
 
+/** A builder as a user of the app. */
+export interface BuilderIdentity {
+  readonly identity: Identity;
+  readonly role: AppRole;
+}
+
 /** Returns the builder as a user of the app, or null. */
 export async function verifyOwnToken(
   { store, keyring, urls, clock }: OwnTokenDeps,
   app_id: AppId,
   token: string,
-): Promise<Identity | null> {
+): Promise<BuilderIdentity | null> {
   const expected = { issuer: urls.public_url, audiences: [app_id], now: clock.now() };
   // A token signed before the master key was rotated is still valid.
   for (const secret of keyring.deriveKeys(PURPOSE)) {
@@ -47,9 +54,16 @@ export async function verifyOwnToken(
   return null;
 }
 
-async function memberOf({ store }: Pick<Ground, "store">, app_id: AppId, sub: unknown): Promise<Identity | null> {
+/** Who can edit an app can change what its functions do, so they are its admins, too. */
+async function memberOf(
+  { store }: Pick<Ground, "store">,
+  app_id: AppId,
+  sub: unknown,
+): Promise<BuilderIdentity | null> {
   const app = await store.getApp(app_id);
   const user = typeof sub === "string" ? await store.getUser(asUserId(sub)) : null;
-  if (app === null || user === null || (await store.roleOf(user.id, app.workspace_id)) === null) return null;
-  return { subject: user.id, email: user.email, full_name: user.name };
+  const role = app === null || user === null ? null : await store.roleOf(user.id, app.workspace_id);
+  if (user === null || role === null) return null;
+  const identity = { subject: user.id, email: user.email, full_name: user.name };
+  return { identity, role: roleReaches(role, "editor") ? "admin" : "user" };
 }

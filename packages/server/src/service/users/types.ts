@@ -18,13 +18,23 @@ export interface Identity {
   readonly full_name: string | null;
 }
 
-/** A user of one app. `id` is the app's own: an email address identifies no user. */
-export interface AppUser extends Identity {
+/** A user of one app, as stored. `id` is the app's own: an email address identifies no user. */
+export interface StoredUser extends Identity {
   readonly id: string;
   readonly app_id: AppId;
   readonly issuer_id: string;
   readonly created_at: number;
   readonly last_seen_at: number;
+}
+
+/**
+ * What a function can ask about its caller. `admin`: a builder who is allowed to edit the app. It
+ * opens nothing in Holdfast.
+ */
+export type AppRole = "user" | "admin";
+
+export interface AppUser extends StoredUser {
+  readonly role: AppRole;
 }
 
 /** Sends requests to issuers: to global addresses only. */
