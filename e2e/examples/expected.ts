@@ -5,14 +5,16 @@
 import { readFileSync } from "node:fs";
 import { parseJson, type Json } from "../support/json.ts";
 
-/** Whose token a call carries. `schedule`: the server calls, not a client. */
+/**
+ * Whose token a call carries. `user` has one of the app's own issuer, `admin` is the app's builder.
+ * `schedule`: the server calls, not a client.
+ */
 export type Caller = "none" | "user" | "admin" | "schedule";
 
 export interface AppUserClaims {
   readonly sub: string;
   readonly email: string;
   readonly name: string;
-  readonly role: string;
 }
 
 export interface FormFile {
@@ -77,16 +79,15 @@ export interface ExpectedFunction {
 }
 
 export interface Expected {
-  readonly users: Readonly<Record<"user" | "admin", AppUserClaims>>;
+  readonly user: AppUserClaims;
   readonly functions: readonly ExpectedFunction[];
 }
 
 /** @throws Error that names the place in the file which has another shape. */
 export function readExpected(path: string): Expected {
   const file = parseJson(readFileSync(path, "utf8"));
-  const users = file.get("users");
   return {
-    users: { user: claimsOf(users.get("user")), admin: claimsOf(users.get("admin")) },
+    user: claimsOf(file.get("user")),
     functions: file.list("functions").map((one) => ({ name: one.text("name"), runs: one.list("runs").map(runOf) })),
   };
 }
@@ -95,7 +96,6 @@ const claimsOf = (json: Json): AppUserClaims => ({
   sub: json.text("sub"),
   email: json.text("email"),
   name: json.text("name"),
-  role: json.text("role"),
 });
 
 function runOf(json: Json): ExpectedRun {

@@ -42,13 +42,15 @@ async function runAll(): Promise<boolean> {
   await stage.connect();
   const results: RunResult[] = [];
   for (const one of expected.functions) for (const run of one.runs) results.push(await runOne(stage, one, run));
+  const is_same = results.every(({ differences }) => differences.length === 0);
+  if (!is_same) console.error(stage.log());
   console.log(tableOf(PROJECT, expected, results));
-  return results.every(({ differences }) => differences.length === 0);
+  return is_same;
 }
 
 async function runOne(on: Stage, { name }: ExpectedFunction, run: ExpectedRun): Promise<RunResult> {
   const before = observe(on);
-  const token = run.as === "none" || run.as === "schedule" ? null : on.users.tokenOf(expected.users[run.as]);
+  const token = run.as === "none" || run.as === "schedule" ? null : await on.users.tokenOf(run.as, expected.user);
   const { server_url, app_id } = on;
   const failed: string[] = [];
   let reply: ActualReply | null = null;
@@ -85,11 +87,13 @@ interface Observed {
   readonly changes: readonly ActualChange[];
 }
 
-/** Returns the API calls and the changed objects so far. */
+/** Returns the API calls that were replied to, and the changed objects so far. */
 function observe({ simulator }: Stage): Observed {
   const { calls, objects } = simulator.state();
   return {
-    calls: calls.map(({ method, host, path }) => `${method} ${host}${decodeURIComponent(path)}`),
+    calls: calls
+      .filter(({ status }) => status !== null)
+      .map(({ method, host, path }) => `${method} ${host}${decodeURIComponent(path)}`),
     changes: objects,
   };
 }

@@ -11,11 +11,11 @@ import { clientSecretOf, simulatedClientId, startSimulator, type Simulator } fro
 import { startServer, type Server } from "../../packages/server/src/app.ts";
 import { freePort } from "../../packages/server/src/cli/demo/free-port.ts";
 import { createSimulatedUser } from "../../packages/server/src/cli/demo/simulated-user.ts";
-import { stderrLog } from "../../packages/server/src/cli/remote/local.ts";
 import { loadConfig } from "../../packages/server/src/config.ts";
 import { systemClock, type Clock } from "../../packages/server/src/core/clock.ts";
 import { Secret } from "../../packages/server/src/core/secret.ts";
 import { instant } from "../../packages/server/src/core/types.ts";
+import { createLog } from "../../packages/server/src/telemetry/log.ts";
 import { BASE44, base44Environment } from "../support/base44-cli.ts";
 import { parseJson } from "../support/json.ts";
 import { openRegistries } from "./registries.ts";
@@ -28,6 +28,8 @@ export interface Stage {
   /** A copy of the project. Commands run there. */
   readonly project: string;
   readonly users: Users;
+  /** What the server has logged. */
+  log(): string;
   /** Runs the public command line in the project. @throws Error with its output if it fails */
   base44(...args: readonly string[]): Promise<string>;
   /** Connects the project's services at the simulator. Needs the deployed connectors. */
@@ -62,10 +64,11 @@ export async function openStage(project: string): Promise<Stage> {
   const home = mkdtempSync(join(tmpdir(), "holdfast-examples-"));
   opened.defer(() => rmSync(home, { recursive: true, force: true }));
   const clock = shiftedClock();
+  const log: string[] = [];
   const simulator = await startSimulator({ clock });
   opened.defer(() => simulator.close());
   const registries = opened.use(await openRegistries());
-  const server = await startIn(home, simulator.url, clock, registries.settings);
+  const server = await startIn(home, simulator.url, clock, registries.settings, (line) => log.push(line));
   opened.defer(() => server.close());
   const { public_url: server_url } = server.installation.config;
   const app = await createApp(server);
@@ -84,6 +87,7 @@ export async function openStage(project: string): Promise<Stage> {
     users: await createUsers({ server_url, ...app, now: () => clock.now() }),
     base44,
     connect: () => connect(base44, (url) => builder.connect(url)),
+    log: () => log.join(""),
     nextWorkingDay: async (hour) => {
       clock.advance(nextWorkingDay(clock.now(), hour) - clock.now());
       await server.scheduler.tick();
@@ -113,6 +117,7 @@ async function startIn(
   gateway: string,
   clock: Clock,
   settings: Readonly<Record<string, string>>,
+  write: (line: string) => void,
 ): Promise<Server> {
   const port = await freePort();
   const config = loadConfig(
@@ -121,11 +126,10 @@ async function startIn(
       port: String(port),
       publicUrl: `http://localhost:${port}`,
       providerGateway: gateway,
-      logLevel: "error",
     },
     { ...settings },
   );
-  return startServer({ config, clock, log: await stderrLog(config) });
+  return startServer({ config, clock, log: createLog("warn", write) });
 }
 
 interface App {

@@ -1,12 +1,16 @@
-/** The app's users: an issuer with a shared secret, as an app's own sign-in would be. */
+/**
+ * The app's users: of an issuer with a shared secret, as an app's own sign-in would be, and the
+ * builder, whose tokens are the server's.
+ */
 import { createHmac, randomBytes } from "node:crypto";
+import { parseJson } from "../support/json.ts";
 import type { AppUserClaims } from "./expected.ts";
 
 const ISSUER = "https://login.example.com";
 const TOKEN_S = 600;
 
 export interface Users {
-  tokenOf(user: AppUserClaims): string;
+  tokenOf(caller: "user" | "admin", user: AppUserClaims): Promise<string>;
 }
 
 interface App {
@@ -26,7 +30,18 @@ export async function createUsers({ server_url, app_id, api_key, now }: App): Pr
   });
   if (!reply.ok) throw new Error(`The issuer was refused with ${reply.status}: ${await reply.text()}`);
   const exp = (): number => Math.floor(now() / 1000) + TOKEN_S;
-  return { tokenOf: (user) => signed(secret, { iss: ISSUER, aud: app_id, exp: exp(), ...user }) };
+  return {
+    tokenOf: async (caller, user) =>
+      caller === "admin"
+        ? builderToken({ server_url, app_id, api_key })
+        : signed(secret, { iss: ISSUER, aud: app_id, exp: exp(), ...user }),
+  };
+}
+
+/** Requests the token that `base44 exec` uses. */
+async function builderToken({ server_url, app_id, api_key }: Omit<App, "now">): Promise<string> {
+  const reply = await fetch(`${server_url}/api/apps/${app_id}/auth/token`, { headers: { api_key } });
+  return parseJson(await reply.text()).text("token");
 }
 
 /** Returns a JSON Web Token (RFC 7515, HS256). */
