@@ -1,6 +1,6 @@
 /**
- * Backend functions with the unmodified public command line: deploy, list, pull, delete, secrets and
- * logs, for people and with `--json`. The server is real, and the functions run.
+ * Backend functions with the unmodified public command line: deploy, list, pull, delete, secrets
+ * and logs, for people and with `--json`. The server is real, and the functions run.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -160,7 +160,7 @@ it("lists them, and pulls the same files", async () => {
   expect(`${unchanged.stdout}${unchanged.stderr}`).toMatch(/hello +unchanged/);
 });
 
-it("deletes a function, reports one that is not there, and prunes with --force", async () => {
+it("deletes a function, reports a missing one, and prunes with --force", async () => {
   const stage = await startStage();
   await run(stage, "functions", "deploy");
   const deleted = await json(stage, "functions", "delete", "crm/sync");

@@ -104,7 +104,7 @@ describe("changes", () => {
 
   it.each([
     ["one that was not expected", [], [made]],
-    ["one that is missing", [change], []],
+    ["a missing one", [change], []],
     ["another collection", [change], [{ ...made, collection: "files" }]],
     ["another kind", [change], [{ ...made, change: "deleted" }]],
     ["other data", [change], [{ ...made, data: { text: "ho", channel: "C1" } }]],

@@ -1,7 +1,7 @@
 /**
- * `npm run examples`: deploys the project in examples/ with the unmodified public command line, calls
- * each function, and compares what happened with examples/expected.json. Prints a table. Exits with
- * 1 if anything differs.
+ * `npm run examples`: deploys the project in examples/ with the unmodified public command line,
+ * calls each function, and compares what happened with examples/expected.json. Prints a table.
+ * Exits with 1 if anything differs.
  *
  * `--expected FILE` compares with another file.
  */

@@ -35,8 +35,8 @@ export interface Stage {
   /** Connects the project's services at the simulator. Needs the deployed connectors. */
   connect(): Promise<void>;
   /**
-   * Moves the time of the server and of the services to the next working day at this hour (UTC), and
-   * resolves when the automations that are then due have ended.
+   * Moves the time of the server and of the services to the next working day at this hour (UTC).
+   * Resolves when the automations that are then due have ended.
    */
   nextWorkingDay(hour: number): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
