@@ -118,6 +118,7 @@ function renderDatabase(stored: Stored, caller: Caller): JsonObject {
     title: richText(data["title"]),
     description: [],
     is_inline: false,
+    is_locked: false,
     parent: data["parent"] ?? null,
     properties: Object.fromEntries(properties),
     url: webUrl(id),
@@ -303,7 +304,8 @@ const query = on(databases, "database", (context, caller, database) => {
       inside.filter((_, n) => verdicts[n] === true),
     );
   const rows = sorted.map((page) => renderPage(page, caller));
-  return listReply(rows, { size: body["page_size"], cursor: body["start_cursor"] }, "page_or_database");
+  const type = context.incoming.path.startsWith("/v1/data_sources/") ? "page_or_data_source" : "page_or_database";
+  return listReply(rows, { size: body["page_size"], cursor: body["start_cursor"] }, type);
 });
 
 const search: Handler = (context, caller) => {

@@ -67,6 +67,8 @@ interface Recording {
   readonly read: string;
   readonly status: number;
   readonly body: unknown;
+  /** What of it the source does not show. */
+  readonly unverified?: string;
   /** Members of the recorded body that the simulator leaves out. */
   readonly left_out?: readonly string[];
 }

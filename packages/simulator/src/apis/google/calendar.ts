@@ -11,7 +11,7 @@ import type { Collection, Objects, Stored } from "../../engine/objects.ts";
 import type { Account, Caller, JsonObject, Reply, RouteContext, TokenRoute } from "../../engine/types.ts";
 import { isObject, stableUuid } from "../../engine/values.ts";
 import { at, iso, isoSeconds, object, objects, pageOf, pick, sizeOf, text, type Handler } from "../kit/endpoints.ts";
-import { apiError, googleEndpoints } from "./common.ts";
+import { googleEndpoints, listedError } from "./common.ts";
 
 const events: Collection = {
   name: "events",
@@ -25,8 +25,8 @@ const WRITABLE = (
   "guestsCanSeeOtherGuests anyoneCanAddSelf"
 ).split(" ");
 
-const unknownCalendar = (): Reply => apiError(404, "NOT_FOUND", "notFound", "Not Found");
-const badRequest = (reason: string, message: string): Reply => apiError(400, "INVALID_ARGUMENT", reason, message);
+const unknownCalendar = (): Reply => listedError(404, "notFound", "Not Found");
+const badRequest = (reason: string, message: string): Reply => listedError(400, reason, message);
 
 const isOwn = (calendar: string | undefined, { email }: Account): boolean =>
   calendar === "primary" || calendar === email;

@@ -23,6 +23,16 @@ export function apiError(code: number, status: string, reason: string, message: 
   return json(code, { error: { code, message, status, errors: [{ message, domain: "global", reason }] } });
 }
 
+/**
+ * The refusals of Drive and Calendar, which have no status.
+ * https://developers.google.com/workspace/drive/api/guides/handle-errors
+ * @param where the parameter that is wrong.
+ */
+export function listedError(code: number, reason: string, message: string, where?: string): Reply {
+  const location = where === undefined ? {} : { locationType: "parameter", location: where };
+  return json(code, { error: { code, message, errors: [{ message, domain: "global", reason, ...location }] } });
+}
+
 /** The refusals of Docs, Sheets and Slides, which have no list of errors. */
 const rpcError = (code: number, status: string, message: string): Reply =>
   json(code, { error: { code, message, status } });

@@ -14,7 +14,7 @@ import { parseJson, person, sha256, stableNumber } from "../../engine/values.ts"
 import { iso, list, object, pageOf, pick, sizeOf, text, type Handler } from "../kit/endpoints.ts";
 import { compare, compareFolded, comparisons, parseFilter, passes, type Language } from "../kit/filter.ts";
 import { multipart } from "../kit/mime.ts";
-import { apiError, googleEndpoints } from "./common.ts";
+import { googleEndpoints, listedError } from "./common.ts";
 import { files, rootOf } from "./files.ts";
 
 const WRITABLE = (
@@ -32,15 +32,9 @@ export const driveUser = (account: Account): JsonObject => ({
   emailAddress: account.email,
 });
 
-function located(code: number, status: string, reason: string, message: string, location: string): Reply {
-  const error = { message, domain: "global", reason, locationType: "parameter", location };
-  return json(code, { error: { code, message, status, errors: [error] } });
-}
-
-const fileNotFound = (id = ""): Reply => located(404, "NOT_FOUND", "notFound", `File not found: ${id}.`, "fileId");
-const invalidValue = (location: string): Reply =>
-  located(400, "INVALID_ARGUMENT", "invalid", "Invalid Value", location);
-const badRequest = (): Reply => apiError(400, "INVALID_ARGUMENT", "badRequest", "Bad Request");
+const fileNotFound = (id = ""): Reply => listedError(404, "notFound", `File not found: ${id}.`, "fileId");
+const invalidValue = (location: string): Reply => listedError(400, "invalid", "Invalid Value", location);
+const badRequest = (): Reply => listedError(400, "badRequest", "Bad Request");
 
 const base = ({ id, data }: Stored): JsonObject => ({
   kind: "drive#file",
@@ -159,7 +153,7 @@ const getFile = onFile((context, caller, found) => {
   if (context.incoming.query.get("alt") !== "media") return json(200, rendered(context, caller, found));
   if (found.content === null) {
     const words = "Only files with binary content can be downloaded. Use Export with Docs Editors files.";
-    return located(403, "PERMISSION_DENIED", "fileNotDownloadable", words, "alt");
+    return listedError(403, "fileNotDownloadable", words, "alt");
   }
   return reply(200, text(found.data["mimeType"]), found.content);
 });
@@ -256,7 +250,7 @@ const share = onFile(({ incoming, objects }, { account }, found) => {
   const data = pick(incoming.json, ["type", "role", "emailAddress", "domain", "allowFileDiscovery"]);
   const is_known = ["user", "group", "domain", "anyone"].includes(text(data["type"]));
   if (!is_known || !ROLES.includes(text(data["role"]))) {
-    return located(400, "INVALID_ARGUMENT", "required", "The permission type field is required.", "permission.type");
+    return listedError(400, "required", "The permission type field is required.", "permission.type");
   }
   return json(200, permission(objects(permissions, account.email).add({ data: { file: found.id, ...data } })));
 });
