@@ -160,6 +160,26 @@ it("lists them, and pulls the same files", async () => {
   expect(`${unchanged.stdout}${unchanged.stderr}`).toMatch(/hello +unchanged/);
 });
 
+it("deploys a function whose entry is below its folder, and pulls it to the same places", async () => {
+  const stage = await startStage();
+  const files: Readonly<Record<string, string>> = {
+    "report/function.jsonc": '{ "name": "reports", "entry": "src/main.ts" }',
+    "report/src/main.ts": `import { sum } from "../lib/sum.ts";\nexport default () => Response.json(sum(1, 2));\n`,
+    "report/lib/sum.ts": `export const sum = (a: number, b: number): number => a + b;\n`,
+  };
+  const functions = join(stage.project, "base44/functions");
+  write(functions, files);
+  expect((await run(stage, "functions", "deploy", "reports")).exit_code).toBe(0);
+  expect(await call(stage, "reports", {})).toEqual({ status: 200, json: 3 });
+  rmSync(functions, { recursive: true });
+  expect((await run(stage, "functions", "pull")).exit_code).toBe(0);
+  for (const path of ["src/main.ts", "lib/sum.ts", "function.jsonc"]) {
+    const pulled = readFileSync(join(functions, "reports", path), "utf8");
+    expect([path, pulled]).toEqual([path, files[`report/${path}`]]);
+  }
+  expect((await run(stage, "functions", "deploy")).text).toContain("1 unchanged");
+});
+
 it("deletes a function, reports a missing one, and prunes with --force", async () => {
   const stage = await startStage();
   await run(stage, "functions", "deploy");

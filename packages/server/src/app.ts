@@ -175,10 +175,10 @@ function webhooksOf({ config, store, urls, clock, log, random }: Installation): 
 async function useFunctionsDirectory({ config, apps, functions }: Installation): Promise<void> {
   const { functions_directory } = config;
   if (functions_directory === null) return;
-  const { app: id_or_name, path } = functions_directory;
+  const { app: id_or_name, path, secrets } = functions_directory;
   const found = (await apps.list()).filter(({ id, name }) => id === id_or_name || name === id_or_name);
   const [app] = found;
-  if (app !== undefined && found.length === 1) return functions.useDirectory(app.id, path);
+  if (app !== undefined && found.length === 1) return functions.useDirectory(app.id, path, secrets);
   const why = found.length > 1 ? "Several apps are named" : "There is no app";
   const advice =
     found.length > 1

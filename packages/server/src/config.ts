@@ -40,6 +40,8 @@ import {
 export interface FunctionsDirectory {
   readonly path: string;
   readonly app: string;
+  /** Secrets for its functions, in place of the app's stored ones with their names. */
+  readonly secrets: Readonly<Record<string, Secret>>;
 }
 
 export interface Config {
@@ -252,7 +254,7 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
 
 /** A function belongs to one app, so that a directory without an app has no use. */
 function functionsDirectory(path: string | undefined, app: string | undefined): FunctionsDirectory | null {
-  if (path !== undefined && app !== undefined) return { path: resolve(path), app };
+  if (path !== undefined && app !== undefined) return { path: resolve(path), app, secrets: {} };
   if (path === undefined && app === undefined) return null;
   throw wrong(
     path === undefined

@@ -15,11 +15,13 @@ import { clientCommands } from "./commands/clients.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { connectorCommands } from "./commands/connectors/connectors.ts";
 import { demoCommand } from "./commands/demo.ts";
+import { functionCommands } from "./commands/functions.ts";
 import { keyCommands } from "./commands/keys.ts";
 import { logCommands } from "./commands/logs.ts";
 import { loginCommands } from "./commands/login.ts";
 import { memberCommands } from "./commands/members.ts";
 import { providerCommands } from "./commands/providers.ts";
+import { secretCommands } from "./commands/secrets.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { setupLinkCommand } from "./commands/setup-link.ts";
 import { simulateCommand } from "./commands/simulate.ts";
@@ -45,6 +47,8 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   clientCommands,
   tokenCommands,
   connectorCommands,
+  functionCommands,
+  secretCommands,
   userCommands,
   typesCommands,
   logCommands,
@@ -59,7 +63,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
 ];
 
 /** Commands that run until they are stopped. They handle SIGINT themselves, to close in order. */
-const RUNS_UNTIL_STOPPED: ReadonlySet<string> = new Set(["serve", "demo", "simulate"]);
+const RUNS_UNTIL_STOPPED: ReadonlySet<string> = new Set(["serve", "demo", "simulate", "dev"]);
 
 /** Runs one command. Returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {

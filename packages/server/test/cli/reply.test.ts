@@ -52,6 +52,14 @@ it("refuses a duration that is not a whole number of seconds above 0", () => {
     );
 });
 
+it("reads an object whose names are data, and any value where a schema allows any", () => {
+  expect(readReply("secrets", { KEY: "***", OTHER: "***" })).toEqual({ KEY: "***", OTHER: "***" });
+  expect(() => readReply("secrets", { KEY: 7 })).toThrow("the reply.KEY is not a string");
+  expect(() => readReply("secrets", [])).toThrow("the reply is not an object");
+  const hello = { name: "hello", deployment_id: "fnv_1", entry: "entry.ts", files: [], automations: [{ any: [1] }] };
+  expect(readReply("functions", { functions: [hello] })).toEqual({ functions: [hello] });
+});
+
 it("can read every schema of the list", () => {
   for (const [name, schema] of Object.entries(REPLIES)) {
     const value: unknown = Value.Create(schema);

@@ -120,6 +120,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   const directory = createFunctionDirectory({
     app_id: asAppId("app_a"),
     directory: options.functions_dir ?? dir,
+    secrets: {},
     bundler,
     limits,
   });

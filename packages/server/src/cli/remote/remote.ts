@@ -29,6 +29,8 @@ export interface Call {
   readonly json?: unknown;
   /** Sent as application/x-www-form-urlencoded. */
   readonly form?: Readonly<Record<string, string>>;
+  /** Default: 15 s. */
+  readonly timeout_ms?: number;
 }
 
 /** The identity of the caller. A login can renew itself after a 401. An API key cannot. */
@@ -162,7 +164,7 @@ async function exchange(
       method: call.method,
       headers,
       redirect: "manual",
-      signal: AbortSignal.timeout(timeout_ms),
+      signal: AbortSignal.timeout(call.timeout_ms ?? timeout_ms),
       ...(body === undefined ? {} : { body }),
     });
     return { status: reply.status, headers: reply.headers, text: await reply.text() };

@@ -15,6 +15,14 @@ import {
 } from "../../wire/management.ts";
 import { AppLogsReply } from "../../wire/function-logs.ts";
 import { nullable } from "../../wire/fields.ts";
+import {
+  BackendFunctionsReply,
+  DeployedReply,
+  RolledBackReply,
+  SecretsReply,
+  VersionsReply,
+} from "../../wire/functions.ts";
+import { SuccessReply } from "../../wire/platform.ts";
 import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/oauth.ts";
 import { IssuerReply, IssuersReply, UsersReply } from "../../wire/users.ts";
 import {
@@ -46,6 +54,13 @@ export const REPLIES = {
   connectors: ListReply,
   initiated: InitiateReply,
   consent: Type.Pick(StatusReply, ["status"]),
+  // Functions and secrets.
+  deployed: DeployedReply,
+  functions: BackendFunctionsReply,
+  function_versions: VersionsReply,
+  rolled_back: RolledBackReply,
+  secrets: SecretsReply,
+  success: SuccessReply,
   // Management.
   created_app: CreatedAppReply,
   apps: Type.Object({ apps: Type.Array(Type.Pick(AppReply, ["id", "name", "created_at"])) }),

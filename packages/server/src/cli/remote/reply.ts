@@ -13,11 +13,14 @@ import {
   IsNumber,
   IsObject,
   IsOptional,
+  IsRecord,
   IsString,
   IsUnion,
+  IsUnknown,
   type Static,
   type TArray,
   type TObject,
+  type TRecord,
   type TSchema,
   type TUnion,
 } from "typebox";
@@ -52,6 +55,8 @@ export function readReply(name: ReplyName, value: unknown): unknown {
 
 function read(schema: TSchema, value: unknown, place: string): unknown {
   if (IsObject(schema)) return readObject(schema, value, place);
+  if (IsRecord(schema)) return readRecord(schema, value, place);
+  if (IsUnknown(schema)) return value;
   if (IsArray(schema)) return readArray(schema, value, place);
   if (IsUnion(schema)) return readUnion(schema, value, place);
   if (IsString(schema) || IsLiteral(schema) || IsEnum(schema)) {
@@ -83,6 +88,13 @@ function readObject({ properties }: TObject, value: unknown, place: string): unk
   if (!isJsonObject(value)) throw new UnexpectedReply(place, "an object");
   const present = Object.entries(properties).filter(([name, schema]) => !IsOptional(schema) || value[name] != null);
   return Object.fromEntries(present.map(([name, schema]) => [name, read(schema, value[name], `${place}.${name}`)]));
+}
+
+/** Reads an object whose names are data. Its values have one schema. */
+function readRecord({ patternProperties }: TRecord, value: unknown, place: string): unknown {
+  if (!isJsonObject(value)) throw new UnexpectedReply(place, "an object");
+  const [schema = REPLIES.done] = Object.values(patternProperties);
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, read(schema, one, `${place}.${name}`)]));
 }
 
 function readArray({ items }: TArray, value: unknown, place: string): unknown {

@@ -3,12 +3,47 @@
  * an argument: arguments appear in the process list and the shell's history.
  */
 import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
+import { parseEnv } from "node:util";
 import { CodedError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 
 const MAX_BYTES = 8_192;
 const EXAMPLE =
   'printf %s "$SECRET" | holdfast clients set github --client-id ID --client-secret-stdin, or --client-secret-file PATH';
+/** A secret of an app, and a file with all of them. */
+const MAX_VALUE_BYTES = 65_536;
+const MAX_ENV_BYTES = 8_388_608;
+
+/** Reads a text from standard input, without its final newline. @throws CodedError `usage` */
+export async function readValue(): Promise<Secret> {
+  if (process.stdin.isTTY) process.stderr.write("Paste the value, then press Ctrl-D: ");
+  const text = await readAll(process.stdin, MAX_VALUE_BYTES + 1);
+  if (text === null) throw new CodedError("usage", { message: `The value is longer than ${MAX_VALUE_BYTES} bytes.` });
+  return new Secret(text.replace(/\r?\n$/, ""));
+}
+
+/** Reads a file with lines `NAME=VALUE`, as dotenv does. @throws CodedError `usage` */
+export async function readEnvFile(path: string): Promise<Readonly<Record<string, Secret>>> {
+  const text = await readAll(createReadStream(path), MAX_ENV_BYTES).catch((cause: unknown) => {
+    const message = `The file "${path}" cannot be read. Check that it exists and that you can read it.`;
+    throw new CodedError("usage", { message, cause });
+  });
+  const entries = Object.entries(text === null ? {} : parseEnv(text));
+  if (entries.length > 0) return Object.fromEntries(entries.map(([name, value]) => [name, new Secret(value ?? "")]));
+  throw new CodedError("usage", { message: `The file "${path}" has no line NAME=VALUE, or is too large.` });
+}
+
+/** Returns null if there is more than `limit`. */
+async function readAll(source: Readable, limit: number): Promise<string | null> {
+  source.setEncoding("utf8");
+  let text = "";
+  for await (const chunk of source) {
+    text += String(chunk);
+    if (Buffer.byteLength(text) > limit) return null;
+  }
+  return text;
+}
 
 /**
  * Reads a secret from a file, or from standard input if `path` is null. Drops space around it, such
@@ -20,19 +55,12 @@ export async function readSecret(path: string | null, example = EXAMPLE): Promis
   const from = path === null ? "on standard input" : `in the file "${path}"`;
   if (path === null && process.stdin.isTTY) process.stderr.write("Paste the secret, then press Ctrl-D: ");
   const source = path === null ? process.stdin : createReadStream(path);
-  source.setEncoding("utf8");
-  let text = "";
-  try {
-    for await (const chunk of source) {
-      text += String(chunk);
-      if (text.length > MAX_BYTES)
-        throw new CodedError("usage", { message: `The secret ${from} is longer than 8 KiB.` });
-    }
-  } catch (error) {
-    if (error instanceof CodedError || path === null) throw error;
+  const text = await readAll(source, MAX_BYTES).catch((error: unknown) => {
+    if (path === null) throw error;
     const message = `The secret's file "${path}" cannot be read. Check that it exists and that you can read it.`;
     throw new CodedError("usage", { message, cause: error });
-  }
+  });
+  if (text === null) throw new CodedError("usage", { message: `The secret ${from} is longer than 8 KiB.` });
   const secret = text.trim();
   if (secret === "") throw new CodedError("usage", { message: `There is no secret ${from}. Example: ${example}` });
   return new Secret(secret);

@@ -7,13 +7,15 @@ import { stat } from "node:fs/promises";
 import { CodedError } from "../../core/errors.ts";
 import { functionNotFound, withSourceMap, type Bundler, type SourceTree } from "../../core/functions/functions.ts";
 import type { Limits } from "../../core/limits.ts";
-import { sha256Hex } from "../../core/secret.ts";
+import { sha256Hex, type Secret } from "../../core/secret.ts";
 import type { AppId } from "../../core/types.ts";
 import { readSource, scanFunctions, type FoundFunction, type Scan } from "./folder.ts";
 import { checkTree } from "./tree.ts";
 
 export interface FunctionDirectory {
   readonly app_id: AppId;
+  /** Stand in for the app's own with their names. */
+  readonly secrets: Readonly<Record<string, Secret>>;
   has(name: string): Promise<boolean>;
   names(): Promise<readonly string[]>;
   /** Returns the source of a function. @throws CodedError `function_invalid` */
@@ -37,6 +39,7 @@ export interface DirectoryCode {
 export interface DirectoryOptions {
   readonly directory: string;
   readonly app_id: AppId;
+  readonly secrets: Readonly<Record<string, Secret>>;
   readonly bundler: Bundler;
   readonly limits: Pick<Limits, "function_files" | "function_source_bytes">;
 }
@@ -60,6 +63,7 @@ export function createFunctionDirectory(options: DirectoryOptions): FunctionDire
   const state: State = { ...options, known: null, checking: null, bundles: new Map() };
   return {
     app_id: options.app_id,
+    secrets: options.secrets,
     has: async (name) => find(await current(state), name) !== null,
     names: async () => (await current(state)).scan.functions.map(({ name }) => name),
     source: async (name) => await sourceOf(state, await current(state), name),

@@ -8,6 +8,7 @@
  */
 import { LRUCache } from "lru-cache";
 import type { FunctionMatch, LiveFunction, SourceFile } from "../../core/functions/functions.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { AppId, Instant } from "../../core/types.ts";
 import type { FunctionRow } from "../../store/tables.ts";
 import { createReadCache } from "../cache/read-cache.ts";
@@ -56,8 +57,11 @@ export interface Functions {
   live(app_id: AppId, name: string): Promise<LiveFunction>;
   /** Returns the function that a path below `/api/functions/` belongs to, or null. */
   match(app_id: AppId, path: string): Promise<FunctionMatch | null>;
-  /** Serves the functions of a directory to one app, instead of deployed ones with their names. */
-  useDirectory(app_id: AppId, directory: string): void;
+  /**
+   * Serves the functions of a directory to one app, instead of deployed ones with their names.
+   * `secrets` stand in for the app's own with their names.
+   */
+  useDirectory(app_id: AppId, directory: string, secrets?: Readonly<Record<string, Secret>>): void;
   /** Makes cached rows stale, because another process wrote. */
   markStale(): void;
 }
@@ -82,8 +86,8 @@ export function createFunctions(deps: FunctionsDeps): Functions {
     schedules: (app_id) => scheduleStates(deps, app_id),
     live: (app_id, name) => live(state, app_id, name),
     match: (app_id, path) => match(state, app_id, path),
-    useDirectory: (app_id, directory) =>
-      void (state.directory = createFunctionDirectory({ ...deps, app_id, directory })),
+    useDirectory: (app_id, directory, secrets = {}) =>
+      void (state.directory = createFunctionDirectory({ ...deps, app_id, directory, secrets })),
     markStale: state.rows.markStale,
   };
 }

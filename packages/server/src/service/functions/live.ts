@@ -22,9 +22,24 @@ import type { FunctionsState } from "./types.ts";
  *   does not exist
  */
 export async function live(state: FunctionsState, app_id: AppId, function_name: string): Promise<LiveFunction> {
-  const { version_id, code } = await currentCode(state, app_id, function_name);
-  const { values: secrets, revision: secrets_revision } = await state.appSecrets.open(app_id);
-  return { app_id, function_name, version_id, code, secrets, secrets_revision };
+  if (!isFunctionName(function_name)) throw functionNotFound(function_name);
+  const stored = await state.appSecrets.open(app_id);
+  const { directory } = state;
+  if (directory === null || !(await inDirectory(directory, app_id, function_name))) {
+    const row = state.rows.fresh(keyOf(app_id, function_name)) ?? (await readRow(state, app_id, function_name));
+    const version = { version_id: row.live_version, code: await codeOf(state, row) };
+    return { app_id, function_name, ...version, secrets: stored.values, secrets_revision: stored.revision };
+  }
+  const own = Object.fromEntries(Object.entries(directory.secrets).map(([name, value]) => [name, value.expose()]));
+  const secrets = { ...stored.values, ...own };
+  // Those of the directory do not change while the server runs.
+  return {
+    app_id,
+    function_name,
+    ...(await directory.code(function_name)),
+    secrets,
+    secrets_revision: stored.revision,
+  };
 }
 
 /** Returns the function with the longest name that the path begins with, or null. */
@@ -40,18 +55,6 @@ export async function match(
     return { function_name: name, path: `/${path.replace(/^\//, "").slice(name.length + 1)}` };
   }
   return null;
-}
-
-async function currentCode(
-  state: FunctionsState,
-  app_id: AppId,
-  name: string,
-): Promise<Pick<LiveFunction, "version_id" | "code">> {
-  const { directory, rows } = state;
-  if (!isFunctionName(name)) throw functionNotFound(name);
-  if (directory !== null && (await inDirectory(directory, app_id, name))) return await directory.code(name);
-  const row = rows.fresh(keyOf(app_id, name)) ?? (await readRow(state, app_id, name));
-  return { version_id: row.live_version, code: await codeOf(state, row) };
 }
 
 export const keyOf = (app_id: AppId, name: string): string => `${app_id}/${name}`;

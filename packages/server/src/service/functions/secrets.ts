@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { CodedError } from "../../core/errors.ts";
+import { problemOfName } from "../../core/functions/secret-names.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AppId } from "../../core/types.ts";
 import type { AppSecretsTable } from "../../store/function-tables.ts";
@@ -13,10 +14,6 @@ import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import { createReadCache, type ReadCache } from "../cache/read-cache.ts";
 import type { DatabaseGate } from "../cache/database-gate.ts";
 import type { Ground } from "../ground.ts";
-
-const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
-/** Variables that change how a program runs, and Holdfast's own. */
-const RESERVED = /^(?:DENO_|LD_|NODE_|HOLDFAST_|(?:PATH|HOME)$)/;
 
 export interface AppSecrets {
   /** Stores secrets, all of them or none. */
@@ -84,8 +81,8 @@ async function setSecrets(
 
 /** Returns what is wrong, without the value. */
 function mistakeIn(name: string, value: string, value_bytes: number): string | null {
-  if (!NAME.test(name)) return "is not a name. Use up to 128 letters, digits and _, and no digit first";
-  if (RESERVED.test(name)) return "is reserved. Names do not begin with DENO_, LD_, NODE_ or HOLDFAST_";
+  const problem = problemOfName(name);
+  if (problem !== null) return problem;
   if (value.includes("\0") || !value.isWellFormed()) return "has a value with a NUL or with invalid Unicode";
   if (Buffer.byteLength(value) > value_bytes) return `has a value of more than ${value_bytes} bytes`;
   return null;

@@ -123,7 +123,13 @@ it("a symbolic link among the function's files is refused when they are read", a
   await writeFiles(folder, { "f/entry.ts": `import t from "./s.json"; console.log(t);`, "outside.json": "{}" });
   await symlink(join(folder, "outside.json"), join(folder, "f/s.json"));
   const bundler = { bundle: () => Promise.reject(new Error("not refused")) };
-  const directory = createFunctionDirectory({ directory: folder, app_id: asAppId("app_a"), bundler, limits: LIMITS });
+  const directory = createFunctionDirectory({
+    directory: folder,
+    app_id: asAppId("app_a"),
+    secrets: {},
+    bundler,
+    limits: LIMITS,
+  });
   await expect(directory.code("f")).rejects.toThrow(/s\.json of the function f is a symbolic link/);
 });
 

@@ -1,0 +1,21 @@
+/** Decides where a command's functions are, and opens that place once per command. */
+import { withInstallation } from "../remote/local.ts";
+import { resolveTarget, type TargetFlags } from "../remote/target.ts";
+import type { FunctionsApi } from "./api.ts";
+import { localFunctions } from "./local-api.ts";
+import { remoteFunctions } from "./remote-api.ts";
+
+export interface AppFlags extends TargetFlags {
+  readonly json?: boolean;
+  readonly app: string;
+}
+
+/**
+ * Runs a command's calls against its target. A local installation is opened once for all of them.
+ */
+export async function withFunctions<T>(flags: AppFlags, action: (api: FunctionsApi) => Promise<T>): Promise<T> {
+  const { app } = flags;
+  const target = resolveTarget(flags);
+  if (target.kind === "remote") return action(remoteFunctions(target.remote, app));
+  return withInstallation(target.flags, (installation) => action(localFunctions(installation, app)));
+}
