@@ -1,5 +1,5 @@
 /**
- * What the caller of a function learns about its failure. Errors of the platform's SDKs that the
+ * What the caller of a function learns about its failure, or about its own. Errors of the platform's SDKs that the
  * function did not handle tell what to do, such as to connect an account again. Only their known
  * fields pass, each in its known form, because a function can throw anything under that name.
  */
@@ -14,6 +14,26 @@ const MESSAGE_LENGTH = 1_000;
 const URL_LENGTH = 2_048;
 /** The hosted platform's codes have capital letters. */
 const CODE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+
+/** Who is late when the time for an invocation is over. */
+export type Late = "caller" | "function";
+
+/** The caller sends its body, or reads the response, too slowly. */
+export const callerTooSlow = (): CodedError =>
+  new CodedError("request_timeout", { message: "The body of the call took too long to arrive." });
+
+export const callerLeft = (): CodedError =>
+  new CodedError("bad_request", { message: "The caller closed the connection." });
+
+export const functionTooSlow = (function_name: string, timeout_ms: number): CodedError =>
+  new CodedError("function_timeout", {
+    message: `The function ${function_name} did not respond within ${timeout_ms} ms.`,
+  });
+
+export const responseNotHttp = (function_name: string): CodedError =>
+  new CodedError("function_error", {
+    message: `The function ${function_name} sent a response that is not valid HTTP, or whose headers are too large.`,
+  });
 
 interface FailedFunction {
   readonly function_name: string;

@@ -22,14 +22,14 @@ import { GATEWAY_HOST } from "./deno.ts";
 import { createDroppedHeaders, type DroppedHeaders } from "./dropped-headers.ts";
 import { serveEgress, type EgressOptions } from "./egress/proxy.ts";
 import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
-import { reportedFailure } from "./failures.ts";
+import { callerLeft, callerTooSlow, functionTooSlow, reportedFailure, responseNotHttp, type Late } from "./failures.ts";
 import type { OutputLevel, OutputRecord } from "./output.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, startProcess, type FunctionProcess } from "./process.ts";
 import { createRedactor } from "./redact.ts";
 import { responseHeaders } from "./response-headers.ts";
 import type { Sandbox } from "./sandbox/types.ts";
-import { sendRequest } from "./send.ts";
+import { sendRequest, type Exchange } from "./send.ts";
 import { createVersions, type Version, type Versions } from "./versions.ts";
 
 /** After the connection to a child breaks, how long to wait for the exit that explains it. */
@@ -130,6 +130,8 @@ interface Invocation {
   readonly request: FunctionRequest;
   readonly slot: Slot;
   responded: boolean;
+  /** Who is late, once the time is over. */
+  late: Late | null;
   /** True if the child has no work left for it. */
   done: boolean;
   cancel: () => void;
@@ -170,7 +172,7 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
 async function invoke(runner: Runner, request: FunctionRequest): Promise<FunctionResponse> {
   const slot = await takeSlot(runner, request.function);
   const id = newId("inv");
-  const invocation: Invocation = { id, request, slot, responded: false, done: false, cancel: () => {} };
+  const invocation: Invocation = { id, request, slot, responded: false, late: null, done: false, cancel: () => {} };
   runner.invocations.set(id, invocation);
   try {
     return await run(runner, invocation);
@@ -277,17 +279,21 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const { request, slot } = invocation;
   const deadline = new AbortController();
   const { address, api_url } = await slot.process.ready;
-  invocation.cancel = clock.after(limits.function_timeout_ms, () => deadline.abort());
+  const exchange: Exchange = { waits_for: "function", response: null };
+  invocation.cancel = clock.after(limits.function_timeout_ms, () => {
+    invocation.late = lateOne(exchange);
+    deadline.abort();
+  });
   const headers = await headersFor(runner, invocation, api_url);
   const { method, url, body, signal: caller } = request;
   const signal = caller === null ? deadline.signal : AbortSignal.any([deadline.signal, caller]);
-  const sending = { address, method, path: pathOf(url), headers, body, signal, limits, clock };
+  const sending = { address, method, path: pathOf(url), headers, body, signal, limits, clock, exchange };
   const response = await sendRequest(sending).catch(async (error: unknown) => {
-    throw error instanceof CodedError ? error : await failureOf(runner, invocation, error, deadline.signal.aborted);
+    throw error instanceof CodedError ? error : await failureOf(runner, invocation, error);
   });
   // The reader of the body gets its error. Without a listener here, an unread body's error would
   // end the server.
-  response.on("error", () => deadline.signal.aborted && runner.pool.retire(slot));
+  response.on("error", () => invocation.late === "function" && runner.pool.retire(slot));
   const failure = response.headers[FAILED_HEADER];
   if (typeof failure === "string") {
     const { redactor } = slot.process;
@@ -300,6 +306,11 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const { headers: passed, dropped } = responseHeaders(response.headers, url);
   runner.logDropped(request.function, dropped);
   return { status: response.statusCode ?? 502, headers: passed, body: response };
+}
+
+/** A caller that sends or reads slowly does not make its function's process hang. */
+function lateOne({ waits_for, response }: Exchange): Late {
+  return response !== null && response.readableLength > 0 ? "caller" : waits_for;
 }
 
 function pathOf(url: string): string {
@@ -339,25 +350,14 @@ async function headersFor(
 /**
  * Returns why there is no response. A process that hangs or has exited gets no more work.
  */
-async function failureOf(
-  runner: Runner,
-  { slot, request }: Invocation,
-  error: unknown,
-  timed_out: boolean,
-): Promise<CodedError> {
+async function failureOf(runner: Runner, { slot, request, late }: Invocation, error: unknown): Promise<CodedError> {
   const { limits, clock } = runner.options;
   const { function_name } = request.function;
-  if (request.signal?.aborted === true && !timed_out)
-    return new CodedError("bad_request", { message: "The caller closed the connection." });
-  if (errnoOf(error)?.startsWith("HPE_") === true) {
-    const message = `The function ${function_name} sent a response that is not valid HTTP, or whose headers are too large.`;
-    return new CodedError("function_error", { message });
-  }
+  if (late === "caller") return callerTooSlow();
+  if (late === null && request.signal?.aborted === true) return callerLeft();
+  if (errnoOf(error)?.startsWith("HPE_") === true) return responseNotHttp(function_name);
   runner.pool.retire(slot);
-  if (timed_out) {
-    const message = `The function ${function_name} did not respond within ${limits.function_timeout_ms} ms.`;
-    return new CodedError("function_timeout", { message });
-  }
+  if (late === "function") return functionTooSlow(function_name, limits.function_timeout_ms);
   const exit = await within(clock, slot.process.exited, EXIT_WAIT_MS, { code: null, signal: null, killed_for: null });
   return exitError(function_name, exit);
 }

@@ -7,10 +7,18 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import type { Readable } from "node:stream";
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
+import { callerTooSlow, type Late } from "./failures.ts";
 import type { Limits } from "../core/limits.ts";
 
 /** Where a process receives requests. */
 export type Address = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+
+/** What happens on one connection to a process. */
+export interface Exchange {
+  /** Who has to act: the caller while its body has not arrived, or the function. */
+  waits_for: Late;
+  response: IncomingMessage | null;
+}
 
 export interface Sending {
   readonly address: Address;
@@ -21,6 +29,8 @@ export interface Sending {
   readonly body: Uint8Array | (() => Readable) | null;
   /** Aborts the request, and the response body if it has started. */
   readonly signal: AbortSignal;
+  /** Kept up to date. */
+  readonly exchange: Exchange;
   readonly limits: Limits;
   readonly clock: Clock;
 }
@@ -46,7 +56,10 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
     signal,
     agent: false,
   });
-  request.once("response", response.resolve);
+  request.once("response", (started) => {
+    sending.exchange.response = started;
+    response.resolve(started);
+  });
   request.on("error", response.reject);
   if (typeof body !== "function") request.end(body ?? undefined);
   else
@@ -62,7 +75,7 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
  * reply. If the function stops reading, so does this.
  */
 function pump(
-  { limits, clock }: Sending,
+  { limits, clock, exchange }: Sending,
   source: Readable,
   request: ClientRequest,
   fail: (error: CodedError) => void,
@@ -71,6 +84,7 @@ function pump(
   let cancelIdle = (): void => {};
   const stop = (): void => {
     cancelIdle();
+    exchange.waits_for = "function";
     source.pause();
     source.off("data", onData).off("end", onEnd).off("close", onBroken).off("error", onBroken);
     request.off("drain", resume).off("close", stop);
@@ -81,7 +95,8 @@ function pump(
   };
   const waitForData = (): void => {
     cancelIdle();
-    cancelIdle = clock.after(limits.function_upload_idle_ms, () => failWith(new CodedError("request_timeout")));
+    exchange.waits_for = "caller";
+    cancelIdle = clock.after(limits.function_upload_idle_ms, () => failWith(callerTooSlow()));
   };
   const resume = (): void => {
     waitForData();
@@ -93,6 +108,7 @@ function pump(
     if (request.write(chunk)) return waitForData();
     // The function reads slowly. The caller is not to blame while it waits.
     cancelIdle();
+    exchange.waits_for = "function";
     source.pause();
   };
   const onEnd = (): void => {

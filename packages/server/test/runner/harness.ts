@@ -23,6 +23,7 @@ import {
   createFunctionRunner,
   type FunctionLogRecord,
   type FunctionRequest,
+  type FunctionResponse,
   type FunctionRunner,
   type TokenRequest,
 } from "../../src/runner/functions.ts";
@@ -58,6 +59,8 @@ export interface Workbench extends AsyncDisposable {
   write(files: Readonly<Record<string, string>>): Promise<void>;
   /** POSTs to a function of app_a and reads the response's body. */
   call(function_name: string, request?: CallOptions): Promise<Called>;
+  /** Does the same, and leaves the response's body to the test. */
+  invoke(function_name: string, request?: CallOptions): Promise<FunctionResponse>;
   /** Resolves with the first log line, past or future, that contains `part`. */
   logged(part: string): Promise<FunctionLogRecord>;
   /** Resolves when `count` invocations have ended. */
@@ -151,9 +154,18 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   });
   const write = (files: Readonly<Record<string, string>>): Promise<void> => writeFiles(dir, files);
   await write(options.files ?? {});
+  const invoke = async (
+    function_name: string,
+    { path = "/", app_id = "app_a", secrets = {}, ...request }: CallOptions = {},
+  ): Promise<FunctionResponse> => {
+    const url = `https://holdfast.example${path}`;
+    const live = await liveFunction(directory, function_name, asAppId(app_id), secrets);
+    return await runner.invoke({ ...REQUEST, url, function: live, ...request });
+  };
   return {
     dir,
     runner,
+    invoke,
     directory,
     url: fake.url,
     seen,
@@ -163,10 +175,8 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     processes,
     advance,
     write,
-    async call(function_name, { path = "/", app_id = "app_a", secrets = {}, ...request } = {}) {
-      const url = `https://holdfast.example${path}`;
-      const live = await liveFunction(directory, function_name, asAppId(app_id), secrets);
-      const { status, headers, body } = await runner.invoke({ ...REQUEST, url, function: live, ...request });
+    async call(function_name, request) {
+      const { status, headers, body } = await invoke(function_name, request);
       return { status, headers, body: await text(body) };
     },
     logged: (part) => notice.until(() => logs.find(({ message }) => message.includes(part))),

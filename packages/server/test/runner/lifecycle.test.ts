@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it, vi } from "vitest";
 import { isAlive, liveFunction, openWorkbench, rejection, temporaryFolder } from "./harness.ts";
@@ -210,6 +210,43 @@ describe("an invocation that fails", () => {
     bench.logs.length = 0;
     await bench.call("f");
     expect((await bench.logged("pid ")).message).not.toBe(message);
+  });
+
+  it("because its caller sends or reads too slowly leaves its process to others", async () => {
+    await using bench = await openWorkbench({
+      files: {
+        "slow.js": `const pid = crypto.randomUUID(); let waiting = 0;
+          Deno.serve(async (req) => {
+            if (req.method === "GET") return new Response(new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(65536)) }));
+            if (req.method === "PUT") { console.log("hangs"); await new Promise(() => {}); }
+            for await (const chunk of req.body ?? []) if (chunk.length > 0) console.log("got " + ++waiting);
+            return new Response(pid);
+          });`,
+      },
+    });
+    const pid = (await bench.call("slow")).body;
+    const trickle = new PassThrough();
+    const outcome = rejection(bench.call("slow", { body: () => trickle }));
+    for (let n = 1; n <= 4; n += 1) {
+      trickle.write("x");
+      await bench.logged(`got ${n}`);
+      bench.advance(8_000);
+    }
+    expect(await outcome).toMatchObject({ code: "request_timeout" });
+    const { body } = await bench.invoke("slow", { method: "GET" });
+    const reading = once(body, "error");
+    await vi.waitFor(() => expect(body.readableLength).toBeGreaterThan(0));
+    bench.advance(30_000);
+    await reading;
+    expect((await bench.call("slow")).body).toBe(pid);
+    // The function reads nothing of this body, so its caller is not to blame.
+    const unread = rejection(
+      bench.call("slow", { method: "PUT", body: () => Readable.from([Buffer.alloc(5_000_000)]) }),
+    );
+    await bench.logged("hangs");
+    bench.advance(30_000);
+    expect(await unread).toMatchObject({ code: "function_timeout" });
+    expect((await bench.call("slow")).body).not.toBe(pid);
   });
 
   it("because it never yields the processor has its process killed", async () => {
