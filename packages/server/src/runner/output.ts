@@ -7,7 +7,7 @@
  * control a terminal. Must not know whose process it is, or where records go.
  */
 import type { Readable } from "node:stream";
-import type { Clock } from "../core/clock.ts";
+import { systemClock, type Clock } from "../core/clock.ts";
 import type { Limits } from "../core/limits.ts";
 import { visibleText } from "../core/visible-text.ts";
 import { readLines } from "./lines.ts";
@@ -56,6 +56,8 @@ const WINDOW_MS = 60_000;
 /** How long a record that ends like a secret waits for the next one, which can have the rest. */
 const FLUSH_MS = 200;
 const MOST_PENDING = 16;
+/** The pause after each chunk, of at most 64 KiB, of a function that prints too much. */
+const HOLD_BACK_MS = 100;
 /** What a record costs besides its message. */
 const RECORD_COST = 200;
 const CUT = "… (cut)";
@@ -75,14 +77,26 @@ export function readOutput(options: OutputOptions): void {
       if (line.startsWith(prefix)) takeFrame(output, line.slice(prefix.length));
       else take(output, line.length, () => raw("info", line));
     }
+    holdBack(output, options.stdout);
   });
   readLines(options.stderr, FRAME_LENGTH, (lines) => {
     // Deno's own reports have many lines.
     const text = lines.join("\n");
     take(output, text.length, () => raw("error", text));
+    holdBack(output, options.stderr);
   });
   options.stdout.on("close", () => close(output));
   options.stderr.on("close", () => close(output));
+}
+
+/**
+ * Reads a function that prints too much slowly, until the end of the minute. It waits for its own
+ * pipe then, instead of using this process. On the system's clock: a pipe knows no other.
+ */
+function holdBack({ dropped }: Output, stream: Readable): void {
+  if (dropped === 0 || stream.isPaused()) return;
+  stream.pause();
+  systemClock.after(HOLD_BACK_MS, () => stream.resume());
 }
 
 const raw = (level: OutputLevel, message: string): Pending => ({
@@ -93,8 +107,8 @@ const raw = (level: OutputLevel, message: string): Pending => ({
 });
 
 function takeFrame(output: Output, frame: string): void {
+  if (frame.startsWith("log ")) return take(output, frame.length, () => parseFrame(frame));
   const [word = "", value = ""] = frame.split(" ", 2);
-  if (word === "log") return take(output, frame.length, () => parseFrame(frame));
   // What an invocation printed comes before the end of the invocation.
   flush(output);
   output.onControl(word, value);

@@ -23,12 +23,6 @@ const LONG = 1_024;
 const MOST_TOKENS = 100;
 const REDACTED = "[redacted]";
 
-/** A text without its white space, and where each remaining character was. */
-interface Compact {
-  readonly text: string;
-  readonly places: readonly number[];
-}
-
 /** The secrets of one process. */
 export interface Redactor {
   /** Hides the tokens of an invocation until it ends. */
@@ -97,7 +91,7 @@ const needlesOfApp = new WeakMap<object, readonly string[]>();
 function needlesOf(secret: string): readonly string[] {
   const texts = new Set<string>();
   for (const form of formsOf(secret)) {
-    const compact = form.replaceAll(/\s/g, "");
+    const compact = withoutSpace(form);
     for (let start = 0; start < compact.length; start += PART) {
       const part = compact.slice(start, start + PART);
       if (part.length >= SHORTEST) texts.add(part);
@@ -143,28 +137,41 @@ function base64At(bytes: Uint8Array, offset: number): readonly string[] {
 }
 
 function redactAll(texts: readonly string[], needles: readonly string[], is_cut: boolean): readonly string[] {
-  if (needles.length === 0) return texts;
-  const compact = compactOf(texts.join("\n"));
-  const hidden = new Set<number>();
-  for (const needle of needles) {
-    const { length } = needle;
-    for (let at = compact.text.indexOf(needle); at !== -1; at = compact.text.indexOf(needle, at + length))
-      hide(compact, at, at + length, hidden);
-    const cut = is_cut ? cutAt(compact.text, needle, SHORTEST_CUT) : null;
-    if (cut !== null) hide(compact, cut, compact.text.length, hidden);
-  }
-  return hidden.size === 0 ? texts : withoutHidden(texts, hidden);
+  const text = texts.join("\n");
+  const compact = withoutSpace(text);
+  const found = needles.flatMap((needle) => rangesOf(compact, needle, is_cut));
+  return found.length === 0 ? texts : withoutHidden(texts, placesOf(text, found));
 }
 
-/** Adds the places from one character to another, with the white space between them. */
-function hide({ places }: Compact, from: number, to: number, hidden: Set<number>): void {
-  const [first, last] = [places[from], places[to - 1]];
-  if (first === undefined || last === undefined) return;
-  for (let place = first; place <= last; place += 1) hidden.add(place);
+/** From a character to the one after the last. */
+type Span = readonly [from: number, to: number];
+
+function rangesOf(compact: string, needle: string, is_cut: boolean): readonly Span[] {
+  const ranges: Span[] = [];
+  const { length } = needle;
+  for (let at = compact.indexOf(needle); at !== -1; at = compact.indexOf(needle, at + length))
+    ranges.push([at, at + length]);
+  const cut = is_cut ? cutAt(compact, needle, SHORTEST_CUT) : null;
+  return cut === null ? ranges : [...ranges, [cut, compact.length]];
 }
+
+/** Returns the places in the text of spans of its other characters, with the white space between. */
+function placesOf(text: string, spans: readonly Span[]): ReadonlySet<number> {
+  const places: number[] = [];
+  for (let index = 0; index < text.length; index += 1) if (!/\s/.test(text[index] ?? "")) places.push(index);
+  const hidden = new Set<number>();
+  for (const [from, to] of spans) {
+    const [first, last] = [places[from], places[to - 1]];
+    if (first === undefined || last === undefined) continue;
+    for (let place = first; place <= last; place += 1) hidden.add(place);
+  }
+  return hidden;
+}
+
+const withoutSpace = (text: string): string => text.replaceAll(/\s+/g, "");
 
 function isOpen(texts: readonly string[], needles: readonly string[]): boolean {
-  const { text } = compactOf(texts.join("").slice(-2 * PART));
+  const text = withoutSpace(texts.join("").slice(-2 * PART));
   return needles.some((needle) => cutAt(text, needle, SHORTEST_OPEN) !== null);
 }
 
@@ -176,18 +183,6 @@ function cutAt(text: string, needle: string, shortest: number): number | null {
     if (needle.startsWith(text.slice(at))) return at;
   }
   return null;
-}
-
-function compactOf(text: string): Compact {
-  const places: number[] = [];
-  let compact = "";
-  for (let index = 0; index < text.length; index += 1) {
-    const character = text[index] ?? "";
-    if (/\s/.test(character)) continue;
-    compact += character;
-    places.push(index);
-  }
-  return { text: compact, places };
 }
 
 /** Replaces each run of hidden characters in each text by one mark. */

@@ -2,7 +2,7 @@ import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { readOutput, type OutputRecord } from "../../src/runner/output.ts";
 import { createRedactor } from "../../src/runner/redact.ts";
-import { manualClock } from "../support/clock.ts";
+import { manualClock, until } from "../support/clock.ts";
 
 const KEY = "secret-key";
 const TOKEN = "xoxb-1234567890-abcdef";
@@ -132,6 +132,8 @@ describe("the records of a process", () => {
     const output = start({ function_log_record_bytes: 100, function_log_bytes_per_minute: 5_000 });
     for (let call = 0; call < 100; call += 1) await output.print(log(1, "inv_1", `line ${call}`) + "raw\n");
     await output.print(`\n@@${KEY} done inv_1\n`);
+    // It reads slowly now, on the system's clock.
+    await until("the end of the invocation was read", () => output.control.length > 0);
     expect(output.control).toEqual(["done inv_1"]);
     const kept = output.records.length;
     expect(kept).toBeLessThan(25);
