@@ -1,5 +1,5 @@
 /**
- * What the caller of a function learns about its failure, or about its own. Errors of the platform's SDKs that the
+ * What the caller of a function learns about its failure. Errors of the platform's SDKs that the
  * function did not handle tell what to do, such as to connect an account again. Only their known
  * fields pass, each in its known form, because a function can throw anything under that name.
  */

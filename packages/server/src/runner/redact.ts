@@ -155,7 +155,7 @@ function rangesOf(compact: string, needle: string, is_cut: boolean): readonly Sp
   return cut === null ? ranges : [...ranges, [cut, compact.length]];
 }
 
-/** Returns the places in the text of spans of its other characters, with the white space between. */
+/** Returns where spans of the characters without white space are, with the space inside them. */
 function placesOf(text: string, spans: readonly Span[]): ReadonlySet<number> {
   const places: number[] = [];
   for (let index = 0; index < text.length; index += 1) if (!/\s/.test(text[index] ?? "")) places.push(index);
