@@ -1,8 +1,8 @@
 /**
  * A small file API over Dropbox, for `base44.functions.fetch`. Streams both ways.
  *
- * `PUT files/NAME` stores the body, `GET files/NAME` returns it. `POST files/shout` returns it
- * in capitals, while it arrives.
+ * `PUT files/NAME` stores the body, `GET files/NAME` returns it, for signed-in users. `POST
+ * files/shout` returns the body in capitals, while it arrives.
  */
 import { createClientFromRequest } from "npm:@base44/sdk@0.8.50";
 
@@ -14,8 +14,9 @@ export default {
     const name = decodeURIComponent(pathname.split("/functions/files/")[1] ?? "");
     if (req.method === "POST" && name === "shout") return shout(req);
 
-    const { connectors } = createClientFromRequest(req).asServiceRole;
-    const { accessToken } = await connectors.getConnection("dropbox");
+    const base44 = createClientFromRequest(req);
+    if (!(await base44.auth.isAuthenticated())) return Response.json({ error: "Unauthorized" }, { status: 401 });
+    const { accessToken } = await base44.asServiceRole.connectors.getConnection("dropbox");
     if (req.method === "PUT") return put(accessToken, name, req);
     if (req.method === "GET") return get(accessToken, name, searchParams.has("download"));
     return new Response(null, { status: 405, headers: { Allow: "GET, PUT, POST" } });
