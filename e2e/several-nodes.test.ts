@@ -165,6 +165,44 @@ it("runs a scheduled function once for each time of its schedule, and shows its 
   ]);
 });
 
+it("calls a deployment on every node within a second, and a secret's new value too", async () => {
+  const cluster = await startCluster((await startSimulated()).url);
+  const app = await appOf(cluster);
+  const [first, ...others] = cluster.nodes;
+  if (first === undefined) throw new Error("The cluster has no node.");
+  const deploy = (word: string) =>
+    asBuilder(first, app, "PUT", `/api/apps/${app.app_id}/backend-functions/greet`, {
+      entry: "entry.js",
+      files: [{ path: "entry.js", content: `Deno.serve(() => new Response("${word} " + Deno.env.get("NAME")));` }],
+    });
+  const setName = (name: string) => asBuilder(first, app, "POST", `/api/apps/${app.app_id}/secrets`, { NAME: name });
+  await setName("Ada");
+  for (const [word, name] of [
+    ["hello", "Ada"],
+    ["goodbye", "Ada"],
+    ["goodbye", "Bob"],
+  ] as const) {
+    await deploy(word);
+    await setName(name);
+    for (const node of others) expect(await saysWithin(node, app, `${word} ${name}`)).toBeLessThan(1_000);
+  }
+});
+
+/**
+ * Calls the function until it replies with `text`. Returns how long it could be replying otherwise.
+ */
+async function saysWithin(node: Site, app: App, text: string): Promise<number> {
+  const started_at = performance.now();
+  let asked_at = started_at;
+  for (;;) {
+    asked_at = performance.now();
+    const reply = await fetch(`${node.server_url}/api/apps/${app.app_id}/functions/greet`, { method: "POST" });
+    if ((await reply.text()) === text) return asked_at - started_at;
+    if (asked_at - started_at > 10_000) throw new Error(`${node.server_url} does not reply with ${text}.`);
+    await delay(20);
+  }
+}
+
 it("requires the master key, explains how to create one, and prints no password from the command line", async () => {
   const home = temporaryDirectory();
   const keyless = await holdfast(["serve", "--json"], {

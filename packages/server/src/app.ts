@@ -23,6 +23,7 @@ import {
 } from "./runner/functions.ts";
 import type { Sandbox } from "./runner/sandbox/types.ts";
 import { createScheduler, type Scheduler } from "./service/functions/scheduler.ts";
+import type { AppRow } from "./service/apps/apps.ts";
 import type { Sweeper } from "./service/sweeper.ts";
 import { createWebhooks, type Webhooks } from "./service/events/webhooks.ts";
 import { lockDataDirectory } from "./store/sqlite-lock.ts";
@@ -69,7 +70,7 @@ export async function startServer(options: InstallationOptions): Promise<Server>
   let url: string;
   try {
     await refuseSharedOrigin(installation);
-    await useFunctionsDirectory(installation);
+    await refuseNeighborsWithoutIsolation(installation, await useFunctionsDirectory(installation));
     if (await hasFunctions(installation)) await functions.open();
     await refresher.recover();
     url = await listen(http, config.host, config.port);
@@ -172,13 +173,16 @@ function webhooksOf({ config, store, urls, clock, log, random }: Installation): 
  *
  * @throws CodedError `configuration` if the app does not exist, or its name is not unique
  */
-async function useFunctionsDirectory({ config, apps, functions }: Installation): Promise<void> {
+async function useFunctionsDirectory({ config, apps, functions }: Installation): Promise<AppRow | null> {
   const { functions_directory } = config;
-  if (functions_directory === null) return;
+  if (functions_directory === null) return null;
   const { app: id_or_name, path, secrets } = functions_directory;
   const found = (await apps.list()).filter(({ id, name }) => id === id_or_name || name === id_or_name);
   const [app] = found;
-  if (app !== undefined && found.length === 1) return functions.useDirectory(app.id, path, secrets);
+  if (app !== undefined && found.length === 1) {
+    functions.useDirectory(app.id, path, secrets);
+    return app;
+  }
   const why = found.length > 1 ? "Several apps are named" : "There is no app";
   const advice =
     found.length > 1
@@ -263,6 +267,21 @@ async function refuseSharedOrigin({ config, store }: Installation): Promise<void
   throw new CodedError("configuration", {
     message: `HOLDFAST_FUNCTIONS_URL is ${functions_url.template}, but this installation has several workspaces, whose functions would share that origin. Give each app its own: HOLDFAST_FUNCTIONS_URL=https://{app}.fn.example.com`,
   });
+}
+
+/**
+ * @throws CodedError `functions_not_isolated` if functions of several workspaces would run without
+ * a
+ *   sandbox
+ */
+async function refuseNeighborsWithoutIsolation(
+  { config, store }: Installation,
+  served_live: Pick<AppRow, "workspace_id"> | null,
+): Promise<void> {
+  if (config.functions_isolation !== "none") return;
+  const workspaces = new Set(await store.functionWorkspaces());
+  if (served_live !== null) workspaces.add(served_live.workspace_id);
+  if (workspaces.size > 1) throw new CodedError("functions_not_isolated");
 }
 
 async function listen(http: HttpServer, host: string, port: number): Promise<string> {

@@ -79,14 +79,23 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const spill = mode === "serve" ? await openServerSpill(config, clock, vault) : NO_SPILL;
   const urls = createUrls(await publicUrl(config, store, mode));
   const { limits, provider_gateway: gateway, audit_release, default_plan, events_wanted, issuer_loopback } = config;
-  const { functions_url } = config;
+  const { functions_isolation, functions_url } = config;
   const { log, random = Math.random } = options;
   const httpClient = mode === "serve" ? await openHttpClient({ ...options, clock }) : NO_HTTP_CLIENT;
   const oauth = createOAuthProtocol({ httpClient, clock, limits });
   const issuerHttp = mode === "serve" ? await openIssuerClient({ ...options, clock }) : NO_HTTP_CLIENT;
   const sandbox = shareSandbox(() => openFunctionSandbox(config, clock, log));
   const clients = { oauth, issuerHttp, bundler: bundlerOf(config, clock, log, sandbox) };
-  const settings = { limits, gateway, audit_release, default_plan, events_wanted, issuer_loopback, functions_url };
+  const settings = {
+    limits,
+    gateway,
+    audit_release,
+    default_plan,
+    events_wanted,
+    issuer_loopback,
+    functions_isolation,
+    functions_url,
+  };
   const ground = { store, vault, keyring, catalog, urls, clock, log, random, owner, ...clients, ...settings };
   const services = createServices(ground, spill);
   const closeAll = async (): Promise<void> => {

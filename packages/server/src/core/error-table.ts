@@ -304,6 +304,12 @@ export const ERRORS = {
     "caller",
     "This address does not tell which app it belongs to. Call the app's own address of functions, send the token of one of its users, or call /api/apps/APP/functions/NAME.",
   ),
+  functions_not_isolated: row(
+    409,
+    "operator",
+    "Without a sandbox (--functions-isolation none), only one workspace can have functions, because each could read the other's secrets. Start with --functions-isolation bubblewrap.",
+    { exit_code: 78 },
+  ),
   function_not_found: row(404, "caller", "No function has this name."),
   deployment_invalid: row(400, "caller", "The function's files cannot be deployed. The live version stays."),
   function_from_directory: row(

@@ -18,7 +18,7 @@ import type { Urls } from "./urls.ts";
 
 export interface Ground extends Pick<
   Config,
-  "audit_release" | "default_plan" | "events_wanted" | "functions_url" | "issuer_loopback"
+  "audit_release" | "default_plan" | "events_wanted" | "functions_isolation" | "functions_url" | "issuer_loopback"
 > {
   readonly store: Store;
   readonly vault: Vault;

@@ -52,6 +52,7 @@ interface TokenPathDeps
       | "bundler"
       | "issuerHttp"
       | "issuer_loopback"
+      | "functions_isolation"
       | "functions_url"
     >,
     Caches {

@@ -99,6 +99,7 @@ const READS = {
   listFunctions: functions.listFunctions,
   getFunction: functions.getFunction,
   hasFunctions: functions.hasFunctions,
+  functionWorkspaces: functions.functionWorkspaces,
   functionNames: functions.functionNames,
   listFunctionVersions: functions.listFunctionVersions,
   getFunctionBlob: functions.getFunctionBlob,

@@ -1,7 +1,8 @@
 /** Functions of an app over HTTP: deployed, listed, called, rolled back, and no other app's. */
 import { describe, expect, it } from "vitest";
+import { asAppId } from "../../src/core/ids.ts";
 import { asList, type Reply } from "../support/http.ts";
-import { startTestServer, type TestApp, type TestServer } from "../support/server.ts";
+import { exposed, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
 import { audited } from "./stage.ts";
 
 const answering = (text: string): string => `Deno.serve(() => new Response(${JSON.stringify(text)}));`;
@@ -19,6 +20,21 @@ const call = (holdfast: TestServer, name: string, app: TestApp = holdfast.app): 
 
 const management = (holdfast: TestServer, name: string, verb: string): string =>
   `/api/management/apps/${holdfast.app.app_id}/functions/${encodeURIComponent(name)}/${verb}`;
+
+it("is refused without a sandbox if another workspace has functions, and nothing is stored", async () => {
+  const holdfast = await startTestServer({ config: { functions_isolation: "none" } });
+  await deploy(holdfast, "hello", answering("one"));
+  const { workspaces, apps, functions } = holdfast.installation;
+  const { user_id } = holdfast.builder;
+  const { id: workspace_id } = await workspaces.create("second", user_id);
+  const neighbor = exposed(await apps.create("neighbor", { workspace_id, user_id }));
+  const files = [{ path: "entry.js", content: answering("two") }];
+  const deployment = { entry: "entry.js", files, automations: [] };
+  const refused = functions.deploy(asAppId(neighbor.app_id), "hello", deployment, "test");
+  await expect(refused).rejects.toMatchObject({ code: "functions_not_isolated" });
+  expect((await call(holdfast, "hello", neighbor)).code).toBe("function_not_found");
+  expect((await call(holdfast, "hello")).text).toBe("one");
+});
 
 describe("a deployed function", () => {
   it("is called in its live version, and the next deployment replaces it at once", async () => {

@@ -9,7 +9,7 @@ import { newId } from "../../core/ids.ts";
 import type { AppId } from "../../core/types.ts";
 import { VERSION } from "../../core/version.ts";
 import type { FunctionBlobsTable } from "../../store/function-tables.ts";
-import { deployFunction } from "../../store/queries/functions.ts";
+import { deployFunction, functionWorkspaces } from "../../store/queries/functions.ts";
 import type { FunctionRow } from "../../store/tables.ts";
 import { inDirectory } from "./directory.ts";
 import { keyOf } from "./live.ts";
@@ -128,6 +128,8 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
   const outcome = await state.store.transaction(async (tx) => {
     const deployed = await deployFunction(tx, version, distinct([source, code, map, lock]), most);
     if (deployed.kind === "deployed") await putSchedules(tx, app_id, tree.function_name, automations);
+    if (state.functions_isolation === "none" && (await functionWorkspaces(tx)).length > 1)
+      throw new CodedError("functions_not_isolated");
     return deployed;
   });
   rows.drop(keyOf(app_id, tree.function_name));

@@ -2,7 +2,7 @@
  * Backend functions of apps, their immutable versions, and the content that versions share by
  * digest. Content is stored and deleted in the transaction of its version, so none is left over.
  */
-import type { AppId } from "../../core/types.ts";
+import type { AppId, WorkspaceId } from "../../core/types.ts";
 import { all, first, run, type Transaction } from "../operation.ts";
 import type { FunctionBlobsTable } from "../function-tables.ts";
 import { FUNCTION } from "../rows.ts";
@@ -57,6 +57,19 @@ export async function getFunction(tx: Transaction, app_id: AppId, name: string):
 /** Reports whether any app has a function. */
 export async function hasFunctions({ db }: Transaction): Promise<boolean> {
   return (await first(db.selectFrom("functions").select("name").limit(1))) !== null;
+}
+
+/** Returns the workspaces whose apps have functions, at most two. */
+export async function functionWorkspaces({ db }: Transaction): Promise<readonly WorkspaceId[]> {
+  const found = await all(
+    db
+      .selectFrom("functions")
+      .innerJoin("apps", "apps.id", "functions.app_id")
+      .select("apps.workspace_id")
+      .distinct()
+      .limit(2),
+  );
+  return found.map(({ workspace_id }) => workspace_id);
 }
 
 /** Returns the names among `names` that are functions of the app. */
