@@ -302,10 +302,15 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
     if (failure !== "handler") runner.pool.retire(slot);
     throw error;
   }
+  const status = response.statusCode ?? 0;
+  if (status < 200 || status > 599) {
+    response.destroy();
+    throw responseNotHttp(request.function.function_name);
+  }
   response.once("close", () => (response.complete ? waitForDone(runner, invocation) : finish(runner, invocation)));
   const { headers: passed, dropped } = responseHeaders(response.headers, url);
   runner.logDropped(request.function, dropped);
-  return { status: response.statusCode ?? 502, headers: passed, body: response };
+  return { status, headers: passed, body: response };
 }
 
 /** A caller that sends or reads slowly does not make its function's process hang. */

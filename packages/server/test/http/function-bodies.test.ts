@@ -27,6 +27,15 @@ const FUNCTIONS = {
     const bytes = new Uint8Array(await file.arrayBuffer());
     return Response.json({ name: file.name, type: file.type, sum: bytes.reduce((a, b) => a + b, 0), note: form.get("note") });
   });`,
+  names: `Deno.serve(async (request) => {
+    await request.text();
+    return Response.json([...request.headers.keys()]);
+  });`,
+  broken: `Deno.serve(async (request) => {
+    console.log("reading");
+    try { await request.text(); } catch (error) { console.log("body: " + error.name); }
+    return new Response("late");
+  });`,
   early: `Deno.serve(() => new Response("no", { status: 401 }));`,
   empty: `Deno.serve((request) => new Response(null, { status: Number(new URL(request.url).searchParams.get("status")) }));`,
   sized: `Deno.serve(() => new Response("12345"));`,
@@ -117,6 +126,19 @@ describe("a body", () => {
     }
   });
 
+  it("loses its trailers, which could look like headers that the server has checked", async () => {
+    const holdfast = await ready();
+    const socket = await socketTo(holdfast);
+    socket.write(
+      `POST ${functionPath(holdfast, "names")} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntrailer: x-late\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-late: 1\r\nbase44-app-id: app_other\r\n\r\n`,
+    );
+    const reply = await text(socket);
+    expect(reply).toContain("200 OK");
+    expect(reply).toContain("base44-app-id");
+    expect(reply).not.toContain("x-late");
+    expect(reply).not.toContain('"trailer"');
+  });
+
   it("of a reply that has none stays empty, and HEAD keeps the length", async () => {
     const holdfast = await ready();
     for (const status of [204, 205, 304]) {
@@ -205,6 +227,21 @@ describe("a call that breaks off", () => {
     sent.destroy();
     await untilLogged(holdfast, "caller left");
     expect(lines(holdfast)).toEqual(["waiting", "caller left"]);
+  });
+
+  it("in the middle of the caller's body gives the function an error, not a short body", async () => {
+    const holdfast = await ready();
+    const count = (part: string) => lines(holdfast).filter((line) => line.startsWith(part)).length;
+    for (const [round, end] of (["destroy", "end"] as const).entries()) {
+      const socket = await socketTo(holdfast);
+      socket.write(
+        `POST ${functionPath(holdfast, "broken")} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nhalf`,
+      );
+      await until("the function reads", () => count("reading") > round);
+      socket[end]();
+      await until("the function has an error", () => count("body: ") > round);
+    }
+    expect(lines(holdfast)).toHaveLength(4);
   });
 
   it("while the caller reads aborts the function's stream, which was never far ahead of the reader", async () => {
