@@ -105,40 +105,39 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     flag: "--functions",
     default: "none",
     meaning:
-      "Directory of backend functions, served live to one app in place of deployed ones. A changed file is seen by the next call.",
+      "Directory of backend functions that the server runs live for one app, in place of its deployed functions. The next call sees a changed file.",
   },
   {
     name: "HOLDFAST_FUNCTIONS_APP",
     flag: "--functions-app",
     default: "none",
-    meaning: "Id or name of the app that the functions of `HOLDFAST_FUNCTIONS` belong to. Required with it.",
+    meaning: "Id or name of the app that owns the functions in `HOLDFAST_FUNCTIONS`. Required with that setting.",
   },
   {
     name: "HOLDFAST_FUNCTIONS_URL",
     flag: "--functions-url",
     default: "none",
     meaning:
-      "Origin at which the functions of each app answer, and nothing else: `https://{app}.fn.example.com`. `{app}` stands for the app's id with `-` for `_`. It needs a DNS entry and a certificate for all names (`*.fn.example.com`). Without `{app}` all functions share one origin, which only an installation with a single workspace can use. The API's own origin serves functions in any case.",
+      "Origin that serves the functions of each app and nothing else: `https://{app}.fn.example.com`. `{app}` stands for the app's id, with `-` instead of `_`. Requires a DNS entry and a certificate for all names (`*.fn.example.com`). Without `{app}` all functions share one origin, so the installation can have only one workspace. The API's origin serves functions too.",
   },
   {
     name: "HOLDFAST_FUNCTIONS_ISOLATION",
     flag: "--functions-isolation",
     default: "`bubblewrap`",
     meaning:
-      "`bubblewrap`: each function runs in a sandbox of Linux, and the server does not start without one that works. `none`: a function can read everything that the server can.",
+      "`bubblewrap`: each function runs in a Linux sandbox, and the server does not start if the sandbox does not work. `none`: a function can read everything that the server can read.",
   },
   {
     name: "HOLDFAST_FUNCTIONS_UIDS",
     flag: null,
     default: "`1900000000-1900065535`",
-    meaning: "Uids of the host for the processes of functions, one for each app, if the server runs as root.",
+    meaning: "Host uids for the processes of functions, one for each app. Used only if the server runs as root.",
   },
   {
     name: "HOLDFAST_FUNCTIONS_EGRESS_ALLOW",
     flag: null,
     default: "none",
-    meaning:
-      "Targets as `host:port`, separated by commas, that functions can reach although their addresses are private.",
+    meaning: "Targets that functions can reach although their addresses are private: `host:port`, separated by commas.",
   },
   {
     name: "HOLDFAST_NPM_REGISTRY",
@@ -158,7 +157,7 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     flag: null,
     default: "none",
     meaning:
-      "Exact versions of @base44/sdk, separated by commas, that a function gets from npm if it names one of them. All other imports of it get the version that this server ships.",
+      "Exact versions of @base44/sdk, separated by commas. A function that names one of them gets it from npm. Every other import of the SDK gets the version that this server ships.",
   },
   {
     name: "HOLDFAST_PROVIDERS",
@@ -225,7 +224,7 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     flag: null,
     default: "`refuse`",
     meaning:
-      "`allow`: issuers of app users can be on this machine, over http too. For development and tests: every builder could then reach what listens on this machine.",
+      "`allow`: issuers of app users can be on this machine, and can use http. For development and tests only, because every builder can then send requests to services on this machine.",
   },
   {
     name: "HOLDFAST_DEFAULT_PLAN",

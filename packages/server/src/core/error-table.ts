@@ -292,17 +292,17 @@ export const ERRORS = {
   function_upgrade_refused: row(
     501,
     "caller",
-    "A function cannot accept WebSocket connections. Send a plain HTTP request. A function can open one itself.",
+    "A function cannot accept WebSocket connections. Send a plain HTTP request. A function can connect to other WebSocket servers.",
   ),
   functions_url_shared: row(
     409,
     "operator",
-    "The functions of all apps share one origin, so this installation can have only one workspace. Give each app an origin of its own first: HOLDFAST_FUNCTIONS_URL=https://{app}.fn.example.com.",
+    "The functions of all apps share one origin, so this installation can have only one workspace. Give each app its own origin first: HOLDFAST_FUNCTIONS_URL=https://{app}.fn.example.com.",
   ),
   app_ambiguous: row(
     400,
     "caller",
-    "This address does not tell which app it belongs to. Call the app's own address of functions, send the token of one of its users, or call /api/apps/APP/functions/NAME.",
+    "This URL does not name an app. Call the app's own functions origin, send the token of one of its users, or call /api/apps/APP/functions/NAME.",
   ),
   functions_not_isolated: row(
     409,
@@ -311,17 +311,17 @@ export const ERRORS = {
     { exit_code: 78 },
   ),
   function_not_found: row(404, "caller", "No function has this name."),
-  deployment_invalid: row(400, "caller", "The function's files cannot be deployed. The live version stays."),
+  deployment_invalid: row(400, "caller", "The function's files cannot be deployed. The live version did not change."),
   function_from_directory: row(
     409,
     "operator",
-    "This server runs the function from a directory (--functions). Change its files there.",
+    "This server runs the function from a directory (--functions). Edit the files in that directory.",
   ),
   function_invalid: row(502, "builder", "The function cannot be loaded."),
   function_bundler_failed: row(
     503,
     "nobody",
-    "The bundler stopped before it was done. Deploy again. The server's log has the reason.",
+    "The bundler stopped before it finished. Deploy again. The server's log has the reason.",
     again,
   ),
   function_error: row(502, "builder", "The function failed before it responded."),

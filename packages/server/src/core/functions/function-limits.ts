@@ -1,21 +1,21 @@
 /**
- * The limits of backend functions: what they use, and what can wait for them. limits.ts adds them
- * to its table.
+ * The limits of backend functions: the resources they use, and the calls that wait for them.
+ * limits.ts adds them to its table.
  */
 export const FUNCTION_LIMITS = {
   /** Time for one invocation of a function. */
   function_timeout_ms: 30_000,
   /** Time for a function's process to start. */
   function_start_timeout_ms: 10_000,
-  /** A function's process ends after this long without work. */
+  /** A function's process exits after this long without work. */
   function_idle_ms: 60_000,
   /** Function processes of one server. */
   function_processes: 20,
-  /** Function processes of one app, so that one app cannot take those of all. */
+  /** Function processes of one app, so that one app cannot use up those of all apps. */
   function_processes_per_app: 10,
-  /** Invocations of one function process at a time. */
+  /** Invocations that one function process handles at a time. */
   function_invocations: 100,
-  /** Calls that wait for a process. The next one is refused. */
+  /** Calls that wait for a process. Further calls are refused. */
   function_queue: 100,
   /** How long a call waits for a process. */
   function_queue_ms: 10_000,
@@ -30,7 +30,10 @@ export const FUNCTION_LIMITS = {
   function_dropped_headers_functions: 1_000,
   /** Dropped response headers of one function that are logged. A function can invent any number. */
   function_dropped_headers: 20,
-  /** Resident size of one function process, with its buffers outside the heap. More is killed. */
+  /**
+   * Resident size of a function process, with buffers outside the heap. Beyond it, the process is
+   * killed.
+   */
   function_memory_bytes: 268_435_456,
   /** Scratch folder of one function process. It is in memory. */
   function_scratch_bytes: 67_108_864,
@@ -46,20 +49,20 @@ export const FUNCTION_LIMITS = {
   function_connect_timeout_ms: 10_000,
   /** Such a connection is closed after this long without a byte. */
   function_connection_idle_ms: 120_000,
-  /** How often memory and CPU time of each function process are read. */
+  /** How often the server reads the memory and CPU time of each function process. */
   function_poll_ms: 250,
   /** Largest body of a request to a function. */
   function_body_bytes: 6_291_456,
   /**
-   * A caller that sends nothing for this long while its body is read holds a function's process, so
+   * A caller that pauses for this long in the middle of its body occupies a function's process, so
    * its call fails.
    */
   function_upload_idle_ms: 10_000,
-  /** Bytes of one direction of a call that can be in memory at once. */
+  /** Bytes in memory for one direction of a call. */
   function_window_bytes: 131_072,
   /**
-   * Such bytes of all function calls together, and of one app's. Enough for a thousand calls
-   * without a body.
+   * Such bytes of all function calls together, and of the calls of one app. Enough for a thousand
+   * calls without a body.
    */
   function_bytes_in_flight: 134_217_728,
   function_bytes_in_flight_per_app: 33_554_432,
@@ -68,20 +71,22 @@ export const FUNCTION_LIMITS = {
    * broken connection. More than `function_body_bytes`.
    */
   refused_body_bytes: 8_388_608,
-  /** How long it is discarded. */
+  /** How long the body of a refused call is discarded. */
   refused_body_ms: 5_000,
-  /** Source files of one function, the shared ones included. */
+  /** Source files of one function, shared files included. */
   function_files: 200,
-  /** Source files of one function together. */
+  /** Total size of the source files of one function. */
   function_source_bytes: 5_242_880,
   /** A bundle with its source map. Each process loads it, and the cache holds it. */
   function_bundle_bytes: 20_971_520,
   functions_per_app: 200,
-  /** Source files of an app's live functions together. The public CLI lists all of them at once. */
+  /**
+   * Total size of the source files of an app's live functions. The public CLI lists all at once.
+   */
   functions_source_bytes: 52_428_800,
-  /** Versions that a function keeps for a rollback, the live one included. */
+  /** Versions of a function that are kept for a rollback, the live version included. */
   function_versions: 10,
-  /** Deployments that one server bundles at the same time. A bundler needs a processor. */
+  /** Deployments that one server bundles in parallel. Each bundler uses a processor. */
   function_deploys: 2,
   /** Deployments that wait for their turn. */
   function_deploys_waiting: 20,
@@ -90,7 +95,7 @@ export const FUNCTION_LIMITS = {
   /** Functions whose live version, and apps whose secrets, are in memory. */
   function_cache_entries: 10_000,
   function_cache_apps: 1_000,
-  /** Larger secrets of an app are not kept in memory, but read for each call. */
+  /** If an app's secrets are larger than this in total, they are read for each call, not cached. */
   function_cache_secrets_bytes: 262_144,
   app_secrets: 100,
   app_secret_bytes: 65_536,
@@ -100,9 +105,11 @@ export const FUNCTION_LIMITS = {
   function_bundle_memory_bytes: 1_073_741_824,
   /** Scratch folder of one bundling process: fetched packages, unpacked. It is in memory. */
   function_bundle_scratch_bytes: 536_870_912,
-  /** Bytes that the imports of one function can transfer. */
+  /** Bytes that fetching the imports of one function can transfer. */
   function_fetched_bytes: 52_428_800,
-  /** Files that the imports of one function can fetch. A package is two: metadata and itself. */
+  /**
+   * Files that the imports of one function can fetch. A package counts as two: metadata and code.
+   */
   function_fetched_files: 500,
   /**
    * How long a function token stays valid after its invocation's timeout. Covers clock differences
@@ -112,37 +119,39 @@ export const FUNCTION_LIMITS = {
   /** Longest record of a function's output. The rest of it is dropped. */
   function_log_record_bytes: 8_192,
   /**
-   * Output of one function process that is kept per minute. More is dropped and counted, so that a
-   * function that prints in a loop cannot fill memory or disk.
+   * Output of one function process that is kept per minute. The rest is dropped and counted, so
+   * that a function that prints in a loop cannot fill memory or disk.
    */
   function_log_bytes_per_minute: 1_048_576,
-  /** Records of functions in memory that are not written yet. More are dropped and counted. */
+  /** Records in memory that are not written yet. Further records are dropped and counted. */
   function_log_buffer_bytes: 8_388_608,
   /** How soon a function's output is stored, and visible on other nodes. */
   function_log_flush_ms: 500,
   /** How long a function's output is kept, in days. */
   function_log_days: 14,
-  /** Stored output of the functions of one app. The oldest is deleted first. */
+  /** Stored output of the functions of one app. The oldest records are deleted first. */
   function_log_bytes: 33_554_432,
   /** Records in one reply. The public command line asks for at most 1,000. */
   function_log_page: 500,
   /** Live views of function output on one node. */
   function_log_streams: 50,
-  /** How often a live view looks for records, its own node's and other nodes'. */
+  /** How often a live view looks for new records of all nodes. */
   function_log_poll_ms: 1_000,
   /** A live view without records sends a comment this often. Clients give up after 60 s. */
   function_log_heartbeat_ms: 15_000,
-  /** A live view ends after this long. Its client opens the next one, with its credential. */
+  /**
+   * A live view ends after this long. The client reconnects, and its credential is checked again.
+   */
   function_log_stream_ms: 600_000,
-  /** How often a node looks for automations whose time has come. */
+  /** How often a node looks for due automations. */
   schedule_poll_ms: 1_000,
-  /** Automations that a node looks at together, and runs at the same time. */
+  /** Due automations that a node reads at once and runs in parallel. */
   schedule_batch: 20,
-  /** A run that is later than this is missed: a server was down, or too busy. */
+  /** A run that is later than this counts as missed: the server was down or too busy. */
   schedule_late_ms: 60_000,
   /**
-   * An automation does not run again while a run has this lease. Longer than a run with its start
-   * can take.
+   * Lease of a run. The automation does not run again until the lease expires. Longer than a run
+   * and its process start can take.
    */
   schedule_lease_ms: 180_000,
 } as const;

@@ -8,9 +8,9 @@ export interface UidRange {
   readonly last: number;
 }
 
-/** Above the uids of people and services, and of the ranges that systems assign to containers. */
+/** Above the uids of users and services, and above the ranges that systems assign to containers. */
 const DEFAULT_UIDS = "1900000000-1900065535";
-/** Linux reserves the uids from 2^32 - 2 on. */
+/** Linux reserves the uids from 2^32 - 2 up. */
 const MAX_UID = 4_294_967_293;
 
 export function parseIsolation(text = ""): Isolation {
@@ -21,13 +21,13 @@ export function parseIsolation(text = ""): Isolation {
   );
 }
 
-/** Parses `FIRST-LAST`. Root's uid is never among them. */
+/** Parses `FIRST-LAST`. The range never contains root's uid. */
 export function parseUids(text = ""): UidRange {
   const [, first = "", last = ""] = /^([1-9]\d{0,9})-([1-9]\d{0,9})$/.exec(text === "" ? DEFAULT_UIDS : text) ?? [];
   const range = { first: Number(first), last: Number(last) };
   if (first === "" || range.first > range.last || range.last > MAX_UID) {
     throw wrong(
-      "HOLDFAST_FUNCTIONS_UIDS must be FIRST-LAST, two uids of the host that no user or service has. Example: HOLDFAST_FUNCTIONS_UIDS=1900000000-1900065535",
+      "HOLDFAST_FUNCTIONS_UIDS must be FIRST-LAST, a range of host uids that no user or service has. Example: HOLDFAST_FUNCTIONS_UIDS=1900000000-1900065535",
     );
   }
   return range;
@@ -46,14 +46,14 @@ export function parseEgressAllow(text = ""): readonly string[] {
   return targets;
 }
 
-/** Where the packages that functions import come from. */
+/** The sources of the packages that functions import. */
 export interface Registries {
   /** Base URLs, with a slash at their end. */
   readonly npm: string;
   readonly jsr: string;
   /** Exact versions of @base44/sdk that a function gets if it names one of them. */
   readonly sdk_versions: readonly string[];
-  /** PEM file with authorities that hosts of imports are trusted with, besides the public ones. */
+  /** PEM file of further certificate authorities that are trusted when imports are fetched. */
   readonly authorities: string | null;
 }
 
@@ -68,14 +68,14 @@ export function parseRegistries(environment: Environment): Registries {
   };
 }
 
-/** The operator names the registry, so it can be http, and on a private network. */
+/** The operator sets the registry, so http and private networks are allowed. */
 function parseRegistry(name: string, text = "", otherwise: string): string {
   if (text === "") return otherwise;
   const url = URL.parse(text);
   const is_plain = url?.username === "" && url.password === "" && url.search === "" && url.hash === "";
   if (url === null || !["http:", "https:"].includes(url.protocol) || !is_plain) {
     throw wrong(
-      `${name} must be the URL of a registry, without a username, a query and a fragment. Example: ${name}=${otherwise}`,
+      `${name} must be the URL of a registry, without a username, query or fragment. Example: ${name}=${otherwise}`,
     );
   }
   return url.href.endsWith("/") ? url.href : `${url.href}/`;
@@ -93,7 +93,7 @@ function parseSdkVersions(text = ""): readonly string[] {
   return versions;
 }
 
-/** Returns `host:port` of each registry, as the egress rules know targets. */
+/** Returns `host:port` of each registry, the form of the egress rules. */
 export function registryTargets({ npm, jsr }: Registries): readonly string[] {
   return [npm, jsr].map((text) => {
     const { hostname, port, protocol } = new URL(text);

@@ -1,7 +1,7 @@
 /**
- * The origin at which functions answer besides the API's own: a template with `{app}`, so that each
- * app has an origin to itself, or one origin for all apps of a single workspace. A browser keeps
- * pages of different origins apart, and the dashboard is on neither.
+ * The origin that serves functions, besides the API's own. A template with `{app}` gives each app
+ * its own origin. Without `{app}`, all apps of a single workspace share one. Browsers isolate pages
+ * of different origins, and the dashboard is on neither kind.
  */
 import { asAppId } from "../ids.ts";
 import type { AppId } from "../types.ts";
@@ -10,19 +10,19 @@ import { wrong } from "../settings.ts";
 export interface FunctionsUrl {
   /** `https://{app}.fn.example`, or `https://fn.example`. */
   readonly template: string;
-  /** True if each app has an origin of its own. */
+  /** True if each app has its own origin. */
   readonly is_per_app: boolean;
-  /** The host name before and after the app's label. Without `{app}` the second one is empty. */
+  /** The host name before and after the app's label. Without `{app}` the second part is empty. */
   readonly host: readonly [string, string];
 }
 
-/** What a host name stands for. `unknown`: it is below the functions' domain, but no app's. */
+/** The meaning of a host name. `unknown`: in the functions' domain, but not an app's. */
 export type FunctionsHost =
   | { readonly kind: "app"; readonly app_id: AppId }
   | { readonly kind: "shared" }
   | { readonly kind: "unknown" };
 
-/** The URL parser accepts more, braces among them. */
+/** Stricter than the URL parser, which accepts braces. */
 const HOST_NAME = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/;
 /** An underscore is not allowed in a host name (RFC 1123 §2.1), and an id has no hyphen. */
 const LABEL = /^app-[0-9a-z]{20}$/;
@@ -52,7 +52,7 @@ export function parseFunctionsUrl(text = "", public_url: string): FunctionsUrl |
   // Cookies ignore ports, so another port of the same host is not enough.
   if (functionsHost(parsed, new URL(public_url).hostname) !== null) {
     throw wrong(
-      `HOLDFAST_FUNCTIONS_URL must be on a domain of its own, below which HOLDFAST_PUBLIC_URL is not. ${EXAMPLE}`,
+      `HOLDFAST_FUNCTIONS_URL must be on its own domain, which must not contain the host of HOLDFAST_PUBLIC_URL. ${EXAMPLE}`,
     );
   }
   return parsed;
@@ -64,12 +64,12 @@ function isOrigin({ protocol, hostname, pathname, search, hash, username, passwo
   return !has_more && HOST_NAME.test(hostname) && (protocol === "https:" || (protocol === "http:" && is_local));
 }
 
-/** Returns the origin at which the functions of an app answer. */
+/** Returns the origin that serves the functions of an app. */
 export function functionsOrigin({ template }: FunctionsUrl, app_id: string): string {
   return template.replace("{app}", labelOf(app_id));
 }
 
-/** Returns what a host name in lower case stands for. Null: it is not one of the functions. */
+/** Returns the meaning of a lowercase host name, or null if it is not in the functions' domain. */
 export function functionsHost({ is_per_app, host }: FunctionsUrl, hostname: string): FunctionsHost | null {
   const [before, after] = host;
   if (!is_per_app) return hostname === before ? { kind: "shared" } : null;

@@ -1,4 +1,4 @@
-/** What backend functions are made of: names, source files, bundles, and what one call runs. */
+/** The parts of backend functions: names, source files, bundles, and the input of one call. */
 import { CodedError } from "../errors.ts";
 import type { AppId } from "../types.ts";
 
@@ -12,7 +12,7 @@ export function isFunctionName(text: string): boolean {
   return segments.length <= MAX_SEGMENTS && segments.every((segment) => SEGMENT.test(segment));
 }
 
-/** Returns the names that a path can begin with, the longest first: `a/b/c`, `a/b`, `a`. */
+/** Returns the function names that a path can begin with, longest first: `a/b/c`, `a/b`, `a`. */
 export function namesWithin(path: string): readonly string[] {
   const segments = path.replace(/^\//, "").split("/").slice(0, MAX_SEGMENTS);
   return segments
@@ -21,7 +21,7 @@ export function namesWithin(path: string): readonly string[] {
     .toReversed();
 }
 
-/** Returns the error for a name without a function. It says nothing about other apps. */
+/** Returns the error for an unknown name. It reveals nothing about other apps. */
 export function functionNotFound(function_name: string): CodedError {
   const is_printable = isFunctionName(function_name) && function_name.length <= 200;
   return new CodedError(
@@ -38,8 +38,8 @@ export interface FunctionMatch {
 
 /**
  * One source file. The path is POSIX, normalized, and relative to the function's own folder:
- * `entry.ts`, `lib/x.ts`. Shared files are outside of it: `../../shared/y.ts`. Seen from a nested
- * function they can be as many levels higher as its name has, as the public CLI sends them:
+ * `entry.ts`, `lib/x.ts`. Shared files are outside that folder: `../../shared/y.ts`. A nested
+ * function can also use one more `..` for each further level of its name, as on disk:
  * `../../../shared/y.ts` for `crm/sync`.
  */
 export interface SourceFile {
@@ -61,7 +61,7 @@ export interface Bundled {
   readonly source_map: string;
   /** The lock file of the packages in the bundle. */
   readonly lock: string;
-  /** What the person who deploys should know. */
+  /** Notes for the builder who deploys. */
   readonly notes: readonly string[];
 }
 
@@ -71,7 +71,7 @@ export interface Bundler {
   bundle(tree: SourceTree, signal?: AbortSignal): Promise<Bundled>;
 }
 
-/** What one call of a function needs. A value never changes: a new version is a new value. */
+/** The input of one call of a function. Immutable: a new version is a new value. */
 export interface LiveFunction {
   readonly app_id: AppId;
   readonly function_name: string;
