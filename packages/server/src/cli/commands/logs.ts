@@ -6,6 +6,7 @@
 import { Option, type Command } from "commander";
 import { systemClock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
+import { functionNotFound } from "../../core/functions/functions.ts";
 import { asAppId } from "../../core/ids.ts";
 import { plus, type Instant } from "../../core/types.ts";
 import { visibleText } from "../../core/visible-text.ts";
@@ -107,7 +108,8 @@ function withLocal(flags: LocalFlags, app: string, show: (read: Read) => Promise
   return withInstallation(flags, async ({ apps, functionLogs }) => {
     const { id: app_id } = await apps.get(asAppId(app));
     return show(async ({ function_name, since, level, count }) => {
-      if (function_name !== null) await functionLogs.require(app_id, function_name);
+      if (function_name !== null && !(await functionLogs.has(app_id, function_name)))
+        throw functionNotFound(function_name);
       const records = await functionLogs.read({
         app_id,
         function_names: function_name === null ? null : [function_name],

@@ -4,6 +4,7 @@
  */
 import { Readable } from "node:stream";
 import { CodedError } from "../../core/errors.ts";
+import { functionNotFound } from "../../core/functions/functions.ts";
 import type { AppId } from "../../core/types.ts";
 import { AppParams } from "../../wire/fields.ts";
 import {
@@ -39,7 +40,7 @@ function pageRoutes(server: HttpServer, context: HttpContext): void {
     async (request, reply) => {
       const { app_id } = await requireAppBuilder(context, request, request.params.app, "function.logs");
       const { name } = request.params;
-      await functionLogs.require(app_id, name);
+      await requireFunction(context, app_id, name);
       const { level, ...range } = request.query;
       const records = await functionLogs.read({
         ...rangeOf(app_id, [name], range),
@@ -60,7 +61,7 @@ function pageRoutes(server: HttpServer, context: HttpContext): void {
     async (request, reply) => {
       const { app_id } = await requireAppBuilder(context, request, request.params.app, "function.logs");
       const { function: name, level, ...range } = request.query;
-      if (name !== undefined) await functionLogs.require(app_id, name);
+      if (name !== undefined) await requireFunction(context, app_id, name);
       const records = await functionLogs.read({
         ...rangeOf(app_id, name === undefined ? null : [name], range),
         levels: level === undefined ? null : LEVELS.slice(LEVELS.indexOf(level)),
@@ -91,7 +92,7 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
       const authorize = () => requireAppBuilder(context, request, request.params.app, "function.logs");
       const { app_id } = await authorize();
       const names = namesOf(request.query.function);
-      for (const name of names ?? []) await context.functionLogs.require(app_id, name);
+      for (const name of names ?? []) await requireFunction(context, app_id, name);
       const events = streams.open(context.functionLogs.tail(app_id, names), async () => void (await authorize()));
       return await reply
         .type("text/event-stream; charset=utf-8")
@@ -103,6 +104,11 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
         .send(Readable.from(events));
     },
   );
+}
+
+/** A deleted function is known by its records. @throws CodedError `function_not_found` */
+async function requireFunction({ functions, functionLogs }: HttpContext, app_id: AppId, name: string): Promise<void> {
+  if (!(await functions.has(app_id, name)) && !(await functionLogs.has(app_id, name))) throw functionNotFound(name);
 }
 
 type Range = Parameters<FunctionLogs["read"]>[0];

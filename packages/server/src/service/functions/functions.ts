@@ -14,7 +14,7 @@ import type { FunctionRow } from "../../store/tables.ts";
 import { createReadCache } from "../cache/read-cache.ts";
 import { createFunctionDirectory } from "./directory.ts";
 import { deploy, type Deployment, type NewDeployment } from "./deploy.ts";
-import { listFunctions, listVersions, removeFunction, rollback } from "./manage.ts";
+import { hasFunction, listFunctions, listVersions, removeFunction, rollback } from "./manage.ts";
 import { live, match } from "./live.ts";
 import { scheduleStates, type ScheduleState } from "./schedules.ts";
 import type { FunctionsDeps, FunctionsState } from "./types.ts";
@@ -42,6 +42,8 @@ export interface FunctionVersion {
 
 export interface Functions {
   deploy(app_id: AppId, name: string, deployment: NewDeployment, actor: string): Promise<Deployment>;
+  /** Reports whether the app has a function of this name. */
+  has(app_id: AppId, name: string): Promise<boolean>;
   /** Returns the functions with their live source, by name. */
   list(app_id: AppId): Promise<readonly ListedFunction[]>;
   /** Returns the kept versions, the latest first. */
@@ -79,6 +81,7 @@ export function createFunctions(deps: FunctionsDeps): Functions {
   };
   return {
     deploy: (app_id, name, deployment, actor) => deploy(state, app_id, name, deployment, actor),
+    has: (app_id, name) => hasFunction(state, app_id, name),
     list: (app_id) => listFunctions(state, app_id),
     versions: (app_id, name) => listVersions(state, app_id, name),
     rollback: (app_id, name, number) => rollback(state, app_id, name, number),

@@ -2,7 +2,6 @@
  * The output of functions: stored with app, function, version and request, so that it survives a
  * restart, and read by the app's builders. Must not know processes, or how output is made.
  */
-import { CodedError } from "../../core/errors.ts";
 import { instant, plus, type AppId, type Instant } from "../../core/types.ts";
 import type { FunctionLogRow } from "../../store/queries/functions/logs.ts";
 import type { Ground } from "../ground.ts";
@@ -33,8 +32,8 @@ export interface LogTail {
 export interface FunctionLogs {
   write(record: FunctionRecord): void;
   read(range: LogRange): Promise<readonly FunctionLogRow[]>;
-  /** @throws CodedError `function_not_found` if there is neither the function nor a record of it */
-  require(app_id: AppId, function_name: string): Promise<void>;
+  /** Reports whether the function is deployed, or has records from before. */
+  has(app_id: AppId, function_name: string): Promise<boolean>;
   tail(app_id: AppId, function_names: readonly string[] | null): LogTail;
   flush(): Promise<void>;
 }
@@ -54,7 +53,7 @@ export function createFunctionLogs(deps: LogsDeps): FunctionLogs {
   return {
     write: (record) => buffer.add(record),
     read: (range) => read(deps, buffer, range),
-    require: (app_id, function_name) => requireFunction(deps, buffer, app_id, function_name),
+    has: (app_id, function_name) => has(deps, buffer, app_id, function_name),
     tail: (app_id, function_names) => tail(deps, app_id, function_names),
     flush: () => buffer.flush(),
   };
@@ -72,14 +71,9 @@ async function read(
   return await store.listFunctionLogs({ ...rest, since: since ?? instant(0), until: until ?? END, count: most });
 }
 
-async function requireFunction(
-  { store }: LogsDeps,
-  buffer: LogBuffer,
-  app_id: AppId,
-  function_name: string,
-): Promise<void> {
+async function has({ store }: LogsDeps, buffer: LogBuffer, app_id: AppId, function_name: string): Promise<boolean> {
   await buffer.flush();
-  if (!(await store.hasFunctionLogs(app_id, function_name))) throw new CodedError("function_not_found");
+  return await store.hasFunctionLogs(app_id, function_name);
 }
 
 /**

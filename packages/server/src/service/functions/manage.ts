@@ -3,11 +3,16 @@ import { CodedError } from "../../core/errors.ts";
 import { functionNotFound, type SourceFile } from "../../core/functions/functions.ts";
 import { isJsonObject, type AppId } from "../../core/types.ts";
 import { switchFunction } from "../../store/queries/functions.ts";
+import { inDirectory } from "./directory.ts";
 import { refuseDirectory } from "./deploy.ts";
 import type { FunctionVersion, ListedFunction } from "./functions.ts";
 import { keyOf } from "./live.ts";
 import { putSchedules } from "./schedules.ts";
 import type { FunctionsState } from "./types.ts";
+
+export async function hasFunction({ directory, store }: FunctionsState, app_id: AppId, name: string): Promise<boolean> {
+  return (await inDirectory(directory, app_id, name)) || (await store.getFunction(app_id, name)) !== null;
+}
 
 /** A function of the directory hides a deployed one of the same name. */
 export async function listFunctions(state: FunctionsState, app_id: AppId): Promise<readonly ListedFunction[]> {
