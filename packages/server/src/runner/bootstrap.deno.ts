@@ -86,6 +86,8 @@ replaceFetch(settings.gateway, settings.hosts);
 if (settings.path !== null) refuseSockets();
 define(globalThis, "Base44", Object.freeze({ secrets: Object.freeze({ get: secret }), waitUntil }));
 define(Deno, "serve", replacedServe);
+// Packages that write files ask for it when they load. A function cannot.
+define(process, "umask", () => 0o22);
 keepRunningAfterStrayErrors();
 
 const loaded = Promise.withResolvers<Served | Failure>();

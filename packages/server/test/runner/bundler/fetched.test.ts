@@ -201,6 +201,122 @@ describe("a package of npm", () => {
     );
   });
 
+  it("can do without optional packages that are native or missing", async () => {
+    const packages = await Promise.all(
+      [
+        {
+          "package.json": { name: "patient", version: "1.0.0", optionalDependencies: { fast: "1.0.0" } },
+          "index.js": `let fast = "slow"; try { fast = require("fast"); } catch (error) { fast += " " + error.code; }
+            let extra = "none"; try { extra = require.resolve("not-installed"); } catch (error) { extra = error.code; }
+            exports.all = [fast, extra, require.resolve("./worker.js"), typeof require("fs").readFileSync, typeof exports.late];
+            exports.late = () => require("typescript");`,
+        },
+        {
+          "package.json": { name: "fast", version: "1.0.0" },
+          "binding.gyp": "{}",
+          "index.js": `module.exports = require("./fast.node");`,
+        },
+        {
+          "package.json": { name: "loader", version: "1.0.0", optionalDependencies: { "loader-linux": "1.0.0" } },
+          "index.js": `module.exports = require("loader-linux");`,
+        },
+        {
+          "package.json": { name: "loader-linux", version: "1.0.0", os: ["linux"], main: "a.node" },
+          "a.node": "binary",
+        },
+      ].map((files) => packFiles({ ...files, "package.json": JSON.stringify(files["package.json"]) })),
+    );
+    await using npm = await npmRegistry({ packages });
+    await using workshop = workshopOf(npm);
+    const { code } = await workshop.bundle({
+      "entry.ts": `import { all } from "npm:patient"; console.log(JSON.stringify(all));`,
+    });
+    expect(JSON.parse(await output(code))).toEqual([
+      "slow MODULE_NOT_FOUND",
+      "MODULE_NOT_FOUND",
+      "./worker.js",
+      "function",
+      "undefined",
+    ]);
+    expect(await messageOf(workshop.bundle({ "entry.ts": `import "npm:loader";` }))).toMatch(
+      /needs the native addon loader@1\.0\.0/,
+    );
+  });
+
+  it("can ask about its machine, its environment and its place while it loads", async () => {
+    const asking = await packFiles({
+      "package.json": `{ "name": "asking", "version": "1.0.0" }`,
+      "index.js": `const os = require("os"); exports.facts = [os.hostname(), os.homedir(), os.cpus().length, os.EOL, __dirname, process.env.NODE_ENV];`,
+      "index.mjs": `import { release } from "node:os"; import os from "os"; export const facts = [release(), os.hostname()];`,
+    });
+    await using npm = await npmRegistry({ packages: [asking] });
+    await using workshop = workshopOf(npm);
+    const { code } = await workshop.bundle({
+      "entry.ts": `import { facts } from "npm:asking"; import { facts as more } from "npm:asking/index.mjs"; console.log(JSON.stringify([facts, more]));`,
+    });
+    expect(JSON.parse(await output(code))).toEqual([
+      ["localhost", "/tmp", 0, "\n", "/", "production"],
+      ["", "localhost"],
+    ]);
+  });
+
+  it.each(["bubblewrap", "none"] as const)(
+    "cannot bring files of this machine, with isolation %s",
+    async (isolation) => {
+      const secret = join(dir, "secret.js");
+      await writeFile(secret, "module.exports = 'canary';");
+      const up = "../".repeat(12);
+      const manifest = (fields: object = {}): string =>
+        JSON.stringify({ name: "hostile", version: "1.0.0", ...fields });
+      const attempts: readonly Readonly<Record<string, string>>[] = [
+        { "index.js": `module.exports = require(${JSON.stringify(secret)});` },
+        { "index.js": `module.exports = require("${up}${secret.slice(1)}");` },
+        { "package.json": manifest({ main: `${up}${secret.slice(1)}` }), "index.js": "" },
+        { "package.json": manifest({ exports: `./${up}${secret.slice(1)}` }) },
+        {
+          "package.json": manifest({ imports: { "#a": `./${up}${secret.slice(1)}` } }),
+          "index.js": `module.exports = require("#a");`,
+        },
+        {
+          "package.json": manifest({ type: "module" }),
+          "index.js": `export { default } from ${JSON.stringify(secret)} with { type: "text" };`,
+        },
+        {
+          "package.json": manifest({ type: "module" }),
+          "index.js": `export { default } from "file://${secret}" with { type: "text" };`,
+        },
+        {
+          "package.json": manifest({ type: "module" }),
+          "index.js": `export { default } from "data:text/javascript,export { default } from '${secret}'";`,
+        },
+        { "index.js": `const name = "secret"; module.exports = require(\`${up}${dir.slice(1)}/\${name}.js\`);` },
+        {
+          "package.json": manifest({ type: "module" }),
+          "index.js": `const name = "secret"; export default await import(\`${up}${dir.slice(1)}/\${name}.js\`, { with: { type: "text" } });`,
+        },
+        { "index.js": `throw new Error("x");\n//# sourceMappingURL=file://${secret}` },
+        {
+          "tsconfig.json": `{ "extends": "${secret}", "compilerOptions": { "paths": { "*": ["${dir}/*"] } } }`,
+          "index.js": `module.exports = require("secret.js");`,
+        },
+      ];
+      await Promise.all(
+        attempts.map(async (files) => {
+          await using npm = await npmRegistry({
+            packages: [await packFiles({ "package.json": manifest(), ...files })],
+          });
+          await using workshop = workshopOf(npm, { isolation });
+          const result = await rejection(
+            workshop.bundle({ "entry.ts": `import all from "npm:hostile"; console.log(all);` }),
+          );
+          const text = result instanceof CodedError ? `${result.code} ${result.message}` : JSON.stringify(result);
+          expect([files, text]).toEqual([files, expect.not.stringContaining("canary")]);
+          expect([files, text]).toEqual([files, expect.stringMatching(/^function_invalid |^\{"resolved"/)]);
+        }),
+      );
+    },
+  );
+
   it("can be an exact other version of the SDK, only if the operator allows it", async () => {
     const other = await packFiles({
       "package.json": JSON.stringify({ name: "@base44/sdk", version: "0.8.31", type: "module", main: "index.js" }),

@@ -31,8 +31,19 @@ const OUTPUT = "function.mjs";
 const PATTERN = /^Could not resolve (?:import|require)\((".*")\)$/;
 /** In esbuild's helper: when the default import is the whole module. */
 const DEFAULT_IMPORT = "isNodeMode || !mod || !mod.__esModule ?";
-const REQUIRE =
-  'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);';
+/** Node.js's `require`, of which a bundle has only the built-in modules. */
+const REQUIRE = [
+  'import { createRequire as __createRequire, isBuiltin as __isBuiltin } from "node:module";',
+  "const require = ((load) => {",
+  "const find = (name) => {",
+  "if (__isBuiltin(name)) return name;",
+  "throw Object.assign(new Error(`Cannot find module '${name}'`), { code: \"MODULE_NOT_FOUND\" });",
+  "};",
+  // Packages ask for the path of a file of theirs, and open it later, or never.
+  "const resolve = (name) => (/^[./]/.test(name) ? name : find(name));",
+  "return Object.assign((name) => load(find(name)), { resolve });",
+  "})(__createRequire(import.meta.url));",
+].join(" ");
 
 /** Bundles the function. `more`: further files to check, with their imports. */
 export async function buildFunction(bundling: Bundling, more: readonly string[] = []): Promise<Built> {
@@ -97,7 +108,7 @@ function codeOf(bundling: Bundling, { outputFiles, metafile }: Result): Code {
     (end) => outputFiles.find(({ path }) => path.endsWith(`${OUTPUT}${end}`))?.text,
   );
   const imports = Object.values(metafile.outputs).flatMap(({ imports: list }) => list);
-  const requires = imports.some(({ kind, path }) => kind === "require-call" && path.startsWith("node:"));
+  const requires = imports.some(({ kind }) => kind === "require-call" || kind === "require-resolve");
   // Both stay on their lines, so that the source map stays right.
   const code = `${requires ? REQUIRE : ""}${withNodeDefaults(text)}`;
   return { code, source_map: portableMap(map, (source) => treePath(bundling.tree, resolve(bundling.scratch, source))) };

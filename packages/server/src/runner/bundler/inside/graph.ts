@@ -85,27 +85,17 @@ export function finalUrl({ redirects }: Graph, url: string): string {
   return current;
 }
 
-/** Returns every package that an import of the module `root` needs, directly or not. */
+/** Returns the packages that an import of the module `root` leads to, through modules. */
 export function packagesOf(graph: Graph, root: string, specifier: string): readonly NpmPackage[] {
-  const found = new Set<NpmPackage>();
+  const found: NpmPackage[] = [];
   const seen = new Set<string>();
   const urls = [graph.modules.get(root)?.imports.get(specifier) ?? specifier];
   for (let url = urls.pop(); url !== undefined; url = urls.pop()) {
     const final = finalUrl(graph, url);
     if (seen.has(final)) continue;
     seen.add(final);
-    addWithDependencies(graph, graph.npm.get(final), found);
+    found.push(...[graph.npm.get(final)].filter((one) => one !== undefined));
     urls.push(...(graph.modules.get(final)?.imports.values() ?? []));
   }
-  return [...found];
-}
-
-function addWithDependencies(graph: Graph, first: NpmPackage | undefined, found: Set<NpmPackage>): void {
-  const waiting = [first];
-  while (waiting.length > 0) {
-    const one = waiting.pop();
-    if (one === undefined || found.has(one)) continue;
-    found.add(one);
-    waiting.push(...one.dependencies.map((id) => graph.packages.get(id)));
-  }
+  return found;
 }

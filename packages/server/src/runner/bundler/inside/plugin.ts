@@ -5,9 +5,19 @@
 import { readFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { dirname, extname, sep } from "node:path";
-import type { Loader, OnLoadArgs, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
-import { finalUrl, type Graph, type RemoteModule } from "./graph.ts";
+import type { OnLoadArgs, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
+import { finalUrl, type Graph, type NpmPackage, type RemoteModule } from "./graph.ts";
 import { acceptsVersion, classifyImport } from "./imports.ts";
+import { ATTRIBUTE_LOADERS, LOADERS, MEDIA_LOADERS, mistake, withoutMapComments } from "./loaders.ts";
+import {
+  builtin,
+  isInsidePackage,
+  loadFromPackage,
+  loadOs,
+  OS,
+  resolveFromPackage,
+  resolvePackage,
+} from "./packages.ts";
 import type { Assignment } from "./protocol.ts";
 import { diskPath, resolveRelative, treePath, type Tree } from "./tree.ts";
 
@@ -29,6 +39,8 @@ export interface Bundling extends Pick<Assignment, "imports" | "sdks" | "pinned"
   readonly remotes: Map<string, string | null>;
   /** Why a remote import cannot be used, by specifier. */
   readonly failures: ReadonlyMap<string, string>;
+  /** Fetched packages that cannot be in a bundle. */
+  readonly native: readonly NpmPackage[];
   readonly notes: Set<string>;
   /** False: imports with a pattern are errors, which name their place. */
   readonly resolves_patterns: boolean;
@@ -42,30 +54,7 @@ const RUNTIME = "runtime";
  * pattern from the importer's folder. From here it finds none, and reports the import.
  */
 const NOWHERE = `/nonexistent${"/n".repeat(1_000)}`;
-/** Marks an import that esbuild itself resolves, among the fetched packages. */
-const INSIDE_PACKAGE = Symbol("inside a package");
 const RUNTIME_MODULE = `const { secrets, waitUntil } = globalThis.Base44;\nexport { secrets, waitUntil };\n`;
-const LOADERS: Readonly<Record<string, Loader>> = {
-  ".ts": "ts",
-  ".mts": "ts",
-  ".cts": "ts",
-  ".tsx": "tsx",
-  ".js": "js",
-  ".mjs": "js",
-  ".cjs": "js",
-  ".jsx": "jsx",
-  ".json": "json",
-};
-const ATTRIBUTE_LOADERS: Readonly<Record<string, Loader>> = { json: "json", text: "text", bytes: "binary" };
-const MEDIA_LOADERS: Readonly<Record<string, Loader>> = {
-  JavaScript: "js",
-  Mjs: "js",
-  JSX: "jsx",
-  TypeScript: "ts",
-  Mts: "ts",
-  TSX: "tsx",
-  Json: "json",
-};
 const NO_CODE = 'is not a code file. To import it as text, add: with { type: "text" }.';
 
 export function functionPlugin(bundling: Bundling): Plugin {
@@ -84,18 +73,12 @@ async function resolve(
   args: OnResolveArgs,
 ): Promise<OnResolveResult | undefined> {
   if (args.kind === "entry-point") return { path: args.path };
-  if (args.pluginData === INSIDE_PACKAGE) return undefined;
+  if (isInsidePackage(args)) return undefined;
   if (args.namespace === REMOTE) return await resolveRemote(bundling, esbuild, args);
   const importer = args.namespace === "file" ? treePath(bundling.tree, args.importer) : null;
   if (importer !== null) return await resolveOwn(bundling, esbuild, args, importer);
-  if (isBuiltin(args.path)) return builtin(args.path);
-  return undefined;
+  return await resolveFromPackage(esbuild, args, bundling.native);
 }
-
-const builtin = (path: string): OnResolveResult => ({
-  path: path.startsWith("node:") ? path : `node:${path}`,
-  external: true,
-});
 
 /** Resolves an import of the function's own files. */
 async function resolveOwn(
@@ -200,11 +183,8 @@ async function resolveUrl(
   if (found !== undefined) {
     // npm:/zod@4.0.0/mini is zod, version 4.0.0, and the path /mini.
     const [, subpath = ""] = /^npm:\/?(?:@[^/]+\/)?[^/]+(\/.*)?$/.exec(final) ?? [];
-    const resolveDir = dirname(found.local.slice(0, -found.name.length));
-    const result = await esbuild.resolve(found.name + subpath, { kind, resolveDir, pluginData: INSIDE_PACKAGE });
-    if (result.errors.length === 0)
-      return { path: result.path, namespace: result.namespace, sideEffects: result.sideEffects };
-    return because(`the package ${found.name} ${found.version} does not have.`);
+    const result = await resolvePackage(esbuild, found, subpath, kind);
+    return result ?? because(`the package ${found.name} ${found.version} does not have.`);
   }
   if (final.startsWith("https://") || final.startsWith(jsr_registry)) {
     return fetched.graph.modules.has(final) ? { path: final, namespace: REMOTE } : because("cannot be fetched.");
@@ -216,6 +196,7 @@ async function load(bundling: Bundling, args: OnLoadArgs): Promise<OnLoadResult>
   const { path, namespace } = args;
   if (namespace === RUNTIME) return { contents: RUNTIME_MODULE, loader: "js" };
   if (namespace === SDK) return loadSdk(bundling, path);
+  if (namespace === OS) return loadOs();
   if (namespace === REMOTE) return await loadRemote(bundling, path);
   const own = namespace === "file" ? treePath(bundling.tree, path) : null;
   if (own !== null) return loadOwn(bundling, args, own);
@@ -243,20 +224,6 @@ function loadOwn(
   return { contents: withoutMapComments(contents), loader, resolveDir: resolves_patterns ? dirname(path) : NOWHERE };
 }
 
-async function loadFromPackage({ path, with: attributes }: OnLoadArgs): Promise<OnLoadResult> {
-  const type = attributes["type"];
-  const loader =
-    type === undefined ? (LOADERS[extname(path)] ?? loaderWithoutExtension(path)) : ATTRIBUTE_LOADERS[type];
-  if (loader === undefined) return mistake(`${path.split(`node_modules${sep}`).at(-1)} is not a code file.`);
-  const contents = await readFile(path);
-  return {
-    contents: loader === "json" || loader === "binary" ? contents : withoutMapComments(contents.toString()),
-    loader,
-  };
-}
-
-const loaderWithoutExtension = (path: string): Loader | undefined => (extname(path) === "" ? "js" : undefined);
-
 async function loadRemote({ fetched }: Bundling, url: string): Promise<OnLoadResult> {
   const module = fetched?.graph.modules.get(url);
   const loader = MEDIA_LOADERS[module?.media_type ?? ""];
@@ -268,13 +235,3 @@ async function loadRemote({ fetched }: Bundling, url: string): Promise<OnLoadRes
 async function readCached({ local }: RemoteModule): Promise<string> {
   return (await readFile(local, "utf8")).replace(/\n\/\/ denoCacheMetadata=.*$/, "");
 }
-
-/**
- * Removes source map comments. esbuild would open the file that such a comment names, and quote it
- * in the error: `//# sourceMappingURL=file:///etc/passwd`.
- */
-function withoutMapComments(contents: string): string {
-  return contents.replaceAll("sourceMappingURL=", "sourceMappingURL:");
-}
-
-const mistake = (text: string): { errors: { text: string }[] } => ({ errors: [{ text }] });

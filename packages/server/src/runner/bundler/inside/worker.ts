@@ -7,8 +7,8 @@ import { dirname, join } from "node:path";
 import { buildFunction, type PatternImport } from "./build.ts";
 import { fetchRemotes, type FetchResult } from "./deno.ts";
 import { packagesOf } from "./graph.ts";
-import { label, nativePackages, packagesWithScripts } from "./native.ts";
-import type { Bundling } from "./plugin.ts";
+import { label, nativeIn, requiredNative, traitsOf, type Traced } from "./native.ts";
+import type { Bundling, Fetched } from "./plugin.ts";
 import type { Assignment, Outcome, Surroundings } from "./protocol.ts";
 import { diskPath, filesMatching, treeOf, type Tree } from "./tree.ts";
 
@@ -33,6 +33,7 @@ export async function bundle(assignment: Assignment, bench: Bench): Promise<Outc
     fetched: null,
     remotes: new Map(),
     failures: new Map(),
+    native: [],
     notes: new Set(),
     resolves_patterns: false,
   };
@@ -85,21 +86,26 @@ async function fetchAndBuild(survey: Bundling, assignment: Assignment, bench: Be
   const fetching = { ...bench, folder: join(bench.scratch, "fetched"), left_files: assignment.fetched_files };
   const { fetched, lock, ...rest } = remotes.size === 0 ? NOTHING : await fetchRemotes(fetching, remotes);
   if (fetching.left_files < 0) return { kind: "refused", problems: [tooMany(tree, assignment.fetched_files)] };
-  const failures = new Map(rest.failures);
-  if (fetched !== null) {
-    const native = await nativePackages(fetched.graph);
-    for (const specifier of remotes.keys()) {
-      const found = packagesOf(fetched.graph, fetched.root, specifier).filter((one) => native.has(one));
-      if (found.length > 0)
-        failures.set(specifier, `needs the native addon ${found.map(label).join(", ")}. ${NO_NATIVE}`);
-    }
-    for (const name of await packagesWithScripts(fetched.graph))
-      notes.add(`The install script of ${name} did not run.`);
-  }
-  const { code, problems, patterns } = await buildFunction({ ...survey, fetched, failures, resolves_patterns: true });
+  const traits = fetched === null ? new Map() : await traitsOf(fetched.graph);
+  const failures = new Map([...rest.failures, ...nativeFailures(remotes, fetched, traits)]);
+  for (const [one, { has_scripts }] of traits)
+    if (has_scripts) notes.add(`The install script of ${label(one)} did not run.`);
+  const native = nativeIn(traits);
+  const bundling = { ...survey, fetched, failures, native, resolves_patterns: true };
+  const { code, problems, patterns } = await buildFunction(bundling);
   if (code !== null) return built(survey, code, lock);
   const unresolved = patterns.map(({ place, pattern }) => `${place}${pattern} cannot be resolved.`);
   return { kind: "refused", problems: [...problems, ...unresolved] };
+}
+
+/** Returns why specifiers cannot be used that need native code. */
+function nativeFailures(remotes: Bundling["remotes"], fetched: Fetched | null, traits: Traced): [string, string][] {
+  if (fetched === null) return [];
+  const { graph, root } = fetched;
+  return [...remotes.keys()].flatMap((specifier) => {
+    const found = requiredNative(graph, traits, packagesOf(graph, root, specifier));
+    return found === undefined ? [] : [[specifier, `needs the native addon ${label(found)}. ${NO_NATIVE}`]];
+  });
 }
 
 const tooMany = ({ function_name }: Tree, files: number): string =>
