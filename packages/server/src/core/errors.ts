@@ -1,7 +1,7 @@
 /** Errors as values of the closed table in error-table.ts, and the exit codes of commands. */
 import { ERRORS } from "./error-table.ts";
 
-export { ERRORS, RETIRED, type Actor } from "./error-table.ts";
+export { ERRORS, RETIRED } from "./error-table.ts";
 
 export type ErrorCode = keyof typeof ERRORS;
 
