@@ -1,8 +1,7 @@
 /**
- * Runs inside Deno, before the function. Listens on a Unix socket, or on a free loopback port where
- * there is no sandbox, loads `./function.mjs`,
- * and passes it the requests of the server that started this process. It must not know any vendor,
- * token or path.
+ * Runs inside Deno, before the function. Listens on a Unix socket, or without a sandbox on a free
+ * loopback port. Loads `./function.mjs`, and passes it the requests of the server that started this
+ * process. Must not know any vendor, token or path.
  *
  * Input: one line of JSON on stdin ({@link Settings}). Output on stdout are lines that begin with
  * `@@KEY`: `ready PORT`, `done ID` when an invocation has no work left, and `log …` for each
@@ -30,13 +29,13 @@ interface Settings {
 
 interface Invocation {
   readonly id: string;
-  /** What was given to `waitUntil` and has not settled. */
+  /** Promises passed to `waitUntil` that have not settled. */
   readonly pending: Set<Promise<unknown>>;
 }
 
 type Handler = (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>;
 type OnError = (error: unknown) => Response | Promise<Response>;
-/** Deno's own class. It formats, and passes the text to a function. */
+/** Deno's own class. It formats its arguments and passes the text to a callback. */
 type ConsoleClass = new (print: (text: string, level: number) => void) => Console;
 type Served = {
   readonly handler: Handler;
@@ -51,25 +50,25 @@ const INVOCATION = "x-holdfast-invocation";
 const FAILED = "x-holdfast-failed";
 /** The public URL of the call, instead of this process's own. */
 const PUBLIC_URL = "x-holdfast-url";
-/** Errors of the two SDKs, which name the server's own code. */
+/** Errors of the two SDKs, which carry the server's error code. */
 const KNOWN_ERRORS: readonly string[] = ["HoldfastError", "Base44Error"];
 /** Known to the egress proxy of the sandbox. */
 const EGRESS_REFUSED = "x-holdfast-egress-refused";
 const EGRESS_REASONS = "http://egress.holdfast.internal/";
-/** Longest text of a console call. The server keeps less, and looks for secrets in all of it. */
+/** Longest text of a console call. The server keeps less, but searches all of it for secrets. */
 const RECORD_LENGTH = 16_384;
-/** Longer settings would be a bug of the server. A hundred secrets of 64 KiB fit, escaped. */
+/** Longer settings would be a bug in the server. A hundred secrets of 64 KiB fit, escaped. */
 const SETTINGS_BYTES = 67_108_864;
 
-/** What a function learns about where it listens. The real address is of no use to it. */
+/** The listening address that a function sees. It cannot use the real one. */
 const ADDRESS: Deno.NetAddr = { transport: "tcp", hostname: "127.0.0.1", port: 8000 };
 
-/** Levels of Deno's console. It has one above the error, for traces. */
+/** Levels of Deno's console. It has one level above error, for traces. */
 const INFO = 1;
 const ERROR = 3;
 const { internal } = Deno as unknown as { readonly internal: unique symbol };
 
-/** Kept, because the function can replace them. */
+/** Saved now, because the function can replace the globals. */
 const { serve, exit } = Deno;
 const { stringify } = JSON;
 const writeToServer = Deno.stdout.writeSync.bind(Deno.stdout);
@@ -106,7 +105,7 @@ function listen(path: string | null): Deno.HttpServer {
   return server;
 }
 
-/** Handles a request of the server. The function sees neither the key nor the invocation's id. */
+/** Handles a request from the server. Hides the key and the invocation's id from the function. */
 async function dispatch(request: Request, { completed }: { completed: Promise<void> }): Promise<Response> {
   if (request.headers.get(KEY) !== settings.key)
     return new Response("Only the server can call this.\n", { status: 403 });
@@ -153,8 +152,8 @@ function failed(failure: Failure, body: string | null = null): Response {
 }
 
 /**
- * Returns what the caller learns about an error of the platform's SDKs, as JSON. The server checks
- * it again. Null for any other error.
+ * Returns the fields of an SDK's error that the caller receives, as JSON. The server checks them
+ * again. Null for any other error.
  */
 function knownError(error: unknown): string | null {
   if (!(error instanceof Error) || !KNOWN_ERRORS.includes(error.name)) return null;
@@ -289,7 +288,7 @@ function secret(name: string): string | undefined {
 }
 
 /**
- * Makes Deno.env return only the function's secrets. Real access is denied, so a lookup would
+ * Makes Deno.env return only the function's secrets. Deno denies real access, so a lookup would
  * throw.
  */
 function replaceEnvironment(secrets: Readonly<Record<string, string>>): void {
@@ -353,8 +352,8 @@ function replaceConsole(): (error: unknown) => void {
 }
 
 /**
- * Sends one record. Its parts are primitive, so no method of the function is called that could see
- * the key.
+ * Sends one record. Its parts are primitives, so no method that the function replaced can see the
+ * key.
  */
 function record(level: number, text: string): void {
   const is_cut = text.length > RECORD_LENGTH;

@@ -1,4 +1,4 @@
-/** Calls a function for this server itself, and ignores what it returns. */
+/** Calls a function on behalf of this server, and ignores the response body. */
 import { finished } from "node:stream/promises";
 import type { LiveFunction } from "../core/functions/functions.ts";
 import { newId } from "../core/ids.ts";

@@ -1,5 +1,5 @@
 /**
- * Finds the Deno binary and describes the job of a function: Deno with only the rights that a
+ * Finds the Deno binary and describes a function's job: Deno with only the permissions that a
  * function needs. Environment and arguments have no secrets, because other processes can read both.
  */
 import { createRequire } from "node:module";
@@ -75,7 +75,7 @@ export function jobOf({ app_id, directory, gateway, sandbox, limits }: JobOption
   return {
     owner: app_id,
     mounts: [{ host: directory, inside: APP }],
-    // The server's API, and the way to the network.
+    // The server's API, and the egress proxy.
     listeners: is_isolated ? ["api", "egress"] : ["api"],
     limits: {
       memory_bytes: limits.function_memory_bytes,

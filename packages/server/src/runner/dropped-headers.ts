@@ -1,6 +1,6 @@
 /**
- * Writes to a function's log which of its response headers were dropped: each name once, and a
- * limited number of one function.
+ * Writes the names of dropped response headers to a function's log: each name once, up to a limit
+ * per function.
  */
 import { LRUCache } from "lru-cache";
 import type { Limits } from "../core/limits.ts";

@@ -12,10 +12,10 @@ import type { Redactor } from "./redact.ts";
 const BODY_BYTES = 32_768;
 const MESSAGE_LENGTH = 1_000;
 const URL_LENGTH = 2_048;
-/** The hosted platform's codes have capital letters. */
+/** The hosted platform's codes contain capital letters. */
 const CODE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 
-/** Who is late when the time for an invocation is over. */
+/** The side that was too slow when an invocation timed out. */
 export type Late = "caller" | "function";
 
 /** The caller sends its body, or reads the response, too slowly. */
@@ -59,7 +59,7 @@ export async function reportedFailure(
   return (await readKnownError(response, redactor, public_url)) ?? new CodedError("function_error", { message });
 }
 
-/** Returns the error in the body of a failed invocation, or null if it is none that is known. */
+/** Returns the known error in the body of a failed invocation, or null. */
 async function readKnownError(body: Readable, redactor: Redactor, public_url: string): Promise<CodedError | null> {
   const value = parse(await readText(body));
   if (!isJsonObject(value)) return null;
@@ -74,7 +74,7 @@ async function readKnownError(body: Readable, redactor: Redactor, public_url: st
   });
 }
 
-/** Returns the text of a body that is not too long. */
+/** Returns the text of a body, or "" if the body is too long. */
 async function readText(body: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -86,7 +86,7 @@ async function readText(body: Readable): Promise<string> {
       chunks.push(part);
     }
   } catch {
-    // The process ended in the middle.
+    // The process exited in the middle of the body.
     return "";
   }
   return Buffer.concat(chunks).toString("utf8");
@@ -115,7 +115,7 @@ function statusOf(value: JsonValue | undefined): number {
   return typeof value === "number" && Number.isInteger(value) && value >= 400 && value <= 599 ? value : 502;
 }
 
-/** Returns a link of this server. A function's own link would look like one of ours. */
+/** Returns a link only if it leads to this server. The caller would trust a function's own link. */
 function connectLink(value: JsonValue | undefined, public_url: string): string | null {
   if (typeof value !== "string" || value.length > URL_LENGTH || !URL.canParse(value)) return null;
   const url = new URL(value);

@@ -47,11 +47,11 @@ export interface FunctionRequest {
   /** The caller's address. Null: the caller is a function of this server. */
   readonly client_address: string | null;
   readonly headers: HeaderRecord;
-  /** A stream is opened when the function's process is ready to receive it. */
+  /** A stream is opened only when the function's process can receive it. */
   readonly body: Uint8Array | (() => Readable) | null;
   /** The app user's token if it was verified, without "Bearer ". */
   readonly user_authorization: string | null;
-  /** Aborts the call: its caller has left. */
+  /** Aborts the call when its caller disconnects. */
   readonly signal: AbortSignal | null;
 }
 
@@ -62,7 +62,7 @@ export interface FunctionResponse {
   readonly body: Readable;
 }
 
-/** One console call, one uncaught error, or what was written past the console. */
+/** One console call, one uncaught error, or output that bypassed the console. */
 export interface FunctionLogRecord {
   readonly app_id: string;
   readonly function_name: string;
@@ -88,9 +88,9 @@ export interface FunctionRunnerOptions {
   readonly sandbox: Sandbox;
   /** Serves the connections of a process's listener as its calls to the API. */
   readonly acceptBridge: (listener: Server, process: { process_id: string; app_id: string }) => void;
-  /** What processes in a sandbox can reach besides the API. */
+  /** The targets that sandboxed processes can reach besides the API. */
   readonly egress: Pick<EgressOptions, "resolve" | "allowed">;
-  /** Where this server's connect links lead. */
+  /** The origin of this server's connect links. */
   readonly public_url: string;
   readonly gateway: string | null;
   /** Hosts whose https requests go to the gateway: `slack.com`, or `*.salesforce.com`. */
@@ -104,7 +104,7 @@ export interface FunctionRunnerOptions {
   readonly endInvocation: (invocation_id: string) => void | Promise<void>;
 }
 
-/** Whose process a listener belongs to. */
+/** The process that a listener belongs to. */
 export interface ProcessOwner {
   readonly app_id: string;
   readonly function_name: string;
@@ -130,7 +130,7 @@ interface Invocation {
   readonly request: FunctionRequest;
   readonly slot: Slot;
   responded: boolean;
-  /** Who is late, once the time is over. */
+  /** The side that was too slow, once the invocation timed out. */
   late: Late | null;
   /** True if the child has no work left for it. */
   done: boolean;
@@ -313,7 +313,7 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   return { status, headers: passed, body: response };
 }
 
-/** A caller that sends or reads slowly does not make its function's process hang. */
+/** A slow caller does not mean that the function's process hangs. */
 function lateOne({ waits_for, response }: Exchange): Late {
   return response !== null && response.readableLength > 0 ? "caller" : waits_for;
 }

@@ -4,15 +4,15 @@
  */
 export type HeaderRecord = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Only between the server and bootstrap.deno.ts. The function does not see them. */
+/** Headers between the server and bootstrap.deno.ts. The function does not see them. */
 const KEY_HEADER = "x-holdfast-key";
 const INVOCATION_HEADER = "x-holdfast-invocation";
 const URL_HEADER = "x-holdfast-url";
 export const FAILED_HEADER = "x-holdfast-failed";
 
 /**
- * RFC 9110 §7.6.1, and those of older proxies. `expect` would delay the body for a 100 Continue
- * that never comes.
+ * Hop-by-hop headers (RFC 9110 §7.6.1, and those of older proxies). `expect` would delay the body
+ * for a 100 Continue that never comes.
  */
 const HOP_BY_HOP = [
   "connection",
@@ -26,7 +26,7 @@ const HOP_BY_HOP = [
   "upgrade",
   "expect",
 ];
-/** A caller's credentials, and headers with which a caller could impersonate the platform. */
+/** Credentials of the caller, and headers that could impersonate the platform. */
 const NOT_FOR_FUNCTIONS = [
   "authorization",
   "cookie",
@@ -39,8 +39,8 @@ const NOT_FOR_FUNCTIONS = [
   "base44-api-url",
 ];
 /**
- * Headers in which proxies report the caller and the address that it called. Any caller can send
- * them, so a function gets the server's own. Those of a trusted proxy are in `client_address`.
+ * Headers in which proxies report the caller and the URL that it requested. Any caller can send
+ * them, so a function gets the server's own. `client_address` comes from trusted proxies.
  */
 const FORWARDED =
   /^(?:forwarded|x-forwarded(?:-.+)?|x-original-.+|x-rewrite-url|x-host|x-envoy-.+|(?:x-real|x-client|x-cluster-client|true-client|fastly-client|fly-client|cf-connecting)-?ip(?:v6)?)$/;

@@ -1,4 +1,4 @@
-/** Splits a process's output into lines, with a limit: an endless line must not fill memory. */
+/** Splits a process's output into lines of limited length, so that no line fills the memory. */
 import { StringDecoder } from "node:string_decoder";
 import type { Readable } from "node:stream";
 

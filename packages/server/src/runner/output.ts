@@ -1,7 +1,7 @@
 /**
- * The output of one process as records: one for each console call and each uncaught error, however
- * many lines it has. The bootstrap frames them with a key that only it knows. So a function cannot
- * invent a record of the bootstrap, and what it writes past the console is output of no invocation.
+ * The output of one process as records: one for each console call and each uncaught error,
+ * regardless of its lines. The bootstrap frames records with a key that only it knows, so a
+ * function cannot forge one. Output that bypasses the console belongs to no invocation.
  *
  * Owns the limits of output, the redaction of secrets, and the removal of characters that would
  * control a terminal. Must not know whose process it is, or where records go.
@@ -50,15 +50,15 @@ interface Output extends OutputOptions {
   cancelWindow: (() => void) | null;
 }
 
-/** A frame can have six characters for each one of its message. */
+/** JSON can escape one character of a message as six characters. */
 const FRAME_LENGTH = 131_072;
 const WINDOW_MS = 60_000;
-/** How long a record that ends like a secret waits for the next one, which can have the rest. */
+/** A record that ends with the start of a secret waits this long for a record with the rest. */
 const FLUSH_MS = 200;
 const MOST_PENDING = 16;
-/** The pause after each chunk, of at most 64 KiB, of a function that prints too much. */
+/** Pause after each chunk (at most 64 KiB) of a function that prints too much. */
 const HOLD_BACK_MS = 100;
-/** What a record costs besides its message. */
+/** Size of a record besides its message. */
 const RECORD_COST = 200;
 const CUT = "… (cut)";
 const LEVELS: readonly OutputLevel[] = ["debug", "info", "warning", "error"];
@@ -90,8 +90,9 @@ export function readOutput(options: OutputOptions): void {
 }
 
 /**
- * Reads a function that prints too much slowly, until the end of the minute. It waits for its own
- * pipe then, instead of using this process. On the system's clock: a pipe knows no other.
+ * Slows down reading from a function that prints too much, until the end of the minute. The
+ * function then waits for its own pipe, and uses no time of this process. Uses the system clock,
+ * because pipes do.
  */
 function holdBack({ dropped }: Output, stream: Readable): void {
   if (dropped === 0 || stream.isPaused()) return;
@@ -109,7 +110,7 @@ const raw = (level: OutputLevel, message: string): Pending => ({
 function takeFrame(output: Output, frame: string): void {
   if (frame.startsWith("log ")) return take(output, frame.length, () => parseFrame(frame));
   const [word = "", value = ""] = frame.split(" ", 2);
-  // What an invocation printed comes before the end of the invocation.
+  // An invocation's output comes before its end.
   flush(output);
   output.onControl(word, value);
 }
@@ -146,7 +147,7 @@ function take(output: Output, length: number, read: () => Pending): void {
   const record = read();
   output.pending.push(record);
   const texts = output.pending.map(({ message }) => message);
-  // The next record does not continue one that was cut.
+  // The next record does not continue a truncated one.
   if (record.is_cut || texts.length >= MOST_PENDING || !redactor.isOpen(texts)) return flush(output);
   if (texts.length === 1) output.cancelFlush = clock.after(FLUSH_MS, () => flush(output));
 }
@@ -197,7 +198,7 @@ function ownFrames(text: string, folder: string): string {
 
 function truncated(text: string, bytes: number, is_cut: boolean): string {
   if (Buffer.byteLength(text) <= bytes) return is_cut ? text + CUT : text;
-  // A character that was divided is left out.
+  // Leave out a character that was cut in half.
   const part = Buffer.from(text)
     .subarray(0, bytes)
     .toString("utf8")

@@ -1,7 +1,7 @@
 /**
- * Decides which processes run. At most one per app and function accepts work, their number is
- * limited, for each app and in total, and none is idle for too long. A call without a process waits
- * in line. Counts open invocations, and does not know their content.
+ * Decides which processes run. At most one per app and function accepts work. Their number is
+ * limited, per app and in total, and idle ones are ended. A call without a process waits in line.
+ * Counts open invocations, and does not know their content.
  *
  * A *retired* process accepts no new work and ends with its last invocation, because its version is
  * outdated or an invocation timed out. It is not killed at once, since its other invocations may
@@ -118,7 +118,7 @@ function place(state: PoolState, wanted: Wanted): Entry | null {
   return entry;
 }
 
-/** Starts a process. Null if the limits leave no room. Then an idle one is ended to make some. */
+/** Starts a process. If the limits leave no room, ends an idle one and returns null. */
 function add(state: PoolState, { app_id, function_name, version, start }: Wanted): Entry | null {
   const { running, limits } = state;
   const own = [...running].filter((entry) => entry.app_id === app_id);
@@ -131,7 +131,7 @@ function add(state: PoolState, { app_id, function_name, version, start }: Wanted
     void removeOnExit(state, entry);
     return entry;
   }
-  // Its exit frees the room, and lets the next in line in.
+  // Its exit frees the room and admits the next call in line.
   const idle = crowd.some(({ is_retired, open }) => is_retired && open === 0)
     ? undefined
     : crowd.find(({ open }) => open === 0);

@@ -26,7 +26,7 @@ export interface ProcessOptions {
   readonly clock: Clock;
   /** Serves the connections of this process's listener as its calls to the API. */
   readonly acceptBridge: (listener: Server, process_id: string) => void;
-  /** Serves the connections of this process's other listener as its way to the network. */
+  /** Serves the connections of this process's other listener as its egress proxy. */
   readonly serveEgress: (listener: Server) => void;
   /** Removes the function's secrets from its output. */
   readonly redactor: Redactor;
@@ -41,7 +41,7 @@ export interface FunctionProcess {
   readonly id: string;
   /** Random, per process. Proves that a request is from the server. */
   readonly key: string;
-  /** Where the child listens, once it does. Rejects with a CodedError. */
+  /** The child's address, once it listens. Rejects with a CodedError. */
   readonly ready: Promise<{ readonly address: Address; readonly api_url: string }>;
   readonly exited: Promise<Exit>;
   readonly redactor: Redactor;
@@ -94,7 +94,7 @@ async function allowCpu(spawned: Promise<SandboxedProcess>, open: number, limits
   child.limitCpu((used_ms) => used_ms + limits.function_idle_cpu_ms + open * limits.function_cpu_ms);
 }
 
-/** Connects the child's listeners, and reads its output until it is ready, and after. */
+/** Connects the child's listeners and reads its output, before and after it is ready. */
 function converse(
   child: SandboxedProcess,
   { id, key }: Pick<FunctionProcess, "id" | "key">,

@@ -1,23 +1,23 @@
 /**
  * Removes secrets from the output of a function's process: its tokens, the access tokens that it
  * received, and the app's secrets. Guards against mistakes such as printing a reply. A function
- * that wants to reveal its own secret can always disguise it.
+ * that wants to reveal a secret can always encode it.
  *
- * Finds a secret with white space in it, such as a line break, across records that follow each
- * other, and its common encodings: in a URL, in JSON, as base64 in any position, and as hex.
+ * Finds a secret across consecutive records, with white space in it, such as a line break, and in
+ * its common encodings: in a URL, in JSON, as base64 in any position, and as hex.
  */
 
 /** Shorter values are too common in ordinary text. */
 const SHORTEST = 8;
-/** A line of a secret of several lines, such as a key in PEM, that is redacted alone. */
+/** Shortest line of a multi-line secret, such as a PEM key, that is redacted on its own. */
 const SHORTEST_LINE = 16;
-/** The longest text that is searched for. A longer secret is searched for in such parts. */
+/** Longest search text. A longer secret is split into parts of this length. */
 const PART = 512;
-/** The part of a secret at the end of a record that was cut. */
+/** Shortest part of a secret that is redacted at the end of a truncated record. */
 const SHORTEST_CUT = 8;
-/** The beginning of a secret for whose rest a record waits. */
+/** Shortest start of a secret for which a record waits for the rest. */
 const SHORTEST_OPEN = 3;
-/** A longer secret has only its plainest forms, so that its search stays cheap. */
+/** Of a longer secret only the plainest forms are searched, to keep the search cheap. */
 const LONG = 1_024;
 /** Access tokens of one process that are remembered. It receives one for each connection. */
 const MOST_TOKENS = 100;
@@ -28,7 +28,7 @@ export interface Redactor {
   /** Hides the tokens of an invocation until it ends. */
   hideDuring(invocation_id: string, tokens: readonly string[]): void;
   end(invocation_id: string): void;
-  /** Hides an access token for the rest of the process's life, in which code can keep it. */
+  /** Hides an access token for the rest of the process's life, because code can keep the token. */
   hide(token: string): void;
   /** Reports whether the texts end with the beginning of a secret, so that the next can go on. */
   isOpen(texts: readonly string[]): boolean;
@@ -44,7 +44,7 @@ interface Secrets {
   readonly app: Readonly<Record<string, string>>;
   readonly invocations: Map<string, readonly string[]>;
   readonly tokens: Set<string>;
-  /** What stands for each token that is known. */
+  /** The forms of each known token. */
   readonly needles: Map<string, readonly string[]>;
 }
 
@@ -87,7 +87,7 @@ function needlesOfAll({ app, invocations, tokens, needles }: Secrets): readonly 
 
 const needlesOfApp = new WeakMap<object, readonly string[]>();
 
-/** Returns the texts that stand for a secret, without white space. */
+/** Returns the forms of a secret, without white space. */
 function needlesOf(secret: string): readonly string[] {
   const texts = new Set<string>();
   for (const form of formsOf(secret)) {
@@ -143,7 +143,7 @@ function redactAll(texts: readonly string[], needles: readonly string[], is_cut:
   return found.length === 0 ? texts : withoutHidden(texts, placesOf(text, found));
 }
 
-/** From a character to the one after the last. */
+/** A range of characters, end exclusive. */
 type Span = readonly [from: number, to: number];
 
 function rangesOf(compact: string, needle: string, is_cut: boolean): readonly Span[] {

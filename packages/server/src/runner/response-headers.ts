@@ -1,7 +1,7 @@
 /**
- * The headers of a function's response. A response is served from an origin that other functions,
- * or even the dashboard, share. So only headers that describe this one response pass, and a header
- * that could act on the origin, on a browser's other pages or on a proxy in front does not. The
+ * The headers of a function's response. Other functions, or even the dashboard, can share its
+ * origin. So only headers that describe this one response pass. A header that could affect the
+ * origin, other pages in the browser or a proxy does not. The
  * server adds the CORS headers and a policy that keeps a function's HTML out of the origin.
  */
 import type { IncomingHttpHeaders } from "node:http";
@@ -25,8 +25,8 @@ const ALLOWED: ReadonlySet<string> = new Set([
 
 /**
  * X- headers that are instructions to this server, to a proxy or to a browser. nginx sends the file
- * that X-Accel-Redirect names, Apache and others the one of X-Sendfile or X-LiteSpeed-Location,
- * perlbal fetches X-Reproxy-URL, and Envoy stops using a server after
+ * that X-Accel-Redirect names, Apache and others send the file in X-Sendfile or
+ * X-LiteSpeed-Location, perlbal fetches X-Reproxy-URL, and Envoy stops using a server after
  * X-Envoy-Immediate-Health-Check-Fail.
  */
 const REFUSED_X = [
@@ -52,7 +52,7 @@ const SANDBOX = {
 
 export interface ResponseHeaders {
   readonly headers: Readonly<Record<string, string>>;
-  /** Names of headers that the function set in vain. */
+  /** Names of headers that the function set and the caller does not get. */
   readonly dropped: readonly string[];
 }
 

@@ -13,9 +13,9 @@ import type { Limits } from "../core/limits.ts";
 /** Where a process receives requests. */
 export type Address = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
-/** What happens on one connection to a process. */
+/** The events on one connection to a process. */
 export interface Exchange {
-  /** Who has to act: the caller while its body has not arrived, or the function. */
+  /** The side that must act: the caller until its body has arrived, then the function. */
   waits_for: Late;
   response: IncomingMessage | null;
 }
@@ -25,11 +25,11 @@ export interface Sending {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
-  /** A stream is opened when the process is ready to receive it. */
+  /** A stream is opened only when the process can receive it. */
   readonly body: Uint8Array | (() => Readable) | null;
   /** Aborts the request, and the response body if it has started. */
   readonly signal: AbortSignal;
-  /** Kept up to date. */
+  /** Updated as the request proceeds. */
   readonly exchange: Exchange;
   readonly limits: Limits;
   readonly clock: Clock;
@@ -106,7 +106,7 @@ function pump(
     left -= chunk.length;
     if (left < 0) return failWith(tooLarge(limits.function_body_bytes));
     if (request.write(chunk)) return waitForData();
-    // The function reads slowly. The caller is not to blame while it waits.
+    // The function reads slowly. The caller's timeout does not count this wait.
     cancelIdle();
     exchange.waits_for = "function";
     source.pause();
@@ -115,7 +115,7 @@ function pump(
     stop();
     request.end();
   };
-  const onBroken = (): void => failWith(new CodedError("bad_request", { message: "The body broke off." }));
+  const onBroken = (): void => failWith(new CodedError("bad_request", { message: "The body ended early." }));
   source.on("data", onData).on("end", onEnd).on("close", onBroken).on("error", onBroken);
   request.on("drain", resume).on("close", stop);
   waitForData();

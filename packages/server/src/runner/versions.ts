@@ -1,5 +1,5 @@
 /**
- * The folders that Deno runs versions of functions from. A folder has main.mjs (the bootstrap),
+ * The folders from which Deno runs versions of functions. A folder has main.mjs (the bootstrap),
  * function.mjs (the bundle) and a cache. Only the version's own processes use the cache, so that no
  * function can poison the cache of another.
  *
@@ -11,7 +11,7 @@ import { transform } from "esbuild";
 import type { LiveFunction } from "../core/functions/functions.ts";
 
 export interface Version {
-  /** Names the version and its secrets. A process serves one of both. */
+  /** Identifies the version and its secrets. A process serves exactly one such pair. */
   readonly id: string;
   readonly directory: string;
   /** A process holds its version while it lives. The folder is deleted after the last release. */
@@ -77,7 +77,7 @@ async function writeFolder(state: State, code: string): Promise<string> {
   const { root, main } = await state.workshop;
   state.count += 1;
   const directory = join(root, String(state.count));
-  // Only this version's sandbox mounts the folder, under a uid that is not the server's.
+  // Only this version's sandbox mounts the folder, and its uid differs from the server's.
   await mkdir(directory, { mode: 0o755 });
   await Promise.all([writeFile(join(directory, "main.mjs"), main), writeFile(join(directory, "function.mjs"), code)]);
   return directory;

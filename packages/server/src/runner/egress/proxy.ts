@@ -1,9 +1,9 @@
 /**
- * The only way of a sandboxed process to the network: an HTTP proxy on a listener inside the
- * sandbox. Owns which addresses it reaches and how much it carries. Must not know functions.
+ * The only way for a sandboxed process to reach the network: an HTTP proxy on a listener inside the
+ * sandbox. Owns its allowed addresses and its traffic limits. Must not know functions.
  *
  * CONNECT carries TLS and WebSockets, which the process encrypts itself. A plain http request comes
- * in absolute form (RFC 9112 §3.2.2) and goes on to the checked address.
+ * in absolute form (RFC 9112 §3.2.2) and is forwarded to the checked address.
  */
 import {
   createServer,
@@ -27,13 +27,13 @@ export interface EgressOptions extends Rules {
   readonly gateway: GatewayRule | null;
   /** Connections of one process at a time. */
   readonly connections: number;
-  /** Bytes of one process, in both directions together. Null: not limited. */
+  /** Bytes of one process, both directions together. Null: no limit. */
   readonly total_bytes: number | null;
   readonly clock: Clock;
   readonly connect_timeout_ms: number;
   /** A connection without a byte for this long is closed. */
   readonly idle_timeout_ms: number;
-  /** Called with the target and why it was refused. */
+  /** Called with the refused target and the reason. */
   readonly onRefused: (target: string, why: string) => void;
 }
 
@@ -51,16 +51,16 @@ export const TOO_MANY_BYTES = "too many bytes";
 const SIMULATED = "this server simulates the service. Call it with fetch()";
 
 /**
- * The process asks this name why a target was refused: `http://HOST/TARGET`. A failed CONNECT tells
- * fetch nothing.
+ * `http://HOST/TARGET` returns the reason why a target was refused. fetch does not report why a
+ * CONNECT failed.
  */
 const REASONS_HOST = "egress.holdfast.internal";
-/** Refused targets that are remembered for such questions. */
+/** Refused targets whose reasons are remembered. */
 const REFUSED_TARGETS = 100;
 
 interface State extends EgressOptions {
   left_bytes: number;
-  /** Why each of the last refused targets was refused, by the target as it is written in a URL. */
+  /** The reasons of the last refusals, by the target as written in a URL. */
   readonly refused: Map<string, string>;
 }
 
@@ -100,7 +100,7 @@ async function tunnel(state: State, { url = "" }: IncomingMessage, client: Duple
     if (error instanceof EgressRefused) refuse(state, url, error.message);
     const status = error instanceof EgressRefused ? "403 function_egress_refused" : "502 Bad Gateway";
     if (!client.writable) return;
-    // The process could keep its side open, and so a connection of its own for as long as it lives.
+    // The process could otherwise keep the connection open for as long as it lives.
     client.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, () => client.destroy());
   }
 }
@@ -150,7 +150,7 @@ function answerWhy({ refused }: State, { pathname }: URL, response: ServerRespon
   response.writeHead(why === undefined ? 404 : 200).end(why);
 }
 
-/** Sends a plain http request on, and returns its response. */
+/** Forwards a plain http request, and returns its response. */
 async function send(state: State, url: URL, request: IncomingMessage): Promise<IncomingMessage> {
   const { host, port, path } = await destinationOf(state, url);
   const headers: OutgoingHttpHeaders = { ...endToEnd(request), host: url.host };
@@ -162,7 +162,7 @@ async function send(state: State, url: URL, request: IncomingMessage): Promise<I
   const arrived = Promise.withResolvers<IncomingMessage>();
   upstream.once("response", arrived.resolve);
   upstream.on("error", arrived.reject);
-  // For a response that is none, such as 101.
+  // The host can send no final response, only an interim one such as 101.
   upstream.once("close", () => arrived.reject(new Error("There was no response.")));
   upstream.once("timeout", () => upstream.destroy(new Error("The connection timed out.")));
   upstream.once("socket", (socket) => socket.once("connect", endUnlessConnected(state, socket)));
@@ -208,7 +208,7 @@ function endToEnd({ headers }: IncomingMessage): OutgoingHttpHeaders {
   );
 }
 
-/** Passes bytes on, and fails when the process has carried more than it is allowed. */
+/** Forwards bytes, and fails when the process exceeds its byte limit. */
 function counted(state: State): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {

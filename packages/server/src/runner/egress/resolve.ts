@@ -1,4 +1,4 @@
-/** Looks names up as this machine does. */
+/** Resolves host names with this machine's resolver. */
 import { lookup } from "node:dns/promises";
 
 /** IPv4 first, because many hosts have no route for IPv6. */

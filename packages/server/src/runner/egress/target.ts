@@ -1,6 +1,6 @@
 /**
- * Where a sandboxed process is allowed to connect. Resolves a name, checks every address, and
- * returns an address to connect to, so that no second lookup can give another answer.
+ * The rules for outgoing connections of a sandboxed process. Resolves a name, checks every address,
+ * and returns the address to connect to. A second lookup could return a different address.
  */
 import { isIP } from "node:net";
 import { isGlobalAddress } from "../../net/address.ts";
@@ -25,7 +25,7 @@ export class EgressRefused extends Error {
 }
 
 /**
- * The ports of the web, and those that no service of a system listens on. Mail is not among them.
+ * The ports of the web, and the unprivileged ones. Mail is not among them.
  */
 const PORTS: ReadonlySet<number> = new Set([80, 443]);
 const FIRST_FREE_PORT = 1_024;

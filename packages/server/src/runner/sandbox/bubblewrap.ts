@@ -1,23 +1,23 @@
 /**
- * The command line that puts a job into a sandbox of Linux. Pure: sandbox.ts runs it.
+ * The command line that puts a job into a Linux sandbox. Pure: sandbox.ts runs it.
  *
- * Deno's own permissions are the first wall and are assumed to fall. Behind them the job has: no
- * file but the runtime and its mounts, no network but its own loopback, no process but its own, no
- * capability, and on the host a uid without rights.
+ * Deno's own permissions are the first line of defense, and are assumed to fail. Behind them, the
+ * job has only the runtime and its mounts, its own loopback network and its own processes. It has
+ * no capabilities, and its host uid has no rights.
  */
 import type { JobLimits, Mount } from "./types.ts";
 
 /** Where the system keeps its programs. The server's own PATH can name folders of other users. */
 export const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
-/** The scratch folder inside. */
+/** Path of the scratch folder inside the sandbox. */
 export const SCRATCH = "/tmp";
 export const DENO = "/runtime/deno";
 export const NODE = "/runtime/node";
 export const PRLIMIT = "/runtime/prlimit";
 export const LAUNCHER = "/runtime/launcher.mjs";
 /**
- * Child file descriptors after stdio: Node's channel, what bubblewrap reports, its options, and the
- * filter of system calls.
+ * Child file descriptors after stdio: Node's channel, bubblewrap's reports, its options, and the
+ * system call filter.
  */
 export const CHANNEL_FD = 3;
 export const INFO_FD = 4;
@@ -35,7 +35,7 @@ const OPEN_FILES = 1_024;
 export interface Wrapping {
   readonly mounts: readonly Mount[];
   readonly limits: JobLimits;
-  /** The host's uid and gid of the job. Null: those of this server, which is not root. */
+  /** The job's uid and gid on the host. Null: this server's own, because it is not root. */
   readonly uid: number | null;
   /** The argument of the launcher. */
   readonly launch: string;
@@ -52,7 +52,7 @@ export interface Wrapped {
 
 export function wrapped({ mounts, limits, uid, launch }: Wrapping): Wrapped {
   const command = [
-    // Other processes of the machine come first. The server must answer while functions compute.
+    // Other processes get the CPU first. The server must respond while functions compute.
     ["chrt", "--idle", "0"],
     uid === null ? [] : asUser(uid),
     ["prlimit", "--core=0", `--data=${RESERVED_BYTES + limits.memory_bytes}`],
@@ -68,7 +68,7 @@ export function wrapped({ mounts, limits, uid, launch }: Wrapping): Wrapped {
     ["--info-fd", String(INFO_FD), "--seccomp", String(FILTER_FD)],
     mounts.flatMap(({ host, inside }) => ["--ro-bind", host, inside]),
     ["--proc", "/proc", "--dev", "/dev", "--size", String(limits.scratch_bytes), "--tmpfs", SCRATCH],
-    // Both are in memory, without a size. Only the scratch folder can be written.
+    // Both are in memory without a size limit, so only the scratch folder is writable.
     ["--remount-ro", "/dev", "--remount-ro", "/"],
     ["--chdir", SCRATCH],
   ].flat();
@@ -77,7 +77,7 @@ export function wrapped({ mounts, limits, uid, launch }: Wrapping): Wrapped {
 
 const NAMESPACES = [
   ["--unshare-all", "--unshare-user"],
-  // A further user namespace would give its creator capabilities, and with them more of the kernel.
+  // Another user namespace would give its creator capabilities, and expose more of the kernel.
   ["--disable-userns"],
   ["--die-with-parent", "--new-session"],
   ["--cap-drop", "ALL"],

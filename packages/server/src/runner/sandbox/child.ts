@@ -1,4 +1,4 @@
-/** What isolated and plain processes share: their streams and their exit. */
+/** The common parts of isolated and plain processes: their streams and their exit. */
 import type { ChildProcess } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { SandboxFailure, type Exit } from "./types.ts";

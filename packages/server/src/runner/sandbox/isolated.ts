@@ -22,7 +22,7 @@ import { watchUsage } from "./watch.ts";
 
 /** Linux's flag for a handle that only names a file. Node has no name for it. */
 const O_PATH = 0o10000000;
-/** Every sandbox has a network of its own, so the same ports are free in each. */
+/** Each sandbox has its own network, so the same ports are free in each. */
 const FIRST_PORT = 4001;
 /** Enough of bubblewrap's own message to explain a failure. */
 const COMPLAINT_BYTES = 2_000;
@@ -83,7 +83,7 @@ function killPid(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It has exited already.
+    // The process has already exited.
   }
 }
 
@@ -124,7 +124,7 @@ interface Launched {
   readonly host_pid: number;
 }
 
-/** Resolves once the launcher has handed over every listener and has become the command. */
+/** Resolves once the launcher has passed on every listener and has become the command. */
 async function launched(child: ChildProcess, names: readonly string[], exited: Promise<RawExit>): Promise<Launched> {
   const complaint = collect(child.stderr);
   const listeners: Record<string, Server> = {};

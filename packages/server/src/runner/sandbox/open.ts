@@ -1,4 +1,4 @@
-/** Opens a sandbox that works, or says what is missing. */
+/** Opens a working sandbox, or reports what is missing. */
 import { probe, unavailable } from "./probe.ts";
 import { createSandbox, type SandboxOptions } from "./sandbox.ts";
 import type { Sandbox } from "./types.ts";

@@ -1,6 +1,6 @@
 /**
- * One job without isolation, for `--functions-isolation none`: only Deno's permissions hold the
- * function. A function that gets around them has the rights of the server.
+ * One job without isolation, for `--functions-isolation none`. Only Deno's permissions restrict the
+ * function. A function that bypasses them has the rights of the server.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

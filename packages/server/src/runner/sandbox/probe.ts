@@ -1,9 +1,9 @@
 /**
- * Checks that the sandbox holds, by an attack. The presence of bubblewrap proves nothing: a kernel
- * setting or a container can take its namespaces away.
+ * Checks by an attack that the sandbox holds. An installed bubblewrap proves nothing: a kernel
+ * setting or a container can deny it namespaces.
  *
  * The attacker is a real Deno with every permission, because Deno's permissions are assumed to
- * fall. It tries to read a file of this server in two ways, and to reach a port of this machine.
+ * fail. It tries to read a file of this server in two ways, and to reach a port of this machine.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -23,12 +23,12 @@ export async function probe(sandbox: Sandbox): Promise<void> {
     throw error instanceof SandboxFailure ? unavailable(remedyFor(error.message), error) : error;
   });
   if (leaks.length > 0) throw unavailable(`A test program inside the sandbox could still ${leaks.join(" and ")}.`);
-  if (host.uid === 0) throw unavailable("Its processes have the rights of root.");
-  if (!/^0+$/.test(host.capabilities)) throw unavailable("Its processes have capabilities of the kernel.");
+  if (host.uid === 0) throw unavailable("Its processes run as root.");
+  if (!/^0+$/.test(host.capabilities)) throw unavailable("Its processes have kernel capabilities.");
 }
 
 export interface Attack {
-  /** What the attacker managed to do. */
+  /** The attacks that succeeded. */
   readonly leaks: readonly string[];
   /** The attacker's process as the host sees it. */
   readonly host: { readonly uid: number; readonly capabilities: string };

@@ -1,6 +1,6 @@
 /**
- * The programs and libraries of a sandbox, and the folder from which it mounts. The folder is
- * readable for every uid that functions run as, but cannot be listed by them.
+ * The programs and libraries of a sandbox, and the folder from which it mounts them. Every uid that
+ * functions run as can open files in the folder, but cannot list it.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -49,8 +49,8 @@ function removeLeftovers(parent: string): void {
 }
 
 /**
- * Returns when the process started, in ticks since the machine did. Empty: no such process. A
- * container gives its server the same pid again and again, and a pid alone would keep every old
+ * Returns the start time of a process, in ticks since the machine's. Empty: no such process. A
+ * container gives its server the same pid after each restart, so a pid alone would keep every old
  * folder.
  */
 function startOf(pid: number): string {
@@ -88,7 +88,7 @@ function realPath(path: string): string | null {
   }
 }
 
-/** Returns what every job sees. `deno` is the path of the binary. */
+/** Returns the mounts of every job. `deno` is the path of the binary. */
 export function runtimeMounts(root: string, deno: string): readonly Mount[] {
   const node = process.execPath;
   const prlimit = systemProgram("prlimit");
@@ -102,7 +102,7 @@ export function runtimeMounts(root: string, deno: string): readonly Mount[] {
   ];
 }
 
-/** Returns the path of a program of the system. */
+/** Returns the path of a system program. */
 function systemProgram(name: string): string {
   const path = SYSTEM_PATH.split(":")
     .map((folder) => join(folder, name))
@@ -147,7 +147,7 @@ function writeLauncher(root: string): string {
   return path;
 }
 
-/** Returns a program beside this file as JavaScript. */
+/** Returns a program in this folder as JavaScript. */
 export function translated(name: string): string {
   const text = readFileSync(fileURLToPath(new URL(name, import.meta.url)), "utf8");
   return transformSync(text, { loader: "ts", format: "esm", target: "es2024" }).code;

@@ -1,5 +1,5 @@
 /**
- * Starts processes that run code that is not ours, and holds them to their limits. Owns the
+ * Starts processes that run untrusted code, and enforces their limits. Owns the
  * operating system's side: namespaces, uids, sockets and resident size. Must not know functions,
  * versions, tokens or HTTP.
  */

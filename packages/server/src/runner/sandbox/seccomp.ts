@@ -1,7 +1,7 @@
 /**
- * Which system calls the processes of a sandbox can make: a filter that the kernel runs before each
- * call (seccomp, a classic BPF program). Namespaces hide files, processes and addresses. This
- * refuses what they do not hide, and the parts of the kernel that no function needs.
+ * The system call filter of a sandbox, which the kernel runs before each call (seccomp, a classic
+ * BPF program). Namespaces hide files, processes and addresses. The filter refuses calls that reach
+ * anything else, and parts of the kernel that no function needs.
  */
 import { SandboxFailure } from "./types.ts";
 
@@ -9,7 +9,7 @@ import { SandboxFailure } from "./types.ts";
 type Numbers = readonly [x64: number, arm64: number | null];
 
 const DENIED: Readonly<Record<string, Numbers>> = {
-  // Keyrings have no namespace. A job inherits the server's, and shares it with other apps' jobs.
+  // Keyrings have no namespace. A job inherits the server's keyring, and shares it with other apps.
   add_key: [248, 217],
   request_key: [249, 218],
   keyctl: [250, 219],
@@ -76,9 +76,9 @@ const DENIED: Readonly<Record<string, Numbers>> = {
   move_pages: [279, 239],
 };
 const SOCKET: Numbers = [41, 198];
-/** Unix, IPv4 and IPv6. Others reach beyond a network namespace, such as a hypervisor's (vsock). */
+/** Unix, IPv4 and IPv6. Other families, such as vsock, reach beyond a network namespace. */
 const FAMILIES = [1, 2, 10];
-/** Calls with a higher number are newer than this table, and are reported as missing. */
+/** Calls with a higher number are newer than this table, and fail as not implemented. */
 const LAST_CALL = 451;
 /** The first call of the x32 interface, a second way to each call of x64. */
 const X32 = 0x4000_0000;

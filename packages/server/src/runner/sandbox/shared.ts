@@ -1,4 +1,4 @@
-/** One sandbox for the bundler and the runner. The first one that needs it opens it. */
+/** One sandbox for the bundler and the runner. Opened on first use. */
 import type { Sandbox } from "./types.ts";
 
 export interface SharedSandbox {

@@ -13,7 +13,7 @@ export interface Mount {
 }
 
 export interface JobLimits {
-  /** Resident size of all processes of the job. More is killed. */
+  /** Resident size of all processes of the job. A job that exceeds it is killed. */
   readonly memory_bytes: number;
   /** Size of the scratch folder. */
   readonly scratch_bytes: number;
@@ -22,7 +22,7 @@ export interface JobLimits {
 }
 
 export interface SandboxJob {
-  /** The app that owns the process. As root, each app's processes have a uid of their own. */
+  /** The app that owns the process. If the server is root, each app has its own uid. */
   readonly owner: string;
   readonly mounts: readonly Mount[];
   /** Names of the loopback listeners to create before the command starts. */
@@ -32,7 +32,7 @@ export interface SandboxJob {
   readonly environment: (place: Place) => Readonly<Record<string, string>>;
 }
 
-/** Where the job's parts are, as the process sees them. */
+/** Paths of the job's parts, as the process sees them. */
 export interface Place {
   readonly deno: string;
   readonly node: string;
@@ -59,7 +59,7 @@ export interface SandboxedProcess {
   readonly stdout: Readable;
   readonly stderr: Readable;
   /**
-   * Listening sockets that only the job's own processes can reach, with the server's code behind.
+   * Listening sockets that only the job's own processes can reach. The server accepts on them.
    */
   readonly listeners: Readonly<Record<string, Server>>;
   /** The pid of the job's first process, as the host sees it. Null without isolation. */
@@ -67,11 +67,11 @@ export interface SandboxedProcess {
   readonly exited: Promise<Exit>;
   /** Kills every process of the job. */
   kill(reason?: KillReason): void;
-  /** Limits the CPU time of the job, counted from its start. More is killed. */
+  /** Limits the CPU time of the job, counted from its start. A job that exceeds it is killed. */
   limitCpu(allow: (used_ms: number) => number): void;
   /**
    * Returns a path by which this server connects to a Unix socket of the process. Call it before
-   * the process runs code that is not ours: the path stays bound to the file that is there now.
+   * the process runs untrusted code: the path stays bound to the current file.
    */
   openSocket(inside: string): string;
 }
@@ -81,7 +81,7 @@ export class SandboxFailure extends Error {
   override name = "SandboxFailure";
 }
 
-/** What starting a job needs of its sandbox. */
+/** The parts of a sandbox that start a job. */
 export interface SandboxState {
   /** The Deno binary of the host. */
   readonly deno: string;

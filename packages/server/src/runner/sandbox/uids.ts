@@ -14,9 +14,9 @@ interface Taken {
 }
 
 /**
- * Nothing on disk belongs to these uids, so the assignment lives as long as this server. An app
- * keeps its uid until the range is used up. Then the uid of the app that is idle for longest goes
- * to the next one.
+ * No file belongs to these uids, so assignments need not survive this server. An app keeps its uid
+ * until the range is used up. Then the app that has been idle longest loses its uid to the next
+ * app.
  */
 export function createUids({ first, last }: UidRange): Uids {
   const taken = new Map<string, Taken>();

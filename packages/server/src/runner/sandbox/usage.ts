@@ -1,8 +1,8 @@
 /**
  * Reads memory and CPU time of a job's processes from /proc. Linux only.
  *
- * No limit of the kernel counts the memory that a process really uses: RLIMIT_DATA counts what it
- * reserves, and a control group needs rights that a server often lacks. So the server reads it.
+ * No kernel limit counts the memory that a process actually uses: RLIMIT_DATA counts reserved
+ * memory, and a control group needs rights that a server often lacks. So the server polls it.
  */
 import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { SCRATCH } from "./bubblewrap.ts";
@@ -19,13 +19,15 @@ const PAGE_BYTES = 4_096;
 const TICK_MS = 10;
 /** A job with more processes than this is reported as if it used all memory. */
 const MAX_PROCESSES = 32;
-/** The same for files in its scratch folder. Each takes a kilobyte of the kernel's, even empty. */
+/**
+ * The same for files in its scratch folder. Even an empty file takes a kilobyte of kernel memory.
+ */
 const MAX_FILES = 100_000;
 const ALL: Usage = { resident_bytes: Number.POSITIVE_INFINITY, cpu_ms: 0 };
 
 /**
- * Returns the sum over all processes of a sandbox, from the view of its first one. That view has no
- * others, and the cost does not grow with their threads.
+ * Returns the sum over all processes of a sandbox, through the /proc of its first process. That
+ * /proc shows no other processes, and the cost does not grow with their threads.
  */
 export function usageInside(first_pid: number): Usage {
   const root = `/proc/${first_pid}/root`;

@@ -4,7 +4,7 @@ import type { KillReason } from "./types.ts";
 import type { Usage } from "./usage.ts";
 
 export interface Watch {
-  /** Sets how much CPU time the job can have used in total, from what it has used so far. */
+  /** Sets the job's total CPU time limit, computed from its use so far. */
   limitCpu(allow: (used_ms: number) => number): void;
   stop(): void;
 }
@@ -18,8 +18,8 @@ interface WatchOptions {
 }
 
 export function watchUsage({ usage, memory_bytes, poll_ms, clock, kill }: WatchOptions): Watch {
-  // As of the last reading. Each call of the process sets a limit, and a reading costs more than
-  // the rest of the call.
+  // As of the last reading. Each call sets a limit, and a new reading would cost more than the rest
+  // of the call.
   let used_cpu_ms = 0;
   let allowed_cpu_ms = Number.POSITIVE_INFINITY;
   const check = ({ resident_bytes, cpu_ms }: Usage): void => {
