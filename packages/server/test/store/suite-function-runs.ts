@@ -66,6 +66,8 @@ export function describeFunctionLogs(open: OpenStores): void {
       const app_id = await appWith(store);
       const rows = Array.from({ length: 150 }, (_, index) => record(app_id, String(index), instant(1_000)));
       await store.appendFunctionLogs([...rows, record(newAppId(), "of no app", instant(1_000))]);
+      // Again, as after a commit whose outcome is unknown.
+      await store.appendFunctionLogs(rows);
       expect(await messages(store, app_id)).toEqual(rows.map(({ message }) => message));
     });
 
@@ -74,7 +76,10 @@ export function describeFunctionLogs(open: OpenStores): void {
       const [app_id, neighbor] = [await appWith(store), await appWith(store)];
       const rows = [1, 2, 3, 4, 5].map((n) => record(app_id, String(n), instant(n * 1_000)));
       await store.appendFunctionLogs([...rows, record(neighbor, "near", instant(2_000))]);
-      await store.deleteOldFunctionLogs(instant(2_000));
+      await store.appendFunctionLogs([record(app_id, "oldest", instant(500))]);
+      expect(await store.deleteOldFunctionLogs(instant(2_000), 1)).toBe(1);
+      expect(await messages(store, app_id)).toEqual(["1", "2", "3", "4", "5"]);
+      expect(await store.deleteOldFunctionLogs(instant(2_000), 10)).toBe(1);
       expect(await messages(store, app_id)).toEqual(["2", "3", "4", "5"]);
       expect(await store.trimFunctionLogs(app_id, 400)).toBe(0);
       expect(await store.trimFunctionLogs(app_id, 250)).toBe(2);

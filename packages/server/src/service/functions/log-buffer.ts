@@ -90,7 +90,6 @@ async function flush(deps: BufferDeps, buffer: Buffer): Promise<void> {
   if (records.length === 0) return;
   try {
     await store.appendFunctionLogs(records);
-    await trim(deps, buffer, records);
   } catch (error) {
     // Keep what still fits. The database may be unreachable only for a moment.
     log.warn("function_logs_delayed", { count: records.length, error });
@@ -99,7 +98,9 @@ async function flush(deps: BufferDeps, buffer: Buffer): Promise<void> {
     buffer.bytes = 0;
     for (const row of [...records, ...later]) keep(buffer, row, limits.function_log_buffer_bytes);
     schedule(deps, buffer);
+    return;
   }
+  await trim(deps, buffer, records).catch((error: unknown) => log.warn("function_logs_not_trimmed", { error }));
 }
 
 function droppedRecords({ dropped }: Buffer): readonly Row[] {

@@ -11,7 +11,10 @@ const COLUMNS = ["id", "app_id", "function_name", "version", "request_id", "leve
 /** Numbers of rows in one statement. Few sizes mean few prepared statements. */
 const SIZES = [64, 8, 1];
 
-/** Adds records. Drops those of apps that were deleted, because nothing else would delete them. */
+/**
+ * Adds records, each once: a caller that does not know the outcome can add them again. Drops those
+ * of apps that were deleted, because nothing else would delete them.
+ */
 export async function appendFunctionLogs({ db }: Transaction, records: readonly NewFunctionLog[]): Promise<void> {
   const app_ids = [...new Set(records.map(({ app_id }) => app_id))];
   if (app_ids.length === 0) return;
@@ -20,7 +23,12 @@ export async function appendFunctionLogs({ db }: Transaction, records: readonly 
   let rest = records.filter(({ app_id }) => known.has(app_id));
   for (const size of SIZES) {
     for (; rest.length >= size; rest = rest.slice(size))
-      await run(db.insertInto("function_logs").values(rest.slice(0, size)));
+      await run(
+        db
+          .insertInto("function_logs")
+          .values(rest.slice(0, size))
+          .onConflict((conflict) => conflict.column("id").doNothing()),
+      );
   }
 }
 
@@ -68,8 +76,20 @@ export async function hasFunctionLogs({ db }: Transaction, app_id: AppId, functi
   return (await first(known.limit(1))) !== null || (await first(record.limit(1))) !== null;
 }
 
-export async function deleteOldFunctionLogs({ db }: Transaction, before: Instant): Promise<void> {
-  await run(db.deleteFrom("function_logs").where("time", "<", before));
+/** Deletes at most `count` records. Returns how many. */
+export async function deleteOldFunctionLogs({ db }: Transaction, before: Instant, count: number): Promise<number> {
+  return await run(
+    db
+      .deleteFrom("function_logs")
+      .where("id", "in", (logs) =>
+        logs
+          .selectFrom("function_logs as old")
+          .select("old.id")
+          .where("old.time", "<", before)
+          .orderBy("old.time")
+          .limit(count),
+      ),
+  );
 }
 
 /** Deletes the oldest records of an app beyond `bytes`. Returns how many. */
