@@ -46,18 +46,37 @@ interface Output extends OutputOptions {
   pending: Pending[];
   cancelFlush: () => void;
   used: number;
+  /** Time that searching the records of this minute took, in milliseconds. */
+  searched_ms: number;
+  /** What the process wrote in this minute, read or not. */
+  written: number;
   dropped: number;
   cancelWindow: (() => void) | null;
 }
 
 /** JSON can escape one character of a message as six characters. */
 const FRAME_LENGTH = 131_072;
+/**
+ * Of a record, this many times its limit are searched for secrets and control characters. A process
+ * can write much longer lines.
+ */
+const SEARCHED = 4;
+/**
+ * Time for the records of one process in a minute. Secrets that begin alike, in output made for
+ * them, take much longer to find than others.
+ */
+const SEARCH_MS = 1_000;
+/**
+ * A process that writes this many times the limit of a minute is only heard for its frames, without
+ * counting what is dropped. Splitting its output would take the time of other apps' calls.
+ */
+const FLOOD = 4;
+/** How fast a function that prints too much is read. A chunk has at most 64 KiB. */
+const HELD_BACK_BYTES_PER_MS = 655;
 const WINDOW_MS = 60_000;
 /** A record that ends with the start of a secret waits this long for a record with the rest. */
 const FLUSH_MS = 200;
 const MOST_PENDING = 16;
-/** Pause after each chunk (at most 64 KiB) of a function that prints too much. */
-const HOLD_BACK_MS = 100;
 /** Size of a record besides its message. */
 const RECORD_COST = 200;
 const CUT = "… (cut)";
@@ -68,22 +87,36 @@ export function readOutput(options: OutputOptions): void {
     pending: [],
     cancelFlush: () => {},
     used: 0,
+    searched_ms: 0,
+    written: 0,
     dropped: 0,
     cancelWindow: null,
   };
   const prefix = `@@${options.key} `;
-  readLines(options.stdout, FRAME_LENGTH, (lines) => {
-    for (const line of lines) {
-      if (line.startsWith(prefix)) takeFrame(output, line.slice(prefix.length));
-      else take(output, line.length, () => raw("info", line));
-    }
-    holdBack(output, options.stdout);
+  const only = (stream: Readable) => (bytes: number) => {
+    const is_flooding = isFlooding(output, bytes);
+    if (is_flooding) output.dropped += 1;
+    if (output.dropped > 0) holdBack(stream, bytes);
+    return is_flooding ? prefix : null;
+  };
+  readLines(options.stdout, {
+    line_bytes: FRAME_LENGTH,
+    only: only(options.stdout),
+    onLines: (lines) => {
+      for (const line of lines) {
+        if (line.startsWith(prefix)) takeFrame(output, line.slice(prefix.length));
+        else take(output, line.length, () => raw("info", line));
+      }
+    },
   });
-  readLines(options.stderr, FRAME_LENGTH, (lines) => {
-    // Deno's own reports have many lines.
-    const text = lines.join("\n");
-    take(output, text.length, () => raw("error", text));
-    holdBack(output, options.stderr);
+  readLines(options.stderr, {
+    line_bytes: FRAME_LENGTH,
+    only: only(options.stderr),
+    onLines: (lines) => {
+      // Deno's own reports have many lines.
+      const text = lines.join("\n");
+      take(output, text.length, () => raw("error", text));
+    },
   });
   options.stdout.on("close", () => close(output));
   options.stderr.on("close", () => close(output));
@@ -94,10 +127,15 @@ export function readOutput(options: OutputOptions): void {
  * function then waits for its own pipe, and uses no time of this process. Uses the system clock,
  * because pipes do.
  */
-function holdBack({ dropped }: Output, stream: Readable): void {
-  if (dropped === 0 || stream.isPaused()) return;
+function holdBack(stream: Readable, bytes: number): void {
   stream.pause();
-  systemClock.after(HOLD_BACK_MS, () => stream.resume());
+  systemClock.after(bytes / HELD_BACK_BYTES_PER_MS, () => stream.resume());
+}
+
+function isFlooding(output: Output, bytes: number): boolean {
+  openWindow(output);
+  output.written += bytes;
+  return output.written > FLOOD * output.limits.function_log_bytes_per_minute;
 }
 
 const raw = (level: OutputLevel, message: string): Pending => ({
@@ -137,28 +175,52 @@ function parseJson(text: string): unknown {
 
 /** Keeps a record, or counts it if the function printed too much in this minute. */
 function take(output: Output, length: number, read: () => Pending): void {
-  const { limits, clock, redactor } = output;
-  output.cancelWindow ??= clock.after(WINDOW_MS, () => endWindow(output));
+  const { limits, clock } = output;
+  openWindow(output);
   output.used += length + RECORD_COST;
-  if (output.used > limits.function_log_bytes_per_minute) {
+  if (output.used > limits.function_log_bytes_per_minute || output.searched_ms > SEARCH_MS) {
     output.dropped += 1;
     return;
   }
-  const record = read();
+  const record = shortened(read(), SEARCHED * limits.function_log_record_bytes);
   output.pending.push(record);
   const texts = output.pending.map(({ message }) => message);
   // The next record does not continue a truncated one.
-  if (record.is_cut || texts.length >= MOST_PENDING || !redactor.isOpen(texts)) return flush(output);
+  const is_open = !record.is_cut && texts.length < MOST_PENDING && timed(output, ({ isOpen }) => isOpen(texts));
+  if (!is_open) return flush(output);
   if (texts.length === 1) output.cancelFlush = clock.after(FLUSH_MS, () => flush(output));
+}
+
+function timed<T>(output: Output, search: (redactor: Redactor) => T): T {
+  const started_ms = output.clock.monotonic_ms();
+  const result = search(output.redactor);
+  output.searched_ms += output.clock.monotonic_ms() - started_ms;
+  return result;
+}
+
+const shortened = (record: Pending, length: number): Pending =>
+  record.message.length <= length ? record : { ...record, message: record.message.slice(0, length), is_cut: true };
+
+function openWindow(output: Output): void {
+  output.cancelWindow ??= output.clock.after(WINDOW_MS, () => endWindow(output));
 }
 
 function endWindow(output: Output): void {
   output.cancelWindow?.();
   output.cancelWindow = null;
+  const { written, searched_ms } = output;
+  const most = output.limits.function_log_bytes_per_minute;
   output.used = 0;
+  output.written = 0;
+  output.searched_ms = 0;
   if (output.dropped === 0) return;
   flush(output);
-  const message = `${output.dropped} records were dropped here: the function printed more than ${output.limits.function_log_bytes_per_minute} bytes in a minute.`;
+  const count = written > FLOOD * most ? `More than ${output.dropped}` : output.dropped;
+  const why =
+    searched_ms > SEARCH_MS
+      ? "searching the function's output for its secrets took too long"
+      : `the function printed more than ${most} bytes in a minute`;
+  const message = `${count} records were dropped here: ${why}.`;
   output.dropped = 0;
   output.onRecord({ level: "warning", invocation_id: null, message });
 }
@@ -170,12 +232,12 @@ function close(output: Output): void {
 
 /** Passes the pending records on. They are redacted together: a secret can begin in one. */
 function flush(output: Output): void {
-  const { pending, redactor, limits, folder, onRecord } = output;
+  const { pending, limits, folder, onRecord } = output;
   output.cancelFlush();
   output.pending = [];
   const is_cut = pending.at(-1)?.is_cut === true;
   const texts = pending.map(({ message }) => ownFrames(visibleText(message).trimEnd(), folder));
-  const messages = redactor.redact(texts, is_cut);
+  const messages = timed(output, ({ redact }) => redact(texts, is_cut));
   pending.forEach(({ level, invocation_id, is_cut: was_cut }, index) => {
     const message = truncated(messages[index] ?? "", limits.function_log_record_bytes, was_cut);
     if (message !== "") onRecord({ level, invocation_id, message });
@@ -192,8 +254,14 @@ function ownFrames(text: string, folder: string): string {
   return text
     .split("\n")
     .filter((line) => !/^\s+at /.test(line) || !(line.includes(`${own}main.mjs:`) || /[( ]ext:/.test(line)))
-    .map((line) => line.replaceAll(own, "").replaceAll(/file:\/\/\/(?:[^\s()]*\/)?shared\//g, "shared/"))
+    .map((line) => line.replaceAll(own, "").replaceAll(/file:\/\/\/[^\s()]*/g, fromShared))
     .join("\n");
+}
+
+/** Returns the part of a URL from its last folder `shared` on. */
+function fromShared(url: string): string {
+  const at = url.lastIndexOf("/shared/");
+  return at === -1 ? url : url.slice(at + 1);
 }
 
 function truncated(text: string, bytes: number, is_cut: boolean): string {

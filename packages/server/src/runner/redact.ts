@@ -13,15 +13,30 @@ const SHORTEST = 8;
 const SHORTEST_LINE = 16;
 /** Longest search text. A longer secret is split into parts of this length. */
 const PART = 512;
-/** Shortest part of a secret that is redacted at the end of a truncated record. */
-const SHORTEST_CUT = 8;
 /** Shortest start of a secret for which a record waits for the rest. */
 const SHORTEST_OPEN = 3;
 /** Of a longer secret only the plainest forms are searched, to keep the search cheap. */
 const LONG = 1_024;
 /** Access tokens of one process that are remembered. It receives one for each connection. */
 const MOST_TOKENS = 100;
+/**
+ * Comparisons of a text with secrets that begin as it does. A text that was made to need more, for
+ * secrets that were, is redacted as a whole.
+ */
+const MOST_COMPARED = 200_000;
 const REDACTED = "[redacted]";
+const NONE: readonly string[] = [];
+
+/**
+ * Texts to find, by their first characters. An app can have a hundred secrets of 64 KiB, and each
+ * record is searched for all of them.
+ */
+interface Index {
+  /** By the first {@link SHORTEST} characters, which each has. */
+  readonly whole: ReadonlyMap<string, readonly string[]>;
+  /** By the first {@link SHORTEST_OPEN} characters. */
+  readonly open: ReadonlyMap<string, readonly string[]>;
+}
 
 /** The secrets of one process. */
 export interface Redactor {
@@ -44,48 +59,54 @@ interface Secrets {
   readonly app: Readonly<Record<string, string>>;
   readonly invocations: Map<string, readonly string[]>;
   readonly tokens: Set<string>;
-  /** The forms of each known token. */
-  readonly needles: Map<string, readonly string[]>;
+  /** Of the invocations' and of the access tokens. Null: they have changed. */
+  index: Index | null;
 }
 
 export function createRedactor(app: Readonly<Record<string, string>>): Redactor {
-  const secrets: Secrets = { app, invocations: new Map(), tokens: new Set(), needles: new Map() };
+  const secrets: Secrets = { app, invocations: new Map(), tokens: new Set(), index: null };
   return {
-    hideDuring: (invocation_id, tokens) => void secrets.invocations.set(invocation_id, tokens),
-    end: (invocation_id) => end(secrets, invocation_id),
+    hideDuring: (invocation_id, tokens) => {
+      secrets.invocations.set(invocation_id, tokens);
+      secrets.index = null;
+    },
+    end: (invocation_id) => {
+      secrets.invocations.delete(invocation_id);
+      secrets.index = null;
+    },
     hide: (token) => hideToken(secrets, token),
-    isOpen: (texts) => isOpen(texts, needlesOfAll(secrets)),
-    redact: (texts, is_cut = false) => redactAll(texts, needlesOfAll(secrets), is_cut),
+    isOpen: (texts) => isOpen(texts, indexesOf(secrets)),
+    redact: (texts, is_cut = false) => redactAll(texts, indexesOf(secrets), is_cut),
   };
 }
 
-function end({ invocations, needles }: Secrets, invocation_id: string): void {
-  for (const token of invocations.get(invocation_id) ?? []) needles.delete(token);
-  invocations.delete(invocation_id);
-}
-
-function hideToken({ tokens, needles }: Secrets, token: string): void {
+function hideToken(secrets: Secrets, token: string): void {
+  const { tokens } = secrets;
   tokens.delete(token);
   tokens.add(token);
+  secrets.index = null;
   const [oldest] = tokens;
-  if (tokens.size <= MOST_TOKENS || oldest === undefined) return;
-  tokens.delete(oldest);
-  needles.delete(oldest);
+  if (tokens.size > MOST_TOKENS && oldest !== undefined) tokens.delete(oldest);
 }
 
 /** Computed at the first output: most invocations print nothing. */
-function needlesOfAll({ app, invocations, tokens, needles }: Secrets): readonly string[] {
-  const own = [...tokens, ...[...invocations.values()].flat()].flatMap((token) => {
-    const known = needles.get(token) ?? needlesOf(token);
-    needles.set(token, known);
-    return known;
-  });
-  const shared = needlesOfApp.get(app) ?? Object.values(app).flatMap(needlesOf);
-  needlesOfApp.set(app, shared);
-  return [...own, ...shared];
+function indexesOf(secrets: Secrets): readonly Index[] {
+  const { app, invocations, tokens } = secrets;
+  secrets.index ??= indexOf([...tokens, ...[...invocations.values()].flat()]);
+  const shared = indexOfApp.get(app) ?? indexOf(Object.values(app));
+  indexOfApp.set(app, shared);
+  return [secrets.index, shared].filter(({ whole }) => whole.size > 0);
 }
 
-const needlesOfApp = new WeakMap<object, readonly string[]>();
+const indexOfApp = new WeakMap<object, Index>();
+
+function indexOf(values: readonly string[]): Index {
+  const needles = [...new Set(values.flatMap(needlesOf))];
+  return {
+    whole: Map.groupBy(needles, (needle) => needle.slice(0, SHORTEST)),
+    open: Map.groupBy(needles, (needle) => needle.slice(0, SHORTEST_OPEN)),
+  };
+}
 
 /** Returns the forms of a secret, without white space. */
 function needlesOf(secret: string): readonly string[] {
@@ -136,26 +157,54 @@ function base64At(bytes: Uint8Array, offset: number): readonly string[] {
   return inner.length < SHORTEST ? [] : [inner, inner.replaceAll("+", "-").replaceAll("/", "_")];
 }
 
-function redactAll(texts: readonly string[], needles: readonly string[], is_cut: boolean): readonly string[] {
+function redactAll(texts: readonly string[], indexes: readonly Index[], is_cut: boolean): readonly string[] {
+  if (indexes.length === 0) return texts;
   const text = texts.join("\n");
-  const compact = withoutSpace(text);
-  const found = needles.flatMap((needle) => rangesOf(compact, needle, is_cut));
+  const search = { text: withoutSpace(text), indexes, is_cut, left: MOST_COMPARED };
+  const found: Span[] = [];
+  let end = 0;
+  for (let at = 0; at <= search.text.length - SHORTEST; at += 1) {
+    const to = endOfSecret(search, at);
+    // Where secrets overlap, the later one adds only its rest.
+    if (to > end) found.push([Math.max(at, end), to]);
+    end = Math.max(end, to);
+  }
+  if (search.left < 0) return texts.map(() => REDACTED);
   return found.length === 0 ? texts : withoutHidden(texts, placesOf(text, found));
 }
 
 /** A range of characters, end exclusive. */
 type Span = readonly [from: number, to: number];
 
-function rangesOf(compact: string, needle: string, is_cut: boolean): readonly Span[] {
-  const ranges: Span[] = [];
-  const { length } = needle;
-  for (let at = compact.indexOf(needle); at !== -1; at = compact.indexOf(needle, at + length))
-    ranges.push([at, at + length]);
-  const cut = is_cut ? cutAt(compact, needle, SHORTEST_CUT) : null;
-  return cut === null ? ranges : [...ranges, [cut, compact.length]];
+interface Search {
+  readonly text: string;
+  readonly indexes: readonly Index[];
+  readonly is_cut: boolean;
+  /** Comparisons that are left. */
+  left: number;
 }
 
-/** Returns where spans of the characters without white space are, with the space inside them. */
+/** Returns where the longest secret ends that starts at `at`, or `at`. */
+function endOfSecret(search: Search, at: number): number {
+  const { text, indexes, is_cut } = search;
+  const beginning = text.slice(at, at + SHORTEST);
+  let end = at;
+  for (const { whole } of indexes) {
+    for (const needle of whole.get(beginning) ?? NONE) {
+      search.left -= 1;
+      if (search.left < 0) return end;
+      if (text.startsWith(needle, at)) end = Math.max(end, at + needle.length);
+      else if (is_cut && isPartOf(needle, text, at)) end = text.length;
+    }
+  }
+  return end;
+}
+
+/** Reports whether the text ends in a secret that starts at `at`. */
+const isPartOf = (needle: string, text: string, at: number): boolean =>
+  text.length - at < needle.length && needle.startsWith(text.slice(at));
+
+/** Returns the places in the text of spans of its other characters, with the white space between. */
 function placesOf(text: string, spans: readonly Span[]): ReadonlySet<number> {
   const places: number[] = [];
   for (let index = 0; index < text.length; index += 1) if (!/\s/.test(text[index] ?? "")) places.push(index);
@@ -170,19 +219,17 @@ function placesOf(text: string, spans: readonly Span[]): ReadonlySet<number> {
 
 const withoutSpace = (text: string): string => text.replaceAll(/\s+/g, "");
 
-function isOpen(texts: readonly string[], needles: readonly string[]): boolean {
+function isOpen(texts: readonly string[], indexes: readonly Index[]): boolean {
+  if (indexes.length === 0) return false;
   const text = withoutSpace(texts.join("").slice(-2 * PART));
-  return needles.some((needle) => cutAt(text, needle, SHORTEST_OPEN) !== null);
-}
-
-/** Returns where the text ends with the beginning of a needle, or null. */
-function cutAt(text: string, needle: string, shortest: number): number | null {
-  const beginning = needle.slice(0, shortest);
-  const from = Math.max(0, text.length - needle.length + 1);
-  for (let at = text.indexOf(beginning, from); at !== -1; at = text.indexOf(beginning, at + 1)) {
-    if (needle.startsWith(text.slice(at))) return at;
+  let left = MOST_COMPARED / 10;
+  for (let at = Math.max(0, text.length - PART); at <= text.length - SHORTEST_OPEN; at += 1) {
+    const beginning = text.slice(at, at + SHORTEST_OPEN);
+    const needles = indexes.flatMap(({ open }) => open.get(beginning) ?? NONE);
+    left -= needles.length;
+    if (left < 0 || needles.some((needle) => isPartOf(needle, text, at))) return true;
   }
-  return null;
+  return false;
 }
 
 /** Replaces each run of hidden characters in each text by one mark. */

@@ -1,5 +1,5 @@
 import { PassThrough } from "node:stream";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { readOutput, type OutputRecord } from "../../src/runner/output.ts";
 import { createRedactor } from "../../src/runner/redact.ts";
 import { manualClock, until } from "../support/clock.ts";
@@ -7,12 +7,15 @@ import { manualClock, until } from "../support/clock.ts";
 const KEY = "secret-key";
 const TOKEN = "xoxb-1234567890-abcdef";
 
-function start(limits = { function_log_record_bytes: 100, function_log_bytes_per_minute: 100_000 }) {
+function start(
+  limits = { function_log_record_bytes: 100, function_log_bytes_per_minute: 100_000 },
+  secrets: Readonly<Record<string, string>> = { API_KEY: TOKEN },
+) {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const clock = manualClock();
   const records: OutputRecord[] = [];
   const control: string[] = [];
-  const redactor = createRedactor({ API_KEY: TOKEN });
+  const redactor = createRedactor(secrets);
   readOutput({
     stdout,
     stderr,
@@ -161,5 +164,47 @@ describe("the records of a process", () => {
     await output.print(`\n@@${KEY} log 1 0 inv_1 "half\n@@${KEY} log\n@@${KEY} log 9 0 - "x"\n`);
     await output.close();
     expect(output.records).toEqual([{ level: "info", invocation_id: null, message: "x" }]);
+  });
+
+  it("beyond four times the limit are not counted and read slowly, and control still works", async () => {
+    const output = start({ function_log_record_bytes: 100, function_log_bytes_per_minute: 1_000 });
+    await output.print("x\n".repeat(1_000));
+    await output.print(`${"x\n".repeat(2_000)}\n@@${KEY} done inv_1\n`);
+    await output.print(`@@${KEY} done inv_2\n`);
+    await vi.waitFor(() => expect(output.control).toEqual(["done inv_1", "done inv_2"]));
+    await output.clock.advance(60_000);
+    expect(output.records.at(-1)?.message).toMatch(/^More than \d{3} records were dropped here: the function printed/);
+    await output.print("later\n");
+    await output.close();
+    expect(output.records.at(-1)?.message).toBe("later");
+  });
+});
+
+/** Output that took seconds of the server's time, in which no other call was served. */
+describe("a record that is made to take long", () => {
+  const LENGTH = 120_000;
+  const filled = (part: string): string => part.repeat(LENGTH / part.length);
+  const alike = Array.from({ length: 100 }, (_, index) => [`S${index}`, `${"s".repeat(600)}${index}`] as const);
+
+  it.each<[string, string, Readonly<Record<string, string>>]>([
+    ["paths", `    at ${filled("file:///")}`, {}],
+    ["paths with folders", `    at ${filled("file:///a/shared")}`, {}],
+    ["beginnings of titles", filled("\u001b]"), {}],
+    ["beginnings of sequences", filled("\u001b[1;"), {}],
+    ["blanks", `a${filled(" \t")}b`, {}],
+    ["halves of characters", `${filled("\ufffd")}x`, {}],
+    ["a secret again and again", filled("s"), { KEY: "s".repeat(65_536) }],
+    ["beginnings of many secrets", filled("s"), Object.fromEntries(alike)],
+  ])("takes no time: %s", async (_what, message, secrets) => {
+    const output = start({ function_log_record_bytes: 8_192, function_log_bytes_per_minute: 1_048_576 }, secrets);
+    const started_at = performance.now();
+    await output.print(log(1, "inv_1", message));
+    await output.print(`${message}\n`);
+    await output.print(`${message}\n`, output.stderr);
+    await output.print(log(1, "inv_1", "end"));
+    await output.close();
+    // Milliseconds where nothing else runs, and seconds before the limits.
+    expect(performance.now() - started_at).toBeLessThan(3_000);
+    expect(output.records.map(({ message: text }) => text)).toContain("end");
   });
 });

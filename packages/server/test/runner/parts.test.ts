@@ -83,10 +83,13 @@ describe("names of functions", () => {
 const bytes = (text: string): Buffer => Buffer.from(text);
 
 describe("the output of a process", () => {
-  const read = async (chunks: readonly Uint8Array[]): Promise<readonly (readonly string[])[]> => {
+  const read = async (
+    chunks: readonly Uint8Array[],
+    only: string | null = null,
+  ): Promise<readonly (readonly string[])[]> => {
     const stream = new PassThrough();
     const read_lines: (readonly string[])[] = [];
-    readLines(stream, 10, (lines) => read_lines.push(lines));
+    readLines(stream, { line_bytes: 10, only: () => only, onLines: (lines) => read_lines.push(lines) });
     for (const chunk of chunks) {
       stream.write(chunk);
       // One event per chunk. Otherwise the stream would join them.
@@ -114,6 +117,15 @@ describe("the output of a process", () => {
   it("loses the end of long lines", async () => {
     expect((await read([bytes("0123456789abc\nx\n0123456789")])).flat()).toEqual(["0123456789", "x", "0123456789"]);
     expect((await read([bytes("01234567"), bytes("89abc"), bytes("def\nx")])).flat()).toEqual(["0123456789", "x"]);
+  });
+
+  it("can be searched for lines with one beginning, which it has at any chunk boundary", async () => {
+    const all = bytes("@@ one\nx @@ no\n@@ two\r\n\n@@@ no\n@@ three\n@@ end");
+    for (let cut = 0; cut <= all.length; cut += 1) {
+      const lines = (await read([all.subarray(0, cut), all.subarray(cut)], "@@ ")).flat();
+      expect(lines).toEqual(["@@ one", "@@ two", "@@ three", "@@ end"]);
+    }
+    expect((await read([bytes("@@ x\n".repeat(500))], "@@ ")).flat()).toHaveLength(200);
   });
 });
 
