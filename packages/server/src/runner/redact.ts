@@ -204,7 +204,7 @@ function endOfSecret(search: Search, at: number): number {
 const isPartOf = (needle: string, text: string, at: number): boolean =>
   text.length - at < needle.length && needle.startsWith(text.slice(at));
 
-/** Returns the places in the text of spans of its other characters, with the white space between. */
+/** Returns where spans of the characters without white space are, with the space inside them. */
 function placesOf(text: string, spans: readonly Span[]): ReadonlySet<number> {
   const places: number[] = [];
   for (let index = 0; index < text.length; index += 1) if (!/\s/.test(text[index] ?? "")) places.push(index);
