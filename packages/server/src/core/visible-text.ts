@@ -6,6 +6,7 @@
  * quadratic time on `ESC ]` again and again.
  */
 const SEQUENCES =
+  // oxlint-disable-next-line no-control-regex -- These are what it finds.
   /(?:\u001b\[|\u009b)[0-?]{0,64}[ -/]{0,8}[@-~]|\u001b\][^\u0007\u001b\u009c]{0,4096}(?:\u0007|\u001b\\|\u009c)|\u001b[ -/]{0,8}[0-~]/g;
 /** Control characters, and those that change the direction of text. */
 const INVISIBLE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
