@@ -35,7 +35,7 @@ export interface Server {
   readonly scheduler: Scheduler;
   /** The address that the server listens on. Behind a proxy this is not the public URL. */
   readonly url: string;
-  /** Serves the connections of a listener as those of one function process. */
+  /** Serves a listener's connections as calls from one function process. */
   readonly acceptBridge: FunctionRunnerOptions["acceptBridge"];
   /** Refuses new requests, waits for refreshes in flight, closes everything. */
   close(): Promise<void>;
@@ -197,7 +197,7 @@ async function hasFunctions({ config, store }: Installation): Promise<boolean> {
 
 interface RunningFunctions extends FunctionRunner {
   /**
-   * Opens the sandbox. Without a call, the first function does.
+   * Opens the sandbox. Otherwise the first call of a function opens it.
    *
    * @throws CodedError `functions_isolation_unavailable`
    */
@@ -271,8 +271,7 @@ async function refuseSharedOrigin({ config, store }: Installation): Promise<void
 
 /**
  * @throws CodedError `functions_not_isolated` if functions of several workspaces would run without
- * a
- *   sandbox
+ *   a sandbox
  */
 async function refuseNeighborsWithoutIsolation(
   { config, store }: Installation,

@@ -40,7 +40,7 @@ import {
 export interface FunctionsDirectory {
   readonly path: string;
   readonly app: string;
-  /** Secrets for its functions, in place of the app's stored ones with their names. */
+  /** Secrets for its functions. Override the app's stored secrets with the same names. */
   readonly secrets: Readonly<Record<string, Secret>>;
 }
 
@@ -57,17 +57,17 @@ export interface Config {
   readonly public_url: string;
   /** `http://127.0.0.1:PORT` of a simulator that receives every request to a provider, or null. */
   readonly provider_gateway: string | null;
-  /** Directory whose functions are served live to `app`, its id or name. */
+  /** Directory whose functions are served live for `app` (an id or a name). */
   readonly functions_directory: FunctionsDirectory | null;
-  /** Origins of functions besides `public_url`. Null: they answer only there. */
+  /** Origins of functions besides `public_url`. Null: only `public_url` serves them. */
   readonly functions_url: FunctionsUrl | null;
-  /** What holds a function besides Deno's permissions. */
+  /** The isolation of functions besides Deno's permissions. */
   readonly functions_isolation: Isolation;
   /** Host uids for the processes of apps, one each, if this server is root. */
   readonly functions_uids: UidRange;
   /** `host:port` of each target with a private address that functions can reach. */
   readonly functions_egress_allow: readonly string[];
-  /** Where the packages that functions import come from. */
+  /** The sources of the packages that functions import. */
   readonly functions_registries: Registries;
   /** Directory of the services that the operator defines, one JSON file each. */
   readonly providers_dir: string | null;
@@ -252,7 +252,7 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
   });
 }
 
-/** A function belongs to one app, so that a directory without an app has no use. */
+/** A function belongs to one app, so a directory needs an app. */
 function functionsDirectory(path: string | undefined, app: string | undefined): FunctionsDirectory | null {
   if (path !== undefined && app !== undefined) return { path: resolve(path), app, secrets: {} };
   if (path === undefined && app === undefined) return null;

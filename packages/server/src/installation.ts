@@ -53,7 +53,7 @@ export interface InstallationOptions {
 export interface Installation extends Omit<Ground, "keyring">, Services {
   readonly config: Config;
   readonly keyring: Keyring;
-  /** Where code runs that is not this server's. */
+  /** Runs untrusted code. */
   readonly sandbox: SharedSandbox;
   close(): Promise<void>;
 }
@@ -190,7 +190,7 @@ async function openHttpClient({ config, clock, ca }: InstallationOptions): Promi
   return createHttpClient({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
 }
 
-/** Builders set the URLs of issuers, so that nothing but global addresses is reached. */
+/** Builders set the URLs of issuers, so this client reaches only global addresses. */
 async function openIssuerClient({ config, clock, ca }: InstallationOptions): Promise<HttpClient> {
   const { createHttpClient } = await import("./net/http-client.ts");
   const { issuer_loopback: plain_loopback } = config;

@@ -1,9 +1,9 @@
 /**
- * Bridges: the only way from a running function to the API. Each function process has a listener of
- * its own, which only that process can reach. The same HTTP server serves its connections, and a
- * request's socket identifies the process. Owns which routes a function can reach.
+ * Bridges: the only way for a running function to reach the API. Each function process has its own
+ * listener, which only that process can reach. The same HTTP server serves its connections, and a
+ * request's socket identifies the process. Owns the set of routes that a function can reach.
  *
- * Must not know how a process is started: the runner brings its listener.
+ * Must not know how a process is started: the runner provides its listener.
  */
 import type { Server as Listener, Socket } from "node:net";
 import type { FastifyRequest } from "fastify";

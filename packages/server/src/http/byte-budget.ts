@@ -1,7 +1,6 @@
 /**
- * The memory that bodies of function calls can take at once, in this process and for one app. A
- * call reserves the most that it can need before a byte of its body is read, so a thousand slow
- * callers, or one app's, cannot fill the memory.
+ * Limits the memory for the bodies of function calls, in this process and per app. A call reserves
+ * its maximum before a byte of its body is read, so a thousand slow callers cannot fill the memory.
  */
 import { CodedError } from "../core/errors.ts";
 
@@ -18,7 +17,7 @@ interface BudgetState {
   readonly bytes: number;
   readonly bytes_per_app: number;
   used: number;
-  /** Apps that use none have no entry. */
+  /** Apps without reserved bytes have no entry. */
   readonly used_by_app: Map<string, number>;
 }
 

@@ -40,7 +40,7 @@ export function openToOrigins(scope: HttpServer): void {
   scope.addHook("onRequest", (request, reply, done) => {
     const is_preflight = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
     const is_call = request.routeOptions.config.calls_function === true;
-    // The server replies for a function, too, without starting its process.
+    // The server also replies on behalf of functions, without starting a process.
     if (is_preflight)
       return void reply
         .code(204)

@@ -15,7 +15,7 @@ import { html } from "./pages/html.ts";
 import { sendPage } from "./pages/page.ts";
 
 export interface ErrorBody {
-  /** The message again. Only of calls of functions. */
+  /** The message again. Only in replies to function calls. */
   readonly error?: string;
   readonly message: string;
   readonly detail: string;

@@ -1,6 +1,6 @@
 /**
  * `Expect: 100-continue` (RFC 9110 §10.1.1). A caller that sends it waits before it sends its body.
- * It is told to continue only when the body is about to be read, so a refused request costs no
+ * The server sends 100 Continue only right before it reads the body, so a refused request costs no
  * upload. Without this, Node continues every request before a route sees it.
  */
 import type { IncomingMessage } from "node:http";
@@ -19,7 +19,7 @@ export function deferContinue(server: HttpServer): void {
     done(null, payload);
   });
   server.addHook("onSend", (request, reply, payload, done) => {
-    // The caller may still send its body, or may not. The next request could not be found.
+    // The caller can send its body or skip it, so the start of the next request is unknown.
     if (isWaiting(request)) void reply.header("connection", "close");
     done(null, payload);
   });

@@ -1,6 +1,6 @@
 /**
- * The functions' own origins (HOLDFAST_FUNCTIONS_URL). Owns which host a request names, and which
- * routes exist there: the calls of functions, and nothing else.
+ * The functions' own origins (HOLDFAST_FUNCTIONS_URL). Owns the mapping from a request's host, and
+ * the routes on these origins: calls of functions, and nothing else.
  */
 import type { FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
@@ -19,11 +19,11 @@ export function functionsHostOf(config: Config, request: FastifyRequest): Functi
   const authority = authorityOf(request);
   if (authority === "") return null;
   const { host = "" } = AUTHORITY.exec(authority)?.groups ?? {};
-  // A browser never sends a malformed host. What it would mean is not guessed.
+  // A browser never sends a malformed host. Do not guess its meaning.
   return host === "" ? { kind: "unknown" } : functionsHost(config.functions_url, host.toLowerCase().replace(/\.$/, ""));
 }
 
-/** Returns the host and port that a request names, or "". Those of a trusted proxy count first. */
+/** Returns the host and port of a request, or "". Those from a trusted proxy take precedence. */
 function authorityOf({ raw, host }: FastifyRequest): string {
   const sent = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host");
   if (sent.length > 1) return "?";

@@ -1,7 +1,7 @@
 /**
  * Routes that read their bodies themselves, or refuse a request before its body arrived. A caller
  * that is still sending when its connection closes can lose the reply (RFC 9112 §9.6). So the reply
- * is sent at once, and ends when the rest of the body has been discarded, within limits.
+ * is sent immediately, and ends when the rest of the body has been discarded, within limits.
  */
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
@@ -27,7 +27,7 @@ export function leaveBodiesUnread(scope: HttpServer, deps: DiscardDeps): void {
     done(null, Readable.from(withRest(deps, typeof payload === "string" ? [payload] : payload, raw)));
   });
   scope.addHook("onResponse", (request, _reply, done) => {
-    // Otherwise the rest of the body would be taken for the next request.
+    // Otherwise the rest of the body would be read as the next request.
     if (!request.raw.complete) request.raw.destroy();
     done();
   });

@@ -1,8 +1,8 @@
 /**
- * Which IP addresses a request to a URL that a user chose can go to. Requests to private networks,
- * to this machine and to a cloud's metadata service (169.254.169.254) would reach what only this
- * server can reach (OWASP API7). Pure: check every address that a name resolves to, and connect to
- * a checked one, because a second lookup can have another answer (DNS rebinding).
+ * The IP addresses that a request to a user's URL can reach. Private networks, this machine and a
+ * cloud's metadata service (169.254.169.254) are refused, because only this server can reach them
+ * (OWASP API7). Pure. Callers must check every address of a name and connect to a checked one,
+ * because a second lookup can return another address (DNS rebinding).
  *
  * Ranges: the IANA special-purpose address registries (RFC 6890), where "globally reachable" is not
  * true. A few entries inside 2001::/23 are reachable, but no web server has such an address.

@@ -1,6 +1,6 @@
 /**
  * Resolves the name of a connection and checks every address it resolves to. The connection then
- * uses this result, so a name server that has another answer a moment later (DNS rebinding) reaches
+ * uses this result, so a name server that changes its answer a moment later (DNS rebinding) gains
  * nothing. A name with one address that is not allowed is refused as a whole: names of public
  * services have none.
  */

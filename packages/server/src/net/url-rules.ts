@@ -1,4 +1,4 @@
-/** Which URLs a request can go to. Names are checked again when they are resolved. */
+/** The URLs that a request can go to. Host names are checked again when they are resolved. */
 import { isIP } from "node:net";
 import { isGlobalAddress, isLoopbackAddress } from "./address.ts";
 import type { AddressRule } from "./checked-lookup.ts";
@@ -20,7 +20,7 @@ export function addressRule({ global_only, plain_loopback }: UrlRules): AddressR
   return (address) => isGlobalAddress(address) || (plain_loopback === true && isLoopbackAddress(address));
 }
 
-/** Returns why no request can go to the URL, or null. */
+/** Returns the reason why no request can go to the URL, or null. */
 export function refusalOf(rules: UrlRules, url: string): "not_https" | "address_refused" | null {
   if (!URL.canParse(url)) return "not_https";
   const { protocol, hostname } = new URL(url);

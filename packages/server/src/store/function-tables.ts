@@ -8,7 +8,7 @@ export interface FunctionsTable {
   name: string;
   /** The id of a version. */
   live_version: string;
-  /** JSON array: what starts the function besides a call. Set together with the live version. */
+  /** JSON array of automations. Set together with the live version. */
   automations: string;
   created_at: Instant;
   updated_at: Instant;
@@ -60,7 +60,7 @@ export interface FunctionLogsTable {
   request_id: string | null;
   level: string;
   message: string;
-  /** What the storage limit counts: the bytes of the message and of its row. */
+  /** Bytes that count toward the storage limit: the message and its row. */
   size: number;
   time: Instant;
   /** Set by the database. Later records have higher positions. */
@@ -82,6 +82,6 @@ export interface FunctionSchedulesTable {
   last_outcome: string | null;
   /** Counts the runs. A schedule can end after a number of them. */
   runs: number;
-  /** Counts the runs that were due while no server ran. They are not made up for. */
+  /** Counts the runs that were due while no server ran. They do not run later. */
   missed: number;
 }

@@ -1,7 +1,7 @@
 /**
- * What starts a function besides a call: a schedule, or an event of an entity or a connector. The
- * shapes are those of the public command line, which refuses a whole list if one automation in it
- * has another shape. So nothing else is stored.
+ * Automations start a function on a schedule, or on an event of an entity or a connector. The
+ * shapes are those of the public command line. It rejects a whole list if one automation in it has
+ * another shape, so nothing else is stored.
  */
 import { Type, type Static, type TObject } from "typebox";
 import { Errors } from "typebox/value";
@@ -13,7 +13,7 @@ import { nullable, text } from "./fields.ts";
 const MAX_AUTOMATIONS = 20;
 /** The body that a scheduled run sends, as JSON. */
 const MAX_ARGS_LENGTH = 65_536;
-/** Groups of conditions inside each other, and all conditions of one automation. */
+/** Depth of nested groups of conditions, and all conditions of one automation. */
 const MAX_CONDITION_DEPTH = 8;
 const MAX_CONDITIONS = 100;
 

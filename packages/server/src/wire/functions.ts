@@ -35,7 +35,9 @@ export const BackendFunctionsReply = Type.Object({
 });
 
 export const SecretsReply = Type.Record(Type.String(), Type.String());
-/** Read by `checkSecrets`, which names a value that is not text without printing it. */
+/**
+ * Read by `checkSecrets`, which names a secret with an invalid value without printing the value.
+ */
 export const SecretsBody = Type.Record(Type.String(), Type.Unknown(), { maxProperties: 1_000 });
 
 /** @throws CodedError `invalid_field`, which names the secret */

@@ -6,7 +6,7 @@ const AppRole = Type.Union([Type.Literal("user"), Type.Literal("admin")]);
 
 /**
  * The user that `auth.me()` returns. `role` is `admin` for a builder of the app, and `user` for
- * others: no claim of a token grants another one.
+ * others. No claim of a token changes it.
  */
 export const UserReply = Type.Object({
   id: Type.String(),

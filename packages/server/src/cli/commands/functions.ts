@@ -22,13 +22,18 @@ export function functionCommands(program: Command): void {
   withApp(functions.command("versions <name>")).description("list the kept versions of a function").action(versions);
   withApp(functions.command("rollback <name>"))
     .description("make an earlier version of a function live")
-    .addOption(new Option("--to <version>", "its number (default: the one before the live one)").argParser(versionOf))
+    .addOption(
+      new Option("--to <version>", "the version's number (default: the previous version)").argParser(versionOf),
+    )
     .action(rollback);
   withApp(functions.command("delete <name>")).description("delete a function with its versions").action(remove);
   serveOptions(functions.command("dev [directory]"))
-    .description("run the server with the functions of a directory, which it reads again after a change")
+    .description("run the server with the functions of a directory, and reload them after a change")
     .addOption(new Option("--app <app>", "the app's id or name").env("HOLDFAST_APP_ID").makeOptionMandatory())
-    .option("--env-file <path>", "secrets for these functions, in place of the stored ones with their names")
+    .option(
+      "--env-file <path>",
+      "file of secrets for these functions, which override stored secrets with the same names",
+    )
     .action(dev);
 }
 

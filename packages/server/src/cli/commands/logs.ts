@@ -1,7 +1,7 @@
 /**
- * `holdfast logs [FUNCTION] --app APP`: what functions printed, oldest first. On the server's
- * machine it reads the data, from another machine it calls the server. With --follow it goes on
- * until it is stopped, and shows what any node has stored.
+ * `holdfast logs [FUNCTION] --app APP`: the output of functions, oldest first. On the server's
+ * machine it reads the data. From another machine it calls the server. With --follow it continues
+ * until it is stopped, and shows the records of all nodes.
  */
 import { Option, type Command } from "commander";
 import { systemClock } from "../../core/clock.ts";
@@ -42,19 +42,19 @@ type Read = (query: Query) => Promise<readonly LogRecord[]>;
 
 const LEVELS: readonly Level[] = ["debug", "info", "warning", "error"];
 const FOLLOW_EVERY_MS = 2_000;
-/** Records are stored this much later than their time at most, so each look reads them again. */
+/** Records are stored at most this much later than their time, so each poll reads this far back. */
 const LATE_MS = 10_000;
-/** Records of one look while following. The server sends no more. */
+/** Records of one poll while following. The server sends no more. */
 const FOLLOW_COUNT = 500;
 const MOST_RECORDS = 500;
 
 export function logCommands(program: Command): void {
   withApp(program.command("logs [function]"))
-    .description("print what an app's functions printed, and their errors")
-    .option("-f, --follow", "go on with new records, until stopped")
-    .option("--since <time>", "from this time: 2026-11-23T12:00:00Z, or how long ago, such as 30m, 2h, 7d")
-    .addOption(new Option("--level <level>", "this level and higher ones").choices(LEVELS))
-    .option("-n, --limit <count>", `the latest records, at most ${MOST_RECORDS}`, "100")
+    .description("print the output and errors of an app's functions")
+    .option("-f, --follow", "print new records until stopped")
+    .option("--since <time>", "start time, such as 2026-11-23T12:00:00Z, or how long ago: 30m, 2h, 7d")
+    .addOption(new Option("--level <level>", "lowest level to print").choices(LEVELS))
+    .option("-n, --limit <count>", `number of latest records, at most ${MOST_RECORDS}`, "100")
     .action(logs);
 }
 
@@ -74,11 +74,11 @@ async function logs(function_name: string | undefined, flags: Flags): Promise<vo
 
 async function once(read: Read, query: Query, { json }: Flags): Promise<void> {
   const records = await read(query);
-  const empty = "No records. A function's output is kept for two weeks: call it, or choose an earlier --since.";
+  const empty = "No records. Call a function, or choose an earlier --since. Output is kept for two weeks.";
   createOutput(json === true).result({ records }, records.length === 0 ? empty : records.map(lineOf).join("\n"));
 }
 
-/** Prints JSON lines with --json, because there is no end. */
+/** With --json, prints one JSON document per line, because the output never ends. */
 async function follow(read: Read, query: Query, { json }: Flags): Promise<never> {
   let seen: ReadonlyMap<string, number> = new Map();
   let wanted = query;
@@ -124,7 +124,7 @@ function withLocal(flags: LocalFlags, app: string, show: (read: Read) => Promise
   });
 }
 
-/** Returns a record for a terminal. Its further lines are indented: none looks like a record. */
+/** Returns a record for a terminal. Indents its further lines, so that none looks like a record. */
 function lineOf({ time, level, function_name, request_id, message }: LogRecord): string {
   const at = time.slice(0, 19).replace("T", " ");
   const [first = "", ...rest] = visibleText(message).split("\n");

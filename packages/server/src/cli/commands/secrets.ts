@@ -1,10 +1,9 @@
 /**
  * `holdfast secrets set|list|delete --app APP`: values that an app's functions read.
  *
- * Values come from standard input or a file, where no process list and no history shows them. The
- * public command line takes `NAME=VALUE`, and so does this one: a script written for it would fail
- * otherwise, and its user would paste the value all the same. A note says what such a command
- * leaves behind. No command prints a value.
+ * Values come from standard input or a file, so that no process list or shell history shows them.
+ * The public command line also takes `NAME=VALUE`, and so does this one, because scripts written
+ * for it must work. A note then warns about process lists and history. No command prints a value.
  */
 import type { Command } from "commander";
 import { CodedError } from "../../core/errors.ts";
@@ -19,9 +18,9 @@ type SetFlags = AppFlags & { readonly envFile?: string };
 export function secretCommands(program: Command): void {
   const secrets = program
     .command("secrets")
-    .description("set, list and delete the secrets of an app, which its functions read as Deno.env");
+    .description("set, list and delete an app's secrets, which functions read with Deno.env");
   withApp(secrets.command("set [entries...]"))
-    .description("set the secret NAME to the text on standard input, or several from a file")
+    .description("set a secret from standard input, or several from a file")
     .option("--env-file <path>", "a file with lines NAME=VALUE")
     .action(set);
   withApp(secrets.command("list")).description("list the names of the secrets").action(list);

@@ -22,7 +22,7 @@ export interface DevFlags extends ServeFlags {
 export function serveCommand(program: Command): void {
   serveOptions(program.command("serve"))
     .description("run the server")
-    .option("--functions <directory>", "serve the functions of this directory live, to one app")
+    .option("--functions <directory>", "serve the functions of this directory live for one app")
     .option("--functions-app <app>", "id or name of that app")
     .action((flags: ServeFlags) => serve(flags, loadConfig(flags)));
 }

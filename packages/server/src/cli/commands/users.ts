@@ -1,6 +1,6 @@
 /**
  * `holdfast users list` and `holdfast users issuers add|list|remove --app APP`: the users of an
- * app, and who can vouch for them.
+ * app, and the issuers of their tokens.
  */
 import { Option, type Command } from "commander";
 import { CodedError } from "../../core/errors.ts";
@@ -19,14 +19,16 @@ type AddFlags = Flags & {
 };
 
 const HOW =
-  "--jwks-url, --secret-stdin and --verify-url are three ways to verify tokens. Use one, or none for OIDC discovery.";
+  "--jwks-url, --secret-stdin and --verify-url are different ways to verify tokens. Use one of them, or none for OIDC discovery.";
 
 export function userCommands(program: Command): void {
-  const users = program.command("users").description("list the users of an app, and manage who can vouch for them");
+  const users = program
+    .command("users")
+    .description("list the users of an app, and manage the issuers of their tokens");
   withApp(users.command("list")).description("list the users of an app").action(list);
   const issuers = users.command("issuers").description("add, list and remove the issuers of users' tokens");
   withApp(issuers.command("add <issuer>"))
-    .description("accept the tokens of an issuer, named by their iss claim, or replace its settings")
+    .description("accept the tokens of an issuer (their iss claim), or replace its settings")
     .addOption(
       new Option("--audience <aud>", "the aud claim of tokens for this app (repeat it for several)")
         .argParser((value: string, previous: readonly string[]) => [...previous, value])
@@ -34,7 +36,7 @@ export function userCommands(program: Command): void {
     )
     .option("--jwks-url <url>", "the issuer's public keys (default: found by OIDC discovery)")
     .option("--secret-stdin", "read the secret that the issuer signs with (HS256) from standard input")
-    .option("--verify-url <url>", "ask this URL who the bearer of an opaque token is")
+    .option("--verify-url <url>", "verify opaque tokens by a request to this URL")
     .action(add);
   withApp(issuers.command("list")).description("list the issuers of an app").action(listIssuers);
   withApp(issuers.command("remove <id>")).description("remove an issuer and its users").action(remove);
@@ -47,7 +49,7 @@ async function add(issuer: string, flags: AddFlags): Promise<void> {
   output.result(stored, `Users with a token of ${stored.issuer} are now users of ${flags.app} (${stored.id}).`);
   if (stored.kind === "verify")
     output.note(
-      "The URL must refuse tokens that were issued for another app. Otherwise its users are users here, too.",
+      "The URL must refuse tokens issued for another app. Otherwise that app's users are users of this app too.",
     );
 }
 
@@ -100,7 +102,7 @@ async function list(flags: Flags): Promise<void> {
     user.subject,
     day(user.last_seen_at),
   ]);
-  const empty = "The app has no user yet. A user is listed after the first request with a token of an issuer.";
+  const empty = "The app has no users yet. A user appears after the first request with an issuer's token.";
   printResult(flags, { users }, table(["user", "email", "name", "issuer", "subject", "last seen"], rows, empty));
 }
 

@@ -82,8 +82,8 @@ async function demoConfig(data_dir: string, gateway: string): Promise<Config> {
 }
 
 /**
- * Starts the server, without a sandbox for functions if the machine has none that works: the only
- * functions of the demo are its own examples.
+ * Starts the server. If the sandbox for functions does not work on this machine, starts without
+ * it, because the demo's only functions are its own examples.
  */
 async function startDemoServer(config: Config): Promise<Server> {
   const log = await stderrLog(config);

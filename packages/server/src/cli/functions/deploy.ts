@@ -1,6 +1,6 @@
 /**
- * `holdfast functions deploy`: deploys the functions of a directory, one after the other. One that
- * fails does not stop the others, and its live version stays.
+ * `holdfast functions deploy`: deploys the functions of a directory, one after the other. If one
+ * fails, its live version does not change, and the others are still deployed.
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
@@ -21,7 +21,7 @@ type DeployResult =
     }
   | { readonly name: string; readonly status: "error"; readonly code: string; readonly error: string };
 
-/** Where the public CLI's projects have their functions. */
+/** The usual directories of functions, the public CLI's first. */
 const DEFAULT_DIRECTORIES = ["base44/functions", "functions"];
 
 export async function deploy(directory: string | undefined, flags: AppFlags): Promise<void> {
@@ -45,7 +45,7 @@ export async function deploy(directory: string | undefined, flags: AppFlags): Pr
   if (results.some(({ status }) => status === "error")) process.exitCode = 1;
 }
 
-/** Returns the directory that a command names, or the first of the usual ones. */
+/** Returns the directory given on the command line, or the first usual one that exists. */
 export function directoryOf(directory: string | undefined): string {
   const path = directory ?? DEFAULT_DIRECTORIES.find((usual) => existsSync(usual));
   if (path !== undefined && existsSync(path)) return resolve(path);

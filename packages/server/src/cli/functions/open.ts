@@ -1,4 +1,4 @@
-/** Decides where a command's functions are, and opens that place once per command. */
+/** Chooses between the server's data and a remote server, and opens it once per command. */
 import { withInstallation } from "../remote/local.ts";
 import { resolveTarget, type TargetFlags } from "../remote/target.ts";
 import type { FunctionsApi } from "./api.ts";

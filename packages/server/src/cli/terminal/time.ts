@@ -1,4 +1,4 @@
-/** Points in time as a user types them. */
+/** Parses times as users type them. */
 import { CodedError } from "../../core/errors.ts";
 import { instant, type Instant } from "../../core/types.ts";
 

@@ -1,6 +1,6 @@
 /**
- * App users: who the bearer of a request is, the token with which a builder acts as one, and the
- * issuers of an app. Requests contain secrets, replies never do.
+ * App users: the user of a request, the token with which a builder acts as a user, and the issuers
+ * of an app. Requests contain secrets. Replies never do.
  */
 import { CodedError } from "../../core/errors.ts";
 import { asAppId } from "../../core/ids.ts";
@@ -26,7 +26,7 @@ import type { HttpServer } from "../fastify.ts";
 const BASE = "/api/management/apps/:app";
 const DONE = { status: "done" as const };
 
-/** The one route of app users, which browsers on other origins call too. */
+/** The one route for app users. Browsers on other origins call it too. */
 export function signedInUserRoute(server: HttpServer, { appUsers }: HttpContext): void {
   // The usual guard of a function is `auth.me()` or `auth.isAuthenticated()`. Any 2xx lets the
   // caller in. An unknown app gets the same reply as a bearer that is not one of its users.

@@ -1,6 +1,6 @@
 /**
- * Deploying functions, for an app's builders: the routes of the public command line, and our own
- * ones for versions. functions.ts has the calls.
+ * Deploys functions, for an app's builders: the routes of the public command line, and our own
+ * routes for versions. functions.ts handles calls.
  */
 import type { HttpServer } from "../fastify.ts";
 import { requireAppBuilder } from "../auth.ts";
@@ -21,7 +21,7 @@ import { SuccessReply } from "../../wire/platform.ts";
 
 const BASE = "/api/apps/:app/backend-functions";
 const MANAGEMENT = "/api/management/apps/:app/functions/:name";
-/** Of the source in the body, for JSON's escapes. */
+/** Allows for JSON escapes of the source in the body. */
 const JSON_FACTOR = 2;
 
 export function backendFunctionRoutes(server: HttpServer, context: HttpContext): void {
@@ -51,7 +51,7 @@ function contractRoutes(server: HttpServer, context: HttpContext): void {
     {
       schema: { params: FunctionParams, body: DeployBody, response: { 200: DeployedReply } },
       bodyLimit: config.limits.function_source_bytes * JSON_FACTOR,
-      // Before the body, which can fill the memory, is read.
+      // Before reading the body, which could fill the memory.
       onRequest: async (request) =>
         void (await requireAppBuilder(context, request, request.params.app, "function.deploy")),
     },

@@ -1,7 +1,7 @@
 /**
- * Which function a request calls. The app comes from the path, or for paths without one from the
- * caller's own app, the host, the token or the installation. Checks the app and its switch, and
- * reads nothing of the body.
+ * Finds the function that a request calls. The app comes from the path. For paths without an app,
+ * it comes from the calling function, the host, the token or the installation. Checks the app and
+ * its functions switch before the body is read.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CodedError } from "../../core/errors.ts";
@@ -23,7 +23,7 @@ export interface CallTarget {
   readonly prefix: string;
 }
 
-/** Finds the function that a path names with its app. On an app's own host, there is no other. */
+/** Finds the function of a path that names its app. An app's own host serves no other app. */
 export async function namedTarget(
   context: HttpContext,
   request: FastifyRequest,
@@ -48,14 +48,16 @@ export async function matchedTarget(
   return { app, function_name: found.function_name, prefix: `/api/functions/${found.function_name}` };
 }
 
-/** A URL parser would remove these, and the path would no longer begin with the function's name. */
+/**
+ * A URL parser removes dot segments, so the path would no longer begin with the function's name.
+ */
 function isPlainPath({ raw }: FastifyRequest, path: string): boolean {
   return !path.split("/").some((segment) => segment === "." || segment === "..") && !(raw.url ?? "").includes("\\");
 }
 
 /**
- * Returns the app of a path without one: that of the function that calls, of the host, of the user
- * whose token was sent, or the only one.
+ * Returns the app of a path without one: the calling function's, the host's, the user token's, or
+ * the only app.
  *
  * @throws CodedError `app_ambiguous`
  */
@@ -84,7 +86,7 @@ async function appWithFunctions({ functionRunner, apps }: HttpContext, app_id: A
   return app;
 }
 
-/** Returns the public address of a call, and its caller's. */
+/** Returns the public URL of a call, and the caller's address. */
 export function addressOf(
   { config }: HttpContext,
   request: FastifyRequest,

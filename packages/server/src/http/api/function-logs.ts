@@ -1,6 +1,6 @@
 /**
  * The output of an app's functions: pages of records, and a live view as server-sent events
- * (WHATWG HTML §9.2). Both show what any node has stored.
+ * (WHATWG HTML §9.2). Both show the records of all nodes.
  */
 import { Readable } from "node:stream";
 import { CodedError } from "../../core/errors.ts";
@@ -97,9 +97,9 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
       return await reply
         .type("text/event-stream; charset=utf-8")
         .header("cache-control", "no-store")
-        // Without this, a proxy that buffers would hold the events back.
+        // Otherwise a buffering proxy would delay the events.
         .header("x-accel-buffering", "no")
-        // Kept alive after its last event, the connection would delay the server's stop.
+        // A kept-alive connection would delay the server's shutdown.
         .header("connection", "close")
         .send(Readable.from(events));
     },

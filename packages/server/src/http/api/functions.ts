@@ -89,7 +89,7 @@ function withVary(headers: Readonly<Record<string, string>>, reply: FastifyReply
   return vary === "" ? headers : { ...headers, vary };
 }
 
-/** Returns the body's length. Infinity if the caller does not say it. */
+/** Returns the body's length, or Infinity if the caller does not declare it. */
 function lengthOf({ method, headers }: FastifyRequest): number {
   if (BODILESS.has(method)) return 0;
   return headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : Infinity;

@@ -1,6 +1,6 @@
 /**
- * Live views of function output as server-sent events. Owns how many there are, their heartbeats
- * and their end. Must not know whose records they show.
+ * Live views of function output as server-sent events. Owns their number, their heartbeats and
+ * their end. Must not know whose records they show.
  */
 import { delay, type Clock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
@@ -70,7 +70,7 @@ async function* events(
     }
     yield end("shutdown", true);
   } catch (error) {
-    // A client that may not read on must not try again. Everything else is temporary.
+    // A client that lost its access must not reconnect. Every other error is temporary.
     const is_refused = error instanceof CodedError && error.status < 500;
     yield end(is_refused ? error.code : "unavailable", !is_refused);
   } finally {
@@ -81,7 +81,7 @@ async function* events(
 const end = (reason: string, retriable: boolean): string =>
   `event: end\ndata: ${JSON.stringify({ reason, retriable })}\n\n`;
 
-/** Waits until the next look, or until the server closes. */
+/** Waits until the next poll, or until the server closes. */
 async function pause({ clock, limits, closing }: StreamsState): Promise<void> {
   const closed = Promise.withResolvers<void>();
   const stop = (): void => closed.resolve();

@@ -1,4 +1,4 @@
-/** Secrets of an app, for its builders. Values go in, and never out. */
+/** Secrets of an app, for its builders. No reply contains a value. */
 import { Secret } from "../../core/secret.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppBuilder } from "../auth.ts";
@@ -10,7 +10,7 @@ import { SuccessReply } from "../../wire/platform.ts";
 const BASE = "/api/apps/:app/secrets";
 /** The public command line shows names only. */
 const MASK = "********";
-/** Of the values in the body, for JSON's escapes and the names. */
+/** Allows for JSON escapes and names, besides the values in the body. */
 const JSON_FACTOR = 2;
 
 export function secretRoutes(server: HttpServer, context: HttpContext): void {
@@ -27,7 +27,7 @@ export function secretRoutes(server: HttpServer, context: HttpContext): void {
     {
       schema: { params: AppParams, body: SecretsBody, response: { 200: SuccessReply } },
       bodyLimit: app_secrets * app_secret_bytes * JSON_FACTOR,
-      // Before the body, which can fill the memory, is read.
+      // Before reading the body, which could fill the memory.
       onRequest: async (request) =>
         void (await requireAppBuilder(context, request, request.params.app, "secret.manage")),
     },

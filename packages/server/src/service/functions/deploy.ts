@@ -1,6 +1,6 @@
 /**
- * Deploys a function: checks its source, bundles it, stores both as a new version, and makes that
- * the live one in the same transaction. Until then, and if any step fails, the old version is live.
+ * Deploys a function: checks its source, bundles it, stores both as a new version, and makes this
+ * version live in the same transaction. If any step fails, the old version stays live.
  */
 import { createHash } from "node:crypto";
 import { CodedError } from "../../core/errors.ts";

@@ -1,7 +1,7 @@
 /**
- * The functions of one app, live from a directory. A change of a file is seen by the next call.
- * Each call compares the files' stamps, which costs a stat per file, and reads and bundles only
- * after a change. Must not know how a bundle is made or run.
+ * The functions of one app, live from a directory. The next call sees a changed file. Each call
+ * compares the files' timestamps, with one stat per file, and bundles only after a change. Must not
+ * know how a bundle is made or run.
  */
 import { stat } from "node:fs/promises";
 import { CodedError } from "../../core/errors.ts";
@@ -14,7 +14,7 @@ import { checkTree } from "./tree.ts";
 
 export interface FunctionDirectory {
   readonly app_id: AppId;
-  /** Stand in for the app's own with their names. */
+  /** Override the app's own secrets with the same names. */
   readonly secrets: Readonly<Record<string, Secret>>;
   has(name: string): Promise<boolean>;
   names(): Promise<readonly string[]>;
@@ -47,13 +47,13 @@ export interface DirectoryOptions {
 interface Known {
   readonly scan: Scan;
   readonly stamps: readonly string[];
-  /** What was read since the scan, by name. */
+  /** Sources read since the scan, by name. */
   readonly sources: Map<string, Promise<DirectorySource>>;
 }
 
 interface State extends DirectoryOptions {
   known: Known | null;
-  /** The check that runs, shared by parallel calls. */
+  /** The running check, shared by parallel calls. */
   checking: Promise<Known> | null;
   /** The latest bundle of each function, by name, with the id of its source. */
   readonly bundles: Map<string, { readonly source_id: string; readonly code: Promise<DirectoryCode> }>;
@@ -140,13 +140,13 @@ async function codeOf(state: State, name: string): Promise<DirectoryCode> {
   try {
     return await bundle.code;
   } catch (error) {
-    // The failure can be outside of the source, so that the next call has to try again.
+    // The cause can be outside the source, so the next call must try again.
     if (bundles.get(name) === bundle) bundles.delete(name);
     throw error;
   }
 }
 
-/** The same code is the same version, so that a file that nothing imports replaces no process. */
+/** The same code is the same version: a change to a file that nothing imports keeps the process. */
 async function bundled({ bundler }: State, tree: SourceTree): Promise<DirectoryCode> {
   const code = withSourceMap(await bundler.bundle(tree));
   return { version_id: `dir_${sha256Hex(`${tree.function_name}\n${code}`)}`, code };

@@ -1,11 +1,11 @@
 /**
- * Reads functions from a directory, in the layouts that exist in the wild:
+ * Reads functions from a directory, in the layouts that projects use:
  *
  * - `<name>/entry.ts`, `<name>/index.ts`, or .js: a function with its own folder. Names can be
  *   nested: `crm/sync/entry.ts`.
  * - `<name>/function.jsonc` with `name`, `entry` and `automations`, as the public CLI writes it.
- * - `<name>.ts` or .js outside of such folders: a function of one file.
- * - `../shared/**`: files that every function can import.
+ * - `<name>.ts` or .js outside of such folders: a single-file function.
+ * - `../shared/**`: files that every function with a folder can import.
  *
  * The files are someone's project. Symbolic links are not followed, because one could lead to any
  * file of this machine.
@@ -22,10 +22,10 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../core/types.
 const CONFIG_NAMES = ["function.jsonc", "function.json"];
 const EXTENSIONS = ["ts", "js", "mts", "mjs", "tsx", "jsx"];
 const ENTRIES = EXTENSIONS.map((extension) => `entry.${extension}`);
-/** Only outside of other functions: `index.ts` is a common name for a helper. */
+/** Counts only outside of other functions, because helpers are often named `index.ts`. */
 const INDEXES = EXTENSIONS.map((extension) => `index.${extension}`);
 const SINGLE_FILE = /^(.+)\.(?:ts|js)$/;
-/** A directory with more is not one of functions. */
+/** A directory with more entries is not a directory of functions. */
 const MAX_ENTRIES = 20_000;
 const MAX_DEPTH = 32;
 const CONFIG_BYTES = 262_144;
@@ -40,7 +40,7 @@ export interface FoundFunction {
   /** Absolute paths. */
   readonly files: readonly string[];
   readonly automations: readonly unknown[];
-  /** Why it cannot be used, or null. */
+  /** The reason why it cannot be used, or null. */
   readonly problem: string | null;
 }
 
@@ -58,7 +58,7 @@ interface Folder {
   readonly folders: readonly Folder[];
 }
 
-/** Returns the functions of a directory. One that cannot be read has none. */
+/** Returns the functions of a directory. An unreadable directory has none. */
 export async function scanFunctions(directory: string): Promise<Scan> {
   const base = await realpath(directory).catch(() => null);
   if (base === null) return { functions: [], paths: [] };
@@ -76,7 +76,7 @@ export async function scanFunctions(directory: string): Promise<Scan> {
   };
 }
 
-/** Without hidden entries and installed packages. A directory that does not exist is empty. */
+/** Skips hidden entries and installed packages. A missing directory is empty. */
 async function walk(path: string, budget: { entries: number }, depth: number): Promise<Folder> {
   const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
   const visible = entries.filter(({ name }) => !name.startsWith(".") && name !== "node_modules");
@@ -146,7 +146,7 @@ function problemOf(
   return Array.isArray(automations) ? null : `The automations in ${config_name} are not a list.`;
 }
 
-/** A function of one file cannot import files: its folder is the directory of all functions. */
+/** A single-file function cannot import files: its folder is the directory of all functions. */
 function singleFile(folder: string, file: string, base: string): FoundFunction[] {
   const [, stem = ""] = SINGLE_FILE.exec(file) ?? [];
   const name = slashed(join(relative(base, folder), stem));
@@ -180,7 +180,7 @@ export async function readSource(
     const path = slashed(relative(folder, file));
     const content = await readText(file, source_bytes).catch((error: unknown) => {
       const why =
-        errnoOf(error) === "ELOOP" ? "is a symbolic link. Put the file itself into its place" : whyTooLarge(error);
+        errnoOf(error) === "ELOOP" ? "is a symbolic link. Replace it with the file itself" : whyTooLarge(error);
       if (why === null) throw error;
       throw new CodedError("function_invalid", {
         message: `The file ${path} of the function ${name} ${why}.`,

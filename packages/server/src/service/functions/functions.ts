@@ -1,7 +1,7 @@
 /**
- * Backend functions of apps: deployments, versions, and what a call runs. A function belongs to one
- * app, and looks to every other app as if it did not exist. Must not know how a bundle is made or
- * run, and must not check roles: access/authorization.ts does.
+ * Backend functions of apps: deployments, versions, and the code of a call. A function belongs to
+ * one app, and to every other app it looks like it does not exist. Must not know how a bundle is
+ * made or run, and must not check roles: access/authorization.ts does.
  *
  * Errors: CodedError `function_not_found`, `deployment_invalid`, `function_invalid`,
  * `function_from_directory`, `limit_reached`, `overloaded`.
@@ -49,22 +49,22 @@ export interface Functions {
   /** Returns the kept versions, the latest first. */
   versions(app_id: AppId, name: string): Promise<readonly FunctionVersion[]>;
   /**
-   * Makes an earlier version live. Null: the one before the live one. Returns its number.
+   * Makes an earlier version live. Null: the previous version. Returns its number.
    */
   rollback(app_id: AppId, name: string, number: number | null): Promise<number>;
   remove(app_id: AppId, name: string): Promise<void>;
   /** Returns when the scheduled automations of the app's functions run. */
   schedules(app_id: AppId): Promise<readonly ScheduleState[]>;
-  /** Returns what a call of the function runs. */
+  /** Returns the code and secrets for a call of the function. */
   live(app_id: AppId, name: string): Promise<LiveFunction>;
   /** Returns the function that a path below `/api/functions/` belongs to, or null. */
   match(app_id: AppId, path: string): Promise<FunctionMatch | null>;
   /**
-   * Serves the functions of a directory to one app, instead of deployed ones with their names.
-   * `secrets` stand in for the app's own with their names.
+   * Serves the functions of a directory for one app, in place of deployed ones with the same names.
+   * `secrets` override the app's own secrets with the same names.
    */
   useDirectory(app_id: AppId, directory: string, secrets?: Readonly<Record<string, Secret>>): void;
-  /** Makes cached rows stale, because another process wrote. */
+  /** Marks cached rows as stale, because another process wrote. */
   markStale(): void;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Finds what a call of a function runs: the live version's code and the app's secrets. Rows are
- * cached until this or another process changes them, so that most calls need no query, and a
- * deployment on another node is seen within a second.
+ * Finds the input of a call: the live version's code and the app's secrets. Rows are cached until
+ * this or another process changes them, so most calls need no query. A deployment on another node
+ * takes effect within a second.
  */
 import { CodedError } from "../../core/errors.ts";
 import {
@@ -42,7 +42,7 @@ export async function live(state: FunctionsState, app_id: AppId, function_name: 
   };
 }
 
-/** Returns the function with the longest name that the path begins with, or null. */
+/** Returns the function with the longest name that is a prefix of the path, or null. */
 export async function match(
   { store, directory }: FunctionsState,
   app_id: AppId,

@@ -1,7 +1,7 @@
 /**
- * Output of functions that waits to be written, for at most `function_log_flush_ms` and at most
- * `function_log_buffer_bytes` of it. Records that do not fit are dropped, and a record of the same
- * function says how many.
+ * Buffers the output of functions before it is written, for at most `function_log_flush_ms` and up
+ * to `function_log_buffer_bytes`. Records that do not fit are dropped, and a record of the same
+ * function reports the number.
  */
 import { newId } from "../../core/ids.ts";
 import type { AppId, Instant } from "../../core/types.ts";
@@ -44,9 +44,9 @@ interface Buffer {
   readonly untrimmed: Map<AppId, number>;
 }
 
-/** Storage of a row besides its message. Empty messages in a loop need room, too. */
+/** Size of a row besides its message. Empty messages in a loop take space, too. */
 const ROW_BYTES = 200;
-/** An app's storage is trimmed after it grew by this part of its limit. */
+/** An app's storage is trimmed after it grows by this fraction of its limit. */
 const TRIM_PART = 16;
 
 export function createLogBuffer(deps: BufferDeps): LogBuffer {
@@ -91,7 +91,7 @@ async function flush(deps: BufferDeps, buffer: Buffer): Promise<void> {
   try {
     await store.appendFunctionLogs(records);
   } catch (error) {
-    // Keep what still fits. The database may be unreachable only for a moment.
+    // Keep the records that still fit. The database can be unreachable for just a moment.
     log.warn("function_logs_delayed", { count: records.length, error });
     const later = buffer.records;
     buffer.records = [];

@@ -43,7 +43,7 @@ type LogsDeps = Pick<Ground, "store" | "clock" | "limits" | "log">;
 /** From the least to the most severe. */
 export const LEVELS: readonly LogLevel[] = ["debug", "info", "warning", "error"];
 
-/** Records of another node, whose clock can differ, are stored this much later than their time. */
+/** Records are stored up to this much later than their time: the clocks of nodes differ. */
 const LATE_MS = 10_000;
 /** The last instant that a record can have. */
 const END = instant(8_640_000_000_000_000);
@@ -77,8 +77,8 @@ async function has({ store }: LogsDeps, buffer: LogBuffer, app_id: AppId, functi
 }
 
 /**
- * Records can be stored in another order than that of their times. So each call reads the last
- * seconds again, and returns what it has not returned yet.
+ * Records are not always stored in the order of their times. So each call reads the last seconds
+ * again, and returns only records that it has not returned yet.
  */
 function tail({ store, clock, limits }: LogsDeps, app_id: AppId, function_names: readonly string[] | null): LogTail {
   let seen = new Map<string, Instant>();

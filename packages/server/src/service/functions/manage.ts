@@ -14,7 +14,7 @@ export async function hasFunction({ directory, store }: FunctionsState, app_id: 
   return (await inDirectory(directory, app_id, name)) || (await store.getFunction(app_id, name)) !== null;
 }
 
-/** A function of the directory hides a deployed one of the same name. */
+/** A function in the directory hides a deployed function with the same name. */
 export async function listFunctions(state: FunctionsState, app_id: AppId): Promise<readonly ListedFunction[]> {
   const own = await directoryFunctions(state, app_id);
   const rows = (await state.store.listFunctions(app_id)).filter((row) => !own.some(({ name }) => name === row.name));
@@ -26,7 +26,7 @@ export async function listFunctions(state: FunctionsState, app_id: AppId): Promi
   return [...own, ...deployed].toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
 }
 
-/** Leaves out functions whose files cannot be used: a call of them says why. */
+/** Omits functions whose files cannot be used. A call to such a function returns the reason. */
 async function directoryFunctions({ directory }: FunctionsState, app_id: AppId): Promise<readonly ListedFunction[]> {
   if (directory === null || directory.app_id !== app_id) return [];
   const listed: ListedFunction[] = [];
@@ -91,7 +91,7 @@ export async function rollback(
   throw new CodedError("not_found", { message: `The function ${name} does not have ${which}. It has: ${kept}.` });
 }
 
-/** Makes a version live, with its automations. Returns null if it is not kept. */
+/** Makes a version live, with its automations. Returns null if the version was deleted. */
 function switchTo({ store }: FunctionsState, app_id: AppId, name: string, number: number) {
   return store.transaction(async (tx) => {
     const switched = await switchFunction(tx, app_id, name, number);

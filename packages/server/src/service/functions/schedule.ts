@@ -50,7 +50,7 @@ export interface SimpleSchedule extends Common, Ends {
 /** A scheduled automation, as wire/automations.ts reads it. */
 export type Schedule = OneTime | CronSchedule | SimpleSchedule;
 
-/** A schedule with what it counts from. */
+/** A schedule with its starting point. */
 export interface Scheduled {
   readonly schedule: Schedule;
   /** When it was deployed. Intervals of several days, weeks or months count from here. */
@@ -265,7 +265,7 @@ function fits(schedule: SimpleSchedule, interval: number, origin: LocalDay, day:
   return months % interval === 0 && day.day === Math.min(schedule.repeat_on_day_of_month ?? origin.day, last);
 }
 
-/** Reports whether an automation runs by time. Others are stored only. */
+/** Reports whether an automation runs on a schedule. Others are only stored. */
 export function isSchedule(automation: unknown): automation is Schedule {
   if (!isJsonObject(automation) || automation["type"] !== "scheduled") return false;
   const { name, schedule_mode, schedule_type, one_time_date, cron_expression, repeat_unit } = automation;

@@ -1,7 +1,7 @@
 /**
- * Runs scheduled automations: on one node at a time, at most once for each time of the schedule,
- * and without an app user. A run that no node could start in time is missed. It is counted and
- * logged, and not made up for. Must not know how a function runs: app.ts says how.
+ * Runs scheduled automations: on one node at a time, at most once for each scheduled time, and
+ * without an app user. If no node can start a run in time, the run is missed. It is counted and
+ * logged, and does not run later. Must not know how a function runs: app.ts provides that.
  */
 import { every } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
@@ -28,9 +28,9 @@ export interface SchedulerDeps extends Pick<Ground, "store" | "clock" | "limits"
 
 export interface Scheduler {
   start(): void;
-  /** Starts what is due. Resolves when those runs have ended. */
+  /** Starts due runs. Resolves when they have ended. */
   tick(): Promise<void>;
-  /** Starts nothing more. Resolves when the running ones have ended. */
+  /** Starts no more runs. Resolves when the current ones have ended. */
   stop(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ interface SchedulerState extends SchedulerDeps {
   is_stopped: boolean;
 }
 
-/** Missed runs that one look counts. An outage can have missed more. */
+/** Missed runs that one poll counts. A long outage can miss more. */
 const MOST_MISSED = 1_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
@@ -86,12 +86,12 @@ interface ClaimedRun {
   readonly body: string;
 }
 
-/** Moves a due schedule on, and counts what it missed. Returns the run that this node must do. */
+/** Advances a due schedule and counts missed runs. Returns the run that this node must start. */
 async function claim(scheduler: SchedulerState, row: ScheduleRow, now: Instant): Promise<ClaimedRun | null> {
   const { store, limits, owner } = scheduler;
   const scheduled = parseSpec(row);
   if (scheduled === null || row.next_run_at === null) {
-    // A newer version wrote it, and can read it.
+    // A newer version of Holdfast wrote it. Only that version can read it.
     await store.claimSchedule(row, { next_run_at: plus(now, limits.schedule_late_ms) });
     return null;
   }

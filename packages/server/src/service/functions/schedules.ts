@@ -1,6 +1,6 @@
 /**
- * The schedules of a function's live version, as the database keeps them. Automations of other
- * kinds are kept with the version only, and start nothing.
+ * The schedules of a function's live version, as stored in the database. Other kinds of automations
+ * are only stored with the version, and start nothing.
  */
 import { CodedError } from "../../core/errors.ts";
 import { instant, isJsonObject, type AppId, type Instant } from "../../core/types.ts";
@@ -14,7 +14,7 @@ import type { Ground } from "../ground.ts";
 import { isSchedule, nextRun, scheduleErrors, type Schedule, type Scheduled } from "./schedule.ts";
 
 /**
- * Checks what shapes cannot say: cron expressions, dates, times of day and time zones.
+ * Checks the values that schemas cannot check: cron expressions, dates, times of day, time zones.
  *
  * @throws CodedError `invalid_field` that names each field as a JSON pointer (RFC 6901)
  */
@@ -27,7 +27,7 @@ export function checkSchedules(automations: readonly unknown[]): void {
   throw new CodedError("invalid_field", { errors, message: `An automation has an invalid value. (${places})` });
 }
 
-/** Returns what to tell who deploys automations that start nothing here. */
+/** Returns the notes for a builder who deploys automations that never run. */
 export function automationNotes(automations: readonly unknown[]): readonly string[] {
   return automations.flatMap((one) => {
     if (!isJsonObject(one) || typeof one["name"] !== "string" || isSchedule(one)) return [];

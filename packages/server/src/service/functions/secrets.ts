@@ -16,7 +16,7 @@ import type { DatabaseGate } from "../cache/database-gate.ts";
 import type { Ground } from "../ground.ts";
 
 export interface AppSecrets {
-  /** Stores secrets, all of them or none. */
+  /** Stores all of the secrets, or none. */
   set(app_id: AppId, values: Readonly<Record<string, Secret>>): Promise<void>;
   /** Returns the names. */
   list(app_id: AppId): Promise<readonly string[]>;
@@ -79,7 +79,7 @@ async function setSecrets(
   if (!is_stored) throw tooMany(limits.app_secrets);
 }
 
-/** Returns what is wrong, without the value. */
+/** Returns the errors, without any value. */
 function mistakeIn(name: string, value: string, value_bytes: number): string | null {
   const problem = problemOfName(name);
   if (problem !== null) return problem;

@@ -1,7 +1,7 @@
 /**
- * Checks the source files of a deployment. Paths are virtual and POSIX. They never reach a file
- * system unchecked: a path outside the function's own folder and `../../shared` is refused, and so
- * is one that a file system could take for another.
+ * Checks the source files of a deployment. Paths are virtual and POSIX, and never reach a file
+ * system unchecked. Refuses paths outside the function's own folder and `../../shared`, and paths
+ * that a file system could confuse.
  *
  * Errors: CodedError `deployment_invalid`, which names the path.
  */
@@ -11,7 +11,7 @@ import type { SourceFile, SourceTree } from "../../core/functions/functions.ts";
 import type { Limits } from "../../core/limits.ts";
 import { isJsonObject } from "../../core/types.ts";
 
-/** What a client sends. Nothing of it is checked yet. */
+/** A client's input. None of it is checked yet. */
 export interface SentSource {
   readonly entry: string;
   readonly files: readonly unknown[];
@@ -43,7 +43,7 @@ function readFiles(files: readonly unknown[], limits: TreeLimits): SourceFile[] 
   let left = limits.function_source_bytes;
   return files.map((file, index) => {
     if (!isJsonObject(file) || typeof file["path"] !== "string" || typeof file["content"] !== "string")
-      throw refused(`files/${index}`, "needs a path and a content, both text");
+      throw refused(`files/${index}`, "needs a path and a content, both strings");
     const { path, content } = file;
     if (index >= limits.function_files) throw refused(path, `is one file too many: at most ${limits.function_files}`);
     if (!content.isWellFormed()) throw refused(path, "has a content that is not valid Unicode");
@@ -88,7 +88,8 @@ function requireInside(path: string, levels: ReadonlySet<number>): void {
 }
 
 /**
- * Refuses paths that name one file on a file system without case, or that need a file as folder.
+ * Refuses paths that name the same file on a case-insensitive file system, or that use a file as a
+ * folder.
  */
 function requireDistinct(files: readonly SourceFile[]): void {
   const known = new Set<string>();

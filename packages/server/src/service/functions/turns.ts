@@ -8,7 +8,7 @@ import type { Limits } from "../../core/limits.ts";
 
 export interface Turns {
   running: number;
-  /** Starts the next one, oldest first. */
+  /** Starts the next deployment, oldest first. */
   readonly waiting: (() => void)[];
 }
 
@@ -26,7 +26,7 @@ export async function inTurn<T>({ turns, limits }: TurnLimits, action: () => Pro
   try {
     return await action();
   } finally {
-    // The next one takes over this turn, so that no newcomer gets in between.
+    // Pass this turn to the next in line directly, so that no later call takes it.
     const next = turns.waiting.shift();
     if (next === undefined) turns.running -= 1;
     else next();

@@ -1,13 +1,13 @@
 /**
- * App users: the people who use an app, as its issuers know them. A user is (app, issuer, subject),
- * never an email address, which two issuers can give to two people. Owns the way from a bearer
- * token to a user. Must not know what a user is allowed to do: the app's functions decide that, and
- * no claim of a token grants a role in Holdfast.
+ * App users: the users of an app, as its issuers know them. A user is (app, issuer, subject), never
+ * an email address, because two issuers can give the same address to different people. Owns the way
+ * from a bearer token to a user. Must not know a user's permissions: the app's functions decide
+ * them, and no claim of a token grants a role in Holdfast.
  *
  * The server is an issuer itself: it gives a builder a token to act as a user of an app.
  *
  * Errors: CodedError `limit_reached`, `overloaded`, `database_unavailable`. A token that cannot be
- * verified is no error but no user (null). The log says why, at level debug.
+ * verified is not an error: there is no user (null). The log has the reason, at level debug.
  */
 import { LRUCache } from "lru-cache";
 import { CodedError } from "../../core/errors.ts";
@@ -38,7 +38,7 @@ export interface UserPage {
 
 export interface AppUsers {
   readonly issuers: Issuers;
-  /** Returns the user of an app whose token this is, or null. */
+  /** Returns the user of the app that the token identifies, or null. */
   verify(app_id: AppId, bearer: string): Promise<AppUser | null>;
   /** Returns the user of the only app that the token is valid for, or null. */
   locate(bearer: string): Promise<AppUser | null>;
@@ -78,7 +78,7 @@ interface Found {
   readonly role: AppRole;
 }
 
-/** Apps that `locate` tries. A builder who uses one issuer for more of them names the app. */
+/** Apps that `locate` tries. With more apps on one issuer, the caller must name the app. */
 const LOCATE_APPS = 10;
 /** The server's own credentials. They are never sent to an issuer. */
 const OWN_CREDENTIAL = /^(?:hf[a-z]|b44k)_/;
@@ -109,7 +109,7 @@ async function verify(state: AppUsersState, app_id: AppId, bearer: string): Prom
   return found === null ? null : await storedUser(state, app_id, found);
 }
 
-/** Returns what the token says, or null if no issuer can vouch for it. */
+/** Returns the token's claims, or null if no issuer of the app verifies it. */
 function read({ limits }: AppUsersState, bearer: string): UnverifiedToken | null {
   if (bearer.length > limits.user_token_bytes || OWN_CREDENTIAL.test(bearer)) return null;
   return readUnverified(bearer);
@@ -124,7 +124,7 @@ async function findUser(
   if (token.kind === "malformed") return null;
   if (token.kind === "jwt") {
     const signed = await findSigned(state, app_id, bearer, token);
-    // A token of an issuer that signs is never sent to another one.
+    // Never send a token of one issuer to another issuer.
     if (signed !== NO_ISSUER) return signed;
   }
   const issuer = (await issuersOf(state, app_id)).find(({ kind }) => kind === "verify");
@@ -185,7 +185,7 @@ async function verifyWith(
   return await verifyJwt(bearer, { keys, issuer, audiences, now: clock.now() });
 }
 
-/** Returns the user's row. Stores it when something changed, or it was last seen a while ago. */
+/** Returns the user's row. Stores changes, and from time to time the last-seen time. */
 async function storedUser(state: AppUsersState, app_id: AppId, found: Found): Promise<AppUser | null> {
   const { store, users, clock, limits } = state;
   const { issuer_id, identity, role } = found;
@@ -201,7 +201,7 @@ async function storedUser(state: AppUsersState, app_id: AppId, found: Found): Pr
     })
     .catch(nothingIfGone);
   if (user === GONE) return null;
-  if (user === null) throw new CodedError("limit_reached", { message: "This app has its largest number of users." });
+  if (user === null) throw new CodedError("limit_reached", { message: "This app has reached its limit of users." });
   users.set(key, user);
   return { ...user, role };
 }
@@ -214,7 +214,7 @@ function nothingIfGone(error: unknown): typeof GONE {
   throw error;
 }
 
-/** Asks no verify URL: any app can have one, and would receive the tokens of other apps' users. */
+/** Calls no verify URL: any app can set one, and would receive the tokens of other apps' users. */
 async function locate(state: AppUsersState, bearer: string): Promise<AppUser | null> {
   const token = read(state, bearer);
   if (token?.kind !== "jwt") return null;

@@ -7,8 +7,8 @@ const SUBJECT_LENGTH = 255;
 const NAME_LENGTH = 200;
 
 /**
- * Returns the user, or null without a usable subject. A `role` or any other claim grants nothing:
- * it is not read. Names and addresses that could deceive a reader are left out.
+ * Returns the user, or null without a usable subject. Reads no `role`, so a claim grants nothing.
+ * Omits names and addresses that could deceive a reader.
  */
 export function identityOf(claims: JsonObject): Identity | null {
   const subject = textOf(claims["sub"], SUBJECT_LENGTH);

@@ -52,10 +52,10 @@ async function newer(state: KeysState, issuer: OpenIssuer): Promise<Verification
   return (await load(state, issuer)).keys;
 }
 
-/** An issuer that was changed has other keys. */
+/** A changed issuer has different keys. */
 const keyOf = ({ id, kind, url }: OpenIssuer): string => `${id} ${kind} ${url}`;
 
-/** Shares a fetch that is under way. */
+/** Shares a fetch in flight. */
 function load(state: KeysState, issuer: OpenIssuer): Promise<KeySet> {
   const { sets, loads, clock } = state;
   const key = keyOf(issuer);
@@ -83,7 +83,7 @@ async function fetchKeys(state: KeysState, issuer: OpenIssuer): Promise<Verifica
   return keys;
 }
 
-/** OpenID Connect Discovery §4. The document must name the issuer that was asked for (§4.3). */
+/** OpenID Connect Discovery §4. The document must name the requested issuer (§4.3). */
 async function discoverKeySet(state: KeysState, issuer: OpenIssuer): Promise<string | null> {
   const url = `${issuer.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
   const reply = await getFrom(state, issuer, url);

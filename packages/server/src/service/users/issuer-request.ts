@@ -11,7 +11,7 @@ export interface IssuerReply {
   readonly body: JsonObject | null;
 }
 
-/** Returns the reply, or null if there is none within the limits. Logs why. */
+/** Returns the response, or null if there is none within the limits. Logs the reason. */
 export async function getFrom(
   deps: IssuerDeps,
   issuer: OpenIssuer,

@@ -1,8 +1,7 @@
 /**
- * The issuers of an app: who can vouch for its users, and how their tokens are verified. Either
- * public keys or a shared secret, never both. The secret is sealed with the app's data key and
- * never returned. Only checks what can be checked without a request, because commands add issuers
- * too, and only the server sends requests.
+ * The issuers of an app, and how their tokens are verified: by public keys or by a shared secret,
+ * never both. The secret is sealed with the app's data key and never returned. Sends no request to
+ * check an issuer, because commands add issuers too, and only the server sends requests.
  */
 import { CodedError } from "../../core/errors.ts";
 import { newId } from "../../core/ids.ts";
@@ -99,7 +98,7 @@ function check(deps: IssuersDeps, { issuer, kind, url, audiences, secret }: NewI
   requireField(is_long_enough, "secret", `${SECRET_BYTES.least} to ${SECRET_BYTES.most} bytes`);
 }
 
-/** Checks a URL that a builder set. A name has its addresses checked at each request. */
+/** Checks a URL that a builder set. Each request checks the addresses of its host name. */
 function checkUrl({ issuer_loopback }: IssuersDeps, name: string, url: string): void {
   const refusal = refusalOf({ global_only: true, plain_loopback: issuer_loopback }, url);
   requireField(refusal !== "address_refused", name, "a public address, not one of a private network");
@@ -116,7 +115,7 @@ function requireField(is_valid: boolean, name: string, message: string): void {
   if (!is_valid) throw new CodedError("invalid_field", { errors: [{ name, message }] });
 }
 
-/** An opaque token does not name its issuer, so only one can be asked. */
+/** An opaque token does not name its issuer, so an app can have only one verify URL. */
 async function refuseSecondVerifier({ store }: IssuersDeps, app_id: AppId, issuer: NewIssuer): Promise<void> {
   if (issuer.kind !== "verify") return;
   const others = (await store.listIssuers(app_id)).filter((one) => one.issuer !== issuer.issuer);

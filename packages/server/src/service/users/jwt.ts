@@ -1,8 +1,8 @@
 /**
  * JSON Web Tokens of app users (RFC 7519, 7515, 8725), over `jose`. The only file that imports it.
- * A token is refused, with a reason for the log, unless everything about it is right: the
- * algorithm is in the issuer's fixed list, the signature is the issuer's, issuer and audience are
- * the configured ones, and it has not expired.
+ * Refuses a token, with a reason for the log, unless every check passes: the algorithm is in the
+ * issuer's fixed list, the signature is the issuer's, issuer and audience are the configured ones,
+ * and the token has not expired.
  *
  * Only the configured keys count. `jwk`, `jku`, `x5c` and `x5u` in a token's header are ignored,
  * and `kid` is only compared.
@@ -33,12 +33,12 @@ const SHARED_SECRET_ALGORITHM = "HS256";
 const CLOCK_SKEW_S = 60;
 const COMPACT_JWS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
 const KID_LENGTH = 256;
-/** Kinds of token that are no proof of sign-in, such as a logout token, have another type. */
+/** Tokens that do not prove a sign-in, such as logout tokens, have another type. */
 const TYPES: ReadonlySet<JsonValue | undefined> = new Set([undefined, "jwt", "at+jwt", "application/at+jwt"]);
 
-/** What a token says before it is verified: whose keys to use. */
+/** The unverified claims of a token, which name the keys to use. */
 export type UnverifiedToken =
-  /** No JWT. Only its issuer can verify it. */
+  /** Not a JWT. Only its issuer can verify it. */
   | { readonly kind: "opaque" }
   | { readonly kind: "malformed" }
   | { readonly kind: "jwt"; readonly issuer: string; readonly audiences: readonly string[] };

@@ -1,6 +1,6 @@
 /**
- * Opaque tokens, which only their issuer can verify: it gets the token at its verify URL, and
- * returns the user. Answers are kept for `user_verify_cache_ms`, by the token's hash.
+ * Opaque tokens, which only their issuer can verify. Its verify URL receives the token and returns
+ * the user. Responses are cached for `user_verify_cache_ms`, by the token's hash.
  */
 import { LRUCache } from "lru-cache";
 import { CodedError } from "../../core/errors.ts";
@@ -11,7 +11,7 @@ import { getFrom, logUnavailable } from "./issuer-request.ts";
 import type { Identity, IssuerDeps, OpenIssuer } from "./types.ts";
 
 export interface OpaqueTokens {
-  /** @throws CodedError `overloaded` if too many requests to this issuer are under way */
+  /** @throws CodedError `overloaded` if too many requests to this issuer are in flight */
   verify(issuer: OpenIssuer, token: string): Promise<Identity | null>;
 }
 
@@ -24,7 +24,7 @@ interface Answer {
 interface OpaqueState extends IssuerDeps {
   readonly answers: LRUCache<string, Answer>;
   readonly requests: Map<string, Promise<Identity | null>>;
-  /** Requests under way, by issuer. */
+  /** Requests in flight, by issuer. */
   readonly counts: Map<string, number>;
 }
 
@@ -36,7 +36,7 @@ export function createOpaqueTokens(deps: IssuerDeps): OpaqueTokens {
 
 async function verify(state: OpaqueState, issuer: OpenIssuer, token: string): Promise<Identity | null> {
   const { answers, requests, clock } = state;
-  // An issuer that was changed has other answers.
+  // A changed issuer can return different responses.
   const key = sha256Hex(JSON.stringify([issuer.id, issuer.url, issuer.audiences, token]));
   const known = answers.get(key);
   if (known !== undefined && clock.monotonic_ms() < known.until) return known.identity;
@@ -82,8 +82,8 @@ function enter({ counts, limits }: OpaqueState, { id }: OpenIssuer): () => void 
 }
 
 /**
- * Returns the user in the answer. Takes those of a userinfo endpoint (`sub`), of an introspection
- * (`active`, RFC 7662 §2.2) and of common APIs (`id`).
+ * Returns the user in the response. Accepts responses of a userinfo endpoint (`sub`), of token
+ * introspection (`active`, RFC 7662 §2.2) and of common APIs (`id`).
  */
 function userIn(issuer: OpenIssuer, body: JsonObject): Identity | null {
   const { active = true, aud, id } = body;
@@ -96,7 +96,7 @@ function userIn(issuer: OpenIssuer, body: JsonObject): Identity | null {
 const isOneOf = (audiences: readonly string[], value: unknown): boolean =>
   typeof value === "string" && audiences.includes(value);
 
-/** Returns how long the token is still valid, if the answer says so (`exp`, in seconds). */
+/** Returns how long the token is still valid, if the response has `exp` (in seconds). */
 function timeLeft_ms(body: JsonObject | null, now: Instant): number {
   const exp = body?.["exp"];
   return typeof exp === "number" ? exp * 1000 - now : Infinity;

@@ -54,7 +54,7 @@ export async function verifyOwnToken(
   return null;
 }
 
-/** Who can edit an app can change what its functions do, so they are its admins, too. */
+/** A builder who can edit an app can change its functions, so they are an admin in it, too. */
 async function memberOf(
   { store }: Pick<Ground, "store">,
   app_id: AppId,

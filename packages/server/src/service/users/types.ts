@@ -10,7 +10,7 @@ export interface OpenIssuer extends Omit<AppIssuerRow, "sealed_secret"> {
   readonly secret: Secret | null;
 }
 
-/** What a verified token says about its user. */
+/** A user as described by a verified token. */
 export interface Identity {
   /** Stable at the issuer. */
   readonly subject: string;
@@ -28,8 +28,8 @@ export interface StoredUser extends Identity {
 }
 
 /**
- * What a function can ask about its caller. `admin`: a builder who is allowed to edit the app. It
- * opens nothing in Holdfast.
+ * The user that a function sees as its caller. `admin`: a builder who is allowed to edit the app.
+ * It opens nothing in Holdfast.
  */
 export type AppRole = "user" | "admin";
 

@@ -17,7 +17,7 @@ export async function listAppSecrets({ db }: Transaction, app_id: AppId): Promis
 }
 
 /**
- * Stores secrets, all of them or none. Returns false if the app would have more than `limit`.
+ * Stores all of the secrets, or none. Returns false if the app would have more than `limit`.
  *
  * @throws CodedError `not_found` if the app does not exist
  */

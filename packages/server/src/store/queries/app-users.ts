@@ -75,7 +75,7 @@ export async function putIssuer(
   return stored;
 }
 
-/** Deletes an issuer and its users, whom no token can name any more. */
+/** Deletes an issuer and its users, because no token can name them anymore. */
 export async function deleteIssuer({ db, invalidates }: Transaction, app_id: AppId, id: string): Promise<boolean> {
   invalidates("app_issuers", id);
   const deleted = await run(db.deleteFrom("app_issuers").where("app_id", "=", app_id).where("id", "=", id));

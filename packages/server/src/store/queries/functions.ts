@@ -208,7 +208,7 @@ export async function deleteFunction(tx: Transaction, app_id: AppId, name: strin
   return (await run(db.deleteFrom("functions").where("app_id", "=", app_id).where("name", "=", name))) === 1;
 }
 
-/** Deletes what an app has in the tables of functions, except its secrets. */
+/** Deletes an app's rows in the tables of functions, except its secrets. */
 export async function deleteFunctionsOf(tx: Transaction, app_id: AppId): Promise<void> {
   const { db, invalidates } = tx;
   const versions = db.selectFrom("function_versions").select(VERSION_COLUMNS).where("app_id", "=", app_id);

@@ -46,7 +46,7 @@ export interface FunctionLogQuery {
   readonly count: number;
 }
 
-/** Returns records in the order of their time, and those of one instant as they were added. */
+/** Returns records ordered by time, and within one instant in insertion order. */
 export async function listFunctionLogs({ db }: Transaction, wanted: FunctionLogQuery): Promise<FunctionLogRow[]> {
   const { app_id, function_names, levels, since, until, order, count } = wanted;
   if (function_names?.length === 0 || levels?.length === 0) return [];

@@ -1,6 +1,6 @@
 /**
  * When scheduled automations run. A node claims a run by moving the schedule to its next time, so
- * no two nodes start the same run. The lease only tells whether an earlier run is still going on.
+ * no two nodes start the same run. The lease only shows whether an earlier run is still active.
  */
 import type { AppId, Instant } from "../../../core/types.ts";
 import { all, run, type Transaction } from "../../operation.ts";
@@ -70,7 +70,7 @@ async function deleteSchedule({ db }: Transaction, key: ScheduleKey): Promise<vo
   );
 }
 
-/** Returns schedules whose time has come, the earliest first, and the time by which it has. */
+/** Returns due schedules, the earliest first, and the time at which they were checked. */
 export async function dueSchedules(
   { db, now }: Transaction,
   count: number,
@@ -79,14 +79,14 @@ export async function dueSchedules(
   return { now, due: await all(query.orderBy("next_run_at").limit(count)) };
 }
 
-/** The columns that a claim changes. A claim without a lease only moves the schedule on. */
+/** The columns that a claim changes. A claim without a lease only advances the schedule. */
 export type ScheduleClaim = Partial<
   Pick<ScheduleRow, "next_run_at" | "lease_owner" | "lease_until" | "last_run_at" | "last_outcome" | "runs" | "missed">
 >;
 
 /**
- * Changes a schedule that is still as it was read. Returns false if another node, or a deploy, was
- * first.
+ * Updates a schedule if it is unchanged since it was read. Returns false if another node or a
+ * deployment changed it first.
  */
 export async function claimSchedule(
   { db }: Transaction,
@@ -107,7 +107,7 @@ export async function claimSchedule(
   return changed === 1;
 }
 
-/** Ends the run of `owner`. Does nothing if another run has begun since. */
+/** Ends the run of `owner`. Does nothing if another run has started since. */
 export async function finishSchedule(
   { db }: Transaction,
   { app_id, function_name, automation_name }: ScheduleKey,
