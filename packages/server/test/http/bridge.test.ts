@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { ERRORS } from "../../src/core/errors.ts";
 import { openBridge } from "../support/bridge.ts";
+import { until } from "../support/clock.ts";
 import { functionPath, serverWithFunctions } from "../support/functions.ts";
 import { asObject, readReply, type Reply } from "../support/http.ts";
 import type { TestServer, TestServerOptions } from "../support/server.ts";
@@ -79,7 +80,12 @@ describe("a function's token", () => {
     expect(refusal(await used(holdfast, { path, token }))).toEqual(invalid);
     expect((await used(holdfast, { path })).status).toBe(200);
     await end();
-    expect(refusal(await get(`${api}${path}`, token))).toEqual(invalid);
+    // Once the process has reported that no work is left.
+    const replayed = await until("the invocation has ended", async () => {
+      const reply = await get(`${api}${path}`, token);
+      return reply.status === 401 && reply;
+    });
+    expect(refusal(replayed)).toEqual(invalid);
   });
 
   it("names no app: the app is that of the invocation", async () => {

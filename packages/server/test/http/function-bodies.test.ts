@@ -307,8 +307,8 @@ it("bodies in flight have a budget, for the server and for each app, and finishe
   const holdfast = await ready({
     limits: { function_window_bytes: 100, function_bytes_in_flight: 700, function_bytes_in_flight_per_app: 400 },
   });
-  const other = await appWithFunctions(holdfast, "other", FUNCTIONS);
-  const third = await appWithFunctions(holdfast, "third", FUNCTIONS);
+  const other = await appWithFunctions(holdfast, "other", { echo: FUNCTIONS.echo });
+  const third = await appWithFunctions(holdfast, "third", { echo: FUNCTIONS.echo });
   const uploads: ClientRequest[] = [];
   const upload = async (app: TestServer["app"]): Promise<ClientRequest> => {
     const sent = open({ ...holdfast, app }, "echo");
