@@ -17,6 +17,7 @@ const NIGHTLY = JSON.stringify({
   schedule_type: "cron",
   cron_expression: "0 3 * * *",
 });
+const ORDERS = JSON.stringify({ type: "entity", name: "orders", entity_name: "Order", event_types: ["create"] });
 const printing = (expression: string): string => `Deno.serve(() => Response.json(${expression}));\n`;
 
 function write(folder: string, files: Readonly<Record<string, string>>): string {
@@ -63,7 +64,7 @@ it.each(places)("deploys, lists, rolls back and deletes functions %s", async (_p
   const folder = write(join(site.home, "project"), {
     "functions/hello/entry.ts": printing('"one"'),
     "functions/single.ts": printing('"single"'),
-    "functions/hello/function.jsonc": `{ "name": "hello", "entry": "entry.ts", "automations": [${NIGHTLY}] }`,
+    "functions/hello/function.jsonc": `{ "name": "hello", "entry": "entry.ts", "automations": [${NIGHTLY}, ${ORDERS}] }`,
     "functions/crm/sync/index.ts": `import { word } from "../../../shared/word.ts";\n${printing("word")}`,
     "shared/word.ts": 'export const word = "shared";\n',
   });
@@ -73,6 +74,7 @@ it.each(places)("deploys, lists, rolls back and deletes functions %s", async (_p
     0,
     ["crm/sync: deployed as version 1", "hello: deployed as version 1", "single: deployed as version 1"],
   ]);
+  expect(first.stderr).toContain("hello: The automation orders is stored only");
   const live = async (name: string, text: string): Promise<void> =>
     vi.waitFor(async () => expect(await call(site, app, name)).toBe(`200 "${text}"`), { timeout: 5_000 });
   await live("hello", "one");
@@ -95,7 +97,10 @@ it.each(places)("deploys, lists, rolls back and deletes functions %s", async (_p
 
   const listed = (await json(run, "functions", "list")).list("functions");
   expect(listed.map((one) => one.text("name"))).toEqual(["crm/sync", "hello", "single"]);
-  expect(JSON.stringify(listed[1]?.get("automations").value)).toBe(`[${NIGHTLY}]`);
+  expect(JSON.stringify(listed[1]?.get("automations").value)).toBe(`[${NIGHTLY},${ORDERS}]`);
+  const [, automations = ""] = (await run(["functions", "list"])).stdout.split("\n\n");
+  expect(automations).toMatch(/hello +nightly +\d{4}-\d\d-\d\d 03:00 +- +- +0\n/);
+  expect(automations).toMatch(/hello +orders +- +- +stored only +-/);
   expect((await run(["functions", "delete", "single"])).exit_code).toBe(0);
   expect((await run(["functions", "delete", "single"])).exit_code).toBe(4);
 });

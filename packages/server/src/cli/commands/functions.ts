@@ -1,6 +1,7 @@
 /** `holdfast functions deploy|list|versions|rollback|delete|dev --app APP`: backend functions. */
 import { Option, type Command } from "commander";
 import { CodedError } from "../../core/errors.ts";
+import { automationTable } from "../functions/automations.ts";
 import type { AppFlags } from "../functions/open.ts";
 import { withFunctions } from "../functions/open.ts";
 import { withApp } from "../remote/target.ts";
@@ -43,7 +44,10 @@ function versionOf(text: string): number {
 }
 
 async function list(flags: AppFlags): Promise<void> {
-  const functions = await withFunctions(flags, (api) => api.list());
+  const [functions, schedules] = await withFunctions(
+    flags,
+    async (api) => [await api.list(), await api.schedules()] as const,
+  );
   const rows = functions.map(({ name, entry, files, automations, deployment_id }) => [
     name,
     entry,
@@ -53,11 +57,11 @@ async function list(flags: AppFlags): Promise<void> {
   ]);
   const value = functions.map(({ files, ...rest }) => ({ ...rest, files: files.map(({ path }) => path) }));
   const empty = `The app has no functions. Deploy some: holdfast functions deploy DIRECTORY --app ${flags.app}`;
-  printResult(
-    flags,
-    { functions: value },
+  const tables = [
     table(["name", "entry", "files", "automations", "live version"], rows, empty),
-  );
+    automationTable(functions, schedules),
+  ];
+  printResult(flags, { functions: value, schedules }, tables.filter((text) => text !== "").join("\n\n"));
 }
 
 async function versions(name: string, flags: AppFlags): Promise<void> {

@@ -16,10 +16,13 @@ export interface Deployment {
 export type Deployed = Reply<"deployed">;
 export type ListedFunction = Reply<"functions">["functions"][number];
 export type ListedVersion = Reply<"function_versions">["versions"][number];
+export type ListedSchedule = Reply<"schedules">["schedules"][number];
 
 export interface FunctionsApi {
   deploy(name: string, deployment: Deployment): Promise<Deployed>;
   list(): Promise<readonly ListedFunction[]>;
+  /** Returns the schedules of all functions. */
+  schedules(): Promise<readonly ListedSchedule[]>;
   /** Returns the kept versions, the latest first. */
   versions(name: string): Promise<readonly ListedVersion[]>;
   /** Null: the version before the live one. Returns the version that is live now. */

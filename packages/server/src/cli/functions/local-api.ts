@@ -17,6 +17,7 @@ export function localFunctions(services: Services, app: string): FunctionsApi {
   return {
     deploy: (name, deployment) => inApp((app_id) => deploy(services, app_id, name, deployment)),
     list: () => inApp((app_id) => list(services, app_id)),
+    schedules: () => inApp((app_id) => services.functions.schedules(app_id)),
     versions: (name) => inApp((app_id) => services.functions.versions(app_id, name)),
     rollback: (name, to) => inApp((app_id) => rollback(services, app_id, name, to)),
     remove: (name) => inApp((app_id) => remove(services, app_id, name)),

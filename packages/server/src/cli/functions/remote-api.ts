@@ -8,12 +8,13 @@ const DEPLOY_TIMEOUT_MS = 180_000;
 
 export function remoteFunctions(remote: Remote, app: string): FunctionsApi {
   const base = `/api/apps/${encodeURIComponent(app)}`;
-  const managed = `/api/management/apps/${encodeURIComponent(app)}/functions`;
+  const managed = `/api/management/apps/${encodeURIComponent(app)}`;
   const functionOf = (name: string): string => `${base}/backend-functions/${encodeURIComponent(name)}`;
-  const versionsOf = (name: string): string => `${managed}/${encodeURIComponent(name)}`;
+  const versionsOf = (name: string): string => `${managed}/functions/${encodeURIComponent(name)}`;
   return {
     deploy: (name, deployment) => deploy(remote, functionOf(name), deployment),
     list: async () => (await remote.call({ method: "GET", path: `${base}/backend-functions` }, "functions")).functions,
+    schedules: async () => (await remote.call({ method: "GET", path: `${managed}/schedules` }, "schedules")).schedules,
     versions: async (name) =>
       (await remote.call({ method: "GET", path: `${versionsOf(name)}/versions` }, "function_versions")).versions,
     rollback: (name, to) => rollback(remote, `${versionsOf(name)}/rollback`, to),

@@ -19,6 +19,7 @@ import {
   BackendFunctionsReply,
   DeployedReply,
   RolledBackReply,
+  SchedulesReply,
   SecretsReply,
   VersionsReply,
 } from "../../wire/functions.ts";
@@ -82,4 +83,5 @@ export const REPLIES = {
   created_key: CreatedKeyReply,
   keys: KeysReply,
   logs: AppLogsReply,
+  schedules: SchedulesReply,
 };
