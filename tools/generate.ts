@@ -140,6 +140,13 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     meaning: "Targets that functions can reach although their addresses are private: `host:port`, separated by commas.",
   },
   {
+    name: "HOLDFAST_FUNCTIONS_EGRESS_PROXY",
+    flag: null,
+    default: "none",
+    meaning:
+      "http URL of a proxy to which the requests of functions and of their imports go, except for the targets above. Names with private addresses are still refused.",
+  },
+  {
     name: "HOLDFAST_NPM_REGISTRY",
     flag: null,
     default: "`https://registry.npmjs.org/`",

@@ -14,7 +14,6 @@ import { openInstallation, type Installation, type InstallationOptions } from ".
 import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { callFunction } from "./runner/call.ts";
-import { resolveHost } from "./runner/egress/resolve.ts";
 import {
   createFunctionRunner,
   type FunctionLogRecord,
@@ -230,7 +229,7 @@ function functionRunner(
   return createFunctionRunner({
     sandbox,
     acceptBridge: bridge,
-    egress: { resolve: resolveHost, allowed: config.functions_egress_allow },
+    egress: installation.egress,
     public_url: config.public_url,
     gateway: config.provider_gateway,
     gateway_hosts: [...new Set(catalog.all().flatMap(hostPatterns))],

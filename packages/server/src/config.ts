@@ -11,9 +11,11 @@ import { parseFunctionsUrl, type FunctionsUrl } from "./core/functions/functions
 import type { Plan } from "./core/roles.ts";
 import {
   parseEgressAllow,
+  parseEgressProxy,
   parseIsolation,
   parseRegistries,
   parseUids,
+  type HttpProxy,
   type Isolation,
   type Registries,
   type UidRange,
@@ -67,6 +69,8 @@ export interface Config {
   readonly functions_uids: UidRange;
   /** `host:port` of each target with a private address that functions can reach. */
   readonly functions_egress_allow: readonly string[];
+  /** The proxy to which all other requests of functions and their imports go. Null: none. */
+  readonly functions_egress_proxy: HttpProxy | null;
   /** The sources of the packages that functions import. */
   readonly functions_registries: Registries;
   /** Directory of the services that the operator defines, one JSON file each. */
@@ -128,6 +132,7 @@ const SETTINGS = new Set([
   "HOLDFAST_FUNCTIONS_ISOLATION",
   "HOLDFAST_FUNCTIONS_UIDS",
   "HOLDFAST_FUNCTIONS_EGRESS_ALLOW",
+  "HOLDFAST_FUNCTIONS_EGRESS_PROXY",
   "HOLDFAST_NPM_REGISTRY",
   "HOLDFAST_JSR_URL",
   "HOLDFAST_SDK_VERSIONS",
@@ -238,6 +243,7 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     functions_isolation: parseIsolation(setting(flags.functionsIsolation, "HOLDFAST_FUNCTIONS_ISOLATION")),
     functions_uids: parseUids(environment["HOLDFAST_FUNCTIONS_UIDS"]),
     functions_egress_allow: parseEgressAllow(environment["HOLDFAST_FUNCTIONS_EGRESS_ALLOW"]),
+    functions_egress_proxy: parseEgressProxy(environment["HOLDFAST_FUNCTIONS_EGRESS_PROXY"]),
     functions_registries: parseRegistries(environment),
     providers_dir: providers === undefined ? null : resolve(providers),
     master_key: master_key === undefined || master_key === "" ? null : new Secret(master_key),

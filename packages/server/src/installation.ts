@@ -18,6 +18,7 @@ import { createOAuthProtocol } from "./oauth/protocol.ts";
 import type { HttpClient } from "./net/outbound.ts";
 import { createBundler } from "./runner/bundler/bundler.ts";
 import { resolveHost } from "./runner/egress/resolve.ts";
+import type { Rules } from "./runner/egress/target.ts";
 import { shareSandbox, type SharedSandbox } from "./runner/sandbox/shared.ts";
 import type { Sandbox } from "./runner/sandbox/types.ts";
 import { openCatalog } from "./providers/open.ts";
@@ -55,6 +56,8 @@ export interface Installation extends Omit<Ground, "keyring">, Services {
   readonly keyring: Keyring;
   /** Runs untrusted code. */
   readonly sandbox: SharedSandbox;
+  /** Where functions can connect, and their imports. */
+  readonly egress: Rules;
   close(): Promise<void>;
 }
 
@@ -84,8 +87,9 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const httpClient = mode === "serve" ? await openHttpClient({ ...options, clock }) : NO_HTTP_CLIENT;
   const oauth = createOAuthProtocol({ httpClient, clock, limits });
   const issuerHttp = mode === "serve" ? await openIssuerClient({ ...options, clock }) : NO_HTTP_CLIENT;
+  const egress = egressOf(config);
   const sandbox = shareSandbox(() => openFunctionSandbox(config, clock, log));
-  const clients = { oauth, issuerHttp, bundler: bundlerOf(config, clock, log, sandbox) };
+  const clients = { oauth, issuerHttp, bundler: bundlerOf(config, { clock, log, sandbox, egress }) };
   const settings = {
     limits,
     gateway,
@@ -102,7 +106,7 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
     await sandbox.close();
     await close(services, spill, store);
   };
-  return { config, sandbox, ...ground, ...services, close: closeAll };
+  return { config, sandbox, egress, ...ground, ...services, close: closeAll };
 }
 
 async function close({ audit, credentials, functionLogs }: Services, spill: Spill, store: Store): Promise<void> {
@@ -212,12 +216,18 @@ async function openFunctionSandbox(config: Config, clock: Clock, log: Log): Prom
   return sandbox;
 }
 
-function bundlerOf(config: Config, clock: Clock, log: Log, sandbox: SharedSandbox): Bundler {
-  const { limits, functions_registries: registries, functions_egress_allow: allowed } = config;
+function egressOf({ functions_egress_allow: allowed, functions_egress_proxy: upstream }: Config): Rules {
+  return { resolve: resolveHost, allowed, ...(upstream === null ? {} : { upstream }) };
+}
+
+type BundlerParts = Pick<Installation, "clock" | "log" | "sandbox" | "egress">;
+
+function bundlerOf({ limits, functions_registries: registries }: Config, parts: BundlerParts): Bundler {
+  const { clock, log, sandbox, egress } = parts;
   return createBundler({
     sandbox,
     registries,
-    egress: { resolve: resolveHost, allowed },
+    egress,
     limits,
     clock,
     onFailure: ({ output, ...failure }) => log.error("function_bundler_failed", { ...failure, line: output }),

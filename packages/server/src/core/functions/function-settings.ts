@@ -46,6 +46,24 @@ export function parseEgressAllow(text = ""): readonly string[] {
   return targets;
 }
 
+/** A proxy of the operator's network. */
+export interface HttpProxy {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Parses the proxy to which requests of functions and their imports go. */
+export function parseEgressProxy(text = ""): HttpProxy | null {
+  if (text === "") return null;
+  const url = URL.parse(text);
+  if (url?.protocol !== "http:" || url.host === "" || `${url.origin}/` !== url.href) {
+    throw wrong(
+      "HOLDFAST_FUNCTIONS_EGRESS_PROXY must be the http URL of a proxy, without a username and a path. Example: HOLDFAST_FUNCTIONS_EGRESS_PROXY=http://proxy.internal:3128",
+    );
+  }
+  return { host: url.hostname.replaceAll(/^\[|\]$/g, ""), port: Number(url.port || 80) };
+}
+
 /** The sources of the packages that functions import. */
 export interface Registries {
   /** Base URLs, with a slash at their end. */

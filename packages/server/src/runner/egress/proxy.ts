@@ -18,7 +18,7 @@ import { connect, type Server as Listener, type Socket } from "node:net";
 import { Transform, type Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../../core/clock.ts";
-import { addressOf, EgressRefused, parseAuthority, type Rules, type Target } from "./target.ts";
+import { authorityOf, EgressRefused, parseAuthority, routeTo, type Rules, type Target } from "./target.ts";
 
 export interface EgressOptions extends Rules {
   /**
@@ -107,12 +107,34 @@ async function tunnel(state: State, { url = "" }: IncomingMessage, client: Duple
 
 /** Connects to the checked address of the target. @throws EgressRefused */
 async function connected(state: State, target: Target): Promise<Socket> {
-  const host = await addressOf(target, state);
-  const socket = connect({ host, port: target.port, timeout: state.idle_timeout_ms });
+  const { is_proxy, ...address } = await routeTo(target, state);
+  if (is_proxy) return await throughProxy(state, address, authorityOf(target));
+  const socket = connect({ ...address, timeout: state.idle_timeout_ms });
   socket.on("timeout", () => socket.destroy());
   const cancel = endUnlessConnected(state, socket);
   await once(socket, "connect").finally(cancel);
   return socket;
+}
+
+/** Asks the operator's proxy for a connection (RFC 9110 §9.3.6). */
+async function throughProxy(state: State, proxy: Target, authority: string): Promise<Socket> {
+  const headers = { host: authority };
+  const timeout = state.idle_timeout_ms;
+  const request = httpRequest({ ...proxy, method: "CONNECT", path: authority, headers, agent: false, timeout });
+  const opened = Promise.withResolvers<Socket>();
+  request.once("error", opened.reject);
+  request.once("connect", ({ statusCode }: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (statusCode !== 200) {
+      socket.destroy();
+      return opened.reject(new Error("The operator's proxy does not connect to this target."));
+    }
+    socket.unshift(head);
+    socket.on("timeout", () => socket.destroy());
+    opened.resolve(socket);
+  });
+  const cancel = state.clock.after(state.connect_timeout_ms, () => request.destroy(new Error("The proxy is slow.")));
+  request.end();
+  return await opened.promise.finally(cancel);
 }
 
 function refuse(state: State, target: string, why: string): void {
@@ -184,7 +206,8 @@ async function destinationOf(state: State, url: URL): Promise<Destination> {
   const target = parseAuthority(`${url.hostname}:${url.port || 80}`);
   if (target === null) throw new EgressRefused("its host is not valid");
   if (gateway?.covers(target.host) === true) throw new EgressRefused(SIMULATED);
-  return { host: await addressOf(target, state), port: target.port, path };
+  const { is_proxy, ...address } = await routeTo(target, state);
+  return { ...address, path: is_proxy ? url.href : path };
 }
 
 /** RFC 9110 §7.6.1. */

@@ -17,6 +17,14 @@ export interface Rules {
   readonly resolve: Resolve;
   /** `host:port` of each target that is allowed although its address is private. */
   readonly allowed: readonly string[];
+  /** A proxy of the operator's network, which leads to all targets that are not in `allowed`. */
+  readonly upstream?: Target;
+}
+
+/** Where to connect, and what to ask there. */
+export interface Route extends Target {
+  /** True for the operator's proxy, which then has to be asked for the target by name. */
+  readonly is_proxy: boolean;
 }
 
 /** A refusal. Its message is for the author of the code inside. */
@@ -41,23 +49,33 @@ export function parseAuthority(authority: string): Target | null {
   return HOST.test(host) ? { host, port } : null;
 }
 
+export const authorityOf = ({ host, port }: Target): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
+
 /** @throws EgressRefused if the target is not allowed, or its name has no address */
-export async function addressOf({ host, port }: Target, { resolve, allowed }: Rules): Promise<string> {
-  const is_allowed = allowed.includes(`${host.includes(":") ? `[${host}]` : host}:${port}`);
+export async function routeTo(target: Target, { resolve, allowed, upstream }: Rules): Promise<Route> {
+  const { host, port } = target;
+  const is_allowed = allowed.includes(authorityOf(target));
   if (!is_allowed && port < FIRST_FREE_PORT && !PORTS.has(port)) {
     throw new EgressRefused(`port ${port} is not allowed`);
   }
-  const addresses = isIP(host) === 0 ? await resolved(host, resolve) : [host];
+  const is_proxy = upstream !== undefined && !is_allowed;
+  const addresses = await addressesOf(host, resolve).catch((error: unknown) => {
+    // Where a proxy leads to the internet, often only the proxy knows its names.
+    if (is_proxy) return [];
+    throw error;
+  });
   const [first] = addresses;
-  if (first === undefined) throw new EgressRefused(`${host} has no address`);
   // One private address among public ones is enough to refuse: connecting could pick it.
   if (!is_allowed && !addresses.every(isGlobalAddress)) {
     throw new EgressRefused(`${host} is an address of a private network or of this machine`);
   }
-  return first;
+  if (is_proxy) return { ...upstream, is_proxy };
+  if (first === undefined) throw new EgressRefused(`${host} has no address`);
+  return { host: first, port, is_proxy };
 }
 
-async function resolved(host: string, resolve: Resolve): Promise<readonly string[]> {
+async function addressesOf(host: string, resolve: Resolve): Promise<readonly string[]> {
+  if (isIP(host) !== 0) return [host];
   // Numbers in unusual forms, such as 0x7f.1 or 2130706433, resolve to addresses.
   try {
     return await resolve(host);

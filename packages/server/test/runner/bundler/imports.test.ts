@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { loadConfig } from "../../../src/config.ts";
 import { CodedError } from "../../../src/core/errors.ts";
+import { registryTargets, type Registries } from "../../../src/core/functions/function-settings.ts";
 import { denoImports } from "../../../src/runner/bundler/deno-json.ts";
 import { acceptsVersion, classifyImport } from "../../../src/runner/bundler/inside/imports.ts";
 import { treeOf } from "./workshop.ts";
@@ -90,6 +92,42 @@ describe("a specifier", () => {
     "https://deno.land/std@0.224.0/path/mod.ts",
   ])("%s is remote", (text) => {
     expect(classifyImport(text)).toEqual({ kind: "remote" });
+  });
+});
+
+describe("the settings for imports", () => {
+  const read = (environment: Record<string, string>): Registries => loadConfig({}, environment).functions_registries;
+
+  it("are the public registries, and the shipped SDK only", () => {
+    const public_ones = { npm: "https://registry.npmjs.org/", jsr: "https://jsr.io/" };
+    expect(read({})).toEqual({ ...public_ones, sdk_versions: [], authorities: null });
+  });
+
+  it("name other registries, versions and authorities", () => {
+    const registries = read({
+      HOLDFAST_NPM_REGISTRY: "http://npm.internal:4873/group",
+      HOLDFAST_JSR_URL: "https://jsr.internal/",
+      HOLDFAST_SDK_VERSIONS: "0.8.31, 0.9.0-beta.1",
+      NODE_EXTRA_CA_CERTS: "/etc/authorities.pem",
+    });
+    expect(registries).toEqual({
+      npm: "http://npm.internal:4873/group/",
+      jsr: "https://jsr.internal/",
+      sdk_versions: ["0.8.31", "0.9.0-beta.1"],
+      authorities: "/etc/authorities.pem",
+    });
+    expect(registryTargets(registries)).toEqual(["npm.internal:4873", "jsr.internal:443"]);
+  });
+
+  it.each([
+    ["HOLDFAST_NPM_REGISTRY", "npm.internal"],
+    ["HOLDFAST_NPM_REGISTRY", "file:///etc"],
+    ["HOLDFAST_NPM_REGISTRY", "https://user:word@npm.internal/"],
+    ["HOLDFAST_JSR_URL", "https://jsr.internal/?a=b"],
+    ["HOLDFAST_SDK_VERSIONS", "^0.8.0"],
+    ["HOLDFAST_SDK_VERSIONS", "0.8.31,"],
+  ])("stop the start if %s is %s", (name, value) => {
+    expect(() => read({ [name]: value })).toThrow(name);
   });
 });
 
