@@ -1,4 +1,4 @@
-/** A demo server in a process of its own, with a connected service, and calls of its API. */
+/** A demo server in its own process with a connected service, and calls to its API. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -15,7 +15,7 @@ export interface Demo {
   readonly app: App;
   /** An app of the same workspace. */
   readonly other_app: App;
-  /** Deploys a function of one file. */
+  /** Deploys a single-file function. */
   deploy(app: App, function_name: string, code: string): Promise<void>;
   /** Calls a function and reads its reply. */
   call(app: App, function_name: string): Promise<void>;

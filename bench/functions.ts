@@ -1,9 +1,9 @@
 /**
- * Measures backend functions on this machine: the first byte of a cold start, what a warm call
- * costs beyond the function's own process, and how much other apps notice of hostile functions.
+ * Measures backend functions on this machine: the first byte of a cold start, the overhead of a
+ * warm call beyond the function's own process, and the effect of hostile functions on other apps.
  *
- * Figures depend on the machine and its load, which are printed with them. So each is compared with
- * a measurement of the same run, and nothing here is a test.
+ * Figures depend on the machine and its load, which are printed with them. Each figure is compared
+ * with a measurement of the same run, and nothing here is a test.
  *
  *     npm run bench:functions
  */

@@ -198,7 +198,7 @@ it("deletes a function, reports a missing one, and prunes with --force", async (
   expect((await json(stage, "functions", "list")).document.value).toEqual({ output: "1 function on remote" });
 });
 
-it("keeps the old version when a deploy fails, and says which file and line", async () => {
+it("keeps the old version when a deployment fails, and names file and line", async () => {
   const stage = await startStage();
   await run(stage, "functions", "deploy");
   write(stage.project, { "base44/functions/hello/entry.ts": `import "./missing.ts";\nexport default () => null;\n` });
@@ -209,7 +209,7 @@ it("keeps the old version when a deploy fails, and says which file and line", as
   expect(await call(stage, "hello", { name: "Ada" })).toMatchObject({ status: 200, json: { text: "Hello, Ada" } });
 });
 
-it("sets, lists and deletes secrets, which functions see at once", async () => {
+it("sets, lists and deletes secrets, which functions see immediately", async () => {
   const stage = await startStage();
   await run(stage, "functions", "deploy", "hello");
   const set = await json(stage, "secrets", "set", "SUFFIX=!", "OTHER=a=b");

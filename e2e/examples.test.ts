@@ -36,17 +36,21 @@ it(
   },
 );
 
-it("fails on a reply, a call and a change that were not written down", { tags: "all", timeout: RUN_MS }, async () => {
-  const file = join(temporaryDirectory(), "expected.json");
-  const planted = readFileSync(EXPECTED, "utf8")
-    .replace('"from": "an automation"', '"from": "a person"')
-    .replace('"GET graph.microsoft.com/v1.0/me/messages"', '"GET graph.microsoft.com/v1.0/me/events"')
-    .replace('"Good news: the build is green', '"Bad news: the build is green');
-  writeFileSync(file, planted);
-  const { exit_code, output } = await runExamples("--expected", file);
-  expect(exit_code).toBe(1);
-  expect(output).toContain("15 functions, 31 runs, 3 with differences");
-  expect(output).toContain('body.from is "an automation", not "a person"');
-  expect(output).toMatch(/it called \["GET graph\.microsoft\.com\/v1\.0\/me\/messages"\]/);
-  expect(output).toMatch(/slack messages\.text is "Good news/);
-});
+it(
+  "fails on a reply, a call and a change that are not in the expected file",
+  { tags: "all", timeout: RUN_MS },
+  async () => {
+    const file = join(temporaryDirectory(), "expected.json");
+    const planted = readFileSync(EXPECTED, "utf8")
+      .replace('"from": "an automation"', '"from": "a person"')
+      .replace('"GET graph.microsoft.com/v1.0/me/messages"', '"GET graph.microsoft.com/v1.0/me/events"')
+      .replace('"Good news: the build is green', '"Bad news: the build is green');
+    writeFileSync(file, planted);
+    const { exit_code, output } = await runExamples("--expected", file);
+    expect(exit_code).toBe(1);
+    expect(output).toContain("15 functions, 31 runs, 3 with differences");
+    expect(output).toContain('body.from is "an automation", not "a person"');
+    expect(output).toMatch(/it called \["GET graph\.microsoft\.com\/v1\.0\/me\/messages"\]/);
+    expect(output).toMatch(/slack messages\.text is "Good news/);
+  },
+);

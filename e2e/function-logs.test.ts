@@ -87,7 +87,7 @@ it("shows logs with the public command line: as text, as a document, and live", 
   expect(`${unknown.stdout}${unknown.stderr}`).toContain("crm/talks");
 });
 
-it("shows logs with holdfast logs, here and from another machine, also from before a restart", async () => {
+it("shows logs with holdfast logs, locally and from another machine, also from before a restart", async () => {
   const stage = await startStage();
   const { server, site, app } = stage;
   await call(stage, "hello");

@@ -138,7 +138,7 @@ it.each(places)("sets secrets from stdin, a file and arguments %s, and prints no
     expect((await run(args)).exit_code).toBe(2);
 });
 
-it("runs the functions of a directory for one app, sees a change, and prefers the secrets of a file", async () => {
+it("runs the functions of a directory for one app, reloads a changed file, and prefers secrets from a file", async () => {
   const simulator = await startSimulated();
   const site = await prepareSite(simulator.url);
   const server = await site.start();
@@ -172,7 +172,7 @@ it("runs the functions of a directory for one app, sees a change, and prefers th
   expect([refused.exit_code, refused.stderr]).toEqual([5, expect.stringContaining("function_from_directory")]);
 });
 
-it("does not start with a directory of functions and no app, or one that does not exist", async () => {
+it("does not start with a directory of functions but no app, or with an unknown app", async () => {
   const site = await prepareSite((await startSimulated()).url);
   const serve = ["serve", "--data-dir", site.data_dir, "--port", "0", "--functions", site.home];
   const unnamed = await holdfast(serve, { home: site.home });

@@ -25,7 +25,7 @@ const change: ExpectedChange = {
 };
 
 describe("a comparison", () => {
-  it("finds nothing in what is equal, and a difference in any other JSON value", () => {
+  it("finds no difference between equal values, and one in any other JSON value", () => {
     const value = fc.jsonValue().filter((one) => !/\{[a-z_]+\}/.test(JSON.stringify(one)));
     fc.assert(
       fc.property(value, value, (one, other) => {
@@ -49,14 +49,14 @@ describe("a comparison", () => {
     expect(differences(expected, actual, "it")).toEqual(found);
   });
 
-  it("takes a name in braces for any characters, and other characters as they are", () => {
+  it("matches a name in braces with any characters, and other characters literally", () => {
     expect(differences("<@U{id}> (a.b)", "<@U12> (a.b)", "it")).toEqual([]);
     expect(differences("<@U{id}> (a.b)", "<@U12> (axb)", "it")).toHaveLength(1);
   });
 });
 
 describe("a reply", () => {
-  it("is equal with more headers and members", () => {
+  it("is equal if it has more headers and members", () => {
     expect(replyDifferences(expected_reply, { ...reply, text: '{"a":1,"b":2}' })).toEqual([]);
   });
 
@@ -73,7 +73,7 @@ describe("a reply", () => {
 });
 
 describe("provider calls", () => {
-  it("are the same in number and order, with one segment for each name in braces", () => {
+  it("are equal in number and order, with one segment for each name in braces", () => {
     const expected = ["GET a.test/v1/{id}", "POST a.test/v1"];
     expect(callDifferences(expected, ["GET a.test/v1/7", "POST a.test/v1"])).toEqual([]);
     for (const actual of [
@@ -89,7 +89,7 @@ describe("provider calls", () => {
 });
 
 describe("changes", () => {
-  it("are those since a moment: new ones, and earlier ones that are others now", () => {
+  it("are new objects, and objects modified since a given time", () => {
     const other = { ...made, id: "2" };
     expect(changesSince([made], [made, other])).toEqual([other]);
     const edited = { ...made, data: { text: "ho" } };
@@ -98,7 +98,7 @@ describe("changes", () => {
     expect(changesSince([made, other], [made, other])).toEqual([]);
   });
 
-  it("are equal with more members", () => {
+  it("are equal if they have more members", () => {
     expect(stateDifferences([change], [made])).toEqual([]);
   });
 

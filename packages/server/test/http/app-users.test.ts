@@ -106,7 +106,7 @@ describe("a token of an issuer", () => {
     expect(await idOf(token({ sub: "u2" }))).not.toBe(first);
   });
 
-  it("grants no role, and claims of one change nothing", async () => {
+  it("grants no role, even if it claims one", async () => {
     const { app_id } = await appWithIssuer("role");
     const bearer = token({ sub: "mallory", role: "admin", _app_role: "admin", roles: ["owner"], is_service: true });
     expect(await client(app_id, bearer).auth.me()).toMatchObject({
@@ -184,7 +184,7 @@ describe("a token of this server", () => {
     expect(await client(app_id, bearer).auth.isAuthenticated()).toBe(false);
   });
 
-  it("is refused at another app, and as any other credential", async () => {
+  it("is refused by another app, and in place of any other credential", async () => {
     const { app_id, api_key } = holdfast.app;
     const other = await holdfast.createApp("another app of the builder");
     const bearer = await issued(app_id, api_key);

@@ -37,7 +37,7 @@ it("is refused without a sandbox if another workspace has functions, and nothing
 });
 
 describe("a deployed function", () => {
-  it("is called in its live version, and the next deployment replaces it at once", async () => {
+  it("runs its live version, and the next deployment replaces it immediately", async () => {
     const holdfast = await startTestServer();
     const first = await deploy(holdfast, "crm/sync", answering("one"));
     expect([first.status, first.json]).toEqual([200, { status: "deployed", version: 1, notes: [] }]);
@@ -65,7 +65,7 @@ describe("a deployed function", () => {
     expect((await call(holdfast, "hello")).text).toBe("one");
   });
 
-  it("is listed with its files as they were sent", async () => {
+  it("is listed with its files as sent", async () => {
     const holdfast = await startTestServer();
     const files = [
       {
@@ -94,7 +94,7 @@ describe("a deployed function", () => {
     });
   });
 
-  it("goes back to an earlier version, by number or to the one before", async () => {
+  it("rolls back to an earlier version by number, or to the previous version", async () => {
     const holdfast = await startTestServer();
     for (const text of ["one", "two", "three"]) await deploy(holdfast, "hello", answering(text));
     const back = (json: object) => holdfast.manage("POST", management(holdfast, "hello", "rollback"), { json });
@@ -134,7 +134,7 @@ describe("a deployed function", () => {
     expect(await schedules()).toEqual([]);
   });
 
-  it("is gone after its deletion, which a second one reports", async () => {
+  it("does not exist after its deletion, and deleting it again reports that", async () => {
     const holdfast = await startTestServer();
     await deploy(holdfast, "hello", answering("one"));
     expect((await holdfast.manage("DELETE", pathOf(holdfast.app, "hello"))).json).toEqual({ success: true });
@@ -143,7 +143,7 @@ describe("a deployed function", () => {
     expect((await call(holdfast, "hello")).code).toBe("function_not_found");
   });
 
-  it("F3: looks to another app as one that does not exist, byte for byte", async () => {
+  it("F3: looks to another app like a missing function, byte for byte", async () => {
     const holdfast = await startTestServer();
     const other = await holdfast.createApp("other");
     await deploy(holdfast, "hello", answering("one"));
@@ -180,7 +180,7 @@ describe("a deployed function", () => {
     expect(json).toEqual({ functions: [] });
   });
 
-  it("is not read into memory for a caller who may not deploy", async () => {
+  it("is not read into memory for a caller who is not allowed to deploy", async () => {
     const holdfast = await startTestServer();
     const reply = await holdfast.request("PUT", pathOf(holdfast.app, "hello"), {
       headers: { "content-type": "application/json" },
@@ -248,7 +248,7 @@ describe("secrets", () => {
     expect((await holdfast.manage("GET", secretsOf(holdfast.app))).json).toEqual({});
   });
 
-  it("have a limit of 64 KiB each and a hundred for an app", async () => {
+  it("are limited to 64 KiB each and a hundred per app", async () => {
     const holdfast = await startTestServer();
     const full = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`N${i}`, "x".repeat(65_536)]));
     expect((await holdfast.manage("POST", secretsOf(holdfast.app), { json: full })).status).toBe(200);

@@ -139,7 +139,7 @@ describe("a body", () => {
     expect(reply).not.toContain('"trailer"');
   });
 
-  it("of a reply that has none stays empty, and HEAD keeps the length", async () => {
+  it("of an empty reply stays empty, and HEAD keeps the length", async () => {
     const holdfast = await ready();
     for (const status of [204, 205, 304]) {
       const reply = await fetch(`${holdfast.url}${functionPath(holdfast, `empty?status=${status}`)}`);
@@ -180,7 +180,7 @@ describe("a body", () => {
 describe("a caller that expects to continue", () => {
   const expecting = { expect: "100-continue", "content-length": "3" };
 
-  it("is told to only after the checks, and the function does not see the header", async () => {
+  it("gets 100 Continue only after the checks, and the function does not see the header", async () => {
     const holdfast = await ready();
     const sent = open(holdfast, "length", expecting);
     sent.flushHeaders();
@@ -204,7 +204,7 @@ describe("a caller that expects to continue", () => {
     expect(continued).toBe(false);
   });
 
-  it("of another route is told to before its body is parsed", async () => {
+  it("of another route gets 100 Continue before its body is parsed", async () => {
     const holdfast = await ready();
     const { app_id, api_key } = holdfast.app;
     const sent = request(`${holdfast.url}/api/management/apps/${app_id}`, {
@@ -282,7 +282,7 @@ describe("a call that breaks off", () => {
 });
 
 describe("a function's reply", () => {
-  it("whose headers are too large is the function's error, at once", async () => {
+  it("whose headers are too large is immediately reported as the function's error", async () => {
     const holdfast = await ready();
     const sent = open(holdfast, "many");
     sent.end();
@@ -357,7 +357,7 @@ async function growth(action: () => Promise<unknown>): Promise<number> {
   return (highest - before) / MIB;
 }
 
-it("a hundred bodies of 6 MiB for functions that do not exist take no memory", async () => {
+it("a hundred bodies of 6 MiB for missing functions use no memory", async () => {
   const holdfast = await ready();
   const grown = await growth(async () => {
     const sockets = await sendBodies(holdfast, "missing", 100);

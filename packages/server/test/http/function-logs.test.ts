@@ -32,7 +32,7 @@ async function messages(holdfast: TestServer, path: string): Promise<unknown[]> 
 }
 
 describe("logs of a function", () => {
-  it("have the contract's shape, the latest first, and are not for caches", async () => {
+  it("have the contract's shape, the latest first, and are not cacheable", async () => {
     const holdfast = await startTestServer();
     write(holdfast, "one");
     write(holdfast, "two\n    at entry.ts:3:5", { level: "error", time: instant(holdfast.clock.now() + 1) });
@@ -44,7 +44,7 @@ describe("logs of a function", () => {
     ]);
   });
 
-  it("are chosen by level, time, order and number", async () => {
+  it("can be selected by level, time, order and number", async () => {
     const holdfast = await startTestServer();
     for (let second = 0; second < 4; second += 1) {
       const level = second % 2 === 0 ? "info" : "warning";
@@ -97,7 +97,7 @@ describe("logs of a function", () => {
     expect(await messages(again, pathOf(again, "crm%2Fsync/logs"))).toEqual(["before the restart"]);
   });
 
-  it("of the whole app come with function, version and request", async () => {
+  it("of the whole app include function, version and request", async () => {
     const holdfast = await startTestServer();
     const path = `/api/management/apps/${holdfast.app.app_id}/logs`;
     write(holdfast, "debug", { level: "debug" });
@@ -172,7 +172,7 @@ describe("the live view", () => {
     await view.close();
   });
 
-  it("sends a comment when it is quiet, and ends after ten minutes so that the client returns", async () => {
+  it("sends a comment when there is no output, and ends after ten minutes so that the client reconnects", async () => {
     const holdfast = await startTestServer();
     const view = await follow(holdfast);
     await view.shows(": keep-alive\n\n");
@@ -200,7 +200,7 @@ describe("the live view", () => {
     expect(view.text()).toContain('event: end\ndata: {"reason":"shutdown","retriable":true}');
   });
 
-  it("is refused beyond its number, and for a function that does not exist", async () => {
+  it("is refused beyond the limit, and for a missing function", async () => {
     const holdfast = await startTestServer({ limits: { function_log_streams: 1 } });
     const view = await follow(holdfast);
     await view.shows(": open");

@@ -90,7 +90,7 @@ it("passes an uncaught error of an SDK to the caller with its code, status, mess
   expect(record?.["message"]).toContain("disconnected.ts:5:");
 });
 
-it("passes a Base44Error on, whose 401 is no refused credential of the caller", async () => {
+it("passes on a Base44Error, whose 401 does not count as a refused credential of the caller", async () => {
   const holdfast = await ready();
   const reply = await call(holdfast, "user");
   expect(reply.status).toBe(401);

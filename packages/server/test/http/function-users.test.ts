@@ -50,7 +50,7 @@ it("gets the token of a verified user, who is the caller of auth.me()", async ()
   });
 });
 
-it("gets no Authorization that is not a user's of its app", async () => {
+it("gets no Authorization header except a verified user's of its app", async () => {
   const { app } = holdfast;
   const now = holdfast.clock.now();
   for (const authorization of [

@@ -125,7 +125,7 @@ async function call(
 }
 
 describe("an app's own origin", () => {
-  it("answers with that app's functions at both paths, and tells them their address there", async () => {
+  it("serves that app's functions at both paths, and passes them their URL there", async () => {
     const holdfast = await ready();
     const { app_id } = holdfast.app;
     const host = hostOf(app_id);
@@ -152,7 +152,7 @@ describe("an app's own origin", () => {
     );
   });
 
-  it("has no page, no file and no other route, not even for an owner", async () => {
+  it("serves no page, no file and no other route, not even to an owner", async () => {
     const holdfast = await ready();
     const { app_id, api_key } = holdfast.app;
     const host = hostOf(app_id);
@@ -240,7 +240,7 @@ describe("an app's own origin", () => {
 });
 
 describe("the API's origin", () => {
-  it("also answers at both paths, with its own address, and never redirects", async () => {
+  it("also serves both paths, with its own URL, and never redirects", async () => {
     const holdfast = await ready();
     const { app_id } = holdfast.app;
     for (const path of ["/api/functions/echo", `/api/apps/${app_id}/functions/echo`]) {
@@ -314,7 +314,7 @@ describe("the API's origin", () => {
 });
 
 describe("one origin for all functions", () => {
-  it("answers with every app's functions while there is one workspace, and refuses a second one", async () => {
+  it("serves every app's functions while there is one workspace, and refuses a second workspace", async () => {
     const holdfast = await ready({}, "https://fn.example");
     const other = await otherApp(holdfast);
     const path = `/api/apps/${other.app_id}/functions/echo`;

@@ -40,7 +40,7 @@ const schedule = async ({ installation, app }: TestServer) =>
   (await installation.store.listSchedules(app.app_id, "report"))[0];
 
 describe("automations", () => {
-  it("of every kind are stored and listed, and a note names those that start nothing here", async () => {
+  it("of every kind are stored and listed, and a note names the kinds that never run", async () => {
     const holdfast = await startTestServer();
     const sent = [HOURLY, ENTITY, CONNECTOR];
     const reply = await deploy(holdfast, sent);
@@ -86,7 +86,7 @@ describe("automations", () => {
     expect(await listed(holdfast)).toEqual([[HOURLY]]);
   });
 
-  it("run the function at their time with their arguments as the body, and without a user", async () => {
+  it("run the function on schedule with their arguments as the body, and without a user", async () => {
     const holdfast = await startTestServer();
     await deploy(holdfast, [HOURLY]);
     await holdfast.server.scheduler.tick();
@@ -142,7 +142,7 @@ describe("automations", () => {
     expect(await schedule(holdfast)).toBeUndefined();
   });
 
-  it("that were due while no server ran are missed, and the log says so", async () => {
+  it("that were due while no server ran are missed, and the log reports that", async () => {
     const holdfast = await startTestServer();
     await deploy(holdfast, [HOURLY]);
     await holdfast.clock.jump(190 * MINUTE);

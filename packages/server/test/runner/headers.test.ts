@@ -185,7 +185,7 @@ const PLATFORM = {
 };
 
 describe("a function's request", () => {
-  it("has the server's statement of its public address and its caller, and none of the caller's", () => {
+  it("has the server's values for its public URL and its caller, not the caller's", () => {
     const claimed = [
       "forwarded",
       "x-forwarded",

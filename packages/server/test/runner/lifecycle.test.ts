@@ -118,7 +118,7 @@ describe("processes", () => {
     expect((await patient).body).not.toBe(b);
   });
 
-  it("are limited for each app, so that one cannot take those of all", async () => {
+  it("are limited per app, so that one app cannot use up those of all apps", async () => {
     await using bench = await openWorkbench({
       files: { "gate.js": GATE, "pid.js": PID },
       limits: { function_processes: 2, function_processes_per_app: 1 },
@@ -212,7 +212,7 @@ describe("an invocation that fails", () => {
     expect((await bench.logged("pid ")).message).not.toBe(message);
   });
 
-  it("because its caller sends or reads too slowly leaves its process to others", async () => {
+  it("because its caller sends or reads too slowly leaves its process running for others", async () => {
     await using bench = await openWorkbench({
       files: {
         "slow.js": `const pid = crypto.randomUUID(); let waiting = 0;

@@ -62,7 +62,7 @@ describe("the records of a process", () => {
     expect(output.control).toEqual(["done inv_1"]);
   });
 
-  it("cannot be invented without the key: such a line is output of no invocation", async () => {
+  it("cannot be forged without the key: such a line belongs to no invocation", async () => {
     const output = start();
     const forged = log(3, "inv_1", "forged").replaceAll(KEY, "other-key").trim();
     await output.print(`${forged}\n@@done inv_1\n@@ready 1\n${log(1, "inv_1", `real\n${forged}`)}`);
@@ -73,7 +73,7 @@ describe("the records of a process", () => {
     expect(output.records[3]?.message).toBe(`real\n${forged}`.slice(0, 100));
   });
 
-  it("are lines on stdout, and on stderr what came together", async () => {
+  it("are single lines on stdout, and whole chunks on stderr", async () => {
     const output = start();
     await output.print("one\ntwo\n");
     await output.print("panic\n  at x\n  at y\n", output.stderr);
@@ -94,7 +94,7 @@ describe("the records of a process", () => {
     expect(output.records.map(({ message }) => message)).toEqual(["token [redacted]", "[redacted] end"]);
   });
 
-  it("have frames in the function's own files only", async () => {
+  it("have stack frames only in the function's own files", async () => {
     const output = start({ function_log_record_bytes: 1_000, function_log_bytes_per_minute: 100_000 });
     const stack = [
       "Error: boom",
@@ -159,7 +159,7 @@ describe("the records of a process", () => {
     expect(output.records.map(({ message }) => message)).toEqual(["last", expect.stringContaining("2 records")]);
   });
 
-  it("are empty for a frame that is not whole", async () => {
+  it("are empty for an incomplete frame", async () => {
     const output = start();
     await output.print(`\n@@${KEY} log 1 0 inv_1 "half\n@@${KEY} log\n@@${KEY} log 9 0 - "x"\n`);
     await output.close();

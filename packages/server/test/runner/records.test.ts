@@ -87,7 +87,7 @@ describe("a function's console", () => {
     expect(JSON.stringify(own)).not.toMatch(/main\.mjs|function\.mjs|file:\/\/|ext:/);
   });
 
-  it("frames records with a key that the function does not see, and cannot do without", async () => {
+  it("frames records with a key that the function cannot see and cannot forge records without", async () => {
     const { body } = await bench.call("hostile", { request_id: "req_hostile" });
     await bench.logged("@@done");
     expect(body).not.toMatch(/@@(?!key|done)/);

@@ -31,19 +31,19 @@ describe("redaction of a function's output", () => {
     }
   });
 
-  it("finds a token whose parts are in records that follow each other", () => {
+  it("finds a token that is split across consecutive records", () => {
     const parts = [`a ${TOKEN.slice(0, 5)}`, TOKEN.slice(5, 20), `${TOKEN.slice(20)} b`];
     expect(redactAll(parts, [TOKEN])).toEqual([`a ${REDACTED}`, REDACTED, `${REDACTED} b`]);
   });
 
-  it("finds a secret of several lines, whole, quoted, and each long line of it", () => {
+  it("finds a multi-line secret whole, quoted, and by each long line", () => {
     const key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nAASCBKcwggSjAgEAAoIB\n-----END KEY-----\n";
     expect(redact(`key:\n${key}`, [key])).toBe(`key:\n${REDACTED}\n`);
     expect(redact(JSON.stringify({ key }), [key])).toBe(`{"key":"${REDACTED}"}`);
     expect(redact("line: MIIEvQIBADANBgkqhkiG9w0BAQEF", [key])).toBe(`line: ${REDACTED}`);
   });
 
-  it("finds the beginning of a token where a record was cut", () => {
+  it("finds the beginning of a token at the end of a truncated record", () => {
     const [cut] = redactAll([`reply ${TOKEN.slice(0, 20)}`], [TOKEN], true);
     expect(cut).toBe(`reply ${REDACTED}`);
     expect(redact(`reply ${TOKEN.slice(0, 20)}`)).toContain(TOKEN.slice(0, 20));
@@ -57,7 +57,7 @@ describe("redaction of a function's output", () => {
     expect(redactAll([long.slice(0, 8_000)], [long], true)).toEqual([REDACTED]);
   });
 
-  it("forgets the tokens of an invocation at its end, and keeps access tokens", () => {
+  it("drops the tokens of an invocation at its end, and keeps access tokens", () => {
     const redactor = createRedactor({});
     redactor.hideDuring("inv_1", ["token-of-inv-1", "token-of-user"]);
     redactor.hideDuring("inv_2", ["token-of-inv-2"]);

@@ -3,7 +3,7 @@
  * https://airtable.com/developers/web/api/list-records (shapes in recorded/airtable.json)
  *
  * Simplified: every well-formed base id is a base, every table name a table, and every field
- * exists. A formula knows comparisons, AND, OR, NOT and a few functions of text.
+ * exists. A formula supports comparisons, AND, OR, NOT and a few text functions.
  */
 import { json } from "../engine/reply.ts";
 import type { Collection, Objects, Stored } from "../engine/objects.ts";
@@ -102,7 +102,7 @@ interface Wanted {
 const numeric = (value: Json | undefined): string | number | null =>
   typeof value === "number" || typeof value === "string" ? value : null;
 
-/** Returns what a query wants: `sort[0][field]=Name&fields[]=Name`. */
+/** Parses a query such as `sort[0][field]=Name&fields[]=Name`. */
 function wantedInQuery(query: URLSearchParams): Wanted {
   const sort = [...query.keys()].flatMap((key) => {
     const index = /^sort\[(\d+)\]\[field\]$/.exec(key)?.[1];

@@ -242,7 +242,7 @@ const requireScope = ({ scopes }: Org, ...wanted: readonly string[]): void => {
   if (!wanted.some((scope) => scopes.includes(scope))) throw new ScopeError("Invalid scope: `write` required");
 };
 
-/** Refuses references to what does not exist. */
+/** Refuses references to missing objects. */
 function checkInput({ account }: Org, input: JsonObject): void {
   const { org } = account;
   const given: readonly (readonly [string, Json | undefined, readonly string[]])[] = [

@@ -48,7 +48,7 @@ async function messageOf(promise: Promise<unknown>): Promise<string> {
 }
 
 describe("a package of npm", () => {
-  it("is fetched by its version or a range, with what it needs, and locked with its integrity", async () => {
+  it("is fetched by version or range with its dependencies, and locked with its integrity", async () => {
     const names = [
       "zod",
       "magic-string",
@@ -97,7 +97,7 @@ describe("a package of npm", () => {
     expect(await output(code)).toBe(`{"default":1,"path":"/"} /`);
   });
 
-  it("is named in short by the function's deno.json", async () => {
+  it("can have a short name in the function's deno.json", async () => {
     await using npm = await npmRegistry({ packages: await Promise.all(["zod"].map(packInstalled)) });
     await using workshop = workshopOf(npm);
     const { code, notes } = await workshop.bundle({
@@ -145,7 +145,7 @@ describe("a package of npm", () => {
     );
   });
 
-  it("is refused if its bytes are not those of its integrity", async () => {
+  it("is refused if its bytes do not match its integrity", async () => {
     const damage = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.from("x")]);
     await using npm = await npmRegistry({ packages: [await packInstalled("mime-db")], damage });
     await using workshop = workshopOf(npm);
@@ -243,7 +243,7 @@ describe("a package of npm", () => {
     );
   });
 
-  it("can ask about its machine, its environment and its place while it loads", async () => {
+  it("can read its platform, environment and location while it loads", async () => {
     const asking = await packFiles({
       "package.json": `{ "name": "asking", "version": "1.0.0" }`,
       "index.js": `const os = require("os"); exports.facts = [os.hostname(), os.homedir(), os.cpus().length, os.EOL, __dirname, process.env.NODE_ENV];`,
@@ -356,7 +356,7 @@ describe("a package of JSR", () => {
     },
   ];
 
-  it("is fetched with what it needs, of npm, too, and locked with its integrity", async () => {
+  it("is fetched with its dependencies, npm packages included, and locked with its integrity", async () => {
     await using npm = await npmRegistry({ packages: await Promise.all(["mime-types", "mime-db"].map(packInstalled)) });
     await using jsr = await jsrRegistry(packages);
     await using workshop = workshopOf(npm, { registries: { jsr: `${jsr.url}/` } });
@@ -369,7 +369,7 @@ describe("a package of JSR", () => {
     for (const { integrity } of Object.values(locked.jsr)) expect(integrity).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it("is refused if a file is not that of its checksum", async () => {
+  it("is refused if a file does not match its checksum", async () => {
     await using npm = await npmRegistry({ packages: [] });
     await using jsr = await jsrRegistry(packages, (content) => content.replace("own", "bad"));
     await using workshop = workshopOf(npm, { registries: { jsr: `${jsr.url}/` } });
@@ -411,7 +411,7 @@ describe("a module of another host", () => {
     await work(workshop, host.url, host);
   }
 
-  it("is fetched after redirects, with what it imports, and locked with its digest", async () => {
+  it("is fetched after redirects with its imports, and locked with its digest", async () => {
     await withHost(
       ({ url }) => {
         if (url === "/a.ts") return { status: 302, headers: { location: "/v1/a.ts" } };

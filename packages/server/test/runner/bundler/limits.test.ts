@@ -33,7 +33,7 @@ async function packageWithDependencies(count: number): Promise<Awaited<ReturnTyp
 }
 
 describe("the imports of a function", () => {
-  it("can need as many files as the limit, and not one more", async () => {
+  it("can fetch as many files as the limit, and not one more", async () => {
     // Metadata and package of `whole` and of each part.
     await using npm = await npmRegistry({ packages: await packageWithDependencies(4) });
     const files = { "entry.ts": `import whole from "npm:whole"; console.log(whole);` };
@@ -77,7 +77,7 @@ describe("the imports of a function", () => {
     );
   });
 
-  it("have 60 s, and the error names the host that is slow", async () => {
+  it("have 60 s, and the error names the slow host", async () => {
     const { clock, advance } = handClock();
     const asked = Promise.withResolvers<void>();
     await using npm = await serve(() => {
@@ -110,7 +110,7 @@ describe("the imports of a function", () => {
 });
 
 describe("a bundle", () => {
-  it("has a limited size, and so have the function's own files", async () => {
+  it("has a limited size, like the function's own files", async () => {
     const big = { "entry.ts": `import "./big.ts";`, "big.ts": `console.log("${"x".repeat(6_000)}");` };
     await using workshop = openWorkshop({ limits: { function_bundle_bytes: 5_000 } });
     expect((await codedError(workshop.bundle(big))).message).toBe(
@@ -133,7 +133,7 @@ describe("a bundle", () => {
     expect((await codedError(workshop.bundle(files))).message).toMatch(/needs more memory than 19\.1 MiB/);
   });
 
-  it("can be given up by its caller", async () => {
+  it("can be canceled by its caller", async () => {
     const asked = Promise.withResolvers<void>();
     await using npm = await serve(() => {
       asked.resolve();
@@ -186,7 +186,7 @@ describe("a bundler process that is killed", () => {
     expect(workshop.failures).toHaveLength(1);
   });
 
-  it("takes its tools with it", async () => {
+  it("ends its tools, too", async () => {
     const asked = Promise.withResolvers<void>();
     await using npm = await serve(() => {
       asked.resolve();

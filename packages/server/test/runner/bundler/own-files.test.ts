@@ -175,7 +175,7 @@ describe("an import whose path is not a literal", () => {
     expect(code).not.toContain("unrelated");
   });
 
-  it("shares a module with the import of its name", async () => {
+  it("shares a module with a literal import of the same file", async () => {
     const files = { "lib/state.ts": "export const state = { marker: 1 };" };
     const { code } = await bundle(
       "import { state } from './lib/state.ts';\nconst name = Deno.args[0];\nexport default [state, await import(`./lib/${name}.ts`)];",
@@ -191,7 +191,7 @@ describe("an import whose path is not a literal", () => {
     );
   });
 
-  it("stays in the code if nothing of it is known", async () => {
+  it("stays in the code if no part of its path is known", async () => {
     const { code } = await bundle("const name = Deno.args[0];\nexport default await import(name);");
     expect(code).toContain("import(name)");
   });
@@ -222,7 +222,7 @@ describe("a shared file", () => {
     await expect(bundle(`import "${specifier}";`, shared, name)).rejects.toThrow(/outside the function's own folder/);
   });
 
-  it("can be sent from where it is on disk", async () => {
+  it("can be sent under its path on disk", async () => {
     const sent = { "../../../shared/b.ts": "export const b = 'the shared b';" };
     for (const specifier of ["../../shared/b.ts", "../../../shared/b.ts"]) {
       const { code } = await bundle(`import { b } from "${specifier}";\nconsole.log(b);`, sent, "crm/sync");
@@ -306,7 +306,7 @@ describe("a bundle", () => {
     expect(code + source_map).not.toContain(process.cwd());
   });
 
-  it("is refused if an import is a trick with a name of the language", async () => {
+  it("is refused if an import abuses a built-in property name", async () => {
     for (const name of ["__proto__", "constructor", "toString"])
       await expect(bundle(`import "${name}";`)).rejects.toThrow(/entry\.ts:1: .*cannot be found/);
   });

@@ -156,7 +156,7 @@ describe("a name that changes its address", () => {
     expect(target.connections()).toBe(0);
   });
 
-  it("is connected at the address of its one lookup", async () => {
+  it("is connected at the address of its only lookup", async () => {
     await using target = await openTarget((socket) => socket.end("here"));
     const names = { "rebind.example": [["127.0.0.1"], ["127.0.0.2"]] };
     const authority = `rebind.example:${target.port}`;

@@ -74,7 +74,7 @@ describe("a tunnel", () => {
     expect(target.connections()).toBe(1);
   });
 
-  it("ends when the process has carried its bytes, in either direction", async () => {
+  it("ends when the process reaches its byte limit, in either direction", async () => {
     await using target = await openTarget((socket) => socket.write("y".repeat(60)));
     await using proxy = await openProxy({ allowed: [target.authority], total_bytes: 100 });
     const socket = proxy.connect();
@@ -85,7 +85,7 @@ describe("a tunnel", () => {
 });
 
 describe("connections", () => {
-  it("of one process above the limit are closed at once, and those of another are not", async () => {
+  it("of one process above the limit are closed immediately, and those of another are not", async () => {
     await using target = await openTarget((socket) => socket.write("open"));
     const options = { allowed: [target.authority], connections: 3 };
     await using proxy = await openProxy(options);
@@ -132,7 +132,7 @@ describe("connections", () => {
     }
   });
 
-  it("to an address that does not answer end after the limit", async () => {
+  it("to an address that does not respond end after the limit", async () => {
     const { clock, advance } = handClock();
     await using target = await openSilentTarget();
     await using proxy = await openProxy({ allowed: [target.authority], clock });
@@ -197,7 +197,7 @@ describe("plain http", () => {
     expect(target.connections()).toBe(0);
   });
 
-  it("has a connection of its own for each request, so that no body becomes a second request", async () => {
+  it("uses a new connection for each request, so that no body becomes a second request", async () => {
     await using target = await openTarget((socket, chunk) => chunk.includes("\r\n\r\n") && socket.write(reply("one")));
     await using proxy = await openProxy({ allowed: [target.authority] });
     const url = `http://${target.authority}`;

@@ -52,7 +52,7 @@ describe("a program in the sandbox", () => {
     );
   });
 
-  it("can write nothing but its scratch folder, and that only up to its size", async () => {
+  it("can write only to its scratch folder, and only up to its size", async () => {
     const written = await cell.report(
       `
       const wrote = [];
@@ -77,7 +77,7 @@ describe("a program in the sandbox", () => {
     });
   });
 
-  it("sees no process but its own, and nothing of the server in them", async () => {
+  it("sees only its own processes, and no data of the server in them", async () => {
     process.env["HOLDFAST_TEST_CANARY"] = "canary-in-the-environment";
     const seen = await cell.report(`
       const text = (path) => { try { return Deno.readTextFileSync(path); } catch { return ""; } };
@@ -90,7 +90,7 @@ describe("a program in the sandbox", () => {
     expect(JSON.stringify(seen)).not.toContain("canary");
   });
 
-  it("has no file open but its streams and its own, even if the server inherited some", async () => {
+  it("has only its streams and its own files open, even if the server inherited others", async () => {
     // The listeners' sockets are the server's. Neither they nor the channel over which they went
     // stay open.
     const { process, line } = await cell.start(

@@ -29,7 +29,7 @@ function statusOf(pid: number): Readonly<Record<string, string>> {
 }
 
 describe("the processes of a job", () => {
-  it("have a uid of the range, no capability, no way to more rights, and a filter of system calls", async () => {
+  it("have a uid of the range, no capabilities, no way to gain any, and a system call filter", async () => {
     await using cell = openCell();
     const attacker = await cell.start(WAIT);
     await attacker.line();
@@ -53,7 +53,7 @@ describe("the processes of a job", () => {
     }
   });
 
-  it("have namespaces of their own, also from the processes of the same app", async () => {
+  it("have their own namespaces, separate even from other processes of the same app", async () => {
     await using cell = openCell();
     const [first, second] = [await cell.start(WAIT), await cell.start(WAIT)];
     await Promise.all([first.line(), second.line()]);
@@ -90,7 +90,7 @@ describe("the processes of a job", () => {
     }
   });
 
-  it("compute only when nothing else of the machine does", async () => {
+  it("compute only when the machine is otherwise idle", async () => {
     await using cell = openCell();
     const attacker = await cell.start(WAIT);
     await attacker.line();

@@ -64,7 +64,7 @@ describe("the output of functions", () => {
     expect(await rows()).toMatchObject([{ message: "hello", version: "fnv_1", request_id: "req_1", level: "info" }]);
   });
 
-  it("is in a list at once, in the order of time", async () => {
+  it("is in a list immediately, ordered by time", async () => {
     const { clock, logs, app_id, record, messages } = await stage();
     logs.write(record("first"));
     await clock.advance(1);
@@ -75,7 +75,7 @@ describe("the output of functions", () => {
     ]);
   });
 
-  it("does not fill memory: what does not fit is dropped and counted", async () => {
+  it("does not fill memory: records that do not fit are dropped and counted", async () => {
     const { logs, record, messages } = await stage({ function_log_buffer_bytes: 10_000 });
     for (let index = 0; index < 1_000; index += 1) logs.write(record("x".repeat(800)));
     const stored = await messages();
@@ -83,7 +83,7 @@ describe("the output of functions", () => {
     expect(stored.length).toBeLessThan(20);
   });
 
-  it("waits for a database that does not respond, and what does not fit is counted", async () => {
+  it("waits for a database that does not respond, and counts records that do not fit", async () => {
     const { store, logs, record, messages } = await stage({ function_log_buffer_bytes: 5_000 });
     const down = vi.spyOn(store, "appendFunctionLogs").mockRejectedValue(new CodedError("database_unavailable"));
     logs.write(record("before"));

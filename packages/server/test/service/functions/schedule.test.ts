@@ -166,7 +166,7 @@ describe("a schedule that cannot run", () => {
     expect(scheduleErrors(schedule, "/0").map(({ name }) => name)).toEqual([field]);
   });
 
-  it("is not taken for a schedule if it has another kind", () => {
+  it("does not count as a schedule if it has another kind", () => {
     expect(isSchedule({ type: "entity", name: "a", entity_name: "Order", event_types: ["create"] })).toBe(false);
     expect(isSchedule({ type: "scheduled", name: "a", schedule_mode: "recurring", schedule_type: "lunar" })).toBe(
       false,

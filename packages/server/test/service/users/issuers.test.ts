@@ -139,7 +139,7 @@ describe("the keys of an issuer", () => {
     expect(await who(token())).toBe("u1");
   });
 
-  it("are given up after a deadline", async () => {
+  it("time out after a deadline", async () => {
     const { holdfast, issuer, put, who, token, reasons } = await rig();
     await put({ kind: "jwks", url: issuer.jwks_url });
     const asked = new Promise<void>((resolve) => {
@@ -200,7 +200,7 @@ describe("discovery", () => {
 describe("a verify URL", () => {
   const opaque = { issuer: "backend", kind: "verify", audiences: [] } as const;
 
-  it("gets an opaque token, and its answer counts for a minute", async () => {
+  it("gets an opaque token, and its response is cached for a minute", async () => {
     const { holdfast, issuer, put, who } = await rig();
     await put({ ...opaque, url: issuer.verify_url });
     issuer.replies.set("/verify", (authorization) =>
@@ -216,7 +216,7 @@ describe("a verify URL", () => {
     expect(await who("opaque-1")).toBeNull();
   });
 
-  it("is asked once by callers who come together", async () => {
+  it("is called once for simultaneous callers", async () => {
     const { issuer, put, who } = await rig();
     await put({ ...opaque, url: issuer.verify_url });
     issuer.replies.set("/verify", () => ({ body: { id: 7, email: "ada@example.com" } }));
@@ -237,7 +237,7 @@ describe("a verify URL", () => {
     expect(await who("opaque")).toBeNull();
   });
 
-  it("with an audience accepts only answers for it", async () => {
+  it("with an audience accepts only responses for that audience", async () => {
     const { issuer, put, who } = await rig();
     await put({ ...opaque, audiences: ["shop"], url: issuer.verify_url });
     const bodies: Record<string, object> = {
@@ -249,7 +249,7 @@ describe("a verify URL", () => {
     expect([await who("none"), await who("other"), await who("ours")]).toEqual([null, null, "u1"]);
   });
 
-  it("that fails is asked again, and its redirects are not followed", async () => {
+  it("that fails is called again, and its redirects are not followed", async () => {
     const { issuer, put, who, reasons } = await rig();
     await put({ ...opaque, url: issuer.verify_url });
     issuer.replies.set("/verify", () => ({ status: 307, headers: { location: `${issuer.url}/elsewhere` } }));
@@ -296,7 +296,7 @@ describe("a verify URL", () => {
     expect(await who("one-more")).toBe("u1");
   });
 
-  it("is for one issuer of an app only", async () => {
+  it("can belong to only one issuer of an app", async () => {
     const { issuer, put } = await rig();
     await put({ ...opaque, url: issuer.verify_url });
     await put({ ...opaque, url: `${issuer.url}/v2` });
@@ -394,7 +394,7 @@ describe("a token without an app", () => {
     expect(thief.issuer.requests).toEqual([]);
   });
 
-  it("that two apps accept, or that is opaque, finds none", async () => {
+  it("finds no user if two apps accept it, or if it is opaque", async () => {
     const { holdfast, issuer, put, token } = await rig();
     const { appUsers } = holdfast.installation;
     await put({});
@@ -408,7 +408,7 @@ describe("a token without an app", () => {
 });
 
 describe("a user", () => {
-  it("is gone with the issuer, and a token of a removed issuer is refused at once", async () => {
+  it("is deleted with the issuer, and a token of a removed issuer is refused immediately", async () => {
     const { holdfast, app, put, who, token } = await rig();
     const { id } = await put({});
     expect(await who(token())).toBe("u1");

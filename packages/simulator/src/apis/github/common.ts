@@ -1,4 +1,4 @@
-/** What all GitHub calls share: refusals, users, pages, and finding a repository. */
+/** The common parts of all GitHub calls: refusals, users, pages, and finding a repository. */
 import type { Collection, Stored } from "../../engine/objects.ts";
 import { json } from "../../engine/reply.ts";
 import type { Account, Caller, Incoming, JsonObject, Reply, RouteContext } from "../../engine/types.ts";

@@ -24,7 +24,7 @@ const blobSha = (content: Uint8Array): string =>
 
 const bytesOf = ({ content }: Stored): Uint8Array => content ?? Buffer.alloc(0);
 
-/** Returns a file or folder as it stands in a list. */
+/** Returns a file or folder in the form of list items. */
 function entry({ full_name }: Place, path: string, content: Uint8Array | null): JsonObject {
   const sha = content === null ? createHash("sha1").update(`tree ${path}`).digest("hex") : blobSha(content);
   const [self, git, html] = [

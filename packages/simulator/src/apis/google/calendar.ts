@@ -18,7 +18,7 @@ const events: Collection = {
   newId: (owner, n) => stableUuid("google event", `${owner} ${n}`).replaceAll("-", ""),
 };
 
-/** What a caller can set. Everything else is computed. */
+/** The members that a caller can set. All others are computed. */
 const WRITABLE = (
   "summary description location start end attendees reminders recurrence colorId transparency " +
   "visibility extendedProperties source status eventType guestsCanModify guestsCanInviteOthers " +
@@ -87,7 +87,7 @@ function conference(body: JsonObject, query: URLSearchParams): JsonObject {
   return { hangoutLink: uri, conferenceData };
 }
 
-/** Returns what a body sets. Attendees have not responded yet. */
+/** Returns the members that a body sets. Attendees have not responded yet. */
 function written(body: JsonObject, query: URLSearchParams): JsonObject {
   const data = { ...pick(body, WRITABLE), ...conference(body, query) };
   if (data["attendees"] === undefined) return data;

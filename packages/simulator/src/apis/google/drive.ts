@@ -97,7 +97,7 @@ const QUERY: Language = {
   functions: {},
 };
 
-/** Returns what a query can compare. `root` is the root folder. */
+/** Returns the values that a query can compare. `root` is the root folder. */
 const queried = (stored: Stored, account: Account) => {
   const members = whole(stored, account);
   const parents = list(members["parents"]);

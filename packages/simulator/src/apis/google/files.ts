@@ -35,11 +35,11 @@ export const files: Collection = {
   },
 };
 
-/** What Docs, Sheets or Slides keep of their own kind of file. */
+/** A kind of document: Docs, Sheets or Slides. */
 export interface DocumentKind {
   readonly mime_type: string;
   readonly collection: Collection;
-  /** What a new document has. */
+  /** The content of a new document. */
   blank(title: string): JsonObject;
 }
 
@@ -58,7 +58,7 @@ export interface OpenDocument {
   readonly found: Stored;
 }
 
-/** Opens a document by its id. One that was created in Drive becomes blank with the first call. */
+/** Opens a document by its id. The first call gives a file created in Drive a blank document. */
 export function openDocument(
   context: RouteContext,
   caller: Caller,

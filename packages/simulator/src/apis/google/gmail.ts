@@ -16,7 +16,7 @@ import { apiError, googleEndpoints } from "./common.ts";
 
 const hexId = (space: string, owner: string, n: number): string => sha256(`${space}\n${owner}\n${n}`).slice(0, 16);
 
-/** Returns what a message says, beside its labels. The bytes are its content. */
+/** Returns the members of a message, besides its labels. The bytes are its content. */
 function essence(part: Part): JsonObject {
   const names = ["from", "to", "cc", "bcc", "subject"];
   const given = names.flatMap((name): [string, string][] => {

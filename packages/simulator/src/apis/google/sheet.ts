@@ -1,4 +1,4 @@
-/** What is stored of a sheet: its title and its rows. Cells beyond a row's end are empty. Pure. */
+/** A stored sheet: its title and its rows. Cells beyond a row's end are empty. Pure. */
 import type { Stored } from "../../engine/objects.ts";
 import type { Json, JsonObject } from "../../engine/types.ts";
 import { list, objects, text } from "../kit/endpoints.ts";

@@ -4,8 +4,8 @@
  * recorded/googlesheets.json)
  *
  * `USER_ENTERED` turns texts into numbers and booleans, as typing them would. Simplified: formulas
- * are kept and not computed. `batchUpdate` adds, renames and deletes sheets, and keeps every other
- * request in the object without applying it.
+ * are stored but not computed. `batchUpdate` adds, renames and deletes sheets, and keeps every
+ * other request in the object without applying it.
  */
 import { isReply, json } from "../../engine/reply.ts";
 import type { Stored } from "../../engine/objects.ts";
@@ -134,7 +134,7 @@ const OPTIONS = ["RAW", "USER_ENTERED"];
 const optionProblem = (option: string | null): Reply | null =>
   OPTIONS.includes(option ?? "") ? null : badArgument("'valueInputOption' is required but not specified");
 
-/** Returns what Sheets keeps of a value. Null leaves the cell as it is. */
+/** Returns the value as Sheets stores it. Null leaves the cell unchanged. */
 function entered(value: Json, option: string): Json {
   if (typeof value !== "string" || option === "RAW" || value === "") return value;
   if (/^(?:true|false)$/i.test(value)) return value.toLowerCase() === "true";

@@ -1,6 +1,6 @@
 /**
- * What the APIs of all vendors share: tables of endpoints, pages of a list, and guards for parsed
- * JSON. Knows no vendor.
+ * The common parts of all vendors' APIs: tables of endpoints, pages of a list, and guards for
+ * parsed JSON. Must not know any vendor.
  *
  * An API is a table from `METHOD /path` to a handler. The vendor's profile gives it the hosts, the
  * refusals and the presentation of the token.
@@ -8,7 +8,7 @@
 import { isObject } from "../../engine/values.ts";
 import type { Caller, Json, JsonObject, Reply, RouteContext, TokenRoute } from "../../engine/types.ts";
 
-/** What a profile says once for all endpoints of one API. */
+/** The common settings of all endpoints of one API. */
 export type ApiBase = Pick<TokenRoute, "hosts" | "denied"> &
   Partial<Pick<TokenRoute, "precheck" | "presented" | "serves">>;
 

@@ -5,7 +5,7 @@
 import type { Json } from "../../engine/types.ts";
 import { isObject } from "../../engine/values.ts";
 
-/** What is kept of each member. An empty mask keeps all of it. */
+/** The members to keep. An empty mask keeps all of them. */
 type Mask = Map<string, Mask>;
 
 interface Reader {
@@ -30,7 +30,7 @@ function readList(reader: Reader): Mask | null {
   }
 }
 
-/** Reads what follows a name: `/name`, `(list)` or nothing. */
+/** Reads the part after a name: `/name`, `(list)` or nothing. */
 function readBelow(reader: Reader): Mask | null {
   const sign = reader.tokens[reader.at];
   if (sign !== "/" && sign !== "(") return new Map();

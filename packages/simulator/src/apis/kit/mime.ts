@@ -1,6 +1,6 @@
 /**
  * Reads MIME messages and multipart bodies (RFC 5322, 2045 to 2047): headers, parts, encodings.
- * Every function accepts any bytes. What is malformed becomes text.
+ * Every function accepts any bytes. Malformed parts become text.
  */
 
 export interface Part {
