@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { asAppId } from "../../../src/core/ids.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import type { Outcome } from "../../../src/runner/bundler/inside/protocol.ts";
+import { resolveRelative, treeOf as sentTree } from "../../../src/runner/bundler/inside/tree.ts";
 import { bundle as bundleInside } from "../../../src/runner/bundler/inside/worker.ts";
 import { openToolbox, type Toolbox } from "../../../src/runner/bundler/toolbox.ts";
 import { createFunctionDirectory } from "../../../src/service/functions/directory.ts";
@@ -112,9 +113,15 @@ describe("an import that is refused", () => {
   });
 
   it("is any import of a single-file function", async () => {
-    await expect(bundle(`import "./other.ts";`, {}, "single")).rejects.toThrow(
-      /single-file function cannot do\. Give it a folder: single\/entry\.ts/,
-    );
+    const tree = { function_name: "crm/single", entry: "single.ts", files: [{ path: "single.ts", content: "" }] };
+    expect(resolveRelative(sentTree(tree, dir), "single.ts", "./other.ts")).toEqual({
+      why: "a single-file function cannot do. Give it a folder: crm/single/entry.ts with its files beside it.",
+    });
+  });
+
+  it("is a file that a folder with nothing but its entry does not have", async () => {
+    for (const path of ["./other.ts", "../../shared/other.ts"])
+      await expect(bundle(`import "${path}";`)).rejects.toThrow(`imports ${path}, which does not exist.`);
   });
 });
 

@@ -59,12 +59,16 @@ export function resolveRelative(tree: Tree, importer: string, specifier: string)
   if (tree.files.has(path)) return { path };
   if (!isInside(path))
     return { why: "is outside the function's own folder. Move it into that folder, or into shared." };
-  if (tree.files.size === 1) return { why: singleFile(tree.function_name) };
+  if (tree.files.size === 1 && !hasFolder(tree)) return { why: singleFile(tree.function_name) };
   const extension = [".ts", ".js"].find((end) => tree.files.has(path + end));
   return {
     why: extension === undefined ? "does not exist." : `does not exist. Write the full name: ${specifier}${extension}`,
   };
 }
+
+/** A single-file function `crm/sync` has the entry `sync.ts`. One with a folder has `entry.ts`. */
+const hasFolder = ({ entry, function_name }: Tree): boolean =>
+  posix.parse(entry).name !== posix.basename(function_name);
 
 const singleFile = (function_name: string): string =>
   `a single-file function cannot do. Give it a folder: ${function_name}/entry.ts with its files beside it.`;
