@@ -143,8 +143,22 @@ function checked(response: unknown): Response {
 }
 
 function reported(error: unknown): Response {
+  hideCause(error);
   logError(error);
   return failed("handler", knownError(error));
+}
+
+/**
+ * Keeps the HTTP client's error, which the public SDK attaches, out of the log: 100 lines of its
+ * settings, its request and its response hide the few lines of the SDK's own error.
+ */
+function hideCause(error: unknown): void {
+  if (!(error instanceof Error) || error.name !== "Base44Error" || !Object.hasOwn(error, "originalError")) return;
+  try {
+    Object.defineProperty(error, "originalError", { enumerable: false });
+  } catch {
+    // A frozen error is logged as it is.
+  }
 }
 
 function failed(failure: Failure, body: string | null = null): Response {

@@ -251,9 +251,15 @@ function flush(output: Output): void {
 function ownFrames(text: string, folder: string): string {
   if (!text.includes("    at ")) return text;
   const own = `file://${folder}/`;
-  return text
-    .split("\n")
-    .filter((line) => !/^\s+at /.test(line) || !(line.includes(`${own}main.mjs:`) || /[( ]ext:/.test(line)))
+  const isHidden = (line: string): boolean =>
+    /^\s+at /.test(line) && (line.includes(`${own}main.mjs:`) || /[( ]ext:/.test(line));
+  const kept: string[] = [];
+  for (const line of text.split("\n")) {
+    if (!isHidden(line)) kept.push(line);
+    // The last frame opens the list of the error's own fields. Their closing brace stays, too.
+    else if (line.endsWith(" {")) kept.push(`${kept.pop() ?? ""} {`);
+  }
+  return kept
     .map((line) => line.replaceAll(own, "").replaceAll(/file:\/\/\/[^\s()]*/g, fromShared))
     .join("\n");
 }

@@ -97,6 +97,10 @@ it("passes on a Base44Error, whose 401 does not count as a refused credential of
   expect(reply.headers.has("www-authenticate")).toBe(false);
   expect(typeof reply.json["error"]).toBe("string");
   expect(reply.json["error"]).toBe(reply.json["message"]);
+  const [record] = await recordsOf(holdfast, "Base44Error");
+  expect(record?.["message"]).toContain("status: 401");
+  // The HTTP client's error has the request and the response, and would hide the rest.
+  expect(record?.["message"]).not.toContain("originalError");
 });
 
 it("keeps any other error in the log, and gives each failed call an error text", async () => {

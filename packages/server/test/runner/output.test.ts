@@ -109,6 +109,20 @@ describe("the records of a process", () => {
     expect(output.records[0]?.message).toBe("Error: boom\n    at save (lib/db.ts:3:9)\n    at shared/slack.ts:7:1");
   });
 
+  it("keep the brace that opens an error's own fields, when the last frame is not the function's", async () => {
+    const output = start({ function_log_record_bytes: 1_000, function_log_bytes_per_minute: 100_000 });
+    const text = [
+      "Error: boom",
+      "    at save (file:///app/entry.ts:3:9)",
+      "    at async handle (file:///app/main.mjs:90:12) {",
+      '  code: "E1"',
+      "}",
+    ];
+    await output.print(log(3, "inv_1", text.join("\n")));
+    await output.close();
+    expect(output.records[0]?.message).toBe('Error: boom\n    at save (entry.ts:3:9) {\n  code: "E1"\n}');
+  });
+
   it("are cut at their limit, between two characters, and never inside a secret", async () => {
     const output = start();
     await output.print(
