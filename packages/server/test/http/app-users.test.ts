@@ -49,7 +49,11 @@ describe("a bearer that is no app user's", () => {
   it("is not authenticated without a bearer either", async () => {
     const { auth } = client(holdfast.app.app_id);
     expect(await auth.isAuthenticated()).toBe(false);
-    await expect(auth.me()).rejects.toMatchObject({ status: 401, code: "missing_token" });
+    await expect(auth.me()).rejects.toMatchObject({
+      status: 401,
+      code: "missing_token",
+      message: expect.stringMatching(/^No user is signed in\. Send an app user's token to the function/),
+    });
   });
 
   it("gets the same bytes from an existing and an unknown app", async () => {

@@ -24,6 +24,8 @@ import type { HttpContext } from "../context.ts";
 import type { HttpServer } from "../fastify.ts";
 
 const BASE = "/api/management/apps/:app";
+/** A function sees this when its caller sent no token, or one that the server removed. */
+const NO_USER = "No user is signed in. Send an app user's token to the function: Authorization: Bearer <token>.";
 const DONE = { status: "done" as const };
 
 /** The one route for app users. Browsers on other origins call it too. */
@@ -35,7 +37,7 @@ export function signedInUserRoute(server: HttpServer, { appUsers }: HttpContext)
     { config: { bridge: true }, schema: { params: AppParams, response: { 200: UserReply } } },
     async (request, reply) => {
       const bearer = bearerOf(request);
-      if (bearer === null) throw new CodedError("missing_token");
+      if (bearer === null) throw new CodedError("missing_token", { message: NO_USER });
       const user = await appUsers.verify(asAppId(request.params.app), bearer);
       if (user === null) throw new CodedError("invalid_token");
       void reply.header("cache-control", "no-store");
