@@ -75,6 +75,12 @@ it.each(places)("deploys, lists, rolls back and deletes functions %s", async (_p
     ["crm/sync: deployed as version 1", "hello: deployed as version 1", "single: deployed as version 1"],
   ]);
   expect(first.stderr).toContain("hello: The automation orders is stored only");
+  // A project stands for its directory of functions. Nothing in shared/ becomes a function.
+  const again = await run(["functions", "deploy", folder]);
+  expect([again.exit_code, again.stdout.trim().split("\n")]).toEqual([
+    0,
+    ["crm/sync: unchanged, version 1", "hello: unchanged, version 1", "single: unchanged, version 1"],
+  ]);
   const live = async (name: string, text: string): Promise<void> =>
     vi.waitFor(async () => expect(await call(site, app, name)).toBe(`200 "${text}"`), { timeout: 5_000 });
   await live("hello", "one");
@@ -133,6 +139,7 @@ it.each(places)("sets secrets from stdin, a file and arguments %s, and prints no
   for (const args of [
     ["secrets", "set"],
     ["secrets", "set", "A", "B"],
+    ["secrets", "set", "NOTHING_PIPED"],
     ["secrets", "set", "=x"],
   ])
     expect((await run(args)).exit_code).toBe(2);

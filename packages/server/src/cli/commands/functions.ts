@@ -15,7 +15,7 @@ export function functionCommands(program: Command): void {
     .command("functions")
     .description("deploy, list, roll back and delete an app's backend functions, or run them from a directory");
   withApp(functions.command("deploy [directory]"))
-    .description("deploy the functions of a directory (default: base44/functions or functions)")
+    .description("deploy the functions of a directory, or of a project (default: base44/functions or functions)")
     .action(async (directory: string | undefined, flags: AppFlags) =>
       (await import("../functions/deploy.ts")).deploy(directory, flags),
     );

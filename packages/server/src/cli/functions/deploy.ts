@@ -3,7 +3,7 @@
  * fails, its live version does not change, and the others are still deployed.
  */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { CodedError } from "../../core/errors.ts";
 import { FUNCTION_LIMITS } from "../../core/functions/function-limits.ts";
 import { readSource, scanFunctions, type FoundFunction } from "../../service/functions/folder.ts";
@@ -45,15 +45,24 @@ export async function deploy(directory: string | undefined, flags: AppFlags): Pr
   if (results.some(({ status }) => status === "error")) process.exitCode = 1;
 }
 
-/** Returns the directory given on the command line, or the first usual one that exists. */
+/**
+ * Returns the directory of functions given on the command line, or the first usual one that exists.
+ * In a project it is the usual one, too. A scan of the project itself would find functions with
+ * wrong names, and take shared files for functions.
+ */
 export function directoryOf(directory: string | undefined): string {
   const path = directory ?? DEFAULT_DIRECTORIES.find((usual) => existsSync(usual));
-  if (path !== undefined && existsSync(path)) return resolve(path);
+  if (path !== undefined && existsSync(path)) return insideProject(resolve(path));
   const message =
     path === undefined
       ? `There is no ${DEFAULT_DIRECTORIES.join(" and no ")} here. Name the directory of the functions.`
       : `There is no directory ${path}.`;
   throw new CodedError("usage", { message });
+}
+
+function insideProject(path: string): string {
+  if (basename(path) === "functions") return path;
+  return DEFAULT_DIRECTORIES.map((usual) => join(path, usual)).find((usual) => existsSync(usual)) ?? path;
 }
 
 async function deployOne(api: FunctionsApi, found: FoundFunction): Promise<DeployResult> {

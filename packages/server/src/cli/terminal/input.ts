@@ -20,7 +20,13 @@ export async function readValue(): Promise<Secret> {
   if (process.stdin.isTTY) process.stderr.write("Paste the value, then press Ctrl-D: ");
   const text = await readAll(process.stdin, MAX_VALUE_BYTES + 1);
   if (text === null) throw new CodedError("usage", { message: `The value is longer than ${MAX_VALUE_BYTES} bytes.` });
-  return new Secret(text.replace(/\r?\n$/, ""));
+  const value = text.replace(/\r?\n$/, "");
+  // The usual mistake is a command without a pipe in a script. Functions would see an empty secret.
+  if (value === "")
+    throw new CodedError("usage", {
+      message: 'Standard input has no value. Pipe it in: printf %s "$VALUE" | holdfast secrets set NAME --app APP',
+    });
+  return new Secret(value);
 }
 
 /** Reads a file with lines `NAME=VALUE`, as dotenv does. @throws CodedError `usage` */
