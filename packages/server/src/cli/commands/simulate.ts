@@ -19,7 +19,7 @@ export function simulateCommand(program: Command): void {
 async function simulate(flags: { readonly port: number; readonly json?: boolean }): Promise<void> {
   const { startSimulator } = await import("@holdfast/simulator");
   const simulator = await startSimulator({ port: flags.port });
-  const text = `Simulated services are running at ${simulator.url}\nUse them: HOLDFAST_PROVIDER_GATEWAY=${simulator.url} holdfast serve`;
+  const text = `Simulated services are running at ${simulator.url}\nUse them: HOLDFAST_PROVIDER_GATEWAY=${simulator.url} holdfast serve\nAny client id works, with the secret secret-of-ID: my-client has secret-of-my-client`;
   printResult(flags, { simulator_url: simulator.url }, text);
   await untilStopped(simulator);
 }
