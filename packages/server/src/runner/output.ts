@@ -259,9 +259,7 @@ function ownFrames(text: string, folder: string): string {
     // The last frame opens the list of the error's own fields. Their closing brace stays, too.
     else if (line.endsWith(" {")) kept.push(`${kept.pop() ?? ""} {`);
   }
-  return kept
-    .map((line) => line.replaceAll(own, "").replaceAll(/file:\/\/\/[^\s()]*/g, fromShared))
-    .join("\n");
+  return kept.map((line) => line.replaceAll(own, "").replaceAll(/file:\/\/\/[^\s()]*/g, fromShared)).join("\n");
 }
 
 /** Returns the part of a URL from its last folder `shared` on. */
