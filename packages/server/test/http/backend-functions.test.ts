@@ -1,6 +1,9 @@
 /** Functions of an app over HTTP: deployed, listed, called, rolled back, and no other app's. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { asAppId } from "../../src/core/ids.ts";
+import { Secret } from "../../src/core/secret.ts";
+import { openInstallation } from "../../src/installation.ts";
+import { silentLog } from "../../src/telemetry/log.ts";
 import { asList, type Reply } from "../support/http.ts";
 import { exposed, startTestServer, type TestApp, type TestServer } from "../support/server.ts";
 import { audited } from "./stage.ts";
@@ -140,6 +143,35 @@ describe("a deployed function", () => {
     expect((await holdfast.manage("DELETE", pathOf(holdfast.app, "hello"))).json).toEqual({ success: true });
     const again = await holdfast.manage("DELETE", pathOf(holdfast.app, "hello"));
     expect([again.status, again.code]).toEqual([404, "function_not_found"]);
+    expect((await call(holdfast, "hello")).code).toBe("function_not_found");
+  });
+
+  it("is called in the version that another process deployed, and with its secrets, within a second", async () => {
+    const holdfast = await startTestServer();
+    const { config, clock } = holdfast;
+    const { app_id } = holdfast.app;
+    const other = await openInstallation({ config, clock, log: silentLog }, "command");
+    onTestFinished(() => other.close());
+    const elsewhere = (content: string) =>
+      other.functions.deploy(
+        app_id,
+        "hello",
+        { entry: "entry.js", files: [{ path: "entry.js", content }], automations: [] },
+        "test",
+      );
+    await deploy(holdfast, "hello", answering("one"));
+    expect((await call(holdfast, "hello")).text).toBe("one");
+    await elsewhere(`Deno.serve(() => new Response(Deno.env.get("KEY") ?? "two"));`);
+    await clock.advance(1_000);
+    expect((await call(holdfast, "hello")).text).toBe("two");
+    await other.appSecrets.set(app_id, { KEY: new Secret("three") });
+    await clock.advance(1_000);
+    expect((await call(holdfast, "hello")).text).toBe("three");
+    await other.functions.rollback(app_id, "hello", null);
+    await clock.advance(1_000);
+    expect((await call(holdfast, "hello")).text).toBe("one");
+    await other.functions.remove(app_id, "hello");
+    await clock.advance(1_000);
     expect((await call(holdfast, "hello")).code).toBe("function_not_found");
   });
 

@@ -1,84 +1,11 @@
 import { execFile } from "node:child_process";
-import { rm, symlink } from "node:fs/promises";
-import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../src/core/limits.ts";
 import { findDeno, isOutOfMemory, jobOf } from "../../src/runner/deno.ts";
 import { readLines } from "../../src/runner/lines.ts";
-import { findFunction, listFunctions, matchFunction } from "../../src/runner/names.ts";
-import { temporaryFolder, writeFiles } from "./harness.ts";
-
-describe("names of functions", () => {
-  let dir: string;
-  beforeAll(async () => {
-    dir = await temporaryFolder();
-    await writeFiles(dir, {
-      "one.ts": "",
-      "two.js": "",
-      "postToSlack.ts": "",
-      "three/entry.ts": "",
-      "three/helper.ts": "",
-      "three/inner/entry.ts": "",
-      "crm/sync/entry.js": "",
-      "crm/import.ts": "",
-      "crm/notes.md": "",
-      ".hidden/entry.ts": "",
-      "bad name.ts": "",
-    });
-    await symlink("/etc", join(dir, "etc"));
-    await symlink(join(dir, "one.ts"), join(dir, "link.ts"));
-  });
-  afterAll(() => rm(dir, { recursive: true, force: true }));
-
-  it("are listed without the files inside a function's folder", async () => {
-    expect(await listFunctions(dir)).toEqual(["crm/import", "crm/sync", "one", "postToSlack", "three", "two"]);
-    expect(await listFunctions(join(dir, "none"))).toEqual([]);
-  });
-
-  it("are separated from the rest of a path", async () => {
-    expect(await matchFunction(dir, "crm/sync/42/x")).toEqual({ function_name: "crm/sync", path: "/42/x" });
-    expect(await matchFunction(dir, "/three/helper")).toEqual({ function_name: "three", path: "/helper" });
-    expect(await matchFunction(dir, "one")).toEqual({ function_name: "one", path: "/" });
-    expect(await matchFunction(dir, "crm")).toBeNull();
-    expect(await matchFunction(join(dir, "none"), "one")).toBeNull();
-  });
-
-  it.each([
-    "three/helper",
-    "three/inner",
-    "crm",
-    "",
-    "/one",
-    "one/",
-    "../one",
-    "./one",
-    "one.ts",
-    "crm//sync",
-    "bad name",
-    "a\0b",
-    "etc/hosts",
-  ])("%j is not a name", async (name) => {
-    await expect(findFunction(dir, name)).rejects.toMatchObject({ code: "function_not_found" });
-  });
-
-  it("never follow a symbolic link", async () => {
-    await expect(findFunction(dir, "link")).rejects.toMatchObject({ code: "function_invalid" });
-  });
-
-  it("never leave the directory", async () => {
-    const part = fc.constantFrom("..", ".", "", "one", "etc", "%2e%2e", "\\", "three", "entry");
-    await fc.assert(
-      fc.asyncProperty(fc.array(part, { maxLength: 5 }), async (parts) => {
-        const found = await findFunction(dir, parts.join("/")).catch(() => null);
-        expect(found === null || found.entry.startsWith(dir)).toBe(true);
-      }),
-    );
-  });
-});
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 

@@ -133,6 +133,31 @@ it("a deleted app leaves no key, sealed value or plaintext in the database, its 
   expect((await holdfast.token("box", { app: stays })).status).toBe(200);
 });
 
+it("a deleted app leaves no function, source, bundle or secret, and another app keeps its own", async () => {
+  const holdfast = await startTestServer();
+  const { appSecrets, functions, store } = holdfast.installation;
+  const [gone, stays] = [await holdfast.createApp("gone"), await holdfast.createApp("stays")];
+  const shared = "Deno.serve(() => new Response());";
+  const deploy = (app: TestApp, name: string, content: string) =>
+    functions.deploy(app.app_id, name, { entry: "e.js", files: [{ path: "e.js", content }], automations: [] }, "test");
+  const canary = "a-string-that-only-this-function-has";
+  await deploy(gone, "own", `Deno.serve(() => new Response("${canary}"));`);
+  for (const app of [gone, stays]) await deploy(app, "shared", shared);
+  await appSecrets.set(gone.app_id, { KEY: new Secret("value") });
+  const [row] = await store.listAppSecrets(gone.app_id);
+  const needles = new Map([["source", Buffer.from(canary)], ...piecesOf("secret", row?.sealed_value ?? null)]);
+  expect(findBytes(holdfast, needles)).not.toEqual([]);
+
+  await holdfast.installation.apps.remove(gone.app_id);
+  expect(findBytes(holdfast, needles)).toEqual([]);
+  expect(left(holdfast, [gone.app_id])).toEqual([]);
+  const kept = await functions.live(stays.app_id, "shared");
+  expect(kept.code).toContain("Deno.serve");
+  expect(await functions.list(stays.app_id)).toMatchObject([{ name: "shared", files: [{ content: shared }] }]);
+  await holdfast.installation.apps.remove(stays.app_id);
+  expect(await store.transaction(({ db }) => db.selectFrom("function_blobs").select("digest").execute())).toEqual([]);
+});
+
 it("the log is emptied with the next commit if there was a concurrent reader", async () => {
   const holdfast = await startTestServer();
   const gone = await holdfast.createApp("gone");

@@ -29,17 +29,23 @@ export function checkTree(function_name: string, sent: SentSource, limits: TreeL
   const received = readFiles(sent.files, limits);
   const based = rebased(normalized(sent.entry), received);
   const levels = new Set([2, function_name.split("/").length + 1]);
-  for (const { path } of based.files) requireInside(path, levels);
+  for (const file of based.files) requireInside(file, levels);
   requireDistinct(based.files);
   if (based.entry.startsWith("../"))
     throw refused(based.entry, "is the entry, but is outside the function's own folder");
   if (!based.files.some(({ path }) => path === based.entry))
     throw refused(based.entry, "is the entry, but is not among the files");
-  return { function_name, ...based };
+  const files = based.files.map(({ path, content }) => ({ path, content }));
+  return { function_name, entry: based.entry, files };
+}
+
+/** A file with its path as the client wrote it, which messages name. */
+interface ReceivedFile extends SourceFile {
+  readonly sent: string;
 }
 
 /** Returns the files with normalized paths. Stops at the first that exceeds a limit. */
-function readFiles(files: readonly unknown[], limits: TreeLimits): SourceFile[] {
+function readFiles(files: readonly unknown[], limits: TreeLimits): ReceivedFile[] {
   let left = limits.function_source_bytes;
   return files.map((file, index) => {
     if (!isJsonObject(file) || typeof file["path"] !== "string" || typeof file["content"] !== "string")
@@ -49,7 +55,7 @@ function readFiles(files: readonly unknown[], limits: TreeLimits): SourceFile[] 
     if (!content.isWellFormed()) throw refused(path, "has a content that is not valid Unicode");
     left -= Buffer.byteLength(content);
     if (left < 0) throw refused(path, `exceeds the limit of ${limits.function_source_bytes} bytes for all files`);
-    return { path: normalized(path), content };
+    return { sent: path, path: normalized(path), content };
   });
 }
 
@@ -58,11 +64,14 @@ function readFiles(files: readonly unknown[], limits: TreeLimits): SourceFile[] 
  * folder, `src/entry.ts`, the entry file itself is then sent as `entry.ts`, and `function.jsonc` as
  * `../function.jsonc`.
  */
-function rebased(entry: string, files: readonly SourceFile[]): Omit<SourceTree, "function_name"> {
+function rebased(
+  entry: string,
+  files: readonly ReceivedFile[],
+): { readonly entry: string; readonly files: readonly ReceivedFile[] } {
   const sent = new Set(files.map(({ path }) => path));
   const folder = posix.dirname(entry);
   if (folder === "." || sent.has(entry) || !sent.has(posix.basename(entry))) return { entry, files };
-  return { entry, files: files.map(({ path, content }) => ({ path: posix.join(folder, path), content })) };
+  return { entry, files: files.map((file) => ({ ...file, path: posix.join(folder, file.path) })) };
 }
 
 function normalized(path: string): string {
@@ -80,26 +89,26 @@ function normalized(path: string): string {
 }
 
 /** Allows the function's own folder, and the shared one `levels` above it. */
-function requireInside(path: string, levels: ReadonlySet<number>): void {
+function requireInside({ path, sent }: ReceivedFile, levels: ReadonlySet<number>): void {
   const segments = path.split("/");
   const up = segments.findIndex((segment) => segment !== "..");
   if (up === 0 || (levels.has(up) && segments[up] === "shared" && segments.length > up + 1)) return;
-  throw refused(path, "is outside the function's own folder and ../../shared");
+  throw refused(sent, "is outside the function's own folder and ../../shared");
 }
 
 /**
  * Refuses paths that name the same file on a case-insensitive file system, or that use a file as a
  * folder.
  */
-function requireDistinct(files: readonly SourceFile[]): void {
+function requireDistinct(files: readonly ReceivedFile[]): void {
   const known = new Set<string>();
-  for (const { path } of files) {
-    if (known.has(folded(path))) throw refused(path, "occurs twice, or differs only in case or in Unicode form");
+  for (const { path, sent } of files) {
+    if (known.has(folded(path))) throw refused(sent, "occurs twice, or differs only in case or in Unicode form");
     known.add(folded(path));
   }
-  for (const { path } of files)
+  for (const { path, sent } of files)
     if (foldersOf(folded(path)).some((folder) => known.has(folder)))
-      throw refused(path, "lies below a path that is a file");
+      throw refused(sent, "lies below a path that is a file");
 }
 
 function foldersOf(path: string): readonly string[] {
