@@ -87,7 +87,7 @@ describe("a path", () => {
       expect(refusal(() => check([path], "crm/sync")).code).toBe("deployment_invalid");
   });
 
-  it("outside of the allowed folders is never accepted, in whatever spelling", () => {
+  it("outside of the allowed folders is never accepted, however it is spelled", () => {
     const part = fc.constantFrom(
       "..",
       ".",
@@ -104,27 +104,36 @@ describe("a path", () => {
       "é",
     );
     const path = fc.array(part, { minLength: 1, maxLength: 8 }).map((parts) => parts.join("/"));
-    const law = fc.property(path, fc.constantFrom("hello", "crm/sync"), (text, name) => {
-      let tree: SourceTree;
-      try {
-        tree = check([text], name);
-      } catch (error) {
-        expect(error).toMatchObject({ code: "deployment_invalid" });
-        return;
-      }
-      const root = "/project/functions/a/b";
-      const folder = name === "hello" ? "/project/functions/hello" : root;
-      const shared = name === "hello" ? ["/project/shared"] : ["/project/functions/shared", "/project/shared"];
-      for (const { path: stored } of tree.files) {
-        expect(stored).toBe(posix.normalize(stored));
+    const law = fc.property(path, fc.constantFrom(...FOLDERS), (text, { name, folder, allowed }) =>
+      storedPaths(text, name).every((stored) => {
         const reached = posix.resolve(folder, stored);
-        expect([folder, ...shared].some((allowed) => reached.startsWith(`${allowed}/`))).toBe(true);
-        expect(stored).not.toMatch(/[\\\0]/);
-      }
-    });
+        const is_inside = allowed.some((root) => reached.startsWith(`${root}/`));
+        return is_inside && stored === posix.normalize(stored) && !/[\\\0]/.test(stored);
+      }),
+    );
     fc.assert(law, { numRuns: 2_000 });
   });
 });
+
+/** Where functions can lie, and the folders that their files can be in. */
+const FOLDERS = [
+  { name: "hello", folder: "/project/functions/hello", allowed: ["/project/functions/hello", "/project/shared"] },
+  {
+    name: "crm/sync",
+    folder: "/project/functions/crm/sync",
+    allowed: ["/project/functions/crm/sync", "/project/functions/shared", "/project/shared"],
+  },
+] as const;
+
+/** Returns the paths that are stored for one that is sent. None if it is refused. */
+function storedPaths(text: string, name: string): readonly string[] {
+  try {
+    return check([text], name).files.map(({ path }) => path);
+  } catch (error) {
+    if (error instanceof CodedError && error.code === "deployment_invalid") return [];
+    throw error;
+  }
+}
 
 describe("two paths", () => {
   it.each([
