@@ -27,6 +27,12 @@ const FUNCTIONS = {
     const bytes = new Uint8Array(await file.arrayBuffer());
     return Response.json({ name: file.name, type: file.type, sum: bytes.reduce((a, b) => a + b, 0), note: form.get("note") });
   });`,
+  // Each process has an id of its own.
+  process: `const id = crypto.randomUUID();
+    Deno.serve((request) => {
+      const status = Number(new URL(request.url).searchParams.get("status") ?? 200);
+      return new Response([204, 205, 304].includes(status) ? null : id, { status });
+    });`,
   names: `Deno.serve(async (request) => {
     await request.text();
     return Response.json([...request.headers.keys()]);
@@ -149,6 +155,23 @@ describe("a body", () => {
       const reply = await fetch(`${holdfast.url}${functionPath(holdfast, "sized")}`, { method });
       expect([reply.headers.get("content-length"), await reply.text()]).toEqual(["5", method === "GET" ? "12345" : ""]);
     }
+  });
+
+  it("of a reply that is not read to its end ends with the reply, so that its process does not look hung", async () => {
+    const holdfast = await ready();
+    const path = functionPath(holdfast, "process");
+    const id = async () => (await holdfast.request("GET", path)).text;
+    const first = await id();
+    for (const [method, status] of [
+      ["HEAD", 200],
+      ["HEAD", 404],
+      ["POST", 204],
+      ["POST", 205],
+      ["GET", 304],
+    ] as const)
+      expect((await holdfast.request(method, `${path}?status=${status}`)).status).toBe(status);
+    await holdfast.clock.advance(31_000);
+    expect(await id()).toBe(first);
   });
 
   it("that the function does not read still gets the function's reply", async () => {
