@@ -132,16 +132,18 @@ function formsOf(secret: string): readonly string[] {
 function encodedForms(secret: string): readonly string[] {
   const bytes = Buffer.from(secret);
   const base64 = [0, 1, 2].flatMap((offset) => base64At(bytes, offset));
-  return [urlEncoded(secret), bytes.toString("hex"), ...base64];
+  const hex = bytes.toString("hex");
+  return [...urlForms(secret), hex, hex.toUpperCase(), ...base64];
 }
 
-function urlEncoded(secret: string): string {
-  try {
-    return encodeURIComponent(secret);
-  } catch {
-    // A lone surrogate has no form in a URL.
-    return secret;
-  }
+/** Returns the secret as code, a form and a URL parser write it in a query. */
+function urlForms(secret: string): readonly string[] {
+  const text = secret.toWellFormed();
+  const in_code = encodeURIComponent(text);
+  const in_form = new URLSearchParams([["", text]]).toString().slice(1);
+  const in_url = new URL(`https://host/?${text.replaceAll("#", "%23")}`).search.slice(1);
+  const lower = [in_code, in_form].map((form) => form.replaceAll(/%../g, (escape) => escape.toLowerCase()));
+  return [in_code, in_form, in_url, ...lower];
 }
 
 /**

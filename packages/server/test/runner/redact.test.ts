@@ -17,9 +17,23 @@ describe("redaction of a function's output", () => {
     ["with a space after each character", TOKEN.split("").join(" "), REDACTED],
     ["in a URL", `?token=${encodeURIComponent(TOKEN)}&a=1`, `?token=${REDACTED}&a=1`],
     ["as hex", Buffer.from(TOKEN).toString("hex"), REDACTED],
+    ["as hex in capitals", Buffer.from(TOKEN).toString("hex").toUpperCase(), REDACTED],
+    ["in a URL with small escapes", encodeURIComponent(TOKEN).replaceAll(/%../g, (one) => one.toLowerCase()), REDACTED],
   ])("finds a token %s", (_name, text, expected) => {
     expect(redact(text)).toBe(expected);
   });
+
+  it.each(["p w(o)r'd!~*?/\"<>", "gr\u00fc\u00dfe an #alle & mehr=1", "100% secret %zz", "\ud800 half a pair"])(
+    "finds %j in a form, and in a URL as a parser writes it",
+    (secret) => {
+      const forms = [
+        new URLSearchParams({ key: secret }).toString(),
+        new URL(`https://host.example/?key=${secret.replaceAll("#", "%23")}`).href,
+        `key=${encodeURIComponent(secret.toWellFormed()).replaceAll(/%../g, (escape) => escape.toLowerCase())}`,
+      ];
+      for (const text of forms) expect(redact(text, [secret]).replace(/^.*key=/, "")).toBe(REDACTED);
+    },
+  );
 
   it.each([0, 1, 2, 3, 4, 5])("finds a token in base64 after %i other bytes", (offset) => {
     const text = Buffer.from(`${"user:xyz".slice(0, offset)}${TOKEN}${"tail".slice(0, offset)}`);
