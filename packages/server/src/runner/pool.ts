@@ -85,7 +85,8 @@ async function take(state: PoolState, wanted: Wanted): Promise<Slot> {
   const entry = place(state, wanted);
   if (entry !== null) return entry;
   const { line, clock, limits } = state;
-  if (line.size >= limits.function_queue) throw busy();
+  const own = [...line].filter(({ wanted: other }) => other.app_id === wanted.app_id);
+  if (line.size >= limits.function_queue || own.length >= limits.function_queue_per_app) throw busy();
   const waiting: Waiting = { wanted, promise: Promise.withResolvers() };
   line.add(waiting);
   const cancel = clock.after(limits.function_queue_ms, () => {

@@ -1,5 +1,5 @@
 /** Scheduled automations on two nodes over one database. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CodedError } from "../../src/core/errors.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { AppId } from "../../src/core/types.ts";
@@ -141,6 +141,25 @@ export function describeScheduler(open: OpenStores): void {
       expect(records[0]).toMatchObject({ level: "error" });
       expect(records[0]?.message).toContain("was interrupted");
       expect(await row()).toMatchObject({ lease_owner: null, last_outcome: "ok" });
+    });
+
+    it("of one app, however many are due, do not delay those of another app", async () => {
+      const held = await stage(open);
+      const { store, nodes, runs, advance } = held;
+      const every_minute = (name: string) => ({ ...HOURLY, name, cron_expression: "* * * * *" });
+      const many = Array.from({ length: 3 * LIMITS.schedule_batch }, (_, index) => every_minute(`a${index}`));
+      const { id: other } = await appOf(store, "other");
+      await held.deploy(...many);
+      await store.transaction((tx) => putSchedules(tx, other, "report", [every_minute("z")]));
+      await advance(MINUTE);
+      const end = Promise.withResolvers<number>();
+      held.behavior = () => end.promise;
+      const ticks = [nodes[0].tick()];
+      await vi.waitFor(() => expect(runs.map(({ app_id }) => app_id)).toContain(other));
+      ticks.push(nodes[0].tick());
+      await expect.poll(() => runs.length).toBe(LIMITS.schedule_batch_per_app + 1);
+      end.resolve(200);
+      await Promise.all(ticks);
     });
 
     it("record how a run failed", async () => {

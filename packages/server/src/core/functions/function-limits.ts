@@ -17,6 +17,8 @@ export const FUNCTION_LIMITS = {
   function_invocations: 100,
   /** Calls that wait for a process. Further calls are refused. */
   function_queue: 100,
+  /** Such calls of one app, so that one app cannot fill the line of all apps. */
+  function_queue_per_app: 50,
   /** How long a call waits for a process. */
   function_queue_ms: 10_000,
   /** Heap of one function process. */
@@ -147,6 +149,8 @@ export const FUNCTION_LIMITS = {
   schedule_poll_ms: 1_000,
   /** Due automations that a node reads at once and runs in parallel. */
   schedule_batch: 20,
+  /** Such runs of one app on one node, so that one app cannot delay those of all apps. */
+  schedule_batch_per_app: 5,
   /** A run that is later than this counts as missed: the server was down or too busy. */
   schedule_late_ms: 60_000,
   /**

@@ -35,7 +35,8 @@ export interface Scheduler {
 }
 
 interface SchedulerState extends SchedulerDeps {
-  readonly running: Set<Promise<void>>;
+  /** The app of each run. */
+  readonly running: Map<Promise<void>, AppId>;
   stopTimer: () => void;
   is_stopped: boolean;
 }
@@ -44,7 +45,7 @@ interface SchedulerState extends SchedulerDeps {
 const MOST_MISSED = 1_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
-  const scheduler: SchedulerState = { ...deps, running: new Set(), stopTimer: () => {}, is_stopped: false };
+  const scheduler: SchedulerState = { ...deps, running: new Map(), stopTimer: () => {}, is_stopped: false };
   return {
     start: () => start(scheduler),
     tick: () => tick(scheduler),
@@ -62,22 +63,32 @@ function start(scheduler: SchedulerState): void {
 async function stop(scheduler: SchedulerState): Promise<void> {
   scheduler.is_stopped = true;
   scheduler.stopTimer();
-  await Promise.all(scheduler.running);
+  await Promise.all(scheduler.running.keys());
 }
 
 async function tick(scheduler: SchedulerState): Promise<void> {
   const { store, limits, running } = scheduler;
   const room = limits.schedule_batch - running.size;
   if (room <= 0 || scheduler.is_stopped) return;
-  const { now, due } = await store.dueSchedules(room);
-  await Promise.all(due.map((row) => claimAndRun(scheduler, row, now)));
+  const crowded = [...new Set(running.values())].filter((app_id) => roomOf(scheduler, app_id) <= 0);
+  const { now, due } = await store.dueSchedules(room, crowded);
+  const allowed = due.filter(({ app_id }, index) => {
+    const earlier = due.slice(0, index).filter((row) => row.app_id === app_id);
+    return earlier.length < roomOf(scheduler, app_id);
+  });
+  await Promise.all(allowed.map((row) => claimAndRun(scheduler, row, now)));
+}
+
+/** Returns how many more runs of an app can start. */
+function roomOf({ running, limits }: SchedulerState, app_id: AppId): number {
+  return limits.schedule_batch_per_app - [...running.values()].filter((other) => other === app_id).length;
 }
 
 async function claimAndRun(scheduler: SchedulerState, row: ScheduleRow, now: Instant): Promise<void> {
   const claimed = await claim(scheduler, row, now);
   if (claimed === null) return;
   const run = runOne(scheduler, claimed);
-  scheduler.running.add(run);
+  scheduler.running.set(run, row.app_id);
   await run.finally(() => scheduler.running.delete(run));
 }
 

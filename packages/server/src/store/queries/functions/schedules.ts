@@ -70,13 +70,28 @@ async function deleteSchedule({ db }: Transaction, key: ScheduleKey): Promise<vo
   );
 }
 
-/** Returns due schedules, the earliest first, and the time at which they were checked. */
+/**
+ * Returns due schedules, and the time at which they were checked. First the earliest of each app,
+ * then the second of each app, and so on: an app with many schedules delays only its own.
+ */
 export async function dueSchedules(
   { db, now }: Transaction,
   count: number,
+  without: readonly AppId[] = [],
 ): Promise<{ readonly now: Instant; readonly due: readonly ScheduleRow[] }> {
-  const query = db.selectFrom("function_schedules").select(COLUMNS).where("next_run_at", "<=", now);
-  return { now, due: await all(query.orderBy("next_run_at").limit(count)) };
+  let ranked = db
+    .selectFrom("function_schedules")
+    .select(COLUMNS)
+    .select((eb) =>
+      eb.fn
+        .agg<number>("row_number")
+        .over((of) => of.partitionBy("app_id").orderBy("next_run_at"))
+        .as("turn"),
+    )
+    .where("next_run_at", "<=", now);
+  if (without.length > 0) ranked = ranked.where("app_id", "not in", without);
+  const query = db.selectFrom(ranked.as("ranked")).select(COLUMNS).orderBy("turn").orderBy("next_run_at");
+  return { now, due: await all(query.limit(count)) };
 }
 
 /** The columns that a claim changes. A claim without a lease only advances the schedule. */
