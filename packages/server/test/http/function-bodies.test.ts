@@ -57,6 +57,7 @@ const FUNCTIONS = {
   breaks: `Deno.serve(() => new Response(new ReadableStream({
     start(controller) { controller.enqueue(new TextEncoder().encode("half")); setTimeout(() => controller.error(new Error("broken")), 20); },
   })));`,
+  fails: `Deno.serve(() => new Response(new ReadableStream({ start(controller) { controller.error(new Error("broken")); } })));`,
   many: `Deno.serve(() => new Response("", { headers: Array.from({ length: 400 }, (_, n) => ["x-" + n, "y".repeat(100)]) }));`,
 } as const;
 
@@ -284,6 +285,14 @@ describe("a call that breaks off", () => {
     const reply = await fetch(`${holdfast.url}${functionPath(holdfast, "breaks")}`);
     expect(reply.status).toBe(200);
     await expect(reply.text()).rejects.toThrow("terminated");
+  });
+
+  it("before its first byte is the function's error, not the server's", async () => {
+    const holdfast = await ready();
+    const reply = await fetch(`${holdfast.url}${functionPath(holdfast, "fails")}`);
+    expect(reply.status).toBe(502);
+    expect(await reply.json()).toMatchObject({ code: "function_error" });
+    expect(lines(holdfast).join("\n")).not.toContain("internal");
   });
 
   it("because the caller stops sending times out", async () => {

@@ -4,6 +4,7 @@
  * function are checked before a byte of the body is read.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { errnoOf } from "../../core/errno.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { AppId } from "../../core/types.ts";
 import { tooLarge } from "../../runner/send.ts";
@@ -31,6 +32,9 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
   const route = { method: [...METHODS], config: { bridge: true, calls_function: true } };
   void server.register((plugin, _options, done) => {
     leaveBodiesUnread(plugin, context);
+    plugin.setErrorHandler((error) => {
+      throw errnoOf(error) === "ECONNRESET" ? brokenReply() : error;
+    });
     plugin.route<{ Params: { app: AppId; "*": string } }>({
       ...route,
       url: "/api/apps/:app/functions/*",
@@ -46,6 +50,10 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
     done();
   });
 }
+
+/** The function's stream failed before its first byte. Later, the reply breaks off instead. */
+const brokenReply = (): CodedError =>
+  new CodedError("function_error", { message: "The function's response broke off. Its log may say why." });
 
 async function call(
   { context, budget }: Calls,
