@@ -17,7 +17,7 @@ import type { Secret } from "./core/secret.ts";
 import { createOAuthProtocol } from "./oauth/protocol.ts";
 import type { HttpClient } from "./net/outbound.ts";
 import { createBundler } from "./runner/bundler/bundler.ts";
-import { resolveHost } from "./runner/egress/resolve.ts";
+import { isOwnAddress, resolveHost } from "./runner/egress/resolve.ts";
 import type { Rules } from "./runner/egress/target.ts";
 import { shareSandbox, type SharedSandbox } from "./runner/sandbox/shared.ts";
 import type { Sandbox } from "./runner/sandbox/types.ts";
@@ -217,7 +217,7 @@ async function openFunctionSandbox(config: Config, clock: Clock, log: Log): Prom
 }
 
 function egressOf({ functions_egress_allow: allowed, functions_egress_proxy: upstream }: Config): Rules {
-  return { resolve: resolveHost, allowed, ...(upstream === null ? {} : { upstream }) };
+  return { resolve: resolveHost, isOwn: isOwnAddress, allowed, ...(upstream === null ? {} : { upstream }) };
 }
 
 type BundlerParts = Pick<Installation, "clock" | "log" | "sandbox" | "egress">;

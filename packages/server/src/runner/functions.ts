@@ -89,7 +89,7 @@ export interface FunctionRunnerOptions {
   /** Serves the connections of a process's listener as its calls to the API. */
   readonly acceptBridge: (listener: Server, process: { process_id: string; app_id: string }) => void;
   /** The targets that sandboxed processes can reach besides the API. */
-  readonly egress: Pick<EgressOptions, "resolve" | "allowed">;
+  readonly egress: Pick<EgressOptions, "resolve" | "isOwn" | "allowed">;
   /** The origin of this server's connect links. */
   readonly public_url: string;
   readonly gateway: string | null;

@@ -130,7 +130,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   const runner = createFunctionRunner({
     sandbox: { ...sandbox, spawn },
     acceptBridge: (listener) => listener.on("connection", (socket) => fake.server.emit("connection", socket)),
-    egress: { resolve: async () => [], allowed: [] },
+    egress: { resolve: async () => [], isOwn: () => false, allowed: [] },
     onFailure: (error) => {
       throw error;
     },

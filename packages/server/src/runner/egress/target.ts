@@ -15,6 +15,8 @@ export type Resolve = (host: string) => Promise<readonly string[]>;
 
 export interface Rules {
   readonly resolve: Resolve;
+  /** Reports whether an address is this machine's, also a public one. */
+  readonly isOwn: (address: string) => boolean;
   /** `host:port` of each target that is allowed although its address is private. */
   readonly allowed: readonly string[];
   /** A proxy of the operator's network, which leads to all targets that are not in `allowed`. */
@@ -52,7 +54,7 @@ export function parseAuthority(authority: string): Target | null {
 export const authorityOf = ({ host, port }: Target): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
 /** @throws EgressRefused if the target is not allowed, or its name has no address */
-export async function routeTo(target: Target, { resolve, allowed, upstream }: Rules): Promise<Route> {
+export async function routeTo(target: Target, { resolve, isOwn, allowed, upstream }: Rules): Promise<Route> {
   const { host, port } = target;
   const is_allowed = allowed.includes(authorityOf(target));
   if (!is_allowed && port < FIRST_FREE_PORT && !PORTS.has(port)) {
@@ -65,8 +67,9 @@ export async function routeTo(target: Target, { resolve, allowed, upstream }: Ru
     throw error;
   });
   const [first] = addresses;
-  // One private address among public ones is enough to refuse: connecting could pick it.
-  if (!is_allowed && !addresses.every(isGlobalAddress)) {
+  // One private address among public ones is enough to refuse: connecting could pick it. A
+  // connection to this machine's own public address does not pass its firewall.
+  if (!is_allowed && !addresses.every((address) => isGlobalAddress(address) && !isOwn(address))) {
     throw new EgressRefused(`${host} is an address of a private network or of this machine`);
   }
   if (is_proxy) return { ...upstream, is_proxy };

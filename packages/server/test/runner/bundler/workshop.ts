@@ -72,7 +72,7 @@ export function openWorkshop(options: WorkshopOptions = {}): Workshop {
   const bundler = createBundler({
     sandbox: { open: async () => ({ ...sandbox, spawn }) },
     registries: { ...NO_REGISTRIES, ...options.registries },
-    egress: { resolve, allowed: options.allowed ?? [] },
+    egress: { resolve, isOwn: () => false, allowed: options.allowed ?? [] },
     limits,
     clock: options.clock ?? systemClock,
     onFailure: (failure) => void failures.push(failure),

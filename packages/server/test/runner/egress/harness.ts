@@ -37,6 +37,7 @@ export async function openProxy({ names = {}, ...options }: ProxyOptions = {}): 
   const listener = await listening(createServer());
   serveEgress(listener, {
     allowed: [],
+    isOwn: () => false,
     gateway: null,
     connections: 100,
     total_bytes: null,

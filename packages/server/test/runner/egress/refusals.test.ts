@@ -1,6 +1,8 @@
 /** Where a function process cannot go, however it writes the address. */
+import { networkInterfaces } from "node:os";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { isOwnAddress } from "../../../src/runner/egress/resolve.ts";
 import { openProxy, openTarget, type Proxy } from "./harness.ts";
 
 const connectTo = (authority: string): string => `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
@@ -110,6 +112,28 @@ describe("plain http to", () => {
     const answer = await proxy.exchange(get(`http://${host}:${target.port}/`));
     expect(answer).toMatch(/^(HTTP\/1\.1 (400|403) |$)/);
     expect(target.connections()).toBe(0);
+  });
+
+  it("this machine's own public address is refused, unless the operator allows it", async () => {
+    await using target = await openTarget();
+    const own = "93.184.216.34";
+    const options = { names: { "me.example": [[own]] }, isOwn: (address: string) => address === own };
+    await using proxy = await openProxy(options);
+    for (const host of [own, "me.example"]) {
+      expect(await proxy.exchange(connectTo(`${host}:5432`))).toContain("403 function_egress_refused");
+      expect(await proxy.exchange(get(`http://${host}/`))).toContain("403");
+    }
+    await using open = await openProxy({ isOwn: () => true, allowed: [target.authority] });
+    open.connect().write(connectTo(target.authority));
+    await vi.waitFor(() => expect(target.connections()).toBe(1));
+  });
+
+  it("each address of this machine's interfaces counts as its own", () => {
+    const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    expect(own.length).toBeGreaterThan(0);
+    for (const { address } of own) expect(isOwnAddress(address)).toBe(true);
+    expect(isOwnAddress("93.184.216.34")).toBe(false);
+    expect(isOwnAddress("2606:2800:220:1:248:1893:25c8:1946")).toBe(false);
   });
 
   it.each([
