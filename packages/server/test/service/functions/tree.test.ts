@@ -125,7 +125,7 @@ const FOLDERS = [
   },
 ] as const;
 
-/** Returns the paths that are stored for one that is sent. None if it is refused. */
+/** Returns the paths that are stored for a sent path. None if it is refused. */
 function storedPaths(text: string, name: string): readonly string[] {
   try {
     return check([text], name).files.map(({ path }) => path);
