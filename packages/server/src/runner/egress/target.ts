@@ -11,7 +11,7 @@ export interface Target {
 }
 
 /** Returns the addresses of a name. Rejects if there are none. */
-export type Resolve = (host: string) => Promise<readonly string[]>;
+export type Resolve = (host: string, is_allowed: boolean) => Promise<readonly string[]>;
 
 export interface Rules {
   readonly resolve: Resolve;
@@ -61,7 +61,7 @@ export async function routeTo(target: Target, { resolve, isOwn, allowed, upstrea
     throw new EgressRefused(`port ${port} is not allowed`);
   }
   const is_proxy = upstream !== undefined && !is_allowed;
-  const addresses = await addressesOf(host, resolve).catch((error: unknown) => {
+  const addresses = await addressesOf(host, is_allowed, resolve).catch((error: unknown) => {
     // Where a proxy leads to the internet, often only the proxy knows its names.
     if (is_proxy) return [];
     throw error;
@@ -77,11 +77,11 @@ export async function routeTo(target: Target, { resolve, isOwn, allowed, upstrea
   return { host: first, port, is_proxy };
 }
 
-async function addressesOf(host: string, resolve: Resolve): Promise<readonly string[]> {
+async function addressesOf(host: string, is_allowed: boolean, resolve: Resolve): Promise<readonly string[]> {
   if (isIP(host) !== 0) return [host];
   // Numbers in unusual forms, such as 0x7f.1 or 2130706433, resolve to addresses.
   try {
-    return await resolve(host);
+    return await resolve(host, is_allowed);
   } catch {
     throw new EgressRefused(`${host} cannot be resolved`);
   }
