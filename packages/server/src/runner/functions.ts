@@ -27,6 +27,7 @@ import type { OutputLevel, OutputRecord } from "./output.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, startProcess, type FunctionProcess } from "./process.ts";
 import { createRedactor } from "./redact.ts";
+import { createRefusals } from "./refusals.ts";
 import { responseHeaders } from "./response-headers.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sendRequest, type Exchange } from "./send.ts";
@@ -236,7 +237,8 @@ function start(runner: Runner, live: LiveFunction, version: Version): FunctionPr
     },
     onDone: (id) => {
       const invocation = runner.invocations.get(id);
-      if (invocation === undefined) return;
+      // A process that took over its bootstrap can name any invocation.
+      if (invocation === undefined || invocation.slot.process !== started) return;
       invocation.done = true;
       if (invocation.responded) finish(runner, invocation);
     },
@@ -263,10 +265,9 @@ function egressOf(options: FunctionRunnerOptions, { app_id, function_name }: Pro
     clock,
     connect_timeout_ms: limits.function_connect_timeout_ms,
     idle_timeout_ms: limits.function_connection_idle_ms,
-    onRefused: (target, why) => {
-      const message = `function_egress_refused: the function cannot connect to ${target.slice(0, 300)}, because ${why}.`;
-      log({ app_id, function_name, version: null, request_id: null, level: "error", message });
-    },
+    onRefused: createRefusals(clock, (message) =>
+      log({ app_id, function_name, version: null, request_id: null, level: "error", message }),
+    ),
   };
 }
 

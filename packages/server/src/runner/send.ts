@@ -61,6 +61,8 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
     response.resolve(started);
   });
   request.on("error", response.reject);
+  // Node closes the connection without an error if it does not pass the response on, such as 101.
+  request.once("close", () => response.reject(new Error("There was no response.")));
   if (typeof body !== "function") request.end(body ?? undefined);
   else
     pump(sending, body(), request, (error) => {

@@ -2,6 +2,7 @@
  * A functions directory, a fake for the server's API and the provider gateway, and a clock moved by
  * hand.
  */
+import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -89,6 +90,11 @@ export interface WorkbenchOptions {
   readonly respond?: Respond;
   /** `bubblewrap` unless given. */
   readonly isolation?: Isolation;
+  /**
+   * The text of a program that runs with every permission of Deno instead of the bootstrap and the
+   * function: what an attacker has who took over the process.
+   */
+  readonly taken_over_by?: string;
 }
 
 export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Workbench> {
@@ -115,7 +121,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   });
   const processes: SandboxedProcess[] = [];
   const spawn = async (job: SandboxJob): Promise<SandboxedProcess> => {
-    const started = await sandbox.spawn(job);
+    const started = await sandbox.spawn(takenOver(job, sandbox.root, options.taken_over_by));
     processes.push(started);
     return started;
   };
@@ -203,6 +209,19 @@ export async function liveFunction(
   return { app_id, function_name, ...(await directory.code(function_name)), secrets, secrets_revision };
 }
 
+function takenOver(job: SandboxJob, root: string, program?: string): SandboxJob {
+  if (program === undefined) return job;
+  const folder = mkdtempSync(join(root, "takeover-"));
+  chmodSync(folder, 0o755);
+  writeFileSync(join(folder, "main.mjs"), program);
+  const [{ inside } = { inside: "/app" }] = job.mounts;
+  return {
+    ...job,
+    mounts: [{ host: folder, inside }],
+    command: ({ deno, path }) => [deno, "run", "--quiet", "--no-config", "-A", `${path(inside)}/main.mjs`],
+  };
+}
+
 const REQUEST: Omit<FunctionRequest, "function"> = {
   request_id: "req_test",
   method: "POST",
@@ -254,7 +273,9 @@ async function listen(respond: (request: Seen) => Promise<FakeResponse>) {
       .then((body) => respond({ method, url, headers, body }))
       .then(({ status = 200, body }) =>
         response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body)),
-      );
+      )
+      // The caller left before its request was complete.
+      .catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
