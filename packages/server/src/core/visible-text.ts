@@ -11,6 +11,11 @@ const SEQUENCES =
 /** Control characters, and those that change the direction of text. */
 const INVISIBLE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
+/** Reports whether the text has characters that a terminal does not show as they are. */
+export function hasInvisible(text: string): boolean {
+  return text.search(INVISIBLE) !== -1;
+}
+
 /**
  * Returns the text without what would control a terminal, change the order of what it shows, or be
  * refused by a database. Line feeds and tabs stay.

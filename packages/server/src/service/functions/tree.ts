@@ -7,6 +7,7 @@
  */
 import { posix } from "node:path";
 import { CodedError } from "../../core/errors.ts";
+import { hasInvisible } from "../../core/visible-text.ts";
 import type { SourceFile, SourceTree } from "../../core/functions/functions.ts";
 import type { Limits } from "../../core/limits.ts";
 import { isJsonObject } from "../../core/types.ts";
@@ -77,6 +78,7 @@ function rebased(
 function normalized(path: string): string {
   if (!path.isWellFormed()) throw refused(path, "is not valid Unicode");
   if (path.includes("\0")) throw refused(path, "contains a NUL character");
+  if (hasInvisible(path)) throw refused(path, "contains a control character, or one that changes the text's direction");
   if (path.includes("\\")) throw refused(path, "contains a backslash. Write paths with /");
   if (path.startsWith("/") || DRIVE.test(path)) throw refused(path, "is absolute. Paths are relative to the function");
   if (Buffer.byteLength(path) > PATH_BYTES) throw refused(path, `is longer than ${PATH_BYTES} bytes`);
