@@ -1,6 +1,6 @@
 /** One job inside bubblewrap. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeFileSync } from "node:fs";
 import { Server } from "node:net";
 import { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -24,6 +24,8 @@ import { watchUsage } from "./watch.ts";
 const O_PATH = 0o10000000;
 /** Each sandbox has its own network, so the same ports are free in each. */
 const FIRST_PORT = 4001;
+/** The nice value of a session that gets what others leave. */
+const LEAST_SHARE = "19";
 /** Enough of bubblewrap's own message to explain a failure. */
 const COMPLAINT_BYTES = 2_000;
 
@@ -53,6 +55,7 @@ export async function spawnIsolated(state: IsolatedState, job: SandboxJob): Prom
   try {
     const { listeners, host_pid } = await launched(child, job.listeners, exited);
     first_pid = host_pid;
+    yieldToOthers(host_pid);
     const watch = watchUsage({ ...state, ...job.limits, usage: () => usageInside(host_pid), kill });
     const handles: number[] = [];
     const end = (): void => {
@@ -76,6 +79,18 @@ export async function spawnIsolated(state: IsolatedState, job: SandboxJob): Prom
     throw error;
   } finally {
     cancelTimeout();
+  }
+}
+
+/**
+ * Linux gives each session the same share of the processors (sched(7), "The autogroup feature"),
+ * and the sandbox is a session of its own. Its scheduling class then counts only inside of it.
+ */
+function yieldToOthers(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, LEAST_SHARE);
+  } catch {
+    // This kernel has no such groups, or the process has exited.
   }
 }
 
