@@ -42,7 +42,7 @@ it("runs a script whose SDK is signed in as the builder", async () => {
   const line = stdout.split("\n").find((one) => one.startsWith("{")) ?? stdout;
   expect(JSON.parse(line)).toEqual({
     authenticated: true,
-    role: "user",
+    role: "admin",
     email: expect.stringContaining("@") as unknown,
   });
 });
