@@ -164,7 +164,7 @@ describe("lines of the bootstrap", () => {
       frame("ready");
       for (;;) {
         const { connection, id } = await nextRequest();
-        await send(connection, "HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\nown");
+        await send(connection, "HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 3\\r\\n\\r\\nown");
         frame("done " + id);
       }`);
     expect((await bench.call("f")).body).toBe("own");

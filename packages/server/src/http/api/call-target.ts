@@ -79,9 +79,9 @@ async function appOf(
   return app_id;
 }
 
-async function appWithFunctions({ functionRunner, apps }: HttpContext, app_id: AppId): Promise<AppRow> {
+async function appWithFunctions({ functionRunner, credentials }: HttpContext, app_id: AppId): Promise<AppRow> {
   if (functionRunner === null) throw new CodedError("functions_not_served");
-  const app = await apps.get(app_id);
+  const app = await credentials.existingApp(app_id);
   if (!app.functions_enabled) throw new CodedError("functions_disabled");
   return app;
 }

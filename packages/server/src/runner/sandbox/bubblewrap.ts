@@ -37,6 +37,8 @@ export interface Wrapping {
   readonly limits: JobLimits;
   /** The job's uid and gid on the host. Null: this server's own, because it is not root. */
   readonly uid: number | null;
+  /** True if this server has a controlling terminal. A job in its session could write to it. */
+  readonly has_terminal: boolean;
   /** The argument of the launcher. */
   readonly launch: string;
 }
@@ -50,7 +52,7 @@ export interface Wrapped {
   readonly options: string;
 }
 
-export function wrapped({ mounts, limits, uid, launch }: Wrapping): Wrapped {
+export function wrapped({ mounts, limits, uid, has_terminal, launch }: Wrapping): Wrapped {
   const command = [
     // Other processes get the CPU first. The server must respond while functions compute.
     ["chrt", "--idle", "0"],
@@ -64,6 +66,10 @@ export function wrapped({ mounts, limits, uid, launch }: Wrapping): Wrapped {
   ].flat();
   const options = [
     NAMESPACES,
+    // Linux gives each session the same share of the processors, so that the scheduling class
+    // counts only inside of one. In the server's own session a job runs only when the server does
+    // not.
+    has_terminal ? ["--new-session"] : [],
     ["--clearenv", "--setenv", "NODE_CHANNEL_FD", String(CHANNEL_FD)],
     ["--info-fd", String(INFO_FD), "--seccomp", String(FILTER_FD)],
     mounts.flatMap(({ host, inside }) => ["--ro-bind", host, inside]),
@@ -79,7 +85,7 @@ const NAMESPACES = [
   ["--unshare-all", "--unshare-user"],
   // Another user namespace would give its creator capabilities, and expose more of the kernel.
   ["--disable-userns"],
-  ["--die-with-parent", "--new-session"],
+  ["--die-with-parent"],
   ["--cap-drop", "ALL"],
   ["--uid", "65534", "--gid", "65534"],
   ["--hostname", "function"],

@@ -55,7 +55,7 @@ export async function spawnIsolated(state: IsolatedState, job: SandboxJob): Prom
   try {
     const { listeners, host_pid } = await launched(child, job.listeners, exited);
     first_pid = host_pid;
-    yieldToOthers(host_pid);
+    if (state.has_terminal) yieldToOthers(host_pid);
     const watch = watchUsage({ ...state, ...job.limits, usage: () => usageInside(host_pid), kill });
     const handles: number[] = [];
     const end = (): void => {
@@ -112,7 +112,7 @@ function start(state: IsolatedState, job: SandboxJob, place: Place, uid: number 
   const command = job.command(place);
   const launch = JSON.stringify({ listeners, command, environment: job.environment(place) });
   const mounts = [...state.runtime, ...job.mounts];
-  const { command: outer, options } = wrapped({ mounts, limits: job.limits, uid, launch });
+  const { command: outer, options } = wrapped({ ...state, mounts, limits: job.limits, uid, launch });
   const [program = "", ...rest] = outer;
   const stdio: ("pipe" | "ipc")[] = ["pipe", "pipe", "pipe"];
   stdio[CHANNEL_FD] = "ipc";

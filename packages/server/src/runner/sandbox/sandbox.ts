@@ -3,7 +3,7 @@
  * operating system's side: namespaces, uids, sockets and resident size. Must not know functions,
  * versions, tokens or HTTP.
  */
-import { rmSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
 import type { Isolation, UidRange } from "../../core/functions/function-settings.ts";
 import { spawnIsolated } from "./isolated.ts";
@@ -28,7 +28,8 @@ export interface SandboxOptions {
 export function createSandbox({ isolation, deno, uids, ...rest }: SandboxOptions): Sandbox {
   const root = makeRoot();
   const is_root = process.getuid?.() === 0;
-  const state: SandboxState = { ...rest, deno, root, uids: is_root ? createUids(uids) : null };
+  const has_terminal = hasTerminal();
+  const state: SandboxState = { ...rest, deno, root, has_terminal, uids: is_root ? createUids(uids) : null };
   let runtime: readonly Mount[] | null = null;
   return {
     isolation,
@@ -41,4 +42,13 @@ export function createSandbox({ isolation, deno, uids, ...rest }: SandboxOptions
     },
     close: async () => rmSync(root, { recursive: true, force: true, maxRetries: 3 }),
   };
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -13,6 +13,8 @@ const DENIED: Readonly<Record<string, Numbers>> = {
   add_key: [248, 217],
   request_key: [249, 218],
   keyctl: [250, 219],
+  // A session of its own would have a share of the processors like the server's.
+  setsid: [112, 157],
   // Memory that belongs to no process, so that no limit counts it.
   memfd_create: [319, 279],
   memfd_secret: [447, 447],

@@ -88,6 +88,8 @@ export interface SandboxState {
   readonly root: string;
   /** Null if this server is not root. */
   readonly uids: Uids | null;
+  /** True if this server has a controlling terminal. */
+  readonly has_terminal: boolean;
   readonly poll_ms: number;
   readonly start_timeout_ms: number;
   readonly clock: Clock;

@@ -15,6 +15,7 @@ import type { ApiKeysTable, AppRow, ServiceTokenRow, ServiceTokensTable } from "
 import type { DatabaseGate } from "../cache/database-gate.ts";
 import { createReadCache, type ReadCache } from "../cache/read-cache.ts";
 import type { Ground } from "../ground.ts";
+import { existingApp } from "./authorization.ts";
 import type { CliSessions } from "./cli-sessions.ts";
 import { CLI_TOKEN_PREFIX } from "./cli-tokens.ts";
 import { FUNCTION_TOKEN_PREFIX, type FunctionTokens } from "./function-tokens.ts";
@@ -28,6 +29,8 @@ export interface Credentials {
   app(bearer: string, process_id: string | null): Promise<AppPrincipal>;
   /** Returns the builder of an API key or of a command line's access token. */
   builder(credential: string): Promise<BuilderPrincipal>;
+  /** Returns an app from the cache or the store. @throws CodedError `not_found` */
+  existingApp(app_id: AppId): Promise<AppRow>;
   /** Drops the caches. Called after this process changed a credential, app or plan. */
   clear(): void;
   /**
@@ -76,6 +79,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
   return {
     app: (bearer, process_id) => appPrincipal(state, bearer, process_id),
     builder: (credential) => builderPrincipal(state, credential),
+    existingApp: (app_id) => cachedApp(state, app_id),
     clear: () => caches.forEach((cache) => cache.clear()),
     markStale: () => caches.forEach((cache) => cache.markStale()),
     flush: () => flushUses(state),
@@ -105,7 +109,10 @@ async function functionPrincipal(
   const invocation = state.functionTokens.verify(bearer, process_id);
   if (invocation === null) throw new CodedError("invalid_token");
   const { app_id, function_name, invocation_id } = invocation;
-  const entitlements = state.apps.fresh(app_id) ?? (await readApp(state, app_id));
+  const entitlements = await cachedApp(state, app_id).catch((error: unknown) => {
+    // The app was deleted while its function ran.
+    throw error instanceof CodedError && error.code === "not_found" ? new CodedError("invalid_token") : error;
+  });
   return {
     kind: "app",
     app_id,
@@ -114,13 +121,11 @@ async function functionPrincipal(
   };
 }
 
-async function readApp({ store, apps }: CredentialsState, app_id: AppId): Promise<AppRow> {
+async function cachedApp({ store, apps }: CredentialsState, app_id: AppId): Promise<AppRow> {
+  const known = apps.fresh(app_id);
+  if (known !== null) return known;
   const epoch = apps.epoch();
-  const { value, is_stale } = await apps.read(app_id, async () => {
-    const row = await store.getApp(app_id);
-    if (row === null) throw new CodedError("invalid_token");
-    return row;
-  });
+  const { value, is_stale } = await apps.read(app_id, async () => await existingApp(store, app_id));
   if (!is_stale) apps.put(app_id, value, epoch);
   return value;
 }
