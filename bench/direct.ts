@@ -1,5 +1,5 @@
 /** The same sandboxed process as the server's, called over its socket without the server. */
-import { Agent, request } from "node:http";
+import { request } from "node:http";
 import { text } from "node:stream/consumers";
 import { systemClock } from "../packages/server/src/core/clock.ts";
 import { asAppId } from "../packages/server/src/core/ids.ts";
@@ -53,19 +53,17 @@ export async function callDirectly(code: string): Promise<Direct> {
     },
   });
   const { address } = await child.ready;
-  const agent = new Agent({ keepAlive: true });
   const headers = { "x-holdfast-key": child.key, "x-holdfast-url": "http://bench/", "content-length": "2" };
   return {
     call: async () => {
       const response = Promise.withResolvers<string>();
-      const sent = request({ ...address, method: "POST", path: "/", headers, agent });
+      const sent = request({ ...address, method: "POST", path: "/", headers, agent: false });
       sent.once("response", (received) => void text(received).then(response.resolve, response.reject));
       sent.once("error", response.reject);
       sent.end("{}");
       if ((await response.promise) !== "hello") throw new Error("The process did not respond.");
     },
     async [Symbol.asyncDispose]() {
-      agent.destroy();
       child.kill();
       await child.exited;
       await sandbox.close();

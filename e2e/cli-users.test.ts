@@ -46,7 +46,7 @@ it("adds an issuer whose secret comes on standard input, lists its users, and re
   expect([removed.exit_code, removed.stdout]).toEqual([0, `Removed ${id} and its users.\n`]);
   expect((await me(stage, token)).status).toBe(401);
   expect((await run(stage, ["issuers", "remove", id])).exit_code).toBe(4);
-  expect((await run(stage, ["list"])).stdout).toContain("The app has no user yet");
+  expect((await run(stage, ["list"])).stdout).toContain("The app has no users yet");
 });
 
 it("refuses a secret beside keys, a short one, and private addresses, and says what to do", async () => {

@@ -288,8 +288,7 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const headers = await headersFor(runner, invocation, api_url);
   const { method, url, body, signal: caller } = request;
   const signal = caller === null ? deadline.signal : AbortSignal.any([deadline.signal, caller]);
-  const { agent } = slot.process;
-  const sending = { address, agent, method, path: pathOf(url), headers, body, signal, limits, clock, exchange };
+  const sending = { address, method, path: pathOf(url), headers, body, signal, limits, clock, exchange };
   const response = await sendRequest(sending).catch(async (error: unknown) => {
     throw error instanceof CodedError ? error : await failureOf(runner, invocation, error);
   });

@@ -3,7 +3,6 @@
  * its output, and ends it. Must not know when a process should end. pool.ts does.
  */
 import { randomBytes } from "node:crypto";
-import { Agent } from "node:http";
 import type { Server } from "node:net";
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
@@ -44,8 +43,6 @@ export interface FunctionProcess {
   readonly key: string;
   /** The child's address, once it listens. Rejects with a CodedError. */
   readonly ready: Promise<{ readonly address: Address; readonly api_url: string }>;
-  /** Keeps connections open between invocations. Opening one costs as much as a short response. */
-  readonly agent: Agent;
   readonly exited: Promise<Exit>;
   readonly redactor: Redactor;
   /** Kills the child immediately, because a function has nothing to clean up. */
@@ -68,8 +65,6 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
   });
   const kill = async (): Promise<void> => (await spawned).kill();
   const exited = exitOf(spawned, options);
-  const agent = new Agent({ keepAlive: true });
-  void exited.then(() => agent.destroy());
   void spawned.then((child) => converse(child, { id, key }, options, ready.resolve)).catch(ready.reject);
   void exited.then((exit) => ready.reject(exitError(function_name, exit)));
   void ready.promise.catch(() => {}).finally(cancelStart);
@@ -77,7 +72,6 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
     id,
     key,
     ready: ready.promise,
-    agent,
     exited,
     redactor: options.redactor,
     kill: () => void kill().catch(() => {}),

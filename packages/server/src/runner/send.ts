@@ -3,7 +3,7 @@
  * only as fast as their reader reads. Never retries, because the function may have acted on the
  * request. Must not know what a response means: functions.ts does.
  */
-import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
@@ -22,7 +22,6 @@ export interface Exchange {
 
 export interface Sending {
   readonly address: Address;
-  readonly agent: Agent;
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
@@ -43,7 +42,7 @@ export interface Sending {
  *   and the errors of node:http
  */
 export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
-  const { address, agent, method, path, headers, signal, body, limits } = sending;
+  const { address, method, path, headers, signal, body, limits } = sending;
   if (body instanceof Uint8Array && body.length > limits.function_body_bytes)
     throw tooLarge(limits.function_body_bytes);
   const response = Promise.withResolvers<IncomingMessage>();
@@ -55,7 +54,7 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
       Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]]),
     ),
     signal,
-    agent,
+    agent: false,
   });
   request.once("response", (started) => {
     sending.exchange.response = started;

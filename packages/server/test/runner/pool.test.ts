@@ -1,5 +1,4 @@
 /** Who gets a process, and who waits, without real processes. */
-import { Agent } from "node:http";
 import { expect, it } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { LIMITS } from "../../src/core/limits.ts";
@@ -19,7 +18,6 @@ function wantedBy(app_id: string): Wanted {
         id: app_id,
         key: "",
         ready: new Promise(() => {}),
-        agent: new Agent(),
         exited: exited.promise,
         redactor: { hideDuring() {}, end() {}, hide() {}, isOpen: () => false, redact: (texts) => texts },
         kill: () => exited.resolve(EXIT),
