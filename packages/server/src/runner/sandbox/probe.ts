@@ -54,10 +54,14 @@ export async function attack(sandbox: Sandbox): Promise<Attack> {
       environment: ({ scratch }) => ({ HOME: scratch, DENO_DIR: `${scratch}/deno`, NO_COLOR: "1" }),
     });
     const host = hostView(child);
+    // A child that exits early closes its stdin. Its complaint explains why.
+    child.stdin.on("error", () => {});
     child.stdin.end(JSON.stringify({ secret, port: portOf(bait) }));
     const [output, complaint] = await Promise.all([text(child.stdout), text(child.stderr), child.exited]);
     rmSync(secret);
-    return { leaks: leaksIn(output, canary, complaint), host };
+    const leaks = leaksIn(output, canary, complaint);
+    if (host === null) throw new SandboxFailure("The test program exited before the server could inspect it.");
+    return { leaks, host };
   } finally {
     bait.close();
   }
@@ -80,11 +84,21 @@ function parsed(output: string): unknown {
   }
 }
 
-function hostView({ host_pid }: SandboxedProcess): Attack["host"] {
+/** Returns the attacker's process as the host sees it. Null if it has exited. */
+function hostView({ host_pid }: SandboxedProcess): Attack["host"] | null {
   if (host_pid === null) return { uid: process.getuid?.() ?? 0, capabilities: "unknown" };
-  const status = readFileSync(`/proc/${host_pid}/status`, "latin1");
+  const status = statusOf(host_pid);
+  if (status === null) return null;
   const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, "m").exec(status)?.[1] ?? "unknown";
   return { uid: Number(field("Uid")), capabilities: field("CapEff") };
+}
+
+function statusOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/status`, "latin1");
+  } catch {
+    return null;
+  }
 }
 
 export function unavailable(why: string, cause?: unknown): CodedError {
