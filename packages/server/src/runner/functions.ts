@@ -294,7 +294,10 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   });
   // The reader of the body gets its error. Without a listener here, an unread body's error would
   // end the server.
-  response.on("error", () => invocation.late === "function" && runner.pool.retire(slot));
+  response.on("error", () => {
+    // Unless its caller left or was slow, the process hangs or has died. It gets no more work.
+    if (caller?.aborted !== true && invocation.late !== "caller") runner.pool.retire(slot);
+  });
   const failure = response.headers[FAILED_HEADER];
   if (typeof failure === "string") {
     const { redactor } = slot.process;
