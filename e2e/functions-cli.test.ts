@@ -82,7 +82,7 @@ it.each(places)("deploys, lists, rolls back and deletes functions %s", async (_p
     ["crm/sync: unchanged, version 1", "hello: unchanged, version 1", "single: unchanged, version 1"],
   ]);
   const live = async (name: string, text: string): Promise<void> =>
-    vi.waitFor(async () => expect(await call(site, app, name)).toBe(`200 "${text}"`), { timeout: 5_000 });
+    vi.waitFor(async () => expect(await call(site, app, name)).toBe(`200 "${text}"`), { timeout: 20_000 });
   await live("hello", "one");
   await live("crm/sync", "shared");
   await live("single", "single");
