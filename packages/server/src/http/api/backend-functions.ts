@@ -52,8 +52,9 @@ function contractRoutes(server: HttpServer, context: HttpContext): void {
       schema: { params: FunctionParams, body: DeployBody, response: { 200: DeployedReply } },
       bodyLimit: config.limits.function_source_bytes * JSON_FACTOR,
       // Before reading the body, which could fill the memory.
-      onRequest: async (request) =>
-        void (await requireAppBuilder(context, request, request.params.app, "function.deploy")),
+      onRequest: async (request) => {
+        await requireAppBuilder(context, request, request.params.app, "function.deploy");
+      },
     },
     async (request) => {
       const { app, name } = request.params;

@@ -93,7 +93,9 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
       const { app_id } = await authorize();
       const names = namesOf(request.query.function);
       for (const name of names ?? []) await requireFunction(context, app_id, name);
-      const events = streams.open(context.functionLogs.tail(app_id, names), async () => void (await authorize()));
+      const events = streams.open(context.functionLogs.tail(app_id, names), async () => {
+        await authorize();
+      });
       return await reply
         .type("text/event-stream; charset=utf-8")
         .header("cache-control", "no-store")

@@ -28,8 +28,9 @@ export function secretRoutes(server: HttpServer, context: HttpContext): void {
       schema: { params: AppParams, body: SecretsBody, response: { 200: SuccessReply } },
       bodyLimit: app_secrets * app_secret_bytes * JSON_FACTOR,
       // Before reading the body, which could fill the memory.
-      onRequest: async (request) =>
-        void (await requireAppBuilder(context, request, request.params.app, "secret.manage")),
+      onRequest: async (request) => {
+        await requireAppBuilder(context, request, request.params.app, "secret.manage");
+      },
     },
     async (request) => {
       const { app_id, actor } = await requireAppBuilder(context, request, request.params.app, "secret.manage");
