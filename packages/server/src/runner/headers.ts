@@ -10,11 +10,8 @@ const INVOCATION_HEADER = "x-holdfast-invocation";
 const URL_HEADER = "x-holdfast-url";
 export const FAILED_HEADER = "x-holdfast-failed";
 
-/**
- * Hop-by-hop headers (RFC 9110 §7.6.1, and those of older proxies). `expect` would delay the body
- * for a 100 Continue that never comes.
- */
-const HOP_BY_HOP = [
+/** Headers of one connection (RFC 9110 §7.6.1, and those of older proxies). */
+export const HOP_BY_HOP: readonly string[] = [
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -24,7 +21,6 @@ const HOP_BY_HOP = [
   "trailer",
   "transfer-encoding",
   "upgrade",
-  "expect",
 ];
 /** Credentials of the caller, and headers that could impersonate the platform. */
 const NOT_FOR_FUNCTIONS = [
@@ -37,6 +33,8 @@ const NOT_FOR_FUNCTIONS = [
   "base44-app-id",
   "base44-service-authorization",
   "base44-api-url",
+  // It would delay the body for a 100 Continue that never comes.
+  "expect",
 ];
 /**
  * Headers in which proxies report the caller and the URL that it requested. Any caller can send

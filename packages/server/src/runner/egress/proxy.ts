@@ -18,6 +18,7 @@ import { connect, type Server as Listener, type Socket } from "node:net";
 import { Transform, type Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../../core/clock.ts";
+import { HOP_BY_HOP } from "../headers.ts";
 import { authorityOf, EgressRefused, parseAuthority, routeTo, type Rules, type Target } from "./target.ts";
 
 export interface EgressOptions extends Rules {
@@ -210,24 +211,12 @@ async function destinationOf(state: State, url: URL): Promise<Destination> {
   return { ...address, path: is_proxy ? url.href : path };
 }
 
-/** RFC 9110 §7.6.1. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 /** Marks a response as this proxy's. Nothing else can set it. */
 const REFUSED_HEADER = "x-holdfast-egress-refused";
 
 function endToEnd({ headers }: IncomingMessage): OutgoingHttpHeaders {
   return Object.fromEntries(
-    Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name) && name !== REFUSED_HEADER),
+    Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name) && name !== REFUSED_HEADER),
   );
 }
 
