@@ -160,7 +160,7 @@ it("lists them, and pulls the same files", async () => {
   expect(`${unchanged.stdout}${unchanged.stderr}`).toMatch(/hello +unchanged/);
 });
 
-it("deploys a function whose entry is below its folder, and pulls it to the same places", async () => {
+it("deploys a function whose entry is below its folder, and pulls it to the same places", { tags: "all" }, async () => {
   const stage = await startStage();
   const files: Readonly<Record<string, string>> = {
     "report/function.jsonc": '{ "name": "reports", "entry": "src/main.ts" }',
@@ -180,7 +180,7 @@ it("deploys a function whose entry is below its folder, and pulls it to the same
   expect((await run(stage, "functions", "deploy")).text).toContain("1 unchanged");
 });
 
-it("deletes a function, reports a missing one, and prunes with --force", async () => {
+it("deletes a function, reports a missing one, and prunes with --force", { tags: "all" }, async () => {
   const stage = await startStage();
   await run(stage, "functions", "deploy");
   const deleted = await json(stage, "functions", "delete", "crm/sync");
@@ -198,7 +198,7 @@ it("deletes a function, reports a missing one, and prunes with --force", async (
   expect((await json(stage, "functions", "list")).document.value).toEqual({ output: "1 function on remote" });
 });
 
-it("keeps the old version when a deployment fails, and names file and line", async () => {
+it("keeps the old version when a deployment fails, and names file and line", { tags: "all" }, async () => {
   const stage = await startStage();
   await run(stage, "functions", "deploy");
   write(stage.project, { "base44/functions/hello/entry.ts": `import "./missing.ts";\nexport default () => null;\n` });
@@ -251,7 +251,7 @@ it("sets, lists and deletes secrets, which functions see immediately", async () 
   expect((await run(stage, "secrets", "list")).text).not.toContain("GOOD");
 });
 
-it("reads a function's log, for people and as JSON, and follows it", async () => {
+it("reads a function's log, for people and as JSON, and follows it", { tags: "all" }, async () => {
   const stage = await startStage();
   await run(stage, "functions", "deploy");
   const following = startBase44(["logs", "--function", "hello", "--follow", "--json"], stage.options);

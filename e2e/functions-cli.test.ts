@@ -111,39 +111,46 @@ it.each(places)("deploys, lists, rolls back and deletes functions %s", async (_p
   expect((await run(["functions", "delete", "single"])).exit_code).toBe(4);
 });
 
-it.each(places)("sets secrets from stdin, a file and arguments %s, and prints no value", async (_place, runOn) => {
-  const stage = await startRemoteStage();
-  const { site, app } = stage;
-  const run = runOn(stage);
-  const functions = write(join(site.home, "functions"), { "env.ts": printing("Deno.env.toObject()") });
-  expect((await run(["functions", "deploy", functions])).exit_code).toBe(0);
-  const file = join(write(site.home, { "prod.env": "# ours\nFILED='canary-2'\nexport OTHER=canary-3\n" }), "prod.env");
-  const set = [
-    await run(["secrets", "set", "PIPED"], "canary-1\n"),
-    await run(["secrets", "set", "--env-file", file]),
-    await run(["secrets", "set", "TYPED=canary-4=4"]),
-  ];
-  expect(set.map(({ exit_code }) => exit_code)).toEqual([0, 0, 0]);
-  expect(set.map(({ stdout, stderr }) => stdout + stderr).join("")).not.toContain("canary");
-  expect(set[2]?.stderr).toContain("process lists");
-  const values = { FILED: "canary-2", OTHER: "canary-3", PIPED: "canary-1", TYPED: "canary-4=4" };
-  await vi.waitFor(async () => expect(await call(site, app, "env")).toBe(`200 ${JSON.stringify(values)}`), {
-    timeout: 5_000,
-  });
-  expect((await json(run, "secrets", "list")).value).toEqual({ secrets: Object.keys(values) });
-  expect((await run(["secrets", "delete", "TYPED"])).exit_code).toBe(0);
-  expect((await run(["secrets", "delete", "TYPED"])).exit_code).toBe(4);
-  const reserved = await run(["secrets", "set", "PATH"], "canary-5");
-  expect([reserved.exit_code, reserved.stderr]).toEqual([1, expect.stringContaining("PATH")]);
-  expect(reserved.stdout + reserved.stderr).not.toContain("canary");
-  for (const args of [
-    ["secrets", "set"],
-    ["secrets", "set", "A", "B"],
-    ["secrets", "set", "NOTHING_PIPED"],
-    ["secrets", "set", "=x"],
-  ])
-    expect((await run(args)).exit_code).toBe(2);
-});
+it.each(places)(
+  "sets secrets from stdin, a file and arguments %s, and prints no value",
+  { tags: "all" },
+  async (_place, runOn) => {
+    const stage = await startRemoteStage();
+    const { site, app } = stage;
+    const run = runOn(stage);
+    const functions = write(join(site.home, "functions"), { "env.ts": printing("Deno.env.toObject()") });
+    expect((await run(["functions", "deploy", functions])).exit_code).toBe(0);
+    const file = join(
+      write(site.home, { "prod.env": "# ours\nFILED='canary-2'\nexport OTHER=canary-3\n" }),
+      "prod.env",
+    );
+    const set = [
+      await run(["secrets", "set", "PIPED"], "canary-1\n"),
+      await run(["secrets", "set", "--env-file", file]),
+      await run(["secrets", "set", "TYPED=canary-4=4"]),
+    ];
+    expect(set.map(({ exit_code }) => exit_code)).toEqual([0, 0, 0]);
+    expect(set.map(({ stdout, stderr }) => stdout + stderr).join("")).not.toContain("canary");
+    expect(set[2]?.stderr).toContain("process lists");
+    const values = { FILED: "canary-2", OTHER: "canary-3", PIPED: "canary-1", TYPED: "canary-4=4" };
+    await vi.waitFor(async () => expect(await call(site, app, "env")).toBe(`200 ${JSON.stringify(values)}`), {
+      timeout: 5_000,
+    });
+    expect((await json(run, "secrets", "list")).value).toEqual({ secrets: Object.keys(values) });
+    expect((await run(["secrets", "delete", "TYPED"])).exit_code).toBe(0);
+    expect((await run(["secrets", "delete", "TYPED"])).exit_code).toBe(4);
+    const reserved = await run(["secrets", "set", "PATH"], "canary-5");
+    expect([reserved.exit_code, reserved.stderr]).toEqual([1, expect.stringContaining("PATH")]);
+    expect(reserved.stdout + reserved.stderr).not.toContain("canary");
+    for (const args of [
+      ["secrets", "set"],
+      ["secrets", "set", "A", "B"],
+      ["secrets", "set", "NOTHING_PIPED"],
+      ["secrets", "set", "=x"],
+    ])
+      expect((await run(args)).exit_code).toBe(2);
+  },
+);
 
 it("runs the functions of a directory for one app, reloads a changed file, and prefers secrets from a file", async () => {
   const simulator = await startSimulated();
