@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
+import { descendantsOf } from "../packages/server/test/support/processes.ts";
 import type { Running } from "./support/holdfast.ts";
 import { asBuilder, createApp, prepareSite, startSimulated, type App, type Site } from "./support/server.ts";
 
@@ -50,20 +51,20 @@ const deploy = ({ site, app }: Stage, content: string) =>
 const call = ({ site, app }: Stage, step = ""): Promise<Response> =>
   fetch(`${site.server_url}/api/apps/${app.app_id}/functions/work?step=${step}`, { method: "POST" });
 
-/** Returns the processes that a process started, and those that these started. */
-function descendantsOf(pid: number): readonly Found[] {
+/** Returns the processes below one. One that exits meanwhile is left out. */
+const foundBelow = (pid: number): readonly Found[] =>
+  descendantsOf(pid).flatMap((child) => {
+    const command = commandOf(child);
+    return command === null ? [] : [{ pid: child, command }];
+  });
+
+function commandOf(pid: number): string | null {
   try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    const children = threads.flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
-    );
-    return children.flatMap((child) => [{ pid: child, command: commandOf(child) }, ...descendantsOf(child)]);
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
   } catch {
-    return [];
+    return null;
   }
 }
-
-const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
 
 const isFunction = ({ command }: Found): boolean => command.startsWith("/runtime/deno run");
 const isBundler = ({ command }: Found): boolean =>
@@ -71,7 +72,7 @@ const isBundler = ({ command }: Found): boolean =>
 
 async function found({ server }: Stage, wanted: (process: Found) => boolean): Promise<number> {
   for (;;) {
-    const process = descendantsOf(server.pid).find(wanted);
+    const process = foundBelow(server.pid).find(wanted);
     if (process !== undefined) return process.pid;
     await delay(2);
   }
@@ -89,17 +90,9 @@ async function hasLogged({ site, app }: Stage, text: string): Promise<void> {
 async function expectGone(processes: readonly Found[]): Promise<void> {
   const deadline = performance.now() + GONE_WITHIN_MS;
   const left = (): readonly string[] =>
-    processes.filter(({ pid, command }) => isAlive(pid, command)).map(({ command }) => command);
+    processes.filter(({ pid, command }) => commandOf(pid) === command).map(({ command }) => command);
   while (left().length > 0 && performance.now() < deadline) await delay(20);
   expect(left()).toEqual([]);
-}
-
-function isAlive(pid: number, command: string): boolean {
-  try {
-    return commandOf(pid) === command;
-  } catch {
-    return false;
-  }
 }
 
 /** Each brings the server to a point, and leaves the call or deployment of that point running. */
@@ -129,7 +122,7 @@ it.each(OTHERS)("the server killed %s leaves no process and no folder, and start
 async function killAt(point: string): Promise<void> {
   const stage = await ready();
   await POINTS[point]?.(stage);
-  const processes = descendantsOf(stage.server.pid);
+  const processes = foundBelow(stage.server.pid);
   const left = foldersOf(stage);
   expect(left.length).toBeGreaterThan(0);
   stage.server.signal("SIGKILL");

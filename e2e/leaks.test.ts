@@ -3,13 +3,14 @@
  * leaves behind for them. They are allowed only in the replies that exist to carry them.
  */
 import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { approveConsent, type Simulator } from "@holdfast/simulator";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { sha256Hex } from "../packages/server/src/core/secret.ts";
+import { descendantsOf } from "../packages/server/test/support/processes.ts";
 import { holdfast, type Running } from "./support/holdfast.ts";
 import { FORMS, filesOf, findLeaks, type Leak, type Place, type Secrets } from "./support/leaks.ts";
 import { startRecordingGateway } from "./support/recording-gateway.ts";
@@ -261,14 +262,12 @@ function recordReplies(server_url: string): RecordedReplies {
 /** Returns what `ps` shows of the server and its functions. Only Linux has it as files. */
 function processesOf(pid: number): readonly Place[] {
   if (process.platform !== "linux") return [];
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+  return [pid, ...descendantsOf(pid)].flatMap((one) =>
+    ["cmdline", "environ"].map((file) => ({
+      name: `process ${file}`,
+      bytes: readFileSync(`/proc/${one}/${file}`),
+    })),
   );
-  const own = ["cmdline", "environ"].map((file) => ({
-    name: `process ${file}`,
-    bytes: readFileSync(`/proc/${pid}/${file}`),
-  }));
-  return [...own, ...children.flatMap(processesOf)];
 }
 
 /** Returns each key as the file has it, and its bytes as hex. */

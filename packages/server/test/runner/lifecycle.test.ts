@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it, vi } from "vitest";
+import { descendantsOf } from "../support/processes.ts";
 import { isAlive, liveFunction, openWorkbench, rejection, temporaryFolder } from "./harness.ts";
 
 /** Responds with the name of its process. In a sandbox every process has the same pid. */
@@ -184,15 +184,6 @@ it.each(["bubblewrap", "none"] as const)(
     await rm(dir, { recursive: true, force: true });
   },
 );
-
-/** Returns the pids of all processes that a process started, and of those that these started. */
-function descendantsOf(pid: number): readonly number[] {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const children = threads.flatMap((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
-  );
-  return [...children, ...children.flatMap(descendantsOf)];
-}
 
 describe("an invocation that fails", () => {
   it("because it times out retires its process, and another one in that process still gets its response", async () => {

@@ -1,7 +1,7 @@
 /** What a bundle can use, and what happens to others when one of them does too much. */
-import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { CodedError } from "../../../src/core/errors.ts";
+import { descendantsOf } from "../../support/processes.ts";
 import { handClock, rejection } from "../harness.ts";
 import { npmRegistry, packFiles, packInstalled, serve, type Host } from "./registries.ts";
 import { openWorkshop, treeOf, type Workshop, type WorkshopOptions } from "./workshop.ts";
@@ -197,11 +197,11 @@ describe("a bundler process that is killed", () => {
     await asked.promise;
     const [started] = workshop.processes;
     const pid = started?.host_pid ?? 0;
-    const tools = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ");
-    expect(Number(tools[0])).toBeGreaterThan(0);
+    const tools = descendantsOf(pid);
+    expect(tools.length).toBeGreaterThan(0);
     process.kill(pid, "SIGKILL");
     await killed;
     await started?.exited;
-    for (const tool of tools) expect(() => process.kill(Number(tool), 0)).toThrow("ESRCH");
+    for (const tool of tools) expect(() => process.kill(tool, 0)).toThrow("ESRCH");
   });
 });

@@ -1,8 +1,9 @@
 /** What the host sees of a job: whose processes it has, what they can do, and when they end. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
+import { descendantsOf, statusOf } from "../../support/processes.ts";
 import { TEST_UIDS } from "../../support/uids.ts";
 import { isAlive } from "../harness.ts";
 import { openCell, type Attacker } from "./harness.ts";
@@ -14,18 +15,8 @@ const isExpectedUid = (uid: number): boolean =>
 
 /** The pids of a job on the host: its first process, and all below. */
 function pidsOf({ process }: Attacker): readonly number[] {
-  const below = (pid: number): readonly number[] =>
-    readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
-      const children = readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean);
-      return children.flatMap((child) => [Number(child), ...below(Number(child))]);
-    });
   const first = process.host_pid ?? 0;
-  return [first, ...below(first)];
-}
-
-function statusOf(pid: number): Readonly<Record<string, string>> {
-  const lines = readFileSync(`/proc/${pid}/status`, "utf8").split("\n");
-  return Object.fromEntries(lines.map((line) => line.split(/:\s*/, 2)));
+  return [first, ...descendantsOf(first)];
 }
 
 describe("the processes of a job", () => {
