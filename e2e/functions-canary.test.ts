@@ -142,7 +142,7 @@ async function logged({ site, attacker }: Stage): Promise<void> {
     .toContain(`"last"`);
 }
 
-it("F1, F2, R71: no function and no deployment reads a secret of the server, of another app or of the host", async () => {
+it("no function and no deployment reads a secret of the server, of another app or of the host", async () => {
   const stage = await prepare("bubblewrap");
   for (const [kind, values] of Object.entries(stage.secrets))
     expect([kind, [...values].join("")]).not.toEqual([kind, ""]);
@@ -152,7 +152,7 @@ it("F1, F2, R71: no function and no deployment reads a secret of the server, of 
   expect(findLeaks(places, stage.secrets)).toEqual([]);
 });
 
-it("F2: without a sandbox the same search finds the master key and a file of the host", async () => {
+it("without a sandbox the same search finds the master key and a file of the host", async () => {
   const stage = await prepare("none");
   const { places } = await attack(stage, [join(stage.site.data_dir, "master.key"), stage.open_file]);
   const found = findLeaks(places, stage.secrets).filter(({ place }) => place === "reply");
