@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly stdin?: string;
   /** Default: the Node that runs the tests. */
   readonly node?: string;
+  /** User and group of the process, without further groups. Default: those of the tests. */
+  readonly uid?: number;
 }
 
 export interface Ended {
@@ -96,11 +98,12 @@ export async function startInteractive(
 
 function launch(
   args: readonly string[],
-  { home, env = {}, node = process.execPath }: RunOptions,
+  { home, env = {}, node = process.execPath, uid }: RunOptions,
 ): { child: ChildProcess; output: { stdout: string; stderr: string } } {
   mkdirSync(join(home, "tmp"), { recursive: true });
   const child = spawn(node, [LAUNCHER, ...args], {
     cwd: home,
+    ...(uid === undefined ? {} : { uid, gid: uid }),
     env: {
       PATH: process.env["PATH"] ?? "",
       HOLDFAST_FUNCTIONS_UIDS: `${TEST_UIDS.first}-${TEST_UIDS.last}`,
