@@ -90,8 +90,8 @@ it(
     for (const bomb of ["buffers", "wasm", "heap"]) {
       const outcome = call(stage, stage.app, bomb);
       expect(await call(stage, stage.other, "")).toBe("hello");
-      // Where the kernel refuses a buffer before the server sees the memory in use, the function gets
-      // an error of its own.
+      // If the kernel refuses a buffer before the server reads the memory in use, the function
+      // gets an error of its own.
       const codes = bomb === "heap" ? /function_out_of_memory/ : /function_out_of_memory|function_error/;
       expect([bomb, await outcome]).toEqual([bomb, expect.stringMatching(codes)]);
     }

@@ -165,6 +165,7 @@ it("a killed bundler fails its deployment only, and the version before it stays 
   const outcome = deploy(stage, `${WORK} // again`).catch((error: unknown) => error);
   process.kill(await found(stage, isBundler), "SIGKILL");
   expect(String(await outcome)).toContain("function_bundler_failed");
+  expect(stage.server.output.stderr).toMatch(/"function_name":"work"[^\n]*"event":"function_bundler_failed"/);
   expect(await (await call(stage)).text()).toBe("ok");
   await deploy(stage, `${WORK} // once more`);
   expect(await (await call(stage)).text()).toBe("ok");
