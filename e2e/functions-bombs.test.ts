@@ -114,17 +114,18 @@ it("what a function stores is bounded, unseen by other apps, and ends with its p
   expect(await call(stage, other, "look")).toBe("[null,null]");
 });
 
-it("a function that only computes ends with its CPU time", { tags: "all" }, () => endsWithItsCpuTime("spin"));
-it("workers of a function end with its CPU time", { tags: "all" }, () => endsWithItsCpuTime("workers"));
-
-async function endsWithItsCpuTime(bomb: string): Promise<void> {
-  const stage = await prepare({ HOLDFAST_FUNCTION_CPU_MS: "500", HOLDFAST_FUNCTION_IDLE_CPU_MS: "500" });
-  const outcome = call(stage, stage.app, bomb);
-  expect(await call(stage, stage.other, "")).toBe("hello");
-  expect(await outcome).toContain("function_timeout");
-  // The other app's process stays.
-  await expect.poll(() => functionsOf(stage).length, { timeout: 5_000 }).toBe(1);
-}
+it.each(["spin", "workers"])(
+  "a function that only computes ends with its CPU time: %s",
+  { tags: "all" },
+  async (bomb) => {
+    const stage = await prepare({ HOLDFAST_FUNCTION_CPU_MS: "500", HOLDFAST_FUNCTION_IDLE_CPU_MS: "500" });
+    const outcome = call(stage, stage.app, bomb);
+    expect(await call(stage, stage.other, "")).toBe("hello");
+    expect(await outcome).toContain("function_timeout");
+    // The other app's process stays.
+    await expect.poll(() => functionsOf(stage).length, { timeout: 5_000 }).toBe(1);
+  },
+);
 
 /** Deployments that make the bundler read what is not the function's. */
 const READS: readonly string[] = [
