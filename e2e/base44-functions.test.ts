@@ -105,7 +105,7 @@ const filesBelow = (folder: string): readonly string[] =>
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
     .toSorted();
 
-it("deploys functions with shared files, a nested name and automations, and they run", async () => {
+it("deploys functions with shared files, a nested name and automations, and they run", { tags: "all" }, async () => {
   const stage = await startStage();
   const deployed = await run(stage, "functions", "deploy");
   expect(deployed).toEqual({ exit_code: 0, text: expect.stringContaining("2 deployed") as unknown });
@@ -209,7 +209,7 @@ it("keeps the old version when a deployment fails, and names file and line", { t
   expect(await call(stage, "hello", { name: "Ada" })).toMatchObject({ status: 200, json: { text: "Hello, Ada" } });
 });
 
-it("sets, lists and deletes secrets, which functions see immediately", async () => {
+it("sets, lists and deletes secrets, which functions see immediately", { tags: "all" }, async () => {
   const stage = await startStage();
   await run(stage, "functions", "deploy", "hello");
   const set = await json(stage, "secrets", "set", "SUFFIX=!", "OTHER=a=b");
@@ -282,7 +282,7 @@ it("reads a function's log, for people and as JSON, and follows it", { tags: "al
   expect(unknown.text).toMatch(/"helo" was not found[\s\S]*crm\/sync/);
 });
 
-it("deploys a project with functions and connectors in one command", async () => {
+it("deploys a project with functions and connectors in one command", { tags: "all" }, async () => {
   const stage = await startStage();
   await setClient(stage.site, stage.app, "slack", "sim-ok");
   write(join(stage.project, "base44"), { "connectors/slack.jsonc": '{ "type": "slack", "scopes": ["chat:write"] }' });

@@ -68,7 +68,7 @@ it("refuses a secret beside keys, a short one, and private addresses, and says w
   expect((await run(stage, ["issuers", "list"])).stdout).toContain("The app has no issuer");
 });
 
-it("works on the server's data, which the running server then uses within a second", async () => {
+it("works on the server's data, which the running server then uses within a second", { tags: "all" }, async () => {
   const stage = await startRemoteStage();
   const { site, app, home } = stage;
   const add = ["users", "issuers", "add", "backend", "--app", app.app_id, "--audience", "shop", "--secret-stdin"];

@@ -87,42 +87,46 @@ it("shows logs with the public command line: as text, as a document, and live", 
   expect(`${unknown.stdout}${unknown.stderr}`).toContain("crm/talks");
 });
 
-it("shows logs with holdfast logs, locally and from another machine, also from before a restart", async () => {
-  const stage = await startStage();
-  const { server, site, app } = stage;
-  await call(stage, "hello");
-  server.signal("SIGTERM");
-  await server.ended();
-  await site.start();
-  const env = { HOLDFAST_API_KEY: app.api_key };
-  const here = ["--data-dir", site.data_dir, "--app", app.app_id];
-  const there = ["--server", site.server_url, "--app", app.app_id];
+it(
+  "shows logs with holdfast logs, locally and from another machine, also from before a restart",
+  { tags: "all" },
+  async () => {
+    const stage = await startStage();
+    const { server, site, app } = stage;
+    await call(stage, "hello");
+    server.signal("SIGTERM");
+    await server.ended();
+    await site.start();
+    const env = { HOLDFAST_API_KEY: app.api_key };
+    const here = ["--data-dir", site.data_dir, "--app", app.app_id];
+    const there = ["--server", site.server_url, "--app", app.app_id];
 
-  const remote = await holdfast(["logs", "crm/talks", "--level", "info", ...there], { home: site.home, env });
-  expect(remote.exit_code).toBe(0);
-  expect(remote.stdout.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "AT")).toBe(
-    [
-      "AT  INFO     crm/talks  said hello { nested: [ 1 ] }  (req-hello)",
-      "AT  WARNING  crm/talks  careful  (req-hello)",
-      "    red hello",
-      "",
-    ].join("\n"),
-  );
-  const local = await holdfast(["logs", "--since", "1h", "-n", "1", "--json", ...here], { home: site.home });
-  expect(
-    parseJson(local.stdout)
-      .list("records")
-      .map((record) => record.text("message")),
-  ).toEqual(["careful\nred hello"]);
+    const remote = await holdfast(["logs", "crm/talks", "--level", "info", ...there], { home: site.home, env });
+    expect(remote.exit_code).toBe(0);
+    expect(remote.stdout.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "AT")).toBe(
+      [
+        "AT  INFO     crm/talks  said hello { nested: [ 1 ] }  (req-hello)",
+        "AT  WARNING  crm/talks  careful  (req-hello)",
+        "    red hello",
+        "",
+      ].join("\n"),
+    );
+    const local = await holdfast(["logs", "--since", "1h", "-n", "1", "--json", ...here], { home: site.home });
+    expect(
+      parseJson(local.stdout)
+        .list("records")
+        .map((record) => record.text("message")),
+    ).toEqual(["careful\nred hello"]);
 
-  const live = await startInteractive(["logs", "-f", "--json", ...there], { home: site.home, env }, /req-hello/);
-  await call(stage, "later");
-  await printed(live.output, "said later");
-  const lines = live.output.stdout.trim().split("\n");
-  expect(new Set(lines).size).toBe(lines.length);
+    const live = await startInteractive(["logs", "-f", "--json", ...there], { home: site.home, env }, /req-hello/);
+    await call(stage, "later");
+    await printed(live.output, "said later");
+    const lines = live.output.stdout.trim().split("\n");
+    expect(new Set(lines).size).toBe(lines.length);
 
-  const none = await holdfast(["logs", "nothing", ...there], { home: site.home, env });
-  expect([none.exit_code, none.stderr]).toEqual([4, expect.stringContaining("function_not_found")]);
-  const wrong = await holdfast(["logs", "--since", "soon", ...there], { home: site.home, env });
-  expect(wrong.exit_code).toBe(2);
-});
+    const none = await holdfast(["logs", "nothing", ...there], { home: site.home, env });
+    expect([none.exit_code, none.stderr]).toEqual([4, expect.stringContaining("function_not_found")]);
+    const wrong = await holdfast(["logs", "--since", "soon", ...there], { home: site.home, env });
+    expect(wrong.exit_code).toBe(2);
+  },
+);

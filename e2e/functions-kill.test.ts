@@ -160,7 +160,7 @@ it("a function's process killed while its reply streams breaks off that reply on
   expect(await (await call(stage)).text()).toBe("ok");
 });
 
-it("a killed bundler fails its deployment only, and the version before it stays live", async () => {
+it("a killed bundler fails its deployment only, and the version before it stays live", { tags: "all" }, async () => {
   const stage = await ready();
   const outcome = deploy(stage, `${WORK} // again`).catch((error: unknown) => error);
   process.kill(await found(stage, isBundler), "SIGKILL");

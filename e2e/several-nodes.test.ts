@@ -120,50 +120,54 @@ it("refreshes an expired single-use token once for 300 readers, and rejects a re
   expect(Math.max(...rejected_after)).toBeLessThan(1_000);
 });
 
-it("runs a scheduled function once for each time of its schedule, and shows its log on every node", async () => {
-  const simulator = await startSimulated();
-  const cluster = await startCluster(simulator.url);
-  const [first] = cluster.nodes;
-  if (first === undefined) throw new Error("A node is missing.");
-  const app = await appOf(cluster);
-  const content =
-    'export default async (request) => { console.log("tick", await request.text()); return new Response(); };';
-  const yearly = {
-    name: "yearly",
-    type: "scheduled",
-    schedule_mode: "recurring",
-    schedule_type: "cron",
-    cron_expression: "0 0 1 1 *",
-    function_args: { year: true },
-  };
-  await asBuilder(first, app, "PUT", `/api/apps/${app.app_id}/backend-functions/report`, {
-    entry: "entry.js",
-    files: [{ path: "entry.js", content }],
-    automations: [yearly],
-  });
-  const TICKS = 4;
-  for (let tick = 1; tick <= TICKS; tick += 1) {
-    // Now, for all nodes at once.
-    await cluster.database.query(
-      "update function_schedules set next_run_at = (extract(epoch from clock_timestamp()) * 1000)::int8",
-    );
-    const finished = "select 1 from function_schedules where runs = $1 and lease_owner is null";
-    while ((await cluster.database.query(finished, [tick])).length === 0) await delay(50);
-  }
-  const path = `/api/management/apps/${app.app_id}/logs`;
-  for (const node of cluster.nodes) {
-    let printed: readonly string[] = [];
-    while (printed.length < TICKS) {
-      const records = (await asBuilder(node, app, "GET", path)).list("records");
-      printed = records.map((record) => record.text("message"));
+it(
+  "runs a scheduled function once for each time of its schedule, and shows its log on every node",
+  { tags: "all" },
+  async () => {
+    const simulator = await startSimulated();
+    const cluster = await startCluster(simulator.url);
+    const [first] = cluster.nodes;
+    if (first === undefined) throw new Error("A node is missing.");
+    const app = await appOf(cluster);
+    const content =
+      'export default async (request) => { console.log("tick", await request.text()); return new Response(); };';
+    const yearly = {
+      name: "yearly",
+      type: "scheduled",
+      schedule_mode: "recurring",
+      schedule_type: "cron",
+      cron_expression: "0 0 1 1 *",
+      function_args: { year: true },
+    };
+    await asBuilder(first, app, "PUT", `/api/apps/${app.app_id}/backend-functions/report`, {
+      entry: "entry.js",
+      files: [{ path: "entry.js", content }],
+      automations: [yearly],
+    });
+    const TICKS = 4;
+    for (let tick = 1; tick <= TICKS; tick += 1) {
+      // Now, for all nodes at once.
+      await cluster.database.query(
+        "update function_schedules set next_run_at = (extract(epoch from clock_timestamp()) * 1000)::int8",
+      );
+      const finished = "select 1 from function_schedules where runs = $1 and lease_owner is null";
+      while ((await cluster.database.query(finished, [tick])).length === 0) await delay(50);
     }
-    expect(printed).toEqual(Array.from({ length: TICKS }, () => 'tick {"year":true}'));
-  }
-  // A second node that had run the same tick would have counted it, too.
-  expect(await cluster.database.query("select runs, missed from function_schedules")).toEqual([
-    { runs: String(TICKS), missed: "0" },
-  ]);
-});
+    const path = `/api/management/apps/${app.app_id}/logs`;
+    for (const node of cluster.nodes) {
+      let printed: readonly string[] = [];
+      while (printed.length < TICKS) {
+        const records = (await asBuilder(node, app, "GET", path)).list("records");
+        printed = records.map((record) => record.text("message"));
+      }
+      expect(printed).toEqual(Array.from({ length: TICKS }, () => 'tick {"year":true}'));
+    }
+    // A second node that had run the same tick would have counted it, too.
+    expect(await cluster.database.query("select runs, missed from function_schedules")).toEqual([
+      { runs: String(TICKS), missed: "0" },
+    ]);
+  },
+);
 
 it("calls a deployment on every node within a second, and a secret's new value too", async () => {
   const cluster = await startCluster((await startSimulated()).url);

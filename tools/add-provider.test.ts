@@ -83,6 +83,7 @@ describe("adding a provider", () => {
 
   it(
     "needs only the commands in CONTRIBUTING.md and changes at most three files",
+    { tags: "all", timeout: TIMEOUT_MS },
     () => {
       const before = snapshot(copy);
       const commands = commandsOf("Add a provider");
@@ -104,7 +105,6 @@ describe("adding a provider", () => {
       );
       expect(show.output).toContain(`"rotation":"strict"`);
     },
-    TIMEOUT_MS,
   );
 
   it("rejects an id that is taken or invalid", () => {

@@ -57,7 +57,7 @@ describe("a deployed function", () => {
     expect(await audited(holdfast, "function.")).toEqual(["function.deploy", "function.deploy"]);
   });
 
-  it("stays live when its successor cannot be deployed", async () => {
+  it("stays live when its successor cannot be deployed", { tags: "all" }, async () => {
     const holdfast = await startTestServer();
     await deploy(holdfast, "hello", answering("one"));
     const broken = await deploy(holdfast, "hello", "const = 1;");
@@ -115,7 +115,7 @@ describe("a deployed function", () => {
     ]);
   });
 
-  it("has the schedules of its live version", async () => {
+  it("has the schedules of its live version", { tags: "all" }, async () => {
     const holdfast = await startTestServer();
     const { store } = holdfast.installation;
     const daily = (name: string) => ({
@@ -280,7 +280,7 @@ describe("secrets", () => {
     expect((await holdfast.manage("GET", secretsOf(holdfast.app))).json).toEqual({});
   });
 
-  it("are limited to 64 KiB each and a hundred per app", async () => {
+  it("are limited to 64 KiB each and a hundred per app", { tags: "all" }, async () => {
     const holdfast = await startTestServer();
     const full = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`N${i}`, "x".repeat(65_536)]));
     expect((await holdfast.manage("POST", secretsOf(holdfast.app), { json: full })).status).toBe(200);

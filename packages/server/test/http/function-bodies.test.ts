@@ -133,7 +133,7 @@ describe("a body", () => {
     }
   });
 
-  it("loses its trailers, which could look like headers that the server has checked", async () => {
+  it("loses its trailers, which could look like headers that the server has checked", { tags: "all" }, async () => {
     const holdfast = await ready();
     const socket = await socketTo(holdfast);
     socket.write(
@@ -146,7 +146,7 @@ describe("a body", () => {
     expect(reply).not.toContain('"trailer"');
   });
 
-  it("of an empty reply stays empty, and HEAD keeps the length", async () => {
+  it("of an empty reply stays empty, and HEAD keeps the length", { tags: "all" }, async () => {
     const holdfast = await ready();
     for (const status of [204, 205, 304]) {
       const reply = await fetch(`${holdfast.url}${functionPath(holdfast, `empty?status=${status}`)}`);
@@ -158,24 +158,28 @@ describe("a body", () => {
     }
   });
 
-  it("of a reply that is not read to its end ends with the reply, so that its process does not look hung", async () => {
-    const holdfast = await ready();
-    const path = functionPath(holdfast, "process");
-    const id = async () => (await holdfast.request("GET", path)).text;
-    const first = await id();
-    for (const [method, status] of [
-      ["HEAD", 200],
-      ["HEAD", 404],
-      ["POST", 204],
-      ["POST", 205],
-      ["GET", 304],
-    ] as const)
-      expect((await holdfast.request(method, `${path}?status=${status}`)).status).toBe(status);
-    await holdfast.clock.advance(31_000);
-    expect(await id()).toBe(first);
-  });
+  it(
+    "of a reply that is not read to its end ends with the reply, so that its process does not look hung",
+    { tags: "all" },
+    async () => {
+      const holdfast = await ready();
+      const path = functionPath(holdfast, "process");
+      const id = async () => (await holdfast.request("GET", path)).text;
+      const first = await id();
+      for (const [method, status] of [
+        ["HEAD", 200],
+        ["HEAD", 404],
+        ["POST", 204],
+        ["POST", 205],
+        ["GET", 304],
+      ] as const)
+        expect((await holdfast.request(method, `${path}?status=${status}`)).status).toBe(status);
+      await holdfast.clock.advance(31_000);
+      expect(await id()).toBe(first);
+    },
+  );
 
-  it("that the function does not read still gets the function's reply", async () => {
+  it("that the function does not read still gets the function's reply", { tags: "all" }, async () => {
     const holdfast = await ready();
     for (let n = 0; n < 10; n += 1) {
       const sent = open(holdfast, "early", { "content-length": String(5 * MIB) });
@@ -228,7 +232,7 @@ describe("a caller that expects to continue", () => {
     expect(continued).toBe(false);
   });
 
-  it("of another route gets 100 Continue before its body is parsed", async () => {
+  it("of another route gets 100 Continue before its body is parsed", { tags: "all" }, async () => {
     const holdfast = await ready();
     const { app_id, api_key } = holdfast.app;
     const sent = request(`${holdfast.url}/api/management/apps/${app_id}`, {
@@ -253,7 +257,7 @@ describe("a call that breaks off", () => {
     expect(lines(holdfast)).toEqual(["waiting", "caller left"]);
   });
 
-  it("in the middle of the caller's body gives the function an error, not a short body", async () => {
+  it("in the middle of the caller's body gives the function an error, not a short body", { tags: "all" }, async () => {
     const holdfast = await ready();
     const count = (part: string) => lines(holdfast).filter((line) => line.startsWith(part)).length;
     for (const [round, end] of (["destroy", "end"] as const).entries()) {
@@ -268,17 +272,21 @@ describe("a call that breaks off", () => {
     expect(lines(holdfast)).toHaveLength(4);
   });
 
-  it("while the caller reads aborts the function's stream, which was never far ahead of the reader", async () => {
-    const holdfast = await ready();
-    const sent = open(holdfast, "endless");
-    sent.end();
-    const reply = await replyTo(sent);
-    await reply[Symbol.asyncIterator]().next();
-    sent.destroy();
-    await untilLogged(holdfast, "cancelled after");
-    const [, count] = lines(holdfast).join("\n").split("cancelled after ");
-    expect(Number(count)).toBeLessThan(16 * MIB);
-  });
+  it(
+    "while the caller reads aborts the function's stream, which was never far ahead of the reader",
+    { tags: "all" },
+    async () => {
+      const holdfast = await ready();
+      const sent = open(holdfast, "endless");
+      sent.end();
+      const reply = await replyTo(sent);
+      await reply[Symbol.asyncIterator]().next();
+      sent.destroy();
+      await untilLogged(holdfast, "cancelled after");
+      const [, count] = lines(holdfast).join("\n").split("cancelled after ");
+      expect(Number(count)).toBeLessThan(16 * MIB);
+    },
+  );
 
   it("at the function's end breaks the reply off, so that it does not look complete", async () => {
     const holdfast = await ready();
@@ -295,7 +303,7 @@ describe("a call that breaks off", () => {
     expect(lines(holdfast).join("\n")).not.toContain("internal");
   });
 
-  it("because the caller stops sending times out", async () => {
+  it("because the caller stops sending times out", { tags: "all" }, async () => {
     const holdfast = await ready();
     // The process starts in real time. Then the clock decides.
     await holdfast.request("POST", functionPath(holdfast, "length"));
@@ -335,33 +343,41 @@ it("a WebSocket is refused, and other upgrades are ignored", async () => {
   expect(await text(await call("h2c"))).toBe("12345");
 });
 
-it("bodies in flight have a budget, for the server and for each app, and finished calls return theirs", async () => {
-  const holdfast = await ready({
-    limits: { function_window_bytes: 100, function_bytes_in_flight: 700, function_bytes_in_flight_per_app: 400 },
-  });
-  const other = await appWithFunctions(holdfast, "other", { echo: FUNCTIONS.echo });
-  const third = await appWithFunctions(holdfast, "third", { echo: FUNCTIONS.echo });
-  const uploads: ClientRequest[] = [];
-  const upload = async (app: TestServer["app"]): Promise<ClientRequest> => {
-    const sent = open({ ...holdfast, app }, "echo");
-    sent.write("x");
-    uploads.push(sent);
-    return sent;
-  };
-  const running = async (app: TestServer["app"]): Promise<IncomingMessage> => replyTo(await upload(app));
-  const first = [await running(holdfast.app), await running(holdfast.app)];
-  const refused = await running(holdfast.app);
-  expect([refused.statusCode, refused.headers["retry-after"], await codeOf(refused)]).toEqual([503, "1", "overloaded"]);
-  uploads.pop();
-  await running(other);
-  expect(await codeOf(await running(third))).toBe("overloaded");
-  uploads.pop();
-  for (const sent of uploads) sent.end("y");
-  expect(await Promise.all(first.map((reply) => text(reply)))).toEqual(["xy", "xy"]);
-  const again = await upload(third);
-  again.end();
-  expect(await text(await replyTo(again))).toBe("x");
-});
+it(
+  "bodies in flight have a budget, for the server and for each app, and finished calls return theirs",
+  { tags: "all" },
+  async () => {
+    const holdfast = await ready({
+      limits: { function_window_bytes: 100, function_bytes_in_flight: 700, function_bytes_in_flight_per_app: 400 },
+    });
+    const other = await appWithFunctions(holdfast, "other", { echo: FUNCTIONS.echo });
+    const third = await appWithFunctions(holdfast, "third", { echo: FUNCTIONS.echo });
+    const uploads: ClientRequest[] = [];
+    const upload = async (app: TestServer["app"]): Promise<ClientRequest> => {
+      const sent = open({ ...holdfast, app }, "echo");
+      sent.write("x");
+      uploads.push(sent);
+      return sent;
+    };
+    const running = async (app: TestServer["app"]): Promise<IncomingMessage> => replyTo(await upload(app));
+    const first = [await running(holdfast.app), await running(holdfast.app)];
+    const refused = await running(holdfast.app);
+    expect([refused.statusCode, refused.headers["retry-after"], await codeOf(refused)]).toEqual([
+      503,
+      "1",
+      "overloaded",
+    ]);
+    uploads.pop();
+    await running(other);
+    expect(await codeOf(await running(third))).toBe("overloaded");
+    uploads.pop();
+    for (const sent of uploads) sent.end("y");
+    expect(await Promise.all(first.map((reply) => text(reply)))).toEqual(["xy", "xy"]);
+    const again = await upload(third);
+    again.end();
+    expect(await text(await replyTo(again))).toBe("x");
+  },
+);
 
 /** Sends this many bodies of 6 MiB at once, all from the same memory. */
 async function sendBodies(holdfast: TestServer, name: string, count: number): Promise<readonly Socket[]> {
@@ -399,7 +415,7 @@ it("a hundred bodies of 6 MiB for missing functions use no memory", async () => 
   expect(grown).toBeLessThan(MOST_GROWTH);
 });
 
-it("a hundred bodies of 6 MiB for a function that reads none wait with their callers", async () => {
+it("a hundred bodies of 6 MiB for a function that reads none wait with their callers", { tags: "all" }, async () => {
   const holdfast = await ready({ limits: { function_invocations: 100 } });
   const grown = await growth(async () => {
     await sendBodies(holdfast, "hang", 100);

@@ -142,7 +142,7 @@ describe("automations", () => {
     expect(await schedule(holdfast)).toBeUndefined();
   });
 
-  it("that were due while no server ran are missed, and the log reports that", async () => {
+  it("that were due while no server ran are missed, and the log reports that", { tags: "all" }, async () => {
     const holdfast = await startTestServer();
     await deploy(holdfast, [HOURLY]);
     await holdfast.clock.jump(190 * MINUTE);

@@ -66,7 +66,7 @@ describe("processes", () => {
     expect((await bench.call("f")).body).toMatch(/^fixed /);
   });
 
-  it("of a changed function finish their invocations, and then end", async () => {
+  it("of a changed function finish their invocations, and then end", { tags: "all" }, async () => {
     const hold = Promise.withResolvers<{ body: unknown }>();
     await using bench = await openWorkbench({ files: { "f.js": HELD }, respond: () => hold.promise });
     const old = bench.call("f");
@@ -80,7 +80,7 @@ describe("processes", () => {
     expect(isAlive(process?.host_pid ?? null)).toBe(false);
   });
 
-  it("end when idle, and not before", async () => {
+  it("end when idle, and not before", { tags: "all" }, async () => {
     await using bench = await openWorkbench({ files: { "pid.js": PID } });
     const pid = (await bench.call("pid")).body;
     await bench.endedCount(1);
@@ -203,42 +203,46 @@ describe("an invocation that fails", () => {
     expect((await bench.logged("pid ")).message).not.toBe(message);
   });
 
-  it("because its caller sends or reads too slowly leaves its process running for others", async () => {
-    await using bench = await openWorkbench({
-      files: {
-        "slow.js": `const pid = crypto.randomUUID(); let waiting = 0;
+  it(
+    "because its caller sends or reads too slowly leaves its process running for others",
+    { tags: "all" },
+    async () => {
+      await using bench = await openWorkbench({
+        files: {
+          "slow.js": `const pid = crypto.randomUUID(); let waiting = 0;
           Deno.serve(async (req) => {
             if (req.method === "GET") return new Response(new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(65536)) }));
             if (req.method === "PUT") { console.log("hangs"); await new Promise(() => {}); }
             for await (const chunk of req.body ?? []) if (chunk.length > 0) console.log("got " + ++waiting);
             return new Response(pid);
           });`,
-      },
-    });
-    const pid = (await bench.call("slow")).body;
-    const trickle = new PassThrough();
-    const outcome = rejection(bench.call("slow", { body: () => trickle }));
-    for (let n = 1; n <= 4; n += 1) {
-      trickle.write("x");
-      await bench.logged(`got ${n}`);
-      bench.advance(8_000);
-    }
-    expect(await outcome).toMatchObject({ code: "request_timeout" });
-    const { body } = await bench.invoke("slow", { method: "GET" });
-    const reading = once(body, "error");
-    await vi.waitFor(() => expect(body.readableLength).toBeGreaterThan(0));
-    bench.advance(30_000);
-    await reading;
-    expect((await bench.call("slow")).body).toBe(pid);
-    // The function reads nothing of this body, so its caller is not to blame.
-    const unread = rejection(
-      bench.call("slow", { method: "PUT", body: () => Readable.from([Buffer.alloc(5_000_000)]) }),
-    );
-    await bench.logged("hangs");
-    bench.advance(30_000);
-    expect(await unread).toMatchObject({ code: "function_timeout" });
-    expect((await bench.call("slow")).body).not.toBe(pid);
-  });
+        },
+      });
+      const pid = (await bench.call("slow")).body;
+      const trickle = new PassThrough();
+      const outcome = rejection(bench.call("slow", { body: () => trickle }));
+      for (let n = 1; n <= 4; n += 1) {
+        trickle.write("x");
+        await bench.logged(`got ${n}`);
+        bench.advance(8_000);
+      }
+      expect(await outcome).toMatchObject({ code: "request_timeout" });
+      const { body } = await bench.invoke("slow", { method: "GET" });
+      const reading = once(body, "error");
+      await vi.waitFor(() => expect(body.readableLength).toBeGreaterThan(0));
+      bench.advance(30_000);
+      await reading;
+      expect((await bench.call("slow")).body).toBe(pid);
+      // The function reads nothing of this body, so its caller is not to blame.
+      const unread = rejection(
+        bench.call("slow", { method: "PUT", body: () => Readable.from([Buffer.alloc(5_000_000)]) }),
+      );
+      await bench.logged("hangs");
+      bench.advance(30_000);
+      expect(await unread).toMatchObject({ code: "function_timeout" });
+      expect((await bench.call("slow")).body).not.toBe(pid);
+    },
+  );
 
   it("because it never yields the processor has its process killed", async () => {
     await using bench = await openWorkbench({
@@ -333,7 +337,7 @@ describe("the end of an invocation", () => {
     expect(bench.ended).toHaveLength(2);
   });
 
-  it("does not wait for waitUntil forever, and its process is not idle before", async () => {
+  it("does not wait for waitUntil forever, and its process is not idle before", { tags: "all" }, async () => {
     await using bench = await openWorkbench({ files: { "w.js": WAITING } });
     await bench.call("w");
     bench.advance(59_999);

@@ -105,7 +105,7 @@ describe("a response that is none", () => {
     },
   );
 
-  it("that never ends is ended with the invocation's time", async () => {
+  it("that never ends is ended with the invocation's time", { tags: "all" }, async () => {
     await using bench = await open(answering("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart", false));
     const { status, body } = await bench.invoke("f");
     expect(status).toBe(200);
@@ -117,7 +117,7 @@ describe("a response that is none", () => {
     expect(bench.ended).toHaveLength(1);
   });
 
-  it("of any bytes fails its own invocation only", async () => {
+  it("of any bytes fails its own invocation only", { tags: "all" }, async () => {
     const part = fc.constantFrom(
       ..."HTTP/1.1 |HTTP/1.0 |200|101|100|204|304|500| OK|\r\n|\n|\r|\0|Content-Length: |Transfer-Encoding: chunked|Connection: close|Upgrade: x|X-Holdfast-Failed: handler|Set-Cookie: a=b|Location: javascript:1|:|5|0|-1|ffffffffffffffffff|\r\n\r\n|body|é".split(
         "|",
@@ -206,7 +206,7 @@ describe("lines of the bootstrap", () => {
     expect(bench.ended).toEqual([]);
   });
 
-  it("of any words leave the server and the invocation as they are", async () => {
+  it("of any words leave the server and the invocation as they are", { tags: "all" }, async () => {
     const word = fc.constantFrom(
       "log",
       "done",
@@ -245,8 +245,11 @@ describe("lines of the bootstrap", () => {
   });
 });
 
-it("connections of a taken over process to its proxy and its bridge can break off in any state", async () => {
-  await using bench = await open(`${BOOTSTRAP}
+it(
+  "connections of a taken over process to its proxy and its bridge can break off in any state",
+  { tags: "all" },
+  async () => {
+    await using bench = await open(`${BOOTSTRAP}
     frame("ready");
     const { connection, id } = await nextRequest();
     const starts = ["", "GET ", "CONNECT a", "POST / HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 100\\r\\n\\r\\nbody", "GET / HTTP/1.1\\r\\nHost: x\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\nzz", "\\0\\0\\0", "CONNECT 10.0.0.1:443 HTTP/1.1\\r\\n\\r\\n"];
@@ -260,5 +263,6 @@ it("connections of a taken over process to its proxy and its bridge can break of
     await send(connection, "HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\nown");
     frame("done " + id);
     setInterval(() => {}, 1000);`);
-  expect((await bench.call("f")).body).toBe("own");
-});
+    expect((await bench.call("f")).body).toBe("own");
+  },
+);

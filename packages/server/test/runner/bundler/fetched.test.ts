@@ -111,7 +111,7 @@ describe("a package of npm", () => {
     expect(notes).toEqual(["npm:@base44/sdk@0.8.4 is version 0.8.50, which this server ships."]);
   });
 
-  it("is found by an import with a pattern, too", async () => {
+  it("is found by an import with a pattern, too", { tags: "all" }, async () => {
     await using npm = await npmRegistry({
       packages: [await packInstalled("mime-types"), await packInstalled("mime-db")],
     });
@@ -201,7 +201,7 @@ describe("a package of npm", () => {
     );
   });
 
-  it("can do without optional packages that are native or missing", async () => {
+  it("can do without optional packages that are native or missing", { tags: "all" }, async () => {
     const packages = await Promise.all(
       [
         {
@@ -243,7 +243,7 @@ describe("a package of npm", () => {
     );
   });
 
-  it("can read its platform, environment and location while it loads", async () => {
+  it("can read its platform, environment and location while it loads", { tags: "all" }, async () => {
     const asking = await packFiles({
       "package.json": `{ "name": "asking", "version": "1.0.0" }`,
       "index.js": `const os = require("os"); exports.facts = [os.hostname(), os.homedir(), os.cpus().length, os.EOL, __dirname, process.env.NODE_ENV];`,
@@ -317,7 +317,7 @@ describe("a package of npm", () => {
     },
   );
 
-  it("can be an exact other version of the SDK, only if the operator allows it", async () => {
+  it("can be an exact other version of the SDK, only if the operator allows it", { tags: "all" }, async () => {
     const other = await packFiles({
       "package.json": JSON.stringify({ name: "@base44/sdk", version: "0.8.31", type: "module", main: "index.js" }),
       "index.js": "export const createClient = 'the other one';",
@@ -411,7 +411,7 @@ describe("a module of another host", () => {
     await work(workshop, host.url, host);
   }
 
-  it("is fetched after redirects with its imports, and locked with its digest", async () => {
+  it("is fetched after redirects with its imports, and locked with its digest", { tags: "all" }, async () => {
     await withHost(
       ({ url }) => {
         if (url === "/a.ts") return { status: 302, headers: { location: "/v1/a.ts" } };
@@ -435,7 +435,7 @@ describe("a module of another host", () => {
     );
   });
 
-  it("is refused by specifier, file and line if it or one of its imports does not exist", async () => {
+  it("is refused by specifier, file and line if it or one of its imports does not exist", { tags: "all" }, async () => {
     await withHost(
       ({ url }) => (url === "/a.ts" ? { headers: TYPESCRIPT, body: `\n\nimport "./none.ts";` } : null),
       async (workshop, url) => {
