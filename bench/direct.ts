@@ -19,6 +19,7 @@ export async function callDirectly(code: string): Promise<Direct> {
   const sandbox = createSandbox({
     isolation: "bubblewrap",
     deno: findDeno(),
+    authorities: null,
     uids: { first: 1_900_100_000, last: 1_900_100_009 },
     poll_ms: LIMITS.function_poll_ms,
     start_timeout_ms: LIMITS.function_start_timeout_ms,

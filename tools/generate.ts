@@ -150,8 +150,7 @@ export const SETTINGS: readonly { name: string; flag: string | null; default: st
     name: "HOLDFAST_NPM_REGISTRY",
     flag: null,
     default: "`https://registry.npmjs.org/`",
-    meaning:
-      "Registry of the npm packages that functions import. Its address can be private. For its certificate, set NODE_EXTRA_CA_CERTS.",
+    meaning: "Registry of the npm packages that functions import. Its address can be private.",
   },
   {
     name: "HOLDFAST_JSR_URL",
@@ -292,7 +291,7 @@ export function configurationPage(): string {
         setting.meaning,
       ]),
     ),
-    "The server does not start with `NODE_TLS_REJECT_UNAUTHORIZED=0`, or with an inspector in `NODE_OPTIONS`. Either one exposes tokens. For a private certificate authority, set `NODE_EXTRA_CA_CERTS`.",
+    "The server does not start with `NODE_TLS_REJECT_UNAUTHORIZED=0`, or with an inspector in `NODE_OPTIONS`. Either one exposes tokens. For a private certificate authority, such as that of a TLS proxy, set `NODE_EXTRA_CA_CERTS` to a PEM file. The server, functions and the fetching of their imports trust it besides the public ones.",
     "## Limits",
     "Everything that can grow has a limit. Each limit is an integer above 0. Few installations need to change one. Limits that share a reason show it at the first of them.",
     markdownTable(["variable", "default", "unit", "why"], rows),

@@ -71,6 +71,8 @@ export interface Config {
   readonly functions_egress_allow: readonly string[];
   /** The proxy to which all other requests of functions and their imports go. Null: none. */
   readonly functions_egress_proxy: HttpProxy | null;
+  /** PEM file of further certificate authorities that functions and their imports trust. */
+  readonly functions_authorities: string | null;
   /** The sources of the packages that functions import. */
   readonly functions_registries: Registries;
   /** Directory of the services that the operator defines, one JSON file each. */
@@ -244,6 +246,8 @@ export function loadConfig(flags: Flags, environment: Environment = process.env)
     functions_uids: parseUids(environment["HOLDFAST_FUNCTIONS_UIDS"]),
     functions_egress_allow: parseEgressAllow(environment["HOLDFAST_FUNCTIONS_EGRESS_ALLOW"]),
     functions_egress_proxy: parseEgressProxy(environment["HOLDFAST_FUNCTIONS_EGRESS_PROXY"]),
+    // Node trusts these too, so one setting is for the server and for functions.
+    functions_authorities: environment["NODE_EXTRA_CA_CERTS"] || null,
     functions_registries: parseRegistries(environment),
     providers_dir: providers === undefined ? null : resolve(providers),
     master_key: master_key === undefined || master_key === "" ? null : new Secret(master_key),

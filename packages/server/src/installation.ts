@@ -209,9 +209,10 @@ async function openFunctionSandbox(config: Config, clock: Clock, log: Log): Prom
     import("./runner/sandbox/open.ts"),
     import("./runner/deno.ts"),
   ]);
-  const { limits, functions_isolation: isolation, functions_uids: uids } = config;
+  const { limits, functions_isolation: isolation, functions_uids: uids, functions_authorities: authorities } = config;
   const { function_poll_ms: poll_ms, function_start_timeout_ms: start_timeout_ms } = limits;
-  const sandbox = await openSandbox({ isolation, deno: findDeno(), uids, poll_ms, start_timeout_ms, clock });
+  const limited = { uids, poll_ms, start_timeout_ms, clock };
+  const sandbox = await openSandbox({ isolation, deno: findDeno(), authorities, ...limited });
   if (isolation === "none") log.warn("functions_not_isolated");
   return sandbox;
 }

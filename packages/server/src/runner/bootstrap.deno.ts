@@ -10,6 +10,8 @@
  * Then this process exits too.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import dgram from "node:dgram";
+import net from "node:net";
 
 interface Settings {
   /** Random, per process. A request without it is not from the server, and is rejected. */
@@ -216,9 +218,7 @@ function replacedServe(...args: unknown[]): Deno.HttpServer {
   return server;
 }
 
-/**
- * Keeps the invocation open, and its token valid, until `promise` settles or the server's limit.
- */
+/** Keeps the invocation and its token until `promise` settles, or the server's limit. */
 function waitUntil<T>(promise: T): T {
   currentInvocation()?.pending.add(Promise.resolve(promise));
   return promise;
@@ -279,18 +279,34 @@ function refusal(message: string): TypeError {
  * and no memory for a second isolate, so this only explains.
  */
 function refuseSockets(): void {
-  for (const name of ["connect", "connectTls", "startTls", "listen", "listenTls", "listenDatagram", "connectQuic"]) {
-    if (!(name in Deno)) continue;
-    define(Deno, name, () => {
-      throw refusal(`Deno.${name} is not available. Functions reach the network with fetch, WebSocket and node:https.`);
-    });
-  }
-  const NoWorker = class {
-    constructor() {
-      throw new DOMException("Workers are not available in functions.", "NotSupportedError");
-    }
+  for (const name of ["connect", "connectTls", "startTls", "listen", "listenTls", "listenDatagram", "connectQuic"])
+    if (name in Deno) define(Deno, name, refusing(`Deno.${name}`));
+  const { connect } = net.Socket.prototype;
+  define(net.Socket.prototype, "connect", function (this: net.Socket, ...args: unknown[]) {
+    // node:http and node:https connect to the server's listeners.
+    if (hostOf(args) === "127.0.0.1") return Reflect.apply(connect, this, args);
+    return this.destroy(unavailable("Raw TCP"));
+  });
+  for (const name of ["bind", "connect", "send"]) define(dgram.Socket.prototype, name, refusing("UDP"));
+  define(globalThis, "Worker", function () {
+    throw new DOMException("Workers are not available in functions.", "NotSupportedError");
+  });
+}
+
+function unavailable(what: string): TypeError {
+  return refusal(`${what} is not available. Functions reach the network with fetch, WebSocket and node:https.`);
+}
+
+function refusing(what: string): () => never {
+  return () => {
+    throw unavailable(what);
   };
-  define(globalThis, "Worker", NoWorker);
+}
+
+/** Returns the host in the arguments of `connect`: options, `(port, host)`, or both in an array. */
+function hostOf([first, second]: readonly unknown[]): unknown {
+  if (Array.isArray(first)) return hostOf(first);
+  return typeof first === "object" && first !== null && "host" in first ? first.host : second;
 }
 
 function covers(pattern: string, host: string): boolean {
@@ -301,10 +317,7 @@ function secret(name: string): string | undefined {
   return Object.hasOwn(settings.secrets, name) ? settings.secrets[name] : undefined;
 }
 
-/**
- * Makes Deno.env return only the function's secrets. Deno denies real access, so a lookup would
- * throw.
- */
+/** Makes Deno.env return only the function's secrets. A real lookup would throw. */
 function replaceEnvironment(secrets: Readonly<Record<string, string>>): void {
   const refuse = (): never => {
     throw new Deno.errors.NotCapable("A function cannot change its environment.");

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { CodedError } from "../core/errors.ts";
 import type { Limits } from "../core/limits.ts";
+import { authoritiesVariable } from "./sandbox/authorities.ts";
 import type { Exit, Place, SandboxedProcess, SandboxJob } from "./sandbox/types.ts";
 
 /** The npm packages that contain Deno, by platform and processor. */
@@ -95,6 +96,7 @@ export function jobOf({ app_id, directory, gateway, sandbox, limits }: JobOption
       DENO_DIR: join(place.scratch, "deno"),
       NO_COLOR: "1",
       DENO_NO_UPDATE_CHECK: "1",
+      ...authoritiesVariable(place),
       ...(is_isolated ? proxyVariables(place) : {}),
     }),
   };

@@ -90,6 +90,10 @@ export interface WorkbenchOptions {
   readonly respond?: Respond;
   /** `bubblewrap` unless given. */
   readonly isolation?: Isolation;
+  /** PEM file of authorities that functions trust besides the public ones. */
+  readonly authorities?: string;
+  /** `host:port` of each target that functions can reach. Its address is loopback. */
+  readonly reachable?: readonly string[];
   /**
    * The text of a program that runs with every permission of Deno instead of the bootstrap and the
    * function: what an attacker has who took over the process.
@@ -114,6 +118,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   const sandbox = createSandbox({
     isolation: options.isolation ?? "bubblewrap",
     deno: findDeno(),
+    authorities: options.authorities ?? null,
     uids: TEST_UIDS,
     poll_ms: limits.function_poll_ms,
     start_timeout_ms: limits.function_start_timeout_ms,
@@ -136,7 +141,11 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
   const runner = createFunctionRunner({
     sandbox: { ...sandbox, spawn },
     acceptBridge: (listener) => listener.on("connection", (socket) => fake.server.emit("connection", socket)),
-    egress: { resolve: async () => [], isOwn: () => false, allowed: [] },
+    egress: {
+      resolve: async (_host, is_allowed) => (is_allowed ? ["127.0.0.1"] : []),
+      isOwn: () => false,
+      allowed: options.reachable ?? [],
+    },
     onFailure: (error) => {
       throw error;
     },

@@ -165,7 +165,7 @@ it.each(["bubblewrap", "none"] as const)(
     import { findDeno } from ${source("runner/deno.ts")};
     import { LIMITS } from ${source("core/limits.ts")};
     import { systemClock } from ${source("core/clock.ts")};
-    const sandbox = createSandbox({ isolation: ${JSON.stringify(isolation)}, deno: findDeno(), uids: { first: 1900000000, last: 1900000009 }, poll_ms: 250, start_timeout_ms: 5000, clock: systemClock });
+    const sandbox = createSandbox({ isolation: ${JSON.stringify(isolation)}, deno: findDeno(), authorities: null, uids: { first: 1900000000, last: 1900000009 }, poll_ms: 250, start_timeout_ms: 5000, clock: systemClock });
     const runner = createFunctionRunner({ gateway: null, gateway_hosts: [], sandbox, acceptBridge() {}, egress: { resolve: async () => [], isOwn: () => false, allowed: [] },
       limits: LIMITS, clock: systemClock, log() {}, issueToken: () => "t", endInvocation() {}, onFailure: console.error });
     const { body } = await runner.invoke({ function: ${JSON.stringify(live)}, method: "GET", url: "http://a/", prefix: "/", client_address: null, headers: {}, body: null, user_authorization: null, signal: null });

@@ -63,6 +63,7 @@ describe("Deno", () => {
       node: "node",
       scratch: "/scratch",
       ports: { api: 4001, egress: 4002 },
+      authorities: null,
       path: () => "/version",
     };
     const rightsIn = (isolation: string, gateway: string | null): readonly string[] => {

@@ -15,7 +15,7 @@ export interface LocalBundler extends Bundler, AsyncDisposable {}
 /** Fetches nothing. */
 export async function localBundler(): Promise<LocalBundler> {
   const root = await realpath(await mkdtemp(join(tmpdir(), "holdfast-test-bundler-")));
-  const { sdks } = await openToolbox(root, null);
+  const { sdks } = await openToolbox(root);
   let count = 0;
   return {
     bundle: async (tree) => {

@@ -71,8 +71,6 @@ export interface Registries {
   readonly jsr: string;
   /** Exact versions of @base44/sdk that a function gets if it names one of them. */
   readonly sdk_versions: readonly string[];
-  /** PEM file of further certificate authorities that are trusted when imports are fetched. */
-  readonly authorities: string | null;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -82,7 +80,6 @@ export function parseRegistries(environment: Environment): Registries {
     npm: parseRegistry("HOLDFAST_NPM_REGISTRY", environment["HOLDFAST_NPM_REGISTRY"], "https://registry.npmjs.org/"),
     jsr: parseRegistry("HOLDFAST_JSR_URL", environment["HOLDFAST_JSR_URL"], "https://jsr.io/"),
     sdk_versions: parseSdkVersions(environment["HOLDFAST_SDK_VERSIONS"]),
-    authorities: environment["NODE_EXTRA_CA_CERTS"] || null,
   };
 }
 

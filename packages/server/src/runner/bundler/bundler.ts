@@ -62,7 +62,7 @@ async function runOn(
 ): Promise<Report> {
   const { limits, registries } = state;
   const sandbox = await state.sandbox.open();
-  state.toolbox ??= openToolbox(sandbox.root, registries.authorities);
+  state.toolbox ??= openToolbox(sandbox.root);
   const { folder, sdks } = await state.toolbox.catch((error: unknown) => {
     // The next bundle tries again.
     state.toolbox = null;

@@ -6,9 +6,10 @@ import type { Registries } from "../../core/functions/function-settings.ts";
 import type { Limits } from "../../core/limits.ts";
 import { serveEgress, TOO_MANY_BYTES } from "../egress/proxy.ts";
 import type { Rules } from "../egress/target.ts";
+import { authoritiesVariable } from "../sandbox/authorities.ts";
 import type { Exit, Place, Sandbox, SandboxedProcess, SandboxJob } from "../sandbox/types.ts";
 import type { Assignment, Surroundings } from "./inside/protocol.ts";
-import { AUTHORITIES, ESBUILD, PROGRAM } from "./toolbox.ts";
+import { ESBUILD, PROGRAM } from "./toolbox.ts";
 
 export interface RunOptions {
   readonly sandbox: Sandbox;
@@ -97,7 +98,7 @@ function jobOf({ limits, registries }: RunOptions, folder: string): SandboxJob {
   };
 }
 
-function denoEnvironment({ npm, jsr, authorities }: Registries, place: Place): Surroundings["environment"] {
+function denoEnvironment({ npm, jsr }: Registries, place: Place): Surroundings["environment"] {
   const proxy = `http://127.0.0.1:${place.ports[EGRESS]}`;
   return {
     HOME: place.scratch,
@@ -108,7 +109,7 @@ function denoEnvironment({ npm, jsr, authorities }: Registries, place: Place): S
     HTTPS_PROXY: proxy,
     NPM_CONFIG_REGISTRY: npm,
     JSR_URL: jsr,
-    ...(authorities === null ? {} : { DENO_CERT: join(place.path(TOOLS), AUTHORITIES) }),
+    ...authoritiesVariable(place),
   };
 }
 

@@ -15,14 +15,13 @@ import { SDK_NAMES, type SdkName } from "./inside/imports.ts";
 import type { ShippedSdk } from "./inside/protocol.ts";
 
 export interface Toolbox {
-  /** Folder of the host: PROGRAM, ESBUILD and, if there are further authorities, AUTHORITIES. */
+  /** Folder of the host with PROGRAM and ESBUILD. */
   readonly folder: string;
   readonly sdks: Readonly<Record<SdkName, ShippedSdk>>;
 }
 
 export const PROGRAM = "bundler.cjs";
 export const ESBUILD = "esbuild";
-export const AUTHORITIES = "authorities.pem";
 
 const HERE = fileURLToPath(import.meta.url);
 /** True if this server runs from its sources. */
@@ -30,15 +29,14 @@ const FROM_SOURCES = HERE.endsWith(".ts");
 const MODULE_BYTES = 8_388_608;
 
 /**
- * `root` is a folder whose subfolders can be mounted. `authorities` is a PEM file, or null. The
- * tools are copies, because the sandbox's uid need not be able to read this installation.
+ * `root` is a folder whose subfolders can be mounted. The tools are copies, because the sandbox's
+ * uid need not be able to read this installation.
  */
-export async function openToolbox(root: string, authorities: string | null): Promise<Toolbox> {
+export async function openToolbox(root: string): Promise<Toolbox> {
   const folder = await mkdtemp(join(root, "bundler-"));
   await chmod(folder, 0o755);
   const esbuild = findEsbuild();
   await copy(esbuild, join(folder, ESBUILD), 0o755);
-  if (authorities !== null) await copy(authorities, join(folder, AUTHORITIES), 0o644);
   const program = join(dirname(HERE), "inside", FROM_SOURCES ? "main.ts" : "main.js");
   const flags = ["--platform=node", "--format=cjs", "--target=node24"];
   await writeFile(join(folder, PROGRAM), await run(esbuild, [program, ...flags]));

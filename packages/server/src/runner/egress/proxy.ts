@@ -164,7 +164,8 @@ async function forward(state: State, request: IncomingMessage, response: ServerR
     if (error instanceof EgressRefused) refuse(state, url?.host ?? "", error.message);
     if (response.headersSent) return void response.destroy();
     if (!(error instanceof EgressRefused)) return void response.writeHead(502, { connection: "close" }).end();
-    response.writeHead(403, { connection: "close", [REFUSED_HEADER]: "1" }).end();
+    const why = `function_egress_refused: ${error.message}.\n`;
+    response.writeHead(403, { connection: "close", "content-type": "text/plain", [REFUSED_HEADER]: "1" }).end(why);
   }
 }
 

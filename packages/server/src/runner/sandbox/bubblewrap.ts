@@ -14,6 +14,7 @@ export const SCRATCH = "/tmp";
 export const DENO = "/runtime/deno";
 export const NODE = "/runtime/node";
 export const PRLIMIT = "/runtime/prlimit";
+export const AUTHORITIES = "/runtime/authorities.pem";
 export const LAUNCHER = "/runtime/launcher.mjs";
 /**
  * Child file descriptors after stdio: Node's channel, bubblewrap's reports, its options, and the

@@ -5,7 +5,18 @@ import { Server } from "node:net";
 import { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isJsonObject } from "../../core/types.ts";
-import { CHANNEL_FD, DENO, FILTER_FD, INFO_FD, NODE, OPTIONS_FD, SCRATCH, SYSTEM_PATH, wrapped } from "./bubblewrap.ts";
+import {
+  AUTHORITIES,
+  CHANNEL_FD,
+  DENO,
+  FILTER_FD,
+  INFO_FD,
+  NODE,
+  OPTIONS_FD,
+  SCRATCH,
+  SYSTEM_PATH,
+  wrapped,
+} from "./bubblewrap.ts";
 import { exitOf, streamsOf, type RawExit } from "./child.ts";
 import { systemCallFilter } from "./seccomp.ts";
 import {
@@ -35,7 +46,7 @@ interface IsolatedState extends SandboxState {
 }
 
 export async function spawnIsolated(state: IsolatedState, job: SandboxJob): Promise<SandboxedProcess> {
-  const place = placeOf(job);
+  const place = placeOf(state, job);
   const uid = state.uids === null ? null : state.uids.take(job.owner);
   const child = start(state, job, place, uid);
   const exited = exitOf(child);
@@ -102,9 +113,10 @@ function killPid(pid: number): void {
   }
 }
 
-function placeOf({ listeners }: SandboxJob): Place {
+function placeOf(state: SandboxState, { listeners }: SandboxJob): Place {
   const ports = Object.fromEntries(listeners.map((name, index) => [name, FIRST_PORT + index]));
-  return { deno: DENO, node: NODE, scratch: SCRATCH, ports, path: (inside) => inside };
+  const authorities = state.authorities === null ? null : AUTHORITIES;
+  return { deno: DENO, node: NODE, scratch: SCRATCH, ports, authorities, path: (inside) => inside };
 }
 
 function start(state: IsolatedState, job: SandboxJob, place: Place, uid: number | null): ChildProcess {

@@ -54,7 +54,7 @@ export async function spawnPlain(state: SandboxState, job: SandboxJob): Promise<
 }
 
 function placeOf(
-  { deno }: SandboxState,
+  { deno, authorities }: SandboxState,
   { mounts }: SandboxJob,
   scratch: string,
   listeners: Readonly<Record<string, Server>>,
@@ -65,5 +65,5 @@ function placeOf(
     if (mount === undefined) throw new SandboxFailure(`${inside} is not mounted`);
     return mount.host;
   };
-  return { deno, node: process.execPath, scratch, ports, path };
+  return { deno, node: process.execPath, scratch, ports, authorities, path };
 }

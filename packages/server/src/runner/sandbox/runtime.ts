@@ -23,8 +23,8 @@ import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
 import { CodedError } from "../../core/errors.ts";
 import { errnoOf } from "../../core/errno.ts";
-import { DENO, LAUNCHER, NODE, PRLIMIT, SYSTEM_PATH } from "./bubblewrap.ts";
-import { SandboxFailure, type Mount } from "./types.ts";
+import { AUTHORITIES, DENO, LAUNCHER, NODE, PRLIMIT, SYSTEM_PATH } from "./bubblewrap.ts";
+import { SandboxFailure, type Mount, type SandboxState } from "./types.ts";
 
 /** Creates the folder, and removes those of servers that were killed. */
 export function makeRoot(): string {
@@ -59,7 +59,8 @@ function startOf(pid: number): string {
   return process.platform !== "linux" && isRunning(pid) ? "0" : "";
 }
 
-function readIfThere(path: string): string {
+/** Empty: the file cannot be read. */
+export function readIfThere(path: string): string {
   try {
     return readFileSync(path, "latin1");
   } catch {
@@ -88,8 +89,8 @@ function realPath(path: string): string | null {
   }
 }
 
-/** Returns the mounts of every job. `deno` is the path of the binary. */
-export function runtimeMounts(root: string, deno: string): readonly Mount[] {
+/** Returns the mounts of every job. */
+export function runtimeMounts({ root, deno, authorities }: SandboxState): readonly Mount[] {
   const node = process.execPath;
   const prlimit = systemProgram("prlimit");
   const libraries = [...new Set([deno, node, prlimit].flatMap(librariesOf))];
@@ -99,6 +100,7 @@ export function runtimeMounts(root: string, deno: string): readonly Mount[] {
     { host: readableForAll(root, node, "node"), inside: NODE },
     { host: prlimit, inside: PRLIMIT },
     { host: writeLauncher(root), inside: LAUNCHER },
+    ...(authorities === null ? [] : [{ host: authorities, inside: AUTHORITIES }]),
   ];
 }
 

@@ -6,6 +6,7 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
 import type { Isolation, UidRange } from "../../core/functions/function-settings.ts";
+import { copyAuthorities } from "./authorities.ts";
 import { spawnIsolated } from "./isolated.ts";
 import { spawnPlain } from "./plain.ts";
 import { makeRoot, runtimeMounts } from "./runtime.ts";
@@ -16,6 +17,8 @@ export interface SandboxOptions {
   readonly isolation: Isolation;
   /** The Deno binary. */
   readonly deno: string;
+  /** PEM file of further certificate authorities that jobs trust, or null. */
+  readonly authorities: string | null;
   /** Host uids for apps, if this server is root. */
   readonly uids: UidRange;
   /** How often memory and CPU time of each process are read. */
@@ -25,11 +28,19 @@ export interface SandboxOptions {
 }
 
 /** Does not check that the isolation holds: `probe` does. */
-export function createSandbox({ isolation, deno, uids, ...rest }: SandboxOptions): Sandbox {
+export function createSandbox({ isolation, deno, authorities: trusted, uids, ...rest }: SandboxOptions): Sandbox {
   const root = makeRoot();
+  const authorities = trusted === null ? null : copyAuthorities(root, trusted);
   const is_root = process.getuid?.() === 0;
   const has_terminal = hasTerminal();
-  const state: SandboxState = { ...rest, deno, root, has_terminal, uids: is_root ? createUids(uids) : null };
+  const state: SandboxState = {
+    ...rest,
+    deno,
+    root,
+    authorities,
+    has_terminal,
+    uids: is_root ? createUids(uids) : null,
+  };
   let runtime: readonly Mount[] | null = null;
   return {
     isolation,
@@ -37,7 +48,7 @@ export function createSandbox({ isolation, deno, uids, ...rest }: SandboxOptions
     spawn: async (job) => {
       if (isolation === "none") return await spawnPlain(state, job);
       // Found at the first job, so that a missing program is a failure to start one.
-      runtime ??= runtimeMounts(root, deno);
+      runtime ??= runtimeMounts(state);
       return await spawnIsolated({ ...state, runtime }, job);
     },
     close: async () => rmSync(root, { recursive: true, force: true, maxRetries: 3 }),

@@ -39,6 +39,8 @@ export interface Place {
   /** A folder of the process alone, deleted with it. */
   readonly scratch: string;
   readonly ports: Readonly<Record<string, number>>;
+  /** PEM file of further certificate authorities that the operator trusts, or null. */
+  readonly authorities: string | null;
   /** Returns the path of a mount. `inside` is the mount's own. */
   path(inside: string): string;
 }
@@ -86,6 +88,8 @@ export interface SandboxState {
   /** The Deno binary of the host. */
   readonly deno: string;
   readonly root: string;
+  /** A copy of the operator's authorities that every job can read, or null. */
+  readonly authorities: string | null;
   /** Null if this server is not root. */
   readonly uids: Uids | null;
   /** True if this server has a controlling terminal. */

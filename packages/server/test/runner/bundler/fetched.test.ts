@@ -404,7 +404,7 @@ describe("a module of another host", () => {
     await writeFile(authorities, host.authority);
     await using workshop = workshopOf(npm, {
       ...options,
-      registries: { authorities },
+      authorities,
       hosts: { "code.test": "127.0.0.1", ...options.hosts },
       allowed: [host.host, ...(options.allowed ?? [])],
     });

@@ -100,21 +100,19 @@ describe("the settings for imports", () => {
 
   it("are the public registries, and the shipped SDK only", () => {
     const public_ones = { npm: "https://registry.npmjs.org/", jsr: "https://jsr.io/" };
-    expect(read({})).toEqual({ ...public_ones, sdk_versions: [], authorities: null });
+    expect(read({})).toEqual({ ...public_ones, sdk_versions: [] });
   });
 
-  it("name other registries, versions and authorities", () => {
+  it("name other registries and versions", () => {
     const registries = read({
       HOLDFAST_NPM_REGISTRY: "http://npm.internal:4873/group",
       HOLDFAST_JSR_URL: "https://jsr.internal/",
       HOLDFAST_SDK_VERSIONS: "0.8.31, 0.9.0-beta.1",
-      NODE_EXTRA_CA_CERTS: "/etc/authorities.pem",
     });
     expect(registries).toEqual({
       npm: "http://npm.internal:4873/group/",
       jsr: "https://jsr.internal/",
       sdk_versions: ["0.8.31", "0.9.0-beta.1"],
-      authorities: "/etc/authorities.pem",
     });
     expect(registryTargets(registries)).toEqual(["npm.internal:4873", "jsr.internal:443"]);
   });

@@ -16,7 +16,7 @@ let dir: string;
 let toolbox: Toolbox;
 beforeAll(async () => {
   dir = await temporaryFolder();
-  toolbox = await openToolbox(dir, null);
+  toolbox = await openToolbox(dir);
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 

@@ -35,13 +35,14 @@ export interface WorkshopOptions {
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
   readonly isolation?: Isolation;
+  /** PEM file of authorities that fetches trust. */
+  readonly authorities?: string;
 }
 
 const NO_REGISTRIES: Registries = {
   npm: "http://127.0.0.1:9/",
   jsr: "http://127.0.0.1:9/",
   sdk_versions: [],
-  authorities: null,
 };
 
 export function openWorkshop(options: WorkshopOptions = {}): Workshop {
@@ -49,6 +50,7 @@ export function openWorkshop(options: WorkshopOptions = {}): Workshop {
   const sandbox = createSandbox({
     isolation: options.isolation ?? "bubblewrap",
     deno: findDeno(),
+    authorities: options.authorities ?? null,
     uids: { first: 1_900_000_000, last: 1_900_000_999 },
     poll_ms: limits.function_poll_ms,
     start_timeout_ms: limits.function_start_timeout_ms,

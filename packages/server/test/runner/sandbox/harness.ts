@@ -50,6 +50,7 @@ export function openCell({ isolation = "bubblewrap", poll_ms = 25 }: CellOptions
   const sandbox = createSandbox({
     isolation,
     deno: findDeno(),
+    authorities: null,
     uids: TEST_UIDS,
     poll_ms,
     start_timeout_ms: 20_000,
