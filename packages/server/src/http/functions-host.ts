@@ -32,11 +32,16 @@ function authorityOf({ raw, host }: FastifyRequest): string {
   return ABSOLUTE_FORM.exec(raw.url ?? "")?.groups?.["authority"] ?? host;
 }
 
-/** Hides all routes without `config: { calls_function: true }` on the functions' hosts. */
+/**
+ * Hides all routes without `config: { calls_function: true }` on the functions' hosts. A host that
+ * is no app's has no route: the functions of all apps would share its origin.
+ */
 export function separateFunctions(server: HttpServer, config: Config): void {
   if (config.functions_url === null) return;
   server.addHook("onRequest", (request, _reply, done) => {
-    const is_hidden = functionsHostOf(config, request) !== null && request.routeOptions.config.calls_function !== true;
+    const host = functionsHostOf(config, request);
+    const calls_function = request.routeOptions.config.calls_function === true;
+    const is_hidden = host !== null && (host.kind === "unknown" || !calls_function);
     done(is_hidden ? new CodedError("route_not_found") : undefined);
   });
 }

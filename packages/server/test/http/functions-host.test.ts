@@ -187,6 +187,17 @@ describe("an app's own origin", () => {
     expect((await call(holdfast, "/api/functions/echo", { host: hostOf(`app_${ID}`) })).status).toBe(404);
   });
 
+  it("is the only one where its functions answer: a host that is no app's serves none", async () => {
+    const holdfast = await ready();
+    const { app_id } = holdfast.app;
+    const host = hostOf(app_id);
+    for (const other of ["shared.fn.example", "app-x.fn.example", `x.${host}`, `x@${host}`, `${host}, ${host}`])
+      for (const path of ["/api/functions/echo", `/api/apps/${app_id}/functions/echo`]) {
+        const { status, code } = await call(holdfast, path, { host: other });
+        expect([other, path, status, code]).toEqual([other, path, 404, "route_not_found"]);
+      }
+  });
+
   it("is recognized in each form of its name, and nothing else is", async () => {
     const holdfast = await ready();
     const host = hostOf(holdfast.app.app_id);
