@@ -89,9 +89,12 @@ function userIn(issuer: OpenIssuer, body: JsonObject): Identity | null {
   const { active = true, aud, id } = body;
   if (active !== true) return null;
   const is_for_app = issuer.audiences.length === 0 || [aud].flat().some((one) => isOneOf(issuer.audiences, one));
-  const sub = body["sub"] ?? (typeof id === "number" ? String(id) : (id ?? null));
+  const sub = body["sub"] ?? (typeof id === "number" ? numericId(id) : (id ?? null));
   return is_for_app ? identityOf({ ...body, sub }) : null;
 }
+
+/** Beyond 2^53, several ids are read as the same number, and their users would be one. */
+const numericId = (id: number): string | null => (Number.isSafeInteger(id) ? String(id) : null);
 
 const isOneOf = (audiences: readonly string[], value: unknown): boolean =>
   typeof value === "string" && audiences.includes(value);

@@ -226,6 +226,8 @@ describe("a verify URL", () => {
 
   it.each([
     ["no subject", { email: "a@b.example" }],
+    ["a number that other ids are read as, too", { id: 2 ** 53 }],
+    ["a number that is not whole", { id: 1.5 }],
     ["a token that is not active", { sub: "u1", active: false }],
     ["a token that is active as text", { sub: "u1", active: "true" }],
     ["a token that has expired", { sub: "u1", exp: 1_000_000_000 }],
