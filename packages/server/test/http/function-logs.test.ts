@@ -191,6 +191,22 @@ describe("the live view", () => {
     expect(view.text()).toContain('"retriable":false');
   });
 
+  it("ends when its credential is revoked, also while a function prints all the time", async () => {
+    const holdfast = await startTestServer();
+    const view = await follow(holdfast);
+    await view.shows(": open");
+    await holdfast.installation.apiKeys.revoke(holdfast.builder.workspace_id, holdfast.app.api_key.split("_")[1]!);
+    for (let second = 0; second < 40 && !view.done(); second += 1) {
+      const message = `printed in second ${second}`;
+      write(holdfast, message, { time: holdfast.clock.now() });
+      await until("the view goes on", async () => {
+        await holdfast.clock.advance(1_000);
+        return view.done() || view.text().includes(message);
+      });
+    }
+    expect(view.text()).toContain('"retriable":false');
+  });
+
   it("ends when the server stops, and does not hold it up", async () => {
     const holdfast = await startTestServer();
     const view = await follow(holdfast);

@@ -50,7 +50,7 @@ async function* events(
 ): AsyncGenerator<string, void, undefined> {
   const { clock, limits, closing } = streams;
   const started = clock.monotonic_ms();
-  let quiet_since = started;
+  let checked_at = started;
   try {
     await tail.next();
     yield ": open\n\n";
@@ -58,15 +58,15 @@ async function* events(
       await pause(streams);
       const now = clock.monotonic_ms();
       if (now - started >= limits.function_log_stream_ms) return yield end("max_duration", true);
+      const is_due = now - checked_at >= limits.function_log_heartbeat_ms;
+      // Before the records, and however many there are: a revoked credential sees no more of them.
+      if (is_due) await authorize();
+      if (is_due) checked_at = now;
       const records = await tail.next();
       for (const { time, level, function_name, message } of records) {
         yield `data: ${JSON.stringify({ time: new Date(time).toISOString(), level, function: function_name, message })}\n\n`;
       }
-      if (records.length > 0) quiet_since = now;
-      if (now - quiet_since < limits.function_log_heartbeat_ms) continue;
-      quiet_since = now;
-      await authorize();
-      yield ": keep-alive\n\n";
+      if (is_due) yield ": keep-alive\n\n";
     }
     yield end("shutdown", true);
   } catch (error) {
