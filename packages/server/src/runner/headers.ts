@@ -41,7 +41,7 @@ const NOT_FOR_FUNCTIONS = [
  * them, so a function gets the server's own. `client_address` comes from trusted proxies.
  */
 const FORWARDED =
-  /^(?:forwarded|x-forwarded(?:-.+)?|x-original-.+|x-rewrite-url|x-host|x-envoy-.+|(?:x-real|x-client|x-cluster-client|true-client|fastly-client|fly-client|cf-connecting)-?ip(?:v6)?)$/;
+  /^(?:forwarded|x-forwarded(?:-.+)?|x-original-.+|x-rewrite-url|x-host|x-envoy-.+|(?:x-real|x-client|x-cluster-client|x-azure-client|x-appengine-user|x-proxyuser|client|true-client|fastly-client|fly-client|cf-connecting)-?ip(?:v6)?)$/;
 const INTERNAL = /^x-holdfast-/;
 export interface PlatformHeaders {
   readonly app_id: string;
@@ -93,7 +93,9 @@ function without(headers: HeaderRecord, names: readonly string[]): Record<string
   const dropped = new Set([...HOP_BY_HOP, ...names, ...named]);
   const kept: Record<string, string | readonly string[]> = {};
   for (const [name, value] of entries) {
-    if (value === undefined || dropped.has(name) || FORWARDED.test(name) || INTERNAL.test(name)) continue;
+    // Gateway interfaces, as of CGI, read `_` as `-`.
+    const read = name.replaceAll("_", "-");
+    if (value === undefined || dropped.has(name) || FORWARDED.test(read) || INTERNAL.test(read)) continue;
     kept[name] = value;
   }
   return kept;

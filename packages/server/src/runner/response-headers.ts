@@ -72,7 +72,9 @@ export function responseHeaders(from: IncomingHttpHeaders, url: string): Respons
 }
 
 function isAllowed(name: string): boolean {
-  return ALLOWED.has(name) || (name.startsWith("x-") && !REFUSED_X.some((pattern) => pattern.test(name)));
+  // Some proxies read `_` as `-`.
+  const read = name.replaceAll("_", "-");
+  return ALLOWED.has(name) || (name.startsWith("x-") && !REFUSED_X.some((pattern) => pattern.test(read)));
 }
 
 function valueOf(name: string, value: string | string[] | undefined, url: string): string | null {
