@@ -85,6 +85,8 @@ function normalized(path: string): string {
   const result = posix.normalize(path);
   if (path === "" || result === "." || result.endsWith("/") || posix.basename(result) === "..")
     throw refused(path, "does not name a file");
+  if (result.split("/").some((segment) => segment !== ".." && trimmed(segment) === ""))
+    throw refused(path, "has a part of dots and spaces only");
   if (result.split("/").some((segment) => Buffer.byteLength(segment) > SEGMENT_BYTES))
     throw refused(path, `has a part that is longer than ${SEGMENT_BYTES} bytes`);
   return result;
@@ -118,8 +120,21 @@ function foldersOf(path: string): readonly string[] {
   return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join("/"));
 }
 
-/** Uppercase first: it unites more letters, such as ß and ss. */
-const folded = (path: string): string => path.normalize("NFC").toUpperCase().toLowerCase().normalize("NFC");
+/** Some file systems ignore these in names, and others drop dots and spaces at a name's end. */
+const IGNORED = /\p{Default_Ignorable_Code_Point}/gu;
+const DROPPED = /[. ]+$/;
+
+/**
+ * Uppercase unites more letters, such as ß and ss. Lowercase before it also unites ẞ, which is
+ * uppercase already.
+ */
+const folded = (path: string): string => {
+  const cased = path.normalize("NFC").toLowerCase().toUpperCase().toLowerCase().normalize("NFC");
+  return cased.replaceAll(IGNORED, "").split("/").map(trimmed).join("/");
+};
+
+/** Leaves the dots of `..`, which lead to the shared folder. */
+const trimmed = (segment: string): string => (segment === ".." ? segment : segment.replace(DROPPED, ""));
 
 function refused(path: string, message: string): CodedError {
   const printed = JSON.stringify(path.slice(0, PRINTED_LENGTH));

@@ -146,7 +146,15 @@ describe("two paths", () => {
     ["é.ts", "e\u0301.ts"],
     ["É.ts", "e\u0301.ts"],
     ["straße.ts", "STRASSE.ts"],
+    ["straße.ts", "STRAẞE.ts"],
+    ["STRAẞE.ts", "strasse.ts"],
     ["ﬁle.ts", "FILE.ts"],
+    ["İ.ts", "i\u0307.ts"],
+    ["lib/x.ts", "lib/x.ts."],
+    ["lib/x.ts", "lib/x.ts "],
+    ["lib/x.ts", "lib. /x.ts"],
+    ["lib/x.ts", "lib/\u200bx.ts"],
+    ["lib", "lib./x.ts"],
     ["../../shared/x.ts", "../../shared/X.ts"],
     ["entry.ts", "Entry.ts"],
     ["lib", "lib/x.ts"],
@@ -164,6 +172,13 @@ describe("two paths", () => {
   it("that a file system keeps apart are both stored", () => {
     expect(check(["a.ts", "b.ts", "lib/a.ts", "../../shared/a.ts", "lib2/x.ts"]).files).toHaveLength(6);
   });
+});
+
+describe("a part of a path", () => {
+  it.each(["...", "lib/.../x.ts", "lib/.. /x.ts", "lib/. /x.ts", " ", "../../shared/.. /x.ts"])(
+    "%j cannot have dots and spaces only, which some file systems drop",
+    (path) => expect(refusal(() => check([path])).code).toBe("deployment_invalid"),
+  );
 });
 
 describe("an entry", () => {
