@@ -14,7 +14,7 @@ const FAULTS = "e2e/faults/**/*.test.ts";
 /** `npm test` runs one trip of each heavy suite. `npm run test:all` runs all of them in full. */
 const is_all = process.env["TESTS"] === "all";
 /** The fault suites that have a trip in `npm test`. */
-const SHORT_FAULTS = ["storm", "crash-table", "pause", "versions", "support/tcp-proxy"];
+const SHORT_FAULTS = ["storm", "crash-table", "versions", "support/tcp-proxy"];
 /** A directory for reports of test results as JSON, one file per run. Unset: none. */
 const reports = process.env["TEST_REPORTS"];
 

@@ -27,7 +27,7 @@ async function runExamples(...args: readonly string[]): Promise<{ exit_code: num
 
 it(
   "runs fifteen functions in the style of public ones, and each does what was written down before",
-  { timeout: RUN_MS },
+  { tags: "all", timeout: RUN_MS },
   async () => {
     const { exit_code, output } = await runExamples();
     expect(output).toContain("15 functions, 31 runs, 0 with differences");

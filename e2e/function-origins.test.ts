@@ -129,19 +129,23 @@ describe.skipIf(canSkipBrowser)(`in Chromium${canSkipBrowser ? " (skipped: none 
   });
   afterAll(() => browser.close());
 
-  it("the public SDK on another origin invokes functions, uploads a file, and chooses headers", async () => {
-    const { site, app } = await start();
-    const { page } = await openPage(browser);
-    await page.goto(await serveShop(shop(site.server_url, app.app_id)));
-    const results = await titleOf(page);
-    expect(results).toEqual([
-      '{"a":1}',
-      { file: ["a.txt", "content"], note: "n" },
-      { url: `${site.server_url}/api/functions/echo/sub?x=1`, method: "PATCH", own: "request", body: "raw" },
-      ["reply", "reply"],
-    ]);
-    expect(await page.context().cookies()).toEqual([]);
-  });
+  it(
+    "the public SDK on another origin invokes functions, uploads a file, and chooses headers",
+    { tags: "all" },
+    async () => {
+      const { site, app } = await start();
+      const { page } = await openPage(browser);
+      await page.goto(await serveShop(shop(site.server_url, app.app_id)));
+      const results = await titleOf(page);
+      expect(results).toEqual([
+        '{"a":1}',
+        { file: ["a.txt", "content"], note: "n" },
+        { url: `${site.server_url}/api/functions/echo/sub?x=1`, method: "PATCH", own: "request", body: "raw" },
+        ["reply", "reply"],
+      ]);
+      expect(await page.context().cookies()).toEqual([]);
+    },
+  );
 
   it("a hostile function's page gets nothing of the dashboard, on the functions' origin or on the API's", async () => {
     const { site, app, own_url, setup_url } = await start();

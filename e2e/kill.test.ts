@@ -6,7 +6,7 @@
 import { createHash, randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Ledger } from "@holdfast/simulator";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { SimulatedUser } from "../packages/server/src/cli/demo/simulated-user.ts";
 import { createCatalog } from "../packages/server/src/providers/index.ts";
 import { rotationClass } from "../packages/server/src/providers/provider.ts";
@@ -56,6 +56,8 @@ const classOf = (service: string): string => {
   const provider = createCatalog().get(service);
   return provider === null ? "unknown" : rotationClass(provider);
 };
+const refreshesOf = ({ requests }: Ledger): number =>
+  requests.filter(({ kind, outcome }) => kind === "refresh" && outcome === "ok").length;
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 it("loses no connection without naming the reason, and none at all where the refresh token does not rotate", async () => {
@@ -70,8 +72,11 @@ it("loses no connection without naming the reason, and none at all where the ref
   const lost: StoredConnection[] = [];
 
   for (let kill = 0; kill < KILLS; kill += 1) {
+    const before = refreshesOf(simulator.ledger());
     const load = startLoad(site, apps, random);
-    await delay(150 + random() * 900);
+    // A busy machine starts slowly. Before two refreshes, a kill could hit none.
+    await vi.waitUntil(() => refreshesOf(simulator.ledger()) >= before + 2, { timeout: SETTLED_WITHIN_MS });
+    await delay(random() * 900);
     server.signal("SIGKILL");
     expect(await server.ended()).toBeNull();
     await load.stop();
@@ -85,7 +90,7 @@ it("loses no connection without naming the reason, and none at all where the ref
   expect(await server.ended()).toBe(0);
   const stored = await openStored(site.data_dir);
   const ledger = simulator.ledger();
-  const refreshes = ledger.requests.filter(({ kind, outcome }) => kind === "refresh" && outcome === "ok").length;
+  const refreshes = refreshesOf(ledger);
   console.info(`kill -9: ${KILLS} kills, ${refreshes} refreshes, ${lost.length} lost and named`);
 
   expect(stored).toHaveLength(APPS * Object.keys(CLIENTS).length);

@@ -169,7 +169,7 @@ it(
   },
 );
 
-it("calls a deployment on every node within a second, and a secret's new value too", async () => {
+it("calls a deployment on every node within a second, and a secret's new value too", { tags: "all" }, async () => {
   const cluster = await startCluster((await startSimulated()).url);
   const app = await appOf(cluster);
   const [first, ...others] = cluster.nodes;

@@ -14,8 +14,8 @@ import { describeDefaults, describeNoRefresh, describeRefresh } from "./claims/r
 import { describeToken } from "./claims/token.ts";
 import { declaredModes, openSubject, type Subject } from "./subject.ts";
 
-export function describeProvider(provider: Provider, profile: Profile): void {
-  describe.each([provider])("$id", () => {
+export function describeProvider(provider: Provider, profile: Profile, options: { tags?: string }): void {
+  describe(provider.id, options, () => {
     let subject: Subject;
     const get = (): Subject => subject;
     const refreshes = provider.lifetime.refresh.kind !== "none";

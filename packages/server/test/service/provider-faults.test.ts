@@ -51,7 +51,7 @@ describe("a fault of the provider", () => {
 });
 
 describe("an odd response with tokens", () => {
-  it.for(ODD_RESPONSES)("$id: $does", async (row) => {
+  it.for(ODD_RESPONSES)("$id: $does", { tags: "all" }, async (row) => {
     const { rotation = "none" } = row;
     const [stage] = await strike(await openStage(rotation, row.service), row.fault);
     const { holdfast, gateway, type, tokens } = stage;
