@@ -44,15 +44,14 @@ async function serveWith(program: string): Promise<Refusal> {
   );
 }
 
-const claim = "the server does not start if bubblewrap %s, and says what to do";
 it.each([["only runs its command", `#!/bin/sh\nwhile [ "$1" != "--" ]; do shift; done\nshift\nexec "$@"\n`]])(
-  claim,
+  "the server does not start if bubblewrap %s, and says what to do",
   startsNot,
 );
 it.each([
   ["is missing", ""],
   ["does nothing", "#!/bin/sh\nexit 0\n"],
-])(claim, { tags: "all" }, startsNot);
+])("the server does not start if bubblewrap %s, and says what to do", { tags: "all" }, startsNot);
 
 async function startsNot(_what: string, program: string): Promise<void> {
   const { code, stdout } = await serveWith(program);

@@ -15,7 +15,7 @@ import { describeToken } from "./claims/token.ts";
 import { declaredModes, openSubject, type Subject } from "./subject.ts";
 
 export function describeProvider(provider: Provider, profile: Profile, options: { tags?: string }): void {
-  describe(provider.id, options, () => {
+  describe.each([provider])("$id", options, () => {
     let subject: Subject;
     const get = (): Subject => subject;
     const refreshes = provider.lifetime.refresh.kind !== "none";
