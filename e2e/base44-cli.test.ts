@@ -248,23 +248,27 @@ describe.each([
   });
 });
 
-it("signs in by a code entered on the page, prints the account, renews its session, and signs out", async () => {
-  const stage = await startStage(withLogin);
-  const { options, builder } = stage;
-  const whoami = await base44(["whoami"], options);
-  expect([whoami.exit_code, `${whoami.stdout}${whoami.stderr}`]).toEqual([
-    0,
-    expect.stringContaining(builder.email) as unknown,
-  ]);
-  const path = join(options.home, ".base44", "auth", "auth.json");
-  const before = parseJson(readFileSync(path, "utf8"));
-  writeFileSync(path, JSON.stringify({ ...Object(before.value), expiresAt: 1 }));
-  expect((await run(stage, ["connectors", "list-available"])).exit_code).toBe(0);
-  const after = parseJson(readFileSync(path, "utf8"));
-  expect(after.text("refreshToken")).not.toBe(before.text("refreshToken"));
-  expect((await base44(["logout"], options)).exit_code).toBe(0);
-  expect(existsSync(path)).toBe(false);
-});
+it(
+  "signs in by a code entered on the page, prints the account, renews its session, and signs out",
+  { tags: "all" },
+  async () => {
+    const stage = await startStage(withLogin);
+    const { options, builder } = stage;
+    const whoami = await base44(["whoami"], options);
+    expect([whoami.exit_code, `${whoami.stdout}${whoami.stderr}`]).toEqual([
+      0,
+      expect.stringContaining(builder.email) as unknown,
+    ]);
+    const path = join(options.home, ".base44", "auth", "auth.json");
+    const before = parseJson(readFileSync(path, "utf8"));
+    writeFileSync(path, JSON.stringify({ ...Object(before.value), expiresAt: 1 }));
+    expect((await run(stage, ["connectors", "list-available"])).exit_code).toBe(0);
+    const after = parseJson(readFileSync(path, "utf8"));
+    expect(after.text("refreshToken")).not.toBe(before.text("refreshToken"));
+    expect((await base44(["logout"], options)).exit_code).toBe(0);
+    expect(existsSync(path)).toBe(false);
+  },
+);
 
 it(
   "accepts an API key instead of a login: prints its public part, rejects a wrong one, and logs out without a login",

@@ -36,48 +36,52 @@ async function withLogin(stage: RemoteStage): Promise<RemoteStage> {
   return { ...stage, env: {} };
 }
 
-it("creates apps, their tokens and OAuth clients over the network, as on the server's machine", async () => {
-  const stage = await startRemoteStage();
-  const [created, app] = await json(stage, ["apps", "create", "billing"]);
-  expect([created, app.keys().toSorted()]).toEqual([0, ["api_key", "app_id", "service_token"]]);
-  const listed = (await json(stage, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"));
-  expect(listed.toSorted()).toEqual(["billing", "shop"]);
+it(
+  "creates apps, their tokens and OAuth clients over the network, as on the server's machine",
+  { tags: "all" },
+  async () => {
+    const stage = await startRemoteStage();
+    const [created, app] = await json(stage, ["apps", "create", "billing"]);
+    expect([created, app.keys().toSorted()]).toEqual([0, ["api_key", "app_id", "service_token"]]);
+    const listed = (await json(stage, ["apps", "list"]))[1].list("apps").map((one) => one.text("name"));
+    expect(listed.toSorted()).toEqual(["billing", "shop"]);
 
-  const app_args = ["--app", app.text("app_id")];
-  const token = await run(stage, ["tokens", "create", "--expires-in-days", "30", ...app_args]);
-  expect([token.exit_code, token.stdout.split("\n", 1)[0]]).toEqual([0, expect.stringMatching(/^hfs_/) as unknown]);
-  expect(token.stderr).toBe("");
-  const tokens = (await json(stage, ["tokens", "list", ...app_args]))[1].list("tokens");
-  const [old] = tokens.filter((one) => one.get("expires_at").value === null);
-  expect(tokens).toHaveLength(2);
-  expect((await run(stage, ["tokens", "revoke", old?.text("id") ?? "", ...app_args])).exit_code).toBe(0);
-  expect((await run(stage, ["tokens", "list", ...app_args])).stdout).toMatch(/revoked/);
+    const app_args = ["--app", app.text("app_id")];
+    const token = await run(stage, ["tokens", "create", "--expires-in-days", "30", ...app_args]);
+    expect([token.exit_code, token.stdout.split("\n", 1)[0]]).toEqual([0, expect.stringMatching(/^hfs_/) as unknown]);
+    expect(token.stderr).toBe("");
+    const tokens = (await json(stage, ["tokens", "list", ...app_args]))[1].list("tokens");
+    const [old] = tokens.filter((one) => one.get("expires_at").value === null);
+    expect(tokens).toHaveLength(2);
+    expect((await run(stage, ["tokens", "revoke", old?.text("id") ?? "", ...app_args])).exit_code).toBe(0);
+    expect((await run(stage, ["tokens", "list", ...app_args])).stdout).toMatch(/revoked/);
 
-  const set = ["clients", "set", "slack", "--client-id", "sim-ok"];
-  expect((await run(stage, set)).exit_code).toBe(2);
-  const secret = clientSecretOf("sim-ok");
-  const client = await run(stage, [...set, "--client-secret-stdin"], secret);
-  expect([client.exit_code, client.stdout]).toEqual([0, expect.stringContaining("Set the OAuth client") as unknown]);
-  const clients = await run(stage, ["clients", "list"]);
-  expect(clients.stdout).toMatch(/\nslack +sim-ok /);
-  expect(`${client.stdout}${client.stderr}${clients.stdout}`).not.toContain(secret);
-  expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(0);
-  expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(4);
-  const file = join(stage.home, "slack.secret");
-  writeFileSync(file, `${secret}\n`, { mode: 0o600 });
-  const both = await run(stage, [...set, "--client-secret-file", file, "--client-secret-stdin"], secret);
-  expect([both.exit_code, both.stderr]).toEqual([2, expect.stringContaining("--client-secret-file PATH") as unknown]);
-  const missing = await run(stage, [...set, "--client-secret-file", `${file}.old`]);
-  expect([missing.exit_code, missing.stderr]).toEqual([2, expect.stringContaining("cannot be read") as unknown]);
-  writeFileSync(`${file}.long`, "x".repeat(8_193));
-  const long = await run(stage, [...set, "--client-secret-file", `${file}.long`]);
-  expect([long.exit_code, long.stderr]).toEqual([2, expect.stringContaining("longer than 8 KiB") as unknown]);
-  expect((await run(stage, ["clients", "list"])).stdout).not.toContain("slack");
-  const again = await run(stage, [...set, "--client-secret-file", file]);
-  expect([again.exit_code, `${again.stdout}${again.stderr}`.includes(secret)]).toEqual([0, false]);
-  expect((await run(stage, ["apps", "delete", app.text("app_id")])).exit_code).toBe(0);
-  expect((await run(stage, ["tokens", "list", ...app_args])).exit_code).toBe(4);
-});
+    const set = ["clients", "set", "slack", "--client-id", "sim-ok"];
+    expect((await run(stage, set)).exit_code).toBe(2);
+    const secret = clientSecretOf("sim-ok");
+    const client = await run(stage, [...set, "--client-secret-stdin"], secret);
+    expect([client.exit_code, client.stdout]).toEqual([0, expect.stringContaining("Set the OAuth client") as unknown]);
+    const clients = await run(stage, ["clients", "list"]);
+    expect(clients.stdout).toMatch(/\nslack +sim-ok /);
+    expect(`${client.stdout}${client.stderr}${clients.stdout}`).not.toContain(secret);
+    expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(0);
+    expect((await run(stage, ["clients", "remove", "slack"])).exit_code).toBe(4);
+    const file = join(stage.home, "slack.secret");
+    writeFileSync(file, `${secret}\n`, { mode: 0o600 });
+    const both = await run(stage, [...set, "--client-secret-file", file, "--client-secret-stdin"], secret);
+    expect([both.exit_code, both.stderr]).toEqual([2, expect.stringContaining("--client-secret-file PATH") as unknown]);
+    const missing = await run(stage, [...set, "--client-secret-file", `${file}.old`]);
+    expect([missing.exit_code, missing.stderr]).toEqual([2, expect.stringContaining("cannot be read") as unknown]);
+    writeFileSync(`${file}.long`, "x".repeat(8_193));
+    const long = await run(stage, [...set, "--client-secret-file", `${file}.long`]);
+    expect([long.exit_code, long.stderr]).toEqual([2, expect.stringContaining("longer than 8 KiB") as unknown]);
+    expect((await run(stage, ["clients", "list"])).stdout).not.toContain("slack");
+    const again = await run(stage, [...set, "--client-secret-file", file]);
+    expect([again.exit_code, `${again.stdout}${again.stderr}`.includes(secret)]).toEqual([0, false]);
+    expect((await run(stage, ["apps", "delete", app.text("app_id")])).exit_code).toBe(0);
+    expect((await run(stage, ["tokens", "list", ...app_args])).exit_code).toBe(4);
+  },
+);
 
 it(
   "sets, lists and removes a workspace's own OAuth client, and shares the installation's clients",

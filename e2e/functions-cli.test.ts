@@ -111,8 +111,7 @@ async function walk(_place: string, runOn: (stage: RemoteStage) => Run): Promise
   expect((await run(["functions", "delete", "single"])).exit_code).toBe(4);
 }
 
-it.each(places.slice(1))("deploys, lists, rolls back and deletes functions %s", walk);
-it.each(places.slice(0, 1))("deploys, lists, rolls back and deletes functions %s", { tags: "all" }, walk);
+it.each(places)("deploys, lists, rolls back and deletes functions %s", { tags: "all" }, walk);
 
 it.each(places)(
   "sets secrets from stdin, a file and arguments %s, and prints no value",

@@ -100,10 +100,10 @@ export function simulatorTime(clock: Clock) {
 const LIMIT_MS = 15_000;
 /** Most results are there after a few turns. */
 const BUSY_MS = 20;
-const POLL_MS = 2;
+const POLL_MS = 1;
 
 /**
- * Calls `probe` every turn of the event loop, and after 20 ms every 2 ms. Returns its first result
+ * Calls `probe` every turn of the event loop, and after 20 ms every millisecond. Returns its first result
  * that is not false, null or undefined.
  *
  * Functions run only on processors that are idle. A test that keeps its processor busy while it
