@@ -103,8 +103,8 @@ const BUSY_MS = 20;
 const POLL_MS = 1;
 
 /**
- * Calls `probe` every turn of the event loop, and after 20 ms every millisecond. Returns its first result
- * that is not false, null or undefined.
+ * Calls `probe` every turn of the event loop, and after 20 ms every millisecond. Returns its first
+ * result that is not false, null or undefined.
  *
  * Functions run only on processors that are idle. A test that keeps its processor busy while it
  * waits for one would wait forever.
