@@ -17,6 +17,7 @@ import { describeFunctions } from "./suite-functions.ts";
 import { describeGovernance } from "./suite-governance.ts";
 import { describeConnections } from "./suite-connections.ts";
 import { describeRows } from "./suite-rows.ts";
+import { describeDueConnections } from "./suite-due.ts";
 import { describeRefreshProtocol } from "./suite-refresh.ts";
 import { describeScheduler } from "./suite-scheduler.ts";
 import { describeSystem } from "./suite-system.ts";
@@ -37,6 +38,7 @@ export function describeStore({ engine }: { engine: string }, open: OpenStores):
     describeRows(open);
     describeConnections(open);
     describeRefreshProtocol(open);
+    describeDueConnections(open);
     describeFlows(open);
     describeFunctions(open);
     describeAppUsers(open);
