@@ -159,9 +159,11 @@ describe("without the authority", () => {
     );
   });
 
-  it("a file of authorities that is missing, or has none, stops the start and is named", async () => {
+  it("a file of authorities that is missing or damaged, or has none, stops the start and is named", async () => {
     await writeFile(join(folder, "empty.pem"), "no certificate");
-    for (const name of ["missing.pem", "empty.pem"]) {
+    const damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    await writeFile(join(folder, "damaged.pem"), damaged);
+    for (const name of ["missing.pem", "empty.pem", "damaged.pem"]) {
       const authorities = join(folder, name);
       const limits = { poll_ms: 250, start_timeout_ms: 5_000, uids: TEST_UIDS };
       expect(() =>
