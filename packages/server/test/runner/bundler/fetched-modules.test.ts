@@ -1,4 +1,4 @@
-/** Packages of JSR and modules of other hosts that the bundler fetches. Real Deno in the sandbox. */
+/** Packages of JSR and modules of other hosts that the bundler fetches. Real Deno, sandboxed. */
 import { randomUUID } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
