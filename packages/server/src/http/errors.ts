@@ -119,10 +119,14 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
 };
 
 /** Converts any error to a CodedError. A defect becomes `internal`. */
-export function toApiError(error: FastifyError | CodedError | Error): CodedError {
+export function toApiError(
+  error: FastifyError | CodedError | Error,
+  { routeOptions }: Pick<FastifyRequest, "routeOptions">,
+): CodedError {
   if (error instanceof CodedError) return error;
   if ("validation" in error && Array.isArray(error.validation)) return validationError(error.validation);
   const code = "code" in error ? FASTIFY_CODES[error.code] : undefined;
+  if (code === "body_too_large") return bodyTooLarge(routeOptions.bodyLimit);
   if (code !== undefined) return new CodedError(code);
   if (error instanceof SyntaxError && error.message.includes("forbidden prototype"))
     return new CodedError("forbidden_key");
@@ -135,6 +139,11 @@ export function toApiError(error: FastifyError | CodedError | Error): CodedError
     return new CodedError("bad_request", { cause: error });
   }
   return new CodedError("internal", { cause: error });
+}
+
+/** Names the limit of the route, which can be larger than that of most. */
+function bodyTooLarge(bytes: number): CodedError {
+  return new CodedError("body_too_large", { message: `The body is larger than ${Math.floor(bytes / 1024)} KiB.` });
 }
 
 interface AjvFinding {
@@ -169,7 +178,7 @@ function fieldError({ instancePath, keyword, message, params }: AjvFinding): Fie
 /** Returns a handler that logs defects and sends the error. */
 export function handleErrors(config: Config, log: Log) {
   return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-    const error = toApiError(thrown);
+    const error = toApiError(thrown, request);
     if (error.status >= 500 && error.code === "internal") {
       log.error("internal_error", {
         request_id: request.id,

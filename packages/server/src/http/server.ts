@@ -24,6 +24,7 @@ import { handleErrors, sendError, toApiError } from "./errors.ts";
 import { parseJsonBodies } from "./json-body.ts";
 import { collectRoutes } from "./route-table.ts";
 import { limitRequests } from "./rate-limit.ts";
+import { discardRests } from "./unread-body.ts";
 import { accountPages } from "./pages/account.ts";
 import { assetRoutes } from "./pages/assets.ts";
 import { appUserRoutes, signedInUserRoute } from "./api/app-users.ts";
@@ -61,6 +62,7 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
   const server = newServer(context);
   const methodsOf = collectRoutes(server);
   deferContinue(server);
+  discardRests(server, context);
   restrictBridges(server);
   separateFunctions(server, context.config);
   await server.register(cookie);
@@ -74,7 +76,7 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
   const fail = handleErrors(context.config, context.log);
   server.setErrorHandler(
     async (thrown: FastifyError | Error, request, reply) =>
-      await fail(await limitRefusals(toApiError(thrown), request), request, reply),
+      await fail(await limitRefusals(toApiError(thrown, request), request), request, reply),
   );
   server.setNotFoundHandler((request, reply) => sendNotFound(context.config, request, reply, methodsOf));
   await registerRoutes(server, context);

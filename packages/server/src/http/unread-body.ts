@@ -1,7 +1,8 @@
 /**
- * Routes that read their bodies themselves, or refuse a request before its body arrived. A caller
- * that is still sending when its connection closes can lose the reply (RFC 9112 §9.6). So the reply
- * is sent immediately, and ends when the rest of the body has been discarded, within limits.
+ * Bodies that no route reads to the end: of a request that is refused before its body arrived, and
+ * of routes that read their bodies themselves. A caller that is still sending when its connection
+ * closes can lose the reply (RFC 9112 §9.6). So the reply is sent immediately, and ends when the
+ * rest of the body has been discarded, within limits.
  */
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
@@ -12,7 +13,7 @@ import type { HttpServer } from "./fastify.ts";
 type DiscardDeps = Pick<HttpContext, "clock" | "config">;
 
 /** Keeps the server from reading, or refusing, the bodies of the routes of `scope`. */
-export function leaveBodiesUnread(scope: HttpServer, deps: DiscardDeps): void {
+export function leaveBodiesUnread(scope: HttpServer): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser("*", (_request, _body, done) => done(null));
   scope.addHook("preParsing", (request, _reply, payload, done) => {
@@ -20,17 +21,26 @@ export function leaveBodiesUnread(scope: HttpServer, deps: DiscardDeps): void {
     if (request.method !== "QUERY") request.headers = { "content-type": undefined };
     done(null, payload);
   });
-  scope.addHook("onSend", (request, reply, payload, done) => {
+}
+
+/** Discards the rest of the body of every request that is answered before its body arrived. */
+export function discardRests(server: HttpServer, deps: DiscardDeps): void {
+  server.addHook("onSend", (request, reply, payload, done) => {
     const { raw } = request;
-    if (raw.complete || isWaiting(request) || !isContent(payload)) return done(null, payload);
+    if (!isArriving(raw) || isWaiting(request) || !isContent(payload)) return done(null, payload);
     if (typeof payload === "string") void reply.header("content-length", Buffer.byteLength(payload));
     done(null, Readable.from(withRest(deps, typeof payload === "string" ? [payload] : payload, raw)));
   });
-  scope.addHook("onResponse", (request, _reply, done) => {
-    // Otherwise the rest of the body would be read as the next request.
-    if (!request.raw.complete) request.raw.destroy();
+  server.addHook("onResponse", ({ raw }, _reply, done) => {
+    // Otherwise Node would read the rest, of any length, to get to the next request.
+    if (isArriving(raw)) raw.destroy();
     done();
   });
+}
+
+/** A request without a body can be answered before Node calls it complete. */
+function isArriving({ complete, headers }: IncomingMessage): boolean {
+  return !complete && (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0);
 }
 
 function isContent(payload: unknown): payload is string | Readable {

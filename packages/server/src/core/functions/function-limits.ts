@@ -2,6 +2,22 @@
  * The limits of backend functions: the resources they use, and the calls that wait for them.
  * limits.ts adds them to its table.
  */
+
+/**
+ * JSON can need six bytes for one: a line feed can be sent as `\u000a`. Every other character
+ * grows less, because it has more bytes in UTF-8. So a body of this many times a limit always has
+ * room for a text of that limit, and the text's own limit decides, not the body's.
+ */
+const JSON_ESCAPE_FACTOR = 6;
+
+/**
+ * Returns the limit of a JSON body with `text_bytes` of text. `body_bytes`, the limit of a body
+ * without it, is for all the rest: names, paths, automations.
+ */
+export function jsonBodyLimit(text_bytes: number, { body_bytes }: { readonly body_bytes: number }): number {
+  return text_bytes * JSON_ESCAPE_FACTOR + body_bytes;
+}
+
 export const FUNCTION_LIMITS = {
   /** Time for one invocation of a function. */
   function_timeout_ms: 30_000,
@@ -69,11 +85,12 @@ export const FUNCTION_LIMITS = {
   function_bytes_in_flight: 134_217_728,
   function_bytes_in_flight_per_app: 33_554_432,
   /**
-   * How much of a refused call's body is discarded, so that its caller gets the reply instead of a
-   * broken connection. More than `function_body_bytes`.
+   * How much of a refused request's body is discarded, so that its caller gets the reply instead of
+   * a broken connection. More than any route accepts: a deployment can have 31 MB, escaped, and an
+   * app's secrets 40 MB. Discarded bytes use no memory.
    */
-  refused_body_bytes: 8_388_608,
-  /** How long the body of a refused call is discarded. */
+  refused_body_bytes: 67_108_864,
+  /** How long the body of a refused request is discarded. */
   refused_body_ms: 5_000,
   /** Source files of one function, shared files included. */
   function_files: 200,

@@ -2,6 +2,7 @@
  * Deploys functions, for an app's builders: the routes of the public command line, and our own
  * routes for versions. functions.ts handles calls.
  */
+import { jsonBodyLimit } from "../../core/functions/function-limits.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
@@ -21,8 +22,6 @@ import { SuccessReply } from "../../wire/platform.ts";
 
 const BASE = "/api/apps/:app/backend-functions";
 const MANAGEMENT = "/api/management/apps/:app/functions/:name";
-/** Allows for JSON escapes of the source in the body. */
-const JSON_FACTOR = 2;
 
 export function backendFunctionRoutes(server: HttpServer, context: HttpContext): void {
   contractRoutes(server, context);
@@ -50,7 +49,7 @@ function contractRoutes(server: HttpServer, context: HttpContext): void {
     `${BASE}/:name`,
     {
       schema: { params: FunctionParams, body: DeployBody, response: { 200: DeployedReply } },
-      bodyLimit: config.limits.function_source_bytes * JSON_FACTOR,
+      bodyLimit: jsonBodyLimit(config.limits.function_source_bytes, config.limits),
       // Before reading the body, which could fill the memory.
       onRequest: async (request) => {
         await requireAppBuilder(context, request, request.params.app, "function.deploy");

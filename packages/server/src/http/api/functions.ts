@@ -31,7 +31,7 @@ export function functionRoutes(server: HttpServer, context: HttpContext): void {
   const calls = { context, budget: createByteBudget({ bytes, bytes_per_app }) };
   const route = { method: [...METHODS], config: { bridge: true, calls_function: true } };
   void server.register((plugin, _options, done) => {
-    leaveBodiesUnread(plugin, context);
+    leaveBodiesUnread(plugin);
     plugin.setErrorHandler((error) => {
       throw errnoOf(error) === "ECONNRESET" ? brokenReply() : error;
     });

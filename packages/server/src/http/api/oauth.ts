@@ -79,7 +79,7 @@ function sendOAuthError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const refusal = thrown instanceof GrantError ? thrown : toApiError(thrown);
+  const refusal = thrown instanceof GrantError ? thrown : toApiError(thrown, request);
   if (refusal instanceof CodedError) {
     // The server's own handler counts refused bearers and replies as RFC 6750 says.
     if (refusal.status === 401) throw thrown;

@@ -1,5 +1,6 @@
 /** Secrets of an app, for its builders. No reply contains a value. */
 import { Secret } from "../../core/secret.ts";
+import { jsonBodyLimit } from "../../core/functions/function-limits.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppBuilder } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
@@ -10,8 +11,6 @@ import { SuccessReply } from "../../wire/platform.ts";
 const BASE = "/api/apps/:app/secrets";
 /** The public command line shows names only. */
 const MASK = "********";
-/** Allows for JSON escapes and names, besides the values in the body. */
-const JSON_FACTOR = 2;
 
 export function secretRoutes(server: HttpServer, context: HttpContext): void {
   const { appSecrets, audit, config } = context;
@@ -26,7 +25,7 @@ export function secretRoutes(server: HttpServer, context: HttpContext): void {
     BASE,
     {
       schema: { params: AppParams, body: SecretsBody, response: { 200: SuccessReply } },
-      bodyLimit: app_secrets * app_secret_bytes * JSON_FACTOR,
+      bodyLimit: jsonBodyLimit(app_secrets * app_secret_bytes, config.limits),
       // Before reading the body, which could fill the memory.
       onRequest: async (request) => {
         await requireAppBuilder(context, request, request.params.app, "secret.manage");
