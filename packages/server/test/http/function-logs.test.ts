@@ -1,10 +1,14 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { asAppId } from "../../src/core/ids.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { instant } from "../../src/core/types.ts";
+import { createLogStreams } from "../../src/http/api/log-stream.ts";
 import type { FunctionRecord } from "../../src/service/functions/logs.ts";
-import { until } from "../support/clock.ts";
+import { manualClock, until } from "../support/clock.ts";
 import { asList } from "../support/http.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
@@ -214,6 +218,38 @@ describe("the live view", () => {
     await holdfast.close();
     await until("the view is closed", view.done);
     expect(view.text()).toContain('event: end\ndata: {"reason":"shutdown","retriable":true}');
+  });
+
+  it("of one app beyond its share is refused, and those of other apps are not", async () => {
+    const holdfast = await startTestServer({ limits: { function_log_streams: 3, function_log_streams_per_app: 2 } });
+    const other = await holdfast.createApp("other");
+    const views = [await follow(holdfast), await follow(holdfast)];
+    const third = await holdfast.manage("GET", pathOf(holdfast, "logs/stream"));
+    expect([third.status, third.code]).toEqual([503, "overloaded"]);
+    const path = `${holdfast.url}/api/apps/${other.app_id}/functions-mgmt/logs/stream`;
+    const caller = new AbortController();
+    const { status } = await fetch(path, { headers: { api_key: other.api_key }, signal: caller.signal });
+    expect(status).toBe(200);
+    caller.abort();
+    await Promise.all(views.map((view) => view.close()));
+  });
+
+  it("opens for no HEAD request, whose reply has no body that could end", async () => {
+    const holdfast = await startTestServer();
+    const reply = await holdfast.manage("HEAD", pathOf(holdfast, "logs/stream"));
+    expect([reply.status, reply.headers.get("allow")]).toEqual([405, "GET"]);
+  });
+
+  it("of a client that left before the first event leaves its place to others", async () => {
+    const clock = manualClock();
+    const limits = { ...LIMITS, function_log_streams: 1 };
+    const streams = createLogStreams({ clock, config: { limits } });
+    const tail = { next: () => Promise.resolve([]) };
+    for (let count = 0; count < 3; count += 1) {
+      const view = streams.open(asAppId("app_a"), tail, () => Promise.resolve());
+      view.destroy();
+      await once(view, "close");
+    }
   });
 
   it("is refused beyond the limit, and for a missing function", async () => {

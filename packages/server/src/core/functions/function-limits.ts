@@ -154,6 +154,8 @@ export const FUNCTION_LIMITS = {
   function_log_page: 500,
   /** Live views of function output on one node. */
   function_log_streams: 50,
+  /** Such views of one app, so that one app cannot use up those of all apps. */
+  function_log_streams_per_app: 10,
   /** How often a live view looks for new records of all nodes. */
   function_log_poll_ms: 1_000,
   /** A live view without records sends a comment this often. Clients give up after 60 s. */

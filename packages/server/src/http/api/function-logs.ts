@@ -2,7 +2,6 @@
  * The output of an app's functions: pages of records, and a live view as server-sent events
  * (WHATWG HTML §9.2). Both show the records of all nodes.
  */
-import { Readable } from "node:stream";
 import { CodedError } from "../../core/errors.ts";
 import { functionNotFound } from "../../core/functions/functions.ts";
 import type { AppId } from "../../core/types.ts";
@@ -87,13 +86,14 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
 
   server.get(
     `${LOGS}/logs/stream`,
-    { schema: { params: AppParams, querystring: LogStreamQuery } },
+    // The reply to HEAD would read a view that has no end.
+    { schema: { params: AppParams, querystring: LogStreamQuery }, exposeHeadRoute: false },
     async (request, reply) => {
       const authorize = () => requireAppBuilder(context, request, request.params.app, "function.logs");
       const { app_id } = await authorize();
       const names = namesOf(request.query.function);
       for (const name of names ?? []) await requireFunction(context, app_id, name);
-      const events = streams.open(context.functionLogs.tail(app_id, names), async () => {
+      const events = streams.open(app_id, context.functionLogs.tail(app_id, names), async () => {
         await authorize();
       });
       return await reply
@@ -103,7 +103,7 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
         .header("x-accel-buffering", "no")
         // A kept-alive connection would delay the server's shutdown.
         .header("connection", "close")
-        .send(Readable.from(events));
+        .send(events);
     },
   );
 }

@@ -2,19 +2,21 @@
  * Live views of function output as server-sent events. Owns their number, their heartbeats and
  * their end. Must not know whose records they show.
  */
+import { Readable } from "node:stream";
 import { delay, type Clock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Limits } from "../../core/limits.ts";
+import type { AppId } from "../../core/types.ts";
 import type { LogTail } from "../../service/functions/logs.ts";
 
 export interface LogStreams {
   /**
-   * Returns the events of one view. `authorize` runs again with each heartbeat, so that a revoked
-   * credential ends the view.
+   * Returns the events of one view of the app. `authorize` runs again with each heartbeat, so that a
+   * revoked credential ends the view. The view counts until its stream closes.
    *
-   * @throws CodedError `overloaded` if there are too many views
+   * @throws CodedError `overloaded` if there are too many views, of this app or of all
    */
-  open(tail: LogTail, authorize: () => Promise<void>): AsyncGenerator<string>;
+  open(app_id: AppId, tail: LogTail, authorize: () => Promise<void>): Readable;
   /** Ends all views. */
   close(): void;
 }
@@ -23,24 +25,31 @@ interface StreamsState {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly closing: AbortController;
-  open: number;
+  /** The app of each open view. */
+  readonly open: Set<{ readonly app_id: AppId }>;
 }
 
 export function createLogStreams({ clock, config }: { clock: Clock; config: { limits: Limits } }): LogStreams {
-  const streams: StreamsState = { clock, limits: config.limits, closing: new AbortController(), open: 0 };
+  const streams: StreamsState = { clock, limits: config.limits, closing: new AbortController(), open: new Set() };
   return {
-    open: (tail, authorize) => open(streams, tail, authorize),
+    open: (app_id, tail, authorize) => open(streams, app_id, tail, authorize),
     close: () => streams.closing.abort(),
   };
 }
 
-function open(streams: StreamsState, tail: LogTail, authorize: () => Promise<void>): AsyncGenerator<string> {
-  if (streams.open >= streams.limits.function_log_streams) {
+function open(streams: StreamsState, app_id: AppId, tail: LogTail, authorize: () => Promise<void>): Readable {
+  const { limits } = streams;
+  const own = [...streams.open].filter((view) => view.app_id === app_id);
+  if (streams.open.size >= limits.function_log_streams || own.length >= limits.function_log_streams_per_app) {
     const message = "Too many live views of function output are open. Close one, or read the logs without following.";
     throw new CodedError("overloaded", { message, retry_after_s: 5 });
   }
-  streams.open += 1;
-  return events(streams, tail, authorize);
+  const view = { app_id };
+  streams.open.add(view);
+  const stream = Readable.from(events(streams, tail, authorize));
+  // A client can leave before the first event. Then the generator never runs.
+  stream.once("close", () => streams.open.delete(view));
+  return stream;
 }
 
 async function* events(
@@ -73,8 +82,6 @@ async function* events(
     // A client that lost its access must not reconnect. Every other error is temporary.
     const is_refused = error instanceof CodedError && error.status < 500;
     yield end(is_refused ? error.code : "unavailable", !is_refused);
-  } finally {
-    streams.open -= 1;
   }
 }
 
