@@ -20,6 +20,8 @@ export interface Exchange {
   response: IncomingMessage | null;
 }
 
+const INTERIM = "The function's process sent an interim response, which functions cannot send.";
+
 export interface Sending {
   readonly address: Address;
   readonly method: string;
@@ -60,6 +62,8 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
     sending.exchange.response = started;
     response.resolve(started);
   });
+  // Deno sends none. A process that was taken over could keep this one busy with them, without end.
+  request.once("information", () => request.destroy(new CodedError("function_error", { message: INTERIM })));
   request.on("error", response.reject);
   // Node closes the connection without an error if it does not pass the response on, such as 101.
   request.once("close", () => response.reject(new Error("There was no response.")));

@@ -105,6 +105,16 @@ describe("a response that is none", () => {
     },
   );
 
+  it("fails the invocation at the first of endless interim responses", async () => {
+    await using bench = await open(`${BOOTSTRAP}
+      frame("ready");
+      const { connection } = await nextRequest();
+      for (;;) await send(connection, "HTTP/1.1 103 Early Hints\\r\\nLink: </a>\\r\\n\\r\\n".repeat(1000));`);
+    // The clock stands still, so that only the response can end the invocation.
+    expect(await rejection(bench.call("f"))).toMatchObject({ code: "function_error" });
+    await bench.endedCount(1);
+  });
+
   it("that never ends is ended with the invocation's time", { tags: "all" }, async () => {
     await using bench = await open(answering("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart", false));
     const { status, body } = await bench.invoke("f");
