@@ -11,8 +11,8 @@ import type { LogTail } from "../../service/functions/logs.ts";
 
 export interface LogStreams {
   /**
-   * Returns the events of one view of the app. `authorize` runs again with each heartbeat, so that a
-   * revoked credential ends the view. The view counts until its stream closes.
+   * Returns the events of one view. It counts until its stream closes. `authorize` runs again with
+   * each heartbeat, so that a revoked credential ends the view.
    *
    * @throws CodedError `overloaded` if there are too many views, of this app or of all
    */
