@@ -249,6 +249,7 @@ describe("the live view", () => {
       const view = streams.open(asAppId("app_a"), tail, () => Promise.resolve());
       view.destroy();
       await once(view, "close");
+      expect(view.readableDidRead).toBe(false);
     }
   });
 
