@@ -40,6 +40,21 @@ it("adds an issuer whose secret comes on standard input, lists its users, and re
   const users = parseJson((await run(stage, ["list", "--json"])).stdout).list("users");
   expect(users.map((user) => [user.text("subject"), user.text("email")])).toEqual([["ada", "ada@example.com"]]);
   expect((await run(stage, ["list"])).stdout).toMatch(/ada@example\.com +- +iss_/);
+
+  const user_id =
+    parseJson((await run(stage, ["list", "--json"])).stdout)
+      .list("users")[0]
+      ?.text("id") ?? "";
+  const promoted = await run(stage, ["role", user_id, "admin"]);
+  expect([promoted.exit_code, promoted.stdout]).toEqual([
+    0,
+    `${user_id} now has the role admin. Functions see it from the next call on.\n`,
+  ]);
+  expect(parseJson(await (await me(stage, token)).text()).text("role")).toBe("admin");
+  expect((await run(stage, ["list"])).stdout).toMatch(/ada +admin +/);
+  const unknown = await run(stage, ["role", user_id, "owner"]);
+  expect([unknown.exit_code, unknown.stderr]).toEqual([2, expect.stringContaining("user, admin") as unknown]);
+  expect((await run(stage, ["role", "aus_00000000000000000000", "admin"])).exit_code).toBe(4);
   expect(`${added.stdout}${listed.stdout}`).not.toContain(SECRET);
 
   const removed = await run(stage, ["issuers", "remove", id]);
@@ -79,4 +94,10 @@ it("works on the server's data, which the running server then uses within a seco
   await expect.poll(async () => (await me(stage, token)).status, { timeout: 5_000 }).toBe(200);
   const users = await holdfast(["users", "list", "--app", app.app_id, "--data-dir", site.data_dir], { home });
   expect(users.stdout).toMatch(/aus_[a-z0-9]{20} +- +- +iss_[a-z0-9]{20} +ada/);
+  const id = /aus_[a-z0-9]{20}/.exec(users.stdout)?.[0] ?? "";
+  const role = ["users", "role", id, "admin", "--app", app.app_id, "--data-dir", site.data_dir];
+  expect((await holdfast(role, { home })).exit_code).toBe(0);
+  await expect
+    .poll(async () => parseJson(await (await me(stage, token)).text()).text("role"), { timeout: 1_000 })
+    .toBe("admin");
 });

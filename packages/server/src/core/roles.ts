@@ -1,11 +1,19 @@
 /**
- * Roles in a workspace, scopes of API keys, and plans. Each is a closed list in ascending order, so
- * that "at least" is a comparison. service/access/authorization.ts decides what a role allows.
+ * Roles in a workspace and in an app, scopes of API keys, and plans. Each is a closed list in
+ * ascending order, so that "at least" is a comparison. service/access/authorization.ts decides what
+ * a role allows.
  */
 
 /** In ascending order. */
 export const ROLES = ["viewer", "editor", "admin", "owner"] as const;
 export type Role = (typeof ROLES)[number];
+
+/**
+ * What an app's functions see as the role of its user. It opens nothing in Holdfast. The members of
+ * the app's workspace set it.
+ */
+export const APP_ROLES = ["user", "admin"] as const;
+export type AppRole = (typeof APP_ROLES)[number];
 
 /** The most that an API key can do, even if its creator can do more. */
 export const SCOPES = ["read", "write", "admin"] as const;

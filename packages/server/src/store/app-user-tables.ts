@@ -1,4 +1,5 @@
 /** The tables of app users as Kysely types. See tables.ts. */
+import type { AppRole } from "../core/roles.ts";
 import type { AppId, Instant } from "../core/types.ts";
 
 /**
@@ -32,6 +33,8 @@ export interface AppUsersTable {
   subject: string;
   email: string | null;
   full_name: string | null;
+  /** Set by the app's builders only. Unused for a builder, whose membership decides. */
+  role: AppRole;
   created_at: Instant;
   last_seen_at: Instant;
 }

@@ -31,6 +31,7 @@ export const CACHED_TABLES = [
   "functions",
   "app_secrets",
   "app_issuers",
+  "app_users",
 ] as const satisfies readonly (keyof Tables)[];
 
 export type CachedTable = (typeof CACHED_TABLES)[number];

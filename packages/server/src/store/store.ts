@@ -111,6 +111,7 @@ const READS = {
   listIssuers: appUsers.listIssuers,
   appsOfIssuer: appUsers.appsOfIssuer,
   listAppUsers: appUsers.listAppUsers,
+  findAppUser: appUsers.findAppUser,
 } as const satisfies Record<string, AnyOperation>;
 
 const WRITES = {
@@ -175,6 +176,7 @@ const WRITES = {
   putIssuer: appUsers.putIssuer,
   deleteIssuer: appUsers.deleteIssuer,
   putAppUser: appUsers.putAppUser,
+  setAppUserRole: appUsers.setAppUserRole,
 } as const satisfies Record<string, AnyOperation>;
 
 /** Bookkeeping of the sweepers and of event delivery, and counters. */

@@ -5,8 +5,8 @@ import { Instant, nullable, strict, text } from "./fields.ts";
 const AppRole = Type.Union([Type.Literal("user"), Type.Literal("admin")]);
 
 /**
- * The user that `auth.me()` returns. `role` is `admin` for a builder of the app, and `user` for
- * others. No claim of a token changes it.
+ * The user that `auth.me()` returns. `role` is what the app's builders set, and `admin` for a
+ * builder of the app. No claim of a token changes it.
  */
 export const UserReply = Type.Object({
   id: Type.String(),
@@ -45,19 +45,23 @@ export const IssuerReply = Type.Object({
 export const IssuersReply = Type.Object({ issuers: Type.Array(IssuerReply) });
 export const IssuerParams = Type.Object({ app: text(64), issuer: text(64) });
 
+export const UserParams = Type.Object({ app: text(64), user: text(64) });
+export const SetUserRoleBody = strict({ role: AppRole });
+
 export const UsersQuery = strict({ cursor: Type.Optional(text(64)) });
+export const ListedUserReply = Type.Object({
+  id: Type.String(),
+  issuer_id: Type.String(),
+  subject: Type.String(),
+  email: nullable(Type.String()),
+  full_name: nullable(Type.String()),
+  /** Null for a builder, whose membership decides. */
+  role: nullable(AppRole),
+  created_at: Instant,
+  last_seen_at: Instant,
+});
 export const UsersReply = Type.Object({
-  users: Type.Array(
-    Type.Object({
-      id: Type.String(),
-      issuer_id: Type.String(),
-      subject: Type.String(),
-      email: nullable(Type.String()),
-      full_name: nullable(Type.String()),
-      created_at: Instant,
-      last_seen_at: Instant,
-    }),
-  ),
+  users: Type.Array(ListedUserReply),
   /** The cursor of the next page. Null on the last page. */
   next: nullable(Type.String()),
 });

@@ -124,6 +124,55 @@ describe("a token of an issuer", () => {
     }
   });
 
+  it("is an admin after a builder made it one, at once, and however often it signs in", async () => {
+    const app = await appWithIssuer("promoted");
+    const { app_id } = app;
+    const bearer = token({ sub: "ada", role: "user" });
+    const { id } = await client(app_id, bearer).auth.me();
+    const setRole = (user: string, json: unknown) =>
+      holdfast.request("PATCH", `/api/management/apps/${app_id}/users/${user}`, {
+        headers: { api_key: app.api_key },
+        json,
+      });
+    const promoted = await setRole(id, { role: "admin" });
+    expect([promoted.status, promoted.json["id"], promoted.json["role"]]).toEqual([200, id, "admin"]);
+    expect(await client(app_id, bearer).auth.me()).toMatchObject({ id, role: "admin", _app_role: "admin" });
+    const renamed = token({ sub: "ada", role: "user", name: "Ada Lovelace" });
+    expect(await client(app_id, renamed).auth.me()).toMatchObject({ id, role: "admin", full_name: "Ada Lovelace" });
+    expect(await client(app_id, token({ sub: "bob" })).auth.me()).toMatchObject({ role: "user" });
+    expect((await setRole(id, { role: "user" })).status).toBe(200);
+    expect(await client(app_id, renamed).auth.me()).toMatchObject({ role: "user" });
+    const { events } = await holdfast.installation.audit.export({
+      app_id,
+      workspace_ids: null,
+      installation: true,
+      since: null,
+      until: null,
+      cursor: null,
+    });
+    const roles = events.filter(({ action }) => action === "app_user.role");
+    // In no order, because the clock stands still.
+    expect(roles.map(({ target }) => target).toSorted()).toEqual([`${id}:admin`, `${id}:user`]);
+  });
+
+  it("gets no role from an unknown value, for an unknown user, or through another app", async () => {
+    const app = await appWithIssuer("unchanged");
+    const bearer = token({ sub: "ada" });
+    const { id } = await client(app.app_id, bearer).auth.me();
+    const other = await holdfast.createApp("not theirs");
+    const setRole = (app_id: string, user: string, json: unknown) =>
+      holdfast.request("PATCH", `/api/management/apps/${app_id}/users/${user}`, {
+        headers: { api_key: app.api_key },
+        json,
+      });
+    for (const json of [{}, { role: "owner" }, { role: null }])
+      expect([json, (await setRole(app.app_id, id, json)).code]).toEqual([json, "invalid_field"]);
+    expect((await setRole(app.app_id, id, { role: "admin", email: "x" })).code).toBe("unknown_field");
+    expect((await setRole(app.app_id, "aus_00000000000000000000", { role: "admin" })).code).toBe("not_found");
+    expect((await setRole(other.app_id, id, { role: "admin" })).code).toBe("not_found");
+    expect(await client(app.app_id, bearer).auth.me()).toMatchObject({ role: "user" });
+  });
+
   it("is refused by an app that does not have the issuer, or has it for another audience", async () => {
     const { app_id } = await appWithIssuer("mine");
     const other = await holdfast.createApp("other");
@@ -214,6 +263,22 @@ describe("a token of this server", () => {
     expect(await roleNow()).toBe("user");
     await workspaces.setRole(workspace_id, builder, "editor", "owner");
     expect(await roleNow()).toBe("admin");
+  });
+
+  it("gets its role from the builder's membership only, which the list of users says", async () => {
+    const { appUsers, store } = holdfast.installation;
+    const { workspace_id } = holdfast.builder;
+    const app = await holdfast.createApp("a viewer's");
+    const viewer = await addAccount(store, { name: "Vi", email: "vi@example.com", workspace_id, role: "viewer" });
+    const bearer = (await appUsers.issueToken(app.app_id, viewer)).expose();
+    const { id } = await client(app.app_id, bearer).auth.me();
+    const refused = await holdfast.request("PATCH", `/api/management/apps/${app.app_id}/users/${id}`, {
+      headers: { api_key: app.api_key },
+      json: { role: "admin" },
+    });
+    expect([refused.code, refused.text]).toEqual(["invalid_field", expect.stringContaining("This one is a builder")]);
+    expect(await client(app.app_id, bearer).auth.me()).toMatchObject({ role: "user" });
+    expect((await appUsers.list(app.app_id, null)).users).toMatchObject([{ id, role: null }]);
   });
 
   it("is refused as soon as the builder has no role in the workspace", async () => {

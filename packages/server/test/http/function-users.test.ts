@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@base44/sdk";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { asAppId } from "../../src/core/ids.ts";
 import { startIssuer, type TestIssuer } from "../support/issuer.ts";
 import { openTestServer, type TestServer } from "../support/server.ts";
 
@@ -48,6 +49,18 @@ it("gets the token of a verified user, who is the caller of auth.me()", async ()
     user: { email: "ada@example.com", role: "user", app_id: app.app_id },
     authorization: `Bearer ${token}`,
   });
+});
+
+it("sees the role that a builder set, from the next call on", async () => {
+  const { url: serverUrl, app, installation } = holdfast;
+  const token = issuer.token(holdfast.clock.now(), { sub: "grace", role: "admin" });
+  const { functions } = createClient({ serverUrl, appId: app.app_id, token });
+  const seen = async (): Promise<unknown> => ((await functions.invoke("who", {})).data as { user: unknown }).user;
+  expect(await seen()).toMatchObject({ role: "user" });
+  const { users } = await installation.appUsers.list(asAppId(app.app_id), null);
+  const grace = users.find(({ subject }) => subject === "grace");
+  await installation.appUsers.setRole(asAppId(app.app_id), grace?.id ?? "", "admin");
+  expect(await seen()).toMatchObject({ id: grace?.id, role: "admin" });
 });
 
 it("gets no Authorization header except a verified user's of its app", async () => {

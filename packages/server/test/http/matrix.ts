@@ -4,7 +4,8 @@
  *
  * Written from the table of roles, not from the code. Viewers read. Editors also connect,
  * disconnect, push, deploy and create service tokens. Admins also manage OAuth clients, members,
- * keys, the plan, governance and the audit export. Owners also delete and transfer the workspace.
+ * keys, app users, the plan, governance and the audit export. Owners also delete and transfer the
+ * workspace.
  */
 import type { Role } from "../../src/core/roles.ts";
 
@@ -123,6 +124,7 @@ export const MATRIX: Readonly<Record<string, Line>> = {
   }),
   [`DELETE ${MANAGEMENT}/apps/:app/issuers/:issuer`]: app("admin"),
   [`GET ${MANAGEMENT}/apps/:app/users`]: app("editor"),
+  [`PATCH ${MANAGEMENT}/apps/:app/users/:user`]: app("admin", { json: { role: "admin" } }),
   "GET /api/apps/:app/auth/token": app("editor"),
   "GET /api/apps/platform/:app/published-url": app("viewer"),
 

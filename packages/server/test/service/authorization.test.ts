@@ -36,6 +36,7 @@ const ALLOWED: Readonly<Record<Role, readonly Action[]>> = {
   ],
   admin: [
     "app_issuer.manage",
+    "app_user.manage",
     "workspace.rename",
     "workspace.plan",
     "member.manage",

@@ -21,18 +21,24 @@ export const executed = new Set<string>();
 /** No cache depends on this column. */
 const NOT_CACHED = "last_used_at";
 
+/**
+ * Of these tables, caches depend on a change of these columns only. A new user is in no cache. One
+ * whose issuer is deleted is not found anymore.
+ */
+const CACHED_COLUMNS: Readonly<Record<string, readonly string[]>> = { app_users: ["role"] };
+
 /** Adds the triggers to a database. */
 export function watchWrites(path: string): void {
   const raw = new Database(path);
   raw.exec("create table if not exists written (row text)");
   for (const table of CACHED_TABLES) {
     const columns = raw.prepare<[], string>(`select name from pragma_table_info('${table}')`).pluck().all();
-    const compared = columns.filter((name) => name !== NOT_CACHED).join(", ");
-    for (const [event, row] of [
-      ["insert", "new"],
-      [`update of ${compared}`, "new"],
-      ["delete", "old"],
-    ] as const) {
+    const only = CACHED_COLUMNS[table];
+    const compared = (only ?? columns.filter((name) => name !== NOT_CACHED)).join(", ");
+    const change = [`update of ${compared}`, "new"] as const;
+    for (const [event, row] of only === undefined
+      ? ([["insert", "new"], change, ["delete", "old"]] as const)
+      : [change]) {
       const named = columns.includes("name") ? "name" : "integration_type";
       const id = columns.includes("id") ? `${row}.id` : `${row}.app_id || '/' || ${row}.${named}`;
       const record = `insert into written values ('${table} ' || ${id})`;

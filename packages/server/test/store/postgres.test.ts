@@ -178,6 +178,22 @@ describe("PostgreSQL", () => {
     expect(own).not.toHaveBeenCalled();
   });
 
+  it("notifies the other nodes of an app user's role, but not of sign-ins", async () => {
+    const [one, two] = [await node(), await node()];
+    const notified = vi.fn<() => void>();
+    onTestFinished(two.store.onChange(notified));
+    const app_id = (await appOf(one.store, "roles")).id;
+    await until("the new app is announced", () => notified.mock.calls.length === 1);
+    notified.mockClear();
+    const user = { id: "aus_1", app_id, issuer_id: "iss_1", subject: "u1", email: null, full_name: null };
+    for (const email of [null, "ada@example.com"]) await one.store.putAppUser({ ...user, email }, 1);
+    expect(notified).not.toHaveBeenCalled();
+    const started_at = performance.now();
+    await one.store.setAppUserRole(app_id, "aus_1", "admin");
+    await until("the role is announced", () => notified.mock.calls.length === 1);
+    expect(performance.now() - started_at).toBeLessThan(1_000);
+  });
+
   it("sends no notification about audit events and times of last use, which no cache holds", async () => {
     const [one, two] = [await node(), await node()];
     const notified = vi.fn<() => void>();

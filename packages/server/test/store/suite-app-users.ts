@@ -128,6 +128,30 @@ export function describeAppUsers(open: OpenStores): void {
       expect(page.map(({ subject }) => subject).toSorted()).toEqual(["u1", "u2"]);
     });
 
+    it("have the role that builders set, which no sign-in changes", async () => {
+      const { store, other } = await open();
+      const [app_id, another] = [await appWith(store), await appWith(store)];
+      const first = await see(store, app_id, "iss_a", "u1");
+      const id = first?.id ?? "";
+      expect(first?.role).toBe("user");
+      expect(await store.setAppUserRole(another, id, "admin")).toBeNull();
+      expect(await store.setAppUserRole(app_id, id, "admin")).toMatchObject({ id, role: "admin", subject: "u1" });
+      expect(await see(other, app_id, "iss_a", "u1", "ada@example.com")).toMatchObject({ id, role: "admin" });
+      expect(await other.findAppUser({ app_id, issuer_id: "iss_a", subject: "u1" })).toMatchObject({ role: "admin" });
+      expect((await store.listAppUsers(app_id, null, 9)).map(({ role }) => role)).toEqual(["admin"]);
+      expect(await store.setAppUserRole(app_id, id, "user")).toMatchObject({ role: "user" });
+    });
+
+    it("are found by app, issuer and subject", async () => {
+      const { store } = await open();
+      const [app_id, another] = [await appWith(store), await appWith(store)];
+      const user = await see(store, app_id, "iss_a", "u1");
+      const named = { app_id, issuer_id: "iss_a", subject: "u1" };
+      expect(await store.findAppUser(named)).toEqual(user);
+      for (const change of [{ app_id: another }, { issuer_id: "iss_b" }, { subject: "u2" }])
+        expect(await store.findAppUser({ ...named, ...change })).toBeNull();
+    });
+
     it("are not stored for an app that does not exist", async () => {
       const { store } = await open();
       await expect(see(store, newAppId(), "iss_a", "u1")).rejects.toMatchObject({ code: "not_found" });

@@ -1,9 +1,10 @@
 /**
- * `holdfast users list` and `holdfast users issuers add|list|remove --app APP`: the users of an
- * app, and the issuers of their tokens.
+ * `holdfast users list|role` and `holdfast users issuers add|list|remove --app APP`: an app's users
+ * with their roles, and the issuers of their tokens.
  */
-import { Option, type Command } from "commander";
+import { Argument, Option, type Command } from "commander";
 import { CodedError } from "../../core/errors.ts";
+import { APP_ROLES, type AppRole } from "../../core/roles.ts";
 import { withManagement } from "../remote/management.ts";
 import type { ListedIssuer, ListedUser, ManagementApi, NewIssuer } from "../remote/management-api.ts";
 import { withApp, type TargetFlags } from "../remote/target.ts";
@@ -24,8 +25,12 @@ const HOW =
 export function userCommands(program: Command): void {
   const users = program
     .command("users")
-    .description("list the users of an app, and manage the issuers of their tokens");
+    .description("list the users of an app, set their roles, and manage the issuers of their tokens");
   withApp(users.command("list")).description("list the users of an app").action(list);
+  withApp(users.command("role <user>"))
+    .addArgument(new Argument("<role>", "the role that the app's functions see").choices(APP_ROLES))
+    .description("set the role of a user (id) in the app: what base44.auth.me() returns to its functions")
+    .action(setRole);
   const issuers = users.command("issuers").description("add, list and remove the issuers of users' tokens");
   withApp(issuers.command("add <issuer>"))
     .description("accept the tokens of an issuer (their iss claim), or replace its settings")
@@ -100,10 +105,20 @@ async function list(flags: Flags): Promise<void> {
     user.full_name ?? "-",
     user.issuer_id,
     user.subject,
+    user.role ?? "as builder",
     day(user.last_seen_at),
   ]);
   const empty = "The app has no users yet. A user appears after the first request with an issuer's token.";
-  printResult(flags, { users }, table(["user", "email", "name", "issuer", "subject", "last seen"], rows, empty));
+  printResult(
+    flags,
+    { users },
+    table(["user", "email", "name", "issuer", "subject", "role", "last seen"], rows, empty),
+  );
+}
+
+async function setRole(id: string, role: AppRole, flags: Flags): Promise<void> {
+  const user = await withManagement(flags, (api) => api.setUserRole(flags.app, id, role));
+  printResult(flags, user, `${id} now has the role ${role}. Functions see it from the next call on.`);
 }
 
 async function allUsers(api: ManagementApi, app: string): Promise<readonly ListedUser[]> {

@@ -4,6 +4,7 @@
  * the database and the keys.
  */
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
+import type { AppRole } from "../../core/roles.ts";
 import { plus, type WorkspaceId } from "../../core/types.ts";
 import type { Installation } from "../../installation.ts";
 import { redirectUriOf } from "../../service/urls.ts";
@@ -15,6 +16,7 @@ import type {
   ListedClient,
   ListedIssuer,
   ListedToken,
+  ListedUser,
   ManagementApi,
   NewClient,
   NewIssuer,
@@ -41,6 +43,7 @@ export function localManagement(services: Services): ManagementApi {
     listIssuers: (app) => services.appUsers.issuers.list(asAppId(app)),
     removeIssuer: (app, id) => removeIssuer(services, app, id),
     listUsers: (app, cursor) => services.appUsers.list(asAppId(app), cursor),
+    setUserRole: (app, id, role) => setUserRole(services, app, id, role),
   };
 }
 
@@ -121,6 +124,13 @@ async function removeIssuer(services: Services, app: string, id: string): Promis
   const app_id = asAppId(app);
   await services.appUsers.issuers.remove(app_id, id);
   await record(services, { app_id, action: "app_issuer.remove", target: id });
+}
+
+async function setUserRole(services: Services, app: string, id: string, role: AppRole): Promise<ListedUser> {
+  const app_id = asAppId(app);
+  const changed = await services.appUsers.setRole(app_id, id, role);
+  await record(services, { app_id, action: "app_user.role", target: `${id}:${role}` });
+  return changed;
 }
 
 /**

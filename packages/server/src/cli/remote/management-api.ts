@@ -2,13 +2,14 @@
  * The calls of commands on apps, service tokens, OAuth clients and app users: the same over HTTP
  * (remote-management.ts) and on the data of this machine (local-management.ts).
  */
+import type { AppRole } from "../../core/roles.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { Reply } from "./reply.ts";
 
 export type ListedApp = Reply<"apps">["apps"][number];
 export type ListedToken = Reply<"tokens">["tokens"][number];
 export type ListedIssuer = Reply<"issuer">;
-export type ListedUser = Reply<"users">["users"][number];
+export type ListedUser = Reply<"user">;
 /** `workspace_id` is null for a client of the installation. */
 export type ListedClient = Reply<"client">;
 
@@ -66,4 +67,5 @@ export interface ManagementApi {
   listIssuers(app: string): Promise<readonly ListedIssuer[]>;
   removeIssuer(app: string, id: string): Promise<void>;
   listUsers(app: string, cursor: string | null): Promise<UserPage>;
+  setUserRole(app: string, id: string, role: AppRole): Promise<ListedUser>;
 }

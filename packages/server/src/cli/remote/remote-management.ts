@@ -34,12 +34,15 @@ export function remoteManagement(remote: Remote): ManagementApi {
     listIssuers: async (app) => (await remote.call({ method: "GET", path: issuersOf(app) }, "issuers")).issuers,
     removeIssuer: (app, id) => remote.send({ method: "DELETE", path: pathOf(issuersOf(app), id) }),
     listUsers: (app, cursor) => listUsers(remote, app, cursor),
+    setUserRole: (app, id, role) =>
+      remote.call({ method: "PATCH", path: pathOf(usersOf(app), id), json: { role } }, "user"),
   };
 }
 
 const pathOf = (base: string, id: string): string => `${base}/${encodeURIComponent(id)}`;
 const tokensOf = (app: string): string => `${pathOf(APPS, app)}/tokens`;
 const issuersOf = (app: string): string => `${pathOf(APPS, app)}/issuers`;
+const usersOf = (app: string): string => `${pathOf(APPS, app)}/users`;
 const clientsOf = (workspace: string | null): string =>
   `${workspace === null ? BASE : pathOf(WORKSPACES, workspace)}/clients`;
 
@@ -87,5 +90,5 @@ function putIssuer(remote: Remote, app: string, { url, secret, ...rest }: NewIss
 
 function listUsers(remote: Remote, app: string, cursor: string | null): Promise<UserPage> {
   const query = cursor === null ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-  return remote.call({ method: "GET", path: `${pathOf(APPS, app)}/users${query}` }, "users");
+  return remote.call({ method: "GET", path: `${usersOf(app)}${query}` }, "users");
 }

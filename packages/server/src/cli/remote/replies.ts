@@ -25,7 +25,7 @@ import {
 } from "../../wire/functions.ts";
 import { SuccessReply } from "../../wire/platform.ts";
 import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/oauth.ts";
-import { IssuerReply, IssuersReply, UsersReply } from "../../wire/users.ts";
+import { IssuerReply, IssuersReply, ListedUserReply, UsersReply } from "../../wire/users.ts";
 import {
   CreatedKeyReply,
   InvitationsReply,
@@ -71,6 +71,7 @@ export const REPLIES = {
   clients: Type.Object({ clients: Type.Array(client) }),
   issuer: IssuerReply,
   issuers: IssuersReply,
+  user: ListedUserReply,
   users: UsersReply,
   sharing: Type.Pick(ShareClientsReply, ["risk"]),
   workspace: WorkspaceReply,

@@ -12,8 +12,11 @@ import {
   IssuerParams,
   IssuerReply,
   IssuersReply,
+  ListedUserReply,
   PublishedUrlReply,
   PutIssuerBody,
+  SetUserRoleBody,
+  UserParams,
   UserReply,
   UsersQuery,
   UsersReply,
@@ -64,7 +67,7 @@ function userReply({ id, app_id, email, full_name, role, created_at, last_seen_a
 export function appUserRoutes(server: HttpServer, context: HttpContext): void {
   execRoutes(server, context);
   issuerRoutes(server, context);
-  userListRoute(server, context);
+  userRoutes(server, context);
 }
 
 /** The two requests of the public command line's `exec`. */
@@ -135,14 +138,29 @@ function issuerRoutes(server: HttpServer, context: HttpContext): void {
   );
 }
 
-function userListRoute(server: HttpServer, context: HttpContext): void {
+function userRoutes(server: HttpServer, context: HttpContext): void {
+  const { appUsers, audit } = context;
+
   server.get(
     `${BASE}/users`,
     { schema: { params: AppParams, querystring: UsersQuery, response: { 200: UsersReply } } },
     async (request) => {
       const { app_id } = await requireAppBuilder(context, request, request.params.app, "app_user.read");
-      const { users, next } = await context.appUsers.list(app_id, request.query.cursor ?? null);
+      const { users, next } = await appUsers.list(app_id, request.query.cursor ?? null);
       return { users: [...users], next };
+    },
+  );
+
+  server.patch(
+    `${BASE}/users/:user`,
+    { schema: { params: UserParams, body: SetUserRoleBody, response: { 200: ListedUserReply } } },
+    async (request) => {
+      const { app, user } = request.params;
+      const { role } = request.body;
+      const { app_id, actor } = await requireAppBuilder(context, request, app, "app_user.manage");
+      const changed = await appUsers.setRole(app_id, user, role);
+      audit.record({ app_id, actor, action: "app_user.role", target: `${user}:${role}` });
+      return changed;
     },
   );
 }

@@ -26,6 +26,7 @@ export const ACTIONS = {
   "app_issuer.manage": "admin",
   "app_user.read": "editor",
   "app_user.token": "editor",
+  "app_user.manage": "admin",
   "connector.read": "viewer",
   "connector.connect": "editor",
   "connector.disconnect": "editor",

@@ -1,21 +1,21 @@
 /**
  * App users: the users of an app, as its issuers know them. A user is (app, issuer, subject), never
  * an email address, because two issuers can give the same address to different people. Owns the way
- * from a bearer token to a user. Must not know a user's permissions: the app's functions decide
- * them, and no claim of a token grants a role in Holdfast.
+ * from a bearer token to a user, and the role that builders give a user in the app. Must not know
+ * what the role permits: the app's functions decide it. No claim of a token grants a role.
  *
  * The server is an issuer itself: it gives a builder a token to act as a user of an app.
  *
  * Errors: CodedError `limit_reached`, `overloaded`, `database_unavailable`. A token that cannot be
  * verified is not an error: there is no user (null). The log has the reason, at level debug.
  */
-import { LRUCache } from "lru-cache";
 import { CodedError } from "../../core/errors.ts";
 import { asAppId, newId } from "../../core/ids.ts";
+import type { AppRole } from "../../core/roles.ts";
 import type { Secret } from "../../core/secret.ts";
 import { instant, type AppId, type Instant, type UserId } from "../../core/types.ts";
 import type { HttpClient } from "../../net/outbound.ts";
-import { putAppUser, requireIssuer } from "../../store/queries/app-users.ts";
+import { putAppUser, requireIssuer, setAppUserRole } from "../../store/queries/app-users.ts";
 import { existingApp } from "../access/authorization.ts";
 import type { DatabaseGate } from "../cache/database-gate.ts";
 import { createReadCache, type ReadCache } from "../cache/read-cache.ts";
@@ -26,12 +26,17 @@ import { identityOf } from "./identity.ts";
 import { readUnverified, verifyJwt, type UnverifiedToken, type Verification } from "./jwt.ts";
 import { createOpaqueTokens, type OpaqueTokens } from "./opaque.ts";
 import { issueOwnToken, verifyOwnToken } from "./own-tokens.ts";
-import type { AppRole, AppUser, Identity, OpenIssuer, StoredUser } from "./types.ts";
+import type { AppUser, Identity, OpenIssuer, StoredUser } from "./types.ts";
 
 export type { AppUser };
 
+/** A user in a list. `role`: null for a builder, whose membership decides. */
+export interface ListedUser extends Omit<StoredUser, "role"> {
+  readonly role: AppRole | null;
+}
+
 export interface UserPage {
-  readonly users: readonly StoredUser[];
+  readonly users: readonly ListedUser[];
   /** The cursor of the next page. Null on the last page. */
   readonly next: string | null;
 }
@@ -50,7 +55,13 @@ export interface AppUsers {
    * @throws CodedError `not_found`, `invalid_field` for a cursor that is not `next` of a page
    */
   list(app_id: AppId, cursor: string | null): Promise<UserPage>;
-  /** Makes cached issuers stale, because another process wrote. */
+  /**
+   * Sets what the app's functions see as the user's role, from the next call on.
+   *
+   * @throws CodedError `not_found`, `invalid_field` for a builder, whose membership decides
+   */
+  setRole(app_id: AppId, id: string, role: AppRole): Promise<ListedUser>;
+  /** Makes cached issuers and users stale, because another process wrote. */
   markStale(): void;
 }
 
@@ -68,14 +79,20 @@ export interface AppUsersState extends AppUsersDeps {
   readonly opaque: OpaqueTokens;
   readonly issuers: ReadCache<readonly OpenIssuer[]>;
   /** By app, issuer and subject. */
-  readonly users: LRUCache<string, StoredUser>;
+  readonly users: ReadCache<KnownUser>;
+}
+
+/** `user`: null for one who is not stored yet. */
+interface KnownUser {
+  readonly user: StoredUser | null;
 }
 
 /** A user as a token names it. */
 interface Found {
   readonly issuer_id: string;
   readonly identity: Identity;
-  readonly role: AppRole;
+  /** Of a builder, by membership. Null: the stored role counts. */
+  readonly role: AppRole | null;
 }
 
 /** Apps that `locate` tries. With more apps on one issuer, the caller must name the app. */
@@ -85,13 +102,13 @@ const OWN_CREDENTIAL = /^(?:hf[a-z]|b44k)_/;
 
 export function createAppUsers(deps: AppUsersDeps): AppUsers {
   const { clock, limits, gate, issuerHttp: httpClient } = deps;
-  const cache = { entries: limits.issuer_cache_entries, ttl_ms: Number.POSITIVE_INFINITY, limits, clock, gate };
+  const cache = { ttl_ms: Number.POSITIVE_INFINITY, limits, clock, gate };
   const state: AppUsersState = {
     ...deps,
     keys: createIssuerKeys({ ...deps, httpClient }),
     opaque: createOpaqueTokens({ ...deps, httpClient }),
-    issuers: createReadCache(cache),
-    users: new LRUCache({ max: limits.user_cache_entries }),
+    issuers: createReadCache({ ...cache, entries: limits.issuer_cache_entries }),
+    users: createReadCache({ ...cache, entries: limits.user_cache_entries }),
   };
   return {
     issuers: createIssuers({ ...deps, onChange: (app_id) => state.issuers.drop(app_id) }),
@@ -99,7 +116,8 @@ export function createAppUsers(deps: AppUsersDeps): AppUsers {
     locate: (bearer) => locate(state, bearer),
     issueToken: (app_id, user_id) => issueOwnToken(deps, app_id, user_id),
     list: (app_id, cursor) => list(state, app_id, cursor),
-    markStale: () => state.issuers.markStale(),
+    setRole: (app_id, id, role) => setRole(state, app_id, id, role),
+    markStale: () => [state.issuers, state.users].forEach((cached) => cached.markStale()),
   };
 }
 
@@ -152,7 +170,7 @@ async function findSigned(
 }
 
 const foundAt = ({ id: issuer_id }: Pick<OpenIssuer, "id">, identity: Identity | null): Found | null =>
-  identity === null ? null : { issuer_id, identity, role: "user" };
+  identity === null ? null : { issuer_id, identity, role: null };
 
 async function issuersOf(state: AppUsersState, app_id: AppId): Promise<readonly OpenIssuer[]> {
   const { issuers } = state;
@@ -190,9 +208,11 @@ async function storedUser(state: AppUsersState, app_id: AppId, found: Found): Pr
   const { store, users, clock, limits } = state;
   const { issuer_id, identity, role } = found;
   const key = `${app_id} ${issuer_id} ${identity.subject}`;
-  const known = users.get(key);
-  const is_recent = known !== undefined && clock.now() < known.last_seen_at + limits.user_seen_interval_ms;
-  if (is_recent && known.email === identity.email && known.full_name === identity.full_name) return { ...known, role };
+  const known = await knownUser(state, key, { app_id, issuer_id, subject: identity.subject });
+  const is_recent = known !== null && clock.now() < known.last_seen_at + limits.user_seen_interval_ms;
+  if (is_recent && known.email === identity.email && known.full_name === identity.full_name)
+    return { ...known, role: role ?? known.role };
+  const epoch = users.epoch();
   const row = { id: newId("aus"), app_id, issuer_id, ...identity };
   const user = await store
     .transaction(async (tx) => {
@@ -202,8 +222,22 @@ async function storedUser(state: AppUsersState, app_id: AppId, found: Found): Pr
     .catch(nothingIfGone);
   if (user === GONE) return null;
   if (user === null) throw new CodedError("limit_reached", { message: "This app has reached its limit of users." });
-  users.set(key, user);
-  return { ...user, role };
+  users.put(key, { user }, epoch);
+  return { ...user, role: role ?? user.role };
+}
+
+/** Returns the user as stored, from memory unless the role can have changed. */
+async function knownUser(
+  { store, users }: AppUsersState,
+  key: string,
+  named: Pick<StoredUser, "app_id" | "issuer_id" | "subject">,
+): Promise<StoredUser | null> {
+  const known = users.fresh(key);
+  if (known !== null) return known.user;
+  const epoch = users.epoch();
+  const { value, is_stale } = await users.read(key, async () => ({ user: await store.findAppUser(named) }));
+  if (!is_stale) users.put(key, value, epoch);
+  return value.user;
 }
 
 const GONE = Symbol("the app or the issuer was deleted");
@@ -241,8 +275,29 @@ async function list({ store, limits }: AppUsersState, app_id: AppId, cursor: str
   const count = limits.users_page;
   const users = await store.listAppUsers(app_id, cursor === null ? null : parseCursor(cursor), count);
   const last = users.at(-1);
-  return { users, next: last === undefined || users.length < count ? null : `${last.created_at}.${last.id}` };
+  return {
+    users: users.map(listed),
+    next: last === undefined || users.length < count ? null : `${last.created_at}.${last.id}`,
+  };
 }
+
+async function setRole({ store, users }: AppUsersState, app_id: AppId, id: string, role: AppRole): Promise<ListedUser> {
+  await existingApp(store, app_id);
+  const changed = await store.transaction(async (tx) => {
+    const user = await setAppUserRole(tx, app_id, id, role);
+    if (user === null)
+      throw new CodedError("not_found", {
+        message: "The app has no user with this id. holdfast users list shows all.",
+      });
+    if (user.issuer_id !== HOLDFAST_ISSUER) return user;
+    const message = "the id of a user of an issuer. This one is a builder, whose role in the workspace decides";
+    throw new CodedError("invalid_field", { errors: [{ name: "user", message }] });
+  });
+  users.clear();
+  return changed;
+}
+
+const listed = (user: StoredUser): ListedUser => (user.issuer_id === HOLDFAST_ISSUER ? { ...user, role: null } : user);
 
 const CURSOR = /^(\d{1,15})\.(aus_[a-z0-9]{20})$/;
 

@@ -5,11 +5,11 @@
 import { asUserId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import { plus, type AppId, type UserId } from "../../core/types.ts";
-import { roleReaches } from "../../core/roles.ts";
+import { roleReaches, type AppRole } from "../../core/roles.ts";
 import { existingApp } from "../access/authorization.ts";
 import type { Ground } from "../ground.ts";
 import { signJwt, verifyJwt } from "./jwt.ts";
-import type { AppRole, Identity } from "./types.ts";
+import type { Identity } from "./types.ts";
 
 const PURPOSE = "app user tokens";
 

@@ -1,5 +1,6 @@
 /** The shapes of this room. Types only. */
 import type { Secret } from "../../core/secret.ts";
+import type { AppRole } from "../../core/roles.ts";
 import type { AppId } from "../../core/types.ts";
 import type { HttpClient } from "../../net/outbound.ts";
 import type { AppIssuerRow } from "../../store/tables.ts";
@@ -23,19 +24,16 @@ export interface StoredUser extends Identity {
   readonly id: string;
   readonly app_id: AppId;
   readonly issuer_id: string;
+  readonly role: AppRole;
   readonly created_at: number;
   readonly last_seen_at: number;
 }
 
 /**
- * The user that a function sees as its caller. `admin`: a builder who is allowed to edit the app.
- * It opens nothing in Holdfast.
+ * The user that a function sees as its caller. The stored role, or `admin` for a builder who is
+ * allowed to edit the app.
  */
-export type AppRole = "user" | "admin";
-
-export interface AppUser extends StoredUser {
-  readonly role: AppRole;
-}
+export type AppUser = StoredUser;
 
 /** Sends requests to issuers: to global addresses only. */
 export type IssuerDeps = Pick<Ground, "clock" | "limits" | "log"> & { readonly httpClient: HttpClient };

@@ -1,5 +1,6 @@
 /** Issuers of an app, and the users that their tokens name. */
 import { CodedError } from "../../core/errors.ts";
+import type { AppRole } from "../../core/roles.ts";
 import type { AppId, Instant } from "../../core/types.ts";
 import type { AppUsersTable } from "../app-user-tables.ts";
 import { all, first, idsOf, run, type Transaction } from "../operation.ts";
@@ -25,6 +26,7 @@ const USER_COLUMNS = [
   "subject",
   "email",
   "full_name",
+  "role",
   "created_at",
   "last_seen_at",
 ] as const;
@@ -104,15 +106,43 @@ export async function requireIssuer({ db }: Transaction, app_id: AppId, id: stri
   if (found === null) throw new CodedError("not_found", { message: "The app has no such issuer." });
 }
 
+/** Returns the user behind a token's subject, or null. */
+export async function findAppUser(
+  { db }: Transaction,
+  { app_id, issuer_id, subject }: Pick<AppUsersTable, "app_id" | "issuer_id" | "subject">,
+): Promise<AppUsersTable | null> {
+  return await first(
+    db
+      .selectFrom("app_users")
+      .select(USER_COLUMNS)
+      .where("app_id", "=", app_id)
+      .where("issuer_id", "=", issuer_id)
+      .where("subject", "=", subject),
+  );
+}
+
+/** Returns the changed user, or null if the app has no such user. */
+export async function setAppUserRole(
+  { db, invalidates }: Transaction,
+  app_id: AppId,
+  id: string,
+  role: AppRole,
+): Promise<AppUsersTable | null> {
+  invalidates("app_users", id);
+  return await first(
+    db.updateTable("app_users").set({ role }).where("app_id", "=", app_id).where("id", "=", id).returning(USER_COLUMNS),
+  );
+}
+
 /**
- * Stores what a token says about its user, who gets `id` when first seen. Returns null if the app
- * would have more than `limit` users.
+ * Stores what a token says about its user, who gets `id` and the role `user` when first seen. A
+ * known user keeps the role. Returns null if the app would have more than `limit` users.
  *
  * @throws CodedError `not_found` if the app does not exist
  */
 export async function putAppUser(
   tx: Transaction,
-  user: Omit<AppUsersTable, "created_at" | "last_seen_at">,
+  user: Omit<AppUsersTable, "role" | "created_at" | "last_seen_at">,
   limit: number,
 ): Promise<AppUsersTable | null> {
   const { db, now } = tx;
@@ -139,7 +169,7 @@ export async function putAppUser(
   return await first(
     db
       .insertInto("app_users")
-      .values({ ...user, created_at: now, last_seen_at: now })
+      .values({ ...user, role: "user", created_at: now, last_seen_at: now })
       .returning(USER_COLUMNS),
   );
 }
