@@ -104,7 +104,12 @@ async function walk(_place: string, runOn: (stage: RemoteStage) => Run): Promise
   const listed = (await json(run, "functions", "list")).list("functions");
   expect(listed.map((one) => one.text("name"))).toEqual(["crm/sync", "hello", "single"]);
   expect(JSON.stringify(listed[1]?.get("automations").value)).toBe(`[${NIGHTLY},${ORDERS}]`);
-  const [, automations = ""] = (await run(["functions", "list"])).stdout.split("\n\n");
+  expect(listed.map((one) => one.get("version").value)).toEqual([1, 1, 1]);
+  await json(run, "functions", "rollback", "hello", "--to", "2");
+  expect((await json(run, "functions", "list")).list("functions")[1]?.get("version").value).toBe(2);
+  const [table = "", automations = ""] = (await run(["functions", "list"])).stdout.split("\n\n");
+  expect(table).toMatch(/^NAME +ENTRY +FILES +AUTOMATIONS +LIVE VERSION\n/);
+  expect(table).toMatch(/\nhello +entry\.ts +\d +2 +2\n/);
   expect(automations).toMatch(/hello +nightly +\d{4}-\d\d-\d\d 03:00 +- +- +0\n/);
   expect(automations).toMatch(/hello +orders +- +- +stored only +-/);
   expect((await run(["functions", "delete", "single"])).exit_code).toBe(0);

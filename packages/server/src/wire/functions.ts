@@ -21,12 +21,17 @@ export const DeployedReply = Type.Object({
   notes: Type.Array(Type.String()),
 });
 
-/** Each field is required, and the public CLI writes `entry`, `files` and `automations` to disk. */
+/**
+ * The public CLI requires each field except `version`, which it ignores, and writes `entry`, `files`
+ * and `automations` to disk.
+ */
 export const BackendFunctionsReply = Type.Object({
   functions: Type.Array(
     Type.Object({
       name: Type.String(),
       deployment_id: Type.String(),
+      /** The number of the live version. Null for a function of a directory. */
+      version: nullable(Type.Integer()),
       entry: Type.String(),
       files: Type.Array(Type.Object({ path: Type.String(), content: Type.String() })),
       automations: Type.Array(Type.Unknown()),

@@ -92,7 +92,14 @@ describe("a deployed function", () => {
     const { json } = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/backend-functions`);
     expect(json).toEqual({
       functions: [
-        { name: "hello", deployment_id: expect.stringMatching(/^fnv_/), entry: "entry.ts", files, automations },
+        {
+          name: "hello",
+          deployment_id: expect.stringMatching(/^fnv_/),
+          version: 1,
+          entry: "entry.ts",
+          files,
+          automations,
+        },
       ],
     });
   });

@@ -48,12 +48,12 @@ async function list(flags: AppFlags): Promise<void> {
     flags,
     async (api) => [await api.list(), await api.schedules()] as const,
   );
-  const rows = functions.map(({ name, entry, files, automations, deployment_id }) => [
+  const rows = functions.map(({ name, entry, files, automations, version }) => [
     name,
     entry,
     String(files.length),
     String(automations.length),
-    deployment_id,
+    version === null ? "-" : String(version),
   ]);
   const value = functions.map(({ files, ...rest }) => ({ ...rest, files: files.map(({ path }) => path) }));
   const empty = `The app has no functions. Deploy some: holdfast functions deploy DIRECTORY --app ${flags.app}`;

@@ -43,9 +43,10 @@ async function deploy(
 
 async function list({ functions }: Services, app_id: AppId): Promise<readonly ListedFunction[]> {
   const listed = await functions.list(app_id);
-  return listed.map(({ name, version_id, entry, files, automations }) => ({
+  return listed.map(({ name, version_id, version, entry, files, automations }) => ({
     name,
     deployment_id: version_id,
+    version,
     entry,
     files: [...files],
     automations: [...automations],

@@ -35,9 +35,10 @@ function contractRoutes(server: HttpServer, context: HttpContext): void {
     const { app_id } = await requireAppBuilder(context, request, request.params.app, "function.read");
     const list = await functions.list(app_id);
     return {
-      functions: list.map(({ name, version_id, entry, files, automations }) => ({
+      functions: list.map(({ name, version_id, version, entry, files, automations }) => ({
         name,
         deployment_id: version_id,
+        version,
         entry,
         files: [...files],
         automations: [...automations],

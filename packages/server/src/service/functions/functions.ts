@@ -25,6 +25,8 @@ export interface ListedFunction {
   readonly name: string;
   /** The id of the live version. */
   readonly version_id: string;
+  /** The number of the live version. Null for a function of the directory. */
+  readonly version: number | null;
   readonly entry: string;
   readonly files: readonly SourceFile[];
   readonly automations: readonly unknown[];

@@ -19,9 +19,9 @@ export async function listFunctions(state: FunctionsState, app_id: AppId): Promi
   const own = await directoryFunctions(state, app_id);
   const rows = (await state.store.listFunctions(app_id)).filter((row) => !own.some(({ name }) => name === row.name));
   const deployed: ListedFunction[] = [];
-  for (const { name, live_version: version_id, entry, automations, source_digest } of rows) {
+  for (const { name, live_version: version_id, number: version, entry, automations, source_digest } of rows) {
     const files = await readFiles(state, source_digest);
-    deployed.push({ name, version_id, entry, files, automations });
+    deployed.push({ name, version_id, version, entry, files, automations });
   }
   return [...own, ...deployed].toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
 }
@@ -37,7 +37,7 @@ async function directoryFunctions({ directory }: FunctionsState, app_id: AppId):
     });
     if (source === null) continue;
     const { tree, automations, source_id: version_id } = source;
-    listed.push({ name, version_id, entry: tree.entry, files: tree.files, automations });
+    listed.push({ name, version_id, version: null, entry: tree.entry, files: tree.files, automations });
   }
   return listed;
 }
