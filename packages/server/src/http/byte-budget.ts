@@ -1,35 +1,40 @@
 /**
- * Limits the memory for the bodies of function calls, in this process and per app. A call reserves
- * its maximum before a byte of its body is read, so a thousand slow callers cannot fill the memory.
+ * Limits the memory for large bodies, in this process and per app. A request reserves its maximum
+ * before a byte of its body is read, so a thousand slow callers cannot fill the memory.
  */
 import { CodedError } from "../core/errors.ts";
 
 export interface ByteBudget {
   /**
-   * Reserves bytes for a call of the app. Returns the function that releases them.
+   * Reserves bytes for a request about the app. Returns the function that releases them.
    *
    * @throws CodedError `overloaded`
    */
   reserve(app_id: string, bytes: number): () => void;
 }
 
-interface BudgetState {
+interface BudgetOptions {
   readonly bytes: number;
   readonly bytes_per_app: number;
+  /** What there is too much of: "calls of functions". */
+  readonly what: string;
+}
+
+interface BudgetState extends BudgetOptions {
   used: number;
   /** Apps without reserved bytes have no entry. */
   readonly used_by_app: Map<string, number>;
 }
 
-export function createByteBudget(limits: { readonly bytes: number; readonly bytes_per_app: number }): ByteBudget {
-  const state = { ...limits, used: 0, used_by_app: new Map<string, number>() };
+export function createByteBudget(options: BudgetOptions): ByteBudget {
+  const state = { ...options, used: 0, used_by_app: new Map<string, number>() };
   return { reserve: (app_id, bytes) => reserve(state, app_id, bytes) };
 }
 
 function reserve(state: BudgetState, app_id: string, bytes: number): () => void {
   const of_app = state.used_by_app.get(app_id) ?? 0;
   if (state.used + bytes > state.bytes || of_app + bytes > state.bytes_per_app) {
-    const message = "Too many calls of functions are in progress. Try again shortly.";
+    const message = `Too many ${state.what} are in progress. Try again shortly.`;
     throw new CodedError("overloaded", { message, retry_after_s: 1 });
   }
   add(state, app_id, bytes);

@@ -2,7 +2,7 @@
  * Backend functions and secrets of an app, as in the contract, and our own routes for versions. The
  * server ignores unknown fields of the contract's bodies.
  */
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import { CodedError } from "../core/errors.ts";
 import { Instant, nullable, strict, text } from "./fields.ts";
 
@@ -25,19 +25,17 @@ export const DeployedReply = Type.Object({
  * The public CLI requires each field except `version`, which it ignores, and writes `entry`, `files`
  * and `automations` to disk.
  */
-export const BackendFunctionsReply = Type.Object({
-  functions: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      deployment_id: Type.String(),
-      /** The number of the live version. Null for a function of a directory. */
-      version: nullable(Type.Integer()),
-      entry: Type.String(),
-      files: Type.Array(Type.Object({ path: Type.String(), content: Type.String() })),
-      automations: Type.Array(Type.Unknown()),
-    }),
-  ),
+const BackendFunction = Type.Object({
+  name: Type.String(),
+  deployment_id: Type.String(),
+  /** The number of the live version. Null for a function of a directory. */
+  version: nullable(Type.Integer()),
+  entry: Type.String(),
+  files: Type.Array(Type.Object({ path: Type.String(), content: Type.String() })),
+  automations: Type.Array(Type.Unknown()),
 });
+export type BackendFunction = Static<typeof BackendFunction>;
+export const BackendFunctionsReply = Type.Object({ functions: Type.Array(BackendFunction) });
 
 export const SecretsReply = Type.Record(Type.String(), Type.String());
 /**

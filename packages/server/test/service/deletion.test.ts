@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import Database from "better-sqlite3";
 import { clientSecretOf, simulatedClientId } from "@holdfast/simulator";
 import { expect, it, onTestFinished } from "vitest";
@@ -153,7 +154,9 @@ it("a deleted app leaves no function, source, bundle or secret, and another app 
   expect(left(holdfast, [gone.app_id])).toEqual([]);
   const kept = await functions.live(stays.app_id, "shared");
   expect(kept.code).toContain("Deno.serve");
-  expect(await functions.list(stays.app_id)).toMatchObject([{ name: "shared", files: [{ content: shared }] }]);
+  expect(await Readable.from(functions.list(stays.app_id)).toArray()).toMatchObject([
+    { name: "shared", files: [{ content: shared }] },
+  ]);
   await holdfast.installation.apps.remove(stays.app_id);
   expect(await store.transaction(({ db }) => db.selectFrom("function_blobs").select("digest").execute())).toEqual([]);
 });

@@ -42,15 +42,10 @@ async function deploy(
 }
 
 async function list({ functions }: Services, app_id: AppId): Promise<readonly ListedFunction[]> {
-  const listed = await functions.list(app_id);
-  return listed.map(({ name, version_id, version, entry, files, automations }) => ({
-    name,
-    deployment_id: version_id,
-    version,
-    entry,
-    files: [...files],
-    automations: [...automations],
-  }));
+  const listed: ListedFunction[] = [];
+  for await (const { version_id: deployment_id, files, automations, ...rest } of functions.list(app_id))
+    listed.push({ ...rest, deployment_id, files: [...files], automations: [...automations] });
+  return listed;
 }
 
 async function rollback(services: Services, app_id: AppId, name: string, to: number | null): Promise<number> {

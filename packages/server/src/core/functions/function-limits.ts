@@ -85,6 +85,14 @@ export const FUNCTION_LIMITS = {
   function_bytes_in_flight: 134_217_728,
   function_bytes_in_flight_per_app: 33_554_432,
   /**
+   * Bytes in memory of deployments, of secrets and of lists of functions that are being sent: all
+   * together, and those of one app. Enough for the largest one.
+   */
+  function_source_bytes_in_flight: 201_326_592,
+  function_source_bytes_in_flight_per_app: 50_331_648,
+  /** Time for a client to read a list of functions. */
+  function_list_ms: 120_000,
+  /**
    * How much of a refused request's body is discarded, so that its caller gets the reply instead of
    * a broken connection. More than any route accepts: a deployment can have 31 MB, escaped, and an
    * app's secrets 40 MB. Discarded bytes use no memory.

@@ -2,14 +2,17 @@
  * Deploys functions, for an app's builders: the routes of the public command line, and our own
  * routes for versions. functions.ts handles calls.
  */
+import { Readable } from "node:stream";
 import { jsonBodyLimit } from "../../core/functions/function-limits.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppBuilder } from "../auth.ts";
+import { reserveBody } from "../body-budget.ts";
+import type { ByteBudget } from "../byte-budget.ts";
 import type { HttpContext } from "../context.ts";
 import { readAutomations } from "../../wire/automations.ts";
 import { AppParams } from "../../wire/fields.ts";
 import {
-  BackendFunctionsReply,
+  type BackendFunction,
   DeployBody,
   DeployedReply,
   FunctionParams,
@@ -19,41 +22,74 @@ import {
   VersionsReply,
 } from "../../wire/functions.ts";
 import { SuccessReply } from "../../wire/platform.ts";
+import type { ListedFunction } from "../../service/functions/functions.ts";
 
 const BASE = "/api/apps/:app/backend-functions";
 const MANAGEMENT = "/api/management/apps/:app/functions/:name";
 
-export function backendFunctionRoutes(server: HttpServer, context: HttpContext): void {
-  contractRoutes(server, context);
+/** A function in a list is in memory as its stored bytes and as JSON. */
+const LIST_COPIES = 2;
+/** Of a list. Longer pieces would wait in memory for a slow client. */
+const PIECE_LENGTH = 65_536;
+
+export function backendFunctionRoutes(server: HttpServer, context: HttpContext, budget: ByteBudget): void {
+  listRoute(server, context, budget);
+  contractRoutes(server, context, budget);
   versionRoutes(server, context);
 }
 
-function contractRoutes(server: HttpServer, context: HttpContext): void {
-  const { functions, audit, config } = context;
+/**
+ * Sends one function after the other, because all together can have 50 MiB, and several clients can
+ * read slowly.
+ */
+function listRoute(server: HttpServer, context: HttpContext, budget: ByteBudget): void {
+  const { functions, clock, config } = context;
+  const { function_source_bytes, function_list_ms } = config.limits;
 
-  server.get(BASE, { schema: { params: AppParams, response: { 200: BackendFunctionsReply } } }, async (request) => {
+  server.get(BASE, { schema: { params: AppParams } }, async (request, reply) => {
     const { app_id } = await requireAppBuilder(context, request, request.params.app, "function.read");
-    const list = await functions.list(app_id);
-    return {
-      functions: list.map(({ name, version_id, version, entry, files, automations }) => ({
-        name,
-        deployment_id: version_id,
-        version,
-        entry,
-        files: [...files],
-        automations: [...automations],
-      })),
-    };
+    const release = budget.reserve(app_id, LIST_COPIES * function_source_bytes);
+    const list = Readable.from(piecesOf(functions.list(app_id)));
+    const cancel = clock.after(function_list_ms, () => list.destroy(new Error("The client reads too slowly.")));
+    list.once("close", cancel).once("close", release);
+    return await reply.type("application/json; charset=utf-8").send(list);
   });
+}
+
+async function* piecesOf(functions: AsyncIterable<ListedFunction>): AsyncGenerator<string> {
+  let separator = "";
+  let head = '{"functions":[';
+  for await (const listed of functions) {
+    const text = `${head}${separator}${JSON.stringify(onWire(listed))}`;
+    head = "";
+    separator = ",";
+    for (let at = 0; at < text.length; at += PIECE_LENGTH) yield text.slice(at, at + PIECE_LENGTH);
+  }
+  yield `${head}]}`;
+}
+
+const onWire = ({ name, version_id, version, entry, files, automations }: ListedFunction): BackendFunction => ({
+  name,
+  deployment_id: version_id,
+  version,
+  entry,
+  files: files.map(({ path, content }) => ({ path, content })),
+  automations: [...automations],
+});
+
+function contractRoutes(server: HttpServer, context: HttpContext, budget: ByteBudget): void {
+  const { functions, audit, config } = context;
+  const body_limit = jsonBodyLimit(config.limits.function_source_bytes, config.limits);
 
   server.put(
     `${BASE}/:name`,
     {
       schema: { params: FunctionParams, body: DeployBody, response: { 200: DeployedReply } },
-      bodyLimit: jsonBodyLimit(config.limits.function_source_bytes, config.limits),
+      bodyLimit: body_limit,
       // Before reading the body, which could fill the memory.
-      onRequest: async (request) => {
-        await requireAppBuilder(context, request, request.params.app, "function.deploy");
+      onRequest: async (request, reply) => {
+        const { app_id } = await requireAppBuilder(context, request, request.params.app, "function.deploy");
+        reserveBody(budget, { app_id, body_limit }, request, reply);
       },
     },
     async (request) => {

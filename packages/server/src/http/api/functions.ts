@@ -28,7 +28,7 @@ interface Calls {
 
 export function functionRoutes(server: HttpServer, context: HttpContext): void {
   const { function_bytes_in_flight: bytes, function_bytes_in_flight_per_app: bytes_per_app } = context.config.limits;
-  const calls = { context, budget: createByteBudget({ bytes, bytes_per_app }) };
+  const calls = { context, budget: createByteBudget({ bytes, bytes_per_app, what: "calls of functions" }) };
   const route = { method: [...METHODS], config: { bridge: true, calls_function: true } };
   void server.register((plugin, _options, done) => {
     leaveBodiesUnread(plugin);

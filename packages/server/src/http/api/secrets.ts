@@ -3,6 +3,8 @@ import { Secret } from "../../core/secret.ts";
 import { jsonBodyLimit } from "../../core/functions/function-limits.ts";
 import type { HttpServer } from "../fastify.ts";
 import { requireAppBuilder } from "../auth.ts";
+import { reserveBody } from "../body-budget.ts";
+import type { ByteBudget } from "../byte-budget.ts";
 import type { HttpContext } from "../context.ts";
 import { AppParams } from "../../wire/fields.ts";
 import { checkSecrets, SecretQuery, SecretsBody, SecretsReply } from "../../wire/functions.ts";
@@ -12,9 +14,10 @@ const BASE = "/api/apps/:app/secrets";
 /** The public command line shows names only. */
 const MASK = "********";
 
-export function secretRoutes(server: HttpServer, context: HttpContext): void {
+export function secretRoutes(server: HttpServer, context: HttpContext, budget: ByteBudget): void {
   const { appSecrets, audit, config } = context;
   const { app_secrets, app_secret_bytes } = config.limits;
+  const body_limit = jsonBodyLimit(app_secrets * app_secret_bytes, config.limits);
 
   server.get(BASE, { schema: { params: AppParams, response: { 200: SecretsReply } } }, async (request) => {
     const { app_id } = await requireAppBuilder(context, request, request.params.app, "secret.read");
@@ -25,10 +28,11 @@ export function secretRoutes(server: HttpServer, context: HttpContext): void {
     BASE,
     {
       schema: { params: AppParams, body: SecretsBody, response: { 200: SuccessReply } },
-      bodyLimit: jsonBodyLimit(app_secrets * app_secret_bytes, config.limits),
+      bodyLimit: body_limit,
       // Before reading the body, which could fill the memory.
-      onRequest: async (request) => {
-        await requireAppBuilder(context, request, request.params.app, "secret.manage");
+      onRequest: async (request, reply) => {
+        const { app_id } = await requireAppBuilder(context, request, request.params.app, "secret.manage");
+        reserveBody(budget, { app_id, body_limit }, request, reply);
       },
     },
     async (request) => {

@@ -46,8 +46,8 @@ export interface Functions {
   deploy(app_id: AppId, name: string, deployment: NewDeployment, actor: string): Promise<Deployment>;
   /** Reports whether the app has a function of this name. */
   has(app_id: AppId, name: string): Promise<boolean>;
-  /** Returns the functions with their live source, by name. */
-  list(app_id: AppId): Promise<readonly ListedFunction[]>;
+  /** Returns the functions with their live source, by name. Reads each when it is asked for. */
+  list(app_id: AppId): AsyncIterable<ListedFunction>;
   /** Returns the kept versions, the latest first. */
   versions(app_id: AppId, name: string): Promise<readonly FunctionVersion[]>;
   /**

@@ -3,6 +3,7 @@ import { CodedError } from "../../core/errors.ts";
 import { functionNotFound, type SourceFile } from "../../core/functions/functions.ts";
 import { isJsonObject, type AppId } from "../../core/types.ts";
 import { switchFunction } from "../../store/queries/functions.ts";
+import type { FunctionRow } from "../../store/tables.ts";
 import { inDirectory } from "./directory.ts";
 import { refuseDirectory } from "./deploy.ts";
 import type { FunctionVersion, ListedFunction } from "./functions.ts";
@@ -14,22 +15,26 @@ export async function hasFunction({ directory, store }: FunctionsState, app_id: 
   return (await inDirectory(directory, app_id, name)) || (await store.getFunction(app_id, name)) !== null;
 }
 
-/** A function in the directory hides a deployed function with the same name. */
-export async function listFunctions(state: FunctionsState, app_id: AppId): Promise<readonly ListedFunction[]> {
+/**
+ * Reads one function at a time: all together can have 50 MiB. A function in the directory hides a
+ * deployed function with the same name.
+ */
+export async function* listFunctions(state: FunctionsState, app_id: AppId): AsyncGenerator<ListedFunction> {
   const own = await directoryFunctions(state, app_id);
   const rows = (await state.store.listFunctions(app_id)).filter((row) => !own.some(({ name }) => name === row.name));
-  const deployed: ListedFunction[] = [];
-  for (const { name, live_version: version_id, number: version, entry, automations, source_digest } of rows) {
-    const files = await readFiles(state, source_digest);
-    deployed.push({ name, version_id, version, entry, files, automations });
-  }
-  return [...own, ...deployed].toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
+  for (const one of [...own, ...rows].toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name))))
+    yield "files" in one ? one : await listed(state, one);
+}
+
+async function listed(state: FunctionsState, row: FunctionRow): Promise<ListedFunction> {
+  const { name, live_version: version_id, number: version, entry, automations, source_digest } = row;
+  return { name, version_id, version, entry, files: await readFiles(state, source_digest), automations };
 }
 
 /** Omits functions whose files cannot be used. A call to such a function returns the reason. */
 async function directoryFunctions({ directory }: FunctionsState, app_id: AppId): Promise<readonly ListedFunction[]> {
   if (directory === null || directory.app_id !== app_id) return [];
-  const listed: ListedFunction[] = [];
+  const found: ListedFunction[] = [];
   for (const name of await directory.names()) {
     const source = await directory.source(name).catch((error: unknown) => {
       if (error instanceof CodedError && error.code === "function_invalid") return null;
@@ -37,9 +42,9 @@ async function directoryFunctions({ directory }: FunctionsState, app_id: AppId):
     });
     if (source === null) continue;
     const { tree, automations, source_id: version_id } = source;
-    listed.push({ name, version_id, version: null, entry: tree.entry, files: tree.files, automations });
+    found.push({ name, version_id, version: null, entry: tree.entry, files: tree.files, automations });
   }
-  return listed;
+  return found;
 }
 
 async function readFiles({ store }: FunctionsState, digest: string): Promise<readonly SourceFile[]> {
