@@ -36,11 +36,11 @@ async function send(
 
 /** Returns the beginning of a reply, or null if there is none while the body is missing. */
 async function statusOf(holdfast: TestServer, socket: Socket): Promise<string | null> {
-  let text = "";
-  socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1"))).resume();
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => void chunks.push(chunk)).resume();
   // A later request of another connection has its reply, so an earlier one would have its own.
-  for (let count = 0; count < 3 && text === ""; count += 1) await holdfast.request("GET", "/healthz");
-  return text === "" ? null : text.slice(9, 12);
+  for (let count = 0; count < 3 && chunks.length === 0; count += 1) await holdfast.request("GET", "/healthz");
+  return chunks[0]?.toString("latin1").slice(9, 12) ?? null;
 }
 
 /** Reads the first bytes of a reply, and no more. */
