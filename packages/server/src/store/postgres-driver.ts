@@ -78,7 +78,8 @@ export async function withRetry<T>(
 ): Promise<T> {
   const until = clock.monotonic_ms() + limits.database_start_timeout_ms;
   for (;;) {
-    const timed_out_at = clock.monotonic_ms() + limits.database_connect_timeout_ms;
+    // A timer can fire up to a millisecond early.
+    const timed_out_at = clock.monotonic_ms() + limits.database_connect_timeout_ms - 1;
     try {
       return await action();
     } catch (error) {

@@ -24,6 +24,7 @@ import * as clients from "./queries/clients.ts";
 import * as connections from "./queries/connections.ts";
 import * as credentials from "./queries/credentials.ts";
 import * as device from "./queries/device.ts";
+import * as due from "./queries/refresh/due.ts";
 import * as flows from "./queries/flows.ts";
 import * as functionLogs from "./queries/functions/logs.ts";
 import * as functions from "./queries/functions.ts";
@@ -48,7 +49,7 @@ const READS = {
   listConnections: connections.listConnections,
   connectionsOfClient: connections.connectionsOfClient,
   endingConnections: connections.endingConnections,
-  leasesOfOthers: refresh.leasesOfOthers,
+  leasesOfOthers: due.leasesOfOthers,
   getFlow: flows.getFlow,
   findFlowByState: flows.findFlowByState,
   getApp: apps.getApp,
@@ -181,8 +182,8 @@ const WRITES = {
 
 /** Bookkeeping of the sweepers and of event delivery, and counters. */
 const EACH = {
-  reserveDue: refresh.reserveDue,
-  unreserve: refresh.unreserve,
+  reserveDue: due.reserveDue,
+  unreserve: due.unreserve,
   recordCheck: connections.recordCheck,
   reserveEvents: outbox.reserveEvents,
   finishEvent: outbox.finishEvent,

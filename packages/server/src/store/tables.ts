@@ -148,6 +148,12 @@ export interface ConnectionsTable {
   reserved_until: Instant | null;
   lease_owner: string | null;
   lease_until: Instant | null;
+  /**
+   * The live holder of the lease before this one, and when it acquired that. The outcome of its
+   * request is unknown: it can have the only valid response.
+   */
+  earlier_owner: string | null;
+  earlier_at: Instant | null;
   /** Counts the claims, each before its request is sent. Never reset. */
   attempt: number;
   attempted_at: Instant | null;

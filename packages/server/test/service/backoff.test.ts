@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../src/core/limits.ts";
 import { backoff_ms } from "../../src/core/backoff.ts";
 import type { RotationClass } from "../../src/providers/provider.ts";
-import { nextAttempt_ms } from "../../src/service/refresh/schedule.ts";
+import { nextAttempt_ms, type FailedAttempt } from "../../src/service/refresh/schedule.ts";
 import { HOUR, SECOND } from "../support/clock.ts";
 
 const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -32,13 +32,19 @@ describe("the wait after a failure", () => {
     expect(waitsAfterUnknown("none")).toEqual(waitsAfterUnknown("grace"));
   });
 
+  it("is at most a twentieth of the rest of a grace period, and then 10 s, for a token that may be used", () => {
+    const waits = (grace_left_ms: number) => waitsAfterUnknown("grace", { fail_class: "not_sent", grace_left_ms });
+    expect(waits(HOUR)).toEqual([1_000, 2_000, 4_000, 8_000, HOUR / 20]);
+    expect(waits(1)).toEqual([1_000, 2_000, 4_000, 8_000, 10_000]);
+    expect(waits(0)).toEqual([1_000, 2_000, 4_000, 8_000, HOUR / 2]);
+  });
+
   it("gives the first request with a single-use token time to end before the second", () => {
     expect(waitsAfterUnknown("strict").slice(0, 2)).toEqual([10_000, 2_000]);
   });
 });
 
-function waitsAfterUnknown(rotation: RotationClass): readonly number[] {
-  return [0, 1, 2, 3, 30].map((failures) =>
-    nextAttempt_ms({ fail_class: "unknown", rotation, failures, retry_after_ms: null }, LIMITS, 0.5),
-  );
+function waitsAfterUnknown(rotation: RotationClass, change: Partial<FailedAttempt> = {}): readonly number[] {
+  const failed = { fail_class: "unknown", rotation, retry_after_ms: null, grace_left_ms: 0, ...change } as const;
+  return [0, 1, 2, 3, 30].map((failures) => nextAttempt_ms({ ...failed, failures }, LIMITS, 0.5));
 }

@@ -2,6 +2,7 @@
  * One run: three nodes, their readers and a provider, for some minutes of simulated time with
  * faults. Then the faults end, and everything must settle. The same plan always gives the same run.
  */
+import { LIMITS } from "../../src/core/limits.ts";
 import { newWorkspaceId } from "../../src/core/ids.ts";
 import { plus } from "../../src/core/types.ts";
 import type { RotationClass } from "../../src/providers/provider.ts";
@@ -49,9 +50,10 @@ export interface Outcome {
 }
 
 /**
- * Longer than the longest wait: a strict lease, five minutes for its holder, and a few failures.
+ * Longer than the longest wait: the largest backoff, a strict lease, five minutes for its holder,
+ * and a few failures.
  */
-const SETTLE_MS = 1_800_000;
+const SETTLE_MS = LIMITS.backoff_cap_ms + 1_800_000;
 const DAY_MS = 86_400_000;
 
 export async function runEpisode(shared: SharedDatabase, plan: Plan, trace: boolean): Promise<Outcome> {

@@ -125,8 +125,12 @@ function hasCause({ cluster }: ObserverState, token: RefreshToken, unstored: rea
   );
 }
 
-/** Reports whether a healthy node had time for a refresh within the grace period. */
-function hadHelp({ provider, world, quiet, quiet_since }: ObserverState, { used_at }: RefreshToken): boolean {
+/**
+ * Reports whether a healthy node had time for a refresh within the grace period. The reused token
+ * can be an ancestor of the stored one, whose response was stored after the grant ended.
+ */
+function hadHelp({ provider, world, quiet, quiet_since }: ObserverState, token: RefreshToken): boolean {
+  const { used_at } = token.grant.reused ?? token;
   if (used_at === null) return true;
   const end = Math.min(world.now(), used_at + provider.grace_ms);
   const times = [...quiet, { from: quiet_since, to: world.now() }];

@@ -113,8 +113,8 @@ function finish(state: ObserverState, open_readers: number): void {
 }
 
 function finishRow(state: ObserverState, id: string, row: ConnectionRow, setting: string | null): void {
-  const { status, intent_at, lease_owner, fail_class, failures } = row;
-  const is_settled = intent_at === null && lease_owner === null;
+  const { status, intent_at, lease_owner, earlier_owner, fail_class, failures } = row;
+  const is_settled = (intent_at ?? lease_owner ?? earlier_owner) === null;
   const leftover = (): string =>
     `${id}: ${status}, intent of ${lease_owner ?? "no owner"}, ${fail_class}, failures ${failures}`;
   check(state, "everything_settles", is_settled, leftover);

@@ -14,6 +14,8 @@ export interface Grant {
   /** Counts the consents of the connection. */
   readonly number: number;
   revoked_by: "reuse" | "user" | "us" | null;
+  /** The token whose late second use revoked the grant. */
+  reused: RefreshToken | null;
 }
 
 /** The process that sent a request. */
@@ -117,7 +119,7 @@ function consent(
 ): Issued & { readonly refresh: RefreshToken } {
   const { grants } = state;
   const number = grants.filter((grant) => grant.connection === connection).length + 1;
-  const grant: Grant = { connection, number, revoked_by: null };
+  const grant: Grant = { connection, number, revoked_by: null, reused: null };
   grants.push(grant);
   return { access: issueAccess(state, connection, age_ms), refresh: issueRefresh(state, grant, null, null) };
 }
@@ -127,6 +129,7 @@ function refresh(state: ProviderState, text: string, keep: boolean, sent_by: Sen
   if (token === undefined || token.grant.revoked_by !== null) return null;
   if (isReuse(state, token)) {
     token.grant.revoked_by = "reuse";
+    token.grant.reused = token;
     return null;
   }
   const access = issueAccess(state, token.grant.connection);

@@ -6,7 +6,7 @@
 import type { Engine } from "../../src/store/engine.ts";
 import type { Transaction } from "../../src/store/operation.ts";
 import { endingConnections, findConnection, getConnection } from "../../src/store/queries/connections.ts";
-import { leasesOfOthers, reserveDue } from "../../src/store/queries/refresh.ts";
+import { leasesOfOthers, reserveDue } from "../../src/store/queries/refresh/due.ts";
 import { createStore, type Store } from "../../src/store/store.ts";
 import type { ConnectionRow } from "../../src/store/tables.ts";
 

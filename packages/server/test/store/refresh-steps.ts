@@ -14,7 +14,6 @@ export const failure = (row: ConnectionRow, attempt: number, change: Partial<Ref
   fail_class: "not_consumed",
   retry_in_ms: 9_000,
   keep_intent: false,
-  earlier: null,
   ...change,
 });
 

@@ -74,7 +74,7 @@ export function claimOf(row: ConnectionRow, change: Partial<ClaimRequest> = {}):
     urgency: { kind: "background" },
     resend_ms: null,
     holder_wait_ms: 300_000,
-    dead_owner: null,
+    dead_owners: [],
     ...change,
   };
 }

@@ -198,7 +198,6 @@ export function describeConnections(open: OpenStores): void {
           fail_class: "misconfigured",
           retry_in_ms: 0,
           keep_intent: false,
-          earlier: null,
         } as const;
         await store.failRefresh({ id: row.id, ...pause });
       }

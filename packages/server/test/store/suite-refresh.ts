@@ -112,8 +112,8 @@ export function describeRefreshProtocol(open: OpenStores): void {
       ["the provider still accepts a second use", { resend_ms: LEASE_MS + 1_000 }, "claimed"],
       ["the provider no longer accepts it", { resend_ms: LEASE_MS }, "overdue"],
       ["a second use ends the grant", { resend_ms: 0 }, "overdue"],
-      ["a second use ends the grant, but the holder is dead", { resend_ms: 0, dead_owner: "node_one" }, "claimed"],
-      ["a node other than the holder is dead", { resend_ms: 0, dead_owner: "node_three" }, "overdue"],
+      ["a second use ends the grant, but the holder is dead", { resend_ms: 0, dead_owners: ["node_one"] }, "claimed"],
+      ["a node other than the holder is dead", { resend_ms: 0, dead_owners: ["node_three"] }, "overdue"],
       ["the holder itself claims", { resend_ms: 0, owner: "node_one" }, "claimed"],
       ["the wait for the holder has ended", { resend_ms: 0, holder_wait_ms: 0 }, "claimed"],
     ] as const)("when the lease expired without an outcome, and %s: %s", async ([, request, expected]) => {
@@ -345,15 +345,32 @@ export function describeRefreshProtocol(open: OpenStores): void {
     it("keeps an earlier holder whose request can still bring a response", async () => {
       const { store, advance } = await open();
       const row = await claimed(store);
-      const { lease_until } = await present(store, row.id);
+      const { attempted_at } = await present(store, row.id);
       await advance(LEASE_MS);
-      const second = await store.claimRefresh(claimOf(row, { owner: "node_two" }));
-      const earlier = second.kind === "claimed" ? second.row : null;
-      await store.failRefresh(failure(row, 2, { keep_intent: true, earlier, retry_in_ms: 0 }));
-      expect(await present(store, row.id)).toMatchObject({ lease_owner: "node_one", lease_until });
+      await store.claimRefresh(claimOf(row, { owner: "node_two" }));
+      await store.failRefresh(failure(row, 2, { keep_intent: true, retry_in_ms: 0 }));
+      expect(await present(store, row.id)).toMatchObject({ earlier_owner: "node_one", earlier_at: attempted_at });
       const third = claimOf(row, { owner: "node_two", resend_ms: LEASE_MS });
       expect((await store.claimRefresh(third)).kind).toBe("overdue");
-      expect((await store.claimRefresh({ ...third, dead_owner: "node_one" })).kind).toBe("claimed");
+      expect((await store.claimRefresh({ ...third, dead_owners: ["node_one"] })).kind).toBe("claimed");
+    });
+
+    it("waits for an earlier holder as long as for a new one after the clock went back", async () => {
+      const { store, now, advance } = await open();
+      const row = await claimed(store);
+      await advance(LEASE_MS);
+      const second = claimOf(row, { owner: "node_two", resend_ms: 0, holder_wait_ms: 60_000 });
+      await store.claimRefresh({ ...second, dead_owners: ["node_one"] });
+      await store.claimRefresh({ ...second, owner: "node_three", dead_owners: [] });
+      await advance(LEASE_MS);
+      const third = { ...second, owner: "node_three" };
+      await store.claimRefresh({ ...third, resend_ms: null });
+      await store.failRefresh(failure(row, 3, { keep_intent: true, retry_in_ms: 0 }));
+      await advance(-3_600_000);
+      expect((await store.claimRefresh(third)).kind).toBe("overdue");
+      expect(await present(store, row.id)).toMatchObject({ earlier_owner: "node_two", earlier_at: now() });
+      await advance(LEASE_MS + 60_000);
+      expect((await store.claimRefresh(third)).kind).toBe("claimed");
     });
 
     it("keeps the time of the first failure", async () => {

@@ -8,7 +8,7 @@
  */
 import { delay } from "../../core/clock.ts";
 import { rotationClass, type Provider, type RotationClass } from "../../providers/provider.ts";
-import type { Claim, Urgency } from "../../store/queries/refresh.ts";
+import { holdersOf, type Claim, type Urgency } from "../../store/queries/refresh.ts";
 import type { ConnectionRow } from "../../store/tables.ts";
 import type { RefreshDeps } from "./types.ts";
 
@@ -34,17 +34,26 @@ export async function acquireClaim(
     resend_ms: resendWindow_ms(provider),
     holder_wait_ms: limits.paused_holder_wait_ms,
   };
-  let dead_owner: string | null = null;
+  const dead_owners: string[] = [];
   for (;;) {
     const claimed_ms = clock.monotonic_ms();
-    const claim = await store.claimRefresh({ ...request, dead_owner });
-    if (claim.kind === "overdue") dead_owner = await deadHolder(deps, claim.row);
-    const is_released: boolean =
+    const claim = await store.claimRefresh({ ...request, dead_owners });
+    const is_released =
       claim.kind === "leased"
         ? await releaseIfDead(deps, claim.row, provider)
-        : claim.kind === "overdue" && dead_owner !== null;
+        : claim.kind === "overdue" && (await addDead(deps, claim.row, dead_owners));
     if (!is_released) return { claim, claimed_ms };
   }
+}
+
+/** Adds the dead holders of a row to `dead_owners`. Returns false if there are no more. */
+async function addDead({ store, owner }: ClaimDeps, row: ConnectionRow, dead_owners: string[]): Promise<boolean> {
+  const before = dead_owners.length;
+  for (const holder of holdersOf(row)) {
+    const lease = { owner: holder.owner, taken_at: holder.acquired_at };
+    if (!dead_owners.includes(holder.owner) && (await store.ownerIsDead(lease, owner))) dead_owners.push(holder.owner);
+  }
+  return dead_owners.length > before;
 }
 
 export function leaseFor_ms(limits: ClaimDeps["limits"], rotation: RotationClass): number {
@@ -113,7 +122,7 @@ export async function releaseDeadLeases(deps: ClaimDeps): Promise<void> {
  * Returns how long after a request of unknown outcome the same token can be sent again without
  * harm. Null means always.
  */
-function resendWindow_ms({ lifetime: { refresh } }: Provider): number | null {
+export function resendWindow_ms({ lifetime: { refresh } }: Provider): number | null {
   if (refresh.kind !== "rotates") return null;
   return refresh.reuse === "grace" ? refresh.grace_s * 1_000 : 0;
 }

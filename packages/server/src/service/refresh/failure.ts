@@ -9,20 +9,21 @@
  */
 import type { ReasonCode } from "../../core/status.ts";
 import type { TokenFailure } from "../../oauth/outcome.ts";
-import type { RotationClass } from "../../providers/provider.ts";
+import { rotationClass, type Provider, type RotationClass } from "../../providers/provider.ts";
 import { changeStatus } from "../../store/queries/connections.ts";
 import type { ConnectionRow, FailClass } from "../../store/tables.ts";
 import { emit } from "../events/events.ts";
+import { resendWindow_ms } from "./claim.ts";
 import { nextAttempt_ms, readerRetry_ms } from "./schedule.ts";
 import { failed, rowChanged, type Claimed, type RefreshDeps, type RefreshResult } from "./types.ts";
 
-type FailureDeps = Pick<RefreshDeps, "store" | "clock" | "limits" | "log" | "owner" | "random" | "cache" | "gate">;
+type FailureDeps = Pick<RefreshDeps, "store" | "clock" | "limits" | "log" | "random" | "cache" | "gate">;
 
 /** Records a response without tokens, or a missing response. */
 export async function settleFailure(
   deps: FailureDeps,
   claim: Claimed,
-  rotation: RotationClass,
+  provider: Provider,
   outcome: TokenFailure,
 ): Promise<RefreshResult> {
   const { row } = claim;
@@ -38,38 +39,49 @@ export async function settleFailure(
   switch (outcome.kind) {
     case "refused": {
       const reason = row.intent_at === null ? "revoked" : "refresh_outcome_unknown";
-      return await expire(deps, claim, reason, rotation === "none" ? deps.limits.confirm_refusal_after_ms : null);
+      return await expire(
+        deps,
+        claim,
+        reason,
+        rotationClass(provider) === "none" ? deps.limits.confirm_refusal_after_ms : null,
+      );
     }
     case "misconfigured":
-      return await fail(deps, claim, rotation, { fail_class: "misconfigured" });
+      return await fail(deps, claim, provider, { fail_class: "misconfigured" });
     case "retry_later": {
       const { retry_after_ms } = outcome;
       if (retry_after_ms !== null)
-        return await fail(deps, claim, rotation, { fail_class: "throttled", retry_after_ms });
-      return await fail(deps, claim, rotation, { fail_class: outcome.sent ? "not_consumed" : "not_sent" });
+        return await fail(deps, claim, provider, { fail_class: "throttled", retry_after_ms });
+      return await fail(deps, claim, provider, { fail_class: outcome.sent ? "not_consumed" : "not_sent" });
     }
     case "unknown":
-      return await fail(deps, claim, rotation, { fail_class: "unknown" });
+      return await fail(deps, claim, provider, { fail_class: "unknown" });
   }
 }
 
 /** Records that nothing was sent. */
-export function settleUnsent(deps: FailureDeps, claim: Claimed, rotation: RotationClass): Promise<RefreshResult> {
-  return fail(deps, claim, rotation, { fail_class: "not_sent" });
+export function settleUnsent(deps: FailureDeps, claim: Claimed, provider: Provider): Promise<RefreshResult> {
+  return fail(deps, claim, provider, { fail_class: "not_sent" });
 }
 
 async function fail(
   deps: FailureDeps,
   claim: Claimed,
-  rotation: RotationClass,
+  provider: Provider,
   { fail_class, retry_after_ms = null }: { readonly fail_class: FailClass; readonly retry_after_ms?: number | null },
 ): Promise<RefreshResult> {
-  const { store, clock, limits, owner } = deps;
+  const { store, clock, limits } = deps;
   const { row, attempt } = claim;
   if (row.failing_since !== null && clock.now() - row.failing_since > limits.give_up_after_ms)
     return await expire(deps, claim, "failing_too_long", null);
+  const rotation = rotationClass(provider);
   const { failures } = row;
-  const retry_in_ms = nextAttempt_ms({ fail_class, rotation, failures, retry_after_ms }, limits, deps.random());
+  const grace_left_ms = row.intent_at === null ? 0 : row.intent_at + (resendWindow_ms(provider) ?? 0) - clock.now();
+  const retry_in_ms = nextAttempt_ms(
+    { fail_class, rotation, failures, retry_after_ms, grace_left_ms },
+    limits,
+    deps.random(),
+  );
   const after = await store.failRefresh({
     id: row.id,
     attempt,
@@ -77,7 +89,6 @@ async function fail(
     retry_in_ms,
     // This outcome does not settle an earlier request whose outcome is unknown.
     keep_intent: fail_class === "unknown" || row.intent_at !== null,
-    earlier: row.intent_at !== null && row.lease_owner !== owner ? row : null,
   });
   if (after === null) return await reread(deps, row);
   rowChanged(deps, after);

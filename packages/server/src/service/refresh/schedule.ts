@@ -14,6 +14,13 @@ const UNKNOWN_STEPS_MS: Readonly<Record<RotationClass, readonly number[]>> = {
   // The first request may still be on its way. Two at once are the reuse that revokes the grant.
   strict: [10_000],
 };
+/**
+ * The longest wait within a grace period, as a share of the rest of it. A longer wait could end
+ * after it, and lose the connection, although the provider was reachable again in time.
+ */
+const GRACE_SHARE = 0.05;
+/** With less of the grace period left, waits grow no shorter than the last of the first ones. */
+const GRACE_FLOOR_MS = 10_000;
 /** A rejected OAuth client needs the operator. More requests would only fill the provider's log. */
 const MISCONFIGURED_FLOOR_MS = 60_000;
 /** How long a reader cannot resend a single-use token whose last request may have succeeded. */
@@ -25,11 +32,13 @@ export interface FailedAttempt {
   /** Failures in a row before this one. */
   readonly failures: number;
   readonly retry_after_ms: number | null;
+  /** For how long the provider still accepts a token that an earlier request may have used. */
+  readonly grace_left_ms: number;
 }
 
 /** Returns the wait before the next attempt. `random`: in 0..1. */
 export function nextAttempt_ms(
-  { fail_class, rotation, failures, retry_after_ms }: FailedAttempt,
+  { fail_class, rotation, failures, retry_after_ms, grace_left_ms }: FailedAttempt,
   limits: Limits,
   random: number,
 ): number {
@@ -37,7 +46,8 @@ export function nextAttempt_ms(
   const step = fail_class === "unknown" ? UNKNOWN_STEPS_MS[rotation][failures] : undefined;
   if (step !== undefined) return step;
   const wait_ms = backoff_ms(failures, limits, random);
-  return fail_class === "misconfigured" ? Math.max(MISCONFIGURED_FLOOR_MS, wait_ms) : wait_ms;
+  if (fail_class === "misconfigured") return Math.max(MISCONFIGURED_FLOOR_MS, wait_ms);
+  return grace_left_ms > 0 ? Math.min(wait_ms, Math.max(GRACE_FLOOR_MS, grace_left_ms * GRACE_SHARE)) : wait_ms;
 }
 
 /** Returns how long after the last attempt a waiting reader can cause another one. */

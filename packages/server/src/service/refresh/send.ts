@@ -26,7 +26,7 @@ export async function send(
   const rotation = rotationClass(provider);
   if (row.sealed_refresh === null) return { kind: "current", row };
   const opened = await openForSending(deps, row, row.sealed_refresh).catch(async (error: unknown) => {
-    await settleUnsent(deps, claim, rotation);
+    await settleUnsent(deps, claim, provider);
     throw error;
   });
   if (opened === null) return await expire(deps, claim, "client_changed", null);
@@ -47,7 +47,7 @@ export async function send(
     onSend: () => clock.monotonic_ms() - claimed_ms <= fence_ms,
   });
   permit.ended(outcome);
-  if (outcome.kind !== "ok") return await settleFailure(deps, claim, rotation, outcome);
+  if (outcome.kind !== "ok") return await settleFailure(deps, claim, provider, outcome);
   return await keep(deps, claim, provider, {
     ...grantOf(outcome.tokens, requested_at),
     refresh_token: outcome.tokens.refresh_token ?? refresh_token,

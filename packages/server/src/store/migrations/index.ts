@@ -15,6 +15,7 @@ import { connectors } from "./0004-connectors.ts";
 import { device } from "./0005-device.ts";
 import { functions } from "./0006-functions.ts";
 import { appUsers } from "./0007-app-users.ts";
+import { earlierHolder } from "./0008-earlier-holder.ts";
 import { appRoles } from "./0009-app-roles.ts";
 import type { ColumnTypes } from "./types.ts";
 
@@ -26,6 +27,7 @@ export const migrations = (types: ColumnTypes): Record<string, Migration> => ({
   "0005-device": device(types),
   "0006-functions": functions(types),
   "0007-app-users": appUsers(types),
+  "0008-earlier-holder": earlierHolder(types),
   "0009-app-roles": appRoles(),
 });
 

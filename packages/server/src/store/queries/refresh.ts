@@ -8,12 +8,11 @@
  * response counts if it descends from the stored refresh token. That holds even after the lease
  * expired, because the response of a paused holder can be the only valid one.
  */
-import type { ExpressionBuilder } from "kysely";
-import { plus, type ConnectionId, type Instant, type OAuthClientId } from "../../core/types.ts";
+import { plus, type ConnectionId, type Instant } from "../../core/types.ts";
 import { run, type Transaction } from "../operation.ts";
 import { CONNECTION } from "../rows.ts";
-import type { ConnectionRow, ConnectionsTable, FailClass, Tables } from "../tables.ts";
-import { COLUMNS, getConnection, SETTLED } from "./connections.ts";
+import type { ConnectionRow, ConnectionsTable, FailClass } from "../tables.ts";
+import { getConnection, SETTLED } from "./connections.ts";
 
 export type Urgency =
   /** The sweeper. It follows the schedule. */
@@ -41,8 +40,8 @@ export interface ClaimRequest {
    * response.
    */
   readonly holder_wait_ms: number;
-  /** A holder that is known to be dead. The claim does not wait for it. */
-  readonly dead_owner: string | null;
+  /** Holders that are known to be dead. The claim does not wait for them. */
+  readonly dead_owners: readonly string[];
 }
 
 export type Claim =
@@ -55,6 +54,8 @@ export type Claim =
   | { readonly kind: "overdue"; readonly row: ConnectionRow }
   | { readonly kind: "not_yet"; readonly row: ConnectionRow }
   | { readonly kind: "deleted" };
+
+const NO_EARLIER = { earlier_owner: null, earlier_at: null } as const;
 
 export async function claimRefresh(tx: Transaction, request: ClaimRequest): Promise<Claim> {
   const { db, now } = tx;
@@ -77,7 +78,9 @@ export async function claimRefresh(tx: Transaction, request: ClaimRequest): Prom
     await run(db.updateTable("connections").set(again).where("id", "=", request.id));
     return { kind: "leased", row: { ...row, ...again } };
   }
-  if (mustWaitForHolder(row, request, now)) return { kind: "overdue", row };
+  const holder = holderToWaitFor(row, request, now);
+  if (holder !== null && !canResend(row, request.resend_ms, now))
+    return { kind: "overdue", row: await redate(tx, row) };
   if (!isDue(row, request.urgency, now)) return { kind: "not_yet", row };
   const lease_until = plus(now, request.lease_ms);
   const attempt = row.attempt + 1;
@@ -89,6 +92,9 @@ export async function claimRefresh(tx: Transaction, request: ClaimRequest): Prom
     // The earliest request of unknown outcome: a provider counts its reuse window from then.
     intent_at: row.intent_rt_fp === row.rt_fp ? (row.intent_at ?? now) : now,
     intent_rt_fp: row.rt_fp,
+    // If this attempt fails, the response of that holder can still be the only valid one.
+    earlier_owner: holder?.owner ?? null,
+    earlier_at: holder?.acquired_at ?? null,
     // This attempt's outcome decides when the next one is due.
     next_attempt_at: null,
     confirm_at: null,
@@ -105,7 +111,7 @@ export async function claimRefresh(tx: Transaction, request: ClaimRequest): Prom
 async function closeConfirmation({ db, now, invalidates }: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
   const is_held = row.lease_until !== null && row.lease_until > now;
   if (row.status !== "expired" || row.confirm_at !== null || row.intent_at === null || is_held) return row;
-  const none = { lease_owner: null, lease_until: null, intent_at: null, intent_rt_fp: null };
+  const none = { lease_owner: null, lease_until: null, intent_at: null, intent_rt_fp: null, ...NO_EARLIER };
   invalidates("connections", row.id);
   await run(db.updateTable("connections").set(none).where("id", "=", row.id));
   return { ...row, ...none };
@@ -122,11 +128,40 @@ function canResend(row: ConnectionRow, resend_ms: number | null, now: Instant): 
   return resend_ms > 0 && now - row.intent_at < resend_ms;
 }
 
-function mustWaitForHolder(row: ConnectionRow, request: ClaimRequest, now: Instant): boolean {
-  const { lease_owner, lease_until } = row;
-  if (lease_owner === null || lease_until === null) return false;
-  if (lease_owner === request.owner || lease_owner === request.dead_owner) return false;
-  return now < lease_until + request.holder_wait_ms && !canResend(row, request.resend_ms, now);
+/** A process that acquired a lease, and has not reported the outcome of its request. */
+export interface Holder {
+  readonly owner: string;
+  readonly acquired_at: Instant;
+}
+
+/** Returns the holder of the latest lease, then the holder of the one before it. */
+export function holdersOf({ lease_owner, attempted_at, earlier_owner, earlier_at }: ConnectionRow): Holder[] {
+  return [
+    ...(lease_owner === null || attempted_at === null ? [] : [{ owner: lease_owner, acquired_at: attempted_at }]),
+    ...(earlier_owner === null || earlier_at === null ? [] : [{ owner: earlier_owner, acquired_at: earlier_at }]),
+  ];
+}
+
+/** Returns the holder that can still have the only valid response, or null. */
+function holderToWaitFor(row: ConnectionRow, request: ClaimRequest, now: Instant): Holder | null {
+  const { owner, dead_owners, lease_ms, holder_wait_ms } = request;
+  const isAwaited = (holder: Holder): boolean =>
+    holder.owner !== owner &&
+    !dead_owners.includes(holder.owner) &&
+    now < holder.acquired_at + lease_ms + holder_wait_ms;
+  return holdersOf(row).find(isAwaited) ?? null;
+}
+
+/**
+ * Counts the wait for an earlier holder from now, if the database's clock went back. The wait would
+ * last as long as the clock needs to catch up.
+ */
+async function redate(tx: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
+  const { db, now } = tx;
+  if (row.earlier_at === null || row.earlier_at <= now) return row;
+  tx.invalidates("connections", row.id);
+  await run(db.updateTable("connections").set({ earlier_at: now }).where("id", "=", row.id));
+  return { ...row, earlier_at: now };
 }
 
 function isDue(row: ConnectionRow, urgency: Urgency, now: Instant): boolean {
@@ -191,6 +226,8 @@ export async function commitRefresh(tx: Transaction, commit: RefreshCommit): Pro
       ? {
           lease_owner: row.lease_owner,
           lease_until: row.lease_until,
+          earlier_owner: row.earlier_owner,
+          earlier_at: row.earlier_at,
           intent_at: row.intent_at,
           intent_rt_fp: row.intent_rt_fp,
         }
@@ -239,11 +276,6 @@ export interface RefreshFailure {
    * not taken for a revocation.
    */
   readonly keep_intent: boolean;
-  /**
-   * The previous lease, if its outcome is still unknown: its holder can have the only valid
-   * response.
-   */
-  readonly earlier: Pick<ConnectionRow, "lease_owner" | "lease_until"> | null;
 }
 
 /**
@@ -256,9 +288,9 @@ export async function failRefresh(tx: Transaction, failure: RefreshFailure): Pro
   if (row === null || row.attempt !== failure.attempt || row.intent_at === null) return null;
   const set = {
     reserved_until: null,
-    lease_owner: failure.earlier?.lease_owner ?? null,
-    lease_until: failure.earlier?.lease_until ?? null,
-    ...(failure.keep_intent ? {} : { intent_at: null, intent_rt_fp: null }),
+    lease_owner: null,
+    lease_until: null,
+    ...(failure.keep_intent ? {} : { intent_at: null, intent_rt_fp: null, ...NO_EARLIER }),
     next_attempt_at: plus(now, failure.retry_in_ms),
     fail_class: failure.fail_class,
     failures: row.failures + 1,
@@ -267,101 +299,6 @@ export async function failRefresh(tx: Transaction, failure: RefreshFailure): Pro
   tx.invalidates("connections", failure.id);
   await run(db.updateTable("connections").set(set).where("id", "=", failure.id));
   return { ...row, ...set };
-}
-
-/**
- * Reserves connections for a sweeper, for `reserve_ms`: tokens to renew, open intents whose lease
- * expired, and refusals to confirm. Other nodes' sweepers get other rows.
- *
- * @param except OAuth clients whose connections are left out
- */
-export async function reserveDue(
-  tx: Transaction,
-  count: number,
-  except: readonly OAuthClientId[],
-  reserve_ms: number,
-): Promise<ConnectionRow[]> {
-  const found: ConnectionRow[] = [];
-  for (const kind of ["open", "due", "confirm"] as const) {
-    if (found.length < count) found.push(...(await reserve(tx, kind, count - found.length, except, reserve_ms)));
-  }
-  return found;
-}
-
-/**
- * Reserves rows in one statement, which needs no transaction. Skips locked rows instead of waiting.
- */
-async function reserve(
-  { db, now, skip_locked }: Transaction,
-  kind: "open" | "due" | "confirm",
-  count: number,
-  except: readonly OAuthClientId[],
-  reserve_ms: number,
-): Promise<ConnectionRow[]> {
-  const ids = db
-    .selectFrom("connections")
-    .select("id")
-    .$if(except.length > 0, (query) => query.where("oauth_client_id", "not in", except))
-    .where((where) =>
-      where.or([isPast("reserved_until", now)(where), where("reserved_until", ">", plus(now, reserve_ms))]),
-    )
-    .$if(kind === "confirm", (query) => query.where("confirm_at", "is not", null).where("confirm_at", "<=", now))
-    .$if(kind !== "confirm", (query) => query.where(isUnheld(now)))
-    .$if(kind === "open", (query) => query.where("intent_at", "is not", null))
-    .$if(kind === "due", (query) =>
-      query
-        .where("status", "=", "active")
-        .where("refresh_at", "is not", null)
-        .where("refresh_at", "<=", now)
-        .where("sealed_refresh", "is not", null)
-        .orderBy("refresh_at"),
-    )
-    .limit(count)
-    .$if(skip_locked, (query) => query.forUpdate().skipLocked());
-  // PostgreSQL can run a subquery of the update several times, and lock `count` more rows each
-  // time.
-  const update = db
-    .with("found", () => ids)
-    .updateTable("connections")
-    .set({ reserved_until: plus(now, reserve_ms) })
-    .where("id", "in", (where) => where.selectFrom("found").select("id"))
-    .returning(COLUMNS);
-  // RETURNING has no order. Put the longest due first.
-  return (await CONNECTION.all(update)).toSorted((a, b) => (a.refresh_at ?? 0) - (b.refresh_at ?? 0));
-}
-
-/**
- * As in claimRefresh: an attempt in the future was dated by another clock, so its lease and
- * schedule are void.
- */
-const isUnheld = (now: Instant) => (where: ExpressionBuilder<Tables, "connections">) =>
-  where.or([
-    where.and([isPast("next_attempt_at", now)(where), isPast("lease_until", now)(where)]),
-    where("attempted_at", ">", now),
-  ]);
-
-const isPast =
-  (column: "reserved_until" | "next_attempt_at" | "lease_until", now: Instant) =>
-  (where: ExpressionBuilder<Tables, "connections">) =>
-    where.or([where(column, "is", null), where(column, "<=", now)]);
-
-/** Releases reservations of connections that the sweeper did not process. */
-export async function unreserve({ db }: Transaction, ids: readonly ConnectionId[]): Promise<void> {
-  if (ids.length > 0) await run(db.updateTable("connections").set({ reserved_until: null }).where("id", "in", ids));
-}
-
-/** Returns connections whose leases are held by other owners. */
-export async function leasesOfOthers({ db, now }: Transaction, owner: string, count: number): Promise<ConnectionRow[]> {
-  return await CONNECTION.all(
-    db
-      .selectFrom("connections")
-      .select(COLUMNS)
-      // Each lease has an intent, and the index is on the intent.
-      .where("intent_at", "is not", null)
-      .where("lease_until", ">", now)
-      .where("lease_owner", "!=", owner)
-      .limit(count),
-  );
 }
 
 /**

@@ -140,7 +140,7 @@ describe("after a crash between claim and response", () => {
       urgency: { kind: "background" },
       resend_ms: null,
       holder_wait_ms: 0,
-      dead_owner: null,
+      dead_owners: [],
     });
     expect(claim.kind).toBe("claimed");
     return holdfast.restart();
@@ -179,7 +179,7 @@ describe("while another node has the lease", () => {
     await holdfast.clock.jump(9 * HOUR);
     const { id, generation } = await holdfast.row(integration_type);
     const urgency = { kind: "background" } as const;
-    const rest = { resend_ms: null, holder_wait_ms: 0, dead_owner: null };
+    const rest = { resend_ms: null, holder_wait_ms: 0, dead_owners: [] };
     await store.claimRefresh({ id, generation, owner: "node_other", lease_ms: 90 * SECOND, urgency, ...rest });
     return { holdfast, store, id };
   }
