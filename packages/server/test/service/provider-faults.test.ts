@@ -264,22 +264,25 @@ describe("a response that was lost", () => {
   it.for([
     ["none", "less and less often", 1],
     ["grace", "every 10 s until its grace period ends", 0],
-  ] as const)("F30: for a %s refresh token causes requests after 1, 3 and 10 s, then %s", async ([rotation, , growth]) => {
-    const stage = await openStage(rotation);
-    const { holdfast, gateway, type } = stage;
-    gateway.arm(resets);
-    const waits: number[] = [];
-    for (let round = 0; round < 5; round += 1) {
-      await holdfast.server.sweeper.tick();
-      const { next_attempt_at } = await holdfast.row(type);
-      const wait_ms = (next_attempt_at ?? 0) - holdfast.clock.now();
-      waits.push(wait_ms);
-      await holdfast.clock.jump(wait_ms);
-    }
-    expect(waits.slice(0, 3)).toEqual([SECOND, 3 * SECOND, 10 * SECOND]);
-    expect(Math.sign((waits[4] ?? 0) - (waits[3] ?? 0))).toBe(growth);
-    expect((await holdfast.row(type)).intent_at).not.toBeNull();
-  });
+  ] as const)(
+    "F30: for a %s refresh token causes requests after 1, 3 and 10 s, then %s",
+    async ([rotation, , growth]) => {
+      const stage = await openStage(rotation);
+      const { holdfast, gateway, type } = stage;
+      gateway.arm(resets);
+      const waits: number[] = [];
+      for (let round = 0; round < 5; round += 1) {
+        await holdfast.server.sweeper.tick();
+        const { next_attempt_at } = await holdfast.row(type);
+        const wait_ms = (next_attempt_at ?? 0) - holdfast.clock.now();
+        waits.push(wait_ms);
+        await holdfast.clock.jump(wait_ms);
+      }
+      expect(waits.slice(0, 3)).toEqual([SECOND, 3 * SECOND, 10 * SECOND]);
+      expect(Math.sign((waits[4] ?? 0) - (waits[3] ?? 0))).toBe(growth);
+      expect((await holdfast.row(type)).intent_at).not.toBeNull();
+    },
+  );
 
   it("F30: makes the reader of a single-use token give up after 15 s, but not the request", async () => {
     const stage = await openStage("strict", { modes: ["rotate", "slow-59s"] });

@@ -99,7 +99,9 @@ function watched<Db extends object>(db: Db): Db {
 const WRITES = new Set(["insertInto", "updateTable", "deleteFrom"]);
 
 function recordCaller(): void {
-  const caller = /at (?:async )?(\w+) \(.*\/store\/queries\/([a-z/-]+)\.ts/.exec(new Error("for its stack").stack ?? "");
+  const caller = /at (?:async )?(\w+) \(.*\/store\/queries\/([a-z/-]+)\.ts/.exec(
+    new Error("for its stack").stack ?? "",
+  );
   if (caller !== null) executed.add(`${caller[2]}.ts:${caller[1]}`);
 }
 
