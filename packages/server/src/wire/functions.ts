@@ -22,7 +22,7 @@ export const DeployedReply = Type.Object({
 });
 
 /**
- * The public CLI requires each field except `version`, which it ignores, and writes `entry`, `files`
+ * The public CLI requires each field except `version`, which it ignores. It writes `entry`, `files`
  * and `automations` to disk.
  */
 const BackendFunction = Type.Object({

@@ -115,8 +115,11 @@ export const FUNCTION_LIMITS = {
   function_versions: 10,
   /** Deployments that one server bundles in parallel. Each bundler uses a processor. */
   function_deploys: 2,
-  /** Deployments that wait for their turn. */
+  /** Such deployments of one app, so that one app with slow imports cannot hold up all apps. */
+  function_deploys_per_app: 1,
+  /** Deployments that wait for their turn, and those of one app. */
   function_deploys_waiting: 20,
+  function_deploys_waiting_per_app: 10,
   /** Bundles in memory. */
   function_cache_bytes: 134_217_728,
   /** Functions whose live version, and apps whose secrets, are in memory. */

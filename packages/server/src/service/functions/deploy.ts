@@ -50,7 +50,7 @@ export async function deploy(
   const current = await state.store.getFunction(app_id, function_name);
   if (current !== null && isSame(current, { tree, source, automations: deployment.automations }))
     return { status: "unchanged", number: current.number, notes };
-  const bundled = await inTurn(state, () => bundle(state, tree));
+  const bundled = await inTurn(state, app_id, () => bundle(state, tree));
   const number = await store(state, { app_id, tree, source, bundled, automations: deployment.automations, created_by });
   return { status: "deployed", number, notes: [...bundled.notes, ...notes] };
 }

@@ -79,7 +79,7 @@ export function createFunctions(deps: FunctionsDeps): Functions {
     // Entries do not expire. Each writer invalidates them.
     rows: createReadCache<FunctionRow>({ entries, ttl_ms: Number.POSITIVE_INFINITY, limits, clock, gate }),
     code: new LRUCache({ maxSize: limits.function_cache_bytes, sizeCalculation: (text) => text.length + 1 }),
-    turns: { running: 0, waiting: [] },
+    turns: { running: [], waiting: [] },
   };
   return {
     deploy: (app_id, name, deployment, actor) => deploy(state, app_id, name, deployment, actor),
