@@ -103,7 +103,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       pages: [],
       "errors.ts": ["pages"],
       api: ["errors.ts"],
-      "server.ts": ["pages", "errors.ts", "api"],
+      "malformed.ts": ["errors.ts"],
+      "server.ts": ["pages", "errors.ts", "malformed.ts", "api"],
     },
   },
   cli: {

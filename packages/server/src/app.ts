@@ -4,11 +4,13 @@
  * rules of its own.
  */
 import type { AddressInfo } from "node:net";
+import type { Config } from "./config.ts";
 import { every } from "./core/clock.ts";
 import { errnoOf } from "./core/errno.ts";
 import { CodedError } from "./core/errors.ts";
 import { asAppId } from "./core/ids.ts";
 import { acceptBridge } from "./http/bridge.ts";
+import { listenOn } from "./http/listen.ts";
 import { createHttpServer } from "./http/server.ts";
 import { openInstallation, type Installation, type InstallationOptions } from "./installation.ts";
 import { createHttpClient } from "./net/http-client.ts";
@@ -72,7 +74,7 @@ export async function startServer(options: InstallationOptions): Promise<Server>
     await refuseNeighborsWithoutIsolation(installation, await useFunctionsDirectory(installation));
     if (await hasFunctions(installation)) await functions.open();
     await refresher.recover();
-    url = await listen(http, config.host, config.port);
+    url = await listen(http, config);
   } catch (error) {
     await http.close();
     await functions.close();
@@ -282,9 +284,9 @@ async function refuseNeighborsWithoutIsolation(
   if (workspaces.size > 1) throw new CodedError("functions_not_isolated");
 }
 
-async function listen(http: HttpServer, host: string, port: number): Promise<string> {
+async function listen(http: HttpServer, { host, port, limits }: Config): Promise<string> {
   try {
-    await http.listen({ host, port });
+    await listenOn(http, host, port, limits);
   } catch (error) {
     if (errnoOf(error) === "EADDRINUSE") {
       throw new CodedError("port_in_use", {

@@ -27,7 +27,11 @@ export interface ErrorBody {
 
 const FUNCTION_CALL = /^\/api\/(?:apps\/:app\/)?functions\//;
 
-function errorBody(error: CodedError, { id: request_id, routeOptions: { url = "" } }: FastifyRequest): ErrorBody {
+/** `is_call`: the request calls a function. */
+export function errorBody(
+  error: CodedError,
+  { request_id, is_call }: { readonly request_id: string; readonly is_call: boolean },
+): ErrorBody {
   const { reason, reconnect_url, errors, thrown } = error.options;
   const code = thrown?.code ?? error.code;
   const { retryable, who_must_act } = isErrorCode(code) ? ERRORS[code] : ERRORS[error.code];
@@ -38,7 +42,7 @@ function errorBody(error: CodedError, { id: request_id, routeOptions: { url = ""
     ...(errors === undefined ? {} : { errors }),
   };
   const { message } = error;
-  const call = FUNCTION_CALL.test(url) ? { error: message } : {};
+  const call = is_call ? { error: message } : {};
   return { ...call, message, detail: message, code, request_id, retryable, extra_data };
 }
 
@@ -67,8 +71,10 @@ export function sendError(
   const has_pages = bridgeOf(request) === null && functionsHostOf(config, request) === null;
   const is_page = has_pages && request.headers.accept?.includes("text/html") === true;
   if (is_page && thrown === undefined) return sendErrorPage(request, reply, config, error);
+  const { id: request_id, routeOptions } = request;
+  const body = errorBody(error, { request_id, is_call: FUNCTION_CALL.test(routeOptions.url ?? "") });
   // Bypass the route's response schemas, which describe its successes.
-  return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(errorBody(error, request));
+  return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send(body);
 }
 
 const TITLES: { readonly [Code in ErrorCode]?: string } = {

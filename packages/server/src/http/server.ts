@@ -23,6 +23,7 @@ import { openToOrigins } from "./cors.ts";
 import { handleErrors, sendError, toApiError } from "./errors.ts";
 import { parseJsonBodies } from "./json-body.ts";
 import { createBodyBudget } from "./body-budget.ts";
+import { createMalformed, type Malformed } from "./malformed.ts";
 import { collectRoutes } from "./route-table.ts";
 import { limitRequests } from "./rate-limit.ts";
 import { discardRests } from "./unread-body.ts";
@@ -56,19 +57,18 @@ const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
  */
 const MAX_PARAM_LENGTH = 512;
 
-const NO_TUNNEL =
-  "HTTP/1.1 405 Method Not Allowed\r\nallow: GET, POST\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-
 export async function createHttpServer(context: HttpContext): Promise<HttpServer> {
-  const server = newServer(context);
+  const malformed = createMalformed(context);
+  const server = newServer(context, malformed);
   const methodsOf = collectRoutes(server);
+  addResponseHooks(server, context);
+  malformed.attach(server);
   deferContinue(server);
   discardRests(server, context);
   restrictBridges(server);
   separateFunctions(server, context.config);
   await server.register(cookie);
   parseJsonBodies(server);
-  addResponseHooks(server, context);
   const limitRefusals = await limitRequests(server, context);
   // After the body is read: callbacks of its stream lose the audit's async context.
   server.addHook("preHandler", (request, _reply, done) =>
@@ -84,7 +84,7 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
   return server;
 }
 
-function newServer({ config, log }: HttpContext): HttpServer {
+function newServer({ config, log }: HttpContext, { clientErrorHandler }: Malformed): HttpServer {
   const { limits } = config;
   const server: HttpServer = fastify({
     logger: false,
@@ -92,11 +92,19 @@ function newServer({ config, log }: HttpContext): HttpServer {
     requestTimeout: limits.request_timeout_ms,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     trustProxy: trustProxy(config),
-    http: { maxHeaderSize: limits.headers_bytes, headersTimeout: limits.headers_timeout_ms },
+    http: {
+      maxHeaderSize: limits.headers_bytes,
+      headersTimeout: limits.headers_timeout_ms,
+      // How often Node looks for late requests. By default each 30 s, long after the limit.
+      connectionsCheckingInterval: Math.ceil(limits.headers_timeout_ms / 4),
+      // malformed.ts does it, with an error of ours.
+      requireHostHeader: false,
+    },
     genReqId: (request) => {
       const sent = request.headers["x-request-id"];
       return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : newId("req");
     },
+    clientErrorHandler,
     // Errors of the router happen before any hook.
     frameworkErrors: (error, request, reply) => {
       const refusal = isUrlTooLong(config, request) ? new CodedError("url_too_long") : error;
@@ -105,8 +113,6 @@ function newServer({ config, log }: HttpContext): HttpServer {
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
   }).withTypeProvider<TypeBoxTypeProvider>();
   server.server.maxConnections = limits.connections;
-  // CONNECT never becomes a request. Without a listener, Node closes the connection with no reply.
-  server.server.on("connect", (_request, socket) => socket.end(NO_TUNNEL));
   return server;
 }
 
