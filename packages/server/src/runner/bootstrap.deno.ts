@@ -10,8 +10,7 @@
  * Then this process exits too.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import dgram from "node:dgram";
-import net from "node:net";
+import { define, refuseSockets, replaceFetch } from "./bootstrap-network.deno.ts";
 
 interface Settings {
   /** Random, per process. A request without it is not from the server, and is rejected. */
@@ -45,18 +44,17 @@ type Served = {
   readonly onListen?: (address: Deno.Addr) => void;
 };
 /** The value of `x-holdfast-failed` in a response that is not from the function. See headers.ts. */
-type Failure = "load" | "no_handler" | "handler";
+type Failure = "load" | "no_handler" | "handler" | "memory";
 
 const KEY = "x-holdfast-key";
 const INVOCATION = "x-holdfast-invocation";
 const FAILED = "x-holdfast-failed";
 /** The public URL of the call, instead of this process's own. */
 const PUBLIC_URL = "x-holdfast-url";
+/** V8's message of a RangeError when an ArrayBuffer, or a view of one, gets no memory. */
+const NO_MEMORY = "Array buffer allocation failed";
 /** Errors of the two SDKs, which carry the server's error code. */
 const KNOWN_ERRORS: readonly string[] = ["HoldfastError", "Base44Error"];
-/** Known to the egress proxy of the sandbox. */
-const EGRESS_REFUSED = "x-holdfast-egress-refused";
-const EGRESS_REASONS = "http://egress.holdfast.internal/";
 /** Longest text of a console call. The server keeps less, but searches all of it for secrets. */
 const RECORD_LENGTH = 16_384;
 /** Longer settings would be a bug in the server. A hundred secrets of 64 KiB fit, escaped. */
@@ -147,7 +145,7 @@ function checked(response: unknown): Response {
 function reported(error: unknown): Response {
   hideCause(error);
   logError(error);
-  return failed("handler", knownError(error));
+  return isOutOfMemory(error) ? failed("memory") : failed("handler", knownError(error));
 }
 
 /**
@@ -160,6 +158,19 @@ function hideCause(error: unknown): void {
     Object.defineProperty(error, "originalError", { enumerable: false });
   } catch {
     // A frozen error is logged as it is.
+  }
+}
+
+/**
+ * Reports whether the sandbox refused memory outside the heap. On the heap, V8 ends the process
+ * instead.
+ */
+function isOutOfMemory(error: unknown): boolean {
+  try {
+    return error instanceof RangeError && error.message === NO_MEMORY;
+  } catch {
+    // The function's own message, with a getter that throws.
+    return false;
   }
 }
 
@@ -195,7 +206,7 @@ async function load(): Promise<Served | Failure> {
     return target;
   } catch (error) {
     logError(error);
-    return "load";
+    return isOutOfMemory(error) ? "memory" : "load";
   }
 }
 
@@ -234,83 +245,6 @@ async function reportDone({ id, pending }: Invocation, completed: Promise<void>)
     for (const promise of batch) pending.delete(promise);
   }
   print(`done ${id}`);
-}
-
-/**
- * Makes fetch send `https://HOST/PATH` of a known vendor to `GATEWAY/HOST/PATH`, and say why the
- * egress proxy refused a target.
- */
-function replaceFetch(gateway: string | null, hosts: readonly string[]): void {
-  const fetch = globalThis.fetch;
-  const rewritten = (url: URL): string | null => {
-    if (gateway === null || url.protocol !== "https:" || url.port !== "") return null;
-    if (!hosts.some((host) => covers(host, url.hostname))) return null;
-    return `${gateway}/${url.hostname}${url.pathname}${url.search}`;
-  };
-  define(globalThis, "fetch", async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    const url = URL.parse(input instanceof Request ? input.url : String(input));
-    const target = url === null ? null : rewritten(url);
-    const request = target !== null && input instanceof Request ? new Request(target, input) : (target ?? input);
-    try {
-      const response = await fetch(request, init);
-      if (url !== null && response.headers.has(EGRESS_REFUSED)) throw new TypeError("unsuccessful tunnel");
-      return response;
-    } catch (error) {
-      const is_refused = error instanceof TypeError && String(error.cause ?? error).includes("unsuccessful tunnel");
-      throw is_refused && url !== null ? await explained(fetch, url, error) : error;
-    }
-  });
-}
-
-async function explained(fetch: typeof globalThis.fetch, url: URL, error: TypeError): Promise<TypeError> {
-  const target = url.protocol === "http:" ? url.host : `${url.hostname}:${url.port || 443}`;
-  const answer = await fetch(`${EGRESS_REASONS}${encodeURIComponent(target)}`);
-  const why = await answer.text();
-  if (!answer.ok) return error;
-  return refusal(`the function cannot connect to ${target}, because ${why}.`);
-}
-
-function refusal(message: string): TypeError {
-  return Object.assign(new TypeError(`function_egress_refused: ${message}`), { code: "function_egress_refused" });
-}
-
-/**
- * Makes raw sockets, listeners and workers fail with a reason. The sandbox has no network for them,
- * and no memory for a second isolate, so this only explains.
- */
-function refuseSockets(): void {
-  for (const name of ["connect", "connectTls", "startTls", "listen", "listenTls", "listenDatagram", "connectQuic"])
-    if (name in Deno) define(Deno, name, refusing(`Deno.${name}`));
-  const { connect } = net.Socket.prototype;
-  define(net.Socket.prototype, "connect", function (this: net.Socket, ...args: unknown[]) {
-    // node:http and node:https connect to the server's listeners.
-    if (hostOf(args) === "127.0.0.1") return Reflect.apply(connect, this, args);
-    return this.destroy(unavailable("Raw TCP"));
-  });
-  for (const name of ["bind", "connect", "send"]) define(dgram.Socket.prototype, name, refusing("UDP"));
-  define(globalThis, "Worker", function () {
-    throw new DOMException("Workers are not available in functions.", "NotSupportedError");
-  });
-}
-
-function unavailable(what: string): TypeError {
-  return refusal(`${what} is not available. Functions reach the network with fetch, WebSocket and node:https.`);
-}
-
-function refusing(what: string): () => never {
-  return () => {
-    throw unavailable(what);
-  };
-}
-
-/** Returns the host in the arguments of `connect`: options, `(port, host)`, or both in an array. */
-function hostOf([first, second]: readonly unknown[]): unknown {
-  if (Array.isArray(first)) return hostOf(first);
-  return typeof first === "object" && first !== null && "host" in first ? first.host : second;
-}
-
-function covers(pattern: string, host: string): boolean {
-  return pattern.startsWith("*.") ? host.endsWith(pattern.slice(1)) : host === pattern;
 }
 
 function secret(name: string): string | undefined {
@@ -391,8 +325,4 @@ function record(level: number, text: string): void {
 /** Prints a separate line, even if the function has just printed a partial line. */
 function print(line: string): void {
   writeToServer(encode(`\n@@${settings.output_key} ${line}\n`));
-}
-
-function define(target: object, name: string, value: unknown): void {
-  Object.defineProperty(target, name, { value, configurable: true, enumerable: true, writable: false });
 }

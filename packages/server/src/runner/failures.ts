@@ -35,6 +35,9 @@ export const responseNotHttp = (function_name: string): CodedError =>
     message: `The function ${function_name} sent a response that is not valid HTTP, or whose headers are too large.`,
   });
 
+export const outOfMemory = (function_name: string): CodedError =>
+  new CodedError("function_out_of_memory", { message: `The function ${function_name} ran out of memory.` });
+
 interface FailedFunction {
   readonly function_name: string;
   readonly redactor: Redactor;
@@ -55,6 +58,7 @@ export async function reportedFailure(
     const message = `The function ${function_name} threw an error while loading. Its log has the error.`;
     return new CodedError("function_invalid", { message });
   }
+  if (failure === "memory") return outOfMemory(function_name);
   const message = `The function ${function_name} threw an error before it responded. Its log has the error.`;
   return (await readKnownError(response, redactor, public_url)) ?? new CodedError("function_error", { message });
 }

@@ -9,6 +9,7 @@ import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
 import { apiUrl, gatewayFor, isOutOfMemory, jobOf, socketOf, versionFolder } from "./deno.ts";
+import { outOfMemory } from "./failures.ts";
 import { readOutput, type OutputRecord } from "./output.ts";
 import type { Redactor } from "./redact.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "./sandbox/types.ts";
@@ -141,8 +142,7 @@ function addressOf(child: SandboxedProcess, port: string): Address {
 
 /** Returns the error for the invocations of a process that exited on its own. */
 export function exitError(function_name: string, exit: Exit): CodedError {
-  if (isOutOfMemory(exit))
-    return new CodedError("function_out_of_memory", { message: `The function ${function_name} ran out of memory.` });
+  if (isOutOfMemory(exit)) return outOfMemory(function_name);
   if (exit.killed_for === "cpu")
     return new CodedError("function_timeout", { message: `The function ${function_name} used too much CPU time.` });
   return new CodedError("function_error", {

@@ -5,9 +5,10 @@
  *
  * A folder is written for the first process of its version, and deleted after the last.
  */
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { transform } from "esbuild";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import type { LiveFunction } from "../core/functions/functions.ts";
 
 export interface Version {
@@ -90,11 +91,24 @@ async function close(state: State): Promise<void> {
 }
 
 async function openWorkshop(parent: string): Promise<Workshop> {
-  const text = await readFile(new URL("./bootstrap.deno.ts", import.meta.url), "utf8");
-  const { code } = await transform(text, { loader: "ts", format: "esm", target: "es2024" });
+  const main = await bootstrap();
   const root = await mkdtemp(join(parent, "versions-"));
   await chmod(root, 0o711);
-  return { root, main: code };
+  return { root, main };
+}
+
+/** Returns the text of main.mjs. It is one file, so a function can import no part of it alone. */
+async function bootstrap(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL("./bootstrap.deno.ts", import.meta.url))],
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2024",
+    external: ["node:*", "./function.mjs"],
+    logLevel: "silent",
+  });
+  return outputFiles.map(({ text }) => text).join("");
 }
 
 /**

@@ -293,6 +293,39 @@ describe("an invocation that fails", () => {
     await expect(bench.call("eat")).rejects.toMatchObject({ code: "function_out_of_memory" });
   });
 
+  it("because no memory outside its heap is left returns function_out_of_memory", async () => {
+    await using bench = await openWorkbench({
+      files: {
+        // 1.27 GB, in pieces.
+        "fill.js": `Deno.serve(() => { const all = Array.from({ length: 20 }, () => new Uint8Array(2 ** 26).fill(1)); return new Response(all.length); });`,
+        "one.js": `Deno.serve(() => new Response(new ArrayBuffer(2 ** 40)));`,
+        "second.js": `Deno.serve({ onError: () => { throw new ArrayBuffer(2 ** 40); }, handler: () => { throw 1; } });`,
+        "loading.js": `new Uint8Array(2 ** 40); Deno.serve(() => new Response());`,
+      },
+    });
+    for (const name of ["fill", "one", "second", "loading"])
+      await expect(bench.call(name)).rejects.toMatchObject({
+        code: "function_out_of_memory",
+        message: `The function ${name} ran out of memory.`,
+      });
+  });
+
+  it("because of a range, or of an allocation that it handles, is not out of memory", async () => {
+    const throwing = (error: string) => `Deno.serve(() => { throw ${error}; });`;
+    const files = {
+      "own.js": throwing(`new RangeError("Array buffer is mine")`),
+      "length.js": `Deno.serve(() => new Response("x".repeat(-1)));`,
+      "other.js": throwing(`new Error("Array buffer allocation failed")`),
+      "object.js": throwing(`({ message: "Array buffer allocation failed" })`),
+      "getter.js": throwing(`Object.defineProperty(new RangeError(), "message", { get() { throw 1; } })`),
+    };
+    const handles = `Deno.serve(() => { try { return new Response(new ArrayBuffer(2 ** 40)); } catch { return new Response("less"); } });`;
+    await using bench = await openWorkbench({ files: { ...files, "handles.js": handles } });
+    for (const name of ["own", "length", "other", "object", "getter"])
+      await expect(bench.call(name)).rejects.toMatchObject({ code: "function_error" });
+    expect((await bench.call("handles")).body).toBe("less");
+  });
+
   it("because it ends its process leaves a new process to the next call", async () => {
     await using bench = await openWorkbench({
       files: {

@@ -98,11 +98,14 @@ describe("Deno", () => {
     );
   });
 
-  it.each(["bootstrap.deno.ts", "sandbox/attack.deno.ts"])("type-checks %s", async (name) => {
-    const program = fileURLToPath(new URL(`../../src/runner/${name}`, import.meta.url));
-    const args = ["check", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", program];
-    await expect(promisify(execFile)(findDeno(), args)).resolves.toBeDefined();
-  });
+  it.each(["bootstrap.deno.ts", "bootstrap-network.deno.ts", "sandbox/attack.deno.ts"])(
+    "type-checks %s",
+    async (name) => {
+      const program = fileURLToPath(new URL(`../../src/runner/${name}`, import.meta.url));
+      const args = ["check", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", program];
+      await expect(promisify(execFile)(findDeno(), args)).resolves.toBeDefined();
+    },
+  );
 
   it.each([
     [{ code: null, signal: "SIGTRAP" }, true],
