@@ -40,6 +40,20 @@ it("is refused without a sandbox if another workspace has functions, and nothing
 });
 
 describe("a deployed function", () => {
+  it("is stored compressed, so that a large one delays no reader, and is returned as it was sent", async () => {
+    const holdfast = await startTestServer();
+    const content = `// ${"\u{1F600} \u0001 ".repeat(50_000)}\n${answering("one")}`;
+    expect((await deploy(holdfast, "large", content)).status).toBe(200);
+    const rows = await holdfast.installation.store.transaction(({ db }) =>
+      db.selectFrom("function_blobs").selectAll().execute(),
+    );
+    const source = rows.find(({ size }) => size > 500_000);
+    expect(source?.bytes.length).toBeLessThan(10_000);
+    const reply = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/backend-functions`);
+    expect(reply.json["functions"]).toMatchObject([{ files: [{ content }] }]);
+    expect((await call(holdfast, "large")).text).toBe("one");
+  });
+
   it("runs its live version, and the next deployment replaces it immediately", async () => {
     const holdfast = await startTestServer();
     const first = await deploy(holdfast, "crm/sync", answering("one"));

@@ -54,6 +54,7 @@ function findBytes({ config }: TestServer, needles: ReadonlyMap<string, Buffer>)
 }
 
 const PIECE = 24;
+const GZIP_HEADER_BYTES = 10;
 
 /**
  * Cuts a record into pieces, since a long one can span several pages. Omits its header, which names
@@ -141,13 +142,19 @@ it("a deleted app leaves no function, source, bundle or secret, and another app 
   const shared = "Deno.serve(() => new Response());";
   const deploy = (app: TestApp, name: string, content: string) =>
     functions.deploy(app.app_id, name, { entry: "e.js", files: [{ path: "e.js", content }], automations: [] }, "test");
-  const canary = "a-string-that-only-this-function-has";
-  await deploy(gone, "own", `Deno.serve(() => new Response("${canary}"));`);
+  const stored = () => store.transaction(({ db }) => db.selectFrom("function_blobs").selectAll().execute());
   for (const app of [gone, stays]) await deploy(app, "shared", shared);
+  const common = new Set((await stored()).map(({ digest }) => digest));
+  await deploy(gone, "own", `Deno.serve(() => new Response("a string that only this function has"));`);
   await appSecrets.set(gone.app_id, { KEY: new Secret("value") });
   const [row] = await store.listAppSecrets(gone.app_id);
-  const needles = new Map([["source", Buffer.from(canary)], ...piecesOf("secret", row?.sealed_value ?? null)]);
-  expect(findBytes(holdfast, needles)).not.toEqual([]);
+  const content = (await stored())
+    .filter(({ digest }) => !common.has(digest))
+    .flatMap(({ digest, bytes }) => piecesOf(digest, bytes, GZIP_HEADER_BYTES));
+  const needles = new Map([...content, ...piecesOf("secret", row?.sealed_value ?? null)]);
+  expect(content.length).toBeGreaterThan(1);
+  for (const name of needles.keys())
+    expect(findBytes(holdfast, needles).some((line) => line.endsWith(`: ${name}`))).toBe(true);
 
   await holdfast.installation.apps.remove(gone.app_id);
   expect(findBytes(holdfast, needles)).toEqual([]);

@@ -2,15 +2,14 @@
  * Deploys a function: checks its source, bundles it, stores both as a new version, and makes this
  * version live in the same transaction. If any step fails, the old version stays live.
  */
-import { createHash } from "node:crypto";
 import { CodedError } from "../../core/errors.ts";
 import { isFunctionName, type Bundled, type SourceTree } from "../../core/functions/functions.ts";
 import { newId } from "../../core/ids.ts";
 import type { AppId } from "../../core/types.ts";
 import { VERSION } from "../../core/version.ts";
-import type { FunctionBlobsTable } from "../../store/function-tables.ts";
 import { deployFunction, functionWorkspaces } from "../../store/queries/functions.ts";
 import type { FunctionRow } from "../../store/tables.ts";
+import { contentOf, digestOf } from "./content.ts";
 import { inDirectory } from "./directory.ts";
 import { keyOf } from "./live.ts";
 import { automationNotes, checkSchedules, putSchedules } from "./schedules.ts";
@@ -46,7 +45,7 @@ export async function deploy(
   const tree = checkTree(function_name, deployment, state.limits);
   checkSchedules(deployment.automations);
   const notes = automationNotes(deployment.automations);
-  const source = blobOf(JSON.stringify(tree.files));
+  const source = JSON.stringify(tree.files);
   const current = await state.store.getFunction(app_id, function_name);
   if (current !== null && isSame(current, { tree, source, automations: deployment.automations }))
     return { status: "unchanged", number: current.number, notes };
@@ -71,14 +70,15 @@ export async function refuseDirectory({ directory }: FunctionsState, app_id: App
 
 interface Sent {
   readonly tree: SourceTree;
-  readonly source: FunctionBlobsTable;
+  /** The files as JSON. */
+  readonly source: string;
   readonly automations: readonly unknown[];
 }
 
 /** A newer release bundles again, because the bundle contains its SDK. */
 function isSame(current: FunctionRow, { tree, source, automations }: Sent): boolean {
   return (
-    current.source_digest === source.digest &&
+    current.source_digest === digestOf(source) &&
     current.entry === tree.entry &&
     current.built_with === VERSION &&
     JSON.stringify(current.automations) === JSON.stringify(automations)
@@ -106,17 +106,18 @@ interface Finished extends Sent {
 async function store(state: FunctionsState, finished: Finished): Promise<number> {
   const { limits, rows } = state;
   const { app_id, tree, source, bundled, automations, created_by } = finished;
-  const [code, map, lock] = [blobOf(bundled.code), blobOf(bundled.source_map), blobOf(bundled.lock)];
+  const { code, source_map, lock } = bundled;
+  const content = await contentOf([source, code, source_map, lock]);
   const version = {
     id: newId("fnv"),
     app_id,
     function_name: tree.function_name,
     entry: tree.entry,
     automations,
-    source_digest: source.digest,
-    bundle_digest: code.digest,
-    map_digest: map.digest,
-    lock_digest: lock.digest,
+    source_digest: digestOf(source),
+    bundle_digest: digestOf(code),
+    map_digest: digestOf(source_map),
+    lock_digest: digestOf(lock),
     built_with: VERSION,
     created_by,
   };
@@ -126,7 +127,7 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
     versions: limits.function_versions,
   };
   const outcome = await state.store.transaction(async (tx) => {
-    const deployed = await deployFunction(tx, version, distinct([source, code, map, lock]), most);
+    const deployed = await deployFunction(tx, version, content, most);
     if (deployed.kind === "deployed") await putSchedules(tx, app_id, tree.function_name, automations);
     if (state.functions_isolation === "none" && (await functionWorkspaces(tx)).length > 1)
       throw new CodedError("functions_not_isolated");
@@ -140,13 +141,3 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
       : `The functions of an app can have ${limits.functions_source_bytes} bytes of source together. Delete one first.`;
   throw new CodedError("limit_reached", { message });
 }
-
-function blobOf(text: string): FunctionBlobsTable {
-  const bytes = Buffer.from(text, "utf8");
-  return { digest: createHash("sha256").update(bytes).digest("hex"), size: bytes.length, bytes };
-}
-
-/** A source map and a lock can both be empty. */
-const distinct = (blobs: readonly FunctionBlobsTable[]): readonly FunctionBlobsTable[] => [
-  ...new Map(blobs.map((blob) => [blob.digest, blob])).values(),
-];

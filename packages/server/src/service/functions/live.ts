@@ -3,7 +3,6 @@
  * this or another process changes them, so most calls need no query. A deployment on another node
  * takes effect within a second.
  */
-import { CodedError } from "../../core/errors.ts";
 import {
   functionNotFound,
   isFunctionName,
@@ -14,6 +13,7 @@ import {
 } from "../../core/functions/functions.ts";
 import type { AppId } from "../../core/types.ts";
 import type { FunctionRow } from "../../store/tables.ts";
+import { readContent } from "./content.ts";
 import { inDirectory } from "./directory.ts";
 import type { FunctionsState } from "./types.ts";
 
@@ -70,18 +70,16 @@ async function readRow({ store, rows }: FunctionsState, app_id: AppId, name: str
   return value;
 }
 
-async function codeOf({ store, code }: FunctionsState, row: FunctionRow): Promise<string> {
+async function codeOf(state: FunctionsState, row: FunctionRow): Promise<string> {
+  const { code } = state;
   const key = `${row.bundle_digest} ${row.map_digest}`;
   const known = code.get(key);
   if (known !== undefined) return known;
-  const [bundle, map] = await Promise.all([
-    store.getFunctionBlob(row.bundle_digest),
-    store.getFunctionBlob(row.map_digest),
+  const [bundle, source_map] = await Promise.all([
+    readContent(state, row.bundle_digest),
+    readContent(state, row.map_digest),
   ]);
-  // The version was replaced and deleted since its row was read.
-  if (bundle === null || map === null) throw new CodedError("database_busy");
-  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
-  const complete = withSourceMap({ code: text(bundle), source_map: text(map) });
+  const complete = withSourceMap({ code: bundle, source_map });
   code.set(key, complete);
   return complete;
 }

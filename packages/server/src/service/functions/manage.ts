@@ -4,6 +4,7 @@ import { functionNotFound, type SourceFile } from "../../core/functions/function
 import { isJsonObject, type AppId } from "../../core/types.ts";
 import { switchFunction } from "../../store/queries/functions.ts";
 import type { FunctionRow } from "../../store/tables.ts";
+import { readContent } from "./content.ts";
 import { inDirectory } from "./directory.ts";
 import { refuseDirectory } from "./deploy.ts";
 import type { FunctionVersion, ListedFunction } from "./functions.ts";
@@ -47,11 +48,8 @@ async function directoryFunctions({ directory }: FunctionsState, app_id: AppId):
   return found;
 }
 
-async function readFiles({ store }: FunctionsState, digest: string): Promise<readonly SourceFile[]> {
-  const bytes = await store.getFunctionBlob(digest);
-  // The version was replaced and deleted since its row was read.
-  if (bytes === null) throw new CodedError("database_busy");
-  const files: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+async function readFiles(state: FunctionsState, digest: string): Promise<readonly SourceFile[]> {
+  const files: unknown = JSON.parse(await readContent(state, digest));
   if (!Array.isArray(files)) throw new CodedError("internal");
   return files.flatMap((file: unknown) =>
     isJsonObject(file) && typeof file["path"] === "string" && typeof file["content"] === "string"
