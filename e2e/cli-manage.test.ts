@@ -4,12 +4,11 @@
  */
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { clientSecretOf } from "@holdfast/simulator";
 import { expect, it } from "vitest";
-import { holdfast, startInteractive, type Ended } from "./support/holdfast.ts";
+import { holdfast, type Ended } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
-import { startRemoteStage, type RemoteStage } from "./support/remote-stage.ts";
+import { startRemoteStage, withLogin, type RemoteStage } from "./support/remote-stage.ts";
 import { asBuilder, prepareSite, type App, type Site } from "./support/server.ts";
 import { createBuilder } from "./support/builder.ts";
 
@@ -20,20 +19,6 @@ async function json(stage: RemoteStage, args: readonly string[], stdin = ""): Pr
   const { exit_code, stdout } = await run(stage, [...args, "--json"], stdin);
   expect(stdout).toMatch(/^\{.*\}\n$/);
   return [exit_code, parseJson(stdout)];
-}
-
-/** Returns the stage with a login instead of the key. */
-async function withLogin(stage: RemoteStage): Promise<RemoteStage> {
-  const { site, home, builder } = stage;
-  const login = await startInteractive(["login", "--server", site.server_url], { home });
-  let code: string | undefined;
-  while (code === undefined) {
-    await delay(50);
-    code = /enter the code {2}(\S+)/.exec(login.output.stderr)?.[1];
-  }
-  await builder.decide(`${site.server_url}/device`, code, "approved");
-  expect(await login.ended()).toBe(0);
-  return { ...stage, env: {} };
 }
 
 it(

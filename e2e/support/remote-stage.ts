@@ -3,8 +3,11 @@
  * the network.
  */
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect } from "vitest";
 import { createApp, prepareSite, startSimulated, type App, type Site } from "./server.ts";
 import { createBuilder, type Builder } from "./builder.ts";
+import { startInteractive } from "./holdfast.ts";
 
 export interface RemoteStage {
   readonly site: Site;
@@ -24,4 +27,18 @@ export async function startRemoteStage(): Promise<RemoteStage> {
   const app = await createApp(site);
   const env = { HOLDFAST_SERVER_URL: site.server_url, HOLDFAST_API_KEY: app.api_key };
   return { site, app, builder, home: join(site.home, "remote"), env };
+}
+
+/** Returns the stage with a login instead of the key. */
+export async function withLogin(stage: RemoteStage): Promise<RemoteStage> {
+  const { site, home, builder } = stage;
+  const login = await startInteractive(["login", "--server", site.server_url], { home });
+  let code: string | undefined;
+  while (code === undefined) {
+    await delay(50);
+    code = /enter the code {2}(\S+)/.exec(login.output.stderr)?.[1];
+  }
+  await builder.decide(`${site.server_url}/device`, code, "approved");
+  expect(await login.ended()).toBe(0);
+  return { ...stage, env: {} };
 }

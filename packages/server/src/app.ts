@@ -9,6 +9,7 @@ import { every } from "./core/clock.ts";
 import { errnoOf } from "./core/errno.ts";
 import { CodedError } from "./core/errors.ts";
 import { asAppId } from "./core/ids.ts";
+import { appNamed } from "./core/names.ts";
 import { acceptBridge } from "./http/bridge.ts";
 import { listenOn } from "./http/listen.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -178,18 +179,23 @@ async function useFunctionsDirectory({ config, apps, functions }: Installation):
   const { functions_directory } = config;
   if (functions_directory === null) return null;
   const { app: id_or_name, path, secrets } = functions_directory;
-  const found = (await apps.list()).filter(({ id, name }) => id === id_or_name || name === id_or_name);
-  const [app] = found;
-  if (app !== undefined && found.length === 1) {
-    functions.useDirectory(app.id, path, secrets);
-    return app;
+  const app = functionsApp(await apps.list(), id_or_name);
+  functions.useDirectory(app.id, path, secrets);
+  return app;
+}
+
+/** @throws CodedError `configuration` */
+function functionsApp(apps: readonly AppRow[], id_or_name: string): AppRow {
+  try {
+    return appNamed(apps, id_or_name);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const advice =
+      error.code === "not_found"
+        ? " To create it, start the server without --functions, run holdfast apps create NAME, and start again."
+        : "";
+    throw new CodedError("configuration", { message: `--functions-app: ${error.message}${advice}`, cause: error });
   }
-  const why = found.length > 1 ? "Several apps are named" : "There is no app";
-  const advice =
-    found.length > 1
-      ? "Use the id: holdfast apps list."
-      : "Start the server without --functions, create the app (holdfast apps create NAME), and start again.";
-  throw new CodedError("configuration", { message: `${why} ${id_or_name} (--functions-app). ${advice}` });
 }
 
 async function hasFunctions({ config, store }: Installation): Promise<boolean> {

@@ -31,3 +31,31 @@ export function checkEmail(text: string): string {
   if (email.length > EMAIL_LENGTH || !EMAIL.test(email) || !isVisible(email)) throw new CodedError("invalid_email");
   return email;
 }
+
+export interface NamedApp {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Ids in a message. More would hide the rest of it. */
+const MOST_IDS = 10;
+
+/**
+ * Returns the app with this id, or else the only one with this name. Two apps can have the same
+ * name, and a name can look like an id.
+ *
+ * @throws CodedError `not_found`, or `app_ambiguous`, which lists the ids
+ */
+export function appNamed<A extends NamedApp>(apps: readonly A[], text: string): A {
+  const found = apps.find(({ id }) => id === text);
+  if (found !== undefined) return found;
+  const [only, ...others] = apps.filter(({ name }) => name === text);
+  const shown = text.slice(0, 200);
+  if (only === undefined)
+    throw new CodedError("not_found", { message: `There is no app ${shown}. holdfast apps list shows all.` });
+  if (others.length === 0) return only;
+  const ids = [only, ...others].map(({ id }) => id);
+  const more = ids.length > MOST_IDS ? `, and ${ids.length - MOST_IDS} more` : "";
+  const message = `Several apps are named ${shown}. Use the id of one: ${ids.slice(0, MOST_IDS).join(", ")}${more}.`;
+  throw new CodedError("app_ambiguous", { message });
+}

@@ -13,8 +13,11 @@ import { systemClock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
 import { asAppId, asWorkspaceId } from "../../core/ids.ts";
 import type { Instant } from "../../core/types.ts";
+import { resolveApp } from "../remote/app.ts";
 import { withInstallation, type LocalFlags } from "../remote/local.ts";
+import { localManagement } from "../remote/local-management.ts";
 import type { Remote } from "../remote/remote.ts";
+import { remoteManagement } from "../remote/remote-management.ts";
 import { resolveTarget, withTarget, type TargetFlags } from "../remote/target.ts";
 import { createOutput } from "../terminal/output.ts";
 import { timeOf } from "../terminal/time.ts";
@@ -36,7 +39,7 @@ export function auditCommands(program: Command): void {
     .description("the audit trail: who did what to which app and service, from where");
   withTarget(audit.command("export"))
     .description("print the audit trail as JSON lines, oldest first (from another machine: admins only)")
-    .option("--app <app>", "only this app")
+    .option("--app <app>", "only this app (id or name)")
     .option("--workspace <id>", "only this workspace and its apps")
     .option("--since <time>", "from this time, such as 2026-11-23T12:00:00Z or 7d (ago)", parserOf("--since"))
     .option("--until <time>", "before this time", parserOf("--until"))
@@ -60,7 +63,12 @@ async function exportAudit(flags: Flags): Promise<void> {
   output.result({ events: linesOf(lines).map((line): unknown => JSON.parse(line)) }, "");
 }
 
-async function remotePages(remote: Remote, { app, workspace, since, until }: Range, write: Write): Promise<void> {
+async function remotePages(
+  remote: Remote,
+  { app: named, workspace, since, until }: Range,
+  write: Write,
+): Promise<void> {
+  const app = named === undefined ? undefined : await resolveApp(remoteManagement(remote), named);
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ app, workspace, since, until }))
     if (value !== undefined) query.set(name, String(value));
@@ -73,9 +81,11 @@ async function remotePages(remote: Remote, { app, workspace, since, until }: Ran
 }
 
 function localPages(flags: LocalFlags, { app, workspace, since, until }: Range, write: Write): Promise<void> {
-  return withInstallation(flags, async ({ audit, apps, workspaces }) => {
+  return withInstallation(flags, async (installation) => {
+    const { audit, apps, workspaces } = installation;
     const { auditLine } = await import("../../service/audit.ts");
-    const app_id = app === undefined ? null : (await apps.get(asAppId(app))).id;
+    const app_id =
+      app === undefined ? null : (await apps.get(asAppId(await resolveApp(localManagement(installation), app)))).id;
     const named = workspace === undefined ? null : (await workspaces.get(asWorkspaceId(workspace))).id;
     let cursor: string | null = null;
     do {

@@ -10,9 +10,12 @@ import { functionNotFound } from "../../core/functions/functions.ts";
 import { asAppId } from "../../core/ids.ts";
 import { plus, type Instant } from "../../core/types.ts";
 import { visibleText } from "../../core/visible-text.ts";
+import { resolveApp } from "../remote/app.ts";
 import { withInstallation, type LocalFlags } from "../remote/local.ts";
+import { localManagement } from "../remote/local-management.ts";
 import type { Reply } from "../remote/reply.ts";
 import type { Remote } from "../remote/remote.ts";
+import { remoteManagement } from "../remote/remote-management.ts";
 import { resolveTarget, withApp, type TargetFlags } from "../remote/target.ts";
 import { createOutput } from "../terminal/output.ts";
 import { timeOf } from "../terminal/time.ts";
@@ -68,7 +71,11 @@ async function logs(function_name: string | undefined, flags: Flags): Promise<vo
   };
   const show = (read: Read): Promise<void> =>
     flags.follow === true ? follow(read, query, flags) : once(read, query, flags);
-  if (target.kind === "remote") return show((wanted) => readRemote(target.remote, flags.app, wanted));
+  if (target.kind === "remote") {
+    const { remote } = target;
+    const app = await resolveApp(remoteManagement(remote), flags.app);
+    return show((wanted) => readRemote(remote, app, wanted));
+  }
   return withLocal(target.flags, flags.app, show);
 }
 
@@ -105,8 +112,9 @@ async function readRemote(remote: Remote, app: string, query: Query): Promise<re
 }
 
 function withLocal(flags: LocalFlags, app: string, show: (read: Read) => Promise<void>): Promise<void> {
-  return withInstallation(flags, async ({ apps, functionLogs }) => {
-    const { id: app_id } = await apps.get(asAppId(app));
+  return withInstallation(flags, async (installation) => {
+    const { apps, functionLogs } = installation;
+    const { id: app_id } = await apps.get(asAppId(await resolveApp(localManagement(installation), app)));
     return show(async ({ function_name, since, level, count }) => {
       if (function_name !== null && !(await functionLogs.has(app_id, function_name)))
         throw functionNotFound(function_name);

@@ -1,6 +1,6 @@
 /** `holdfast tokens create|list|revoke --app APP`: service tokens of an app's backend. */
 import { Option, type Command } from "commander";
-import { withManagement } from "../remote/management.ts";
+import { withManagedApp } from "../remote/management.ts";
 import { withApp, type TargetFlags } from "../remote/target.ts";
 import { days } from "../terminal/input.ts";
 import { day, printResult, table } from "../terminal/output.ts";
@@ -27,15 +27,15 @@ export function tokenCommands(program: Command): void {
 
 async function create(flags: CreateFlags): Promise<void> {
   const expires_in_s = flags.expiresInDays === undefined ? null : flags.expiresInDays * DAY_S;
-  const { id, service_token } = await withManagement(flags, (api) =>
-    api.createToken(flags.app, flags.name, expires_in_s),
+  const { id, service_token } = await withManagedApp(flags, (api, app) =>
+    api.createToken(app, flags.name, expires_in_s),
   );
   const token = service_token.expose();
   printResult(flags, { id, service_token: token }, `${token}\nStore it now: it is not shown again.`);
 }
 
 async function list(flags: Flags): Promise<void> {
-  const tokens = await withManagement(flags, (api) => api.listTokens(flags.app));
+  const tokens = await withManagedApp(flags, (api, app) => api.listTokens(app));
   const rows = tokens.map((token) => [
     token.id,
     token.name,
@@ -49,6 +49,6 @@ async function list(flags: Flags): Promise<void> {
 }
 
 async function revoke(id: string, flags: Flags): Promise<void> {
-  await withManagement(flags, (api) => api.revokeToken(flags.app, id));
+  await withManagedApp(flags, (api, app) => api.revokeToken(app, id));
   printResult(flags, { status: "revoked", id }, `Revoked ${id}.`);
 }

@@ -22,7 +22,10 @@ export function typesCommands(program: Command): void {
   const types = program.command("types").description("types for the code of an app");
   withTarget(types.command("generate"))
     .description("write the app's connectors as types, so that getConnection accepts only their names")
-    .option("--app <app>", "use the connectors of this app (default: those of the files; env: HOLDFAST_APP_ID)")
+    .option(
+      "--app <app>",
+      "use the connectors of this app, by id or name (default: those of the files; env: HOLDFAST_APP_ID)",
+    )
     .option("--dir <directory>", "use the connectors of these files", "connectors")
     .option("--out <file>", "file to write, such as holdfast.d.ts (default: print)")
     .action(generate);

@@ -5,7 +5,7 @@
 import { Argument, Option, type Command } from "commander";
 import { CodedError } from "../../core/errors.ts";
 import { APP_ROLES, type AppRole } from "../../core/roles.ts";
-import { withManagement } from "../remote/management.ts";
+import { withManagedApp } from "../remote/management.ts";
 import type { ListedIssuer, ListedUser, ManagementApi, NewIssuer } from "../remote/management-api.ts";
 import { withApp, type TargetFlags } from "../remote/target.ts";
 import { readSecret } from "../terminal/input.ts";
@@ -49,7 +49,7 @@ export function userCommands(program: Command): void {
 
 async function add(issuer: string, flags: AddFlags): Promise<void> {
   const added = await addedIssuer(issuer, flags);
-  const stored = await withManagement(flags, (api) => api.putIssuer(flags.app, added));
+  const stored = await withManagedApp(flags, (api, app) => api.putIssuer(app, added));
   const output = createOutput(flags.json === true);
   output.result(stored, `Users with a token of ${stored.issuer} are now users of ${flags.app} (${stored.id}).`);
   if (stored.kind === "verify")
@@ -79,7 +79,7 @@ const VERIFIED_BY: Readonly<Record<string, string>> = {
 };
 
 async function listIssuers(flags: Flags): Promise<void> {
-  const issuers = await withManagement(flags, (api) => api.listIssuers(flags.app));
+  const issuers = await withManagedApp(flags, (api, app) => api.listIssuers(app));
   const rows = issuers.map(({ id, issuer, kind, url, audiences, updated_at }: ListedIssuer) => [
     id,
     issuer,
@@ -93,12 +93,12 @@ async function listIssuers(flags: Flags): Promise<void> {
 }
 
 async function remove(id: string, flags: Flags): Promise<void> {
-  await withManagement(flags, (api) => api.removeIssuer(flags.app, id));
+  await withManagedApp(flags, (api, app) => api.removeIssuer(app, id));
   printResult(flags, { status: "removed", id }, `Removed ${id} and its users.`);
 }
 
 async function list(flags: Flags): Promise<void> {
-  const users = await withManagement(flags, (api) => allUsers(api, flags.app));
+  const users = await withManagedApp(flags, allUsers);
   const rows = users.map((user) => [
     user.id,
     user.email ?? "-",
@@ -117,7 +117,7 @@ async function list(flags: Flags): Promise<void> {
 }
 
 async function setRole(id: string, role: AppRole, flags: Flags): Promise<void> {
-  const user = await withManagement(flags, (api) => api.setUserRole(flags.app, id, role));
+  const user = await withManagedApp(flags, (api, app) => api.setUserRole(app, id, role));
   printResult(flags, user, `${id} now has the role ${role}. Functions see it from the next call on.`);
 }
 

@@ -53,7 +53,7 @@ export function withTarget(command: Command): Command {
 /** Adds these options and `--app`. */
 export function withApp(command: Command): Command {
   return withTarget(
-    command.addOption(new Option("--app <app>", "the app's id").env("HOLDFAST_APP_ID").makeOptionMandatory()),
+    command.addOption(new Option("--app <app>", "the app's id or name").env("HOLDFAST_APP_ID").makeOptionMandatory()),
   );
 }
 

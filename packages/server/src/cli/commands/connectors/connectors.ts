@@ -18,7 +18,7 @@ export function connectorCommands(program: Command): void {
     .description("list, connect, check, disconnect and remove the services that an app uses");
   withTarget(connectors.command("list-available"))
     .description("list the services that can be connected (with --app: the ones that its server offers)")
-    .option("--app <app>", "the app's id; env: HOLDFAST_APP_ID")
+    .option("--app <app>", "the app's id or name; env: HOLDFAST_APP_ID")
     .action(listAvailable);
   withApp(connectors.command("list")).description("list the connections of an app").action(list);
   consentCommands(connectors);
