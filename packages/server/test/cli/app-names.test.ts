@@ -39,7 +39,9 @@ it.each(["nowhere", "SHOP", " shop", "", "__proto__"])("finds no app named %o", 
 });
 
 it("requests the list of apps for a name only", async () => {
-  const listApps = vi.fn(() => Promise.resolve([{ ...SHOP, created_at: 0 }]));
+  const listApps = vi.fn<() => Promise<{ id: string; name: string; created_at: number }[]>>(() =>
+    Promise.resolve([{ ...SHOP, created_at: 0 }]),
+  );
   expect(await resolveApp({ listApps }, BLOG.id)).toBe(BLOG.id);
   expect(listApps).not.toHaveBeenCalled();
   expect(await resolveApp({ listApps }, "shop")).toBe(SHOP.id);
