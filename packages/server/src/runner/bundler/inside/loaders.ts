@@ -26,12 +26,19 @@ export const MEDIA_LOADERS: Readonly<Record<string, Loader>> = {
   Json: "json",
 };
 
+const CODE_LOADERS: ReadonlySet<Loader> = new Set<Loader>(["js", "jsx", "ts", "tsx"]);
+
+/** A source map without a version, which esbuild ignores. */
+const NO_MAP = "\n//# sourceMappingURL=data:application/json,{}";
+
 /**
- * Removes source map comments. esbuild would open the file that such a comment names, and quote it
- * in the error: `//# sourceMappingURL=file:///etc/passwd`.
+ * Makes esbuild ignore the source maps that comments of a file name. esbuild would open the file
+ * `//# sourceMappingURL=file:///etc/passwd`, and quote it in its error. It reads only the last such
+ * comment, so this one more is enough, and no text of the file changes: a search for the comments
+ * would also find them in strings.
  */
-export function withoutMapComments(contents: string): string {
-  return contents.replaceAll("sourceMappingURL=", "sourceMappingURL:");
+export function withoutMaps(contents: string, loader: Loader): string {
+  return CODE_LOADERS.has(loader) ? contents + NO_MAP : contents;
 }
 
 /** Returns an error for esbuild, which adds the place of the import. */

@@ -7,7 +7,7 @@ import { isBuiltin } from "node:module";
 import { dirname, extname, sep } from "node:path";
 import type { Loader, OnLoadArgs, OnLoadResult, OnResolveArgs, OnResolveResult, PluginBuild } from "esbuild";
 import type { NpmPackage } from "./graph.ts";
-import { ATTRIBUTE_LOADERS, LOADERS, mistake, withoutMapComments } from "./loaders.ts";
+import { ATTRIBUTE_LOADERS, LOADERS, mistake, withoutMaps } from "./loaders.ts";
 
 /** The namespace of the module that stands in for node:os. */
 export const OS = "os";
@@ -77,7 +77,7 @@ export async function loadFromPackage({ path, with: attributes }: OnLoadArgs): P
   if (loader === undefined) return mistake(`${path.split(`node_modules${sep}`).at(-1)} is not a code file.`);
   const contents = await readFile(path);
   if (loader === "json" || loader === "binary") return { contents, loader };
-  return { contents: withoutMapComments(contents.toString()), loader };
+  return { contents: withoutMaps(contents.toString(), loader), loader };
 }
 
 function loaderOf(path: string): Loader | undefined {

@@ -8,7 +8,7 @@ import { dirname, extname, sep } from "node:path";
 import type { OnLoadArgs, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
 import { finalUrl, type Graph, type NpmPackage, type RemoteModule } from "./graph.ts";
 import { acceptsVersion, classifyImport } from "./imports.ts";
-import { ATTRIBUTE_LOADERS, LOADERS, MEDIA_LOADERS, mistake, withoutMapComments } from "./loaders.ts";
+import { ATTRIBUTE_LOADERS, LOADERS, MEDIA_LOADERS, mistake, withoutMaps } from "./loaders.ts";
 import {
   builtin,
   isInsidePackage,
@@ -221,14 +221,14 @@ function loadOwn(
   if (loader === undefined) return mistake(`${own} ${NO_CODE}`);
   const contents = tree.files.get(own) ?? "";
   if (loader === "text" || loader === "binary") return { contents, loader };
-  return { contents: withoutMapComments(contents), loader, resolveDir: resolves_patterns ? dirname(path) : NOWHERE };
+  return { contents: withoutMaps(contents, loader), loader, resolveDir: resolves_patterns ? dirname(path) : NOWHERE };
 }
 
 async function loadRemote({ fetched }: Bundling, url: string): Promise<OnLoadResult> {
   const module = fetched?.graph.modules.get(url);
   const loader = MEDIA_LOADERS[module?.media_type ?? ""];
   if (module === undefined || loader === undefined) return mistake(`${url} is not a code file.`);
-  return { contents: withoutMapComments(await readCached(module)), loader, resolveDir: NOWHERE };
+  return { contents: withoutMaps(await readCached(module), loader), loader, resolveDir: NOWHERE };
 }
 
 /** Deno appends a line with the response's headers to each file in its cache. */
