@@ -86,7 +86,7 @@ export async function openInstallation(options: InstallationOptions, mode: "serv
   const { log, random = Math.random } = options;
   const httpClient = mode === "serve" ? await openHttpClient({ ...options, clock }) : NO_HTTP_CLIENT;
   const oauth = createOAuthProtocol({ httpClient, clock, limits });
-  const issuerHttp = mode === "serve" ? await openIssuerClient({ ...options, clock }) : NO_HTTP_CLIENT;
+  const issuerHttp = issuerClient({ ...options, clock });
   const egress = egressOf(config);
   const sandbox = shareSandbox(() => openFunctionSandbox(config, clock, log));
   const clients = { oauth, issuerHttp, bundler: bundlerOf(config, { clock, log, sandbox, egress }) };
@@ -192,6 +192,12 @@ async function openHttpClient({ config, clock, ca }: InstallationOptions): Promi
   const { createHttpClient } = await import("./net/http-client.ts");
   const { limits, provider_gateway: gateway } = config;
   return createHttpClient({ gateway, limits, clock, ...(ca === undefined ? {} : { ca }) });
+}
+
+/** Opens on the first request. Most commands send none, and would wait for undici. */
+function issuerClient(options: InstallationOptions): HttpClient {
+  let client: Promise<HttpClient> | null = null;
+  return { send: async (request) => await (await (client ??= openIssuerClient(options))).send(request) };
 }
 
 /** Builders set the URLs of issuers, so this client reaches only global addresses. */

@@ -225,6 +225,11 @@ export const ERRORS = {
     "builder",
     "The response arrived at another service's redirect URI, so nothing was connected. Check the redirect URI registered with the provider.",
   ),
+  issuer_unusable: row(
+    400,
+    "caller",
+    "The issuer cannot be used: its keys or its verify URL do not respond as they should. Nothing was stored. Correct the address, or add it with --skip-check if it is not up yet.",
+  ),
   issuer_mismatch: row(
     400,
     "builder",

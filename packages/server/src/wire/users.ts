@@ -32,6 +32,8 @@ export const PutIssuerBody = strict({
   url: Type.Optional(text(2048)),
   audiences: Type.Optional(Type.Array(text(512), { maxItems: 10 })),
   secret: Type.Optional(text(4096)),
+  /** Stores the issuer without a request to it. */
+  skip_check: Type.Optional(Type.Boolean()),
 });
 export const IssuerReply = Type.Object({
   id: Type.String(),

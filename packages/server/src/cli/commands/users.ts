@@ -17,6 +17,7 @@ type AddFlags = Flags & {
   readonly jwksUrl?: string;
   readonly verifyUrl?: string;
   readonly secretStdin?: boolean;
+  readonly skipCheck?: boolean;
 };
 
 const HOW =
@@ -42,6 +43,7 @@ export function userCommands(program: Command): void {
     .option("--jwks-url <url>", "the issuer's public keys (default: found by OIDC discovery)")
     .option("--secret-stdin", "read the secret that the issuer signs with (HS256) from standard input")
     .option("--verify-url <url>", "verify opaque tokens by a request to this URL")
+    .option("--skip-check", "do not try the issuer first, because it is not up yet")
     .action(add);
   withApp(issuers.command("list")).description("list the issuers of an app").action(listIssuers);
   withApp(issuers.command("remove <id>")).description("remove an issuer and its users").action(remove);
@@ -59,16 +61,16 @@ async function add(issuer: string, flags: AddFlags): Promise<void> {
 }
 
 async function addedIssuer(issuer: string, flags: AddFlags): Promise<NewIssuer> {
-  const { audience: audiences, jwksUrl, verifyUrl, secretStdin } = flags;
+  const { audience: audiences, jwksUrl, verifyUrl, secretStdin, skipCheck: skip_check = false } = flags;
   const url = jwksUrl ?? verifyUrl ?? null;
   const ways = [jwksUrl, verifyUrl, secretStdin].filter((way) => way !== undefined);
   if (ways.length > 1) throw new CodedError("usage", { message: HOW });
   if (secretStdin === true) {
     const example = `printf %s "$SECRET" | holdfast users issuers add ${issuer} --app ${flags.app} --audience AUD --secret-stdin`;
-    return { issuer, kind: "secret", url, audiences, secret: await readSecret(null, example) };
+    return { issuer, kind: "secret", url, audiences, secret: await readSecret(null, example), skip_check };
   }
   const kind = jwksUrl !== undefined ? "jwks" : verifyUrl !== undefined ? "verify" : "oidc";
-  return { issuer, kind, url, audiences, secret: null };
+  return { issuer, kind, url, audiences, secret: null, skip_check };
 }
 
 const VERIFIED_BY: Readonly<Record<string, string>> = {

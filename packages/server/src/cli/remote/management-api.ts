@@ -38,6 +38,8 @@ export interface NewIssuer {
   readonly url: string | null;
   readonly audiences: readonly string[];
   readonly secret: Secret | null;
+  /** Stores the issuer without trying it. */
+  readonly skip_check: boolean;
 }
 
 export interface UserPage {

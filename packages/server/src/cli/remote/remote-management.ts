@@ -79,11 +79,17 @@ async function shareClients(remote: Remote, workspace: string, allowed: boolean)
   return (await remote.call({ method: "PUT", path, json: { allowed } }, "sharing")).risk;
 }
 
-function putIssuer(remote: Remote, app: string, { url, secret, ...rest }: NewIssuer): Promise<ListedIssuer> {
+function putIssuer(
+  remote: Remote,
+  app: string,
+  { url, secret, skip_check, ...rest }: NewIssuer,
+): Promise<ListedIssuer> {
   const json = {
     ...rest,
     ...(url === null ? {} : { url }),
     ...(secret === null ? {} : { secret: secret.expose() }),
+    // A server of an older version does not know the field, and tries nothing.
+    ...(skip_check ? { skip_check } : {}),
   };
   return remote.call({ method: "POST", path: issuersOf(app), json }, "issuer");
 }

@@ -117,9 +117,9 @@ function issuerRoutes(server: HttpServer, context: HttpContext): void {
     { schema: { params: AppParams, body: PutIssuerBody, response: { 200: IssuerReply } } },
     async (request) => {
       const { app_id, actor } = await requireAppBuilder(context, request, request.params.app, "app_issuer.manage");
-      const { url = null, audiences = [], secret, ...rest } = request.body;
+      const { url = null, audiences = [], secret, skip_check = false, ...rest } = request.body;
       const issuer = { ...rest, url, audiences, secret: secret === undefined ? null : new Secret(secret) };
-      const stored = await issuers.put(app_id, issuer);
+      const stored = await issuers.put(app_id, issuer, { skip_check });
       audit.record({ app_id, actor, action: "app_issuer.add", target: stored.id });
       return { ...stored, audiences: [...stored.audiences] };
     },

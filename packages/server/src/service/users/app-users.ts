@@ -111,7 +111,7 @@ export function createAppUsers(deps: AppUsersDeps): AppUsers {
     users: createReadCache({ ...cache, entries: limits.user_cache_entries }),
   };
   return {
-    issuers: createIssuers({ ...deps, onChange: (app_id) => state.issuers.drop(app_id) }),
+    issuers: createIssuers({ ...deps, httpClient, onChange: (app_id) => state.issuers.drop(app_id) }),
     verify: (app_id, bearer) => verify(state, app_id, bearer),
     locate: (bearer) => locate(state, bearer),
     issueToken: (app_id, user_id) => issueOwnToken(deps, app_id, user_id),

@@ -4,7 +4,7 @@
  * cause no traffic. While the issuer is unreachable, its keys work for `issuer_keys_stale_ms`.
  */
 import { LRUCache } from "lru-cache";
-import { getFrom, logUnavailable } from "./issuer-request.ts";
+import { getFrom, logUnavailable, unavailable, type Unavailable } from "./issuer-request.ts";
 import { publicKeys, type VerificationKeys } from "./jwt.ts";
 import type { IssuerDeps, OpenIssuer } from "./types.ts";
 
@@ -62,7 +62,9 @@ function load(state: KeysState, issuer: OpenIssuer): Promise<KeySet> {
   const running = loads.get(key);
   if (running !== undefined) return running;
   const attempted_at = clock.monotonic_ms();
-  const loading = fetchKeys(state, issuer).then((keys) => {
+  const loading = fetchKeys(state, issuer).then((fetched) => {
+    if (fetched.kind === "unavailable") logUnavailable(state, issuer, fetched.reason);
+    const keys = fetched.kind === "unavailable" ? null : fetched;
     const { keys: previous, fetched_at } = sets.get(key) ?? NONE;
     const set =
       keys === null ? { keys: previous, fetched_at, attempted_at } : { keys, fetched_at: attempted_at, attempted_at };
@@ -74,22 +76,25 @@ function load(state: KeysState, issuer: OpenIssuer): Promise<KeySet> {
   return loading;
 }
 
-async function fetchKeys(state: KeysState, issuer: OpenIssuer): Promise<VerificationKeys | null> {
-  const url = issuer.kind === "oidc" ? await discoverKeySet(state, issuer) : issuer.url;
-  const reply = url === null ? null : await getFrom(state, issuer, url);
-  if (reply === null) return null;
-  const keys = reply.status === 200 && reply.body !== null ? publicKeys(reply.body, state.limits.issuer_keys) : null;
-  if (keys === null) logUnavailable(state, issuer, `key_set_${reply.status}`);
-  return keys;
+/** Fetches the keys, from the issuer's URL or from where its discovery document says. */
+export async function fetchKeys(
+  deps: IssuerDeps,
+  issuer: Pick<OpenIssuer, "kind" | "issuer" | "url">,
+): Promise<VerificationKeys | Unavailable> {
+  const url = issuer.kind === "oidc" ? await discoverKeySet(deps, issuer.issuer) : (issuer.url ?? "");
+  if (typeof url !== "string") return url;
+  const reply = await getFrom(deps, url);
+  if (reply.kind === "unavailable") return reply;
+  const keys = reply.status === 200 && reply.body !== null ? publicKeys(reply.body, deps.limits.issuer_keys) : null;
+  return keys ?? unavailable(`key_set_${reply.status}`);
 }
 
 /** OpenID Connect Discovery §4. The document must name the requested issuer (§4.3). */
-async function discoverKeySet(state: KeysState, issuer: OpenIssuer): Promise<string | null> {
-  const url = `${issuer.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
-  const reply = await getFrom(state, issuer, url);
-  if (reply === null) return null;
+async function discoverKeySet(deps: IssuerDeps, issuer: string): Promise<string | Unavailable> {
+  const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+  const reply = await getFrom(deps, url);
+  if (reply.kind === "unavailable") return reply;
   const { issuer: named, jwks_uri } = (reply.status === 200 ? reply.body : null) ?? {};
-  if (named === issuer.issuer && typeof jwks_uri === "string") return jwks_uri;
-  logUnavailable(state, issuer, named === undefined ? `discovery_${reply.status}` : "discovery_issuer");
-  return null;
+  if (named === issuer && typeof jwks_uri === "string") return jwks_uri;
+  return unavailable(named === undefined ? `discovery_${reply.status}` : "discovery_issuer");
 }

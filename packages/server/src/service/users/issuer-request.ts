@@ -6,35 +6,37 @@ import { USER_AGENT } from "../../net/user-agent.ts";
 import type { IssuerDeps, OpenIssuer } from "./types.ts";
 
 export interface IssuerReply {
+  readonly kind: "reply";
   readonly status: number;
   /** Null if the body is not a JSON object. */
   readonly body: JsonObject | null;
 }
 
-/** Returns the response, or null if there is none within the limits. Logs the reason. */
+/** `reason`: a word for the log, such as `timeout` or `key_set_500`. */
+export interface Unavailable {
+  readonly kind: "unavailable";
+  readonly reason: string;
+}
+
+export const unavailable = (reason: string): Unavailable => ({ kind: "unavailable", reason });
+
+/** Returns the response, or why there is none within the limits. */
 export async function getFrom(
   deps: IssuerDeps,
-  issuer: OpenIssuer,
   url: string,
   headers: Readonly<Record<string, string>> = {},
-): Promise<IssuerReply | null> {
+): Promise<IssuerReply | Unavailable> {
   const response = await deps.httpClient.send({
     method: "GET",
     url,
     headers: { accept: "application/json", "user-agent": USER_AGENT, ...headers },
     deadline_ms: deps.limits.issuer_deadline_ms,
   });
-  if (response.kind !== "response") {
-    logUnavailable(deps, issuer, response.reason);
-    return null;
-  }
-  if (!response.complete) {
-    logUnavailable(deps, issuer, "too_large");
-    return null;
-  }
+  if (response.kind !== "response") return unavailable(response.reason);
+  if (!response.complete) return unavailable("too_large");
   const text = decodeUtf8(response.body);
   const value: JsonValue | undefined = text === null ? undefined : parseJson(text);
-  return { status: response.status, body: isJsonObject(value) ? value : null };
+  return { kind: "reply", status: response.status, body: isJsonObject(value) ? value : null };
 }
 
 /** Logs why an issuer's tokens cannot be verified, which its app's builder has to resolve. */

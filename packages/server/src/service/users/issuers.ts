@@ -1,7 +1,6 @@
 /**
  * The issuers of an app, and how their tokens are verified: by public keys or by a shared secret,
- * never both. The secret is sealed with the app's data key and never returned. Sends no request to
- * check an issuer, because commands add issuers too, and only the server sends requests.
+ * never both. The secret is sealed with the app's data key and never returned.
  */
 import { CodedError } from "../../core/errors.ts";
 import { newId } from "../../core/ids.ts";
@@ -13,7 +12,8 @@ import type { AppIssuerRow } from "../../store/tables.ts";
 import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import { existingApp } from "../access/authorization.ts";
 import type { Ground } from "../ground.ts";
-import type { OpenIssuer } from "./types.ts";
+import { tryIssuer } from "./issuer-check.ts";
+import type { IssuerDeps, OpenIssuer } from "./types.ts";
 
 export interface NewIssuer {
   readonly issuer: string;
@@ -25,15 +25,20 @@ export interface NewIssuer {
   readonly secret: Secret | null;
 }
 
+export interface PutOptions {
+  readonly skip_check?: boolean;
+}
+
 export type IssuerSummary = Omit<AppIssuerRow, "sealed_secret" | "app_id">;
 
 export interface Issuers {
   /**
-   * Adds an issuer, or replaces the one with the same name, which keeps its users.
+   * Adds an issuer, or replaces the one with the same name, which keeps its users. Tries it first,
+   * unless `skip_check`.
    *
-   * @throws CodedError `invalid_field`, `limit_reached`, `not_found`
+   * @throws CodedError `invalid_field`, `issuer_unusable`, `limit_reached`, `not_found`
    */
-  put(app_id: AppId, issuer: NewIssuer): Promise<IssuerSummary>;
+  put(app_id: AppId, issuer: NewIssuer, options?: PutOptions): Promise<IssuerSummary>;
   list(app_id: AppId): Promise<readonly IssuerSummary[]>;
   /** Removes an issuer and its users. @throws CodedError `not_found` */
   remove(app_id: AppId, id: string): Promise<void>;
@@ -49,24 +54,31 @@ const URL_LENGTH = 2_048;
 /** RFC 7518 §3.2: a key at least as long as the hash. */
 const SECRET_BYTES = { least: 32, most: 4_096 };
 
-export type IssuersDeps = Pick<Ground, "store" | "vault" | "urls" | "limits" | "issuer_loopback"> & {
-  /** Drops the app's issuers from memory. */
-  readonly onChange: (app_id: AppId) => void;
-};
+export type IssuersDeps = IssuerDeps &
+  Pick<Ground, "store" | "vault" | "urls" | "issuer_loopback"> & {
+    /** Drops the app's issuers from memory. */
+    readonly onChange: (app_id: AppId) => void;
+  };
 
 export function createIssuers(deps: IssuersDeps): Issuers {
   return {
-    put: (app_id, issuer) => putIssuer(deps, app_id, issuer),
+    put: (app_id, issuer, options = {}) => putIssuer(deps, app_id, issuer, options),
     list: (app_id) => listIssuers(deps, app_id),
     remove: (app_id, id) => removeIssuer(deps, app_id, id),
   };
 }
 
-async function putIssuer(deps: IssuersDeps, app_id: AppId, issuer: NewIssuer): Promise<IssuerSummary> {
+async function putIssuer(
+  deps: IssuersDeps,
+  app_id: AppId,
+  issuer: NewIssuer,
+  { skip_check = false }: PutOptions,
+): Promise<IssuerSummary> {
   const { store, vault, limits, onChange } = deps;
   await existingApp(store, app_id);
   check(deps, issuer);
   await refuseSecondVerifier(deps, app_id, issuer);
+  if (!skip_check) await tryIssuer(deps, issuer);
   const { secret, ...settings } = issuer;
   const sealed_secret = secret === null ? null : await vault.seal(secretContext(app_id, issuer.issuer), secret);
   const row = { id: newId("iss"), app_id, ...settings, sealed_secret };

@@ -7,7 +7,7 @@
  * Only the configured keys count. `jwk`, `jku`, `x5c` and `x5u` in a token's header are ignored,
  * and `kid` is only compared.
  */
-import { createLocalJWKSet, errors, jwtVerify, SignJWT, type JWTVerifyGetKey } from "jose";
+import { createLocalJWKSet, errors, jwtVerify, SignJWT } from "jose";
 import { isJsonObject, type Instant, type JsonObject, type JsonValue } from "../../core/types.ts";
 import { decodeUtf8, parseJson } from "../../net/json.ts";
 
@@ -46,7 +46,7 @@ export type UnverifiedToken =
 /** The keys of one issuer. */
 export type VerificationKeys =
   | { readonly kind: "secret"; readonly secret: Uint8Array }
-  | { readonly kind: "public"; readonly keys: JWTVerifyGetKey };
+  | { readonly kind: "public"; readonly keys: ReturnType<typeof createLocalJWKSet> };
 
 export interface Expected {
   readonly keys: VerificationKeys;

@@ -52,8 +52,11 @@ async function ask(state: OpaqueState, issuer: OpenIssuer, token: string, key: s
   const release = enter(state, issuer);
   try {
     const asked_at = clock.monotonic_ms();
-    const reply = await getFrom(state, issuer, issuer.url ?? "", { authorization: `Bearer ${token}` });
-    if (reply === null) return null;
+    const reply = await getFrom(state, issuer.url ?? "", { authorization: `Bearer ${token}` });
+    if (reply.kind === "unavailable") {
+      logUnavailable(state, issuer, reply.reason);
+      return null;
+    }
     const { status, body } = reply;
     const is_refused = status >= 400 && status < 500 && status !== 408 && status !== 429;
     if (!is_refused && (status !== 200 || body === null)) {
