@@ -112,7 +112,7 @@ export async function verifyJwt(token: string, expected: Expected): Promise<Veri
       keys.kind === "secret"
         ? await jwtVerify<JsonObject>(token, keys.secret, options)
         : await jwtVerify<JsonObject>(token, keys.keys, options);
-    return isSignIn(payload) ? { kind: "verified", claims: payload } : refused("claims");
+    return isSignIn(payload, now) ? { kind: "verified", claims: payload } : refused("claims");
   } catch (error) {
     return refused(reasonOf(error));
   }
@@ -120,10 +120,13 @@ export async function verifyJwt(token: string, expected: Expected): Promise<Veri
 
 /**
  * Refuses an expiry that never comes (`1e999` is a number to JSON), and security event tokens, such
- * as logout tokens, which name their subject too (RFC 8417).
+ * as logout tokens, which name their subject too (RFC 8417). Also refuses tokens that were issued
+ * in the future. RFC 7519 §4.1.6 leaves that open, but no sign-in has happened there: the clock of
+ * one side is wrong, and then the expiry means nothing.
  */
-function isSignIn({ exp, events }: JsonObject): boolean {
-  return Number.isFinite(exp) && events === undefined;
+function isSignIn({ exp, events, iat = 0 }: JsonObject, now: Instant): boolean {
+  const is_issued = typeof iat === "number" && iat <= now / 1000 + CLOCK_SKEW_S;
+  return Number.isFinite(exp) && events === undefined && is_issued;
 }
 
 const refused = (reason: RefusalReason): Verification => ({ kind: "refused", reason });

@@ -75,6 +75,27 @@ describe("a token of the issuer", () => {
   });
 });
 
+describe("a token's time of issue", () => {
+  const issued = (iat: JsonObject[string]) => verifyJwt(signed(rsa, { ...CLAIMS, iat }), expected());
+
+  it("can be any in the past, and 60 s in the future, for clocks that differ", async () => {
+    for (const iat of [-1, 0, 1, NOW_S, NOW_S + 59.5, NOW_S + 60])
+      expect(await issued(iat)).toEqual(verified({ ...CLAIMS, iat }));
+  });
+
+  it.each([NOW_S + 60.5, NOW_S + 61, NOW_S * 1000, Number.MAX_VALUE, String(NOW_S), null, [], true])(
+    "%s is refused",
+    async (iat) => {
+      expect(await issued(iat)).toEqual(refused("claims"));
+    },
+  );
+
+  it("that is infinite is refused", async () => {
+    const claims = `{"iss":"${ISSUER}","aud":"shop","sub":"u","exp":${NOW_S + 600},"iat":1e999}`;
+    expect(await verifyJwt(signed(rsa, claims), expected())).toEqual(refused("claims"));
+  });
+});
+
 describe("a token with a wrong algorithm", () => {
   it.each(["none", "None", "NONE", "nOnE"])("alg %s is refused, with and without a signature", async (alg) => {
     const unsigned = tokenOf({ alg, typ: "JWT" }, CLAIMS, () => Buffer.alloc(0));
