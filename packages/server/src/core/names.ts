@@ -59,3 +59,6 @@ export function appNamed<A extends NamedApp>(apps: readonly A[], text: string): 
   const message = `Several apps are named ${shown}. Use the id of one: ${ids.slice(0, MOST_IDS).join(", ")}${more}.`;
   throw new CodedError("app_ambiguous", { message });
 }
+
+/** Names that a JSON body never has as keys: copied to an object, they can change its prototype. */
+export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);

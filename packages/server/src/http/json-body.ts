@@ -6,9 +6,9 @@
  * Errors: CodedError `invalid_json`, `forbidden_key`.
  */
 import { CodedError } from "../core/errors.ts";
+import { FORBIDDEN_KEYS } from "../core/names.ts";
 import type { HttpServer } from "./fastify.ts";
 
-const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 /** Valid bodies have at most four levels. The limit makes later recursion safe. */
 const MAX_DEPTH = 32;
 

@@ -301,6 +301,31 @@ describe("secrets", () => {
     expect((await holdfast.manage("GET", secretsOf(holdfast.app))).json).toEqual({});
   });
 
+  it.each(["__proto__", "constructor", "prototype"])(
+    "named %s are refused over HTTP, and by commands",
+    async (name) => {
+      const holdfast = await startTestServer();
+      const reply = await holdfast.manage("POST", secretsOf(holdfast.app), {
+        body: `{"${name}":"x"}`,
+        headers: { "content-type": "application/json" },
+      });
+      expect([reply.status, reply.code]).toEqual([400, "forbidden_key"]);
+      const { appSecrets } = holdfast.installation;
+      const values = Object.fromEntries([[name, new Secret("x")]]);
+      const stored = appSecrets.set(asAppId(holdfast.app.app_id), values);
+      await expect(stored).rejects.toMatchObject({ code: "invalid_field" });
+      expect(await appSecrets.list(asAppId(holdfast.app.app_id))).toEqual([]);
+    },
+  );
+
+  it("can have a name that differs from a reserved one in case, which changes nothing but the secret", async () => {
+    const holdfast = await startTestServer();
+    const json = { path: "1", home: "2", node_options: "--inspect", Ld_preload: "/x.so", deno_dir: "/x", KEY: "3" };
+    expect((await holdfast.manage("POST", secretsOf(holdfast.app), { json })).status).toBe(200);
+    await deploy(holdfast, "env", PRINTS);
+    expect(JSON.parse((await call(holdfast, "env")).text)).toEqual(["3", json]);
+  });
+
   it("are limited to 64 KiB each and a hundred per app", { tags: "all" }, async () => {
     const holdfast = await startTestServer();
     const full = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`N${i}`, "x".repeat(65_536)]));
