@@ -27,10 +27,14 @@ const ALLOWED: ReadonlySet<string> = new Set([
  * X- headers that are instructions to this server, to a proxy or to a browser. nginx sends the file
  * that X-Accel-Redirect names, Apache and others send the file in X-Sendfile or
  * X-LiteSpeed-Location, perlbal fetches X-Reproxy-URL, and Envoy stops using a server after
- * X-Envoy-Immediate-Health-Check-Fail.
+ * X-Envoy-Immediate-Health-Check-Fail. Next.js sends the request on to X-Middleware-Rewrite. IIS and
+ * PHP frameworks take a URL from X-Original-URL or X-Rewrite-URL, and every proxy a client's
+ * address from X-Forwarded-For or X-Real-IP, if a proxy passes them on.
  */
 const REFUSED_X = [
   /^x-(?:holdfast|accel|envoy|frame|litespeed|lighttpd|lsadc|reproxy|nginx|apache)(?:-|$)/,
+  /^x-(?:middleware|nextjs|invoke|original|rewrite|forwarded|arr|surrogate|esi)(?:-|$)/,
+  /^x-(?:real|client|cluster-client|true-client|remote)-(?:ip|addr)$/,
   /^x-(?:.+-)?send-?(?:temp-?)?file/,
   /^x-(?:request-id|content-type-options|xss-protection|dns-prefetch-control|download-options|ua-compatible)$/,
   /^x-(?:permitted-cross-domain-policies|webkit-csp.*|content-security-policy.*|source-?map)$/,

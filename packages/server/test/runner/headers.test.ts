@@ -94,6 +94,36 @@ describe("a function's response", () => {
     "x-reproxy-url",
     "x-reproxy-file",
     "x-envoy-immediate-health-check-fail",
+    "x-middleware-rewrite",
+    "x-middleware-next",
+    "x-middleware-override-headers",
+    "x-middleware-request-authorization",
+    "x-middleware-set-cookie",
+    "x_middleware_rewrite",
+    "x-nextjs-rewrite",
+    "x-invoke-path",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-host",
+    "x-rewrite-url",
+    "x_rewrite_url",
+    "x-apache-sendfile",
+    "x-uwsgi-sendfile",
+    "x-forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-prefix",
+    "x-forwarded-user",
+    "x_forwarded_for",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-true-client-ip",
+    "x-remote-addr",
+    "x-arr-ssl",
+    "x-surrogate-control",
+    "x-esi",
     "x-content-type-options",
     "x-content-security-policy",
     "x-webkit-csp",
@@ -110,6 +140,13 @@ describe("a function's response", () => {
       dropped: [name],
     });
   });
+
+  it.each(["x-originality", "x-rewritten", "x-client-id", "x-real-name", "x-arrived", "x-sender", "x-middlewares"])(
+    "keeps %s, which no server acts on",
+    (name) => {
+      expect(responseHeaders({ [name]: "1" }, URL)).toEqual({ headers: { [name]: "1", ...SERVER }, dropped: [] });
+    },
+  );
 
   it("loses its CORS headers without a log, because the server sends its own", () => {
     const sent = { "access-control-allow-origin": "https://a.example", "access-control-allow-credentials": "true" };
