@@ -83,7 +83,7 @@ it("refuses a secret beside keys, a short one, and private addresses, and says w
   expect((await run(stage, ["issuers", "list"])).stdout).toContain("The app has no issuer");
 });
 
-it("tries an issuer first, on both machines, and says how to add one that is not up yet", async () => {
+it("tries an issuer first, on both machines, and says how to add an issuer that is not up yet", async () => {
   const stage = await startRemoteStage();
   const { site, app, home } = stage;
   // A name that never exists (RFC 6761 §6.4).
