@@ -104,6 +104,21 @@ it("shows help and the catalog without a data directory, and writes nothing", as
   expect(readdirSync(home)).toEqual(["tmp"]);
 });
 
+it("shows a service to people as text, and to programs as JSON", async () => {
+  const shown = await holdfast(["providers", "show", "salesforce"], { home: temporaryDirectory() });
+  expect(shown.exit_code).toBe(0);
+  expect(shown.stdout).toMatch(/^Salesforce \(salesforce\)\n/);
+  expect(shown.stdout).toContain("\n  Redirect URI: PUBLIC_URL/api/external-auth/callback/salesforce\n");
+  expect(shown.stdout).toContain(
+    "\n  Then run: holdfast clients set salesforce --client-id ID --client-secret-stdin\n",
+  );
+  expect(shown.stdout).toMatch(/\nSettings of a connection\n {2}hostname +.*\(default login\.salesforce\.com, such as/);
+  expect(shown.stdout).toMatch(/\n {2}API \w+ +\{instance_url\}/);
+  expect(shown.stdout).not.toMatch(/[{}]"|undefined|null|\[object/);
+  const unknown = await holdfast(["providers", "show", "slak"], { home: temporaryDirectory() });
+  expect([unknown.exit_code === 0, unknown.stdout]).toEqual([false, ""]);
+});
+
 it("manages apps, OAuth clients and connectors, beside the running server", async () => {
   const { url } = await startSimulated();
   const site = await prepareSite(url);

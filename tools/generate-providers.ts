@@ -3,6 +3,7 @@
  * differences.md, and the JSON schema of operators' own services. Pure: returns file contents by
  * path, and the caller writes them.
  */
+import { accessWords, duration, refreshWords } from "../packages/server/src/cli/connectors/provider-text.ts";
 import { keepAliveInterval_ms } from "../packages/server/src/providers/lifetime.ts";
 import { providers } from "../packages/server/src/providers/index.ts";
 import type { Provider } from "../packages/server/src/providers/provider.ts";
@@ -123,13 +124,8 @@ function tokens(provider: Provider): readonly string[] {
   const { lifetime, revocation } = provider;
   const keep_alive_ms = keepAliveInterval_ms(provider);
   const rows = [
-    [
-      "Access token",
-      lifetime.access_s === null
-        ? "No expiry is announced"
-        : `${duration(lifetime.access_s)} unless the response says otherwise`,
-    ],
-    ["Refresh", REFRESH[lifetime.refresh.kind === "rotates" ? lifetime.refresh.reuse : lifetime.refresh.kind]],
+    ["Access token", accessWords(lifetime.access_s)],
+    ["Refresh", refreshWords(lifetime)],
     ...(lifetime.refresh_idle_s === null
       ? []
       : [["Refresh token expires", `${duration(lifetime.refresh_idle_s)} after issue or last use`]]),
@@ -150,14 +146,6 @@ function tokens(provider: Provider): readonly string[] {
   ];
   return ["## Tokens", table(["", ""], rows)];
 }
-
-const REFRESH = {
-  none: "None. The user consents again when the token expires",
-  stays: "The refresh token stays the same, or the old one stays valid",
-  remint: "Not needed. Each access token is requested anew for the installation",
-  grace: "Each refresh replaces the refresh token. The old one stays valid for a while",
-  strict: "Each refresh token is single use",
-} as const;
 
 function departures({ deviations, client_id_param, token_body, api_auth }: Provider): readonly string[] {
   const rows = [
@@ -221,14 +209,3 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 const document = (...blocks: readonly string[]): string => `${blocks.join("\n\n")}\n`;
-
-function duration(seconds: number): string {
-  const units = [
-    [86_400, "day"],
-    [3600, "hour"],
-    [60, "minute"],
-  ] as const;
-  const [size, unit] = units.find(([length]) => seconds >= length * 2 || seconds === length) ?? [1, "second"];
-  const count = Math.round((seconds / size) * 10) / 10;
-  return `${count} ${unit}${count === 1 ? "" : "s"}`;
-}

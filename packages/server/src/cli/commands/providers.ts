@@ -5,6 +5,7 @@
 import type { Command } from "commander";
 import type { Provider } from "../../providers/provider.ts";
 import { loadCatalog } from "../connectors/catalog.ts";
+import { providerText } from "../connectors/provider-text.ts";
 import { printResult, table } from "../terminal/output.ts";
 
 interface Flags {
@@ -38,11 +39,11 @@ async function list(flags: Flags): Promise<void> {
 }
 
 async function show(id: string, flags: Flags): Promise<void> {
-  const described = await describe((await loadCatalog()).require(id));
-  printResult(flags, described, JSON.stringify(described, null, 2));
+  const provider = (await loadCatalog()).require(id);
+  printResult(flags, await describe(provider), providerText(provider));
 }
 
-/** Returns the whole definition. Deviations are functions, so they appear by name. */
+/** Returns the whole definition, for programs. Deviations are functions, so they appear by name. */
 async function describe(provider: Provider): Promise<Readonly<Record<string, unknown>>> {
   const { rotationClass } = await import("../../providers/provider.ts");
   const { lifetime, deviations, flow, issuer, ...rest } = provider;
