@@ -118,6 +118,23 @@ describe("a deployed function", () => {
     });
   });
 
+  it("is refused if the kept versions of its app would need too much disk, and changes nothing", async () => {
+    const holdfast = await startTestServer({ limits: { functions_stored_bytes: 400_000 } });
+    const large = (text: string): string => answering(text.repeat(100_000));
+    expect((await deploy(holdfast, "hello", large("a"))).status).toBe(200);
+    const refused = await deploy(holdfast, "hello", large("b"));
+    expect([refused.status, refused.code]).toEqual([409, "limit_reached"]);
+    expect((await call(holdfast, "hello")).text).toBe("a".repeat(100_000));
+    const { json } = await holdfast.manage("GET", management(holdfast, "hello", "versions"));
+    expect(asList(json["versions"])).toMatchObject([{ number: 1, is_live: true }]);
+    const rows = await holdfast.installation.store.transaction(({ db }) =>
+      db.selectFrom("function_blobs").select("size").execute(),
+    );
+    expect(rows.reduce((sum, { size }) => sum + size, 0)).toBeLessThan(400_000);
+    await holdfast.manage("DELETE", pathOf(holdfast.app, "hello"));
+    expect((await deploy(holdfast, "hello", large("b"))).status).toBe(200);
+  });
+
   it("rolls back to an earlier version by number, or to the previous version", async () => {
     const holdfast = await startTestServer();
     for (const text of ["one", "two", "three"]) await deploy(holdfast, "hello", answering(text));

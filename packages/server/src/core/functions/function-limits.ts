@@ -113,6 +113,11 @@ export const FUNCTION_LIMITS = {
    * Total size of the source files of an app's live functions. The public CLI lists all at once.
    */
   functions_source_bytes: 52_428_800,
+  /**
+   * Total size of the sources, bundles and source maps of all kept versions of an app. The versions
+   * of 200 functions could otherwise need 50 GB, and fill the disk for all apps.
+   */
+  functions_stored_bytes: 2_147_483_648,
   /** Versions of a function that are kept for a rollback, the live version included. */
   function_versions: 10,
   /** Deployments that one server bundles in parallel. Each bundler uses a processor. */

@@ -5,9 +5,10 @@
 import { CodedError } from "../../core/errors.ts";
 import { isFunctionName, type Bundled, type SourceTree } from "../../core/functions/functions.ts";
 import { newId } from "../../core/ids.ts";
+import type { Limits } from "../../core/limits.ts";
 import type { AppId } from "../../core/types.ts";
 import { VERSION } from "../../core/version.ts";
-import { deployFunction, functionWorkspaces } from "../../store/queries/functions.ts";
+import { deployFunction, functionWorkspaces, storedBytes } from "../../store/queries/functions.ts";
 import type { FunctionRow } from "../../store/tables.ts";
 import { contentOf, digestOf } from "./content.ts";
 import { inDirectory } from "./directory.ts";
@@ -131,6 +132,8 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
     if (deployed.kind === "deployed") await putSchedules(tx, app_id, tree.function_name, automations);
     if (state.functions_isolation === "none" && (await functionWorkspaces(tx)).length > 1)
       throw new CodedError("functions_not_isolated");
+    // Thrown, because the deletion of old versions can make room, and is undone with the rest.
+    if ((await storedBytes(tx, app_id)) > limits.functions_stored_bytes) throw tooMuchStored(limits);
     return deployed;
   });
   rows.drop(keyOf(app_id, tree.function_name));
@@ -140,4 +143,9 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
       ? `An app can have ${limits.functions_per_app} functions. Delete one first.`
       : `The functions of an app can have ${limits.functions_source_bytes} bytes of source together. Delete one first.`;
   throw new CodedError("limit_reached", { message });
+}
+
+function tooMuchStored({ functions_stored_bytes: bytes }: Limits): CodedError {
+  const message = `The functions of an app and their earlier versions can have ${bytes} bytes together, bundles included. Delete a function first.`;
+  return new CodedError("limit_reached", { message });
 }

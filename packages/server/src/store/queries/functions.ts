@@ -156,6 +156,18 @@ export async function deployFunction(
   return { kind: "deployed", number };
 }
 
+/** Returns the size of all content that the kept versions of an app use, before compression. */
+export async function storedBytes({ db }: Transaction, app_id: AppId): Promise<number> {
+  const of_app = (column: (typeof DIGESTS)[number]) =>
+    db.selectFrom("function_versions").select(`${column} as digest`).where("app_id", "=", app_id);
+  const digests = of_app("source_digest")
+    .union(of_app("bundle_digest"))
+    .union(of_app("map_digest"))
+    .union(of_app("lock_digest"));
+  const sizes = await all(db.selectFrom("function_blobs").select("size").where("digest", "in", digests));
+  return sizes.reduce((sum, { size }) => sum + size, 0);
+}
+
 async function sourceSizes({ db }: Transaction, app_id: AppId): Promise<{ name: string; size: number }[]> {
   return await all(
     db
