@@ -33,6 +33,8 @@ export interface LogFields {
   readonly url?: string;
   readonly path?: string;
   readonly function_name?: string;
+  /** Imports of a function that name a version of an SDK. */
+  readonly pin?: string;
   readonly line?: string;
   readonly error?: unknown;
 }

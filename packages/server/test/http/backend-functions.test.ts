@@ -40,6 +40,23 @@ it("is refused without a sandbox if another workspace has functions, and nothing
 });
 
 describe("a deployed function", () => {
+  it("that pins another version of the SDK is logged once for each deployment", async () => {
+    const holdfast = await startTestServer();
+    const importing = (pin: string) =>
+      `import { createClient } from "${pin}";\nDeno.serve(() => new Response(typeof createClient));`;
+    const logged = () => holdfast.log.filter(({ event }) => event === "function_sdk_pin_differs");
+    const pin = "npm:@base44/sdk@0.8.4";
+    for (const _again of [1, 2]) {
+      expect((await deploy(holdfast, "pinned", importing(pin))).status).toBe(200);
+      expect(logged()).toMatchObject([{ app_id: holdfast.app.app_id, function_name: "pinned", pin, level: "info" }]);
+    }
+    expect((await deploy(holdfast, "pinned", importing("npm:@base44/sdk"))).status).toBe(200);
+    expect((await deploy(holdfast, "broken", `${importing(pin)}\nconst = 1;`)).status).toBe(400);
+    expect(logged()).toHaveLength(1);
+    expect((await deploy(holdfast, "pinned", importing(pin))).status).toBe(200);
+    expect(logged()).toHaveLength(2);
+  });
+
   it("is stored compressed, so that a large one delays no reader, and is returned as it was sent", async () => {
     const holdfast = await startTestServer();
     const content = `// ${"\u{1F600} \u0001 ".repeat(50_000)}\n${answering("one")}`;

@@ -63,6 +63,8 @@ export interface Bundled {
   readonly lock: string;
   /** Notes for the builder who deploys. */
   readonly notes: readonly string[];
+  /** Imports that name another version of an SDK than the server ships, for the operator. */
+  readonly pins: readonly string[];
 }
 
 /** Turns a source tree into a bundle. */

@@ -52,6 +52,9 @@ export async function deploy(
     return { status: "unchanged", number: current.number, notes };
   const bundled = await inTurn(state, app_id, () => bundle(state, tree));
   const number = await store(state, { app_id, tree, source, bundled, automations: deployment.automations, created_by });
+  // The operator decides which SDK runs, so the log names functions that want another one.
+  if (bundled.pins.length > 0)
+    state.log.info("function_sdk_pin_differs", { app_id, function_name, pin: bundled.pins.join(" ") });
   return { status: "deployed", number, notes: [...bundled.notes, ...notes] };
 }
 

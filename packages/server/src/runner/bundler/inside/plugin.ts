@@ -42,6 +42,8 @@ export interface Bundling extends Pick<Assignment, "imports" | "sdks" | "pinned"
   /** Fetched packages that cannot be in a bundle. */
   readonly native: readonly NpmPackage[];
   readonly notes: Set<string>;
+  /** Imports that name another version of an SDK than the server ships. */
+  readonly pins: Set<string>;
   /** False: imports with a pattern are errors, which name their place. */
   readonly resolves_patterns: boolean;
 }
@@ -107,8 +109,10 @@ async function resolveOwn(
   if (found.kind === "remote") return await resolveOwnRemote(bundling, esbuild, { args, specifier, because });
   const { name, range } = found;
   const { version } = sdks[name];
-  if (!acceptsVersion(range, version))
+  if (!acceptsVersion(range, version)) {
+    bundling.pins.add(specifier);
     bundling.notes.add(`${specifier} is version ${version}, which this server ships.`);
+  }
   return { path: name, namespace: SDK };
 }
 

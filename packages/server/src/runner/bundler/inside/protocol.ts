@@ -37,6 +37,8 @@ export interface Built {
   readonly source_map: string;
   readonly lock: string;
   readonly notes: readonly string[];
+  /** Imports that name another version of an SDK than the server ships. */
+  readonly pins: readonly string[];
 }
 
 /** The function cannot be bundled. Each problem is a sentence, with file and line if it has one. */

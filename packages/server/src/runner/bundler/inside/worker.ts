@@ -35,6 +35,7 @@ export async function bundle(assignment: Assignment, bench: Bench): Promise<Outc
     failures: new Map(),
     native: [],
     notes: new Set(),
+    pins: new Set(),
     resolves_patterns: false,
   };
   const { code, problems, patterns } = await checkAll(survey);
@@ -111,9 +112,10 @@ function nativeFailures(remotes: Bundling["remotes"], fetched: Fetched | null, t
 const tooMany = ({ function_name }: Tree, files: number): string =>
   `The imports of the function ${function_name} need more than ${files} files.`;
 
-const built = ({ notes }: Bundling, code: { code: string; source_map: string }, lock: string): Outcome => ({
+const built = ({ notes, pins }: Bundling, code: { code: string; source_map: string }, lock: string): Outcome => ({
   kind: "built",
   ...code,
   lock,
   notes: [...notes],
+  pins: [...pins],
 });
