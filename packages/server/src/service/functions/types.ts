@@ -8,7 +8,10 @@ import type { FunctionDirectory } from "./directory.ts";
 import type { AppSecrets } from "./secrets.ts";
 import type { Turns } from "./turns.ts";
 
-export interface FunctionsDeps extends Pick<Ground, "store" | "limits" | "clock" | "log" | "bundler" | "functions_isolation"> {
+export interface FunctionsDeps extends Pick<
+  Ground,
+  "store" | "limits" | "clock" | "log" | "bundler" | "functions_isolation"
+> {
   readonly gate: DatabaseGate;
   readonly appSecrets: AppSecrets;
 }
