@@ -27,9 +27,9 @@ const ALLOWED: ReadonlySet<string> = new Set([
  * X- headers that are instructions to this server, to a proxy or to a browser. nginx sends the file
  * that X-Accel-Redirect names, Apache and others send the file in X-Sendfile or
  * X-LiteSpeed-Location, perlbal fetches X-Reproxy-URL, and Envoy stops using a server after
- * X-Envoy-Immediate-Health-Check-Fail. Next.js sends the request on to X-Middleware-Rewrite. IIS and
- * PHP frameworks take a URL from X-Original-URL or X-Rewrite-URL, and every proxy a client's
- * address from X-Forwarded-For or X-Real-IP, if a proxy passes them on.
+ * X-Envoy-Immediate-Health-Check-Fail. Next.js sends the request on to X-Middleware-Rewrite. Others
+ * take a URL from X-Original-URL or X-Rewrite-URL, and an address from X-Forwarded-For or
+ * X-Real-IP, where a proxy passes them on.
  */
 const REFUSED_X = [
   /^x-(?:holdfast|accel|envoy|frame|litespeed|lighttpd|lsadc|reproxy|nginx|apache)(?:-|$)/,
