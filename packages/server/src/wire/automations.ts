@@ -5,7 +5,8 @@
  */
 import { Type, type Static, type TObject } from "typebox";
 import { Errors } from "typebox/value";
-import { CodedError, type FieldError } from "../core/errors.ts";
+import type { FieldError } from "../core/errors.ts";
+import { invalidAutomation } from "../core/functions/automation-error.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/types.ts";
 import { nullable, text } from "./fields.ts";
 
@@ -105,9 +106,10 @@ const KINDS = {
 export function readAutomations(value: unknown): readonly Automation[] {
   if (value === undefined || value === null) return [];
   const path = "/automations";
-  if (!Array.isArray(value)) throw invalid([{ name: path, message: "must be array" }]);
+  if (!Array.isArray(value))
+    throw invalidAutomation([{ name: path, message: `must be a list of automations, not ${nounOf(value)}` }]);
   if (value.length > MAX_AUTOMATIONS)
-    throw invalid([{ name: path, message: `must not have more than ${MAX_AUTOMATIONS} items` }]);
+    throw invalidAutomation([{ name: path, message: `must not have more than ${MAX_AUTOMATIONS} items` }]);
   const read = value.map((one: unknown, index) => readOne(one, `${path}/${index}`));
   const errors = read.flatMap((one) => one.errors);
   const names = read.map(({ automation }) => automation?.name);
@@ -115,7 +117,7 @@ export function readAutomations(value: unknown): readonly Automation[] {
     if (name !== undefined && names.indexOf(name) !== index)
       errors.push({ name: `${path}/${index}/name`, message: "is the name of an earlier automation" });
   });
-  if (errors.length > 0) throw invalid(errors);
+  if (errors.length > 0) throw invalidAutomation(errors);
   return read.map(({ automation }) => automation).filter((automation) => automation !== null);
 }
 
@@ -125,7 +127,7 @@ interface ReadAutomation {
 }
 
 function readOne(value: unknown, path: string): ReadAutomation {
-  if (!isJsonObject(value)) return refused(path, "must be object");
+  if (!isJsonObject(value)) return refused(path, `must be an object with name and type, not ${nounOf(value)}`);
   const kind = kindOf(value);
   if (!("schema" in kind)) return refused(`${path}/${kind.field}`, kind.message);
   const own = Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(kind.schema.properties, name)));
@@ -155,11 +157,11 @@ function kindOf({ type, schedule_mode, schedule_type }: JsonObject): Kind {
  */
 function fieldErrors(schema: TObject, value: JsonObject, path: string): readonly FieldError[] {
   const found = new Map<string, string>();
-  for (const { keyword, instancePath, params, message } of Errors(schema, value)) {
+  for (const error of Errors(schema, value)) {
+    const { keyword, instancePath, params } = error;
     const missing = keyword === "required" && "requiredProperties" in params ? params.requiredProperties : [];
     const places = missing.length > 0 ? missing.map((name) => `${instancePath}/${name}`) : [instancePath];
-    const allowed = keyword === "enum" && "allowedValues" in params ? `: ${params.allowedValues.join(", ")}` : "";
-    const reason = missing.length > 0 ? "is required" : `${message}${allowed}`;
+    const reason = missing.length > 0 ? "is required" : reasonOf(error);
     for (const place of places) if (!found.has(place)) found.set(place, reason);
   }
   const all = [...found.keys()];
@@ -184,7 +186,7 @@ function groupErrors(
   depth: number,
   budget: { conditions: number },
 ): readonly FieldError[] {
-  if (!isJsonObject(value)) return [{ name: path, message: "must be object" }];
+  if (!isJsonObject(value)) return [{ name: path, message: `must be an object with conditions, not ${nounOf(value)}` }];
   const { logic, conditions } = value;
   if (logic !== undefined && logic !== "and" && logic !== "or")
     return [{ name: `${path}/logic`, message: "must be and or or" }];
@@ -202,13 +204,46 @@ function groupErrors(
 }
 
 function conditionErrors(value: JsonValue, path: string): readonly FieldError[] {
-  if (!isJsonObject(value)) return [{ name: path, message: "must be object" }];
+  if (!isJsonObject(value))
+    return [{ name: path, message: `must be an object with field and operator, not ${nounOf(value)}` }];
   return ["field", "operator"]
     .filter((name) => typeof value[name] !== "string" || value[name] === "")
     .map((name) => ({ name: `${path}/${name}`, message: "must be a text" }));
 }
 
-function invalid(errors: readonly FieldError[]): CodedError {
-  const places = errors.map(({ name, message }) => `${name} ${message}`).join("; ");
-  return new CodedError("invalid_field", { errors, message: `An automation has an invalid value. (${places})` });
+const NOUNS = {
+  array: "a list",
+  boolean: "true or false",
+  integer: "a whole number",
+  null: "null",
+  number: "a number",
+  object: "an object",
+  string: "a text",
+} as const;
+
+/** Returns what a value is, in the words of the errors. */
+function nounOf(value: unknown): string {
+  if (value === null) return NOUNS.null;
+  if (typeof value === "boolean") return String(value);
+  if (typeof value === "string") return NOUNS.string;
+  if (typeof value === "number") return NOUNS.number;
+  return Array.isArray(value) ? NOUNS.array : NOUNS.object;
 }
+
+/** What the patterns of this file accept, by the name of the field. */
+const PATTERNS: Readonly<Record<string, string>> = {
+  name: "must have no control characters",
+  integration_type: "must have only letters, digits, _ and -",
+};
+
+/** Returns an error of the schema in the words of the others. */
+function reasonOf(error: ReturnType<typeof Errors>[number]): string {
+  const { keyword, instancePath, params, message } = error;
+  if (keyword === "enum" && "allowedValues" in params) return `must be one of ${params.allowedValues.join(", ")}`;
+  if (keyword === "pattern") return PATTERNS[instancePath.slice(1)] ?? message;
+  if (keyword !== "type" || !("type" in params)) return message;
+  const wanted = [params.type].flat().map((type) => (isNoun(type) ? NOUNS[type] : type));
+  return `must be ${wanted.join(" or ")}`;
+}
+
+const isNoun = (type: string): type is keyof typeof NOUNS => Object.hasOwn(NOUNS, type);

@@ -177,6 +177,46 @@ describe("automations of a deploy", () => {
     ).toEqual(fields.toSorted());
   });
 
+  it.each<[string, unknown, string]>([
+    ["a text", "daily", "/automations must be a list of automations, not a text"],
+    ["an object", CRON, "/automations must be a list of automations, not an object"],
+    ["a text in the list", ["daily"], "/automations/0 must be an object with name and type, not a text"],
+    ["null in the list", [CRON, null], "/automations/1 must be an object with name and type, not null"],
+    ["a list in the list", [[CRON]], "/automations/0 must be an object with name and type, not a list"],
+    ["a name that is a number", [{ ...CRON, name: 7 }], "/automations/0/name must be a text"],
+    ["a name with a NUL", [{ ...CRON, name: "a\u0000" }], "/automations/0/name must have no control characters"],
+    ["a switch that is a text", [{ ...CRON, is_active: "yes" }], "/automations/0/is_active must be true or false"],
+    ["arguments that are a text", [{ ...CRON, function_args: "x" }], "/automations/0/function_args must be an object"],
+    ["events that are a text", [{ ...CONNECTOR, events: "all" }], "/automations/0/events must be a list"],
+    [
+      "half an interval",
+      [{ ...SIMPLE, repeat_interval: 0.5 }],
+      "/automations/0/repeat_interval must be a whole number",
+    ],
+    [
+      "an unknown event",
+      [{ ...ENTITY, event_types: ["read"] }],
+      "/automations/0/event_types/0 must be one of create, update, delete",
+    ],
+    [
+      "a service with a slash",
+      [{ ...CONNECTOR, integration_type: "a/b" }],
+      "/automations/0/integration_type must have only letters, digits, _ and -",
+    ],
+    [
+      "conditions that are a list",
+      [{ ...CONNECTOR, trigger_conditions: [] }],
+      "/automations/0/trigger_conditions must be an object with conditions, not a list",
+    ],
+    [
+      "a condition that is a text",
+      [{ ...CONNECTOR, trigger_conditions: { conditions: ["x"] } }],
+      "/automations/0/trigger_conditions/conditions/0 must be an object with field and operator, not a text",
+    ],
+  ])("says what is expected in place of %s", (_name, sent, message) => {
+    expect(() => readAutomations(sent)).toThrow(`An automation has an invalid value: ${message}.`);
+  });
+
   it("refuses conditions that are nested too deeply", () => {
     let conditions: unknown = { field: "a", operator: "b" };
     for (let depth = 0; depth < 2_000; depth += 1) conditions = { conditions: [conditions] };

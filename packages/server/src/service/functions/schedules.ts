@@ -2,7 +2,7 @@
  * The schedules of a function's live version, as stored in the database. Other kinds of automations
  * are only stored with the version, and start nothing.
  */
-import { CodedError } from "../../core/errors.ts";
+import { invalidAutomation } from "../../core/functions/automation-error.ts";
 import { instant, isJsonObject, type AppId, type Instant } from "../../core/types.ts";
 import type { Transaction } from "../../store/operation.ts";
 import {
@@ -22,9 +22,7 @@ export function checkSchedules(automations: readonly unknown[]): void {
   const errors = automations.flatMap((one, index) =>
     isSchedule(one) ? scheduleErrors(one, `/automations/${index}`) : [],
   );
-  if (errors.length === 0) return;
-  const places = errors.map(({ name, message }) => `${name} ${message}`).join("; ");
-  throw new CodedError("invalid_field", { errors, message: `An automation has an invalid value. (${places})` });
+  if (errors.length > 0) throw invalidAutomation(errors);
 }
 
 /** Returns the notes for a builder who deploys automations that never run. */
