@@ -200,6 +200,35 @@ it(
   },
 );
 
+it("says in one line which functions of a directory have schedules that do not run", async () => {
+  const site = await prepareSite((await startSimulated()).url);
+  const server = await site.start();
+  const app = await createApp(site);
+  server.signal("SIGTERM");
+  await server.ended();
+  const scheduled = (...automations: readonly string[]) => `{ "automations": [${automations.join(", ")}] }`;
+  const functions = write(join(site.home, "functions"), {
+    "report/entry.ts": printing('"report"'),
+    "report/function.jsonc": scheduled(NIGHTLY, NIGHTLY.replaceAll("nightly", "again")),
+    "cleanup/entry.ts": printing('"cleanup"'),
+    "cleanup/function.jsonc": scheduled(NIGHTLY),
+    "paused/entry.ts": printing('"paused"'),
+    "paused/function.jsonc": scheduled(NIGHTLY.replace("{", '{"is_active": false, ')),
+    "stored/entry.ts": printing('"stored"'),
+    "stored/function.jsonc": scheduled(ORDERS),
+  });
+  const serve = ["serve", "--data-dir", site.data_dir, "--port", new URL(site.server_url).port];
+  const running = await startHoldfast([...serve, "--functions", functions, "--functions-app", app.app_id], {
+    home: site.home,
+  });
+  const notes = () => running.output.stderr.split("\n").filter((line) => line.includes("chedules"));
+  await expect
+    .poll(notes)
+    .toEqual([
+      "Schedules of functions in a directory do not run: cleanup, report. Deploy them for that: holdfast functions deploy",
+    ]);
+});
+
 it("does not start with a directory of functions but no app, or with an unknown app", async () => {
   const site = await prepareSite((await startSimulated()).url);
   const serve = ["serve", "--data-dir", site.data_dir, "--port", "0", "--functions", site.home];

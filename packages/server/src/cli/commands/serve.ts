@@ -63,11 +63,13 @@ async function serve(flags: ServeFlags, config: Config): Promise<void> {
   const [{ startServer }, log] = await Promise.all([import("../../app.ts"), stderrLog(config)]);
   exitOnDefect(log);
   const server = await startServer({ config, clock: systemClock, log });
-  const { accounts } = server.installation;
+  const { accounts, functions } = server.installation;
   // Only before the first account: the link can set an admin's password, and logs often keep the
   // output. `holdfast setup-link` creates later links.
   const setup_url = (await accounts.hasAccounts()) ? null : await accounts.createSetupLink();
   const value = { server_url: config.public_url, setup_url, pid: process.pid };
+  const unscheduled = await functions.unscheduled();
+  if (unscheduled.length > 0) createOutput(false).note(noteOn(unscheduled));
   printResult(flags, value, greeting(config, setup_url));
   await untilStopped(server);
 }
@@ -78,6 +80,15 @@ function greeting({ public_url, provider_gateway }: Config, setup_url: string | 
     ...(provider_gateway === null ? [] : [`Simulation: ${provider_gateway} simulates every provider`]),
     setup_url === null ? `Sign in: ${public_url}/sign-in` : `Create the first account within an hour: ${setup_url}`,
   ].join("\n");
+}
+
+/** Functions named in one line. */
+const NAMED = 20;
+
+function noteOn(unscheduled: readonly string[]): string {
+  const more = unscheduled.length > NAMED ? `, and ${unscheduled.length - NAMED} more` : "";
+  const names = `${unscheduled.slice(0, NAMED).join(", ")}${more}`;
+  return `Schedules of functions in a directory do not run: ${names}. Deploy them for that: holdfast functions deploy`;
 }
 
 /** Ends the process after an uncaught defect, because its state is unknown. Logs no data. */

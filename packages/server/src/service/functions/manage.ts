@@ -9,6 +9,7 @@ import { inDirectory } from "./directory.ts";
 import { refuseDirectory } from "./deploy.ts";
 import type { FunctionVersion, ListedFunction } from "./functions.ts";
 import { keyOf } from "./live.ts";
+import { isSchedule } from "./schedule.ts";
 import { putSchedules } from "./schedules.ts";
 import type { FunctionsState } from "./types.ts";
 
@@ -31,6 +32,16 @@ async function listed(state: FunctionsState, row: FunctionRow): Promise<ListedFu
   const { name, live_version: version_id, number: version, entry, automations, source_digest } = row;
   return { name, version_id, version, entry, files: await readFiles(state, source_digest), automations };
 }
+
+/** Returns the functions of the directory that have schedules, which only a deployment runs. */
+export async function unscheduledFunctions(state: FunctionsState): Promise<readonly string[]> {
+  if (state.directory === null) return [];
+  const own = await directoryFunctions(state, state.directory.app_id);
+  return own.filter(({ automations }) => automations.some(isActiveSchedule)).map(({ name }) => name);
+}
+
+const isActiveSchedule = (automation: unknown): boolean =>
+  isJsonObject(automation) && isSchedule(automation) && automation["is_active"] !== false;
 
 /** Omits functions whose files cannot be used. A call to such a function returns the reason. */
 async function directoryFunctions({ directory }: FunctionsState, app_id: AppId): Promise<readonly ListedFunction[]> {
