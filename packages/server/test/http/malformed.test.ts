@@ -5,8 +5,10 @@ import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ERRORS, type ErrorCode } from "../../src/core/errors.ts";
+import { parseFunctionsUrl } from "../../src/core/functions/functions-url.ts";
 import { listenAlso, listenOn } from "../../src/http/listen.ts";
 import { createHttpServer } from "../../src/http/server.ts";
+import { openBridge } from "../support/bridge.ts";
 import { asObject, type Json } from "../support/http.ts";
 import { startTestServer } from "../support/server.ts";
 import { until } from "../support/clock.ts";
@@ -198,6 +200,20 @@ it("replies the same on every address of localhost, until the server closes", as
       refusal("method_not_allowed"),
     );
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  }
+});
+
+it("replies the same to a function on its bridge, and on a function's own origin", async () => {
+  const functions_url = parseFunctionsUrl("https://{app}.fn.example", "https://connect.example");
+  const holdfast = await startTestServer({ config: { functions_url } });
+  const host = `${holdfast.app.app_id.replaceAll("_", "-")}.fn.example`;
+  for (const url of [await openBridge(holdfast, "prc_1"), holdfast.url]) {
+    const garbage = await send({ url }, `GET / HTTP/1.1\r\nhost: ${host}\r\n${CANARY}\r\n\r\n`);
+    expect(errorOf(garbage)).toEqual(refusal("bad_request"));
+    const large = await send({ url }, `GET / HTTP/1.1\r\nhost: ${host}\r\na: ${"x".repeat(20_000)}\r\n\r\n`);
+    expect(errorOf(large)).toEqual(refusal("headers_too_large"));
+    const unknown = await send({ url }, `FROBNICATE / HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+    expect(errorOf(unknown)).toEqual(refusal("method_not_allowed"));
   }
 });
 
