@@ -121,6 +121,32 @@ describe("a deployment", () => {
   });
 });
 
+it.for([
+  [
+    "a deployment of ten million empty lists",
+    "PUT",
+    deployPath,
+    `{"entry":"e","files":[${"[],".repeat(9_999_999)}[]]}`,
+  ],
+  ["secrets of a million empty objects", "POST", secretsPath, `{"A":[${"{},".repeat(999_999)}{}]}`],
+  ["a million numbers that end in no JSON", "POST", secretsPath, "[" + "1,".repeat(1_000_000)],
+] as const)("refuses %s before it takes memory and time", async ([, method, path, body]) => {
+  const before = process.memoryUsage.rss();
+  const { status, json } = await sendAll(method, path(), body);
+  expect([status, json["code"], json["message"]]).toEqual([
+    400,
+    "invalid_json",
+    "The body has more than 20000 values.",
+  ]);
+  expect((process.memoryUsage.rss() - before) / MIB).toBeLessThan(400);
+});
+
+it("accepts a text of a million brackets, commas and quotes", async () => {
+  const code = `//${'[],{}\\"\\\\"'.repeat(100_000)}\nDeno.serve(() => new Response("large"));`;
+  const { status } = await sendAll("PUT", deployPath(), deployment(JSON.stringify(code).slice(1, -1)));
+  expect(status).toBe(200);
+});
+
 it("accepts secrets of exactly the limit, with every byte escaped to six", async () => {
   const value = escaped("\n".repeat(FUNCTION_LIMITS.app_secret_bytes));
   const names = Array.from({ length: FUNCTION_LIMITS.app_secrets }, (_, index) => `SECRET_${index}`);

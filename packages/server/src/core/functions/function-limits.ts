@@ -102,6 +102,8 @@ export const FUNCTION_LIMITS = {
   refused_body_ms: 5_000,
   /** Source files of one function, shared files included. */
   function_files: 200,
+  /** A function's deno.json, which the server itself parses. 5 MB of errors take it a second. */
+  function_deno_json_bytes: 65_536,
   /** Total size of the source files of one function. */
   function_source_bytes: 5_242_880,
   /** Stored content after decompression. As JSON, a source can be six times as long. */

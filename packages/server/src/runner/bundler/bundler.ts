@@ -46,7 +46,7 @@ async function bundle(state: State, tree: SourceTree, signal?: AbortSignal): Pro
   signal?.throwIfAborted();
   const source_bytes = tree.files.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
   if (source_bytes > limits.function_source_bytes) throw invalid(tree, "Its files are too large in total.");
-  const imports = denoImports(tree);
+  const imports = denoImports(tree, limits);
   const report = await runOn(state, tree, imports, signal).catch((error: unknown) => {
     throw error instanceof CodedError ? error : notStarted(state, tree, error);
   });

@@ -6,6 +6,7 @@
 import { parse, type ParseError } from "jsonc-parser";
 import { CodedError } from "../../core/errors.ts";
 import type { SourceTree } from "../../core/functions/functions.ts";
+import type { Limits } from "../../core/limits.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../core/types.ts";
 
 const NAMES = ["deno.json", "deno.jsonc"];
@@ -13,13 +14,18 @@ const NAMES = ["deno.json", "deno.jsonc"];
 const REFUSED = ["importMap", "scopes", "links", "patch", "workspace"];
 
 /** @throws CodedError `function_invalid` */
-export function denoImports({ function_name, files }: SourceTree): Readonly<Record<string, string>> {
+export function denoImports(
+  { function_name, files }: SourceTree,
+  { function_deno_json_bytes }: Pick<Limits, "function_deno_json_bytes">,
+): Readonly<Record<string, string>> {
   const file = files.find(({ path }) => NAMES.includes(path));
   if (file === undefined) return {};
   const invalid = (why: string): CodedError =>
     new CodedError("function_invalid", {
       message: `The function ${function_name} cannot be loaded. ${file.path} ${why}`,
     });
+  if (Buffer.byteLength(file.content) > function_deno_json_bytes)
+    throw invalid(`has more than ${function_deno_json_bytes} bytes.`);
   const value = objectIn(file.content);
   if (value === null) throw invalid("is not valid JSON.");
   const refused = REFUSED.find((name) => Object.hasOwn(value, name));

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../src/config.ts";
 import { CodedError } from "../../../src/core/errors.ts";
+import { LIMITS } from "../../../src/core/limits.ts";
 import { registryTargets, type Registries } from "../../../src/core/functions/function-settings.ts";
 import { denoImports } from "../../../src/runner/bundler/deno-json.ts";
 import { acceptsVersion, classifyImport } from "../../../src/runner/bundler/inside/imports.ts";
@@ -131,7 +132,7 @@ describe("the settings for imports", () => {
 
 describe("a function's deno.json", () => {
   const read = (content: string, name = "deno.json"): Readonly<Record<string, string>> =>
-    denoImports(treeOf("f", { "entry.ts": "", [name]: content }));
+    denoImports(treeOf("f", { "entry.ts": "", [name]: content }), LIMITS);
 
   it("gives names to packages, files and modules", () => {
     const imports = { zod: "npm:zod@4", "@std/path": "jsr:@std/path@1", "lib/": "./lib/", x: "https://a.example/x.ts" };
@@ -139,7 +140,7 @@ describe("a function's deno.json", () => {
     expect(read(`{ /* a comment */ "imports": { "zod": "npm:zod@4", }, }`, "deno.jsonc")).toEqual({ zod: "npm:zod@4" });
     expect(read("{}")).toEqual({});
     expect(read(JSON.stringify({ imports }), "lib/deno.json")).toEqual({});
-    expect(denoImports(treeOf("f", { "entry.ts": "" }))).toEqual({});
+    expect(denoImports(treeOf("f", { "entry.ts": "" }), LIMITS)).toEqual({});
   });
 
   it.each([
@@ -160,7 +161,11 @@ describe("a function's deno.json", () => {
   });
 
   it("is refused if it is nested too deeply to be read", () => {
-    expect(refusalOf(`{ "imports": `.repeat(50_000))).toMatch(/deno\.json is not valid JSON/);
+    expect(refusalOf("[".repeat(60_000))).toMatch(/deno\.json is not valid JSON/);
+  });
+
+  it("is refused unread if it is large, because the server would spend a second on its errors", () => {
+    expect(refusalOf("@ ".repeat(2_500_000))).toMatch(/deno\.json has more than 65536 bytes/);
   });
 
   function refusalOf(content: string): string {
