@@ -75,10 +75,13 @@ describe("the simulation of the refresh engine", () => {
     });
   }
 
-  it.for(regressions())("holds for seed $seed: $found", { timeout: LIMIT_MS }, async ({ seed }) => {
-    const run = await simulate("--seed", String(seed));
-    expect([run.last, failuresOf(run)]).toMatchObject([{ seeds: 1, failures: 0 }, []]);
-  });
+  for (const [index, { seed, found }] of regressions().toReversed().entries()) {
+    const tags = index === 0 ? [] : ["all"];
+    it(`holds for seed ${seed}: ${found}`, { timeout: LIMIT_MS, tags }, async () => {
+      const run = await simulate("--seed", String(seed));
+      expect([run.last, failuresOf(run)]).toMatchObject([{ seeds: 1, failures: 0 }, []]);
+    });
+  }
 
   it("gives the same run for the same seed", { timeout: LIMIT_MS }, async () => {
     const [once, again] = await Promise.all([simulate("--seed", "42", "--trace"), simulate("--seed", "42", "--trace")]);
