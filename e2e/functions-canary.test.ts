@@ -152,7 +152,7 @@ it("no function and no deployment reads a secret of the server, of another app o
   expect(findLeaks(places, stage.secrets)).toEqual([]);
 });
 
-it("without a sandbox the same search finds the master key and a file of the host", async () => {
+it("without a sandbox the same search finds the master key and a file of the host", { tags: "all" }, async () => {
   const stage = await prepare("none");
   const { places } = await attack(stage, [join(stage.site.data_dir, "master.key"), stage.open_file]);
   const found = findLeaks(places, stage.secrets).filter(({ place }) => place === "reply");

@@ -142,7 +142,7 @@ function foldersOf({ site, server }: Stage): readonly string[] {
   );
 }
 
-it("a function's process killed while it computes its reply fails that call only", async () => {
+it("a function's process killed while it computes its reply fails that call only", { tags: "all" }, async () => {
   const stage = await ready();
   const running = call(stage, "hang");
   await hasLogged(stage, "hanging");

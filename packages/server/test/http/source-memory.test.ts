@@ -114,7 +114,7 @@ describe("bodies that are still being sent", () => {
 });
 
 describe("lists of functions", () => {
-  it("use little memory, however many clients read them slowly", async () => {
+  it("use little memory, however many clients read them slowly", { tags: "all" }, async () => {
     const holdfast = await startTestServer();
     for (let index = 0; index < 5; index += 1) await deployed(holdfast, holdfast.app, `f${index}`, 5, MIB - 100);
     const before = process.memoryUsage.rss();
