@@ -1,7 +1,7 @@
 /**
- * JSON bodies: valid UTF-8, of limited depth and number of values, and without keys that could change a prototype when
- * copied. An empty body counts as absent: the public clients send a JSON content type without a
- * body.
+ * JSON bodies: valid UTF-8, of limited depth and number of values, and without keys that could
+ * change a prototype when copied. An empty body counts as absent: the public clients send a JSON
+ * content type without a body.
  *
  * Errors: CodedError `invalid_json`, `forbidden_key`.
  */
