@@ -79,6 +79,8 @@ const currentInvocation = invocations.getStore.bind(invocations);
 const logError = replaceConsole();
 let served: Served | null = null;
 let loading = true;
+/** The latest error that a timer threw, and the invocation that set the timer. */
+let thrown: { readonly error: unknown; readonly invocation: Invocation | undefined } | null = null;
 
 replaceEnvironment(settings.secrets);
 replaceFetch(settings.gateway, settings.hosts);
@@ -87,6 +89,7 @@ define(globalThis, "Base44", Object.freeze({ secrets: Object.freeze({ get: secre
 define(Deno, "serve", replacedServe);
 // Packages that write files ask for it when they load. A function cannot.
 define(process, "umask", () => 0o22);
+replaceTimers();
 keepRunningAfterStrayErrors();
 
 const loaded = Promise.withResolvers<Served | Failure>();
@@ -271,12 +274,45 @@ function replaceEnvironment(secrets: Readonly<Record<string, string>>): void {
 function keepRunningAfterStrayErrors(): void {
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    logError(event.reason);
+    logStray(event.reason, currentInvocation());
   });
   addEventListener("error", (event) => {
     event.preventDefault();
-    logError(event.error);
+    const invocation = thrown?.error === event.error ? thrown?.invocation : currentInvocation();
+    thrown = null;
+    logStray(event.error, invocation);
   });
+}
+
+function logStray(error: unknown, invocation: Invocation | undefined): void {
+  if (invocation === undefined) logError("Outside a call:", error);
+  else invocations.run(invocation, () => logError(error));
+}
+
+/** Remembers whose timer threw, because the event of the error comes outside of any invocation. */
+function replaceTimers(): void {
+  for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
+    const original: unknown = Reflect.get(globalThis, name);
+    if (typeof original !== "function") continue;
+    const replaced = (callback: unknown, ...rest: unknown[]): unknown =>
+      original(typeof callback === "function" ? remembering(callback as Callback) : callback, ...rest);
+    const value = Object.defineProperties(replaced, Object.getOwnPropertyDescriptors(original));
+    // Writable, because packages that fake time assign to it.
+    Object.defineProperty(globalThis, name, { value, configurable: true, enumerable: true, writable: true });
+  }
+}
+
+type Callback = (...args: unknown[]) => unknown;
+
+function remembering(callback: Callback): Callback {
+  return function (this: unknown, ...args) {
+    try {
+      return Reflect.apply(callback, this, args);
+    } catch (error) {
+      thrown = { error, invocation: currentInvocation() };
+      throw error;
+    }
+  };
 }
 
 async function exitWithServer(): Promise<void> {
@@ -305,7 +341,7 @@ function readSettings(): Settings {
  * Makes each console call one record of the current invocation. Returns a function that logs an
  * error, which the function's own code cannot replace.
  */
-function replaceConsole(): (error: unknown) => void {
+function replaceConsole(): (...parts: unknown[]) => void {
   const { Console } = (Deno as unknown as { [internal]: { Console: ConsoleClass } })[internal];
   const replaced = new Console((text, level) => record(level > ERROR ? INFO : level, text));
   define(globalThis, "console", replaced);

@@ -9,6 +9,7 @@
  * It ends at once if it fails or times out. Then `endInvocation` is called, once, and the
  * invocation's token must stop working.
  */
+import { LRUCache } from "lru-cache";
 import type { Server } from "node:net";
 import type { Readable } from "node:stream";
 import { within, type Clock } from "../core/clock.ts";
@@ -23,7 +24,7 @@ import { createDroppedHeaders, type DroppedHeaders } from "./dropped-headers.ts"
 import { serveEgress, type EgressOptions } from "./egress/proxy.ts";
 import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
 import { callerLeft, callerTooSlow, functionTooSlow, reportedFailure, responseNotHttp, type Late } from "./failures.ts";
-import type { OutputLevel, OutputRecord } from "./output.ts";
+import type { OutputLevel } from "./output.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, startProcess, type FunctionProcess } from "./process.ts";
 import { createRedactor } from "./redact.ts";
@@ -143,6 +144,8 @@ interface Runner {
   readonly versions: Versions;
   readonly pool: Pool;
   readonly invocations: Map<string, Invocation>;
+  /** By process and invocation, also of those that ended: their timers can still print. */
+  readonly request_ids: LRUCache<string, string>;
   /** The processes that can print, by id. */
   readonly processes: Map<string, FunctionProcess>;
   readonly logDropped: DroppedHeaders;
@@ -156,6 +159,7 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
     versions: createVersions(options.sandbox.root),
     pool: createPool({ clock, limits }),
     invocations: new Map(),
+    request_ids: new LRUCache({ max: options.limits.function_request_ids }),
     processes: new Map(),
     logDropped: createDroppedHeaders({
       limits,
@@ -175,6 +179,7 @@ async function invoke(runner: Runner, request: FunctionRequest): Promise<Functio
   const id = newId("inv");
   const invocation: Invocation = { id, request, slot, responded: false, late: null, done: false, cancel: () => {} };
   runner.invocations.set(id, invocation);
+  runner.request_ids.set(`${slot.process.id} ${id}`, request.request_id);
   try {
     return await run(runner, invocation);
   } catch (error) {
@@ -225,7 +230,8 @@ function start(runner: Runner, live: LiveFunction, version: Version): FunctionPr
     onFailure: options.onFailure,
     redactor: createRedactor(secrets),
     onRecord: (record, process_id) => {
-      const request_id = requestOf(runner, record, process_id);
+      const { invocation_id: id } = record;
+      const request_id = id === null ? null : (runner.request_ids.get(`${process_id} ${id}`) ?? null);
       options.log({
         app_id,
         function_name,
@@ -246,12 +252,6 @@ function start(runner: Runner, live: LiveFunction, version: Version): FunctionPr
   processes.set(started.id, started);
   void started.exited.then(() => processes.delete(started.id));
   return started;
-}
-
-/** Returns the request that a record belongs to. A process knows only its own invocations. */
-function requestOf({ invocations }: Runner, { invocation_id }: OutputRecord, process_id: string): string | null {
-  const invocation = invocation_id === null ? undefined : invocations.get(invocation_id);
-  return invocation?.slot.process.id === process_id ? invocation.request.request_id : null;
 }
 
 function egressOf(options: FunctionRunnerOptions, { app_id, function_name }: ProcessOwner): EgressOptions {

@@ -57,9 +57,26 @@ export default () => {
 };
 `;
 
+/** Works on after its response, in ways that leave the call. */
+const LATE = `
+setTimeout(() => { throw new Error("of no call"); }, 0);
+export default () => {
+  setTimeout(() => { throw new Error("in a timer"); }, 30);
+  const repeated = setInterval(() => { clearInterval(repeated); throw new Error("in an interval"); }, 40);
+  setTimeout(() => void Promise.reject(new Error("rejected late")), 50);
+  setTimeout(() => console.log("the last", typeof repeated), 60);
+  return new Response("ok");
+};
+`;
+
 let bench: Workbench;
 beforeAll(async () => {
-  const files = { "kinds/entry.ts": KINDS, "kinds/lib/save.ts": SAVE, "hostile/entry.js": HOSTILE };
+  const files = {
+    "kinds/entry.ts": KINDS,
+    "kinds/lib/save.ts": SAVE,
+    "hostile/entry.js": HOSTILE,
+    "late/entry.js": LATE,
+  };
   bench = await openWorkbench({ files });
 });
 afterAll(() => bench[Symbol.asyncDispose]());
@@ -85,6 +102,20 @@ describe("a function's console", () => {
       ["error", expect.stringMatching(/^Error: not saved: x\n {4}at inner \(lib\/save\.ts:3:11\)\n {4}at save /)],
     ]);
     expect(JSON.stringify(own)).not.toMatch(/main\.mjs|function\.mjs|file:\/\/|ext:/);
+  });
+
+  it("names the request of what timers print and throw after its response, and says what no call caused", async () => {
+    await bench.call("late", { request_id: "req_late" });
+    await bench.logged("the last");
+    expect(
+      recordsOf("late").map(({ level, request_id, message }) => [level, request_id, message.split("\n")[0]]),
+    ).toEqual([
+      ["error", null, "Outside a call: Error: of no call"],
+      ["error", "req_late", "Error: in a timer"],
+      ["error", "req_late", "Error: in an interval"],
+      ["error", "req_late", "Error: rejected late"],
+      ["info", "req_late", expect.stringMatching(/^the last (?:number|object)$/)],
+    ]);
   });
 
   it("frames records with a key that the function cannot see and cannot forge records without", async () => {

@@ -120,6 +120,8 @@ export const FUNCTION_LIMITS = {
    * of 200 functions could otherwise need 50 GB, and fill the disk for all apps.
    */
   functions_stored_bytes: 2_147_483_648,
+  /** Latest calls whose request a record can name, also after their end, on one node. */
+  function_request_ids: 10_000,
   /** Versions of a function that are kept for a rollback, the live version included. */
   function_versions: 10,
   /** Deployments that one server bundles in parallel. Each bundler uses a processor. */
