@@ -104,6 +104,8 @@ function newServer({ config, log }: HttpContext, { clientErrorHandler }: Malform
       const sent = request.headers["x-request-id"];
       return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : newId("req");
     },
+    // A request that arrives meanwhile gets its reply, not a 503 without a code.
+    return503OnClosing: false,
     clientErrorHandler,
     // Errors of the router happen before any hook.
     frameworkErrors: (error, request, reply) => {
