@@ -170,6 +170,19 @@ describe("a deployed function", () => {
     ]);
   });
 
+  it("does not roll back to a version with which its app would have too much source", async () => {
+    const holdfast = await startTestServer({ limits: { functions_source_bytes: 3_000 } });
+    const large = (text: string): string => answering(text.repeat(2_000));
+    await deploy(holdfast, "first", large("a"));
+    await deploy(holdfast, "first", answering("small"));
+    await deploy(holdfast, "second", large("b"));
+    const refused = await holdfast.manage("POST", management(holdfast, "first", "rollback"), { json: {} });
+    expect([refused.status, refused.code]).toEqual([409, "limit_reached"]);
+    expect((await call(holdfast, "first")).text).toBe("small");
+    const reply = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/backend-functions`);
+    expect(reply.json["functions"]).toMatchObject([{ name: "first", version: 2 }, { name: "second" }]);
+  });
+
   it("has the schedules of its live version", { tags: "all" }, async () => {
     const holdfast = await startTestServer();
     const { store } = holdfast.installation;

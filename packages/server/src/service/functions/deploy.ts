@@ -141,11 +141,14 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
   });
   rows.drop(keyOf(app_id, tree.function_name));
   if (outcome.kind === "deployed") return outcome.number;
-  const message =
-    outcome.kind === "too_many"
-      ? `An app can have ${limits.functions_per_app} functions. Delete one first.`
-      : `The functions of an app can have ${limits.functions_source_bytes} bytes of source together. Delete one first.`;
+  if (outcome.kind === "too_large") throw tooMuchSource(limits);
+  const message = `An app can have ${limits.functions_per_app} functions. Delete one first.`;
   throw new CodedError("limit_reached", { message });
+}
+
+export function tooMuchSource({ functions_source_bytes: bytes }: Limits): CodedError {
+  const message = `The functions of an app can have ${bytes} bytes of source together. Delete one first.`;
+  return new CodedError("limit_reached", { message });
 }
 
 function tooMuchStored({ functions_stored_bytes: bytes }: Limits): CodedError {

@@ -2,11 +2,11 @@
 import { CodedError } from "../../core/errors.ts";
 import { functionNotFound, type SourceFile } from "../../core/functions/functions.ts";
 import { isJsonObject, type AppId } from "../../core/types.ts";
-import { switchFunction } from "../../store/queries/functions.ts";
+import { liveSourceBytes, switchFunction } from "../../store/queries/functions.ts";
 import type { FunctionRow } from "../../store/tables.ts";
 import { readContent } from "./content.ts";
 import { inDirectory } from "./directory.ts";
-import { refuseDirectory } from "./deploy.ts";
+import { refuseDirectory, tooMuchSource } from "./deploy.ts";
 import type { FunctionVersion, ListedFunction } from "./functions.ts";
 import { keyOf } from "./live.ts";
 import { isSchedule } from "./schedule.ts";
@@ -105,11 +105,17 @@ export async function rollback(
   throw new CodedError("not_found", { message: `The function ${name} does not have ${which}. It has: ${kept}.` });
 }
 
-/** Makes a version live, with its automations. Returns null if the version was deleted. */
-function switchTo({ store }: FunctionsState, app_id: AppId, name: string, number: number) {
+/**
+ * Makes a version live, with its automations. Returns null if the version was deleted.
+ *
+ * @throws CodedError `limit_reached` if the app would have more source than a deployment can reach
+ */
+function switchTo({ store, limits }: FunctionsState, app_id: AppId, name: string, number: number) {
   return store.transaction(async (tx) => {
     const switched = await switchFunction(tx, app_id, name, number);
-    if (switched !== null) await putSchedules(tx, app_id, name, switched.automations);
+    if (switched === null) return null;
+    await putSchedules(tx, app_id, name, switched.automations);
+    if ((await liveSourceBytes(tx, app_id)) > limits.functions_source_bytes) throw tooMuchSource(limits);
     return switched;
   });
 }

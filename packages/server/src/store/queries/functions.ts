@@ -168,6 +168,11 @@ export async function storedBytes({ db }: Transaction, app_id: AppId): Promise<n
   return sizes.reduce((sum, { size }) => sum + size, 0);
 }
 
+/** Returns the size of the sources of all live versions of an app. */
+export async function liveSourceBytes(tx: Transaction, app_id: AppId): Promise<number> {
+  return (await sourceSizes(tx, app_id)).reduce((sum, { size }) => sum + size, 0);
+}
+
 async function sourceSizes({ db }: Transaction, app_id: AppId): Promise<{ name: string; size: number }[]> {
   return await all(
     db
