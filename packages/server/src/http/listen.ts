@@ -1,30 +1,48 @@
 /** Where the server listens. */
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server as Listener } from "node:net";
 import type { Limits } from "../core/limits.ts";
 import type { HttpServer } from "./fastify.ts";
 
-/**
- * Listens on the addresses of `host`. `localhost` can have two, and the first one must work.
- * Fastify would give the second one a server of its own, without our limits and listeners.
- */
+/** Listens on the addresses of `host`. `localhost` can have two, and the first one must work. */
 export async function listenOn(http: HttpServer, host: string, port: number, limits: Limits): Promise<void> {
-  const [first = host, ...others] = host === "localhost" ? await addressesOf(host) : [host];
-  await http.listen({ host: first, port });
-  for (const address of others) await listenAlso(http, address, limits);
+  await listenOnAll(http, host === "localhost" ? await addressesOf(host) : [host], port, limits);
 }
 
 const addressesOf = async (host: string): Promise<readonly string[]> =>
   (await lookup(host, { all: true, order: "ipv4first" })).map(({ address }) => address);
 
-/** Serves the connections to another address, on the port of the server, if the address is free. */
-export async function listenAlso({ server }: HttpServer, host: string, { connections }: Limits): Promise<void> {
+/**
+ * Listens on the first address, and on the same port of the others, if it is free. Fastify would
+ * give the others servers of their own, without our limits and listeners.
+ */
+export async function listenOnAll(
+  http: HttpServer,
+  [first = "localhost", ...others]: readonly string[],
+  port: number,
+  { connections }: Limits,
+): Promise<void> {
+  const { server } = http;
+  const listeners = others.map((host) => ({ host, listener: listenerFor(server, connections) }));
+  let closed: Promise<unknown> = Promise.resolve();
+  http.addHook("preClose", (done) => {
+    closed = Promise.all(listeners.map(async ({ listener }) => await once(listener.close(), "close")));
+    done();
+  });
+  // The server's own close() does not wait for the requests of these connections.
+  http.addHook("onClose", async () => void (await closed));
+  await http.listen({ host: first, port });
   const bound = server.address();
   if (bound === null || typeof bound === "string") return;
+  for (const { host, listener } of listeners) {
+    listener.listen({ host, port: bound.port });
+    await once(listener, "listening").catch(() => listener.close());
+  }
+}
+
+function listenerFor(server: HttpServer["server"], connections: number): Listener {
   const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => server.emit("connection", socket));
   listener.maxConnections = connections;
-  server.once("close", () => listener.close());
-  listener.listen({ host, port: bound.port });
-  await once(listener, "listening").catch(() => listener.close());
+  return listener;
 }

@@ -16,8 +16,8 @@ import type { HttpServer } from "./fastify.ts";
 type Deps = Pick<HttpContext, "clock" | "config" | "log">;
 
 interface State extends Deps {
-  /** The last response of each connection. */
-  readonly responses: WeakMap<Socket, ServerResponse>;
+  /** The responses of each connection that have not ended. A caller can send several requests. */
+  readonly responses: WeakMap<Socket, Set<ServerResponse>>;
   /** Refused connections, and what each had sent by then. */
   readonly refused: WeakMap<Socket, number>;
   readonly unlogged: Map<CodedError["code"], { count: number; next_at_ms: number }>;
@@ -45,7 +45,7 @@ export function createMalformed(deps: Deps): Malformed {
 }
 
 function attach(state: State, server: HttpServer): void {
-  server.server.on("request", (request, response) => void state.responses.set(request.socket, response));
+  server.server.on("request", (request, response) => remember(state, request.socket, response));
   // CONNECT never becomes a request. Without a listener, Node closes the connection with no reply.
   server.server.on("connect", (_request, socket) => {
     if (!(socket instanceof Socket)) return void socket.destroy();
@@ -62,6 +62,12 @@ function attach(state: State, server: HttpServer): void {
   });
 }
 
+function remember({ responses }: State, socket: Socket, response: ServerResponse): void {
+  const open = responses.get(socket) ?? new Set();
+  responses.set(socket, open.add(response));
+  response.once("close", () => open.delete(response));
+}
+
 const unknownMethod = (): CodedError =>
   new CodedError("method_not_allowed", { message: "This server does not know that method.", headers: ALLOW });
 
@@ -73,13 +79,8 @@ function onClientError(state: State, error: Error, socket: Socket): void {
     return;
   }
   const refusal = refusalOf(error);
-  const response = state.responses.get(socket);
-  const is_midway = response?.headersSent === true && !response.writableEnded;
-  // A second reply would become part of the first one's body.
-  if (refusal === null || !socket.writable || is_midway) return void socket.destroy();
-  refuse(state, socket, refusal);
-  // Its route waits for the rest of the body.
-  if (response?.writableEnded === false) socket.destroySoon();
+  if (refusal === null) socket.destroy();
+  else refuse(state, socket, refusal);
 }
 
 /** Returns the error for the caller. Null: the connection broke. */
@@ -101,11 +102,16 @@ function startOf(error: Error): string {
  * reply (RFC 9112 §9.6).
  */
 function refuse(state: State, socket: Socket, error: CodedError): void {
+  const open = [...(state.responses.get(socket) ?? [])].filter(({ writableEnded }) => !writableEnded);
+  // The reply would become part of the body of one that has begun.
+  if (!socket.writable || open.some(({ headersSent }) => headersSent)) return void socket.destroy();
   state.refused.set(socket, socket.bytesRead);
   log(state, error.code);
   socket.end(replyOf(state.clock, error));
   const cancel = state.clock.after(state.config.limits.refused_body_ms, () => socket.destroy());
   socket.once("close", cancel);
+  // Its route waits for the rest of the body, or would reply after this.
+  if (open.length > 0) socket.destroySoon();
 }
 
 function replyOf(clock: Clock, error: CodedError): string {

@@ -129,7 +129,7 @@ function addResponseHooks(server: HttpServer, { config, log }: HttpContext): voi
     done(isUrlTooLong(config, request) ? new CodedError("url_too_long") : undefined);
   });
   // A connection kept alive after the last response would delay the shutdown until its client
-  // closes it.
+  // closes it. A response that began before has promised to keep it.
   let is_closing = false;
   server.addHook("preClose", (done) => {
     is_closing = true;
@@ -140,6 +140,7 @@ function addResponseHooks(server: HttpServer, { config, log }: HttpContext): voi
     done(null, payload);
   });
   server.addHook("onResponse", (request, reply, done) => {
+    if (is_closing) server.server.closeIdleConnections();
     // Log the pattern, not the address: addresses contain state, codes and links.
     log.debug("request", {
       request_id: request.id,

@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ERRORS, type ErrorCode } from "../../src/core/errors.ts";
 import { parseFunctionsUrl } from "../../src/core/functions/functions-url.ts";
-import { listenAlso, listenOn } from "../../src/http/listen.ts";
+import { listenOn, listenOnAll } from "../../src/http/listen.ts";
 import { createHttpServer } from "../../src/http/server.ts";
 import { openBridge } from "../support/bridge.ts";
 import { asObject, type Json } from "../support/http.ts";
@@ -37,8 +37,7 @@ async function onTwoAddresses(): Promise<readonly string[]> {
   const { installation } = await startTestServer();
   const server = await createHttpServer({ ...installation, functionRunner: null, ready: () => Promise.resolve(true) });
   onTestFinished(() => server.close());
-  await listenOn(server, "127.0.0.1", 0, installation.config.limits);
-  await listenAlso(server, "127.0.0.2", installation.config.limits);
+  await listenOnAll(server, ["127.0.0.1", "127.0.0.2"], 0, installation.config.limits);
   const bound = server.server.address();
   if (bound === null || typeof bound === "string") throw new Error("The server has no port.");
   return [`http://127.0.0.1:${bound.port}`, `http://127.0.0.2:${bound.port}`];
@@ -149,6 +148,28 @@ describe("a malformed request", () => {
     expect(all).toContain("route_not_found");
     expect(all.match(/HTTP\/1\.1 /g)).toHaveLength(1);
   });
+});
+
+it.for([
+  { requests: "", what: "the next request" },
+  { requests: "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", what: "a later request" },
+])("sends no refusal of $what into a reply that has begun", async ({ requests }) => {
+  for (const refused of ["GARBAGE\r\n\r\n", "CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n"]) {
+    const { installation } = await startTestServer();
+    const server = await createHttpServer({ ...installation, functionRunner: null, ready: async () => true });
+    onTestFinished(() => server.close());
+    server.get(
+      "/begun",
+      (_request, reply) => void reply.hijack().raw.writeHead(200, { "content-length": 9 }).write("begun"),
+    );
+    await listenOn(server, "127.0.0.1", 0, installation.config.limits);
+    const socket = await socketTo({ url: server.listeningOrigin });
+    socket.write("GET /begun HTTP/1.1\r\nhost: x\r\n\r\n");
+    const [begun]: unknown[] = await once(socket, "data");
+    expect(String(begun)).toMatch(/begun$/);
+    socket.write(requests + refused);
+    expect(await text(socket)).toBe("");
+  }
 });
 
 describe("a method", () => {
