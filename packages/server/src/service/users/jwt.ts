@@ -30,7 +30,9 @@ const PUBLIC_KEY_ALGORITHMS = [
 ];
 const SHARED_SECRET_ALGORITHM = "HS256";
 /** Allowance for clock skew. A minute is common. */
-const CLOCK_SKEW_S = 60;
+export const CLOCK_SKEW_S = 60;
+/** A century. Keys of some platforms are valid for a decade. */
+const LIFETIME_S = 3_155_760_000;
 const COMPACT_JWS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
 const KID_LENGTH = 256;
 /** Tokens that do not prove a sign-in, such as logout tokens, have another type. */
@@ -119,14 +121,16 @@ export async function verifyJwt(token: string, expected: Expected): Promise<Veri
 }
 
 /**
- * Refuses an expiry that never comes (`1e999` is a number to JSON), and security event tokens, such
- * as logout tokens, which name their subject too (RFC 8417). Also refuses tokens that were issued
+ * Refuses an expiry that never comes: `1e999` is a number to JSON, and so is one in milliseconds.
+ * Refuses security event tokens, such as logout tokens, which name their subject too (RFC 8417).
+ * Also refuses tokens that were issued
  * in the future. RFC 7519 §4.1.6 leaves that open, but no sign-in has happened there: the clock of
  * one side is wrong, and then the expiry means nothing.
  */
 function isSignIn({ exp, events, iat = 0 }: JsonObject, now: Instant): boolean {
   const is_issued = typeof iat === "number" && iat <= now / 1000 + CLOCK_SKEW_S;
-  return Number.isFinite(exp) && events === undefined && is_issued;
+  const expires = typeof exp === "number" && exp <= now / 1000 + LIFETIME_S;
+  return expires && events === undefined && is_issued;
 }
 
 const refused = (reason: RefusalReason): Verification => ({ kind: "refused", reason });

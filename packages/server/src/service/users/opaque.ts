@@ -5,9 +5,10 @@
 import { LRUCache } from "lru-cache";
 import { CodedError } from "../../core/errors.ts";
 import { sha256Hex } from "../../core/secret.ts";
-import type { Instant, JsonObject } from "../../core/types.ts";
+import type { Instant, JsonObject, JsonValue } from "../../core/types.ts";
 import { identityOf } from "./identity.ts";
 import { getFrom, logUnavailable } from "./issuer-request.ts";
+import { CLOCK_SKEW_S } from "./jwt.ts";
 import type { Identity, IssuerDeps, OpenIssuer } from "./types.ts";
 
 export interface OpaqueTokens {
@@ -63,9 +64,10 @@ async function ask(state: OpaqueState, issuer: OpenIssuer, token: string, key: s
       logUnavailable(state, issuer, `verify_${status}`);
       return null;
     }
-    const left_ms = is_refused ? Infinity : timeLeft_ms(body, clock.now());
-    const identity = is_refused || body === null || left_ms <= 0 ? null : userIn(issuer, body);
-    answers.set(key, { identity, until: asked_at + Math.min(left_ms, limits.user_verify_cache_ms) });
+    const left_ms = is_refused || body === null ? 0 : timeLeft_ms(body, clock.now());
+    const identity = left_ms === 0 || body === null ? null : userIn(issuer, body);
+    const kept_ms = identity === null ? limits.user_verify_cache_ms : Math.min(left_ms, limits.user_verify_cache_ms);
+    answers.set(key, { identity, until: asked_at + kept_ms });
     return identity;
   } finally {
     release();
@@ -89,8 +91,9 @@ function enter({ counts, limits }: OpaqueState, { id }: OpenIssuer): () => void 
  * introspection (`active`, RFC 7662 §2.2) and of common APIs (`id`).
  */
 function userIn(issuer: OpenIssuer, body: JsonObject): Identity | null {
-  const { active = true, aud, id } = body;
-  if (active !== true) return null;
+  const { active = true, aud, id, error = null } = body;
+  // Some APIs send their errors with status 200.
+  if (active !== true || error !== null) return null;
   const is_for_app = issuer.audiences.length === 0 || [aud].flat().some((one) => isOneOf(issuer.audiences, one));
   const sub = body["sub"] ?? (typeof id === "number" ? numericId(id) : (id ?? null));
   return is_for_app ? identityOf({ ...body, sub }) : null;
@@ -102,8 +105,19 @@ const numericId = (id: number): string | null => (Number.isSafeInteger(id) ? Str
 const isOneOf = (audiences: readonly string[], value: unknown): boolean =>
   typeof value === "string" && audiences.includes(value);
 
-/** Returns how long the token is still valid, if the response has `exp` (in seconds). */
-function timeLeft_ms(body: JsonObject | null, now: Instant): number {
-  const exp = body?.["exp"];
-  return typeof exp === "number" ? exp * 1000 - now : Infinity;
+/**
+ * Returns how long the token is still valid (RFC 7662 §2.2): without end if the response has no
+ * `exp`. Zero if the token has expired or is not valid yet, or if an instant cannot be read.
+ */
+function timeLeft_ms({ exp, nbf }: JsonObject, now: Instant): number {
+  const is_begun = (secondsOf(nbf) ?? -Infinity) * 1000 <= now + CLOCK_SKEW_S * 1000;
+  const left_ms = (secondsOf(exp) ?? Infinity) * 1000 - now;
+  return is_begun && left_ms > 0 ? left_ms : 0;
+}
+
+/** Some APIs write the number as text. Returns null if there is none, NaN if it is something else. */
+function secondsOf(value: JsonValue | undefined): number | null {
+  if (value === undefined || value === null) return null;
+  const text = typeof value === "number" ? String(value) : value;
+  return typeof text === "string" && text.trim() !== "" ? Number(text) : NaN;
 }

@@ -231,12 +231,37 @@ describe("a verify URL", () => {
     ["a token that is not active", { sub: "u1", active: false }],
     ["a token that is active as text", { sub: "u1", active: "true" }],
     ["a token that has expired", { sub: "u1", exp: 1_000_000_000 }],
+    ["a token that has expired, as text", { sub: "u1", exp: "1000000000" }],
+    ["an expiry that is no number", { sub: "u1", exp: "2001-01-01T00:00:00Z" }],
+    ["an expiry that is empty", { sub: "u1", exp: "" }],
+    ["an expiry that is a list", { sub: "u1", exp: [9_999_999_999] }],
+    ["a token that is not valid yet", { sub: "u1", nbf: 9_999_999_999 }],
+    ["an error beside a subject", { sub: "u1", error: "invalid_token" }],
     ["a list", []],
   ])("that answers with %s knows no user", async (_what, body) => {
     const { issuer, put, who } = await rig();
     await put({ ...opaque, url: issuer.verify_url });
     issuer.replies.set("/verify", () => ({ body }));
     expect(await who("opaque")).toBeNull();
+  });
+
+  it.each([
+    ["no expiry", { exp: null, error: null }],
+    ["an expiry as text", { exp: "9999999999" }],
+    ["a begin in the past", { nbf: 1_000_000_000 }],
+  ])("that answers with %s knows the user", async (_what, body) => {
+    const { issuer, put, who } = await rig();
+    await put({ ...opaque, url: issuer.verify_url });
+    issuer.replies.set("/verify", () => ({ body: { sub: "u1", ...body } }));
+    expect(await who("opaque")).toBe("u1");
+  });
+
+  it("is asked once a minute about an expired token", async () => {
+    const { issuer, put, who } = await rig();
+    await put({ ...opaque, url: issuer.verify_url });
+    issuer.replies.set("/verify", () => ({ body: { sub: "u1", exp: 1 } }));
+    expect([await who("opaque"), await who("opaque")]).toEqual([null, null]);
+    expect(issuer.count("/verify")).toBe(1);
   });
 
   it("with an audience accepts only responses for that audience", async () => {

@@ -204,6 +204,8 @@ describe("a token with wrong claims", () => {
     ["exp null", { ...CLAIMS, exp: null }, "claims"],
     ["exp long ago", { ...CLAIMS, exp: 1 }, "expired"],
     ["exp infinite", `{"iss":"${ISSUER}","aud":"shop","sub":"u","exp":1e999}`, "claims"],
+    ["exp in milliseconds", { ...CLAIMS, exp: CLAIMS.exp * 1000 }, "claims"],
+    ["exp at the end of all numbers", { ...CLAIMS, exp: Number.MAX_VALUE }, "claims"],
     ["a logout event", { ...CLAIMS, events: { "http://schemas.openid.net/event/backchannel-logout": {} } }, "claims"],
   ] as const)("%s is refused", async (_name, claims, reason) => {
     expect(await verifyJwt(signed(rsa, claims), expected())).toEqual(refused(reason));

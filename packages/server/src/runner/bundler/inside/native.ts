@@ -42,10 +42,15 @@ async function hasCode({ local }: NpmPackage): Promise<boolean> {
   return names.some((name) => name.endsWith(".node") || /(?:^|\/)binding\.gyp$/.test(name));
 }
 
+/** A package can have any bytes as its package.json. Deno takes what it needs from the registry. */
 async function manifestOf({ local }: NpmPackage): Promise<JsonObject> {
-  const text = await readFile(join(local, "package.json"), "utf8").catch(() => "{}");
-  const manifest: unknown = JSON.parse(text);
-  return isJsonObject(manifest) ? manifest : {};
+  try {
+    const text = await readFile(join(local, "package.json"), "utf8");
+    const manifest: unknown = JSON.parse(text.replace(/^\uFEFF/, ""));
+    return isJsonObject(manifest) ? manifest : {};
+  } catch {
+    return {};
+  }
 }
 
 const isForPlatform = (manifest: JsonObject): boolean =>
