@@ -1,6 +1,6 @@
 /**
- * The memory for large bodies of management routes: deployments, secrets and lists of functions. A
- * builder of one app could otherwise fill the memory of all with a hundred slow requests.
+ * Limits the memory for large bodies of management routes: deployments, secrets and lists of
+ * functions. Otherwise a builder of one app could fill the server's memory with slow requests.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";

@@ -16,7 +16,7 @@ export interface ByteBudget {
 interface BudgetOptions {
   readonly bytes: number;
   readonly bytes_per_app: number;
-  /** What there is too much of: "calls of functions". */
+  /** Names the requests in the error, such as "calls of functions". */
   readonly what: string;
 }
 

@@ -125,7 +125,7 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
 };
 
 /** Converts any error to a CodedError. A defect becomes `internal`. */
-export function toApiError(
+export function toCodedError(
   error: FastifyError | CodedError | Error,
   { routeOptions }: Pick<FastifyRequest, "routeOptions">,
 ): CodedError {
@@ -184,7 +184,7 @@ function fieldError({ instancePath, keyword, message, params }: AjvFinding): Fie
 /** Returns a handler that logs defects and sends the error. */
 export function handleErrors(config: Config, log: Log) {
   return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-    const error = toApiError(thrown, request);
+    const error = toCodedError(thrown, request);
     if (error.status >= 500 && error.code === "internal") {
       log.error("internal_error", {
         request_id: request.id,

@@ -12,8 +12,8 @@ import type { HttpServer } from "./fastify.ts";
 /** Valid bodies have at most four levels. The limit makes later recursion safe. */
 const MAX_DEPTH = 32;
 /**
- * Valid bodies have a few thousand at most. A deployment of 30 MB has room for ten million, which
- * would take 2 GB of memory and seven seconds, in which no other request is served.
+ * Most values in a body. Valid bodies have a few thousand. A deployment of 30 MB has room for ten
+ * million. They would take 2 GB of memory, and seven seconds in which no other request is served.
  */
 const MAX_VALUES = 20_000;
 const [QUOTE, COMMA, BACKSLASH, ARRAY, OBJECT] = [0x22, 0x2c, 0x5c, 0x5b, 0x7b];

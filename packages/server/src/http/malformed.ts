@@ -18,8 +18,9 @@ type Deps = Pick<HttpContext, "clock" | "config" | "log">;
 interface State extends Deps {
   /** The responses of each connection that have not ended. A caller can send several requests. */
   readonly responses: WeakMap<Socket, Set<ServerResponse>>;
-  /** Refused connections, and what each had sent by then. */
+  /** How many bytes each refused connection had sent when it was refused. */
   readonly refused: WeakMap<Socket, number>;
+  /** Refusals by code since the last log line, and when the next line is due. */
   readonly unlogged: Map<CodedError["code"], { count: number; next_at_ms: number }>;
 }
 
@@ -57,8 +58,8 @@ function attach(state: State, server: HttpServer): void {
   server.server.on("checkExpectation", (request, response) => server.server.emit("request", request, response));
   server.addHook("onRequest", ({ raw }, _reply, done) => {
     // A proxy and this server could otherwise disagree about the host (RFC 9112 §3.2).
-    const is_nameless = raw.httpVersion === "1.1" && raw.headers.host === undefined;
-    done(is_nameless ? new CodedError("bad_request", { headers: { connection: "close" } }) : undefined);
+    const lacks_host = raw.httpVersion === "1.1" && raw.headers.host === undefined;
+    done(lacks_host ? new CodedError("bad_request", { headers: { connection: "close" } }) : undefined);
   });
 }
 
@@ -83,7 +84,7 @@ function onClientError(state: State, error: Error, socket: Socket): void {
   else refuse(state, socket, refusal);
 }
 
-/** Returns the error for the caller. Null: the connection broke. */
+/** Returns the error for the caller, or null if the connection broke. */
 function refusalOf(error: Error): CodedError | null {
   const code = errnoOf(error) ?? "";
   if (code === "HPE_HEADER_OVERFLOW") return new CodedError("headers_too_large");

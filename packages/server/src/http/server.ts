@@ -20,13 +20,13 @@ import { clientAddress, trustProxy } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { deferContinue } from "./expect.ts";
 import { openToOrigins } from "./cors.ts";
-import { handleErrors, sendError, toApiError } from "./errors.ts";
+import { handleErrors, sendError, toCodedError } from "./errors.ts";
 import { parseJsonBodies } from "./json-body.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { createMalformed, type Malformed } from "./malformed.ts";
 import { collectRoutes } from "./route-table.ts";
 import { limitRequests } from "./rate-limit.ts";
-import { discardRests } from "./unread-body.ts";
+import { discardUnreadBodies } from "./unread-body.ts";
 import { accountPages } from "./pages/account.ts";
 import { assetRoutes } from "./pages/assets.ts";
 import { appUserRoutes, signedInUserRoute } from "./api/app-users.ts";
@@ -64,7 +64,7 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
   addResponseHooks(server, context);
   malformed.attach(server);
   deferContinue(server);
-  discardRests(server, context);
+  discardUnreadBodies(server, context);
   restrictBridges(server);
   separateFunctions(server, context.config);
   await server.register(cookie);
@@ -77,7 +77,7 @@ export async function createHttpServer(context: HttpContext): Promise<HttpServer
   const fail = handleErrors(context.config, context.log);
   server.setErrorHandler(
     async (thrown: FastifyError | Error, request, reply) =>
-      await fail(await limitRefusals(toApiError(thrown, request), request), request, reply),
+      await fail(await limitRefusals(toCodedError(thrown, request), request), request, reply),
   );
   server.setNotFoundHandler((request, reply) => sendNotFound(context.config, request, reply, methodsOf));
   await registerRoutes(server, context);
@@ -95,16 +95,16 @@ function newServer({ config, log }: HttpContext, { clientErrorHandler }: Malform
     http: {
       maxHeaderSize: limits.headers_bytes,
       headersTimeout: limits.headers_timeout_ms,
-      // How often Node looks for late requests. By default each 30 s, long after the limit.
+      // How often Node looks for late requests. The default, 30 s, is long after the limit.
       connectionsCheckingInterval: Math.ceil(limits.headers_timeout_ms / 4),
-      // malformed.ts does it, with an error of ours.
+      // malformed.ts checks it, and replies with a coded error.
       requireHostHeader: false,
     },
     genReqId: (request) => {
       const sent = request.headers["x-request-id"];
       return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : newId("req");
     },
-    // A request that arrives meanwhile gets its reply, not a 503 without a code.
+    // A request that arrives during shutdown gets its reply, not a 503 without a code.
     return503OnClosing: false,
     clientErrorHandler,
     // Errors of the router happen before any hook.

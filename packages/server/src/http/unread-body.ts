@@ -23,8 +23,8 @@ export function leaveBodiesUnread(scope: HttpServer): void {
   });
 }
 
-/** Discards the rest of the body of every request that is answered before its body arrived. */
-export function discardRests(server: HttpServer, deps: DiscardDeps): void {
+/** Discards the rest of a request's body if the reply is sent before the body arrived. */
+export function discardUnreadBodies(server: HttpServer, deps: DiscardDeps): void {
   server.addHook("onSend", (request, reply, payload, done) => {
     const { raw } = request;
     if (!isArriving(raw) || isWaiting(request) || !isContent(payload)) return done(null, payload);
@@ -38,7 +38,7 @@ export function discardRests(server: HttpServer, deps: DiscardDeps): void {
   });
 }
 
-/** A request without a body can be answered before Node calls it complete. */
+/** Without a body, a request can still be incomplete when its reply is sent. */
 function isArriving({ complete, headers }: IncomingMessage): boolean {
   return !complete && (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0);
 }

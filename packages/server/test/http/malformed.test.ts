@@ -121,7 +121,7 @@ describe("a malformed request", () => {
     expect(errorOf(read(await text(socket)))).toEqual(refusal("bad_request"));
   });
 
-  it("gets headers_too_large, also while it is still sending them", async () => {
+  it("gets headers_too_large, even while it is still sending them", async () => {
     const holdfast = await startTestServer();
     for (const length of [17_000, 4_000_000])
       expect(

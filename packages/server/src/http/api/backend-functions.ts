@@ -29,7 +29,7 @@ const MANAGEMENT = "/api/management/apps/:app/functions/:name";
 
 /** A function in a list is in memory as its stored bytes and as JSON. */
 const LIST_COPIES = 2;
-/** Of a list. Longer pieces would wait in memory for a slow client. */
+/** Characters of a list that are sent at a time. More would wait in memory for a slow client. */
 const PIECE_LENGTH = 65_536;
 
 export function backendFunctionRoutes(server: HttpServer, context: HttpContext, budget: ByteBudget): void {
@@ -39,8 +39,8 @@ export function backendFunctionRoutes(server: HttpServer, context: HttpContext, 
 }
 
 /**
- * Sends one function after the other, because all together can have 50 MiB, and several clients can
- * read slowly.
+ * Sends one function at a time, because a list can have 50 MiB, and several clients can read
+ * slowly.
  */
 function listRoute(server: HttpServer, context: HttpContext, budget: ByteBudget): void {
   const { functions, clock, config } = context;

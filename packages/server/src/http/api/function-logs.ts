@@ -86,7 +86,7 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
 
   server.get(
     `${LOGS}/logs/stream`,
-    // The reply to HEAD would read a view that has no end.
+    // A reply to HEAD would read a stream that never ends.
     { schema: { params: AppParams, querystring: LogStreamQuery }, exposeHeadRoute: false },
     async (request, reply) => {
       const authorize = () => requireAppBuilder(context, request, request.params.app, "function.logs");

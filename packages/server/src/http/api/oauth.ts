@@ -14,7 +14,7 @@ import type { HttpServer } from "../fastify.ts";
 import { clientAddress, clientNetwork } from "../client-address.ts";
 import { bearerOf } from "../auth.ts";
 import type { HttpContext } from "../context.ts";
-import { toApiError } from "../errors.ts";
+import { toCodedError } from "../errors.ts";
 import { DeviceCodeReply, OAuthTokenReply, UserInfoReply } from "../../wire/oauth.ts";
 
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
@@ -79,7 +79,7 @@ function sendOAuthError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const refusal = thrown instanceof GrantError ? thrown : toApiError(thrown, request);
+  const refusal = thrown instanceof GrantError ? thrown : toCodedError(thrown, request);
   if (refusal instanceof CodedError) {
     // The server's own handler counts refused bearers and replies as RFC 6750 says.
     if (refusal.status === 401) throw thrown;
