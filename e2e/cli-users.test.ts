@@ -48,7 +48,7 @@ it("adds an issuer whose secret comes on standard input, lists its users, and re
   const promoted = await run(stage, ["role", user_id, "admin"]);
   expect([promoted.exit_code, promoted.stdout]).toEqual([
     0,
-    `${user_id} now has the role admin. Functions see it from the next call on.\n`,
+    `${user_id} now has the role admin. Functions see it from their next call.\n`,
   ]);
   expect(parseJson(await (await me(stage, token)).text()).text("role")).toBe("admin");
   expect((await run(stage, ["list"])).stdout).toMatch(/ada +admin +/);

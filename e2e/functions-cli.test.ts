@@ -225,7 +225,7 @@ it("says in one line which functions of a directory have schedules that do not r
   await expect
     .poll(notes)
     .toEqual([
-      "Schedules of functions in a directory do not run: cleanup, report. Deploy them for that: holdfast functions deploy",
+      "The schedules of these functions do not run, because a directory serves them: cleanup, report. To run them, deploy: holdfast functions deploy",
     ]);
 });
 

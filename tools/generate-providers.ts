@@ -3,7 +3,7 @@
  * differences.md, and the JSON schema of operators' own services. Pure: returns file contents by
  * path, and the caller writes them.
  */
-import { accessWords, duration, refreshWords } from "../packages/server/src/cli/connectors/provider-text.ts";
+import { accessTokenText, duration, refreshText } from "../packages/server/src/cli/connectors/provider-text.ts";
 import { keepAliveInterval_ms } from "../packages/server/src/providers/lifetime.ts";
 import { providers } from "../packages/server/src/providers/index.ts";
 import type { Provider } from "../packages/server/src/providers/provider.ts";
@@ -124,8 +124,8 @@ function tokens(provider: Provider): readonly string[] {
   const { lifetime, revocation } = provider;
   const keep_alive_ms = keepAliveInterval_ms(provider);
   const rows = [
-    ["Access token", accessWords(lifetime.access_s)],
-    ["Refresh", refreshWords(lifetime)],
+    ["Access token", accessTokenText(lifetime.access_s)],
+    ["Refresh", refreshText(lifetime)],
     ...(lifetime.refresh_idle_s === null
       ? []
       : [["Refresh token expires", `${duration(lifetime.refresh_idle_s)} after issue or last use`]]),

@@ -49,7 +49,7 @@ export const ERRORS = {
   headers_too_large: row(431, "caller", "The headers are larger than 16 KiB in total."),
   invalid_field: row(400, "caller", "A field has an invalid value. extra_data.errors names each one."),
   unknown_field: row(400, "caller", "The body has a field that this route does not know. Remove it."),
-  bad_request: row(400, "caller", "The request could not be understood."),
+  bad_request: row(400, "caller", "The request is malformed."),
   request_timeout: row(408, "caller", "The request took too long to arrive.", again),
 
   // Credentials.
@@ -228,7 +228,7 @@ export const ERRORS = {
   issuer_unusable: row(
     400,
     "caller",
-    "The issuer cannot be used: its keys or its verify URL do not respond as they should. Nothing was stored. Correct the address, or add it with --skip-check if it is not up yet.",
+    "The issuer cannot be used: its keys or its verify URL did not respond as expected. Nothing was stored. Correct the address. If the issuer is not up yet, add it with --skip-check.",
   ),
   issuer_mismatch: row(
     400,

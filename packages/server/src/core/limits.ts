@@ -23,7 +23,7 @@ export const LIMITS = {
    */
   headers_timeout_ms: 10_000,
   request_timeout_ms: 30_000,
-  /** How often malformed requests are logged, with their number. A caller can send many. */
+  /** How often malformed requests are logged, with their count. A caller can send many. */
   malformed_log_interval_ms: 60_000,
   /** Open connections to the server. */
   connections: 2_000,

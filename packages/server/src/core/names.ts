@@ -37,8 +37,8 @@ export interface NamedApp {
   readonly name: string;
 }
 
-/** Ids in a message. More would hide the rest of it. */
-const MOST_IDS = 10;
+/** Most ids that a message lists. More would hide the rest of it. */
+const MAX_IDS = 10;
 
 /**
  * Returns the app with this id, or else the only one with this name. Two apps can have the same
@@ -55,10 +55,10 @@ export function appNamed<A extends NamedApp>(apps: readonly A[], text: string): 
     throw new CodedError("not_found", { message: `There is no app ${shown}. holdfast apps list shows all.` });
   if (others.length === 0) return only;
   const ids = [only, ...others].map(({ id }) => id);
-  const more = ids.length > MOST_IDS ? `, and ${ids.length - MOST_IDS} more` : "";
-  const message = `Several apps are named ${shown}. Use the id of one: ${ids.slice(0, MOST_IDS).join(", ")}${more}.`;
+  const more = ids.length > MAX_IDS ? `, and ${ids.length - MAX_IDS} more` : "";
+  const message = `Several apps are named ${shown}. Use the id of one: ${ids.slice(0, MAX_IDS).join(", ")}${more}.`;
   throw new CodedError("app_ambiguous", { message });
 }
 
-/** Names that a JSON body never has as keys: copied to an object, they can change its prototype. */
+/** Keys that no JSON body can have: copied to an object, they can change its prototype. */
 export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);

@@ -9,8 +9,8 @@ export const ROLES = ["viewer", "editor", "admin", "owner"] as const;
 export type Role = (typeof ROLES)[number];
 
 /**
- * What an app's functions see as the role of its user. It opens nothing in Holdfast. The members of
- * the app's workspace set it.
+ * Roles of an app's users, as its functions see them. They grant nothing in Holdfast. Admins of the
+ * app's workspace set them.
  */
 export const APP_ROLES = ["user", "admin"] as const;
 export type AppRole = (typeof APP_ROLES)[number];

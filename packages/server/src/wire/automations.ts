@@ -208,7 +208,7 @@ function conditionErrors(value: JsonValue, path: string): readonly FieldError[] 
     return [{ name: path, message: `must be an object with field and operator, not ${nounOf(value)}` }];
   return ["field", "operator"]
     .filter((name) => typeof value[name] !== "string" || value[name] === "")
-    .map((name) => ({ name: `${path}/${name}`, message: "must be a text" }));
+    .map((name) => ({ name: `${path}/${name}`, message: "must be a string" }));
 }
 
 const NOUNS = {
@@ -218,10 +218,10 @@ const NOUNS = {
   null: "null",
   number: "a number",
   object: "an object",
-  string: "a text",
+  string: "a string",
 } as const;
 
-/** Returns what a value is, in the words of the errors. */
+/** Returns the noun for a value's type, as the errors use it. */
 function nounOf(value: unknown): string {
   if (value === null) return NOUNS.null;
   if (typeof value === "boolean") return String(value);
@@ -236,7 +236,7 @@ const PATTERNS: Readonly<Record<string, string>> = {
   integration_type: "must have only letters, digits, _ and -",
 };
 
-/** Returns an error of the schema in the words of the others. */
+/** Returns the reason of a schema error, in the same words as the other errors. */
 function reasonOf(error: ReturnType<typeof Errors>[number]): string {
   const { keyword, instancePath, params, message } = error;
   if (keyword === "enum" && "allowedValues" in params) return `must be one of ${params.allowedValues.join(", ")}`;

@@ -47,7 +47,7 @@ export const SecretsBody = Type.Record(Type.String(), Type.Unknown(), { maxPrope
 export function checkSecrets(body: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
   const entries = Object.entries(body).map(([name, value]): [string, string] => {
     if (typeof value === "string") return [name, value];
-    const errors = [{ name: name.slice(0, 200), message: "needs a text as its value" }];
+    const errors = [{ name: name.slice(0, 200), message: "must have a string as its value" }];
     throw new CodedError("invalid_field", { errors });
   });
   return Object.fromEntries(entries);

@@ -124,7 +124,7 @@ describe("a token of an issuer", () => {
     }
   });
 
-  it("is an admin after a builder made it one, at once, and however often it signs in", async () => {
+  it("makes its user an admin as soon as a builder sets the role, and at every later sign-in", async () => {
     const app = await appWithIssuer("promoted");
     const { app_id } = app;
     const bearer = token({ sub: "ada", role: "user" });
@@ -264,7 +264,7 @@ describe("a token of this server", () => {
     expect(await roleNow()).toBe("admin");
   });
 
-  it("gets its role from the builder's membership only, which the list of users says", async () => {
+  it("gives a builder the role of the membership only, and the list of users shows it", async () => {
     const { appUsers, store } = holdfast.installation;
     const { workspace_id } = holdfast.builder;
     const app = await holdfast.createApp("a viewer's");
@@ -275,7 +275,7 @@ describe("a token of this server", () => {
       headers: { api_key: app.api_key },
       json: { role: "admin" },
     });
-    expect([refused.code, refused.text]).toEqual(["invalid_field", expect.stringContaining("This one is a builder")]);
+    expect([refused.code, refused.text]).toEqual(["invalid_field", expect.stringContaining("not a builder")]);
     expect(await client(app.app_id, bearer).auth.me()).toMatchObject({ role: "user" });
     expect((await appUsers.list(app.app_id, null)).users).toMatchObject([{ id, role: null }]);
   });

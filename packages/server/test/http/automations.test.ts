@@ -178,12 +178,12 @@ describe("automations of a deploy", () => {
   });
 
   it.each<[string, unknown, string]>([
-    ["a text", "daily", "/automations must be a list of automations, not a text"],
+    ["a text", "daily", "/automations must be a list of automations, not a string"],
     ["an object", CRON, "/automations must be a list of automations, not an object"],
-    ["a text in the list", ["daily"], "/automations/0 must be an object with name and type, not a text"],
+    ["a text in the list", ["daily"], "/automations/0 must be an object with name and type, not a string"],
     ["null in the list", [CRON, null], "/automations/1 must be an object with name and type, not null"],
     ["a list in the list", [[CRON]], "/automations/0 must be an object with name and type, not a list"],
-    ["a name that is a number", [{ ...CRON, name: 7 }], "/automations/0/name must be a text"],
+    ["a name that is a number", [{ ...CRON, name: 7 }], "/automations/0/name must be a string"],
     ["a name with a NUL", [{ ...CRON, name: "a\u0000" }], "/automations/0/name must have no control characters"],
     ["a switch that is a text", [{ ...CRON, is_active: "yes" }], "/automations/0/is_active must be true or false"],
     ["arguments that are a text", [{ ...CRON, function_args: "x" }], "/automations/0/function_args must be an object"],
@@ -211,7 +211,7 @@ describe("automations of a deploy", () => {
     [
       "a condition that is a text",
       [{ ...CONNECTOR, trigger_conditions: { conditions: ["x"] } }],
-      "/automations/0/trigger_conditions/conditions/0 must be an object with field and operator, not a text",
+      "/automations/0/trigger_conditions/conditions/0 must be an object with field and operator, not a string",
     ],
   ])("says what is expected in place of %s", (_name, sent, message) => {
     expect(() => readAutomations(sent)).toThrow(`An automation has an invalid value: ${message}.`);

@@ -365,7 +365,7 @@ describe("secrets", () => {
     },
   );
 
-  it("can have a name that differs from a reserved one in case, which changes nothing but the secret", async () => {
+  it("can have a name that differs from a reserved one only in case, and sets nothing else", async () => {
     const holdfast = await startTestServer();
     const json = { path: "1", home: "2", node_options: "--inspect", Ld_preload: "/x.so", deno_dir: "/x", KEY: "3" };
     expect((await holdfast.manage("POST", secretsOf(holdfast.app), { json })).status).toBe(200);

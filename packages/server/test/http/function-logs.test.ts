@@ -195,7 +195,7 @@ describe("the live view", () => {
     expect(view.text()).toContain('"retriable":false');
   });
 
-  it("ends when its credential is revoked, also while a function prints all the time", async () => {
+  it("ends when its credential is revoked, even while a function prints all the time", async () => {
     const holdfast = await startTestServer();
     const view = await follow(holdfast);
     await view.shows(": open");
@@ -220,7 +220,7 @@ describe("the live view", () => {
     expect(view.text()).toContain('event: end\ndata: {"reason":"shutdown","retriable":true}');
   });
 
-  it("of one app beyond its share is refused, and those of other apps are not", async () => {
+  it("is refused beyond its app's share, and views of other apps are not", async () => {
     const holdfast = await startTestServer({ limits: { function_log_streams: 3, function_log_streams_per_app: 2 } });
     const other = await holdfast.createApp("other");
     const views = [await follow(holdfast), await follow(holdfast)];
@@ -234,13 +234,13 @@ describe("the live view", () => {
     await Promise.all(views.map((view) => view.close()));
   });
 
-  it("opens for no HEAD request, whose reply has no body that could end", async () => {
+  it("does not open for a HEAD request, whose reply would never end", async () => {
     const holdfast = await startTestServer();
     const reply = await holdfast.manage("HEAD", pathOf(holdfast, "logs/stream"));
     expect([reply.status, reply.headers.get("allow")]).toEqual([405, "GET"]);
   });
 
-  it("of a client that left before the first event leaves its place to others", async () => {
+  it("frees its place if the client leaves before the first event", async () => {
     const clock = manualClock();
     const limits = { ...LIMITS, function_log_streams: 1 };
     const streams = createLogStreams({ clock, config: { limits } });

@@ -51,7 +51,7 @@ it("gets the token of a verified user, who is the caller of auth.me()", async ()
   });
 });
 
-it("sees the role that a builder set, from the next call on", async () => {
+it("sees from its next call the role that a builder set", async () => {
   const { url: serverUrl, app, installation } = holdfast;
   const token = issuer.token(holdfast.clock.now(), { sub: "grace", role: "admin" });
   const { functions } = createClient({ serverUrl, appId: app.app_id, token });

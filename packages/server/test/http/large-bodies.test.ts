@@ -112,7 +112,7 @@ describe("a deployment", () => {
     expect(status).toBe(401);
   });
 
-  it("with fetch gets the 413 too, which starts to read earlier", async () => {
+  it("sent with fetch, which reads earlier, gets the same 413", async () => {
     const reply = await holdfast.manage("PUT", deployPath(), {
       body: deployment("x".repeat(40_000_000)),
       headers: { "content-type": "application/json" },
@@ -156,7 +156,7 @@ it("accepts secrets of exactly the limit, with every byte escaped to six", async
   expect([too_long.status, too_long.json["code"]]).toEqual([400, "invalid_field"]);
 });
 
-it("names the limit of an ordinary route, also to a caller that reads last", async () => {
+it("names the limit of an ordinary route, even to a caller that reads only after sending", async () => {
   for (const is_chunked of [false, true]) {
     const name = JSON.stringify({ name: "x".repeat(12 * MIB) });
     const { status, json } = await sendAll("POST", "/api/management/apps", name, { is_chunked });

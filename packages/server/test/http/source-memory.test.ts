@@ -132,7 +132,7 @@ describe("lists of functions", () => {
     expect((process.memoryUsage.rss() - before) / MIB).toBeLessThan(300);
   });
 
-  it("arrive whole, with every function in the order of names", async () => {
+  it("arrive whole, with all functions in order of their names", async () => {
     const holdfast = await startTestServer();
     for (const name of ["b", "a/long", "a"]) await deployed(holdfast, holdfast.app, name, 3, 100_000);
     const { status, json, headers } = await holdfast.manage("GET", listPath(holdfast.app));

@@ -36,7 +36,7 @@ type Write = (lines: string) => Promise<void>;
 export function auditCommands(program: Command): void {
   const audit = program
     .command("audit")
-    .description("the audit trail: who did what to which app and service, from where");
+    .description("export the audit trail: who did what to which app and service, from where");
   withTarget(audit.command("export"))
     .description("print the audit trail as JSON lines, oldest first (from another machine: admins only)")
     .option("--app <app>", "only this app (id or name)")

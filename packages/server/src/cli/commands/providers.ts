@@ -25,7 +25,10 @@ export function providerSummary({ display_name, description, config_fields }: Pr
 export function providerCommands(program: Command): void {
   const providers = program.command("providers").description("list and show the services that can be connected");
   providers.command("list").description("list the services").action(list);
-  providers.command("show <type>").description("show the definition of a service").action(show);
+  providers
+    .command("show <type>")
+    .description("show how to register and connect a service, its scopes and what to watch out for")
+    .action(show);
   providers
     .command("validate <file>")
     .description("check a JSON file that defines a service of your own")

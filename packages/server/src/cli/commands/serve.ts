@@ -68,8 +68,8 @@ async function serve(flags: ServeFlags, config: Config): Promise<void> {
   // output. `holdfast setup-link` creates later links.
   const setup_url = (await accounts.hasAccounts()) ? null : await accounts.createSetupLink();
   const value = { server_url: config.public_url, setup_url, pid: process.pid };
-  const unscheduled = await functions.unscheduled();
-  if (unscheduled.length > 0) createOutput(false).note(noteOn(unscheduled));
+  const ignored = await functions.withIgnoredSchedules();
+  if (ignored.length > 0) createOutput(false).note(ignoredNote(ignored));
   printResult(flags, value, greeting(config, setup_url));
   await untilStopped(server);
 }
@@ -82,13 +82,13 @@ function greeting({ public_url, provider_gateway }: Config, setup_url: string | 
   ].join("\n");
 }
 
-/** Functions named in one line. */
-const NAMED = 20;
+/** Most functions that the line names. */
+const MAX_NAMED = 20;
 
-function noteOn(unscheduled: readonly string[]): string {
-  const more = unscheduled.length > NAMED ? `, and ${unscheduled.length - NAMED} more` : "";
-  const names = `${unscheduled.slice(0, NAMED).join(", ")}${more}`;
-  return `Schedules of functions in a directory do not run: ${names}. Deploy them for that: holdfast functions deploy`;
+function ignoredNote(functions: readonly string[]): string {
+  const more = functions.length > MAX_NAMED ? `, and ${functions.length - MAX_NAMED} more` : "";
+  const names = `${functions.slice(0, MAX_NAMED).join(", ")}${more}`;
+  return `The schedules of these functions do not run, because a directory serves them: ${names}. To run them, deploy: holdfast functions deploy`;
 }
 
 /** Ends the process after an uncaught defect, because its state is unknown. Logs no data. */

@@ -19,7 +19,7 @@ interface Flags extends TargetFlags {
 }
 
 export function typesCommands(program: Command): void {
-  const types = program.command("types").description("types for the code of an app");
+  const types = program.command("types").description("generate types for the code of an app");
   withTarget(types.command("generate"))
     .description("write the app's connectors as types, so that getConnection accepts only their names")
     .option(

@@ -28,9 +28,10 @@ export function userCommands(program: Command): void {
     .command("users")
     .description("list the users of an app, set their roles, and manage the issuers of their tokens");
   withApp(users.command("list")).description("list the users of an app").action(list);
-  withApp(users.command("role <user>"))
+  withApp(users.command("role"))
+    .addArgument(new Argument("<user>", "the user's id, which users list shows"))
     .addArgument(new Argument("<role>", "the role that the app's functions see").choices(APP_ROLES))
-    .description("set the role of a user (id) in the app: what base44.auth.me() returns to its functions")
+    .description("set a user's role in the app, which base44.auth.me() returns to its functions")
     .action(setRole);
   const issuers = users.command("issuers").description("add, list and remove the issuers of users' tokens");
   withApp(issuers.command("add <issuer>"))
@@ -43,7 +44,7 @@ export function userCommands(program: Command): void {
     .option("--jwks-url <url>", "the issuer's public keys (default: found by OIDC discovery)")
     .option("--secret-stdin", "read the secret that the issuer signs with (HS256) from standard input")
     .option("--verify-url <url>", "verify opaque tokens by a request to this URL")
-    .option("--skip-check", "do not try the issuer first, because it is not up yet")
+    .option("--skip-check", "add the issuer without trying it first, because it is not up yet")
     .action(add);
   withApp(issuers.command("list")).description("list the issuers of an app").action(listIssuers);
   withApp(issuers.command("remove <id>")).description("remove an issuer and its users").action(remove);
@@ -120,7 +121,7 @@ async function list(flags: Flags): Promise<void> {
 
 async function setRole(id: string, role: AppRole, flags: Flags): Promise<void> {
   const user = await withManagedApp(flags, (api, app) => api.setUserRole(app, id, role));
-  printResult(flags, user, `${id} now has the role ${role}. Functions see it from the next call on.`);
+  printResult(flags, user, `${id} now has the role ${role}. Functions see it from their next call.`);
 }
 
 async function allUsers(api: ManagementApi, app: string): Promise<readonly ListedUser[]> {

@@ -1,7 +1,7 @@
-/** A service of the catalog, for a person who wants to register an OAuth client and connect it. */
+/** Describes a service of the catalog to a user who registers an OAuth client and connects it. */
 import type { Provider } from "../../providers/provider.ts";
 
-/** Returns one section for each thing to know, without those that are empty. */
+/** Returns the service in sections. Leaves out empty ones. */
 export function providerText(provider: Provider): string {
   const { id, display_name, description, docs_url, traps, unverified } = provider;
   const sections = [
@@ -44,8 +44,8 @@ function scopes({ scope_param, default_scopes, required_scopes, common_scopes }:
 }
 
 function settings({ config_fields, derived_config }: Provider): readonly string[] {
-  const fields = config_fields.map(({ name, description, required, default: usual, placeholder }) => {
-    const needed = required ? "required" : usual === null ? "optional" : `default ${usual}`;
+  const fields = config_fields.map(({ name, description, required, default: default_value, placeholder }) => {
+    const needed = required ? "required" : default_value === null ? "optional" : `default ${default_value}`;
     return [name, `${description} (${needed}, such as ${placeholder})`] as const;
   });
   const derived = derived_config.map(({ name }) => [name, "The service returns it."] as const);
@@ -55,8 +55,8 @@ function settings({ config_fields, derived_config }: Provider): readonly string[
 function tokens({ lifetime, revocation, pkce, hosts }: Provider): readonly string[] {
   const { access_s, refresh_idle_s, refresh_absolute_s } = lifetime;
   return aligned([
-    ["access token", accessWords(access_s)],
-    ["refresh", refreshWords(lifetime)],
+    ["access token", accessTokenText(access_s)],
+    ["refresh", refreshText(lifetime)],
     ...(refresh_idle_s === null ? [] : [["expires unused", `after ${duration(refresh_idle_s)}`] as const]),
     ...(refresh_absolute_s === null ? [] : [["expires", `${duration(refresh_absolute_s)} after the consent`] as const]),
     ["revoked on disconnect", revocation.kind === "none" ? `no. ${revocation.note}` : "yes"],
@@ -70,21 +70,21 @@ function aligned(rows: readonly (readonly [string, string])[]): readonly string[
   return rows.map(([name, text]) => `${name.padEnd(width)}  ${text}`);
 }
 
-export function accessWords(access_s: number | null): string {
+export function accessTokenText(access_s: number | null): string {
   return access_s === null ? "No expiry is announced" : `${duration(access_s)} unless the response says otherwise`;
 }
 
 /** Returns what happens to the refresh token at a refresh. */
-export function refreshWords({ refresh }: Pick<Provider["lifetime"], "refresh">): string {
+export function refreshText({ refresh }: Pick<Provider["lifetime"], "refresh">): string {
   return REFRESH[refresh.kind === "rotates" ? refresh.reuse : refresh.kind];
 }
 
 const REFRESH = {
   none: "None. The user consents again when the token expires",
   stays: "The refresh token stays the same, or the old one stays valid",
-  remint: "Not needed. Each access token is requested anew for the installation",
+  remint: "Not needed. Holdfast requests each new access token for the installation",
   grace: "Each refresh replaces the refresh token. The old one stays valid for a while",
-  strict: "Each refresh token is single use",
+  strict: "Each refresh token works once",
 } as const;
 
 export function duration(seconds: number): string {

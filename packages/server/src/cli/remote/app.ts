@@ -2,12 +2,12 @@
 import { appNamed } from "../../core/names.ts";
 import type { ManagementApi } from "./management-api.ts";
 
-/** Every id that this server gives. It needs no list of apps. */
+/** The form of every app's id. */
 const APP_ID = /^app_[a-z0-9]{20}$/;
 
 /**
- * Returns the id of the app. Text in the form of an id is one, so that no app can be named like
- * another app's id to be taken for it.
+ * Returns the id of the app. Text in the form of an id is always an id. Otherwise an app named like
+ * another app's id could be mistaken for that app.
  *
  * @throws CodedError `not_found`, `app_ambiguous`
  */

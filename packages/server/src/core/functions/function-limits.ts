@@ -4,15 +4,15 @@
  */
 
 /**
- * JSON can need six bytes for one: a line feed can be sent as `\u000a`. Every other character
- * grows less, because it has more bytes in UTF-8. So a body of this many times a limit always has
- * room for a text of that limit, and the text's own limit decides, not the body's.
+ * JSON can need six bytes for one byte of text: `\u000a` for a line feed. Characters with more
+ * bytes in UTF-8 grow less. So a body limit of six times a text's limit has room for every allowed
+ * text, and only the text's own limit refuses one.
  */
 const JSON_ESCAPE_FACTOR = 6;
 
 /**
- * Returns the limit of a JSON body with `text_bytes` of text. `body_bytes`, the limit of a body
- * without it, is for all the rest: names, paths, automations.
+ * Returns the limit of a JSON body with `text_bytes` of text. `body_bytes`, the limit of other
+ * bodies, covers the rest: names, paths, automations.
  */
 export function jsonBodyLimit(text_bytes: number, { body_bytes }: { readonly body_bytes: number }): number {
   return text_bytes * JSON_ESCAPE_FACTOR + body_bytes;
@@ -85,8 +85,8 @@ export const FUNCTION_LIMITS = {
   function_bytes_in_flight: 134_217_728,
   function_bytes_in_flight_per_app: 33_554_432,
   /**
-   * Bytes in memory of deployments, of secrets and of lists of functions that are being sent: all
-   * together, and those of one app. Enough for the largest one.
+   * Bytes in memory for deployments, secrets and lists of functions in transfer: in total, and for
+   * one app. Enough for the largest one.
    */
   function_source_bytes_in_flight: 201_326_592,
   function_source_bytes_in_flight_per_app: 50_331_648,
@@ -98,11 +98,11 @@ export const FUNCTION_LIMITS = {
    * app's secrets 40 MB. Discarded bytes use no memory.
    */
   refused_body_bytes: 67_108_864,
-  /** How long the body of a refused request is discarded. */
+  /** How long the rest of a refused request's body is discarded. */
   refused_body_ms: 5_000,
   /** Source files of one function, shared files included. */
   function_files: 200,
-  /** A function's deno.json, which the server itself parses. 5 MB of errors take it a second. */
+  /** Size of a function's deno.json. The server parses it: 5 MB of errors would take a second. */
   function_deno_json_bytes: 65_536,
   /** Total size of the source files of one function. */
   function_source_bytes: 5_242_880,
@@ -120,7 +120,7 @@ export const FUNCTION_LIMITS = {
    * of 200 functions could otherwise need 50 GB, and fill the disk for all apps.
    */
   functions_stored_bytes: 2_147_483_648,
-  /** Latest calls whose request a record can name, also after their end, on one node. */
+  /** Latest calls on one node whose request a log record can name, even after they ended. */
   function_request_ids: 10_000,
   /** Versions of a function that are kept for a rollback, the live version included. */
   function_versions: 10,

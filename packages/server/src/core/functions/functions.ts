@@ -63,7 +63,7 @@ export interface Bundled {
   readonly lock: string;
   /** Notes for the builder who deploys. */
   readonly notes: readonly string[];
-  /** Imports that name another version of an SDK than the server ships, for the operator. */
+  /** Imports that pin an SDK version other than the server's. The server's log names them. */
   readonly pins: readonly string[];
 }
 

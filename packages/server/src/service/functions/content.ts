@@ -1,7 +1,7 @@
 /**
  * The stored content of functions: sources, bundles, source maps and locks, by digest. It is
- * compressed, because SQLite writes on the thread that serves token reads: 20 MB of bundle as they
- * are would delay all readers by about 90 ms. Compression runs on other threads.
+ * compressed, because SQLite writes on the thread that serves token reads: an uncompressed bundle
+ * of 20 MB would delay all readers by about 90 ms. Compression runs on other threads.
  */
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
@@ -15,10 +15,7 @@ export function digestOf(text: string): string {
   return createHash("sha256").update(text, "utf8").digest("hex");
 }
 
-/**
- * Returns the rows that store some texts, each text once. `size` counts the bytes before
- * compression.
- */
+/** Returns a row for each distinct text. `size` counts the bytes before compression. */
 export async function contentOf(texts: readonly string[]): Promise<readonly FunctionBlobsTable[]> {
   return await Promise.all(
     [...new Set(texts)].map(async (text) => ({

@@ -135,7 +135,7 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
     if (deployed.kind === "deployed") await putSchedules(tx, app_id, tree.function_name, automations);
     if (state.functions_isolation === "none" && (await functionWorkspaces(tx)).length > 1)
       throw new CodedError("functions_not_isolated");
-    // Thrown, because the deletion of old versions can make room, and is undone with the rest.
+    // Checked last, because deleting old versions makes room. The throw restores them.
     if ((await storedBytes(tx, app_id)) > limits.functions_stored_bytes) throw tooMuchStored(limits);
     return deployed;
   });
@@ -147,11 +147,11 @@ async function store(state: FunctionsState, finished: Finished): Promise<number>
 }
 
 export function tooMuchSource({ functions_source_bytes: bytes }: Limits): CodedError {
-  const message = `The functions of an app can have ${bytes} bytes of source together. Delete one first.`;
+  const message = `An app's functions can have ${bytes} bytes of source in total. Delete one first.`;
   return new CodedError("limit_reached", { message });
 }
 
 function tooMuchStored({ functions_stored_bytes: bytes }: Limits): CodedError {
-  const message = `The functions of an app and their earlier versions can have ${bytes} bytes together, bundles included. Delete a function first.`;
+  const message = `An app's functions can have ${bytes} bytes in total, with bundles and earlier versions. Delete a function first.`;
   return new CodedError("limit_reached", { message });
 }

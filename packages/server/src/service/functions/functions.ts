@@ -14,7 +14,7 @@ import type { FunctionRow } from "../../store/tables.ts";
 import { createReadCache } from "../cache/read-cache.ts";
 import { createFunctionDirectory } from "./directory.ts";
 import { deploy, type Deployment, type NewDeployment } from "./deploy.ts";
-import { hasFunction, listFunctions, listVersions, removeFunction, rollback, unscheduledFunctions } from "./manage.ts";
+import { hasFunction, listFunctions, listVersions, removeFunction, rollback, withIgnoredSchedules } from "./manage.ts";
 import { live, match } from "./live.ts";
 import { scheduleStates, type ScheduleState } from "./schedules.ts";
 import type { FunctionsDeps, FunctionsState } from "./types.ts";
@@ -46,7 +46,7 @@ export interface Functions {
   deploy(app_id: AppId, name: string, deployment: NewDeployment, actor: string): Promise<Deployment>;
   /** Reports whether the app has a function of this name. */
   has(app_id: AppId, name: string): Promise<boolean>;
-  /** Returns the functions with their live source, by name. Reads each when it is asked for. */
+  /** Returns the functions with their live source, by name. Reads each when it is needed. */
   list(app_id: AppId): AsyncIterable<ListedFunction>;
   /** Returns the kept versions, the latest first. */
   versions(app_id: AppId, name: string): Promise<readonly FunctionVersion[]>;
@@ -66,8 +66,8 @@ export interface Functions {
    * `secrets` override the app's own secrets with the same names.
    */
   useDirectory(app_id: AppId, directory: string, secrets?: Readonly<Record<string, Secret>>): void;
-  /** Returns the functions of the directory that have schedules, which do not run. */
-  unscheduled(): Promise<readonly string[]>;
+  /** Returns the functions of the directory whose schedules do not run. */
+  withIgnoredSchedules(): Promise<readonly string[]>;
   /** Marks cached rows as stale, because another process wrote. */
   markStale(): void;
 }
@@ -95,7 +95,7 @@ export function createFunctions(deps: FunctionsDeps): Functions {
     match: (app_id, path) => match(state, app_id, path),
     useDirectory: (app_id, directory, secrets = {}) =>
       void (state.directory = createFunctionDirectory({ ...deps, app_id, directory, secrets })),
-    unscheduled: () => unscheduledFunctions(state),
+    withIgnoredSchedules: () => withIgnoredSchedules(state),
     markStale: state.rows.markStale,
   };
 }

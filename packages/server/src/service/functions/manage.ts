@@ -33,8 +33,8 @@ async function listed(state: FunctionsState, row: FunctionRow): Promise<ListedFu
   return { name, version_id, version, entry, files: await readFiles(state, source_digest), automations };
 }
 
-/** Returns the functions of the directory that have schedules, which only a deployment runs. */
-export async function unscheduledFunctions(state: FunctionsState): Promise<readonly string[]> {
+/** Returns the functions of the directory whose schedules do not run without a deployment. */
+export async function withIgnoredSchedules(state: FunctionsState): Promise<readonly string[]> {
   if (state.directory === null) return [];
   const own = await directoryFunctions(state, state.directory.app_id);
   return own.filter(({ automations }) => automations.some(isActiveSchedule)).map(({ name }) => name);

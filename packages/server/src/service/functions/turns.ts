@@ -1,6 +1,6 @@
 /**
  * Lets a limited number of deployments bundle at the same time, and a limited number wait. Each app
- * has a share of both, because a deployment whose imports come slowly takes a minute.
+ * has a share of both, because a deployment with slow imports can take a minute.
  *
  * Errors: CodedError `overloaded`.
  */
@@ -49,12 +49,12 @@ function turnOf({ turns: { waiting }, limits }: TurnLimits, app_id: AppId): Prom
   return turn.promise;
 }
 
-/** Counts the next one as running at once, so that no later deployment takes its turn. */
+/** Counts the next deployment as running at once, so that no later one takes its turn. */
 function startNext(state: TurnLimits): void {
   const { running, waiting } = state.turns;
   const index = waiting.findIndex(({ app_id }) => hasRoom(state, app_id));
-  for (const { app_id, start } of index === -1 ? [] : waiting.splice(index, 1)) {
-    running.push(app_id);
-    start();
-  }
+  const [next] = index === -1 ? [] : waiting.splice(index, 1);
+  if (next === undefined) return;
+  running.push(next.app_id);
+  next.start();
 }

@@ -2,7 +2,7 @@
  * App users: the users of an app, as its issuers know them. A user is (app, issuer, subject), never
  * an email address, because two issuers can give the same address to different people. Owns the way
  * from a bearer token to a user, and the role that builders give a user in the app. Must not know
- * what the role permits: the app's functions decide it. No claim of a token grants a role.
+ * what the role permits: the app's functions decide that. No claim of a token grants a role.
  *
  * The server is an issuer itself: it gives a builder a token to act as a user of an app.
  *
@@ -56,7 +56,7 @@ export interface AppUsers {
    */
   list(app_id: AppId, cursor: string | null): Promise<UserPage>;
   /**
-   * Sets what the app's functions see as the user's role, from the next call on.
+   * Sets the user's role, which the app's functions see from their next call.
    *
    * @throws CodedError `not_found`, `invalid_field` for a builder, whose membership decides
    */
@@ -82,7 +82,7 @@ export interface AppUsersState extends AppUsersDeps {
   readonly users: ReadCache<KnownUser>;
 }
 
-/** `user`: null for one who is not stored yet. */
+/** `user`: null if not stored yet. */
 interface KnownUser {
   readonly user: StoredUser | null;
 }
@@ -91,7 +91,7 @@ interface KnownUser {
 interface Found {
   readonly issuer_id: string;
   readonly identity: Identity;
-  /** Of a builder, by membership. Null: the stored role counts. */
+  /** A builder's role, from the membership. Null: the stored role counts. */
   readonly role: AppRole | null;
 }
 
@@ -290,7 +290,7 @@ async function setRole({ store, users }: AppUsersState, app_id: AppId, id: strin
         message: "The app has no user with this id. holdfast users list shows all.",
       });
     if (user.issuer_id !== HOLDFAST_ISSUER) return user;
-    const message = "the id of a user of an issuer. This one is a builder, whose role in the workspace decides";
+    const message = "must name a user of an issuer, not a builder. A builder's role in the workspace decides";
     throw new CodedError("invalid_field", { errors: [{ name: "user", message }] });
   });
   users.clear();

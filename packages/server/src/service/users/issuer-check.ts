@@ -11,13 +11,13 @@ import type { IssuerDeps } from "./types.ts";
 
 /** @throws CodedError `issuer_unusable` */
 export async function tryIssuer(deps: IssuerDeps, issuer: NewIssuer): Promise<void> {
-  const problem = issuer.kind === "verify" ? await problemOfVerifier(deps, issuer) : await problemOfKeys(deps, issuer);
+  const problem = issuer.kind === "verify" ? await verifierProblem(deps, issuer) : await keysProblem(deps, issuer);
   if (problem === null) return;
   const advice = "Nothing was stored. If it is not up yet, add it with --skip-check (skip_check over HTTP).";
   throw new CodedError("issuer_unusable", { message: `The issuer cannot be used: ${problem}. ${advice}` });
 }
 
-async function problemOfKeys(deps: IssuerDeps, issuer: NewIssuer): Promise<string | null> {
+async function keysProblem(deps: IssuerDeps, issuer: NewIssuer): Promise<string | null> {
   if (issuer.kind === "secret") return null;
   const fetched = await fetchKeys(deps, issuer);
   if (fetched.kind === "unavailable") return describe(fetched.reason);
@@ -26,7 +26,7 @@ async function problemOfKeys(deps: IssuerDeps, issuer: NewIssuer): Promise<strin
 }
 
 /** Sends a token that no issuer knows, which the URL must refuse. */
-async function problemOfVerifier(deps: IssuerDeps, { url }: NewIssuer): Promise<string | null> {
+async function verifierProblem(deps: IssuerDeps, { url }: NewIssuer): Promise<string | null> {
   const reply = await getFrom(deps, url ?? "", { authorization: `Bearer ${randomToken()}` });
   if (reply.kind === "unavailable") return describe(reply.reason);
   const { status, body } = reply;
@@ -40,7 +40,7 @@ const WHAT: Readonly<Record<string, string>> = {
   key_set: "its key set cannot be read: status",
 };
 
-/** Returns a reason of the log for a builder. */
+/** Returns a reason from the log in words for a builder. */
 function describe(reason: string): string {
   if (reason === "discovery_issuer") return "its discovery document names another issuer, or no key set";
   const [, name = "", status] = /^(discovery|key_set)_(\d+)$/.exec(reason) ?? [];

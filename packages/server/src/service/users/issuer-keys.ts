@@ -76,7 +76,7 @@ function load(state: KeysState, issuer: OpenIssuer): Promise<KeySet> {
   return loading;
 }
 
-/** Fetches the keys, from the issuer's URL or from where its discovery document says. */
+/** Fetches the keys, from the issuer's URL or from the URL in its discovery document. */
 export async function fetchKeys(
   deps: IssuerDeps,
   issuer: Pick<OpenIssuer, "kind" | "issuer" | "url">,

@@ -123,9 +123,8 @@ export async function verifyJwt(token: string, expected: Expected): Promise<Veri
 /**
  * Refuses an expiry that never comes: `1e999` is a number to JSON, and so is one in milliseconds.
  * Refuses security event tokens, such as logout tokens, which name their subject too (RFC 8417).
- * Also refuses tokens that were issued
- * in the future. RFC 7519 §4.1.6 leaves that open, but no sign-in has happened there: the clock of
- * one side is wrong, and then the expiry means nothing.
+ * Also refuses tokens issued in the future, which RFC 7519 §4.1.6 leaves open. Such a token means
+ * that one side's clock is wrong, so its expiry means nothing.
  */
 function isSignIn({ exp, events, iat = 0 }: JsonObject, now: Instant): boolean {
   const is_issued = typeof iat === "number" && iat <= now / 1000 + CLOCK_SKEW_S;
