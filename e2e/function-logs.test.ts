@@ -88,7 +88,7 @@ it("shows logs with the public command line: as text, as a document, and live", 
 });
 
 it(
-  "shows logs with holdfast logs, locally and from another machine, also from before a restart",
+  "shows logs with holdfast logs, locally and from another machine, including those from before a restart",
   { tags: "all" },
   async () => {
     const stage = await startStage();

@@ -130,7 +130,7 @@ async function servesAll({ node, app }: Scene, access_token: string | null): Pro
 
 const ROUNDS = Array.from({ length: FULL ? 5 : 1 }, (_, round) => round + 1);
 
-it("F18: serves the response from memory when the database died after the request, and commits it when the database is back, also after a kill", async () => {
+it("F18: serves the response from memory when the database died after the request, and commits it when the database is back, even after a kill", async () => {
   const scene = await prepare();
   const { proxy, node } = scene;
   for (const kills of ROUNDS.flatMap(() => [false, true])) {

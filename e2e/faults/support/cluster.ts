@@ -77,7 +77,7 @@ interface Machine {
   readonly env: Environment;
   readonly public_url: string;
   readonly ports: Map<string, Promise<number>>;
-  /** Every process so far, also those that are still starting. */
+  /** Every process so far, including those that are still starting. */
   readonly processes: Promise<Process | null>[];
 }
 

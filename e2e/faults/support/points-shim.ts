@@ -5,7 +5,7 @@
  *
  * Points count from 1 within a refresh, from the start of the plan. Reads of the sweeper do not
  * count. The plan comes from $FAULT_FILE, which can change while the process runs. $FAULT_AT or
- * $FAULT_POINT set a plan from the start, also for recovery. `$FAULT_FILE.log` records each passed
+ * $FAULT_POINT set a plan from the start, including recovery. `$FAULT_FILE.log` records each passed
  * point.
  */
 import { AsyncLocalStorage } from "node:async_hooks";

@@ -147,7 +147,7 @@ describe("no reply", () => {
     expect(error).toMatchObject({ code: "network_error", retryable: false });
   });
 
-  it("also when the connection breaks within the body", async () => {
+  it("is also a network_error when the connection breaks within the body", async () => {
     const { error, seen } = await refusal({ body: { access_token: "at-1" }, cutAfter: 5 });
     expect(error).toMatchObject({ status: 0, code: "network_error" });
     expect(seen).toHaveLength(1);

@@ -5,13 +5,13 @@
 import dgram from "node:dgram";
 import net from "node:net";
 
-/** Known to the egress proxy of the sandbox. */
+/** The egress proxy of the sandbox uses the same names. */
 const EGRESS_REFUSED = "x-holdfast-egress-refused";
 const EGRESS_REASONS = "http://egress.holdfast.internal/";
 
 /**
- * Makes fetch send `https://HOST/PATH` of a known vendor to `GATEWAY/HOST/PATH`, and say why the
- * egress proxy refused a target.
+ * Makes fetch send `https://HOST/PATH` of a known vendor to `GATEWAY/HOST/PATH`. If the egress
+ * proxy refuses a target, its error says why.
  */
 export function replaceFetch(gateway: string | null, hosts: readonly string[]): void {
   const fetch = globalThis.fetch;
@@ -37,9 +37,9 @@ export function replaceFetch(gateway: string | null, hosts: readonly string[]): 
 
 async function explained(fetch: typeof globalThis.fetch, url: URL, error: TypeError): Promise<TypeError> {
   const target = url.protocol === "http:" ? url.host : `${url.hostname}:${url.port || 443}`;
-  const answer = await fetch(`${EGRESS_REASONS}${encodeURIComponent(target)}`);
-  const why = await answer.text();
-  if (!answer.ok) return error;
+  const response = await fetch(`${EGRESS_REASONS}${encodeURIComponent(target)}`);
+  const why = await response.text();
+  if (!response.ok) return error;
   return refusal(`the function cannot connect to ${target}, because ${why}.`);
 }
 

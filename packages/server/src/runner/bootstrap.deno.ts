@@ -172,7 +172,7 @@ function isOutOfMemory(error: unknown): boolean {
   try {
     return error instanceof RangeError && error.message === NO_MEMORY;
   } catch {
-    // The function's own message, with a getter that throws.
+    // A function can throw an error whose message is a getter that throws.
     return false;
   }
 }
@@ -289,7 +289,7 @@ function logStray(error: unknown, invocation: Invocation | undefined): void {
   else invocations.run(invocation, () => logError(error));
 }
 
-/** Remembers whose timer threw, because the event of the error comes outside of any invocation. */
+/** Remembers whose timer threw, because the error's event arrives outside any invocation. */
 function replaceTimers(): void {
   for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
     const original: unknown = Reflect.get(globalThis, name);

@@ -144,7 +144,7 @@ interface Runner {
   readonly versions: Versions;
   readonly pool: Pool;
   readonly invocations: Map<string, Invocation>;
-  /** By process and invocation, also of those that ended: their timers can still print. */
+  /** By process and invocation. Ended invocations stay, because their timers can still print. */
   readonly request_ids: LRUCache<string, string>;
   /** The processes that can print, by id. */
   readonly processes: Map<string, FunctionProcess>;

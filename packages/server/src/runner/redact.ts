@@ -48,7 +48,7 @@ export interface Redactor {
   /** Reports whether the texts end with the beginning of a secret, so that the next can go on. */
   isOpen(texts: readonly string[]): boolean;
   /**
-   * Returns consecutive texts with every secret replaced, also one that begins in one text and ends
+   * Returns consecutive texts with every secret replaced, even one that begins in one text and ends
    * in another. `is_cut` says that the last text lacks its end, where part of a secret can stand.
    */
   redact(texts: readonly string[], is_cut?: boolean): readonly string[];

@@ -62,7 +62,7 @@ export async function sendRequest(sending: Sending): Promise<IncomingMessage> {
     sending.exchange.response = started;
     response.resolve(started);
   });
-  // Deno sends none. A process that was taken over could keep this one busy with them, without end.
+  // Deno sends none. A hostile process could send them endlessly, and keep the server busy.
   request.once("information", () => request.destroy(new CodedError("function_error", { message: INTERIM })));
   request.on("error", response.reject);
   // Node closes the connection without an error if it does not pass the response on, such as 101.

@@ -149,7 +149,7 @@ export interface ConnectionsTable {
   lease_owner: string | null;
   lease_until: Instant | null;
   /**
-   * The live holder of the lease before this one, and when it acquired that. The outcome of its
+   * The live holder of the previous lease, and when it acquired that lease. The outcome of its
    * request is unknown: it can have the only valid response.
    */
   earlier_owner: string | null;

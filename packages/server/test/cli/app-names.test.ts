@@ -7,7 +7,7 @@ const BLOG: NamedApp = { id: "app_00000000000000000002", name: "blog" };
 /** Named like the id of another app. */
 const THIEF: NamedApp = { id: "app_00000000000000000003", name: SHOP.id };
 
-it("finds an app by its id, or by a name that only it has", () => {
+it("finds an app by its id, or by a unique name", () => {
   expect(appNamed([SHOP, BLOG], SHOP.id)).toBe(SHOP);
   expect(appNamed([SHOP, BLOG], "blog")).toBe(BLOG);
 });

@@ -1,4 +1,4 @@
-/** Connections to URLs that a builder set: only to checked addresses, also when a name changes. */
+/** Connections to URLs that a builder set: only to checked addresses, even when a name changes. */
 import { connect, createServer, type Server } from "node:net";
 import { once } from "node:events";
 import { describe, expect, it, onTestFinished } from "vitest";

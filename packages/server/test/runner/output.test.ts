@@ -85,7 +85,7 @@ describe("the records of a process", () => {
     ]);
   });
 
-  it("wait a moment for the rest of a secret, also without the end of an invocation", async () => {
+  it("wait a moment for the rest of a secret, even without the end of an invocation", async () => {
     const output = start();
     await output.print(log(1, "inv_1", `token ${TOKEN.slice(0, 9)}`));
     expect(output.records).toEqual([]);

@@ -27,7 +27,7 @@ describe("the output of a process", () => {
     return read_lines;
   };
 
-  it("is split into lines at any chunk boundary, also inside a character", async () => {
+  it("is split into lines at any chunk boundary, even inside a character", async () => {
     const all = bytes("öne\r\ntwo\n\nlast");
     for (let cut = 0; cut <= all.length; cut += 1) {
       expect((await read([all.subarray(0, cut), all.subarray(cut)])).flat()).toEqual(["öne", "two", "last"]);

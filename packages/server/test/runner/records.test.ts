@@ -104,7 +104,7 @@ describe("a function's console", () => {
     expect(JSON.stringify(own)).not.toMatch(/main\.mjs|function\.mjs|file:\/\/|ext:/);
   });
 
-  it("names the request of what timers print and throw after its response, and says what no call caused", async () => {
+  it("names the request of a timer's output and errors after the response, and marks errors outside any call", async () => {
     await bench.call("late", { request_id: "req_late" });
     await bench.logged("the last");
     expect(

@@ -90,7 +90,7 @@ export function describeFunctions(open: OpenStores): void {
       expect(await store.deleteFunction(others, "hello")).toBe(false);
     });
 
-    it("number every deployment once, also when two nodes deploy at the same time", async () => {
+    it("number every deployment once, even when two nodes deploy at the same time", async () => {
       const { store, other } = await open();
       const app_id = await appWith(store);
       const limits = { ...LIMITS, versions: 20 };

@@ -129,7 +129,7 @@ describe("HOLDFAST_MASTER_KEY", () => {
 describe("a keyring", () => {
   const aad = Buffer.from("aad");
 
-  it("unwraps what it wrapped, also under a retired key", () => {
+  it("unwraps what it wrapped, even under a retired key", () => {
     const data_key = ringOf(masterKey(1)).wrap(Buffer.from("data key"), aad);
     const ring = ringOf(masterKey(2), masterKey(1));
     expect(ring.unwrap(data_key.kek_id, data_key.wrapped, aad).toString()).toBe("data key");

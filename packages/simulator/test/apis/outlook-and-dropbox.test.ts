@@ -62,7 +62,7 @@ describe("Outlook", () => {
     ]);
   });
 
-  it("leaves sent mail in the state, also of a MIME message", async () => {
+  it("leaves sent mail in the state, MIME messages included", async () => {
     const api = await outlook("Mail.Send");
     const raw = Buffer.from("To: Bob <bob@example.com>\r\nSubject: Hi\r\n\r\nHello").toString("base64");
     await api.call(`POST ${ME}/sendMail`, { raw, headers: { "content-type": "text/plain" } });

@@ -80,8 +80,8 @@ function readReply(reply: string): Bundled | { readonly problems: readonly strin
   if (kind === "refused") return { problems: strings(value["problems"]).slice(0, SHOWN_PROBLEMS).map(printable) };
   if (kind !== "built" || typeof code !== "string" || typeof source_map !== "string" || typeof lock !== "string")
     return null;
-  const shown = (name: string): readonly string[] => strings(value[name]).slice(0, SHOWN_NOTES).map(printable);
-  return { code, source_map, lock, notes: shown("notes"), pins: shown("pins") };
+  const printableList = (name: string): readonly string[] => strings(value[name]).slice(0, SHOWN_NOTES).map(printable);
+  return { code, source_map, lock, notes: printableList("notes"), pins: printableList("pins") };
 }
 
 function parsed(text: string): unknown {

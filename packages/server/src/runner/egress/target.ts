@@ -15,7 +15,7 @@ export type Resolve = (host: string, is_allowed: boolean) => Promise<readonly st
 
 export interface Rules {
   readonly resolve: Resolve;
-  /** Reports whether an address is this machine's, also a public one. */
+  /** Reports whether an address is this machine's, even if it is public. */
   readonly isOwn: (address: string) => boolean;
   /** `host:port` of each target that is allowed although its address is private. */
   readonly allowed: readonly string[];

@@ -25,7 +25,7 @@ export function copyAuthorities(root: string, path: string): string {
   return copy;
 }
 
-/** Reports whether there are certificates in a PEM text, and all of them can be read. */
+/** Reports whether a PEM text has certificates, and all of them parse. */
 function hasCertificates(text: string): boolean {
   const blocks = text.match(CERTIFICATE) ?? [];
   try {

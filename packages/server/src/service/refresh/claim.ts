@@ -46,7 +46,7 @@ export async function acquireClaim(
   }
 }
 
-/** Adds the dead holders of a row to `dead_owners`. Returns false if there are no more. */
+/** Adds the dead holders of a row to `dead_owners`. Reports whether it found new ones. */
 async function addDead({ store, owner }: ClaimDeps, row: ConnectionRow, dead_owners: string[]): Promise<boolean> {
   const before = dead_owners.length;
   for (const holder of holdersOf(row)) {

@@ -15,11 +15,11 @@ const UNKNOWN_STEPS_MS: Readonly<Record<RotationClass, readonly number[]>> = {
   strict: [10_000],
 };
 /**
- * The longest wait within a grace period, as a share of the rest of it. A longer wait could end
- * after it, and lose the connection, although the provider was reachable again in time.
+ * The longest wait within a grace period, as a share of the remaining time. A longer wait could
+ * outlast the period and lose the connection, although the provider was reachable again in time.
  */
 const GRACE_SHARE = 0.05;
-/** With less of the grace period left, waits grow no shorter than the last of the first ones. */
+/** This cap never falls below the last of the first waits, however little time remains. */
 const GRACE_FLOOR_MS = 10_000;
 /** A rejected OAuth client needs the operator. More requests would only fill the provider's log. */
 const MISCONFIGURED_FLOOR_MS = 60_000;

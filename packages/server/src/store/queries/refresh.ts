@@ -40,7 +40,7 @@ export interface ClaimRequest {
    * response.
    */
   readonly holder_wait_ms: number;
-  /** Holders that are known to be dead. The claim does not wait for them. */
+  /** Dead holders of leases. The claim does not wait for them. */
   readonly dead_owners: readonly string[];
 }
 
@@ -80,7 +80,7 @@ export async function claimRefresh(tx: Transaction, request: ClaimRequest): Prom
   }
   const holder = holderToWaitFor(row, request, now);
   if (holder !== null && !canResend(row, request.resend_ms, now))
-    return { kind: "overdue", row: await redate(tx, row) };
+    return { kind: "overdue", row: await restartWait(tx, row) };
   if (!isDue(row, request.urgency, now)) return { kind: "not_yet", row };
   const lease_until = plus(now, request.lease_ms);
   const attempt = row.attempt + 1;
@@ -153,10 +153,10 @@ function holderToWaitFor(row: ConnectionRow, request: ClaimRequest, now: Instant
 }
 
 /**
- * Counts the wait for an earlier holder from now, if the database's clock went back. The wait would
- * last as long as the clock needs to catch up.
+ * Restarts the wait for an earlier holder if the database's clock went back. Otherwise the wait
+ * would also last until the clock catches up.
  */
-async function redate(tx: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
+async function restartWait(tx: Transaction, row: ConnectionRow): Promise<ConnectionRow> {
   const { db, now } = tx;
   if (row.earlier_at === null || row.earlier_at <= now) return row;
   tx.invalidates("connections", row.id);

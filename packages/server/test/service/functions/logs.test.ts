@@ -107,7 +107,7 @@ describe("the output of functions", () => {
     expect(stored.at(-1)).toMatch(/^99 /);
   });
 
-  it("is shown live once, also if it is stored late and in another order", async () => {
+  it("is shown live once, even if it is stored late and in another order", async () => {
     const { clock, store, logs, app_id, record } = await stage();
     const other = createFunctionLogs({ store, clock, limits: LIMITS, log: silentLog });
     logs.write(record("before"));

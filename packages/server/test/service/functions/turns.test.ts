@@ -36,7 +36,7 @@ it("lets two deployments run, two wait in their order, and refuses the next", as
   expect(turns).toEqual({ running: [], waiting: [] });
 });
 
-it("an app whose deployments are slow holds up its own, and not those of others", async () => {
+it("an app with slow deployments delays its own, and not those of other apps", async () => {
   const turns: Turns = { running: [], waiting: [] };
   const limits = {
     function_deploys: 2,

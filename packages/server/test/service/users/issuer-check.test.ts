@@ -52,7 +52,7 @@ it("stores an issuer whose keys can be fetched, after one request for each docum
   expect(await count()).toBe(1);
 });
 
-it("sends no request about a shared secret, or when it must not try", async () => {
+it("sends no request for a shared secret, or with skip_check", async () => {
   const { issuer, put, count } = await rig();
   const secret = new Secret("a shared secret of at least 32 bytes");
   expect(await put({ issuer: "backend", kind: "secret", secret })).toBe("stored");

@@ -34,8 +34,7 @@ const NO_MAP = "\n//# sourceMappingURL=data:application/json,{}";
 /**
  * Makes esbuild ignore the source maps that comments of a file name. esbuild would open the file
  * `//# sourceMappingURL=file:///etc/passwd`, and quote it in its error. It reads only the last such
- * comment, so this one more is enough, and no text of the file changes: a search for the comments
- * would also find them in strings.
+ * comment, so appending one is enough. Removing the comments could also change strings.
  */
 export function withoutMaps(contents: string, loader: Loader): string {
   return CODE_LOADERS.has(loader) ? contents + NO_MAP : contents;

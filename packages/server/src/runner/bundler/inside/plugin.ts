@@ -1,6 +1,6 @@
 /**
  * Decides for esbuild what each import means and which file it reads. Every file that esbuild opens
- * passes `load`, also those that it finds on its own for an import with a pattern.
+ * passes `load`, including those that it finds on its own for an import with a pattern.
  */
 import { readFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
@@ -42,7 +42,7 @@ export interface Bundling extends Pick<Assignment, "imports" | "sdks" | "pinned"
   /** Fetched packages that cannot be in a bundle. */
   readonly native: readonly NpmPackage[];
   readonly notes: Set<string>;
-  /** Imports that name another version of an SDK than the server ships. */
+  /** Imports that pin an SDK version other than the server's. */
   readonly pins: Set<string>;
   /** False: imports with a pattern are errors, which name their place. */
   readonly resolves_patterns: boolean;

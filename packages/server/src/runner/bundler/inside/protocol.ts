@@ -37,7 +37,7 @@ export interface Built {
   readonly source_map: string;
   readonly lock: string;
   readonly notes: readonly string[];
-  /** Imports that name another version of an SDK than the server ships. */
+  /** Imports that pin an SDK version other than the server's. */
   readonly pins: readonly string[];
 }
 

@@ -21,7 +21,7 @@ export interface Tree {
 
 export type Resolution = { readonly path: string } | { readonly why: string };
 
-/** The level of the shared folder as the public CLI sends it, also for a nested function. */
+/** The level of the shared folder as the public CLI sends it, even for a nested function. */
 const SHARED_LEVEL = 2;
 const SHARED = "../../shared/";
 
