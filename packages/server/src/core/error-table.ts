@@ -323,6 +323,11 @@ export const ERRORS = {
     "This server runs the function from a directory (--functions). Edit the files in that directory.",
   ),
   function_invalid: row(502, "builder", "The function cannot be loaded."),
+  function_unreadable: row(
+    500,
+    "operator",
+    "The stored files of this function are damaged. Delete it and deploy it again, or restore the database from a backup.",
+  ),
   function_bundler_failed: row(
     503,
     "nobody",

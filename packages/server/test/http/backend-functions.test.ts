@@ -1,4 +1,5 @@
 /** Functions of an app over HTTP: deployed, listed, called, rolled back, and no other app's. */
+import { gzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { asAppId } from "../../src/core/ids.ts";
 import { Secret } from "../../src/core/secret.ts";
@@ -69,6 +70,34 @@ describe("a deployed function", () => {
     const reply = await holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/backend-functions`);
     expect(reply.json["functions"]).toMatchObject([{ files: [{ content }] }]);
     expect((await call(holdfast, "large")).text).toBe("one");
+  });
+
+  it("whose stored files are damaged is refused by name, and can be deleted and deployed again", async () => {
+    const holdfast = await startTestServer();
+    await deploy(holdfast, "first", answering("one"));
+    await deploy(holdfast, "second", answering("two"));
+    const { store } = holdfast.installation;
+    const row = await store.getFunction(asAppId(holdfast.app.app_id), "second");
+    const list = () => holdfast.manage("GET", `/api/apps/${holdfast.app.app_id}/backend-functions`);
+    for (const bytes of [Buffer.from("no gzip"), gzipSync(Buffer.alloc(10_000_000)), Buffer.alloc(0)]) {
+      await store.transaction(({ db }) =>
+        db
+          .updateTable("function_blobs")
+          .set({ bytes })
+          .where("digest", "in", [row?.source_digest ?? "", row?.bundle_digest ?? ""])
+          .execute(),
+      );
+      for (const reply of [await call(holdfast, "second"), await list()]) {
+        expect([reply.status, reply.code]).toEqual([500, "function_unreadable"]);
+        expect(reply.json["message"]).toContain("function second are damaged. Delete it");
+      }
+    }
+    expect(holdfast.log.filter(({ event }) => event === "function_unreadable")).toHaveLength(6);
+    expect((await call(holdfast, "first")).text).toBe("one");
+    expect((await holdfast.manage("DELETE", pathOf(holdfast.app, "second"))).status).toBeLessThan(300);
+    await deploy(holdfast, "second", answering("two"));
+    expect((await call(holdfast, "second")).text).toBe("two");
+    expect((await list()).status).toBe(200);
   });
 
   it("runs its live version, and the next deployment replaces it immediately", async () => {

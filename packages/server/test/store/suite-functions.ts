@@ -45,11 +45,26 @@ const goTo = (store: Store, app_id: AppId, number: number) =>
 
 const storedText = async (store: Store, text: string): Promise<string | null> => {
   const stored = await store.getFunctionBlob(sha256Hex(text));
-  return stored === null ? null : Buffer.from(stored).toString();
+  return stored === null ? null : Buffer.from(stored.bytes).toString();
 };
 
 export function describeFunctions(open: OpenStores): void {
   describe("functions", () => {
+    it("store content again that a deployment has, and that was damaged", async () => {
+      const { store } = await open();
+      const [one, two] = [await appWith(store), await appWith(store)];
+      await deploy(store, one, "hello", "same");
+      await store.transaction(({ db }) =>
+        db
+          .updateTable("function_blobs")
+          .set({ bytes: Buffer.from("x") })
+          .execute(),
+      );
+      expect(await storedText(store, "source same")).toBe("x");
+      await deploy(store, two, "hello", "same");
+      expect(await storedText(store, "source same")).toBe("source same");
+    });
+
     it("have a live version, which a deployment replaces in one step", async () => {
       const { store, other, now } = await open();
       const app_id = await appWith(store);

@@ -106,8 +106,6 @@ export const FUNCTION_LIMITS = {
   function_deno_json_bytes: 65_536,
   /** Total size of the source files of one function. */
   function_source_bytes: 5_242_880,
-  /** Stored content after decompression. As JSON, a source can be six times as long. */
-  function_content_bytes: 33_554_432,
   /** A bundle with its source map. Each process loads it, and the cache holds it. */
   function_bundle_bytes: 20_971_520,
   functions_per_app: 200,

@@ -76,8 +76,8 @@ async function codeOf(state: FunctionsState, row: FunctionRow): Promise<string> 
   const known = code.get(key);
   if (known !== undefined) return known;
   const [bundle, source_map] = await Promise.all([
-    readContent(state, row.bundle_digest),
-    readContent(state, row.map_digest),
+    readContent(state, row, row.bundle_digest),
+    readContent(state, row, row.map_digest),
   ]);
   const complete = withSourceMap({ code: bundle, source_map });
   code.set(key, complete);

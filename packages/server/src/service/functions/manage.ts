@@ -20,17 +20,21 @@ export async function hasFunction({ directory, store }: FunctionsState, app_id: 
 /**
  * Reads one function at a time: all together can have 50 MiB. A function in the directory hides a
  * deployed function with the same name.
+ *
+ * @throws CodedError `function_unreadable`, before it yields the first one. A reply that has begun
+ *   cannot become an error, and without a function a client would delete its files.
  */
 export async function* listFunctions(state: FunctionsState, app_id: AppId): AsyncGenerator<ListedFunction> {
   const own = await directoryFunctions(state, app_id);
   const rows = (await state.store.listFunctions(app_id)).filter((row) => !own.some(({ name }) => name === row.name));
+  for (const row of rows) await readContent(state, row, row.source_digest);
   for (const one of [...own, ...rows].toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name))))
     yield "files" in one ? one : await listed(state, one);
 }
 
 async function listed(state: FunctionsState, row: FunctionRow): Promise<ListedFunction> {
-  const { name, live_version: version_id, number: version, entry, automations, source_digest } = row;
-  return { name, version_id, version, entry, files: await readFiles(state, source_digest), automations };
+  const { name, live_version: version_id, number: version, entry, automations } = row;
+  return { name, version_id, version, entry, files: await readFiles(state, row), automations };
 }
 
 /** Returns the functions of the directory whose schedules do not run without a deployment. */
@@ -59,8 +63,8 @@ async function directoryFunctions({ directory }: FunctionsState, app_id: AppId):
   return found;
 }
 
-async function readFiles(state: FunctionsState, digest: string): Promise<readonly SourceFile[]> {
-  const files: unknown = JSON.parse(await readContent(state, digest));
+async function readFiles(state: FunctionsState, row: FunctionRow): Promise<readonly SourceFile[]> {
+  const files: unknown = JSON.parse(await readContent(state, row, row.source_digest));
   if (!Array.isArray(files)) throw new CodedError("internal");
   return files.flatMap((file: unknown) =>
     isJsonObject(file) && typeof file["path"] === "string" && typeof file["content"] === "string"

@@ -98,9 +98,11 @@ export async function listFunctionVersions(
 }
 
 /** Returns content by its digest, or null. */
-export async function getFunctionBlob({ db }: Transaction, digest: string): Promise<Uint8Array | null> {
-  const row = await first(db.selectFrom("function_blobs").select("bytes").where("digest", "=", digest));
-  return row?.bytes ?? null;
+export async function getFunctionBlob(
+  { db }: Transaction,
+  digest: string,
+): Promise<Pick<FunctionBlobsTable, "bytes" | "size"> | null> {
+  return await first(db.selectFrom("function_blobs").select(["bytes", "size"]).where("digest", "=", digest));
 }
 
 export type NewFunctionVersion = Omit<FunctionVersionRow, "number" | "created_at">;
@@ -184,11 +186,20 @@ async function sourceSizes({ db }: Transaction, app_id: AppId): Promise<{ name: 
   );
 }
 
+/** Stores content. Content that is already stored stays, unless its bytes are damaged. */
 async function insertBlobs({ db }: Transaction, blobs: readonly FunctionBlobsTable[]): Promise<void> {
-  const digests = blobs.map(({ digest }) => digest);
-  const known = await all(db.selectFrom("function_blobs").select("digest").where("digest", "in", digests));
   for (const blob of blobs)
-    if (!known.some(({ digest }) => digest === blob.digest)) await run(db.insertInto("function_blobs").values(blob));
+    await run(
+      db
+        .insertInto("function_blobs")
+        .values(blob)
+        .onConflict((conflict) =>
+          conflict
+            .column("digest")
+            .doUpdateSet({ bytes: blob.bytes, size: blob.size })
+            .where((where) => where("function_blobs.bytes", "<>", where.ref("excluded.bytes"))),
+        ),
+    );
 }
 
 /**
