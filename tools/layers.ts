@@ -219,8 +219,8 @@ function patternsFor(place: Place): readonly Pattern[] {
 }
 
 /**
- * A file of the layer reaches its own layer by shorter paths, so that no path goes round the rules
- * for rooms.
+ * A file reaches its own layer only by shorter paths. A path through the layer's name would evade
+ * the rules for rooms.
  */
 function layerPatterns({ layer }: Place): readonly Pattern[] {
   const { imports, why: message } = layerOf(layer);

@@ -39,7 +39,7 @@ export interface Server {
   readonly url: string;
   /** Serves a listener's connections as calls from one function process. */
   readonly acceptBridge: FunctionRunnerOptions["acceptBridge"];
-  /** Refuses new requests, waits for refreshes in flight, closes everything. */
+  /** Refuses new connections, waits for requests and refreshes in flight, closes everything. */
   close(): Promise<void>;
 }
 

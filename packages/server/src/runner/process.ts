@@ -110,8 +110,8 @@ function converse(
   let is_ready = false;
   const onControl = (word: string, value: string): void => {
     if (word === "done") options.onDone(value);
-    // Only the first one counts. It comes before any code of the function, which can send more of
-    // them once it knows the key, and by then can have removed the socket.
+    // Only the first one counts. It arrives before any code of the function runs. That code can
+    // learn the key and send more, and can have removed the socket by then.
     if (word !== "ready" || is_ready) return;
     is_ready = true;
     try {

@@ -1,8 +1,8 @@
 /**
  * The headers of a function's response. Other functions, or even the dashboard, can share its
  * origin. So only headers that describe this one response pass. A header that could affect the
- * origin, other pages in the browser or a proxy does not. The
- * server adds the CORS headers and a policy that keeps a function's HTML out of the origin.
+ * origin, other pages in the browser or a proxy does not. The server adds the CORS headers, and a
+ * policy that keeps a function's HTML out of the origin.
  */
 import type { IncomingHttpHeaders } from "node:http";
 
@@ -25,11 +25,11 @@ const ALLOWED: ReadonlySet<string> = new Set([
 
 /**
  * X- headers that are instructions to this server, to a proxy or to a browser. nginx sends the file
- * that X-Accel-Redirect names, Apache and others send the file in X-Sendfile or
- * X-LiteSpeed-Location, perlbal fetches X-Reproxy-URL, and Envoy stops using a server after
- * X-Envoy-Immediate-Health-Check-Fail. Next.js sends the request on to X-Middleware-Rewrite. Others
- * take a URL from X-Original-URL or X-Rewrite-URL, and an address from X-Forwarded-For or
- * X-Real-IP, where a proxy passes them on.
+ * that X-Accel-Redirect names. Apache and others send the file in X-Sendfile or
+ * X-LiteSpeed-Location. perlbal fetches X-Reproxy-URL. Envoy stops using a server after
+ * X-Envoy-Immediate-Health-Check-Fail. Next.js forwards the request to X-Middleware-Rewrite. If a
+ * proxy passes them on, others take a URL from X-Original-URL or X-Rewrite-URL, and an address from
+ * X-Forwarded-For or X-Real-IP.
  */
 const REFUSED_X = [
   /^x-(?:holdfast|accel|envoy|frame|litespeed|lighttpd|lsadc|reproxy|nginx|apache)(?:-|$)/,

@@ -65,7 +65,7 @@ function read(reply: string): Sent {
   };
 }
 
-/** Returns what tests compare of an error. */
+/** Returns the parts of an error that tests compare. */
 function errorOf({ status, json, headers, text: reply }: Sent) {
   const has_own_id = json["request_id"] === headers.get("x-request-id");
   const names = ["content-type", "cache-control", "connection"];

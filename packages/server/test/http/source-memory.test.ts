@@ -1,6 +1,6 @@
 /**
- * Builders who send deployments and secrets, or read lists of functions, slowly and many at once:
- * what the server holds in memory for them is bounded, for each app and for all.
+ * Builders who send deployments and secrets, or read lists of functions, slowly and many at once.
+ * The server limits the memory for them, per app and in total.
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";

@@ -57,7 +57,7 @@ export default () => {
 };
 `;
 
-/** Works on after its response, in ways that leave the call. */
+/** Keeps working after its response, in ways that leave the call. */
 const LATE = `
 setTimeout(() => { throw new Error("of no call"); }, 0);
 export default () => {

@@ -2,8 +2,8 @@
  * Compares what writes declare with what they change. SQLite triggers record each row of a cached
  * table that an operation writes. An operation that declared fewer rows fails and is rolled back.
  *
- * Also lists the functions of store/queries that write cached tables, and those that ran, so that a
- * test finds a function that no other test runs.
+ * Also lists the functions of store/queries that write cached tables, and those that ran. A test
+ * can then find a function that no other test runs.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -19,7 +19,8 @@ export function secretCommands(program: Command): void {
   const secrets = program
     .command("secrets")
     .description("set, list and delete an app's secrets, which functions read with Deno.env");
-  withApp(secrets.command("set [entries...]"))
+  withApp(secrets.command("set"))
+    .argument("[entries...]", "a secret's name, or NAME=VALUE pairs, which process lists show")
     .description("set a secret from standard input, or several from a file")
     .option("--env-file <path>", "a file with lines NAME=VALUE")
     .action(set);
@@ -31,7 +32,9 @@ async function set(entries: readonly string[], flags: SetFlags): Promise<void> {
   const output = createOutput(flags.json === true);
   const values = await valuesOf(entries, flags);
   if (entries.some((entry) => entry.includes("=")))
-    output.note("Values in arguments appear in process lists and in the shell's history. Use --env-file, or stdin.");
+    output.note(
+      "Values in arguments appear in process lists and in the shell's history. Use --env-file or standard input.",
+    );
   await withFunctions(flags, (api) => api.setSecrets(values));
   const names = Object.keys(values);
   output.result({ status: "set", names }, `Set ${names.join(", ")}. Functions see it within a second.`);

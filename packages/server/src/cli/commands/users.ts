@@ -54,7 +54,7 @@ async function add(issuer: string, flags: AddFlags): Promise<void> {
   const added = await addedIssuer(issuer, flags);
   const stored = await withManagedApp(flags, (api, app) => api.putIssuer(app, added));
   const output = createOutput(flags.json === true);
-  output.result(stored, `Users with a token of ${stored.issuer} are now users of ${flags.app} (${stored.id}).`);
+  output.result(stored, `${flags.app} now accepts the tokens of ${stored.issuer} (${stored.id}).`);
   if (stored.kind === "verify")
     output.note(
       "The URL must refuse tokens issued for another app. Otherwise that app's users are users of this app too.",

@@ -36,7 +36,8 @@ export function denoImports(
   return Object.fromEntries(
     Object.entries(imports).map(([name, target]) => {
       if (!isShortName(name)) throw invalid(`imports "${name}", which is not a short name.`);
-      if (!isTarget(name, target)) throw invalid(`gives "${name}" a target that is not a matching text.`);
+      if (!isTarget(name, target))
+        throw invalid(`maps "${name}" to an invalid target. It must be a string, and end with / if the name does.`);
       return [name, target];
     }),
   );

@@ -1,8 +1,8 @@
 /**
  * JSON Web Tokens of app users (RFC 7519, 7515, 8725), over `jose`. The only file that imports it.
- * Refuses a token, with a reason for the log, unless every check passes: the algorithm is in the
- * issuer's fixed list, the signature is the issuer's, issuer and audience are the configured ones,
- * and the token has not expired.
+ * Refuses a token, with a reason for the log, unless every check passes. The algorithm must be in
+ * the issuer's fixed list, and the signature must be the issuer's. Issuer and audience must be the
+ * configured ones, and the token must not have expired.
  *
  * Only the configured keys count. `jwk`, `jku`, `x5c` and `x5u` in a token's header are ignored,
  * and `kid` is only compared.

@@ -106,8 +106,8 @@ const isOneOf = (audiences: readonly string[], value: unknown): boolean =>
   typeof value === "string" && audiences.includes(value);
 
 /**
- * Returns how long the token is still valid (RFC 7662 §2.2): without end if the response has no
- * `exp`. Zero if the token has expired or is not valid yet, or if an instant cannot be read.
+ * Returns how long the token is still valid (RFC 7662 §2.2): Infinity if the response has no `exp`,
+ * and 0 if the token has expired or is not valid yet, or if a time cannot be parsed.
  */
 function timeLeft_ms({ exp, nbf }: JsonObject, now: Instant): number {
   const is_begun = (secondsOf(nbf) ?? -Infinity) * 1000 <= now + CLOCK_SKEW_S * 1000;
@@ -115,7 +115,7 @@ function timeLeft_ms({ exp, nbf }: JsonObject, now: Instant): number {
   return is_begun && left_ms > 0 ? left_ms : 0;
 }
 
-/** Some APIs write the number as text. Returns null if there is none, NaN if it is something else. */
+/** Returns null if there is no number, and NaN for other values. Some APIs send it as a string. */
 function secondsOf(value: JsonValue | undefined): number | null {
   if (value === undefined || value === null) return null;
   const text = typeof value === "number" ? String(value) : value;

@@ -1,4 +1,4 @@
-/** Packages whose archives or manifests were not made by npm. The bundler reads only its sandbox. */
+/** Packages whose archives or manifests npm did not create. The bundler reads only its sandbox. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";

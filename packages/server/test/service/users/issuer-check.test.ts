@@ -1,4 +1,4 @@
-/** An issuer is tried before it is stored, so that a mistyped address is not found by its users. */
+/** Issuers are tried before they are stored, so that the builder finds a mistyped address. */
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { Secret } from "../../../src/core/secret.ts";
 import type { NewIssuer } from "../../../src/service/users/issuers.ts";
