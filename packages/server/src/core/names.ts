@@ -49,7 +49,9 @@ const MAX_IDS = 10;
 export function appNamed<A extends NamedApp>(apps: readonly A[], text: string): A {
   const found = apps.find(({ id }) => id === text);
   if (found !== undefined) return found;
-  const [only, ...others] = apps.filter(({ name }) => name === text);
+  // As names are stored. A keyboard or a file system can compose letters differently.
+  const named = text.normalize("NFC");
+  const [only, ...others] = apps.filter(({ name }) => name === named);
   const shown = text.slice(0, 200);
   if (only === undefined)
     throw new CodedError("not_found", { message: `There is no app ${shown}. holdfast apps list shows all.` });

@@ -20,6 +20,11 @@ it("prefers an id to a name, in any order of the apps", () => {
     expect(appNamed(apps, SHOP.id)).toBe(SHOP);
 });
 
+it("finds an app by its name in any composition of its letters", () => {
+  const cafe = { ...SHOP, name: "caf\u00e9" };
+  expect(appNamed([cafe, BLOG], "cafe\u0301")).toBe(cafe);
+});
+
 it("refuses a name of several apps, and lists their ids", () => {
   const twin = { ...BLOG, name: "shop" };
   expect(() => appNamed([SHOP, twin], "shop")).toThrow(
