@@ -174,7 +174,6 @@ const WRITES = {
   finishSchedule: schedules.finishSchedule,
   putAppSecrets: appSecrets.putAppSecrets,
   deleteAppSecret: appSecrets.deleteAppSecret,
-  putIssuer: appUsers.putIssuer,
   deleteIssuer: appUsers.deleteIssuer,
   putAppUser: appUsers.putAppUser,
   setAppUserRole: appUsers.setAppUserRole,

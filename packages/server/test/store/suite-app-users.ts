@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { newAppId, newId } from "../../src/core/ids.ts";
 import type { AppId } from "../../src/core/types.ts";
 import { deleteApp } from "../../src/store/queries/apps.ts";
-import { requireIssuer } from "../../src/store/queries/app-users.ts";
+import { putIssuer, requireIssuer } from "../../src/store/queries/app-users.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { AppIssuerRow } from "../../src/store/tables.ts";
 import { appWith, bytes } from "./rows.ts";
@@ -12,9 +12,21 @@ import type { OpenStores } from "./suite.ts";
 const LIMIT = 3;
 
 const put = (store: Store, app_id: AppId, issuer: string, change: Partial<AppIssuerRow> = {}) =>
-  store.putIssuer(
-    { id: newId("iss"), app_id, issuer, kind: "oidc", url: null, audiences: ["shop"], sealed_secret: null, ...change },
-    LIMIT,
+  store.transaction((tx) =>
+    putIssuer(
+      tx,
+      {
+        id: newId("iss"),
+        app_id,
+        issuer,
+        kind: "oidc",
+        url: null,
+        audiences: ["shop"],
+        sealed_secret: null,
+        ...change,
+      },
+      LIMIT,
+    ),
   );
 
 const see = (store: Store, app_id: AppId, issuer_id: string, subject: string, email: string | null = null) =>

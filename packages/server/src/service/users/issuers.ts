@@ -8,6 +8,7 @@ import type { Secret } from "../../core/secret.ts";
 import type { AppId } from "../../core/types.ts";
 import { refusalOf } from "../../net/url-rules.ts";
 import type { IssuerKind } from "../../store/app-user-tables.ts";
+import { listIssuers as listRows, putIssuer as putRow } from "../../store/queries/app-users.ts";
 import type { AppIssuerRow } from "../../store/tables.ts";
 import { sealedFromStorage, type SealContext } from "../../vault/seal.ts";
 import { existingApp } from "../access/authorization.ts";
@@ -77,12 +78,16 @@ async function putIssuer(
   const { store, vault, limits, onChange } = deps;
   await existingApp(store, app_id);
   check(deps, issuer);
-  await refuseSecondVerifier(deps, app_id, issuer);
+  refuseSecondVerifier(await store.listIssuers(app_id), issuer);
   if (!skip_check) await tryIssuer(deps, issuer);
   const { secret, ...settings } = issuer;
   const sealed_secret = secret === null ? null : await vault.seal(secretContext(app_id, issuer.issuer), secret);
   const row = { id: newId("iss"), app_id, ...settings, sealed_secret };
-  const stored = await store.putIssuer(row, limits.issuers_per_app);
+  const stored = await store.transaction(async (tx) => {
+    // Again, because another one can have been stored while this one was tried.
+    refuseSecondVerifier(await listRows(tx, app_id), issuer);
+    return await putRow(tx, row, limits.issuers_per_app);
+  });
   onChange(app_id);
   if (stored !== null) return summaryOf(stored);
   const message = `An app can have ${limits.issuers_per_app} issuers. Remove one first.`;
@@ -128,10 +133,10 @@ function requireField(is_valid: boolean, name: string, message: string): void {
 }
 
 /** An opaque token does not name its issuer, so an app can have only one verify URL. */
-async function refuseSecondVerifier({ store }: IssuersDeps, app_id: AppId, issuer: NewIssuer): Promise<void> {
-  if (issuer.kind !== "verify") return;
-  const others = (await store.listIssuers(app_id)).filter((one) => one.issuer !== issuer.issuer);
-  requireField(!others.some(({ kind }) => kind === "verify"), "kind", "verify for one issuer of an app only");
+function refuseSecondVerifier(stored: readonly AppIssuerRow[], { issuer, kind }: NewIssuer): void {
+  if (kind !== "verify") return;
+  const has_other = stored.some((one) => one.issuer !== issuer && one.kind === "verify");
+  requireField(!has_other, "kind", "verify for one issuer of an app only");
 }
 
 async function listIssuers({ store }: IssuersDeps, app_id: AppId): Promise<readonly IssuerSummary[]> {

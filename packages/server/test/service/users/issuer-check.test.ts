@@ -110,6 +110,20 @@ it.each<[IssuerReply, string]>([
   expect(issuer.requests.map(({ authorization }) => authorization)).toEqual([expect.stringMatching(/^Bearer .{43}$/)]);
 });
 
+it("stores one of two verify URLs of an app that are tried at the same time", async () => {
+  const { issuer, put, count } = await rig();
+  const tried = Promise.withResolvers<void>();
+  issuer.replies.set("/verify", async () => {
+    if (issuer.count("/verify") === 2) tried.resolve();
+    await tried.promise;
+    return { status: 401 };
+  });
+  const verify = { kind: "verify", url: issuer.verify_url } as const;
+  const outcomes = await Promise.all(["one", "two"].map(async (name) => await put({ ...verify, issuer: name })));
+  expect(outcomes.toSorted()).toEqual([expect.stringContaining("invalid_field"), "stored"]);
+  expect(await count()).toBe(1);
+});
+
 it("is refused over HTTP by its code, and stored with skip_check", async () => {
   const { issuer, app, count } = await rig();
   issuer.replies.set("/keys", () => ({ status: 503 }));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Secret } from "../../../src/core/secret.ts";
 import type { NewIssuer } from "../../../src/service/users/issuers.ts";
+import { putIssuer } from "../../../src/store/queries/app-users.ts";
 import { MINUTE } from "../../support/clock.ts";
 import { startIssuer, type TestIssuer } from "../../support/issuer.ts";
 import {
@@ -191,7 +192,8 @@ describe("discovery", () => {
       await expect(put(change)).rejects.toMatchObject({ code: "invalid_field" });
     // Stored before the operator changed the setting.
     const stored = { id: "iss_x", app_id: app.app_id, issuer: issuer.url, kind: "oidc" as const, url: null };
-    await holdfast.installation.store.putIssuer({ ...stored, audiences: ["shop"], sealed_secret: null }, 10);
+    const row = { ...stored, audiences: ["shop"], sealed_secret: null };
+    await holdfast.installation.store.transaction((tx) => putIssuer(tx, row, 10));
     expect(await holdfast.installation.appUsers.verify(app.app_id, issuer.token(holdfast.clock.now()))).toBeNull();
     expect(issuer.requests).toEqual([]);
   });
@@ -356,7 +358,7 @@ describe("a shared secret", () => {
     const { store } = holdfast.installation;
     const [row] = await store.listIssuers(app.app_id);
     if (row === undefined) throw new Error("no issuer");
-    await store.putIssuer({ ...row, id: "iss_moved", app_id: other.app_id }, 10);
+    await store.transaction((tx) => putIssuer(tx, { ...row, id: "iss_moved", app_id: other.app_id }, 10));
     const exp = Math.floor(holdfast.clock.now() / 1000) + 60;
     const token = hmacSigned(SECRET, { iss: "backend", aud: "shop", sub: "u1", exp });
     await expect(who(token, other)).rejects.toMatchObject({ code: "credential_unreadable" });
