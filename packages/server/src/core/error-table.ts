@@ -39,7 +39,11 @@ const again = { retryable: true };
 
 export const ERRORS = {
   // The request itself.
-  route_not_found: row(404, "caller", "No route matches this path. Check the URL."),
+  route_not_found: row(
+    404,
+    "caller",
+    "No route matches this path. Check the URL. Entities, files, integrations, agents and sites of Base44 are not available.",
+  ),
   method_not_allowed: row(405, "caller", "This route does not allow that method. See the Allow header."),
   unsupported_media_type: row(415, "caller", "Send the body as application/json."),
   invalid_json: row(400, "caller", "The body is not valid JSON."),

@@ -151,7 +151,7 @@ export function parseGateway(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || url.protocol !== "http:" || !LOOPBACK_HOSTS.has(url.hostname) || url.pathname !== "/") {
     throw wrong(
-      "HOLDFAST_PROVIDER_GATEWAY must be a loopback origin. Example: HOLDFAST_PROVIDER_GATEWAY=http://127.0.0.1:4190",
+      "HOLDFAST_PROVIDER_GATEWAY must be a loopback origin. Example: HOLDFAST_PROVIDER_GATEWAY=http://127.0.0.1:4191",
     );
   }
   return url.origin;

@@ -63,6 +63,10 @@ const SETTINGS_BYTES = 67_108_864;
 /** The listening address that a function sees. It cannot use the real one. */
 const ADDRESS: Deno.NetAddr = { transport: "tcp", hostname: "127.0.0.1", port: 8000 };
 
+/** Properties of the public SDK's errors, and of an HTTP client's response, that logs leave out. */
+const NOISE: readonly string[] = ["originalError", "config", "request"];
+const RESPONSE_NOISE: readonly string[] = ["config", "request", "headers"];
+
 /** Levels of Deno's console. It has one level above error, for traces. */
 const INFO = 1;
 const ERROR = 3;
@@ -71,6 +75,7 @@ const { internal } = Deno as unknown as { readonly internal: unique symbol };
 /** Saved now, because the function can replace the globals. */
 const { serve, exit } = Deno;
 const { stringify } = JSON;
+const { defineProperty, getOwnPropertyDescriptor } = Object;
 const writeToServer = Deno.stdout.writeSync.bind(Deno.stdout);
 const encode = TextEncoder.prototype.encode.bind(new TextEncoder());
 const settings = readSettings();
@@ -146,22 +151,8 @@ function checked(response: unknown): Response {
 }
 
 function reported(error: unknown): Response {
-  hideCause(error);
   logError(error);
   return isOutOfMemory(error) ? failed("memory") : failed("handler", knownError(error));
-}
-
-/**
- * Keeps the HTTP client's error, which the public SDK attaches, out of the log: 100 lines of its
- * settings, its request and its response hide the few lines of the SDK's own error.
- */
-function hideCause(error: unknown): void {
-  if (!(error instanceof Error) || error.name !== "Base44Error" || !Object.hasOwn(error, "originalError")) return;
-  try {
-    Object.defineProperty(error, "originalError", { enumerable: false });
-  } catch {
-    // A frozen error is logged as it is.
-  }
 }
 
 /**
@@ -344,8 +335,47 @@ function readSettings(): Settings {
 function replaceConsole(): (...parts: unknown[]) => void {
   const { Console } = (Deno as unknown as { [internal]: { Console: ConsoleClass } })[internal];
   const replaced = new Console((text, level) => record(level > ERROR ? INFO : level, text));
+  for (const method of ["debug", "log", "info", "warn", "error"] as const) {
+    const print = replaced[method];
+    replaced[method] = (...values) => withoutNoise(values, () => print(...values));
+  }
   define(globalThis, "console", replaced);
   return replaced.error;
+}
+
+/**
+ * Prints errors without what an HTTP client attaches to them: 100 lines of its settings, its
+ * request and its response hide the few lines of the error. The function finds them unchanged.
+ */
+function withoutNoise(values: readonly unknown[], print: () => void): void {
+  const noise = values.flatMap(noiseOf);
+  const show = (enumerable: boolean): void =>
+    noise.forEach(([object, name]) => defineProperty(object, name, { enumerable }));
+  show(false);
+  try {
+    print();
+  } finally {
+    show(true);
+  }
+}
+
+/** Returns the properties to hide: those that are shown, and that can be changed back. */
+function noiseOf(value: unknown): readonly (readonly [object, string])[] {
+  try {
+    if (!(value instanceof Error) || !(value.name === "Base44Error" || "isAxiosError" in value)) return [];
+    const response = Object(getOwnPropertyDescriptor(value, "response")?.value);
+    const found = [
+      ...NOISE.map((name) => [value, name] as const),
+      ...RESPONSE_NOISE.map((name) => [response, name] as const),
+    ];
+    return found.filter(([object, name]) => {
+      const { configurable, enumerable } = getOwnPropertyDescriptor(object, name) ?? {};
+      return configurable === true && enumerable === true;
+    });
+  } catch {
+    // The function's own error, with a getter that throws. It is logged as it is.
+    return [];
+  }
 }
 
 /**

@@ -27,7 +27,7 @@ export const callerLeft = (): CodedError =>
 
 export const functionTooSlow = (function_name: string, timeout_ms: number): CodedError =>
   new CodedError("function_timeout", {
-    message: `The function ${function_name} did not respond within ${timeout_ms} ms.`,
+    message: `The function ${function_name} did not respond within ${timeout_ms / 1000} s. Respond first, and do long work in waitUntil.`,
   });
 
 export const responseNotHttp = (function_name: string): CodedError =>

@@ -181,6 +181,10 @@ describe("a token of an issuer", () => {
     await issuers.put(other.app_id, { issuer: issuer.url, kind: "oidc", url: null, audiences: ["blog"], secret: null });
     expect(await client(other.app_id, token()).auth.isAuthenticated()).toBe(false);
     expect(await client(other.app_id, token({ aud: "blog" })).auth.isAuthenticated()).toBe(true);
+    const refused = holdfast.log.filter((line) => line["app_id"] === other.app_id);
+    expect(refused).toMatchObject(
+      ["unknown_issuer", "audience"].map((reason) => ({ event: "user_token_refused", reason })),
+    );
   });
 
   it("with the email address of another issuer's user is a different user", async () => {

@@ -191,6 +191,11 @@ describe("a deployed function", () => {
     expect((await call(holdfast, "hello")).text).toBe("three");
     const missing = await back({ to: 9 });
     expect([missing.status, missing.json["message"]]).toEqual([404, expect.stringContaining("3, 2, 1")]);
+    await back({ to: 1 });
+    const before_first = await back({});
+    expect(before_first.status).toBe(404);
+    expect(before_first.json["message"]).toMatch(/does not have a version before 1, the live one.*--to/);
+    await back({ to: 3 });
     const { json } = await holdfast.manage("GET", management(holdfast, "hello", "versions"));
     expect(asList(json["versions"])).toMatchObject([
       { number: 3, is_live: true, created_by: expect.stringMatching(/^api_key:/), built_with: "0.1.0" },

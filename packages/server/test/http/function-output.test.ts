@@ -32,6 +32,23 @@ export default async (request: Request) => {
 import { createClientFromRequest } from "npm:@base44/sdk";
 export default async (request: Request) => Response.json(await createClientFromRequest(request).auth.me());
 `,
+  caught: `
+import { createClientFromRequest } from "npm:@base44/sdk";
+export default async (request: Request) => {
+  const { asServiceRole } = createClientFromRequest(request);
+  const errors = [() => asServiceRole.functions.invoke("boom", {}), () => asServiceRole.connectors.getConnection("slack")];
+  const kept = [];
+  for (const call of errors) {
+    try {
+      await call();
+    } catch (error) {
+      console.error("failed", error);
+      kept.push(Object.keys(error), Object.keys(error.response ?? {}));
+    }
+  }
+  console.log("end of caught");
+  return Response.json({ names: kept.flat() });
+};`,
   boom: `export default () => { throw new Error("boom at https://evil.example"); };`,
 };
 
@@ -101,6 +118,22 @@ it("passes on a Base44Error, whose 401 does not count as a refused credential of
   expect(record?.["message"]).toContain("status: 401");
   // The HTTP client's error has the request and the response, and would hide the rest.
   expect(record?.["message"]).not.toContain("originalError");
+});
+
+it("logs errors of HTTP calls that a function caught without the client's settings, and leaves them as they were", async () => {
+  const holdfast = await ready();
+  const reply = await call(holdfast, "caught");
+  for (const name of ["config", "request", "headers", "originalError"]) expect(reply.json["names"]).toContain(name);
+  const logged = (await recordsOf(holdfast, "end of caught")).map(({ message }) => String(message));
+  const failures = logged.filter((message) => message.startsWith("failed"));
+  expect(failures).toHaveLength(2);
+  expect(failures[0]).toContain('code: "function_error"');
+  expect(failures[1]).toContain('code: "not_connected"');
+  for (const message of failures) {
+    expect(message).toContain("caught.ts:");
+    expect(message).not.toMatch(/transformRequest|originalError|access-control/);
+    expect(message.split("\n").length).toBeLessThan(35);
+  }
 });
 
 it("keeps any other error in the log, and gives each failed call an error text", async () => {

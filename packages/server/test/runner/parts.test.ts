@@ -71,8 +71,8 @@ describe("Deno", () => {
       return jobOf(job).command(place);
     };
     const allowed = (args: readonly string[]): readonly string[] => args.filter((arg) => arg.startsWith("--allow"));
-    const plain = rightsIn("none", "http://127.0.0.1:4190");
-    expect(allowed(plain)).toEqual(["--allow-net=127.0.0.1:0,127.0.0.1:4001,127.0.0.1:4190"]);
+    const plain = rightsIn("none", "http://127.0.0.1:4191");
+    expect(allowed(plain)).toEqual(["--allow-net=127.0.0.1:0,127.0.0.1:4001,127.0.0.1:4191"]);
     expect(plain).toEqual(
       expect.arrayContaining([
         "--no-prompt",

@@ -74,13 +74,18 @@ async function serve(flags: ServeFlags, config: Config): Promise<void> {
   await untilStopped(server);
 }
 
-function greeting({ public_url, provider_gateway }: Config, setup_url: string | null): string {
+function greeting(config: Config, setup_url: string | null): string {
+  const { public_url, provider_gateway, functions_isolation } = config;
   return [
     `Holdfast is running at ${public_url}`,
+    ...(functions_isolation === "none" ? [NOT_ISOLATED] : []),
     ...(provider_gateway === null ? [] : [`Simulation: ${provider_gateway} simulates every provider`]),
     setup_url === null ? `Sign in: ${public_url}/sign-in` : `Create the first account within an hour: ${setup_url}`,
   ].join("\n");
 }
+
+const NOT_ISOLATED =
+  "Functions run without a sandbox: they can read everything that this server can read, its master key included";
 
 /** Most functions that the line names. */
 const MAX_NAMED = 20;

@@ -4,7 +4,8 @@ import { CodedError } from "../../core/errors.ts";
 import { printResult } from "../terminal/output.ts";
 import { untilStopped } from "../terminal/stop.ts";
 
-const DEFAULT_SIMULATOR_PORT = 4190;
+/** Not 4190: fetch in Node and Deno, and some browsers, block it as a port of mail servers. */
+const DEFAULT_SIMULATOR_PORT = 4191;
 
 export function simulateCommand(program: Command): void {
   program

@@ -28,7 +28,8 @@ import type { HttpServer } from "../fastify.ts";
 
 const BASE = "/api/management/apps/:app";
 /** A function sees this when its caller sent no token, or one that the server removed. */
-const NO_USER = "No user is signed in. Send an app user's token to the function: Authorization: Bearer <token>.";
+const NO_USER =
+  "No user is signed in. Send an app user's token to the function: Authorization: Bearer <token>. If the caller did, no issuer of the app verified it: the server logs the reason at level debug (user_token_refused).";
 const DONE = { status: "done" as const };
 
 /** The one route for app users. Browsers on other origins call it too. */

@@ -104,9 +104,11 @@ export async function rollback(
   const switched = wanted === undefined ? null : await switchTo(state, app_id, name, wanted);
   state.rows.drop(keyOf(app_id, name));
   if (switched !== null) return switched.number;
-  const which = number === null ? "an earlier version" : `a version ${number}`;
+  const which = number === null ? `a version before ${live}, the live one` : `a version ${number}`;
   const kept = versions.map((version) => version.number).join(", ");
-  throw new CodedError("not_found", { message: `The function ${name} does not have ${which}. It has: ${kept}.` });
+  throw new CodedError("not_found", {
+    message: `The function ${name} does not have ${which}. It has: ${kept}. To choose one: --to, or "to" over HTTP.`,
+  });
 }
 
 /**

@@ -139,14 +139,21 @@ async function findUser(
   bearer: string,
   token: UnverifiedToken,
 ): Promise<Found | null> {
-  if (token.kind === "malformed") return null;
+  if (token.kind === "malformed") return unverified(state, app_id, "malformed");
   if (token.kind === "jwt") {
     const signed = await findSigned(state, app_id, bearer, token);
     // Never send a token of one issuer to another issuer.
     if (signed !== NO_ISSUER) return signed;
   }
   const issuer = (await issuersOf(state, app_id)).find(({ kind }) => kind === "verify");
-  return issuer === undefined ? null : foundAt(issuer, await state.opaque.verify(issuer, bearer));
+  if (issuer === undefined) return unverified(state, app_id, "unknown_issuer");
+  return foundAt(issuer, await state.opaque.verify(issuer, bearer));
+}
+
+/** Logs why a token identifies no user. The caller learns only that there is none. */
+function unverified({ log }: AppUsersState, app_id: AppId, reason: "malformed" | "unknown_issuer"): null {
+  log.debug("user_token_refused", { app_id, reason });
+  return null;
 }
 
 type Jwt = Extract<UnverifiedToken, { kind: "jwt" }>;
