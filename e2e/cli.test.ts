@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { holdfast, type Ended } from "./support/holdfast.ts";
+import { holdfast, startInteractive, type Ended } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
 import {
   createApp,
@@ -254,3 +254,18 @@ async function within1s(check: () => Promise<void>): Promise<void> {
     }
   }
 }
+
+it("simulates services on a port that fetch does not block", async () => {
+  const { stdout } = await holdfast(["simulate", "--help"], { home: temporaryDirectory() });
+  const port = /\(default:\s+(\d+)\)/.exec(stdout)?.[1];
+  const tried = await fetch(`http://127.0.0.1:${port}/`).catch(({ cause }: Error) => cause);
+  // fetch refuses the ports of other protocols (https://fetch.spec.whatwg.org/#port-blocking).
+  expect(String(tried)).not.toContain("bad port");
+  expect(String(tried)).toMatch(/ECONNREFUSED|Response/);
+});
+
+it("says what it means when functions run without a sandbox", async () => {
+  const args = ["serve", "--functions-isolation", "none", "--port", "0"];
+  const { output } = await startInteractive(args, { home: temporaryDirectory() }, /Holdfast is running/);
+  expect(output.stdout).toContain("Functions run without a sandbox: they can read everything");
+});
