@@ -129,7 +129,7 @@ function addResponseHooks(server: HttpServer, { config, log }: HttpContext): voi
     done(isUrlTooLong(config, request) ? new CodedError("url_too_long") : undefined);
   });
   // A connection kept alive after the last response would delay the shutdown until its client
-  // closes it. A response that began before has promised to keep it.
+  // closes it. A response that has begun already said that it stays open.
   let is_closing = false;
   server.addHook("preClose", (done) => {
     is_closing = true;

@@ -108,7 +108,7 @@ async function list(flags: Flags): Promise<void> {
     user.full_name ?? "-",
     user.issuer_id,
     user.subject,
-    user.role ?? "as builder",
+    user.role ?? "by membership",
     day(user.last_seen_at),
   ]);
   const empty = "The app has no users yet. A user appears after the first request with an issuer's token.";

@@ -35,6 +35,6 @@ function hasCertificates(text: string): boolean {
   }
 }
 
-/** Makes Deno trust further certificate authorities besides its own list. */
+/** Makes Deno trust the authorities, in addition to its own list. */
 export const authoritiesVariable = ({ authorities }: Place): Readonly<Record<string, string>> =>
   authorities === null ? {} : { DENO_CERT: authorities };

@@ -49,7 +49,7 @@ export async function readContent(
   throw new CodedError("function_unreadable", { message });
 }
 
-/** `size` limits the memory that damaged bytes can use. The checksum of gzip finds all others. */
+/** `size` limits the memory that damaged bytes can use. gzip's checksum detects other damage. */
 async function decompress({ bytes, size }: Pick<FunctionBlobsTable, "bytes" | "size">): Promise<string> {
   const text = await promisify(gunzip)(bytes, { maxOutputLength: Math.max(size, 1) });
   return text.toString("utf8");

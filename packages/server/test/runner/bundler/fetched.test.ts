@@ -74,7 +74,7 @@ describe("a package of npm", () => {
         console.log(z.string().parse(a), typeof mini.string, typeof createClient, sep);`,
     });
     expect(await output(dir, code)).toBe("a function function /");
-    expect(notes).toEqual(["npm:@base44/sdk@0.8.4 is version 0.8.50, which this server ships."]);
+    expect(notes).toEqual(["npm:@base44/sdk@0.8.4 runs as version 0.8.50, which this server ships."]);
   });
 
   it("is found by an import with a pattern, too", { tags: "all" }, async () => {

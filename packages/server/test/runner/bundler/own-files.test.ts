@@ -344,6 +344,6 @@ describe("an SDK", () => {
     const source = `import { createClient } from "${specifier}";\nconsole.log(createClient);`;
     const { code, notes } = await bundle(`${source}\nimport "./other.ts";`, { "other.ts": source });
     expect(code).toContain("Base44-App-Id");
-    expect(notes).toEqual([`${specifier} is version 0.8.50, which this server ships.`]);
+    expect(notes).toEqual([`${specifier} runs as version 0.8.50, which this server ships.`]);
   });
 });

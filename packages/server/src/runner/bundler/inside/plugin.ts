@@ -33,9 +33,9 @@ export interface Bundling extends Pick<Assignment, "imports" | "sdks" | "pinned"
   readonly tree: Tree;
   /** A folder that only this process uses. */
   readonly scratch: string;
-  /** Null before anything is fetched: then remote imports are only noted. */
+  /** Null before the fetch. Until then, remote imports are only recorded. */
   readonly fetched: Fetched | null;
-  /** Remote imports of the function's own files, by specifier, with the type that they ask for. */
+  /** Remote imports of the function's own files, by specifier, with the type that they request. */
   readonly remotes: Map<string, string | null>;
   /** Why a remote import cannot be used, by specifier. */
   readonly failures: ReadonlyMap<string, string>;
@@ -111,7 +111,7 @@ async function resolveOwn(
   const { version } = sdks[name];
   if (!acceptsVersion(range, version)) {
     bundling.pins.add(specifier);
-    bundling.notes.add(`${specifier} is version ${version}, which this server ships.`);
+    bundling.notes.add(`${specifier} runs as version ${version}, which this server ships.`);
   }
   return { path: name, namespace: SDK };
 }
@@ -122,7 +122,7 @@ const KNOWN_TYPES = "Files can be imported as json, text or bytes.";
 function mapImport(imports: Readonly<Record<string, string>>, specifier: string): string | null {
   if (Object.hasOwn(imports, specifier)) return imports[specifier] ?? null;
   const folders = Object.keys(imports).filter((key) => key.endsWith("/") && specifier.startsWith(key));
-  // The most precise entry counts, as in an import map.
+  // The most specific entry wins, as in an import map.
   const [folder] = folders.toSorted((a, b) => b.length - a.length);
   if (folder !== undefined) return `${imports[folder] ?? ""}${specifier.slice(folder.length)}`;
   // Deno adds the paths inside a package on its own.

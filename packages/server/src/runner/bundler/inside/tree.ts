@@ -81,9 +81,9 @@ function isInside(path: string): boolean {
 }
 
 /**
- * Returns the files that an import with a pattern can mean. esbuild writes a template, and a sum of
- * strings, with stars in the place of expressions. Null if it can reach further than the function's
- * folder.
+ * Returns the files that an import with a pattern can mean, or null if it can reach outside the
+ * function's folder. esbuild writes a template, and a sum of strings, with stars in place of
+ * expressions.
  */
 export function filesMatching(tree: Tree, importer: string, pattern: string): readonly string[] | null {
   const [start = ""] = pattern.split("*");
