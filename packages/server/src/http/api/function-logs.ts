@@ -93,8 +93,13 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
       const { app_id } = await authorize();
       const names = namesOf(request.query.function);
       for (const name of names ?? []) await requireFunction(context, app_id, name);
-      const events = streams.open(app_id, context.functionLogs.tail(app_id, names), async () => {
-        await authorize();
+      const client = new AbortController();
+      if (reply.raw.destroyed) client.abort();
+      else reply.raw.once("close", () => client.abort());
+      const events = streams.open(app_id, {
+        tail: context.functionLogs.tail(app_id, names),
+        authorize: async () => void (await authorize()),
+        left: client.signal,
       });
       return await reply
         .type("text/event-stream; charset=utf-8")

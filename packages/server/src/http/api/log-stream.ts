@@ -12,13 +12,20 @@ import type { LogTail } from "../../service/functions/logs.ts";
 export interface LogStreams {
   /**
    * Returns the events of one view. It counts until its stream closes. `authorize` runs again with
-   * each heartbeat, so that a revoked credential ends the view.
+   * each heartbeat, so that a revoked credential ends the view. `left` aborts when the client has
+   * left.
    *
    * @throws CodedError `overloaded` if there are too many views, of this app or of all
    */
-  open(app_id: AppId, tail: LogTail, authorize: () => Promise<void>): Readable;
+  open(app_id: AppId, view: View): Readable;
   /** Ends all views. */
   close(): void;
+}
+
+export interface View {
+  readonly tail: LogTail;
+  readonly authorize: () => Promise<void>;
+  readonly left: AbortSignal;
 }
 
 interface StreamsState {
@@ -32,30 +39,29 @@ interface StreamsState {
 export function createLogStreams({ clock, config }: { clock: Clock; config: { limits: Limits } }): LogStreams {
   const streams: StreamsState = { clock, limits: config.limits, closing: new AbortController(), open: new Set() };
   return {
-    open: (app_id, tail, authorize) => open(streams, app_id, tail, authorize),
+    open: (app_id, view) => open(streams, app_id, view),
     close: () => streams.closing.abort(),
   };
 }
 
-function open(streams: StreamsState, app_id: AppId, tail: LogTail, authorize: () => Promise<void>): Readable {
+function open(streams: StreamsState, app_id: AppId, view: View): Readable {
   const { limits } = streams;
-  const own = [...streams.open].filter((view) => view.app_id === app_id);
+  const own = [...streams.open].filter((other) => other.app_id === app_id);
   if (streams.open.size >= limits.function_log_streams || own.length >= limits.function_log_streams_per_app) {
     const message = "Too many live views of function output are open. Close one, or read the logs without following.";
     throw new CodedError("overloaded", { message, retry_after_s: 5 });
   }
-  const view = { app_id };
-  streams.open.add(view);
-  const stream = Readable.from(events(streams, tail, authorize));
+  const counted = { app_id };
+  streams.open.add(counted);
+  const stream = Readable.from(events(streams, view));
   // A client can leave before the first event. Then the generator never runs.
-  stream.once("close", () => streams.open.delete(view));
+  stream.once("close", () => streams.open.delete(counted));
   return stream;
 }
 
 async function* events(
   streams: StreamsState,
-  tail: LogTail,
-  authorize: () => Promise<void>,
+  { tail, authorize, left }: View,
 ): AsyncGenerator<string, void, undefined> {
   const { clock, limits, closing } = streams;
   const started = clock.monotonic_ms();
@@ -63,8 +69,9 @@ async function* events(
   try {
     await tail.next();
     yield ": open\n\n";
-    while (!closing.signal.aborted) {
-      await pause(streams);
+    // Without output, the next event would be a heartbeat, and the view would count until then.
+    while (!closing.signal.aborted && !left.aborted) {
+      await pause(streams, left);
       const now = clock.monotonic_ms();
       if (now - started >= limits.function_log_stream_ms) return yield end("max_duration", true);
       const is_due = now - checked_at >= limits.function_log_heartbeat_ms;
@@ -88,11 +95,11 @@ async function* events(
 const end = (reason: string, retriable: boolean): string =>
   `event: end\ndata: ${JSON.stringify({ reason, retriable })}\n\n`;
 
-/** Waits until the next poll, or until the server closes. */
-async function pause({ clock, limits, closing }: StreamsState): Promise<void> {
-  const closed = Promise.withResolvers<void>();
-  const stop = (): void => closed.resolve();
-  closing.signal.addEventListener("abort", stop, { once: true });
-  await Promise.race([delay(clock, limits.function_log_poll_ms), closed.promise]);
-  closing.signal.removeEventListener("abort", stop);
+/** Waits until the next poll, or until the server closes or the client leaves. */
+async function pause({ clock, limits, closing }: StreamsState, left: AbortSignal): Promise<void> {
+  const ended = Promise.withResolvers<void>();
+  const stop = (): void => ended.resolve();
+  for (const signal of [closing.signal, left]) signal.addEventListener("abort", stop, { once: true });
+  await Promise.race([delay(clock, limits.function_log_poll_ms), ended.promise]);
+  for (const signal of [closing.signal, left]) signal.removeEventListener("abort", stop);
 }
