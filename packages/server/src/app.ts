@@ -17,13 +17,10 @@ import { openInstallation, type Installation, type InstallationOptions } from ".
 import { createHttpClient } from "./net/http-client.ts";
 import { hostPatterns } from "./providers/hosts.ts";
 import { callFunction } from "./runner/call.ts";
-import {
-  createFunctionRunner,
-  type FunctionLogRecord,
-  type FunctionRunner,
-  type FunctionRunnerOptions,
-} from "./runner/functions.ts";
+import { createFunctionRunner, type FunctionRunner, type FunctionRunnerOptions } from "./runner/functions.ts";
 import type { Sandbox } from "./runner/sandbox/types.ts";
+import type { FunctionLogRecord } from "./runner/types.ts";
+import { recheck } from "./service/functions/recheck.ts";
 import { createScheduler, type Scheduler } from "./service/functions/scheduler.ts";
 import type { AppRow } from "./service/apps/apps.ts";
 import type { Sweeper } from "./service/sweeper.ts";
@@ -99,17 +96,23 @@ export async function startServer(options: InstallationOptions): Promise<Server>
 }
 
 /** Starts the loops and returns the function that stops them. */
-function startLoops({ installation, webhooks, scheduler }: ServerParts): () => void {
-  const { clock, sweeper } = installation;
+function startLoops({ installation, webhooks, scheduler, functions }: ServerParts): () => void {
+  const { clock, sweeper, limits } = installation;
   sweeper.start();
   webhooks.start();
   scheduler.start();
   const unwatch = watchOtherProcesses(installation);
   const stopFlushing = every(clock, LAST_USED_EVERY_MS, () => flushLastUses(installation));
+  const stopRechecking = every(
+    clock,
+    limits.function_recheck_ms,
+    () => void recheck({ ...installation, ...functions }),
+  );
   return () => {
     sweeper.stop();
     unwatch();
     stopFlushing();
+    stopRechecking();
   };
 }
 
@@ -224,6 +227,8 @@ function runFunctions(installation: Installation, bridge: FunctionRunnerOptions[
     invoke: async (request) => (await open()).invoke(request),
     // Sync, because the token must be hidden before its reply is sent.
     hide: (process_id, token) => runner?.hide(process_id, token),
+    running: () => runner?.running() ?? [],
+    stop: (owner, why) => runner?.stop(owner, why),
     close: async () => await runner?.close(),
   };
 }

@@ -18,13 +18,12 @@ import { CodedError } from "../core/errors.ts";
 import type { LiveFunction } from "../core/functions/functions.ts";
 import { newId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
-import { plus, type Instant } from "../core/types.ts";
+import { plus } from "../core/types.ts";
 import { GATEWAY_HOST } from "./deno.ts";
 import { createDroppedHeaders, type DroppedHeaders } from "./dropped-headers.ts";
 import { serveEgress, type EgressOptions } from "./egress/proxy.ts";
 import { FAILED_HEADER, requestHeaders, type HeaderRecord } from "./headers.ts";
 import { callerLeft, callerTooSlow, functionTooSlow, reportedFailure, responseNotHttp, type Late } from "./failures.ts";
-import type { OutputLevel } from "./output.ts";
 import { createPool, type Pool, type Slot } from "./pool.ts";
 import { exitError, startProcess, type FunctionProcess } from "./process.ts";
 import { createRedactor } from "./redact.ts";
@@ -32,6 +31,7 @@ import { createRefusals } from "./refusals.ts";
 import { responseHeaders } from "./response-headers.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sendRequest, type Exchange } from "./send.ts";
+import type { FunctionLogRecord, ProcessOwner, TokenRequest } from "./types.ts";
 import { createVersions, type Version, type Versions } from "./versions.ts";
 
 /** After the connection to a child breaks, how long to wait for the exit that explains it. */
@@ -64,28 +64,6 @@ export interface FunctionResponse {
   readonly body: Readable;
 }
 
-/** One console call, one uncaught error, or output that bypassed the console. */
-export interface FunctionLogRecord {
-  readonly app_id: string;
-  readonly function_name: string;
-  /** The version that ran. Null if none did. */
-  readonly version: string | null;
-  /** The request that the invocation serves. Null outside any invocation. */
-  readonly request_id: string | null;
-  readonly level: OutputLevel;
-  /** Without the secrets of the function. */
-  readonly message: string;
-}
-
-export interface TokenRequest {
-  readonly app_id: string;
-  readonly function_name: string;
-  readonly expires_at: Instant;
-  readonly invocation_id: string;
-  /** The process that runs the invocation. The token is valid only on its bridge. */
-  readonly process_id: string;
-}
-
 export interface FunctionRunnerOptions {
   readonly sandbox: Sandbox;
   /** Serves the connections of a process's listener as its calls to the API. */
@@ -106,12 +84,6 @@ export interface FunctionRunnerOptions {
   readonly endInvocation: (invocation_id: string) => void | Promise<void>;
 }
 
-/** The process that a listener belongs to. */
-export interface ProcessOwner {
-  readonly app_id: string;
-  readonly function_name: string;
-}
-
 export interface FunctionRunner {
   /**
    * Calls a function.
@@ -122,6 +94,12 @@ export interface FunctionRunner {
   invoke(request: FunctionRequest): Promise<FunctionResponse>;
   /** Redacts an access token that was released to a process from the process's output. */
   hide(process_id: string, token: string): void;
+  /** Returns the functions that have processes. */
+  running(): readonly ProcessOwner[];
+  /**
+   * Ends a function's processes. Its invocations fail with `why`, and their tokens stop working.
+   */
+  stop(owner: ProcessOwner, why: CodedError): void;
   /** Ends every process. Running invocations fail. */
   close(): Promise<void>;
 }
@@ -134,6 +112,8 @@ interface Invocation {
   responded: boolean;
   /** The side that was too slow, once the invocation timed out. */
   late: Late | null;
+  /** Why the function was stopped. */
+  stopped: CodedError | null;
   /** True if the child has no work left for it. */
   done: boolean;
   cancel: () => void;
@@ -170,6 +150,8 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
   return {
     invoke: (request) => invoke(runner, request),
     hide: (process_id, token) => runner.processes.get(process_id)?.redactor.hide(token),
+    running: () => runner.pool.owners(),
+    stop: (owner, why) => stop(runner, owner, why),
     close: () => close(runner),
   };
 }
@@ -177,14 +159,15 @@ export function createFunctionRunner(options: FunctionRunnerOptions): FunctionRu
 async function invoke(runner: Runner, request: FunctionRequest): Promise<FunctionResponse> {
   const slot = await takeSlot(runner, request.function);
   const id = newId("inv");
-  const invocation: Invocation = { id, request, slot, responded: false, late: null, done: false, cancel: () => {} };
+  const state = { responded: false, late: null, stopped: null, done: false, cancel: () => {} };
+  const invocation: Invocation = { id, request, slot, ...state };
   runner.invocations.set(id, invocation);
   runner.request_ids.set(`${slot.process.id} ${id}`, request.request_id);
   try {
     return await run(runner, invocation);
   } catch (error) {
     finish(runner, invocation);
-    throw error;
+    throw invocation.stopped ?? error;
   }
 }
 
@@ -203,6 +186,16 @@ async function takeSlot(runner: Runner, live: LiveFunction): Promise<Slot> {
 
 function refuseIfClosed(runner: Runner): void {
   if (runner.is_closed) throw new CodedError("overloaded", { message: "The server is shutting down." });
+}
+
+function stop(runner: Runner, { app_id, function_name }: ProcessOwner, why: CodedError): void {
+  runner.pool.end({ app_id, function_name });
+  for (const invocation of runner.invocations.values()) {
+    const { function: called } = invocation.request;
+    if (called.app_id !== app_id || called.function_name !== function_name) continue;
+    invocation.stopped = why;
+    finish(runner, invocation);
+  }
 }
 
 async function close(runner: Runner): Promise<void> {
@@ -280,6 +273,8 @@ async function run(runner: Runner, invocation: Invocation): Promise<FunctionResp
   const { request, slot } = invocation;
   const deadline = new AbortController();
   const { address, api_url } = await slot.process.ready;
+  // Its token would not be ended again.
+  if (invocation.stopped !== null) throw invocation.stopped;
   const exchange: Exchange = { waits_for: "function", response: null };
   invocation.cancel = clock.after(limits.function_timeout_ms, () => {
     invocation.late = lateOne(exchange);

@@ -11,6 +11,7 @@ import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import type { Limits } from "../core/limits.ts";
 import type { FunctionProcess } from "./process.ts";
+import type { ProcessOwner } from "./types.ts";
 import type { Version } from "./versions.ts";
 
 export interface Slot {
@@ -18,9 +19,7 @@ export interface Slot {
   readonly version: Version;
 }
 
-export interface Wanted {
-  readonly app_id: string;
-  readonly function_name: string;
+export interface Wanted extends ProcessOwner {
   readonly version: Version;
   readonly start: () => FunctionProcess;
 }
@@ -36,12 +35,14 @@ export interface Pool {
   /** Closes an invocation. */
   release(slot: Slot): void;
   retire(slot: Slot): void;
+  /** Returns the functions that have processes. */
+  owners(): readonly ProcessOwner[];
+  /** Ends the processes of a function, also those with open invocations. */
+  end(owner: ProcessOwner): void;
   close(): Promise<void>;
 }
 
-interface Entry extends Slot {
-  readonly app_id: string;
-  readonly function_name: string;
+interface Entry extends Slot, ProcessOwner {
   open: number;
   is_retired: boolean;
   cancelIdle: () => void;
@@ -71,6 +72,11 @@ export function createPool(options: { clock: Clock; limits: Limits }): Pool {
     retire: (slot) => {
       const entry = entryOf(state, slot);
       if (entry !== undefined) retire(entry);
+    },
+    owners: () => [...state.running],
+    end: ({ app_id, function_name }) => {
+      for (const entry of state.running)
+        if (entry.app_id === app_id && entry.function_name === function_name) end(entry);
     },
     close: async () => {
       for (const { promise } of state.line) promise.reject(busy());

@@ -22,12 +22,11 @@ import { TEST_UIDS } from "../support/uids.ts";
 import { createFunctionDirectory, type FunctionDirectory } from "../../src/service/functions/directory.ts";
 import {
   createFunctionRunner,
-  type FunctionLogRecord,
   type FunctionRequest,
   type FunctionResponse,
   type FunctionRunner,
-  type TokenRequest,
 } from "../../src/runner/functions.ts";
+import type { FunctionLogRecord, TokenRequest } from "../../src/runner/types.ts";
 
 interface Seen {
   readonly method: string;

@@ -69,6 +69,11 @@ export const FUNCTION_LIMITS = {
   function_connection_idle_ms: 120_000,
   /** How often the server reads the memory and CPU time of each function process. */
   function_poll_ms: 250,
+  /**
+   * How often the server checks that the functions with processes still exist and are switched on.
+   * Each check reads rows in memory.
+   */
+  function_recheck_ms: 1_000,
   /** Largest body of a request to a function. */
   function_body_bytes: 6_291_456,
   /**

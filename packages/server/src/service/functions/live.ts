@@ -59,7 +59,8 @@ export async function match(
 
 export const keyOf = (app_id: AppId, name: string): string => `${app_id}/${name}`;
 
-async function readRow({ store, rows }: FunctionsState, app_id: AppId, name: string): Promise<FunctionRow> {
+/** Reads a function that is not cached. @throws CodedError `function_not_found` */
+export async function readRow({ store, rows }: FunctionsState, app_id: AppId, name: string): Promise<FunctionRow> {
   const epoch = rows.epoch();
   const { value, is_stale } = await rows.read(keyOf(app_id, name), async () => {
     const row = await store.getFunction(app_id, name);

@@ -8,13 +8,20 @@ import { readContent } from "./content.ts";
 import { inDirectory } from "./directory.ts";
 import { refuseDirectory, tooMuchSource } from "./deploy.ts";
 import type { FunctionVersion, ListedFunction } from "./functions.ts";
-import { keyOf } from "./live.ts";
+import { keyOf, readRow } from "./live.ts";
 import { isSchedule } from "./schedule.ts";
 import { putSchedules } from "./schedules.ts";
 import type { FunctionsState } from "./types.ts";
 
-export async function hasFunction({ directory, store }: FunctionsState, app_id: AppId, name: string): Promise<boolean> {
-  return (await inDirectory(directory, app_id, name)) || (await store.getFunction(app_id, name)) !== null;
+export async function hasFunction(state: FunctionsState, app_id: AppId, name: string): Promise<boolean> {
+  if ((await inDirectory(state.directory, app_id, name)) || state.rows.fresh(keyOf(app_id, name)) !== null) return true;
+  try {
+    await readRow(state, app_id, name);
+    return true;
+  } catch (error) {
+    if (error instanceof CodedError && error.code === "function_not_found") return false;
+    throw error;
+  }
 }
 
 /**
