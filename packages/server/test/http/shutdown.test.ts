@@ -32,6 +32,17 @@ it("a request that began before the server closed gets its reply, and the connec
   await closed;
 });
 
+it("closes if the port of another address was taken, or if the first one cannot be used", async () => {
+  const { installation } = await startTestServer();
+  const context = { ...installation, functionRunner: null, ready: async () => true };
+  const { limits } = installation.config;
+  const servers = [await createHttpServer(context), await createHttpServer(context)] as const;
+  await listenOnAll(servers[0], ["127.0.0.1", "127.0.0.1"], 0, limits);
+  const port = Number(new URL(servers[0].listeningOrigin).port);
+  await expect(listenOnAll(servers[1], ["127.0.0.1", "127.0.0.2"], port, limits)).rejects.toThrow("EADDRINUSE");
+  for (const server of servers) await server.close();
+});
+
 it.for(["127.0.0.1", "127.0.0.2"])(
   "a reply that began before the server closed is sent to its end, and its connection ends: %s",
   async (host) => {

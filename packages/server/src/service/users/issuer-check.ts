@@ -42,6 +42,8 @@ const WHAT: Readonly<Record<string, string>> = {
 
 /** Returns a reason from the log in words for a builder. */
 function describe(reason: string): string {
+  if (reason === "address_refused")
+    return "its host is in a private network, which this server never contacts for an app";
   if (reason === "discovery_issuer") return "its discovery document names another issuer, or no key set";
   const [, name = "", status] = /^(discovery|key_set)_(\d+)$/.exec(reason) ?? [];
   const what = WHAT[name];
