@@ -102,6 +102,15 @@ describe("bodies that are still being sent", () => {
     expect(await statusOf(holdfast, refused)).toBe("503");
   });
 
+  it("that need more than all are served, one after the other", async () => {
+    const holdfast = await startTestServer({ limits: { function_source_bytes_in_flight_per_app: MIB } });
+    expect((await holdfast.manage("GET", listPath(holdfast.app))).status).toBe(200);
+    const first = await send(holdfast, holdfast.app, `PUT ${deployPath(holdfast.app)}`, { length: 2 * MIB });
+    expect(await statusOf(holdfast, first)).toBe(null);
+    const second = await send(holdfast, holdfast.app, `PUT ${deployPath(holdfast.app)}`, { length: 1 });
+    expect(await statusOf(holdfast, second)).toBe("503");
+  });
+
   it("of a caller without rights count for no app", async () => {
     const holdfast = await startTestServer({ limits });
     const stranger = { ...holdfast.app, api_key: "b44k_unknown" };
