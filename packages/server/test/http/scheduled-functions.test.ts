@@ -142,6 +142,23 @@ describe("automations", () => {
     expect(await schedule(holdfast)).toBeUndefined();
   });
 
+  it("keep their counters when another command line adds defaults and changes the order of fields", async () => {
+    const holdfast = await startTestServer();
+    await deploy(holdfast, [HOURLY, ENTITY]);
+    await holdfast.clock.jump(60 * MINUTE);
+    await holdfast.server.scheduler.tick();
+    const { name, ...rest } = HOURLY;
+    const sent = [
+      { ...rest, ends_type: "never", is_active: true, name },
+      { ...ENTITY, is_active: true },
+    ];
+    expect((await deploy(holdfast, sent)).json).toMatchObject({ status: "unchanged" });
+    await deploy(holdfast, sent, `${REPORT}\n`);
+    expect(await schedule(holdfast)).toMatchObject({ runs: 1, last_outcome: "ok" });
+    await deploy(holdfast, [{ ...HOURLY, is_active: false }]);
+    expect(await schedule(holdfast)).toMatchObject({ runs: 0, next_run_at: null });
+  });
+
   it("that were due while no server ran are missed, and the log reports that", { tags: "all" }, async () => {
     const holdfast = await startTestServer();
     await deploy(holdfast, [HOURLY]);

@@ -13,6 +13,7 @@ import type { FunctionRow } from "../../store/tables.ts";
 import { contentOf, digestOf } from "./content.ts";
 import { inDirectory } from "./directory.ts";
 import { keyOf } from "./live.ts";
+import { meaningOf } from "./schedule.ts";
 import { automationNotes, checkSchedules, putSchedules } from "./schedules.ts";
 import { checkTree, type SentSource } from "./tree.ts";
 import { inTurn } from "./turns.ts";
@@ -85,7 +86,7 @@ function isSame(current: FunctionRow, { tree, source, automations }: Sent): bool
     current.source_digest === digestOf(source) &&
     current.entry === tree.entry &&
     current.built_with === VERSION &&
-    JSON.stringify(current.automations) === JSON.stringify(automations)
+    meaningOf(...current.automations) === meaningOf(...automations)
   );
 }
 

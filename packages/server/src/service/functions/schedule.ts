@@ -50,6 +50,19 @@ export interface SimpleSchedule extends Common, Ends {
 /** A scheduled automation, as wire/automations.ts reads it. */
 export type Schedule = OneTime | CronSchedule | SimpleSchedule;
 
+/** What an automation means without these fields. The public command line writes them. */
+const DEFAULTS = { is_active: true, ends_type: "never" };
+
+/**
+ * Returns a text that is equal for automations that mean the same: with or without the defaults,
+ * and with fields in any order.
+ */
+export function meaningOf(...automations: readonly unknown[]): string {
+  const fieldsOf = (one: unknown): unknown =>
+    isJsonObject(one) ? Object.entries({ ...DEFAULTS, ...one }).sort(([a], [b]) => (a < b ? -1 : 1)) : one;
+  return JSON.stringify(automations.map(fieldsOf));
+}
+
 /** A schedule with its starting point. */
 export interface Scheduled {
   readonly schedule: Schedule;

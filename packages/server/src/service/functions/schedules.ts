@@ -11,7 +11,7 @@ import {
   type ScheduleRow,
 } from "../../store/queries/functions/schedules.ts";
 import type { Ground } from "../ground.ts";
-import { isSchedule, nextRun, scheduleErrors, type Schedule, type Scheduled } from "./schedule.ts";
+import { isSchedule, meaningOf, nextRun, scheduleErrors, type Schedule, type Scheduled } from "./schedule.ts";
 
 /**
  * Checks the values that schemas cannot check: cron expressions, dates, times of day, time zones.
@@ -58,7 +58,7 @@ const specOf = (schedule: Schedule, anchor: Instant): string => JSON.stringify({
 
 function isSame(row: ScheduleRow, schedule: Schedule): boolean {
   const before = parseSpec(row);
-  return before !== null && JSON.stringify(before.schedule) === JSON.stringify(schedule);
+  return before !== null && meaningOf(before.schedule) === meaningOf(schedule);
 }
 
 /** Returns the schedule of a row, or null if another version of Holdfast wrote it differently. */
