@@ -59,7 +59,7 @@ const DEFAULTS = { is_active: true, ends_type: "never" };
  */
 export function meaningOf(...automations: readonly unknown[]): string {
   const fieldsOf = (one: unknown): unknown =>
-    isJsonObject(one) ? Object.entries({ ...DEFAULTS, ...one }).sort(([a], [b]) => (a < b ? -1 : 1)) : one;
+    isJsonObject(one) ? Object.entries({ ...DEFAULTS, ...one }).toSorted(([a], [b]) => (a < b ? -1 : 1)) : one;
   return JSON.stringify(automations.map(fieldsOf));
 }
 
