@@ -1,4 +1,5 @@
 /** npm packages that the bundler fetches. Real Deno in the sandbox, a registry on loopback. */
+import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -118,6 +119,19 @@ describe("a package of npm", () => {
     expect(await messageOf(workshop.bundle({ "entry.ts": `import "npm:mime-db";` }))).toMatch(
       /entry\.ts:1: The function f imports npm:mime-db, which cannot be fetched: .*checksum/i,
     );
+  });
+
+  it("is refused if its registry names no digest of it, and locked with an old registry's SHA-1", async () => {
+    const packages = [await packInstalled("mime-db")];
+    await using bare = await npmRegistry({ packages, digestOf: () => ({}) });
+    await using unlocked = workshopOf(bare);
+    expect(await messageOf(unlocked.bundle({ "entry.ts": `import "npm:mime-db";` }))).toMatch(
+      /The function f imports mime-db@[\d.]+, whose registry names no integrity\./,
+    );
+    const digestOf = (tarball: Buffer) => ({ shasum: createHash("sha1").update(tarball).digest("hex") });
+    await using old = await npmRegistry({ packages, digestOf });
+    await using locked = workshopOf(old);
+    expect((await locked.bundle({ "entry.ts": `import "npm:mime-db";` })).lock).toMatch(/"integrity": "[0-9a-f]{40}"/);
   });
 
   it("never runs its install scripts, and one note says so", async () => {

@@ -70,24 +70,31 @@ export interface NpmOptions {
   readonly damage?: (tarball: Buffer) => Buffer;
   /** Base of the tarballs' URLs. Its own, unless given. */
   readonly tarballs?: string;
+  /** What a version says about its tarball besides its URL. Default: its SHA-512. */
+  readonly digestOf?: (tarball: Buffer) => Readonly<Record<string, string>>;
 }
 
-export async function npmRegistry({ packages, damage = (bytes) => bytes, tarballs }: NpmOptions): Promise<Host> {
+const sha512 = (tarball: Buffer): Readonly<Record<string, string>> => ({
+  integrity: `sha512-${createHash("sha512").update(tarball).digest("base64")}`,
+});
+
+export async function npmRegistry(options: NpmOptions): Promise<Host> {
+  const { packages, damage = (bytes) => bytes, tarballs, digestOf = sha512 } = options;
   return await serve((request, url) => {
     const path = decodeURIComponent(request.url ?? "").slice(1);
     const file = packages.find(({ manifest }) => path === `${manifest.name}/-/${manifest.version}.tgz`);
     if (file !== undefined) return { body: damage(file.tarball) };
     const versions = packages.filter(({ manifest }) => manifest.name === path);
-    return versions.length === 0 ? null : { body: packument(versions, tarballs ?? url), headers: JSON_TYPE };
+    return versions.length === 0 ? null : { body: packument(versions, tarballs ?? url, digestOf), headers: JSON_TYPE };
   });
 }
 
-function packument(versions: readonly Packed[], url: string): string {
+function packument(versions: readonly Packed[], url: string, digestOf: NonNullable<NpmOptions["digestOf"]>): string {
   const { name } = versions[0]?.manifest ?? {};
   const entries = versions.map(({ manifest, tarball }) => {
     const dist = {
       tarball: `${url}/${name}/-/${manifest.version}.tgz`,
-      integrity: `sha512-${createHash("sha512").update(tarball).digest("base64")}`,
+      ...digestOf(tarball),
     };
     return [manifest.version, { ...manifest, dist }] as const;
   });

@@ -4,6 +4,7 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isJsonObject, type JsonObject } from "../../../core/types.ts";
 import { buildFunction, type PatternImport } from "./build.ts";
 import { fetchRemotes, type FetchResult } from "./deno.ts";
 import { packagesOf } from "./graph.ts";
@@ -16,6 +17,8 @@ import { diskPath, filesMatching, treeOf, type Tree } from "./tree.ts";
 const EMPTY_LOCK = `{\n  "version": "5"\n}\n`;
 const NOTHING: FetchResult = { failures: new Map(), fetched: null, lock: EMPTY_LOCK };
 const NO_NATIVE = "Functions cannot run native code.";
+/** The first ones are enough. */
+const SHOWN_IDS = 5;
 const CODE = /\.[cm]?[jt]sx?$/;
 
 export interface Bench extends Surroundings {
@@ -87,6 +90,8 @@ async function fetchAndBuild(survey: Bundling, assignment: Assignment, bench: Be
   const fetching = { ...bench, folder: join(bench.scratch, "fetched"), left_files: assignment.fetched_files };
   const { fetched, lock, ...rest } = remotes.size === 0 ? NOTHING : await fetchRemotes(fetching, remotes);
   if (fetching.left_files < 0) return { kind: "refused", problems: [tooMany(tree, assignment.fetched_files)] };
+  const unlocked = fetched === null ? [] : unlockedIn(lock);
+  if (unlocked.length > 0) return { kind: "refused", problems: [cannotLock(tree, unlocked)] };
   const traits = fetched === null ? new Map() : await traitsOf(fetched.graph);
   const failures = new Map([...rest.failures, ...nativeFailures(remotes, fetched, traits)]);
   for (const [one, { has_scripts }] of traits)
@@ -111,6 +116,19 @@ function nativeFailures(remotes: Bundling["remotes"], fetched: Fetched | null, t
 
 const tooMany = ({ function_name }: Tree, files: number): string =>
   `The imports of the function ${function_name} need more than ${files} files.`;
+
+/** Returns the packages of a lock file whose registry names no digest of their archive. */
+function unlockedIn(lock: string): readonly string[] {
+  const { npm } = asObject(JSON.parse(lock));
+  return Object.entries(asObject(npm)).flatMap(([id, one]) =>
+    typeof asObject(one)["integrity"] === "string" ? [] : [id],
+  );
+}
+
+const asObject = (value: unknown): JsonObject => (isJsonObject(value) ? value : {});
+
+const cannotLock = ({ function_name }: Tree, ids: readonly string[]): string =>
+  `The function ${function_name} imports ${ids.slice(0, SHOWN_IDS).join(", ")}, whose registry names no integrity. Without one, a package cannot be locked.`;
 
 const built = ({ notes, pins }: Bundling, code: { code: string; source_map: string }, lock: string): Outcome => ({
   kind: "built",
