@@ -35,6 +35,8 @@ export async function acquireClaim(
     holder_wait_ms: limits.paused_holder_wait_ms,
   };
   const dead_owners: string[] = [];
+  // The claim keeps one earlier holder. A dead one must not replace one that can still respond.
+  if (seen.earlier_owner !== null) await addDead(deps, seen, dead_owners);
   for (;;) {
     const claimed_ms = clock.monotonic_ms();
     const claim = await store.claimRefresh({ ...request, dead_owners });

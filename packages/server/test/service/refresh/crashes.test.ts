@@ -221,6 +221,20 @@ describe("while another node has the lease", () => {
     expect(holdfast.refreshes()).toHaveLength(1);
   });
 
+  it("keeps waiting for a paused node behind a dead one", async () => {
+    const { holdfast, store, id } = await leased("googlecalendar", true);
+    vi.mocked(store.ownerIsDead).mockImplementation(({ owner }) => Promise.resolve(owner === "node_dead"));
+    await holdfast.clock.jump(90 * SECOND);
+    const { generation } = await holdfast.row("googlecalendar");
+    const rest = { lease_ms: 90 * SECOND, resend_ms: null, holder_wait_ms: 5 * MINUTE, dead_owners: [] };
+    await store.claimRefresh({ id, generation, owner: "node_dead", urgency: { kind: "background" }, ...rest });
+    await holdfast.clock.jump(90 * SECOND);
+    const claims = vi.spyOn(store, "claimRefresh");
+    await holdfast.server.sweeper.tick();
+    expect(claims.mock.calls[0]?.[0]).toMatchObject({ dead_owners: ["node_dead"] });
+    await expect(claims.mock.results[0]?.value).resolves.toMatchObject({ row: { earlier_owner: "node_other" } });
+  });
+
   it("returns refresh_pending if that node takes longer than readers wait", async () => {
     const { holdfast } = await leased("github", true);
     const state = { code: "" };
