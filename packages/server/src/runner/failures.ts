@@ -36,7 +36,9 @@ export const responseNotHttp = (function_name: string): CodedError =>
   });
 
 export const outOfMemory = (function_name: string): CodedError =>
-  new CodedError("function_out_of_memory", { message: `The function ${function_name} ran out of memory.` });
+  new CodedError("function_out_of_memory", {
+    message: `The function ${function_name} ran out of memory. Handle less data at a time, or raise HOLDFAST_FUNCTION_HEAP_MB and HOLDFAST_FUNCTION_MEMORY_BYTES.`,
+  });
 
 interface FailedFunction {
   readonly function_name: string;

@@ -144,7 +144,9 @@ function addressOf(child: SandboxedProcess, port: string): Address {
 export function exitError(function_name: string, exit: Exit): CodedError {
   if (isOutOfMemory(exit)) return outOfMemory(function_name);
   if (exit.killed_for === "cpu")
-    return new CodedError("function_timeout", { message: `The function ${function_name} used too much CPU time.` });
+    return new CodedError("function_timeout", {
+      message: `The function ${function_name} used too much CPU time. Compute less in a call, or raise HOLDFAST_FUNCTION_CPU_MS.`,
+    });
   return new CodedError("function_error", {
     message: `The process of the function ${function_name} exited before it responded. Its log may say why.`,
   });

@@ -306,7 +306,9 @@ describe("an invocation that fails", () => {
     for (const name of ["fill", "one", "second", "loading"])
       await expect(bench.call(name)).rejects.toMatchObject({
         code: "function_out_of_memory",
-        message: `The function ${name} ran out of memory.`,
+        message: expect.stringMatching(
+          `^The function ${name} ran out of memory\\. Handle less .*HOLDFAST_FUNCTION_MEMORY_BYTES\\.$`,
+        ),
       });
   });
 

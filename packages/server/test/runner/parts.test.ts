@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../src/core/limits.ts";
 import { findDeno, isOutOfMemory, jobOf } from "../../src/runner/deno.ts";
+import { exitError } from "../../src/runner/process.ts";
 import { readLines } from "../../src/runner/lines.ts";
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -115,5 +116,11 @@ describe("Deno", () => {
     [{ code: null, signal: null }, false],
   ])("that ends with %o ran out of memory: %s", (exit, expected) => {
     expect(isOutOfMemory({ ...exit, killed_for: null })).toBe(expected);
+  });
+
+  it("that used too much CPU time is reported with the setting that limits it", () => {
+    const error = exitError("spin", { code: null, signal: "SIGKILL", killed_for: "cpu" });
+    expect(error.code).toBe("function_timeout");
+    expect(error.message).toMatch(/^The function spin used too much CPU time\..* HOLDFAST_FUNCTION_CPU_MS\.$/);
   });
 });
