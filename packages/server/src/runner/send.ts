@@ -91,9 +91,11 @@ function pump(
   const stop = (): void => {
     cancelIdle();
     exchange.waits_for = "function";
-    source.pause();
     source.off("data", onData).off("end", onEnd).off("close", onBroken).off("error", onBroken);
     request.off("drain", resume).off("close", stop);
+    // After an early response, another reader already discards the rest of the body.
+    if (source.listenerCount("data") > 0) source.resume();
+    else source.pause();
   };
   const failWith = (error: CodedError): void => {
     stop();

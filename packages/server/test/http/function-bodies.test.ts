@@ -189,6 +189,25 @@ describe("a body", () => {
     }
   });
 
+  it("that the function does not read is discarded at once, for a caller that first sends all of it", async () => {
+    const holdfast = await ready();
+    const { port } = new URL(holdfast.url);
+    for (const framing of [`Content-Length: ${6 * MIB}`, "Transfer-Encoding: chunked"]) {
+      const socket = connect({ port: Number(port), host: "127.0.0.1" });
+      onTestFinished(() => void socket.destroy());
+      const replied = text(socket);
+      const size = framing.startsWith("T") ? `${(6 * MIB).toString(16)}\r\n` : "";
+      socket.write(`POST ${functionPath(holdfast, "early")} HTTP/1.1\r\nHost: localhost\r\n${framing}\r\n\r\n${size}`);
+      const sent = new Promise<boolean>((resolve) => {
+        socket.write(Buffer.alloc(6 * MIB), (error) => resolve(error === null || error === undefined));
+      });
+      // The clock stands still, so no timeout ends the wait.
+      expect([framing, await sent]).toEqual([framing, true]);
+      socket.end(size === "" ? "" : "\r\n0\r\n\r\n");
+      expect(await replied).toMatch(/^HTTP\/1\.1 401 [\s\S]*\r\nno/);
+    }
+  });
+
   it("that is too large is refused before it is sent, or when it exceeds the limit", async () => {
     const holdfast = await ready({ limits: { function_body_bytes: MIB } });
     const declared = open(holdfast, "length", { "content-length": String(MIB + 1), expect: "100-continue" });
