@@ -183,6 +183,7 @@ it(
     const { port } = new URL(site.server_url);
     const running = await startHoldfast([...dev, "--port", port], { home: site.home });
     expect(running.output.stderr).toContain("NODE_ENV");
+    expect(running.output.stdout).toContain(`Functions of shop: ${functions}. A change applies to the next call`);
     expect(await call(site, app, "env")).toBe('200 {"BOTH":"file","STORED":"1"}');
     expect(await call(site, app, "renamed")).toBe('200 "one"');
     write(functions, { "named/main.ts": printing('"two"'), "added.ts": printing('"added"') });

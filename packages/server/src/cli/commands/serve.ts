@@ -75,9 +75,10 @@ async function serve(flags: ServeFlags, config: Config): Promise<void> {
 }
 
 function greeting(config: Config, setup_url: string | null): string {
-  const { public_url, provider_gateway, functions_isolation } = config;
+  const { public_url, provider_gateway, functions_isolation, functions_directory: live } = config;
   return [
     `Holdfast is running at ${public_url}`,
+    ...(live === null ? [] : [`Functions of ${live.app}: ${live.path}. A change applies to the next call`]),
     ...(functions_isolation === "none" ? [NOT_ISOLATED] : []),
     ...(provider_gateway === null ? [] : [`Simulation: ${provider_gateway} simulates every provider`]),
     setup_url === null ? `Sign in: ${public_url}/sign-in` : `Create the first account within an hour: ${setup_url}`,
