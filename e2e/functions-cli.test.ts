@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it, vi } from "vitest";
-import { holdfast, startHoldfast, type Ended } from "./support/holdfast.ts";
+import { holdfast, startHoldfast, startInteractive, type Ended } from "./support/holdfast.ts";
 import { parseJson, type Json } from "./support/json.ts";
 import { startRemoteStage, type RemoteStage } from "./support/remote-stage.ts";
 import { createApp, prepareSite, startSimulated, type App, type Site } from "./support/server.ts";
@@ -181,7 +181,7 @@ it(
     const env_file = join(write(site.home, { ".env": "BOTH=file\nNODE_ENV=production\n" }), ".env");
     const dev = ["functions", "dev", functions, "--app", "shop", "--env-file", env_file, "--data-dir", site.data_dir];
     const { port } = new URL(site.server_url);
-    const running = await startHoldfast([...dev, "--port", port], { home: site.home });
+    const running = await startInteractive([...dev, "--port", port], { home: site.home }, /first account/);
     expect(running.output.stderr).toContain("NODE_ENV");
     expect(running.output.stdout).toContain(`Functions of shop: ${functions}. A change applies to the next call`);
     expect(await call(site, app, "env")).toBe('200 {"BOTH":"file","STORED":"1"}');
