@@ -50,7 +50,7 @@ it.each(places)("every command finds the app by its name %s", { tags: "all" }, a
   }
 });
 
-it("a name of apps in two workspaces is refused, and the error lists their ids", async () => {
+it("a name of apps in two workspaces is refused, and the error lists their ids", { tags: "all" }, async () => {
   const stage = await withLogin(await startRemoteStage());
   const { site, home, app } = stage;
   const created = await holdfast(["workspaces", "create", "Lab", "--json"], { home });

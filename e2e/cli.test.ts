@@ -211,36 +211,40 @@ async function removeEverything(site: Site, app: App): Promise<void> {
   expect((await json(site, ["apps", "delete", app.app_id]))[0]).toBe(4);
 }
 
-it("creates and revokes service tokens, which the running server rejects within a second", async () => {
-  const { url } = await startSimulated();
-  const site = await prepareSite(url);
-  const server = await site.start();
-  const app = await createApp(site);
-  await setClient(site, app, "slack", "sim-ok");
-  await (await signIn(site, server.ready.text("setup_url"))).connect(await initiate(site, app, "slack"));
-  const app_args = ["--app", app.app_id];
+it(
+  "creates and revokes service tokens, which the running server rejects within a second",
+  { tags: "all" },
+  async () => {
+    const { url } = await startSimulated();
+    const site = await prepareSite(url);
+    const server = await site.start();
+    const app = await createApp(site);
+    await setClient(site, app, "slack", "sim-ok");
+    await (await signIn(site, server.ready.text("setup_url"))).connect(await initiate(site, app, "slack"));
+    const app_args = ["--app", app.app_id];
 
-  const [, created] = await json(site, ["tokens", "create", ...app_args, "--name", "ci", "--expires-in-days", "30"]);
-  const second = { app_id: app.app_id, service_token: created.text("service_token") };
-  expect((await getConnection(site, second, "slack")).status).toBe(200);
-  const [exit_code, too_many] = await json(site, ["tokens", "create", ...app_args]);
-  expect([exit_code, too_many.get("error").text("code")]).toEqual([5, "too_many_tokens"]);
-  const list = await text(site, ["tokens", "list", ...app_args]);
-  expect(list.stdout).toMatch(
-    /^ID +NAME +CREATED +STATE +EXPIRES +LAST USED\n[\s\S]*\n\w+ +ci +\S+ \S+ +live +20\d\d-/,
-  );
-  expect(list.stdout).not.toContain("hfs_");
+    const [, created] = await json(site, ["tokens", "create", ...app_args, "--name", "ci", "--expires-in-days", "30"]);
+    const second = { app_id: app.app_id, service_token: created.text("service_token") };
+    expect((await getConnection(site, second, "slack")).status).toBe(200);
+    const [exit_code, too_many] = await json(site, ["tokens", "create", ...app_args]);
+    expect([exit_code, too_many.get("error").text("code")]).toEqual([5, "too_many_tokens"]);
+    const list = await text(site, ["tokens", "list", ...app_args]);
+    expect(list.stdout).toMatch(
+      /^ID +NAME +CREATED +STATE +EXPIRES +LAST USED\n[\s\S]*\n\w+ +ci +\S+ \S+ +live +20\d\d-/,
+    );
+    expect(list.stdout).not.toContain("hfs_");
 
-  const revoked = await json(site, ["tokens", "revoke", created.text("id"), ...app_args]);
-  expect([revoked[0], revoked[1].value]).toEqual([0, { status: "revoked", id: created.text("id") }]);
-  await within1s(async () => expect((await getConnection(site, second, "slack")).status).toBe(401));
-  expect((await getConnection(site, app, "slack")).status).toBe(200);
-  const again = await text(site, ["tokens", "revoke", created.text("id"), ...app_args]);
-  expect([again.exit_code, again.stderr]).toEqual([4, expect.stringContaining("holdfast tokens list") as unknown]);
+    const revoked = await json(site, ["tokens", "revoke", created.text("id"), ...app_args]);
+    expect([revoked[0], revoked[1].value]).toEqual([0, { status: "revoked", id: created.text("id") }]);
+    await within1s(async () => expect((await getConnection(site, second, "slack")).status).toBe(401));
+    expect((await getConnection(site, app, "slack")).status).toBe(200);
+    const again = await text(site, ["tokens", "revoke", created.text("id"), ...app_args]);
+    expect([again.exit_code, again.stderr]).toEqual([4, expect.stringContaining("holdfast tokens list") as unknown]);
 
-  const [, link] = await json(site, ["setup-link"]);
-  await signIn(site, link.text("setup_url"));
-});
+    const [, link] = await json(site, ["setup-link"]);
+    await signIn(site, link.text("setup_url"));
+  },
+);
 
 /** Retries `check` for a second. The command has exited, and the server has this long to notice. */
 async function within1s(check: () => Promise<void>): Promise<void> {

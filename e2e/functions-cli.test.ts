@@ -201,7 +201,7 @@ it(
   },
 );
 
-it("says in one line which functions of a directory have schedules that do not run", async () => {
+it("says in one line which functions of a directory have schedules that do not run", { tags: "all" }, async () => {
   const site = await prepareSite((await startSimulated()).url);
   const server = await site.start();
   const app = await createApp(site);

@@ -83,7 +83,7 @@ describe("a wrong configuration exits with 78 and explains what to do", () => {
 });
 
 describe("a resource in use exits with 75", () => {
-  it("a second server on the same data", async () => {
+  it("a second server on the same data", { tags: "all" }, async () => {
     const site = await prepareSite(`http://127.0.0.1:${await freePort()}`);
     const first = await site.start();
     const before = (await holdfast(["apps", "list", "--data-dir", site.data_dir], { home: site.home })).stdout;

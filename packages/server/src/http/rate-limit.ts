@@ -148,7 +148,8 @@ async function count(limiter: Limiter | undefined, request: FastifyRequest): Pro
 /** Replaces the library's own store, which does not read our clock. */
 function storeOf(clock: Clock, entries: number) {
   return class MemoryStore {
-    readonly #windows = new LRUCache<string, { count: number; ends_at: number }>({ max: entries });
+    // Opened by the first request. It allocates megabytes at once, and many limiters never count.
+    #windows: LRUCache<string, { count: number; ends_at: number }> | null = null;
 
     incr(
       key: string,
@@ -156,6 +157,7 @@ function storeOf(clock: Clock, entries: number) {
       window_ms: number,
     ): void {
       const now = clock.monotonic_ms();
+      this.#windows ??= new LRUCache({ max: entries });
       let window = this.#windows.get(key);
       if (window === undefined || window.ends_at <= now) window = { count: 0, ends_at: now + window_ms };
       window.count += 1;

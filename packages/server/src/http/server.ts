@@ -13,7 +13,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { Config } from "../config.ts";
 import { CodedError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
-import type { HttpServer } from "./fastify.ts";
+import { buildSerializer, buildValidator, type HttpServer } from "./fastify.ts";
 import { separateFunctions } from "./functions-host.ts";
 import { restrictBridges } from "./bridge.ts";
 import { clientAddress, trustProxy } from "./client-address.ts";
@@ -112,6 +112,7 @@ function newServer({ config, log }: HttpContext, { clientErrorHandler }: Malform
       const refusal = isUrlTooLong(config, request) ? new CodedError("url_too_long") : error;
       void handleErrors(config, log)(refusal, request, reply.header("x-request-id", request.id));
     },
+    schemaController: { compilersFactory: { buildValidator, buildSerializer } },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
   }).withTypeProvider<TypeBoxTypeProvider>();
   server.server.maxConnections = limits.connections;

@@ -55,7 +55,7 @@ it("rejects a NUL in an id as the client's mistake, not a server error", async (
 
 afterAll(() => database.drop());
 
-describe("with a manual database clock", () => {
+describe("with a manual database clock", { tags: "all" }, () => {
   let shared: readonly Node[] = [];
 
   beforeAll(async () => {
