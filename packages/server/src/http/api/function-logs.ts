@@ -98,7 +98,9 @@ function streamRoute(server: HttpServer, context: HttpContext): void {
       else reply.raw.once("close", () => client.abort());
       const events = streams.open(app_id, {
         tail: context.functionLogs.tail(app_id, names),
-        authorize: async () => void (await authorize()),
+        authorize: async () => {
+          await authorize();
+        },
         left: client.signal,
       });
       return await reply

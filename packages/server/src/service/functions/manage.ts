@@ -35,8 +35,10 @@ export async function* listFunctions(state: FunctionsState, app_id: AppId): Asyn
   const own = await directoryFunctions(state, app_id);
   const rows = (await state.store.listFunctions(app_id)).filter((row) => !own.some(({ name }) => name === row.name));
   for (const row of rows) await readContent(state, row, row.source_digest);
-  for (const one of [...own, ...rows].toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name))))
-    yield "files" in one ? one : await listed(state, one);
+  for (const one of [...own, ...rows].toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))) {
+    const complete: ListedFunction = "files" in one ? one : await listed(state, one);
+    yield complete;
+  }
 }
 
 async function listed(state: FunctionsState, row: FunctionRow): Promise<ListedFunction> {

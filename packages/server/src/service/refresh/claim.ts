@@ -40,7 +40,7 @@ export async function acquireClaim(
   for (;;) {
     const claimed_ms = clock.monotonic_ms();
     const claim = await store.claimRefresh({ ...request, dead_owners });
-    const is_released =
+    const is_released: boolean =
       claim.kind === "leased"
         ? await releaseIfDead(deps, claim.row, provider)
         : claim.kind === "overdue" && (await addDead(deps, claim.row, dead_owners));
