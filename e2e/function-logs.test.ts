@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { base44, base44Json, startBase44, type Base44Options } from "./support/base44-cli.ts";
+import { base44, base44Json, startBase44, type Base44Ended, type Base44Options } from "./support/base44-cli.ts";
 import { holdfast, startInteractive, type Running } from "./support/holdfast.ts";
 import { parseJson } from "./support/json.ts";
 import { createApp, deployFunction, prepareSite, startSimulated, type App, type Site } from "./support/server.ts";
@@ -53,13 +53,21 @@ async function printed(output: { readonly stdout: string }, text: string): Promi
   while (!output.stdout.includes(text)) await delay(50);
 }
 
+/** Lists logs until a text is among them. A function's output is stored after its response. */
+async function logged(wanted: string, args: readonly string[], options: Base44Options): Promise<Base44Ended> {
+  for (;;) {
+    const shown = await base44(args, options);
+    if (shown.exit_code !== 0 || shown.stdout.includes(wanted)) return shown;
+  }
+}
+
 it("shows logs with the public command line: as text, as a document, and live", async () => {
   const stage = await startStage();
   const { app, options } = stage;
   expect([await call(stage, "hello"), await call(stage, "boom")]).toEqual([200, 502]);
   const appArgs = ["--app-id", app.app_id];
 
-  const text = await base44(["logs", ...appArgs], options);
+  const text = await logged("Error: boom", ["logs", ...appArgs], options);
   expect(text.exit_code).toBe(0);
   expect(text.stdout).toContain("[crm/talks] said hello { nested: [ 1 ] }");
   expect(text.stdout).toMatch(/ERROR \[crm\/talks\] Error: boom\n {4}at .*\(entry\.ts:8:/);

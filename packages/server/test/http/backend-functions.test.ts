@@ -128,7 +128,7 @@ describe("a deployed function", () => {
     expect((await call(holdfast, "hello")).text).toBe("one");
   });
 
-  it("is listed with its files as sent", async () => {
+  it("is listed with its files as sent, by path, and is unchanged by the same files in another order", async () => {
     const holdfast = await startTestServer();
     const files = [
       {
@@ -157,11 +157,13 @@ describe("a deployed function", () => {
           deployment_id: expect.stringMatching(/^fnv_/),
           version: 1,
           entry: "entry.ts",
-          files,
+          files: files.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
           automations,
         },
       ],
     });
+    const again = await deploy(holdfast, "hello", "", { entry: "entry.ts", files: files.toReversed(), automations });
+    expect(again.json).toMatchObject({ status: "unchanged", version: 1 });
   });
 
   it("is refused if the kept versions of its app would need too much disk, and changes nothing", async () => {

@@ -47,7 +47,8 @@ export async function deploy(
   const tree = checkTree(function_name, deployment, state.limits);
   checkSchedules(deployment.automations);
   const notes = automationNotes(deployment.automations);
-  const source = JSON.stringify(tree.files);
+  // The public CLI sends files in any order. Another order must not make a new version.
+  const source = JSON.stringify(tree.files.toSorted((a, b) => (a.path < b.path ? -1 : 1)));
   const current = await state.store.getFunction(app_id, function_name);
   if (current !== null && isSame(current, { tree, source, automations: deployment.automations }))
     return { status: "unchanged", number: current.number, notes };
