@@ -93,12 +93,12 @@ interface Disk {
 }
 
 /**
- * A file system of 4 MiB. The tables of a new installation, written to the log and to the file,
+ * A file system of 8 MiB. The tables of a new installation, written to the log and to the file,
  * take up to half of it.
  */
 function mountSmallDisk({ skip }: TestContext): Disk {
   const directory = temporaryDirectory("holdfast-disk-");
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", directory], {
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", directory], {
     encoding: "utf8",
   });
   if (mounted.status !== 0)
